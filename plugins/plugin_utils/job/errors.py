@@ -1,0 +1,70 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a job file, as data, and how it reads to a person."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One error or warning: where (line and column count from 1; 0 when unknown), what was found, the way out."""
+
+    file: str
+    message: str
+    remedy: str = ""
+    path: str = ""
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        place = printable(self.file) + (f":{self.line}:{self.column}" if self.line else "")
+        parts = (place, self.path, self.message + (f"; {self.remedy}" if self.remedy else ""))
+        return ": ".join(part for part in parts if part)
+
+
+class JobErrors(Exception):
+    """Every error of every job file of a run, in the order of the files."""
+
+    def __init__(self, errors: t.Iterable[Problem], warnings: t.Iterable[Problem] = ()) -> None:
+        self.errors = tuple(errors)
+        self.warnings = tuple(warnings)
+        super().__init__("\n".join(map(str, self.errors)))
+
+
+def child(path: str, key: str) -> str:
+    """The path of a key below ``path``: ``spec.env.HOME``, ``spec.env["A b"]``."""
+    if key.isascii() and key.replace("_", "a").replace("-", "a").isalnum():
+        return f"{path}.{key}" if path else key
+    return f"{path}[{quoted(key)}]"
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that a terminal would act on or hide (control characters, direction marks)."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    return {"\n": "\\n", "\t": "\\t", "\0": "\\0"}.get(char) or (f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}")
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """The text in quotes, on one line, cut where it is long."""
+    return f'"{printable(text if len(text) <= limit else text[:limit] + "...")}"'
+
+
+def nearest(word: str, known: t.Iterable[str]) -> str | None:
+    """The known word that was probably meant; letters count more than their case."""
+    by_fold = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
+    return by_fold[found[0]] if found else None
+
+
+def listed(words: t.Iterable[str], last: str = "or") -> str:
+    """``a, b or c``."""
+    *first, final = words
+    return f"{', '.join(first)} {last} {final}" if first else final

@@ -1,0 +1,80 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a dataclass of the job model says what its keys mean.
+
+Every field of :mod:`.model` is declared with :func:`key`. What stands there is the only place where a key's
+meaning, limits and support are written: the reader, the JSON Schema and the reference page are all derived from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import typing as t
+
+
+class Support(enum.Enum):
+    """What this version does with a key."""
+
+    WORKS = "works"
+    NOT_ACTED_ON = "accepted with a warning: not acted on yet"
+    REFUSED = "refused: not supported yet"
+
+
+class Millicores(int):
+    """CPU time per second, in thousandths of a core; written ``500m``, ``0.5`` or ``2``."""
+
+
+class Bytes(int):
+    """An amount of memory, in bytes; written as a Kubernetes quantity, ``128Mi``."""
+
+
+class Seconds(float):
+    """A duration, in seconds; written as a Go duration, ``1m30s``."""
+
+
+class Secret(str):
+    """A string that came from ``!vault`` or a vaulted file: it may reach an environment file and nothing else."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """What is known of one key beyond its type.
+
+    ``ours`` marks what k8s4r itself does not have. ``minimum``, ``maximum`` and ``min_items`` are inclusive.
+    ``pattern`` is an ECMA 262 regular expression that must match the whole string. ``substituted`` says that
+    ``${...}`` names are replaced per robot and instance. ``support`` is what the key as a whole gets.
+    ``says`` is ``pattern`` in words, for errors. ``key_pattern`` holds for the keys of a mapping of text. ``secret``
+    says that a ``!vault`` value may stand here. ``refused_values`` are enumeration members not supported yet.
+    ``shorthand`` maps a truth value to what it is short for.
+    """
+
+    doc: str
+    name: str | None = None
+    aliases: tuple[str, ...] = ()
+    ours: bool = False
+    support: Support = Support.WORKS
+    minimum: float | None = None
+    maximum: float | None = None
+    min_items: int | None = None
+    pattern: str | None = None
+    says: str = ""
+    key_pattern: str | None = None
+    substituted: bool = False
+    secret: bool = False
+    refused_values: tuple[enum.Enum, ...] = ()
+    shorthand: t.Mapping[bool, t.Any] | None = None
+
+
+# ``dataclasses.field`` under a name of ours: pylint lets its own be called only in a class that ``dataclass`` itself decorates.
+field = functools.partial(dataclasses.field)
+
+
+def key(doc: str, *, default: t.Any = dataclasses.MISSING, factory: t.Any = dataclasses.MISSING, **rules: t.Any) -> t.Any:
+    """Declare a field of the job model; the keyword rules are those of :class:`Key`.
+
+    A field without ``default`` and ``factory`` is required.
+    """
+    return field(default=default, default_factory=factory, metadata={"key": Key(doc=doc, **rules)})
