@@ -1,0 +1,108 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet catalogue: robots and fleet-wide settings out of raw inventory variables, once per run."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..job.errors import JobErrors, Problem
+from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot
+
+GROUP = "robots"
+
+Variables = t.Mapping[str, t.Any]
+
+
+def fleet_from_inventory(
+    groups: t.Mapping[str, t.Sequence[str]],
+    raw_variables: t.Callable[[str], Variables],
+    capabilities: t.Mapping[str, t.Mapping[str, str]],
+    render: t.Callable[[str, t.Any], t.Any] = lambda _host, value: value,
+) -> Fleet:
+    """Build the `Fleet` of the whole inventory group `robots`, whatever the run is limited to.
+
+    `raw_variables(host)` returns a host's untemplated variables. `render(host, value)` templates one value and is
+    called only for those that contain `{{`, because templating is what costs at a thousand robots. `capabilities` are
+    the probed ones by host. Raises `JobErrors` for values of a wrong type.
+    """
+    names = sorted(groups.get(GROUP, ()))
+    errors: list[Problem] = []
+    robots = []
+    settings: Variables = {}
+    for name in names:
+        variables = raw_variables(name)
+        settings = settings or variables
+        robots.append(_robot(name, _Reader(name, variables, render, errors), capabilities.get(name, {})))
+    fleet = _Reader(names[0] if names else "", settings, render, errors)
+    built = Fleet(
+        robots=tuple(robots),
+        trust_domain=fleet.text("k8s4r_trust_domain", ""),
+        agent_socket=fleet.text("k8s4r_agent_socket", DEFAULT_AGENT_SOCKET),
+        peers=fleet.mapping("k8s4r_peers"),
+        skip_init_tasks=frozenset(fleet.names("k8s4r_skip_init_tasks")),
+    )
+    if errors:
+        raise JobErrors(errors)
+    return built
+
+
+def _robot(name: str, variables: _Reader, probed: t.Mapping[str, str]) -> Robot:
+    return Robot(
+        name=name,
+        address=variables.text("ansible_host", name),
+        labels=variables.mapping("k8s4r_labels"),
+        datacenter=variables.text("k8s4r_datacenter", "dc1"),
+        node_class=variables.text("k8s4r_class", ""),
+        capabilities={**ASSUMED_CAPABILITIES, **probed, **variables.mapping("k8s4r_attributes")},
+        attestor=variables.text("spire_agent_attestor", "x509pop"),
+    )
+
+
+class _Reader:
+    """Typed look-ups in one host's variables; wrong types are collected as errors that name host and variable."""
+
+    def __init__(self, host: str, variables: Variables, render: t.Callable[[str, t.Any], t.Any], errors: list[Problem]):
+        self.host, self.variables, self.render, self.errors = host, variables, render, errors
+
+    def _value(self, name: str, default: t.Any) -> t.Any:
+        value = self.variables.get(name, default)
+        return self.render(self.host, value) if _templated(value) else value
+
+    def _wrong(self, name: str, value: t.Any, wanted: str) -> None:
+        self.errors.append(Problem("inventory", f"{value!r} is not {wanted}", path=f"{self.host}.{name}"))
+
+    def text(self, name: str, default: str) -> str:
+        value = self._value(name, default)
+        if isinstance(value, str):
+            return str(value)
+        self._wrong(name, value, "text")
+        return default
+
+    def mapping(self, name: str) -> dict[str, str]:
+        value = self._value(name, None) or {}
+        if not isinstance(value, t.Mapping):
+            self._wrong(name, value, "a mapping of names to text")
+            return {}
+        return {str(label): _plain(content) for label, content in value.items()}
+
+    def names(self, name: str) -> list[str]:
+        value = self._value(name, None) or []
+        if isinstance(value, str) or not isinstance(value, t.Sequence):
+            self._wrong(name, value, "a list of names")
+            return []
+        return [str(item) for item in value]
+
+
+def _templated(value: t.Any) -> bool:
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, t.Mapping):
+        return any(_templated(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(_templated(item) for item in value)
+
+
+def _plain(value: t.Any) -> str:
+    """A label as text: `true` and `1` mean what they look like in the inventory."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

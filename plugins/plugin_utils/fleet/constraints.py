@@ -1,0 +1,138 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a robot may hold a group: selector, datacenters, constraints; each refusal with its reason."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..job.model import Constraint, Job, Operand, TaskGroup
+from .robots import Robot
+
+_NAME = re.compile(r"\$\{(attr|meta|node)\.([^}]+)\}")
+
+
+class UnknownAttribute(Exception):
+    """`${attr.<name>}` of a robot that neither the inventory nor a probe has told of."""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.name = name
+
+
+def resolve(target: str, robot: Robot) -> str | None:
+    """The text that a constraint's target stands for on this robot; None where a label or node name is not set."""
+    missing = False
+
+    def value(match: re.Match[str]) -> str:
+        nonlocal missing
+        kind, name = match.groups()
+        found: str | None
+        if kind == "attr":
+            if name not in robot.capabilities:
+                raise UnknownAttribute(name)
+            found = robot.capabilities[name]
+        elif kind == "meta":
+            found = robot.labels.get(name)
+        else:
+            found = {"unique.name": robot.name, "datacenter": robot.datacenter, "class": robot.node_class}.get(name)
+        missing = missing or found is None
+        return found or ""
+
+    text = _NAME.sub(value, target)
+    return None if missing else text
+
+
+def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[str]:
+    """Every reason why `robot` may not hold `group`; none: it may. `path` is the group's in the job file."""
+    for label, wanted in sorted(job.robot_selector.items()):
+        if robot.labels.get(label) != wanted:
+            yield f"robotSelector.{label} wants {wanted!r}, the robot has {robot.labels.get(label)!r}"
+    if job.datacenters and robot.datacenter not in job.datacenters:
+        yield f"datacenters allows {', '.join(job.datacenters)}, the robot is in {robot.datacenter!r}"
+    for where, constraint in constraints_of(job, group, path):
+        left, right = resolve(constraint.l_target, robot), resolve(constraint.r_target, robot)
+        if not satisfied(left, constraint.operand, right):
+            yield f"{where} wants {constraint.l_target} {constraint.operand.value} {constraint.r_target}, the robot has {left!r}"
+
+
+def constraints_of(job: Job, group: TaskGroup, path: str) -> t.Iterator[tuple[str, Constraint]]:
+    """The constraints that bind a group, each with its path: the job's, its own, its init tasks' and its tasks'."""
+    for index, constraint in enumerate(job.constraints):
+        yield f"constraints[{index}]", constraint
+    for index, constraint in enumerate(group.constraints):
+        yield f"{path}.constraints[{index}]", constraint
+    for key, tasks in (("initTasks", group.init_tasks), ("tasks", group.tasks)):
+        for number, task in enumerate(tasks):
+            for index, constraint in enumerate(task.constraints):
+                yield f"{path}.{key}[{number}].constraints[{index}]", constraint
+
+
+def satisfied(left: str | None, operand: Operand, right: str | None) -> bool:
+    """Nomad's meaning of an operand; a value that is not set satisfies `!=` alone."""
+    if left is None or right is None:
+        return operand is Operand.NOT_EQUAL and left != right
+    if operand is Operand.EQUAL:
+        return left == right
+    if operand is Operand.NOT_EQUAL:
+        return left != right
+    if operand is Operand.REGEXP:
+        return re.search(right, left) is not None
+    if operand is Operand.SET_CONTAINS:
+        have = {item.strip() for item in left.split(",")}
+        return all(item.strip() in have for item in right.split(","))
+    if operand is Operand.VERSION:
+        return all(_version_holds(left, clause.strip()) for clause in right.split(","))
+    return _compare(_ordered(left, right), operand)
+
+
+def check(constraint: Constraint) -> str | None:
+    """What is wrong with the constraint itself, on any robot."""
+    if constraint.operand is Operand.REGEXP:
+        try:
+            re.compile(constraint.r_target)
+        except re.error as error:
+            return f"{constraint.r_target!r} is not a regular expression: {error}"
+    if constraint.operand is Operand.VERSION:
+        for clause in constraint.r_target.split(","):
+            if not _CLAUSE.fullmatch(clause.strip()):
+                return f"{clause.strip()!r} is not a version condition such as '>= 1.2'"
+    return None
+
+
+_CLAUSE = re.compile(r"(=|!=|>=|<=|>|<)?\s*v?(\d+(?:\.\d+)*)(?:[-+~].*)?")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    numbers = [int(number) for number in re.findall(r"\d+", text.split("-")[0].split("+")[0].split("~")[0])]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _version_holds(left: str, clause: str) -> bool:
+    operand, version = _CLAUSE.fullmatch(clause).groups()
+    have, want = _version(left), _version(version)
+    return _compare((have > want) - (have < want), Operand(operand or "="))
+
+
+def _ordered(left: str, right: str) -> int:
+    """-1, 0 or 1; as numbers where both are, else as text."""
+    try:
+        pair: tuple[t.Any, t.Any] = (float(left), float(right))
+    except ValueError:
+        pair = (left, right)
+    return (pair[0] > pair[1]) - (pair[0] < pair[1])
+
+
+def _compare(order: int, operand: Operand) -> bool:
+    return {
+        Operand.EQUAL: order == 0,
+        Operand.NOT_EQUAL: order != 0,
+        Operand.GREATER: order > 0,
+        Operand.GREATER_EQUAL: order >= 0,
+        Operand.LESS: order < 0,
+        Operand.LESS_EQUAL: order <= 0,
+    }[operand]
