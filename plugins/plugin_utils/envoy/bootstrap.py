@@ -1,0 +1,38 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bootstrap: what a proxy reads at its start; listeners and clusters come from files that it watches."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .tls import Data, agent_cluster
+
+
+def bootstrap(node: str, group: str, admin_pipe: str, agent_socket: str | None, dynamic: Data, static: Data) -> Data:
+    """`node` and `group` become node.id and node.cluster, which SDS demands. The admin interface is a pipe that its
+    own user alone may open. `agent_socket` is None for a proxy without identity.
+    """
+    resources = {**static}
+    if agent_socket:
+        resources["clusters"] = [agent_cluster(agent_socket), *resources.get("clusters", [])]
+    return {
+        "node": {"id": node, "cluster": group},
+        "admin": {"address": {"pipe": {"path": admin_pipe, "mode": 0o600}}},
+        **({"dynamic_resources": dynamic} if dynamic else {}),
+        **({"static_resources": resources} if resources else {}),
+    }
+
+
+def watched(listeners: str, clusters: str) -> Data:
+    """Dynamic resources from two files, taken up when a file is replaced by rename."""
+    return {
+        "lds_config": {"resource_api_version": "V3", "path_config_source": {"path": listeners}},
+        "cds_config": {"resource_api_version": "V3", "path_config_source": {"path": clusters}},
+    }
+
+
+def inlined(listeners: t.Sequence[Data], clusters: t.Sequence[Data]) -> Data:
+    """The same resources as static ones: what `envoy --mode validate` really reads."""
+    return {"listeners": list(listeners), "clusters": list(clusters)}

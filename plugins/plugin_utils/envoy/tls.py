@@ -1,0 +1,75 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SPIFFE mTLS as Envoy has it: certificates and trust bundles by SDS from the robot's SPIRE agent."""
+
+from __future__ import annotations
+
+import typing as t
+
+Data = dict[str, t.Any]
+
+AGENT_CLUSTER = "spire_agent"
+TYPE = "type.googleapis.com/envoy."
+
+
+def typed(type_name: str, **fields: t.Any) -> Data:
+    """A value of a protobuf Any, by the type's name behind the `envoy.` package."""
+    return {"@type": TYPE + type_name, **fields}
+
+
+def _sds(name: str) -> Data:
+    source = {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": AGENT_CLUSTER}}]}
+    return {"name": name, "sds_config": {"resource_api_version": "V3", "api_config_source": source}}
+
+
+# The bundle named ALL verifies own and federated trust domains, each identity against its own: a federation that is
+# added later changes no secret's name, so it drains no connection.
+_BUNDLE = _sds("ALL")
+
+
+def upstream_tls(own_id: str, peer_id: str, server_name: str | None, alpn: t.Sequence[str]) -> Data:
+    """The client's side: our identity, and exactly one peer. The bundle alone would accept the whole trust domain."""
+    peer = {"match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": peer_id}}]}
+    context = {
+        "tls_certificate_sds_secret_configs": [_sds(own_id)],
+        "combined_validation_context": {"default_validation_context": peer, "validation_context_sds_secret_config": _BUNDLE},
+        **({"alpn_protocols": list(alpn)} if alpn else {}),
+    }
+    config = typed("extensions.transport_sockets.tls.v3.UpstreamTlsContext", common_tls_context=context)
+    if server_name:
+        config["sni"] = server_name
+    return {"name": "envoy.transport_sockets.tls", "typed_config": config}
+
+
+def downstream_tls(own_id: str, alpn: t.Sequence[str]) -> Data:
+    """The server's side: any identity of the domains may finish the handshake, and the RBAC filter behind it lets
+    exactly the allowed ones go on, because RBAC changes with no drain and a TLS context does not.
+    """
+    context = {
+        "tls_certificate_sds_secret_configs": [_sds(own_id)],
+        "validation_context_sds_secret_config": _BUNDLE,
+        **({"alpn_protocols": list(alpn)} if alpn else {}),
+    }
+    config = typed("extensions.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=context, require_client_certificate=True)
+    return {"name": "envoy.transport_sockets.tls", "typed_config": config}
+
+
+def agent_cluster(socket: str) -> Data:
+    """The SPIRE agent's Workload API and SDS, on its Unix socket."""
+    return {
+        "name": AGENT_CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": http2(),
+        "load_assignment": {"cluster_name": AGENT_CLUSTER, "endpoints": [{"lb_endpoints": [_endpoint({"pipe": {"path": socket}})]}]},
+    }
+
+
+def _endpoint(address: Data) -> Data:
+    return {"endpoint": {"address": address}}
+
+
+def http2() -> Data:
+    options = typed("extensions.upstreams.http.v3.HttpProtocolOptions", explicit_http_config={"http2_protocol_options": {}})
+    return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
