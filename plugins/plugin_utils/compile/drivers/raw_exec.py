@@ -1,0 +1,22 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""raw_exec: the program as the task's user, on the robot as it is; only /tmp and the task's secrets are its own."""
+
+from __future__ import annotations
+
+from ..systemd import Directives, command, item
+from .launch import Launch
+
+
+def directives(launch: Launch) -> Directives:
+    return [
+        *launch.late_variables,
+        ("User", launch.user),
+        ("Group", launch.group),
+        ("EnvironmentFile", item(launch.environment_file)),
+        ("RuntimeDirectory", item(launch.runtime)),
+        ("RuntimeDirectoryMode", "0700"),
+        ("BindPaths", f"{item(launch.tmp)}:/tmp {item('/run/' + launch.runtime)}:{item(launch.secrets)}"),
+        ("ExecStart", command((*launch.late, *launch.argv))),
+    ]

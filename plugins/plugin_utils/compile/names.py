@@ -1,0 +1,90 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every name that we give to something on a robot comes from here.
+
+A name is a readable stem and 8 hexadecimal digits of the digest of the full name (a list, so that `a-b` + `c` and
+`a` + `b-c` differ), within systemd's 255 characters for a unit and 31 for a user (systemd's strict user names).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+_STEM, _USER_STEM = 60, 12
+
+
+def _stem(parts: tuple[str, ...], limit: int) -> str:
+    text = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+    return text[:limit].strip("-") or "x"
+
+
+def _digest(kind: str, parts: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()[:8]
+
+
+def group_id(namespace: str, job: str, group: str) -> str:
+    return f"{_stem((job, group), _STEM)}-{_digest('group', (namespace, job, group))}"
+
+
+def task_id(namespace: str, job: str, group: str, index: int, task: str) -> str:
+    return f"{_stem((job, group, f'r{index}', task), _STEM)}-{_digest('task', (namespace, job, group, str(index), task))}"
+
+
+def init_id(namespace: str, job: str, group: str, task: str) -> str:
+    return f"{_stem((job, group, task), _STEM)}-{_digest('init', (namespace, job, group, task))}"
+
+
+def alloc_id(namespace: str, job: str, group: str, index: int) -> str:
+    """An instance's NOMAD_ALLOC_ID: in a UUID's form, the same on every run."""
+    text = hashlib.sha256(json.dumps(["alloc", namespace, job, group, index]).encode()).hexdigest()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:32]))
+
+
+def entry_id(trust_domain: str, namespace: str, job: str, group: str, robot: str) -> str:
+    """A registration entry's id; its prefix says that it is ours."""
+    return f"k8s4r.{hashlib.sha256(json.dumps([trust_domain, namespace, job, group, robot]).encode()).hexdigest()[:32]}"
+
+
+def agent_id(trust_domain: str, robot: str, attestor: str) -> str:
+    """The parent of a robot's registration entries: by the robot's name, so that a renewed certificate orphans no entry.
+
+    An agent that joined by a token has no such name, but the alias that its token was made with.
+    """
+    path = "robot" if attestor == "join_token" else "spire/agent/x509pop"
+    return f"spiffe://{trust_domain}/{path}/{robot}"
+
+
+def spiffe_id(trust_domain: str, namespace: str, job: str, group: str) -> str:
+    return f"spiffe://{trust_domain}/ns/{namespace}/job/{job}/group/{group}"
+
+
+def user(namespace: str, job: str, group: str) -> str:
+    return f"k8s4r-{_stem((job, group), _USER_STEM)}-{_digest('group', (namespace, job, group))}"
+
+
+def proxy_user(namespace: str, job: str, group: str) -> str:
+    return f"k8s4r-p-{_stem((job, group), _USER_STEM)}-{_digest('group', (namespace, job, group))}"
+
+
+def slice_unit(group: str) -> str:
+    """`-` nests slices, so the id's own become `_`: the group's slice is a direct child of k8s4r.slice."""
+    return f"k8s4r-{group.replace('-', '_')}.slice"
+
+
+def target_unit(group: str) -> str:
+    return f"k8s4r-group-{group}.target"
+
+
+def proxy_unit(group: str) -> str:
+    return f"k8s4r-proxy-{group}.service"
+
+
+def init_unit(init: str) -> str:
+    return f"k8s4r-init-{init}.service"
+
+
+def task_unit(task: str) -> str:
+    return f"k8s4r-task-{task}.service"

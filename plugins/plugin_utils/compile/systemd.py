@@ -1,0 +1,75 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one writer of systemd units and environment files: it escapes, so that any text arrives byte for byte.
+
+Rules of systemd.syntax(7), systemd.service(5) "Command lines" and systemd.exec(5) "EnvironmentFile=".
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+Directives = t.Sequence[tuple[str, str]]
+
+
+def unit(sections: t.Mapping[str, Directives]) -> str:
+    """A unit file; a directive's value is written as it is given, already escaped where it needs to be."""
+    blocks = []
+    for name, directives in sections.items():
+        lines = [f"[{name}]", *(f"{directive}={value}" for directive, value in directives)]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def text(value: str) -> str:
+    """Free text of one line, as for Description=: no specifier, no control character."""
+    return re.sub(r"[\x00-\x1f\x7f\u0085\u2028\u2029]", " ", value).replace("%", "%%").rstrip("\\")
+
+
+def item(value: str) -> str:
+    """One item of a list or of a command line, quoted where it needs to be."""
+    return value if re.fullmatch(r"[A-Za-z0-9_./@:,+=-]+", value) else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    """In double quotes, everything outside printable ASCII as `\\xNN`."""
+    quoted = []
+    for byte in value.encode():
+        if byte in (0x22, 0x5C):
+            quoted.append("\\" + chr(byte))
+        elif byte == 0x25:
+            quoted.append("%%")
+        elif 0x20 <= byte < 0x7F:
+            quoted.append(chr(byte))
+        else:
+            quoted.append(f"\\x{byte:02x}")
+    return f'"{"".join(quoted)}"'
+
+
+def command(argv: t.Sequence[str], prefix: str = "") -> str:
+    """A command line for ExecStart= and its kin; the colon turns off the replacement of `$`."""
+    return f"{prefix}:{' '.join(map(item, argv))}"
+
+
+def as_root(argv: t.Sequence[str]) -> str:
+    """A command line for root in a unit whose environment is a task's. `env` throws all of that away but how the task
+    ended: a PATH, or a variable that a shell believes, would make root run the task's programs.
+    """
+    kept = "PATH=/usr/sbin:/usr/bin:/sbin:/bin SERVICE_RESULT=${SERVICE_RESULT} EXIT_STATUS=${EXIT_STATUS}"
+    return f"+/usr/bin/env -i {kept} " + " ".join(item(argument).replace("$", "$$") for argument in argv)
+
+
+def environment_file(variables: t.Mapping[str, str]) -> str:
+    """An environment file for EnvironmentFile=, sorted by name."""
+    return "".join(f'{name}="{_escape(value)}"\n' for name, value in sorted(variables.items()))
+
+
+def _escape(value: str) -> str:
+    return re.sub(r'(["\\`$])', r"\\\1", value)
+
+
+def seconds(value: float) -> str:
+    """A time span for a directive; systemd counts in microseconds."""
+    return f"{value:.6f}".rstrip("0").rstrip(".") + "s"
