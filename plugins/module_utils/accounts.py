@@ -1,0 +1,41 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Users and groups of the robot, by name."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+
+
+def user_exists(name):
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def group_exists(name):
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def group_members(name):
+    """The members of a group beside those whose primary group it is; empty where there is no such group."""
+    try:
+        return grp.getgrnam(name).gr_mem
+    except KeyError:
+        return []
+
+
+def user_id(name):
+    return pwd.getpwnam(name).pw_uid
+
+
+def group_id(name):
+    return grp.getgrnam(name).gr_gid

@@ -1,0 +1,36 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every way in which work can end, as an answer: no traceback ever reaches a person."""
+
+from __future__ import annotations
+
+import errno
+
+from .errors import CommandFailed, Refusal
+
+
+def failed(error):
+    """The answer of work that ended with an exception."""
+    if isinstance(error, Refusal):
+        return {"status": "refused", "errors": error.errors}
+    if isinstance(error, CommandFailed):
+        return {"status": "failed", "errors": [str(error)]}
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return {"status": "refused", "errors": [f"disk full: there is no space left on this robot{_at(error)}"]}
+    if isinstance(error, OSError):
+        return {"status": "failed", "errors": [f"{error.strerror or error}{_at(error)}"]}
+    return {"status": "failed", "errors": [internal(error)]}
+
+
+def internal(error):
+    """An error of the engine itself: enough to report it, and no value that it was at work on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = " at {}:{}".format(trace.tb_frame.f_code.co_filename.rsplit("/", 1)[-1], trace.tb_lineno) if trace else ""
+    return f"error in the engine ({type(error).__name__}{where}); please report it"
+
+
+def _at(error):
+    return f" ({error.filename})" if error.filename else ""

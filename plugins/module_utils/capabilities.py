@@ -1,0 +1,86 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this robot can do, as text by name: what the compiler assumes about it and what constraints look at."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import command
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# In /bin with and without a merged /usr; a Debian 11 that was once a Debian 10 has it there alone.
+SYSTEMCTL = "/bin/systemctl"
+
+
+def probe(runtime):
+    """All capabilities: {name: text}."""
+    kernel = os.uname()
+    release = _os_release()
+    version = 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1
+    controllers = _controllers(version)
+    return {
+        "systemd": systemd_version(runtime),
+        "cgroup": str(version),
+        "cgroup.memory": "yes" if "memory" in controllers else "no",
+        "arch": ARCHITECTURES.get(kernel.machine, kernel.machine),
+        "cpu.arch": ARCHITECTURES.get(kernel.machine, kernel.machine),
+        "cpu.numcores": str(os.cpu_count() or 1),
+        "memory.totalbytes": str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")),
+        "kernel.name": kernel.sysname.lower(),
+        "kernel.version": kernel.release,
+        "os.name": release.get("ID", "linux"),
+        "os.version": release.get("VERSION_ID", ""),
+        "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+        "unique.hostname": kernel.nodename,
+    }
+
+
+def differ(assumptions, truth):
+    """The assumptions that do not hold."""
+    return sorted(name for name, value in assumptions.items() if truth.get(name) != value)
+
+
+def systemd_version(runtime):
+    """The major version. Asking systemctl costs 5 ms, so the answer is kept until systemctl itself is replaced."""
+    found = os.stat(SYSTEMCTL)
+    stamp = f"{found.st_ino}.{found.st_mtime_ns}"
+    try:
+        with open(runtime + "/systemd-version", encoding="ascii") as stream:
+            kept_stamp, version = stream.read().split()
+        if kept_stamp == stamp:
+            return version
+    except (FileNotFoundError, ValueError):
+        pass
+    return command.need([SYSTEMCTL, "--version"]).split()[1].split(".")[0]
+
+
+def keep_systemd_version(runtime):
+    from . import files
+
+    found = os.stat(SYSTEMCTL)
+    line = f"{found.st_ino}.{found.st_mtime_ns} {systemd_version(runtime)}"
+    files.replace(runtime + "/systemd-version", line.encode("ascii"))
+
+
+def _os_release():
+    try:
+        with open("/etc/os-release", encoding="utf-8") as stream:
+            pairs = [line.strip().partition("=") for line in stream]
+    except FileNotFoundError:
+        return {}
+    return {name: value.strip("\"'") for name, _equals, value in pairs if value}
+
+
+def _controllers(version):
+    if version == 2:
+        with open("/sys/fs/cgroup/cgroup.controllers", encoding="ascii") as stream:
+            return stream.read().split()
+    try:
+        with open("/proc/cgroups", encoding="ascii") as stream:
+            rows = [line.split() for line in stream if not line.startswith("#")]
+    except FileNotFoundError:
+        return []
+    return [name for name, _hierarchy, _count, enabled in rows if enabled == "1"]

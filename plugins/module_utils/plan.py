@@ -1,0 +1,115 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The wire format between compiler and engine: a plan is plain resources and knows nothing of jobs but their names.
+
+A plan is JSON, and these functions are the only way to make one, so that both ends agree on every key::
+
+    robot plan   {"format": 1, "jobs": [job plan, ...]}
+    job plan     {"namespace", "name", "groups": [group plan, ...]}      no groups: the robot shall hold none of it
+    group plan   {"id", "name", "resources": [...], "checks": [...], "needs": [...], "ports": [...], "secrets": [...]}
+
+Resources are listed in the order in which they are made; they are removed in the reverse order. A group plan is what
+is switched, committed and rolled back as one; everything outside its own resources is out of its reach.
+"""
+
+from __future__ import annotations
+
+FORMAT = 1
+
+# Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
+ROOTS = (
+    "/etc/k8s4r/groups/",
+    "/var/lib/k8s4r/groups/",
+    "/var/lib/k8s4r/tasks/",
+    "/etc/systemd/system/k8s4r-",
+    "/etc/systemd/system/multi-user.target.wants/k8s4r-",
+    "/etc/sysusers.d/k8s4r-",
+)
+
+UNIT_DIRECTORY = "/etc/systemd/system"
+
+
+def robot(jobs):
+    return {"format": FORMAT, "jobs": jobs}
+
+
+def job(namespace, name, groups):
+    return {"namespace": namespace, "name": name, "groups": groups}
+
+
+def group(id, name, resources, checks=(), needs=(), ports=(), secrets=()):
+    """``secrets``: values that stand in secret files; the engine replaces them in every text that it returns."""
+    return {
+        "id": id,
+        "name": name,
+        "resources": list(resources),
+        "checks": list(checks),
+        "needs": list(needs),
+        "ports": list(ports),
+        "secrets": list(secrets),
+    }
+
+
+def user(name, description, groups=()):
+    """A system user of its own primary group, declared in /etc/sysusers.d/<name>.conf; no home, no shell.
+
+    ``groups``: users of the same plan whose primary groups it joins.
+    """
+    return {"kind": "user", "name": name, "description": description, "groups": list(groups)}
+
+
+def directory(path, owner="root", group="root", mode="0755", data=False):
+    """``data``: holds what programs wrote; removed with the group unless the run keeps data."""
+    return {"kind": "directory", "path": path, "owner": owner, "group": group, "mode": mode, "data": data}
+
+
+def file(path, content, owner="root", group="root", mode="0644", secret=False, union=None):
+    """A whole file, replaced by rename with owner and mode set before.
+
+    ``content`` is text (UTF-8). ``secret``: its content is in no diff, log or result. ``union`` names the top-level
+    list of a JSON file whose members have a unique ``name``: before all files are at their new content, old members
+    stay beside the new ones, so that nothing that still refers to them breaks in between.
+    """
+    return {
+        "kind": "file",
+        "path": path,
+        "content": content,
+        "owner": owner,
+        "group": group,
+        "mode": mode,
+        "secret": secret,
+        "union": union,
+    }
+
+
+def link(path, target):
+    return {"kind": "link", "path": path, "target": target}
+
+
+def unit(name, content, run="none", reads=(), done=None):
+    """A systemd unit file in /etc/systemd/system, and whether it shall run.
+
+    ``run``: ``none`` is only written (slice); ``always`` shall be active; ``init`` is a oneshot that shall have ended
+    well (active, exited); ``once`` runs to its end and is finished when the file ``done`` exists.
+    ``reads``: paths of files of the same plan whose content the process takes in at its start; the unit restarts when
+    its own content or one of theirs differs from what it last started with.
+    """
+    return {"kind": "unit", "name": name, "content": content, "run": run, "reads": list(reads), "done": done}
+
+
+def check(name, argv, files):
+    """A command that must exit 0 before the switch: ``files`` ({name: content}) are put into a private directory,
+    ``{dir}`` in an argument is that directory. Its output is shown when it fails.
+    """
+    return {"name": name, "argv": list(argv), "files": dict(files)}
+
+
+def need(path, what):
+    """A program or socket that provisioning installs: ``what`` is the provisioning role's name (envoy, spire_agent)."""
+    return {"path": path, "what": what}
+
+
+def port(address, number, where):
+    """A TCP port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict."""
+    return {"address": address, "port": number, "where": where}

@@ -1,0 +1,75 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who listens on the robot's TCP ports, read from /proc."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+LISTEN = "0A"
+WILDCARDS = ("0.0.0.0", "::")
+
+
+def listeners(tables=("/proc/net/tcp", "/proc/net/tcp6")):
+    """Every listening socket: (address, port, inode)."""
+    found = []
+    for table in tables:
+        try:
+            with open(table, encoding="ascii") as stream:
+                rows = [line.split() for line in stream][1:]
+        except FileNotFoundError:
+            continue
+        for row in rows:
+            if row[3] == LISTEN:
+                address, _colon, port = row[1].partition(":")
+                found.append((_address(address), int(port, 16), row[9]))
+    return found
+
+
+def clash(first, second):
+    """Whether two addresses cannot both have one port."""
+    return first == second or first in WILDCARDS or second in WILDCARDS
+
+
+def holders(inodes):
+    """The processes that hold sockets: {inode: (pid, command, unit or None)}."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            links = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
+        except OSError:
+            # It ended while we looked.
+            continue
+        for link in links & wanted.keys():
+            found.setdefault(wanted[link], (int(pid), _command(pid), _unit(pid)))
+    return found
+
+
+def _address(text):
+    """An address as the kernel prints it: 32-bit words in the byte order of the machine."""
+    words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
+    if len(words) == 1:
+        return socket.inet_ntop(socket.AF_INET, words[0])
+    address = socket.inet_ntop(socket.AF_INET6, b"".join(words))
+    return address[len("::ffff:") :] if address.startswith("::ffff:") else address
+
+
+def _command(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip()
+    except OSError:
+        return "?"
+
+
+def _unit(pid):
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as stream:
+            lines = stream.read().splitlines()
+    except OSError:
+        return None
+    parts = [part for line in lines for part in line.rsplit(":", 1)[-1].split("/") if part.endswith((".service", ".socket"))]
+    return parts[-1] if parts else None

@@ -1,0 +1,68 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A system user of its own primary group, declared for systemd-sysusers so that the declaration outlives us."""
+
+from __future__ import annotations
+
+import re
+
+from .. import command, files
+from ..accounts import group_members, user_exists
+from . import checks
+
+KEYS = {"name": str, "description": str, "groups": list}
+NAME = r"k8s4r-[a-z0-9_-]{1,25}"
+DIRECTORY = "/etc/sysusers.d"
+
+
+def check(where, resource):
+    for key, name in [("name", resource["name"])] + [("groups", name) for name in resource["groups"]]:
+        if not re.fullmatch(NAME, name):
+            yield f"{where}.{key}: {name!r} is no name of a user of ours"
+    if checks.has_control(resource["description"]) or ":" in resource["description"]:
+        yield f"{where}.description: control characters and colons cannot stand there"
+
+
+def place(resource):
+    return "{}/{}.conf".format(DIRECTORY, resource["name"])
+
+
+def declaration(resource):
+    """The sysusers.d(5) file: a user without home and shell, and the groups that it joins."""
+    lines = ['u {} - "{}" - -'.format(resource["name"], resource["description"].replace("\\", "\\\\").replace('"', '\\"'))]
+    lines += ["m {} {}".format(resource["name"], group) for group in resource["groups"]]
+    return "\n".join(lines) + "\n"
+
+
+def expected(resource):
+    return {"type": "user", "declaration": declaration(resource), "exists": True, "groups": sorted(resource["groups"])}
+
+
+def actual(resource, _observer):
+    try:
+        with open(place(resource), encoding="utf-8", errors="replace") as stream:
+            declared = stream.read()
+    except FileNotFoundError:
+        declared = None
+    exists = user_exists(resource["name"])
+    if declared is None and not exists:
+        return None
+    joined = sorted(group for group in resource["groups"] if resource["name"] in group_members(group))
+    return {"type": "user", "declaration": declared, "exists": exists, "groups": joined}
+
+
+def fix(resource, _robot):
+    files.write(place(resource), declaration(resource).encode("utf-8"), 0, 0, 0o644)
+    command.need(["systemd-sysusers", place(resource)], timeout=60)
+
+
+def remove(resource):
+    if user_exists(resource["name"]):
+        command.need(["userdel", resource["name"]], timeout=60)
+    files.remove(place(resource))
+
+
+def outlives(_resource, data):
+    """Without its user, data would belong to a number, which the next new user gets."""
+    return bool(data)
