@@ -1,0 +1,65 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What reading job files needs of Ansible: vault and Jinja, with the variables that a job file may use."""
+
+from __future__ import annotations
+
+import pathlib
+import textwrap
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible.utils.vars import load_extra_vars
+
+from ..job import reader
+from ..job.model import Job
+from .sources import Readers, Source, Unreadable, read
+
+Variables = t.Mapping[str, t.Any]
+
+
+class Library(t.NamedTuple):
+    """Reads the job files of a run with the vault secrets and variables of that run."""
+
+    loader: DataLoader
+    templar: Templar
+    variables: Variables
+
+    def sources(self, job: t.Any) -> list[Source]:
+        """The option `job`, a path or a list of paths, as texts. Raises `JobErrors`."""
+        paths = [job] if isinstance(job, str) else job
+        return read([str(path) for path in paths or ()], Readers(self._decrypt_file, self._render), pathlib.Path.cwd())
+
+    def jobs(self, sources: t.Iterable[Source]) -> tuple[list[Job], list[str]]:
+        """The jobs and the warnings of these sources. Raises `JobErrors`."""
+        jobs, warnings = reader.load(sources, reader.Options(decrypt=self._decrypt))
+        return jobs, [str(warning) for warning in warnings]
+
+    def _decrypt_file(self, path: str) -> str:
+        try:
+            return str(self.loader.get_text_file_contents(path))
+        except AnsibleError as error:
+            raise Unreadable(f"cannot be decrypted ({_reason(error)}); check the vault password") from None
+
+    def _decrypt(self, text: str) -> str:
+        try:
+            return str(self.loader.load(f"!vault |\n{textwrap.indent(text, '  ')}"))
+        except AnsibleError as error:
+            raise ValueError(_reason(error)) from None
+
+    def _render(self, text: str, path: str) -> str:
+        """Only what is the same for every robot: extra variables, and `k8s4r_vars` of the inventory's group `all`."""
+        everywhere = self.variables["hostvars"].raw_get("localhost").get("k8s4r_vars", {})
+        visible = {"k8s4r_vars": everywhere, **load_extra_vars(self.loader)}
+        templar = self.templar.copy_with_new_env(searchpath=[str(pathlib.Path(path).parent)], available_variables=visible)
+        try:
+            return str(templar.template(trust_as_template(text)))
+        except AnsibleError as error:
+            raise Unreadable(f"cannot be rendered: {_reason(error)}") from None
+
+
+def _reason(error: AnsibleError) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,79 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the robots' answers mean for the rest of the run, and how they read to a person."""
+
+from __future__ import annotations
+
+import typing as t
+
+Answers = t.Mapping[str, t.Mapping[str, t.Any]]
+
+# Dynamic groups of the run: a play on a group that nobody is in costs nothing.
+AGAIN, BARE, SWITCH, WITHOUT = "k8s4r_again", "k8s4r_bare", "k8s4r_switch", "k8s4r_without_"
+AGENT, SERVER = "spire_agent", "spire_server"
+
+
+def refusals(answers: Answers) -> str:
+    """All errors of all robots as one text; robots that say the same share a line."""
+    robots: dict[str, list[str]] = {}
+    for name, answer in sorted(answers.items()):
+        if answer.get("status") in ("refused", "failed"):
+            for error in answer.get("errors") or ["refused without a reason"]:
+                robots.setdefault(error, []).append(name)
+    if not robots:
+        return ""
+    lines = [f"{', '.join(names)}: {error}" for error, names in robots.items()]
+    return "nothing was changed, because robots refuse:\n" + "\n".join(lines)
+
+
+def memberships(answers: Answers, servers: t.Sequence[str], check: bool) -> list[dict[str, str]]:
+    """Which machine goes into which dynamic group; `servers` are the machines of the SPIRE server.
+
+    A robot that turned out to be other than assumed may change where things belong: then all are compiled again. A
+    fleet whose agents are missing may have no server yet. Check mode names what is missing and provides nothing.
+    """
+    if any(answer.get("status") in ("stale", "waiting") for answer in answers.values()):
+        return [{"robot": name, "group": AGAIN} for name in answers]
+    lacks = {name: missing(answer) for name, answer in answers.items()}
+    ready = [name for name, answer in answers.items() if answer.get("status") == "prepared" and not lacks[name]]
+    # A robot that holds all of it under another digest may still miss an entry on the server.
+    members = [(name, SWITCH) for name in ready if answers[name].get("changed", True) or answers[name].get("entries")]
+    if not check:
+        members += [(name, group) for name, whats in lacks.items() if whats for group in (BARE, *(WITHOUT + what for what in whats))]
+        if any(AGENT in whats for whats in lacks.values()):
+            members += [(name, WITHOUT + SERVER) for name in servers]
+    return [{"robot": name, "group": group} for name, group in members]
+
+
+def missing(answer: t.Mapping[str, t.Any]) -> list[str]:
+    """What provisioning has to install on a robot, by the names of its roles."""
+    return sorted(set(answer.get("missing", ())))
+
+
+class Wanted(t.NamedTuple):
+    """What the SPIRE server shall hold for some robots of the run: entries, and where others may be deleted."""
+
+    entries: list[t.Mapping[str, t.Any]]
+    scope: list[str]
+    parents: list[str]
+
+
+def registrations(robots: t.Mapping[str, t.Mapping[str, t.Any]], answers: Answers) -> Wanted:
+    """The entries of the robots in `answers`; `robots` are their slices as `compile` returned them."""
+    jobs = {f"/ns/{job['namespace']}/job/{job['name']}/" for name in answers for job in robots[name]["jobs"]}
+    return Wanted(
+        entries=[entry for answer in answers.values() for entry in answer.get("entries", ())],
+        scope=sorted(jobs),
+        parents=[robots[name]["agent"] for name in answers if robots[name]["agent"]],
+    )
+
+
+def failure(answer: t.Mapping[str, t.Any]) -> str:
+    """Why a switch did not end well, with what the robot saw."""
+    what = {
+        "rolled-back": "the switch failed and the robot is back on what ran before",
+        "refused": "the robot refused to switch",
+        "failed": "the switch failed",
+    }.get(answer["status"], f"the switch ended as {answer['status']}")
+    return "\n".join([what, *(str(error) for error in answer.get("errors", ()))])

@@ -1,0 +1,81 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option `job` as texts: a path, a list of paths, or a directory; vaulted files opened, `*.j2` rendered."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+from ..job.errors import JobErrors, Problem
+from ..job.reader import Source
+
+SUFFIXES = (".yml", ".yaml", ".json")
+VAULT_HEADER = b"$ANSIBLE_VAULT;"
+
+
+class Unreadable(Exception):
+    """A file that cannot be opened, decrypted or rendered; the text says why."""
+
+
+class Readers(t.NamedTuple):
+    """What reading needs of Ansible: both raise `Unreadable`.
+
+    `decrypt(path)` gives the text of a file that is vaulted whole. `render(text, path)` renders Jinja.
+    """
+
+    decrypt: t.Callable[[str], str]
+    render: t.Callable[[str, str], str]
+
+
+def read(job: t.Sequence[str], readers: Readers, directory: pathlib.Path) -> list[Source]:
+    """The sources of a run, in the order given, a directory's by name; raises `JobErrors` with every file's problem.
+
+    Relative paths are the user's: they count from `directory`, where the command was typed.
+    """
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    for given in job:
+        try:
+            sources += [_source(name, path, readers) for name, path in _files(given, directory)]
+        except Unreadable as error:
+            problems.append(Problem(given, str(error)))
+    if problems:
+        raise JobErrors(problems)
+    return sources
+
+
+def _files(given: str, directory: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
+    """Each job file as the user would name it, and where it is."""
+    if not given or "\0" in given:
+        raise Unreadable("this is no path; job= wants a job file, a list of them, or a directory")
+    path = directory / os.path.expanduser(given)
+    if not os.path.isdir(path):
+        return [(given, path)]
+    try:
+        names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+    except OSError as error:
+        raise Unreadable(f"{error.strerror}") from None
+    found = [name for name in names if name.removesuffix(".j2").endswith(SUFFIXES)]
+    if not found:
+        raise Unreadable(f"the directory holds no job file ({', '.join(f'*{suffix}' for suffix in SUFFIXES)}, or these with .j2)")
+    return [(str(pathlib.PurePath(given) / name), path / name) for name in found]
+
+
+def _source(name: str, path: pathlib.Path, readers: Readers) -> Source:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        where = "" if pathlib.PurePath(name).is_absolute() else f" (looked for in {path.parent})"
+        raise Unreadable(f"{error.strerror}{where}") from None
+    vaulted = content.startswith(VAULT_HEADER)
+    rendered = name.endswith(".j2")
+    if not rendered:
+        return Source(name, readers.decrypt(str(path)) if vaulted else content, vaulted=vaulted)
+    try:
+        text = readers.decrypt(str(path)) if vaulted else content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unreadable("is not UTF-8; save it as UTF-8") from None
+    return Source(name, readers.render(text, str(path)), rendered=True, vaulted=vaulted)

@@ -1,0 +1,81 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stands in front of an engine sent to a robot: keeps it under its digest, or runs it from memory, and hands over.
+
+Read from standard input by `python3 -c`, followed by one line of JSON (digest, size, keep), the archive and the
+request. Any Python, from 2.7 on, must be able to read this file and say that it is too old: no annotations and no f-strings here.
+"""
+
+import json
+import os
+import sys
+
+ROOM = "/var/lib/k8s4r/engine"
+# Exit statuses of what runs in front of the engine: the shell command, this file, the engine's own first lines.
+MISSING = 44
+NO_PYTHON = 45
+OLD_PYTHON = 46
+NOT_ROOT = 47
+NO_SYSTEMD = 48
+NOT_KEPT = 49
+
+
+def refuse(status, text):
+    sys.stderr.write(text + "\n")
+    sys.exit(status)
+
+
+def keep(digest, content):
+    """Unpack beside the target and rename: a directory of that name is always whole."""
+    import io
+    import shutil
+    import zipfile
+
+    os.umask(0o077)
+    if not os.path.isdir(ROOM):
+        os.makedirs(ROOM, 0o700)
+        os.chmod(os.path.dirname(ROOM), 0o755)
+    target = os.path.join(ROOM, digest)
+    beside = os.path.join(ROOM, "." + digest + "." + str(os.getpid()))
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            archive.extractall(beside)
+        if not os.path.isdir(target):
+            os.rename(beside, target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return target
+
+
+def hold(content):
+    """A path in memory, for a run that must leave nothing on the robot."""
+    descriptor = os.memfd_create("k8s4r", 0)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
+    return "/proc/self/fd/" + str(descriptor)
+
+
+def start():
+    if tuple(sys.version_info[:2]) < (3, 8):
+        refuse(OLD_PYTHON, sys.executable + " is Python " + sys.version.split()[0])
+    if os.geteuid() != 0:
+        refuse(NOT_ROOT, "user id " + str(os.geteuid()))
+    if not os.path.isdir("/run/systemd/system"):
+        refuse(NO_SYSTEMD, "no /run/systemd/system")
+    header = json.loads(sys.stdin.buffer.readline().decode("ascii"))
+    content = sys.stdin.buffer.read(header["size"])
+    if len(content) != header["size"]:
+        refuse(NOT_KEPT, "the engine arrived incomplete")
+    try:
+        path = keep(header["digest"], content) if header["keep"] else hold(content)
+    except OSError as error:
+        refuse(NOT_KEPT, str(error))
+    import runpy
+
+    sys.argv[:] = [path]
+    runpy.run_path(path, run_name="__main__")
+
+
+if __name__ == "__main__":
+    start()

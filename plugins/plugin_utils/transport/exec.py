@@ -1,0 +1,110 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One round trip to the engine on a robot: a JSON request on standard input, a JSON answer behind a marker.
+
+Nothing of a request is ever in argv or on disk. The engine kept on the robot is used; where it is missing it is sent
+in front of the request, and in check mode runs from memory, because check mode leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import typing as t
+
+from . import packing
+from .bootstrap import MISSING, NO_PYTHON, NO_SYSTEMD, NOT_KEPT, NOT_ROOT, OLD_PYTHON, ROOM
+
+MARKER = "K8S4R-RESULT"
+INTERPRETERS = ("python3", "/usr/bin/python3", "/usr/local/bin/python3", "/usr/libexec/platform-python")
+
+# Reads the bootstrap by its length, so that what follows it stays in the same buffer for whoever reads on.
+_READ = 'import sys; i = getattr(sys.stdin, "buffer", sys.stdin); exec(i.read(int(i.readline())))'
+
+
+class Outcome(t.NamedTuple):
+    """What a command on the robot ended with."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class RobotProblem(Exception):
+    """The robot answered, but not as an engine; the text says what to do and holds nothing of the request."""
+
+
+Execute = t.Callable[[str, bytes], Outcome]
+
+
+class Caller(t.NamedTuple):
+    """How this robot is called.
+
+    `execute` runs a shell command with standard input (the connection plugin's low-level exec). `interpreter` is the
+    robot's Python where the inventory names one. `environment` is a shell prefix of assignments.
+    """
+
+    execute: Execute
+    interpreter: str | None = None
+    environment: str = ""
+
+    def call(self, request: t.Mapping[str, t.Any], check: bool = False) -> dict[str, t.Any]:
+        """Send a request, with the engine in front where the robot has none of this version; raise `RobotProblem`."""
+        engine = packing.engine()
+        body = json.dumps(request, separators=(",", ":")).encode("ascii")
+        outcome = self.execute(self._kept(engine.digest, check), body)
+        if outcome.status == MISSING:
+            archive, front = engine.archive(), packing.bootstrap()
+            header = json.dumps({"digest": engine.digest, "size": len(archive), "keep": not check}).encode("ascii")
+            outcome = self.execute(self._sent(), b"%d\n%b%b\n%b%b" % (len(front), front, header, archive, body))
+        return _answer(outcome)
+
+    def _kept(self, digest: str, check: bool) -> str:
+        # Check mode must not even leave compiled files of a kept engine behind.
+        flags = "-ISB" if check else "-IS"
+        program = f"{ROOM}/{digest}/__main__.py"
+        return f"test -f {program} || exit {MISSING}; {self._python(f'{flags} {program}')}"
+
+    def _sent(self) -> str:
+        return self._python(f"-ISB -c {shlex.quote(_READ)}")
+
+    def _python(self, arguments: str) -> str:
+        """A shell command: the first Python there is, with these arguments."""
+        prefix = f"{self.environment} " if self.environment else ""
+        if self.interpreter:
+            words = [shlex.quote(word) for word in shlex.split(self.interpreter)]
+            program = " ".join(words)
+            return f"command -v {words[0]} >/dev/null 2>&1 || exit {NO_PYTHON}; {prefix}{program} {arguments}"
+        search = f'for p in {" ".join(INTERPRETERS)}; do command -v "$p" >/dev/null 2>&1 && break; p=; done'
+        return f'{search}; test "$p" || exit {NO_PYTHON}; {prefix}"$p" {arguments}'
+
+
+def _answer(outcome: Outcome) -> dict[str, t.Any]:
+    # Login banners may stand before the marker, and a shell's farewell behind the answer.
+    found = False
+    for line in outcome.stdout.splitlines():
+        if found:
+            try:
+                answer = json.loads(line)
+            except ValueError as error:
+                raise RobotProblem("the engine's answer is cut off; run again") from error
+            if isinstance(answer, dict):
+                return answer
+            break
+        found = line.strip() == MARKER
+    raise RobotProblem(_reason(outcome))
+
+
+def _reason(outcome: Outcome) -> str:
+    last = next((line.strip() for line in reversed(outcome.stderr.splitlines()) if line.strip()), "")[:300]
+    known = {
+        NO_PYTHON: "no Python 3 on the robot; install python3 (3.8 or later) or set ansible_python_interpreter",
+        OLD_PYTHON: f"the robot's Python is too old ({last}); 3.8 or later is needed, set ansible_python_interpreter if there is one",
+        NOT_ROOT: "root is needed on the robot; use `become: true` or log in as root",
+        NO_SYSTEMD: "systemd does not run on this machine; a robot is a Linux machine that systemd (245 or later) started",
+        NOT_KEPT: f"the engine could not be put into {ROOM}: {last}",
+    }
+    if outcome.status in known:
+        return known[outcome.status]
+    return f"no answer from the robot's engine (exit status {outcome.status}): {last or 'it said nothing'}"

@@ -1,0 +1,114 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's own directory and key: keyed digests that tell nothing of secrets, and sealed texts.
+
+A digest of a plan that holds a password could be guessed offline if it were a plain hash; one keyed by 32 random bytes
+that never leave the controller cannot. Another controller has another key: its digests differ, so it sends the plan
+and the robot compares contents.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import secrets
+import stat
+import typing as t
+import zlib
+
+try:
+    from cryptography import fernet
+except ImportError:
+    fernet = None
+
+KEY_BYTES = 32
+
+
+class KeyProblem(Exception):
+    """The controller's key cannot be used; the text says what to do."""
+
+
+def home() -> pathlib.Path:
+    """Directory of the controller's state: `$K8S4R_HOME`, else `k8s4r` in the user's configuration directory."""
+    chosen = os.environ.get("K8S4R_HOME")
+    if chosen:
+        return pathlib.Path(chosen).expanduser().absolute()
+    return pathlib.Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser().absolute() / "k8s4r"
+
+
+def controller_key(directory: pathlib.Path | None = None) -> bytes:
+    """The controller's key, made at first use; two first runs at once agree on one."""
+    path = (directory or home()) / "key"
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        return _make(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _read(path: pathlib.Path) -> bytes:
+    with path.open("rb") as file:
+        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+            raise KeyProblem(f"{path}: others may read the controller's key; remove it (robots are then compared in full once)")
+        key = file.read(KEY_BYTES + 1)
+    if len(key) != KEY_BYTES:
+        raise KeyProblem(f"{path}: is not {KEY_BYTES} bytes long; remove it (robots are then compared in full once)")
+    return key
+
+
+def _make(path: pathlib.Path) -> bytes:
+    temporary = path.with_name(f".key.{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+        try:
+            # A link appears whole and refuses to replace: the loser of a race reads the winner's key.
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+        return _read(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: pathlib.Path, error: OSError) -> KeyProblem:
+    return KeyProblem(f"the controller's key {path}: {error.strerror}; set K8S4R_HOME to a directory of your own")
+
+
+def canonical(value: t.Any) -> bytes:
+    """JSON in its one spelling: keys sorted, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def digest(key: bytes, value: t.Any) -> str:
+    """HMAC-SHA256 of a value's canonical JSON, in hexadecimal."""
+    return hmac.new(key, canonical(value), hashlib.sha256).hexdigest()
+
+
+def _sealing(key: bytes) -> fernet.Fernet:
+    if fernet is None:
+        raise KeyProblem("the controller's Python has no package cryptography, which ansible-core brings: reinstall ansible-core")
+    return fernet.Fernet(base64.urlsafe_b64encode(hmac.new(key, b"k8s4r: sealing", hashlib.sha256).digest()))
+
+
+def seal(key: bytes, value: t.Any) -> str:
+    """A JSON value that may lie in a variable of the run and be printed, because only this controller can read it."""
+    return _sealing(key).encrypt(zlib.compress(canonical(value))).decode("ascii")
+
+
+def unseal(key: bytes, token: str) -> t.Any:
+    sealing = _sealing(key)
+    try:
+        return json.loads(zlib.decompress(sealing.decrypt(token.encode("ascii"))))
+    except (fernet.InvalidToken, UnicodeEncodeError) as error:
+        raise KeyProblem("a sealed text of this run was made with another controller key") from error
