@@ -1,0 +1,34 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the robots' answers together, once: stop when any robot refuses, else say who needs what next."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..plugin_utils.run.outcome import SERVER, Answers, memberships, missing, refusals
+from ..plugin_utils.transport.action import Action, Fault
+
+Variables = t.Mapping[str, t.Any]
+
+
+class ActionModule(Action):
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"provisioned": {"type": "bool", "default": False}}
+
+    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        hosts = variables["hostvars"]
+        reached = variables["ansible_play_hosts"]
+        answers: Answers = {name: hosts.raw_get(name).get("k8s4r_prepared", {}) for name in reached}
+        refused = refusals(answers)
+        if refused:
+            raise Fault(refused)
+        lacking = {name: ", ".join(whats) for name, answer in sorted(answers.items()) if (whats := missing(answer))}
+        if lacking and arguments["provisioned"]:
+            raise Fault("\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items()))
+        check = bool(self._task.check_mode)
+        lost = sorted(set(variables["ansible_play_hosts_all"]) - set(reached))
+        warnings = [f"{name}: would first be provisioned with {whats}" for name, whats in lacking.items()] if check else []
+        if lost:
+            warnings.append(f"not reached, run again when they are back: {', '.join(lost)}")
+        return {"members": memberships(answers, variables["groups"].get(SERVER, []), check), "lost": lost, "warnings": warnings}

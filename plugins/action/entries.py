@@ -1,0 +1,55 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Have the SPIRE server hold the registration entries of the run's robots; runs once, delegated to the server."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..plugin_utils.run.outcome import SERVER, registrations
+from ..plugin_utils.transport.action import Action, Fault
+
+Variables = t.Mapping[str, t.Any]
+SOCKET = "/run/spire/server/api.sock"
+
+# Robots that hold what the run wants of them: what they had before is no longer needed.
+SETTLED = ("committed", "unchanged")
+
+
+class ActionModule(Action):
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"state": {"type": "str", "choices": ["present", "exact"], "default": "present"}}
+    _requires_connection = True
+
+    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        exact = arguments["state"] == "exact"
+        hosts = variables["hostvars"]
+        answers = {}
+        for name in variables["ansible_play_hosts"]:
+            known = hosts.raw_get(name)
+            answer = known.get("k8s4r_prepared", {})
+            ended = known.get("k8s4r_switched", answer).get("status")
+            if not exact or ended in SETTLED or (self._task.check_mode and ended == "prepared"):
+                answers[name] = answer
+        wanted = registrations(variables["k8s4r_compiled"]["robots"], answers)
+        if not wanted.entries and not (exact and wanted.parents):
+            return {"changed": False}
+        if not variables["groups"].get(SERVER):
+            if wanted.entries:
+                raise Fault(f"the jobs need identities: put the machine of the SPIRE server into the inventory group `{SERVER}`")
+            return {"changed": False}
+        if not self._server_runs():
+            return self._without_server(wanted.entries)
+        options: dict[str, t.Any] = {"state": arguments["state"], "entries": wanted.entries, "socket": SOCKET}
+        if exact:
+            options |= {"scope": wanted.scope, "parents": wanted.parents}
+        return self._execute_module("k8s4r.robot.spire_entries", options, task_vars=dict(variables))
+
+    def _server_runs(self) -> bool:
+        return self._low_level_execute_command(f"test -S {SOCKET}")["rc"] == 0
+
+    def _without_server(self, entries: t.Sequence[Variables]) -> dict[str, t.Any]:
+        """No server has no entries: that is well where none is wanted, or where one would be provisioned first."""
+        if entries and not self._task.check_mode:
+            raise Fault(f"the SPIRE server does not run there ({SOCKET} is missing): ansible-playbook k8s4r.robot.provision")
+        return {"changed": bool(entries), "created": [entry["entry_id"] for entry in entries]}

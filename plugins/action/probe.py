@@ -1,0 +1,22 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a robot what it can do, and remember the answer on the controller."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..plugin_utils.transport import key
+from ..plugin_utils.transport.action import RobotAction
+from ..plugin_utils.transport.capabilities import Capabilities
+
+Variables = t.Mapping[str, t.Any]
+
+
+class ActionModule(RobotAction):
+    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        del arguments
+        capabilities = self.demand({"op": "probe"}, variables)["capabilities"]
+        Capabilities(key.home()).write(str(variables["inventory_hostname"]), capabilities)
+        return {"capabilities": capabilities}

@@ -1,0 +1,37 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out what `prepare` staged: the robot works on its own, and this action looks on until it has ended."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..plugin_utils.run.outcome import failure
+from ..plugin_utils.transport.action import RobotAction
+
+Variables = t.Mapping[str, t.Any]
+
+
+class ActionModule(RobotAction):
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"wait": {"type": "int", "default": 3600}}
+
+    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        prepared = variables["k8s4r_prepared"]
+        promised = {"endpoints": prepared["endpoints"]}
+        if self._task.check_mode:
+            return {"changed": prepared["changed"], "status": "prepared", "changes": prepared["steps"], **promised}
+        release = prepared["release"]
+        if release is None:
+            return {"changed": False, "status": "committed", **promised}
+        answer = self.call({"op": "switch", "release": release}, variables)
+
+        def show(progress: str) -> None:
+            self._display.display(f"{variables['inventory_hostname']}: {progress}")
+
+        answer = self.until_done(answer, variables, arguments["wait"], show)
+        if answer["status"] != "committed":
+            # What was done on the way has been undone: the message, which Ansible prints whole, is for what went wrong.
+            ended = {name: answer[name] for name in ("status", "release", "groups", "units") if name in answer}
+            return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(answer)}
+        return {**answer, **promised, "changed": bool(answer.get("changes"))}

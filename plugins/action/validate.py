@@ -1,0 +1,30 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check job files without a robot and without an inventory."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..plugin_utils.job.errors import JobErrors
+from ..plugin_utils.run.library import Library
+from ..plugin_utils.transport.action import Action, Fault
+
+Variables = t.Mapping[str, t.Any]
+
+
+class ActionModule(Action):
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"job": {"type": "raw"}}
+    FAULTS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.FAULTS, JobErrors)
+
+    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        library = Library(self._loader, self._templar, variables)
+        sources = library.sources(arguments["job"])
+        if not sources:
+            raise Fault("say which job: -e job=<file, list of files or directory>")
+        jobs, warnings = library.jobs(sources)
+        lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]
+        for line in lines:
+            self._display.display(line)
+        return {"jobs": [f"{job.namespace}/{job.name}" for job in jobs], "msg": "\n".join(lines), "warnings": warnings}

@@ -1,0 +1,50 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action `collect`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: collect
+short_description: Bring together what the robots answered to prepare
+version_added: 0.1.0
+description:
+  - Reads what M(k8s4r.robot.prepare) registered as C(k8s4r_prepared) on every robot that the play still has, and fails with
+    all errors of all robots when any of them refuses. Robots that could not be reached have left the play and do not stop the others.
+  - Else says which machine belongs into which dynamic group of the run.
+  - Opens no connection. Runs once, with C(run_once).
+extends_documentation_fragment:
+  - k8s4r.robot.deployment
+options:
+  provisioned:
+    description: Whether provisioning has run, so that a program that is still missing is an error.
+    type: bool
+    default: false
+author:
+  - k8s4r.robot contributors (@k8s4r)
+"""
+
+EXAMPLES = r"""
+- name: Collect what they answer
+  k8s4r.robot.collect:
+  register: k8s4r_collected
+  run_once: true
+"""
+
+RETURN = r"""
+members:
+  description:
+    - Pairs of a machine and a group that it belongs into.
+    - The groups are C(k8s4r_again) (compile and prepare once more), C(k8s4r_bare) and C(k8s4r_without_<role>) (provision
+      that role), and C(k8s4r_switch).
+  returned: always
+  type: list
+  elements: dict
+  sample: [{robot: robot1, group: k8s4r_switch}]
+lost:
+  description: Robots of the play that could not be reached.
+  returned: always
+  type: list
+  elements: str
+"""

@@ -1,0 +1,58 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action `entries`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: entries
+short_description: Have the SPIRE server hold the registration entries of a deployment
+version_added: 0.1.0
+description:
+  - Hands the entries that M(k8s4r.robot.prepare) returned for the robots of the play to M(k8s4r.robot.spire_entries). Reads
+    the variables C(k8s4r_compiled), C(k8s4r_prepared) and C(k8s4r_switched).
+  - Runs once, with C(run_once), delegated to the machine of the SPIRE server, so that it is reached under C(--limit) too.
+  - Does not connect where there is nothing to do.
+extends_documentation_fragment:
+  - k8s4r.robot.deployment
+attributes:
+  diff_mode:
+    description: Shows the entries that differ.
+    support: full
+options:
+  state:
+    description:
+      - V(present) creates and updates, before the robots switch.
+      - V(exact) also deletes what the robots that have committed no longer need. A robot that rolled back keeps its own.
+    type: str
+    choices: [present, exact]
+    default: present
+author:
+  - k8s4r.robot contributors (@k8s4r)
+"""
+
+EXAMPLES = r"""
+- name: Give the proxies their identities
+  k8s4r.robot.entries:
+  delegate_to: "{{ groups.spire_server | first }}"
+  run_once: true
+"""
+
+RETURN = r"""
+created:
+  description: The ids of the entries that were created, or would be in check mode.
+  returned: when there was something to do
+  type: list
+  elements: str
+updated:
+  description: The ids of the entries that were updated, or would be.
+  returned: when the server was asked
+  type: list
+  elements: str
+deleted:
+  description: The ids of the entries that were deleted, or would be.
+  returned: when the server was asked
+  type: list
+  elements: str
+"""

@@ -1,0 +1,232 @@
+#!/usr/bin/python
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: the registration entries of a SPIRE server."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: spire_entries
+short_description: Have a SPIRE server hold exactly these registration entries
+version_added: 0.1.0
+author: k8s4r.robot contributors (@k8s4r)
+description:
+  - Lists the server's entries, compares them with the wanted ones, and creates, updates and deletes what differs, in calls of
+    at most 1,000. The status of every single entry is read.
+  - Runs on the machine of the SPIRE server, where its administrative socket is; delegate it there.
+  - An entry whose O(entries[].entry_id) does not begin with O(prefix) is never changed or deleted.
+  - SPIRE's batches are not atomic. When a call fails half way, the next run does the rest.
+options:
+  entries:
+    description: The wanted entries; with O(state=absent) those to delete, of which only the id counts.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      entry_id:
+        description: The id, unique on the server. It must begin with O(prefix); A-Z a-z 0-9 _ . - are allowed, 255 at most.
+        type: str
+        required: true
+      spiffe_id:
+        description: The SPIFFE ID that is given out.
+        type: str
+      parent_id:
+        description: The SPIFFE ID of the agent that gives it out.
+        type: str
+      selectors:
+        description: What a process must be to get it; all of them must hold.
+        type: list
+        elements: dict
+        suboptions:
+          type:
+            description: The name of the attestor, such as V(unix).
+            type: str
+            required: true
+          value:
+            description: Its selector, such as V(user:nobody).
+            type: str
+            required: true
+      x509_svid_ttl:
+        description: Seconds that a certificate is valid for; 0 for the server's default.
+        type: int
+        default: 0
+      dns_names:
+        description: DNS names in the certificate; the first is its common name, too.
+        type: list
+        elements: str
+        default: []
+      federates_with:
+        description: Trust domains whose bundles are given out, too. The server must have them already.
+        type: list
+        elements: str
+        default: []
+      hint:
+        description: A word for processes that get several identities.
+        type: str
+        default: ""
+  state:
+    description:
+      - V(present) creates and updates.
+      - V(exact) also deletes entries that begin with O(prefix), are in O(scope), and are not wanted.
+      - V(absent) deletes the entries named.
+    type: str
+    choices: [present, exact, absent]
+    default: present
+  scope:
+    description:
+      - Path prefixes of SPIFFE IDs, such as V(/ns/default/job/web/), each beginning and ending with a slash. Wanted entries must
+        be inside.
+      - Required with O(state=exact), because it says what may be deleted.
+    type: list
+    elements: str
+    default: []
+  parents:
+    description:
+      - With O(state=exact), the SPIFFE IDs of the agents whose entries may be deleted; none named means any agent's.
+      - A deployment names the robots that it reached, so that the others keep what they run with.
+    type: list
+    elements: str
+    default: []
+  prefix:
+    description: What the ids of our entries begin with.
+    type: str
+    default: k8s4r.
+  program:
+    description: Absolute path of the C(spire-server) program.
+    type: path
+    default: /opt/k8s4r/bin/spire-server
+  socket:
+    description: Absolute path of the server's administrative socket.
+    type: path
+    default: /run/spire/server/api.sock
+attributes:
+  check_mode:
+    description: Lists and compares, and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows the entries that differ, before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Give the web proxy of robot1 its identity, and take away what the job no longer needs
+  k8s4r.robot.spire_entries:
+    state: exact
+    scope: [/ns/default/job/web/]
+    entries:
+      - entry_id: k8s4r.web-robot1
+        spiffe_id: spiffe://fleet.example/ns/default/job/web/group/front
+        parent_id: spiffe://fleet.example/spire/agent/x509pop/robot1
+        selectors:
+          - type: unix
+            value: user:web-proxy
+        dns_names: [robot1]
+  delegate_to: "{{ groups['spire_server'] | first }}"
+"""
+
+RETURN = r"""
+created:
+  description: The ids of the entries that were created, or would be in check mode.
+  type: list
+  elements: str
+  returned: success
+updated:
+  description: The ids of the entries that were updated.
+  type: list
+  elements: str
+  returned: success
+deleted:
+  description: The ids of the entries that were deleted.
+  type: list
+  elements: str
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.k8s4r.robot.plugins.module_utils.provision import entries
+from ansible_collections.k8s4r.robot.plugins.module_utils.provision.server import Server, ServerError
+
+SELECTOR = {"type": {"type": "str", "required": True}, "value": {"type": "str", "required": True}}
+ENTRY = {
+    "entry_id": {"type": "str", "required": True},
+    "spiffe_id": {"type": "str"},
+    "parent_id": {"type": "str"},
+    "selectors": {"type": "list", "elements": "dict", "options": SELECTOR},
+    "x509_svid_ttl": {"type": "int", "default": 0},
+    "dns_names": {"type": "list", "elements": "str", "default": []},
+    "federates_with": {"type": "list", "elements": "str", "default": []},
+    "hint": {"type": "str", "default": ""},
+}
+
+
+def mistakes(parameters, wanted):
+    """Return what is wrong with the options, all of it."""
+    scope = parameters["scope"]
+    found = [f"scope: {path!r} must begin and end with /" for path in scope if not (path[:1] == "/" == path[-1:])]
+    if parameters["state"] == "exact" and not scope:
+        found.append("scope: state exact needs to know what it may delete")
+    if not parameters["prefix"]:
+        found.append("prefix: without one, every entry of the server would count as ours")
+    if parameters["state"] == "absent":
+        strange = (entry["entry_id"] for entry in wanted if not entry["entry_id"].startswith(parameters["prefix"]))
+        return found + [f"entries: {name} does not begin with {parameters['prefix']}" for name in strange]
+    return found + entries.mistakes(wanted, scope, parameters["prefix"])
+
+
+def difference(parameters, wanted, present):
+    if parameters["state"] == "absent":
+        return entries.removal([entry["entry_id"] for entry in wanted], present)
+    purge = parameters["state"] == "exact"
+    return entries.Difference(wanted, present, parameters["scope"], parameters["prefix"], purge, parameters["parents"])
+
+
+def perform(server, change):
+    """Write what differs; what gives way to something new goes first, and the rest of what goes, last."""
+    first = {entry["entry_id"] for entry in change.superseded}
+    server.delete(sorted(first))
+    server.create(change.create)
+    server.update(change.update)
+    server.delete([entry["entry_id"] for entry in change.delete if entry["entry_id"] not in first])
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "entries": {"type": "list", "elements": "dict", "required": True, "options": ENTRY},
+            "state": {"type": "str", "choices": ["present", "exact", "absent"], "default": "present"},
+            "scope": {"type": "list", "elements": "str", "default": []},
+            "parents": {"type": "list", "elements": "str", "default": []},
+            "prefix": {"type": "str", "default": "k8s4r."},
+            "program": {"type": "path", "default": "/opt/k8s4r/bin/spire-server"},
+            "socket": {"type": "path", "default": "/run/spire/server/api.sock"},
+        },
+        supports_check_mode=True,
+    )
+    wanted = [entries.wanted(entry) for entry in module.params["entries"]]
+    found = mistakes(module.params, wanted)
+    if found:
+        module.fail_json(msg="\n".join(found))
+    try:
+        server = Server(module.run_command, module.params["program"], module.params["socket"])
+        change = difference(module.params, wanted, server.list())
+        if change.conflicts:
+            lines = [f"{new['spiffe_id']}: {old['entry_id']}, which is not ours, is the same entry" for new, old in change.conflicts]
+            module.fail_json(msg="\n".join([*lines, "Delete it there, or leave the identity to whoever made it."]))
+        if not module.check_mode:
+            perform(server, change)
+    except ServerError as error:
+        module.fail_json(msg=str(error))
+    before, after = change.documents()
+    module.exit_json(
+        changed=not change.empty,
+        created=[entry["entry_id"] for entry in change.create],
+        updated=[entry["entry_id"] for entry in change.update],
+        deleted=[entry["entry_id"] for entry in change.delete],
+        diff={"before": before, "after": after},
+    )
+
+
+if __name__ == "__main__":
+    main()

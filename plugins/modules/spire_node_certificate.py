@@ -1,0 +1,116 @@
+#!/usr/bin/python
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: the authority's half of a node certificate, its signature."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: spire_node_certificate
+short_description: Issue a node certificate for a robot's request
+version_added: 0.1.0
+author: k8s4r.robot contributors (@k8s4r)
+description:
+  - Runs on the machine that keeps the key of the node authority, and signs what M(k8s4r.robot.spire_node_request) returned
+    on a robot. Nothing is written there.
+  - The name is the caller's to say. A request whose subject is any other is refused, so that a robot under a stranger's
+    control cannot obtain the identity of another one.
+options:
+  csr:
+    description: The signing request (PEM).
+    type: str
+    required: true
+  common_name:
+    description: The name that the request must be for, and nothing beside it.
+    type: str
+    required: true
+  authority_private_key_path:
+    description: Absolute path of the authority's private key.
+    type: path
+    required: true
+  authority_certificate_path:
+    description: Absolute path of the authority's certificate.
+    type: path
+    required: true
+  days:
+    description:
+      - How many days the certificate is valid for.
+      - A robot that is off for longer than what is left of it needs a run of Ansible to come back.
+    type: int
+    default: 730
+attributes:
+  check_mode:
+    description: Signs nothing; the certificate returned is empty.
+    support: full
+  diff_mode:
+    description: Nothing is written.
+    support: none
+seealso:
+  - module: k8s4r.robot.spire_authority
+  - module: k8s4r.robot.spire_node_request
+"""
+
+EXAMPLES = r"""
+- name: Issue the node certificate
+  k8s4r.robot.spire_node_certificate:
+    csr: "{{ request.csr }}"
+    common_name: "{{ inventory_hostname }}"
+    authority_private_key_path: /etc/spire/server/node-ca.key
+    authority_certificate_path: /etc/spire/server/node-ca.pem
+  delegate_to: "{{ groups['spire_server'] | first }}"
+  when: request.due
+  register: issued
+"""
+
+RETURN = r"""
+certificate:
+  description: The node certificate (PEM); empty in check mode.
+  type: str
+  returned: success
+"""
+
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.k8s4r.robot.plugins.module_utils.provision.openssl import OpenSSL, OpenSSLError
+
+# What a SPIFFE ID's path segment may hold (SPIFFE-ID, 2.2): the agent's ID is made of the name.
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "csr": {"type": "str", "required": True},
+            "common_name": {"type": "str", "required": True},
+            "authority_private_key_path": {"type": "path", "required": True, "no_log": False},
+            "authority_certificate_path": {"type": "path", "required": True},
+            "days": {"type": "int", "default": 730},
+        },
+        supports_check_mode=True,
+    )
+    name = module.params["common_name"]
+    if not NAME.fullmatch(name) or name in (".", ".."):
+        module.fail_json(msg=f"a node certificate cannot be for {name!r}: 1 to 64 of A-Z a-z 0-9 . _ - are allowed")
+    if module.check_mode:
+        module.exit_json(changed=True, certificate="")
+    openssl = OpenSSL(module.run_command)
+    try:
+        subject = openssl.request_subject(module.params["csr"])
+        if subject != "CN=" + name:
+            module.fail_json(msg=f"the machine {name} asked for a node certificate of the subject {subject!r}: refused")
+        certificate = openssl.sign(
+            module.params["csr"],
+            module.params["authority_private_key_path"],
+            module.params["authority_certificate_path"],
+            module.params["days"],
+        )
+    except (OpenSSLError, OSError) as error:
+        module.fail_json(msg=f"no node certificate for {name}: {error}")
+    module.exit_json(changed=True, certificate=certificate)
+
+
+if __name__ == "__main__":
+    main()

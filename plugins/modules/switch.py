@@ -1,0 +1,71 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action `switch`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: switch
+short_description: Switch a robot to what prepare staged
+version_added: 0.1.0
+description:
+  - The robot works in a transient unit of its own, which outlives a lost connection. It applies the staged release,
+    waits until it is healthy, and commits it, or goes back to the last good release.
+  - This task looks on and shows progress. A connection that is lost is opened anew once, then the robot counts as
+    unreachable. The robot ends on a whole release all the same.
+extends_documentation_fragment:
+  - k8s4r.robot.deployment
+  - k8s4r.robot.deployment.robot
+options:
+  wait:
+    description: How long to look on, in seconds.
+    type: int
+    default: 3600
+author:
+  - k8s4r.robot contributors (@k8s4r)
+"""
+
+EXAMPLES = r"""
+- name: Switch the robots
+  k8s4r.robot.switch:
+  register: k8s4r_switched
+"""
+
+RETURN = r"""
+status:
+  description:
+    - V(committed), or V(prepared) in check mode.
+    - When the task fails, V(rolled-back) for a robot that is back on what ran before, V(failed) for one that is not, and
+      V(refused) for one that was not touched. C(msg) then says why, with the unit, its exit status and its last log
+      lines.
+  returned: when the robot has answered
+  type: str
+  sample: committed
+release:
+  description: The release that the robot switched to, or tried to.
+  returned: when there was something to switch, but in check mode
+  type: str
+  sample: 20261120T120000-0a1b2c3d
+groups:
+  description: How the switch ended for each group, by the group's id.
+  returned: when a switch has ended
+  type: dict
+  sample: {shop-web-0a1b2c3d: committed}
+units:
+  description: What every unit of the switched jobs does now.
+  returned: when a switch has ended
+  type: dict
+  sample: {k8s4r-task-shop-web-r0-store-0a1b2c3d.service: active (running)}
+changes:
+  description: What was done, in order; in check mode, what would be done.
+  returned: on success, when there was something to switch
+  type: list
+  elements: str
+endpoints:
+  description: Where the proxies of the robot's groups listen; in check mode, where they would.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{group: default/shop/web, address: 127.0.0.1, port: 8080, where: "shop.yml: taskGroups[0].network.upstreams[0].localPort"}]
+"""

@@ -1,0 +1,35 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action `validate`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: validate
+short_description: Check job files without a robot
+version_added: 0.1.0
+description:
+  - Reads job files as a deployment does and reports every error of every file, each with line and path.
+  - Opens no connection and needs no inventory.
+extends_documentation_fragment:
+  - k8s4r.robot.deployment
+  - k8s4r.robot.deployment.job
+author:
+  - k8s4r.robot contributors (@k8s4r)
+"""
+
+EXAMPLES = r"""
+- name: Check all job files of a directory
+  k8s4r.robot.validate:
+    job: jobs/
+"""
+
+RETURN = r"""
+jobs:
+  description: The jobs that were found, as C(namespace/name).
+  returned: success
+  type: list
+  elements: str
+  sample: [default/web-service]
+"""

@@ -1,0 +1,176 @@
+#!/usr/bin/python
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: one program of a release, installed only when its checksum is right."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verified_program
+short_description: Install a program of a release after its checksum was verified
+version_added: 0.1.0
+author: k8s4r.robot contributors (@k8s4r)
+description:
+  - Downloads a file of a release on the machine itself, so that every machine gets and verifies that of its own
+    architecture; compares its SHA-256 with the checksum file that the release publishes, or with a pinned one; takes one
+    program out of it; and puts it in place by rename, so that it is there whole and verified, or not at all.
+  - A record beside the program (C(.NAME.json)) holds the digests. As long as the source is the same and the program's digest
+    is that of the record, nothing is downloaded; a program that was damaged or exchanged is installed anew.
+options:
+  path:
+    description: Absolute path of the program. Its directory must exist, with room for the download beside it.
+    type: path
+    required: true
+  url:
+    description: Where the release's file is.
+    type: str
+  src:
+    description: The release's file, already on this machine.
+    type: path
+  sha256:
+    description: The SHA-256 that the release's file must have, 64 hexadecimal digits.
+    type: str
+  sha256_url:
+    description:
+      - Where the release publishes its checksums, in the format of C(sha256sum), clear-signed or not. The signature is not
+        verified.
+      - Not asked when O(sha256) is given.
+    type: str
+  member:
+    description: The program's path in the release's file, a tar archive. Without it the file is the program.
+    type: str
+  mode:
+    description: The mode of the program, as an octal number in quotes.
+    type: str
+    default: "0755"
+  timeout:
+    description: Seconds without an answer after which a download is given up.
+    type: int
+    default: 30
+attributes:
+  check_mode:
+    description: Says whether the program would be installed, and downloads nothing.
+    support: full
+  diff_mode:
+    description: Programs are not text.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Install the SPIRE agent
+  k8s4r.robot.verified_program:
+    path: /opt/k8s4r/bin/spire-agent
+    url: https://github.com/spiffe/spire/releases/download/v1.13.0/spire-1.13.0-linux-amd64-musl.tar.gz
+    sha256_url: https://github.com/spiffe/spire/releases/download/v1.13.0/spire-1.13.0-linux-amd64-musl_sha256sum.txt
+    member: spire-1.13.0/bin/spire-agent
+"""
+
+RETURN = r"""
+sha256:
+  description: The verified SHA-256 of the release's file; absent in check mode when it would be downloaded.
+  type: str
+  returned: when it is known
+"""
+
+import os
+import re
+import tempfile
+import urllib.error
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
+
+from ansible_collections.k8s4r.robot.plugins.module_utils.provision import release
+
+CHECKSUM_FILE_LIMIT = 1 << 20
+
+
+def fetch(url, timeout):
+    """Open a URL; what goes wrong is said in one sentence."""
+    try:
+        return open_url(url, timeout=timeout, http_agent="k8s4r.robot")
+    except urllib.error.HTTPError as error:
+        raise release.ReleaseError(f"{url} answers {error.code} {error.reason}") from None
+    except (OSError, ValueError) as error:
+        raise release.ReleaseError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}") from None
+
+
+def wanted_digest(parameters):
+    """Return the SHA-256 that the release's file must have: pinned, or as the release publishes it."""
+    if parameters["sha256"]:
+        return parameters["sha256"].lower()
+    with fetch(parameters["sha256_url"], parameters["timeout"]) as answer:
+        text = answer.read(CHECKSUM_FILE_LIMIT).decode("utf-8", "replace")
+    name = os.path.basename(parameters["url"] or parameters["src"])
+    digest = release.published(text, name)
+    if digest is None:
+        raise release.ReleaseError(f"the checksum file {parameters['sha256_url']} does not name {name}")
+    return digest
+
+
+def install(parameters, record):
+    """Download, verify, extract, rename; return the verified digest of the release's file."""
+    path, source = parameters["path"], parameters["url"] or parameters["src"]
+    wanted = wanted_digest(parameters)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(path), prefix=".install-") as directory:
+        download = parameters["src"] or os.path.join(directory, "download")
+        if parameters["url"]:
+            with fetch(source, parameters["timeout"]) as answer:
+                release.copy(answer, download)
+        found = release.sha256(download)
+        if found != wanted:
+            raise release.ReleaseError(
+                f"checksum mismatch: {source} has SHA-256 {found}, but {wanted} is "
+                + ("pinned" if parameters["sha256"] else f"published in {parameters['sha256_url']}")
+                + "; nothing was installed"
+            )
+        program = os.path.join(directory, "program")
+        if parameters["member"]:
+            release.extract(download, parameters["member"], program)
+        else:
+            with open(download, "rb") as file:
+                release.copy(file, program)
+        os.chmod(program, int(parameters["mode"], 8))
+        digest = release.sha256(program)
+        os.rename(program, path)
+    record.write(source, found, digest)
+    return found
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "url": {"type": "str"},
+            "src": {"type": "path"},
+            "sha256": {"type": "str"},
+            "sha256_url": {"type": "str"},
+            "member": {"type": "str"},
+            "mode": {"type": "str", "default": "0755"},
+            "timeout": {"type": "int", "default": 30},
+        },
+        mutually_exclusive=[("url", "src")],
+        required_one_of=[("url", "src"), ("sha256", "sha256_url")],
+        supports_check_mode=True,
+    )
+    path, pin = module.params["path"], (module.params["sha256"] or "").lower()
+    if pin and not re.fullmatch("[0-9a-f]{64}", pin):
+        module.fail_json(msg=f"sha256 is {pin!r}: 64 hexadecimal digits are wanted")
+    record = release.Record(path)
+    known = record.read()
+    same = known.get("download") == pin if pin else known.get("source") == (module.params["url"] or module.params["src"])
+    if same:
+        changed = module.set_mode_if_different(path, module.params["mode"], False)
+        module.exit_json(changed=changed, sha256=known["download"])
+    if module.check_mode:
+        module.exit_json(changed=True)
+    try:
+        digest = install(module.params, record)
+    except (release.ReleaseError, OSError) as error:
+        module.fail_json(msg=f"{path} was not installed: {error}")
+    module.exit_json(changed=True, sha256=digest)
+
+
+if __name__ == "__main__":
+    main()
