@@ -1,0 +1,249 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures as tables of Markdown, each with its goal beside it, reached or not."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from . import contenders as c
+from .growth import Growth
+from .resident import Resident
+from .rounds import Samples, median, ratio, spread
+from .scale import Scale
+from .traffic import Calls, Traffic
+
+HEALTHY_SECONDS = 2.0
+
+
+class Figures(t.NamedTuple):
+    """All that a run of the benchmark measured; `wires` are (warm, fresh) by contender."""
+
+    rounds: int
+    samples: Samples
+    wires: dict[str, tuple[Traffic, Traffic]]
+    calls: dict[str, Calls]
+    fleets: list[Scale]
+    growth: list[Growth]
+    resident: Resident
+    loads: tuple[float, float]
+
+
+def _table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 2), "---"], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _met(reached: bool, goal: str) -> str:
+    return f"{goal}: {'reached' if reached else '**missed**'}"
+
+
+def times(samples: Samples) -> str:
+    """Wall-clock time of whole runs; the goals of ours are over the ping, those of the others over ours."""
+    most = {c.SIX: 0.95, c.WEB: 1.2}
+    least = {c.ROLE: 8.0, c.MITOGEN: 3.0, c.PYINFRA: 3.0}
+    rows = []
+    for name in samples:
+        low, high = spread(samples, name)
+        goal = ""
+        if name in most:
+            goal = _met(ratio(samples, name) <= most[name], f"at most {most[name]} x ping")
+        elif name in least and c.SIX in samples:
+            times_ours = ratio(samples, name, c.SIX)
+            goal = _met(times_ours >= least[name], f"at least {least[name]:g} x ours (is {times_ours:.1f})")
+        elif name == c.FRESH_SIX and c.FRESH_PING in samples:
+            goal = f"is {ratio(samples, name, c.FRESH_PING):.2f} x ping on fresh connections"
+        cpu = median(samples, name, lambda sample: sample.cpu)
+        rows.append([name, f"{median(samples, name):.2f}", f"{low:.2f}-{high:.2f}", f"{cpu:.2f}", f"{ratio(samples, name):.2f}", goal])
+    text = _table(["run", "median, s", "quartiles, s", "controller's CPU, s", "over ping", "goal"], rows)
+    return text + (first(samples) if c.FIRST in samples else "")
+
+
+def first(samples: Samples) -> str:
+    """What of a first deploy is ours, beside what the programs took to start and the time for which they are watched."""
+    whole, started = median(samples, c.FIRST), median(samples, c.FIRST, lambda sample: sample.start_up)
+    ping = median(samples, c.PING)
+    rest = median(samples, c.FIRST, lambda sample: sample.seconds - sample.start_up)
+    watched = rest - HEALTHY_SECONDS
+    rows = [
+        ["whole", f"{whole:.2f}", f"{whole / ping:.2f}", ""],
+        [
+            "start-up of the programs, from the first unit's start to the last one's being active",
+            f"{started:.2f}",
+            f"{started / ping:.2f}",
+            "",
+        ],
+        ["the rest", f"{rest:.2f}", f"{rest / ping:.2f}", _met(rest <= 4 * ping, "at most 4 x ping")],
+        [
+            f"the rest without the {HEALTHY_SECONDS:g} s in which a started unit must not restart",
+            f"{watched:.2f}",
+            f"{watched / ping:.2f}",
+            "",
+        ],
+    ]
+    return "\n" + _table(["first deploy of the web service", "median, s", "over ping", "goal"], rows)
+
+
+def wires(figures: Figures) -> str:
+    rows = []
+    for name, (warm, fresh) in figures.wires.items():
+        goal = ""
+        if name != c.PING:
+            goal = _met(warm.to_robot < 2000 and fresh.to_robot < 8000, "under 2,000 warm, under 8,000 fresh")
+        rows.append([name, *(f"{number:,.0f}" for number in (warm.to_robot, warm.from_robot, fresh.to_robot, fresh.from_robot)), goal])
+    return _table(["bytes per robot and run", "to it, warm", "from it, warm", "to it, fresh", "from it, fresh", "goal"], rows)
+
+
+def calls(figures: Figures) -> str:
+    rows = []
+    for name, called in figures.calls.items():
+        goal = _met(called.per_robot <= 2 and called.round_trips <= 1, "at most 2 lines, 1 round trip") if name != c.PING else ""
+        rows.append([name, str(called.per_robot), str(called.once), str(called.round_trips), goal])
+    return _table(["run", "task lines of each robot", "lines once per run", "round trips to each robot", "goal"], rows)
+
+
+def fleets(figures: Figures) -> str:
+    largest = max(figures.fleets, key=lambda fleet: fleet.robots)
+    rows = [
+        [
+            f"{fleet.robots:,}",
+            f"{fleet.place:.2f}",
+            f"{fleet.compile:.2f}",
+            f"{fleet.seconds:.2f}",
+            f"{fleet.seconds / fleet.robots * 1000:.2f}",
+            f"{fleet.resident / 1024:.0f} ({(fleet.resident - fleet.resident_before) / fleet.robots:.0f} KiB per robot)",
+            f"{fleet.request:.0f}",
+            f"{fleet.opened * 1000:.1f}",
+            _met(fleet.seconds < 5, "under 5 s") if fleet is largest else "",
+        ]
+        for fleet in figures.fleets
+    ]
+    head = [
+        "robots x 5 groups",
+        "place, s",
+        "compile, s",
+        "both, s",
+        "both, ms per robot",
+        "memory, MiB",
+        "asked of each robot, bytes",
+        "read again for a changed robot, ms",
+        "goal",
+    ]
+    return _table(head, rows)
+
+
+def growth(figures: Figures) -> str:
+    first = figures.growth[0]
+    rows = [
+        [
+            f"{one.robots:,}",
+            f"{one.ping_cpu:.2f}",
+            f"{one.cpu:.2f}",
+            f"{(one.cpu - first.cpu) / (one.robots - first.robots) * 1000:.1f}" if one is not first else "",
+            f"{one.ping_resident / 1024:.0f}",
+            f"{one.resident / 1024:.0f}",
+            "",
+        ]
+        for one in figures.growth
+    ]
+    head = ["robots in the inventory", "ping, CPU s", "ours, CPU s", "ours more, ms per robot", "ping, MiB", "ours, MiB", ""]
+    return _table(head, rows)
+
+
+def memory(figures: Figures) -> str:
+    found = figures.resident
+    helpers = [process for process in found.ours if process.unit.startswith(("k8s4r-task-", "k8s4r-init-"))]
+    others = [process for process in found.ours if process not in helpers]
+    per_task: dict[str, int] = {}
+    for process in helpers:
+        per_task[process.unit] = per_task.get(process.unit, 0) + process.proportional
+    largest = max(per_task.values(), default=0)
+    rows = [
+        [
+            f"helpers of exec tasks: {', '.join(sorted({p.name for p in helpers}))}",
+            str(len(helpers)),
+            f"{max((p.resident for p in helpers), default=0):,}",
+            f"{sum(p.proportional for p in helpers):,}",
+            _met(largest < 1024, f"under 1 MB each task (is {largest:,} KiB, proportional)"),
+        ],
+        [
+            "anything else of ours: " + (", ".join(sorted({p.name for p in others})) or "nothing"),
+            str(len(others)),
+            f"{max((p.resident for p in others), default=0):,}",
+            f"{sum(p.proportional for p in others):,}",
+            _met(not others, "0"),
+        ],
+        ["Envoy, which is not ours", "", f"{found.envoy:,}", "", ""],
+    ]
+    return _table(
+        [f"on a robot with {found.tasks} tasks", "processes", "largest resident set, KiB", "all, proportional, KiB", "goal"], rows
+    )
+
+
+def document(figures: Figures) -> str:
+    runs = (HEAD, times(figures.samples), BYTES, wires(figures), CALLS, calls(figures))
+    parts = (*runs, FLEETS, fleets(figures), GROWTH, growth(figures), MEMORY, memory(figures))
+    filled = "\n".join(parts).replace("@rounds@", str(figures.rounds)).replace("@often@", str(len(figures.samples[c.PING])))
+    first, last = (f"{load:.1f}" for load in figures.loads)
+    return filled.replace("@cores@", str(os.cpu_count())).replace("@load@", f"{first} before the rounds and {last} after them")
+
+
+HEAD = """\
+# Benchmarks
+
+Written by `make bench`; every figure is as measured, reached or missed. One machine with @cores@ cores carries both the
+controller and two container robots (Debian bookworm, whole systemd machines), so what a robot computes is in the times.
+The load average was @load@: far above the number of cores, other programs were at work, the seconds say little and the
+ratios lean towards whoever computes least.
+
+## Time of a whole run
+
+Wall-clock time from the command to its end. All contenders take turns in one process, rounds: @rounds@; those whose ratio is
+near their goal run three times a round, so their medians are of @often@. Connections are warm unless a row says fresh:
+multiplexed OpenSSH (ControlPersist), opened before the clock starts. pyinfra brings its own SSH and connects anew in each
+run, as it always does; Mitogen keeps its interpreters for one run. Ansible runs with pipelining, without facts, with five
+forks, and with bytecode caching on. The plain role has three loops over six items (copy, template, systemd_service). Each
+run is checked: an unchanged one must report 0 changes.
+"""
+
+BYTES = """\
+
+## Bytes
+
+Counted by the robot's own network interface, Ethernet headers and acknowledgements included; medians of three runs on two
+robots. SPIRE rests meanwhile: an agent's own exchange with its server, about 1 KB a second, is none of a run's.
+"""
+
+CALLS = """\
+
+## Task lines and round trips
+
+Lines of each robot are those that grow with the fleet. A round trip is one command over SSH.
+"""
+
+FLEETS = """\
+
+## Large fleets
+
+Placement and compilation of 5 groups on every robot, with the collection's own functions, without Ansible, in CPU seconds
+of the one thread that does it; the median of three processes for each size. Linear means that the milliseconds per robot
+stay the same. Placement alone weighs every instance of a group against every robot: two of the groups have an instance for
+each robot, so there it is quadratic. What is read again is the run's decision, by the worker of each robot that changed: the
+one cost per robot that grows with the fleet.
+"""
+
+GROWTH = """\
+
+Whole unchanged runs on the two robots (`--limit`) of an inventory that names many more, 6 tasks on each: every robot is
+placed and compiled, two are asked. CPU time and largest process of the controller, medians of three.
+"""
+
+MEMORY = """\
+
+## What stays in a robot's memory
+
+A process's resident set counts the pages that it shares with others (the C library above all); the proportional one counts
+its part of them.
+"""

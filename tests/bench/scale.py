@@ -1,0 +1,90 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Placement and compile alone, for simulated robots x 5 groups, each fleet in a process of its own.
+
+``python3 -m tests.bench.scale <robots>`` prints one JSON object; `scale` runs it for several sizes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import pathlib
+import resource
+import statistics
+import sys
+import time
+import typing as t
+
+JOBS = sorted((pathlib.Path(__file__).parent / "jobs").glob("fleet-*.yml"))
+SIZES = (250, 500, 1000)
+
+
+class Scale(t.NamedTuple):
+    """One fleet: CPU seconds of each step (one thread, so the time of an idle core), the process's largest resident set
+    (KiB) and what it was before the fleet.
+
+    `request` is the mean size in bytes of what each robot is asked; `opened` the seconds that a changed robot's worker
+    needs to read the run's parcel again.
+    """
+
+    robots: int
+    place: float
+    compile: float
+    resident: int
+    resident_before: int
+    request: float
+    opened: float
+
+    @property
+    def seconds(self) -> float:
+        return self.place + self.compile
+
+
+def measure(robots: int) -> Scale:
+    """The steps of the action `compile`, with the collection's own functions and no Ansible."""
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.reader import Options, Source, load
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import parcel
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.slices import compile_fleet
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import key
+
+    texts = {str(job): job.read_text(encoding="utf-8").replace("count: 1000", f"count: {robots}") for job in JOBS}
+    sources = tuple(Source(name, text) for name, text in texts.items())
+    jobs, _warnings = load(sources, Options())
+    fleet = Fleet(
+        robots=tuple(
+            Robot(f"robot{number:04}", f"10.0.{number // 250}.{number % 250}", {"site": f"site-{number % 20}"}) for number in range(robots)
+        ),
+        trust_domain="fleet.example",
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    placement = place(jobs, fleet)
+    placed = time.process_time()
+    whole = parcel.Parcel(sources=sources, fleet=fleet, placement=placement)
+    slices = compile_fleet(jobs, whole, functools.partial(key.digest, bytes(key.KEY_BYTES)))
+    compiled = time.process_time()
+    sealed = key.seal(bytes(key.KEY_BYTES), whole.to_data())
+    sent = time.process_time()
+    parcel.from_data(key.unseal(bytes(key.KEY_BYTES), sealed))
+    opened = time.process_time()
+    return Scale(
+        robots=robots,
+        place=placed - start,
+        compile=compiled - placed,
+        resident=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        resident_before=before,
+        request=statistics.fmean(len(json.dumps(wanted)) for wanted in slices.robots.values()),
+        opened=opened - sent,
+    )
+
+
+def main() -> None:
+    print(json.dumps(measure(int(sys.argv[1]))._asdict()))
+
+
+if __name__ == "__main__":
+    main()

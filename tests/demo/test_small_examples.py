@@ -1,0 +1,53 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The small examples on real robots: they run, say what they should, and go without a trace."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from tests.integration.provision.harness import Ansible
+from tests.robots import Fleet, RobotSpec
+from tests.robots.host import wait_for
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
+JOBS = [str(EXAMPLES / name) for name in ("hello.yml", "watch-disk.yml", "calibrate.yml")]
+
+pytestmark = pytest.mark.robots
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    fleet = Fleet("examples")
+    fleet.up([RobotSpec(name, labels={"role": "work"}) for name in ("work1", "work2")])
+    yield fleet
+    fleet.down()
+
+
+def said(fleet: Fleet, task: str) -> list[str]:
+    """What a task wrote to the journals of all robots."""
+    command = f"journalctl --quiet --output=cat --identifier={task}"
+    return sorted(line for name in fleet.names() for line in fleet.ssh(name, command).splitlines())
+
+
+def test_deploy_change_nothing_and_remove(fleet):
+    ansible = Ansible(fleet)
+    deploy = str(EXAMPLES / "deploy-taskgroup.yml")
+    ansible.run(deploy, job=JOBS).well()
+    wait_for(lambda: len(said(fleet, "calibrate")) == 2, 20, "not both instances have said that they are calibrated")
+    assert said(fleet, "calibrate") == ["instance 0 calibrated", "instance 1 calibrated"]
+    wait_for(lambda: "hello from hello.hello[0]" in said(fleet, "hello"), 20, "hello says nothing")
+    again = ansible.run(deploy, job=JOBS).well()
+    assert set(again.changed.values()) == {0}
+    assert len(said(fleet, "calibrate")) == 2, "a batch job that has succeeded ran again"
+    ansible.run("k8s4r.robot.remove_taskgroup", job=JOBS).well()
+    for name in fleet.names():
+        assert fleet.ssh(name, "ls /etc/k8s4r/groups /var/lib/k8s4r/groups /var/lib/k8s4r/tasks").split() == [
+            "/etc/k8s4r/groups:",
+            "/var/lib/k8s4r/groups:",
+            "/var/lib/k8s4r/tasks:",
+        ]
+        assert "k8s4r-" not in fleet.ssh(name, "getent passwd")

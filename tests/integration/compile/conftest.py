@@ -1,0 +1,29 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One container robot of each systemd that the compiler's output must work on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.engine.harness import Machine
+from tests.robots import Fleet, RobotSpec
+
+# Debian 11, 12 and 13: systemd 247, 252 and 257.
+DISTROS = ("bullseye", "bookworm", "trixie")
+
+
+@pytest.fixture(scope="session")
+def distros():
+    fleet = Fleet("compile")
+    fleet.up([RobotSpec(distro, distro) for distro in DISTROS])
+    yield fleet
+    fleet.down()
+
+
+@pytest.fixture(params=DISTROS)
+def machine(request, distros):
+    machine = Machine(distros, request.param)
+    machine.clean()
+    return machine

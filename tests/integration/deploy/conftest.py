@@ -1,0 +1,34 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two container robots, clean before each test, and the playbooks run from outside as a person runs them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.deploy.harness import Deployment
+from tests.robots import Fleet, RobotSpec
+
+
+@pytest.fixture(scope="session")
+def fleet():
+    fleet = Fleet("deployment")
+    fleet.up([RobotSpec("robot1"), RobotSpec("robot2")])
+    yield fleet
+    fleet.down()
+
+
+@pytest.fixture(scope="session")
+def controller_home(tmp_path_factory):
+    """One controller for all tests: it knows the robots after the first of them."""
+    return tmp_path_factory.mktemp("controller")
+
+
+@pytest.fixture
+def deployment(fleet, controller_home, tmp_path, monkeypatch):
+    monkeypatch.setenv("K8S4R_HOME", str(controller_home))
+    monkeypatch.chdir(tmp_path)
+    deployment = Deployment(fleet, tmp_path)
+    deployment.clean()
+    return deployment

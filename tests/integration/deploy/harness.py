@@ -1,0 +1,81 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deployments of jobs that stand in a test, and what they left on the robots."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import typing as t
+
+from tests.integration.engine.harness import Machine
+from tests.integration.provision.harness import Ansible, Run
+from tests.robots import Fleet
+
+ROBOTS = ("robot1", "robot2")
+# Every file that the collection may have written, with its content's digest, and every unit of ours with its state.
+FOOTPRINT = (
+    "find /etc /var/lib/k8s4r /opt /run/k8s4r /root -xdev -type f \\( -path '*k8s4r*' -o -path '/root/.ansible*' \\) "
+    "! -path '*/engine/*' -exec sha256sum {} + 2>/dev/null | sort -k2; "
+    "systemctl list-units --all --plain --no-legend 'k8s4r*' | awk '{print $1, $3, $4}'"
+)
+
+SLEEPER = """
+name: {name}
+type: system
+taskGroups:
+  - name: web
+    tasks:
+      - name: main
+        config: {{execConfig: {{command: /bin/sh, args: [-c, {script}]}}}}
+        resources: {{cpu: 100m, memory: 32Mi}}
+        env:
+          VALUE: {value}
+"""
+
+
+def sleeper(name: str = "hello", value: str = "one", script: str = "exec sleep infinity") -> str:
+    """A job that runs one process on every robot."""
+    return SLEEPER.format(name=name, value=value, script=script)
+
+
+class Deployment(Ansible):
+    """Jobs deployed to a fleet whose robots are looked at from outside."""
+
+    def __init__(self, fleet: Fleet, directory: pathlib.Path) -> None:
+        super().__init__(fleet)
+        self.directory = directory
+
+    def job(self, text: str, name: str = "job.yml") -> str:
+        """A job file's name, relative to where the playbooks are started."""
+        (self.directory / name).write_text(text, encoding="utf-8")
+        return name
+
+    def deploy(self, text: str, *arguments: str, **variables: t.Any) -> Run:
+        return self.run("k8s4r.robot.deploy_taskgroup", *arguments, job=self.job(text), **variables)
+
+    def remove(self, *arguments: str, **variables: t.Any) -> Run:
+        return self.run("k8s4r.robot.remove_taskgroup", *arguments, **variables)
+
+    def sh(self, robot: str, command: str) -> str:
+        return Machine(self.fleet, robot).sh(command)
+
+    def footprint(self, robot: str) -> str:
+        """All that there is of ours on a robot, but for the engine."""
+        return self.fleet.console(robot, FOOTPRINT, check=False)
+
+    def value(self, robot: str) -> str:
+        """VALUE in the environment of the task that runs on a robot."""
+        found = self.sh(robot, "cat /proc/$(pgrep -x sleep | tail -1)/environ | tr '\\0' '\\n' | grep ^VALUE= || true")
+        return found.strip().removeprefix("VALUE=")
+
+    def clean(self) -> None:
+        for robot in ROBOTS:
+            Machine(self.fleet, robot).clean()
+
+
+def lines_of(run: Run, task: str) -> list[str]:
+    """What Ansible printed of one task, a line per robot."""
+    section = re.search(rf"^TASK \[{re.escape(task)}\] \*+\n(.*?)(?=^(?:TASK|PLAY) |\Z)", run.output, re.MULTILINE | re.DOTALL)
+    return [line for line in section.group(1).splitlines() if line] if section else []

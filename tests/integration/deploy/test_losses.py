@@ -1,0 +1,102 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Robots that are not there, go away, are taken, or break: the others end whole, and the next run mends it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.integration.deploy.harness import sleeper
+
+pytestmark = pytest.mark.robots
+
+
+def test_a_robot_that_is_not_there_does_not_keep_the_others(deployment, fleet):
+    deployment.deploy(sleeper()).well()
+    fleet.cut_network("robot2")
+    try:
+        started = time.monotonic()
+        run = deployment.deploy(sleeper(value="two"))
+        assert time.monotonic() - started < 45
+        assert run.status == 4
+        run.refused("robot2", "not reached, run again")
+        assert deployment.value("robot1") == "two"
+    finally:
+        fleet.restore_network("robot2")
+    run = deployment.deploy(sleeper(value="two")).well()
+    assert (run.changed["robot1"], run.changed["robot2"] > 0) == (0, True)
+    assert deployment.value("robot2") == "two"
+
+
+def test_a_robot_lost_in_the_middle_of_its_switch_ends_whole_by_itself(deployment, fleet):
+    deployment.deploy(sleeper()).well()
+    lost = threading.Event()
+
+    def cut_when_it_switches() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if "active" in fleet.console("robot2", "systemctl is-active 'k8s4r-switch-*' || true", check=False).split():
+                fleet.cut_network("robot2")
+                lost.set()
+                return
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=cut_when_it_switches)
+    watcher.start()
+    slow = sleeper(value="two").replace(
+        "    tasks:", "    initTasks: [{name: wait, config: {execConfig: {command: /bin/sleep, args: ['12']}}}]\n    tasks:"
+    )
+    try:
+        run = deployment.deploy(slow)
+        ended = time.monotonic()
+        watcher.join()
+        assert lost.is_set()
+        assert run.status == 4
+        run.refused("robot2")
+        assert deployment.value("robot1") == "two"
+        assert time.monotonic() - ended < 5
+        deadline = time.monotonic() + 60
+        while "two" not in fleet.console("robot2", "grep -sh VALUE /etc/k8s4r/groups/*/env/* || true", check=False):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    finally:
+        watcher.join()
+        fleet.restore_network("robot2")
+    deadline = time.monotonic() + 60
+    while "activ" in fleet.console("robot2", "systemctl is-active 'k8s4r-switch-*' || true", check=False).split("\n")[0][:5]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    deployment.deploy(slow).well()
+    assert deployment.value("robot2") == "two"
+
+
+def test_a_second_run_is_told_who_holds_the_robot(deployment):
+    deployment.deploy(sleeper()).well()
+    holder = '{"who": "anna@bench", "since": 1780000000, "purpose": "switch"}'
+    deployment.sh(
+        "robot2", f"printf '%s' '{holder}' > /run/k8s4r/lock; systemd-run --quiet --unit holder flock /run/k8s4r/lock sleep 60; sleep 0.5"
+    )
+    try:
+        run = deployment.deploy(sleeper(value="two"))
+    finally:
+        deployment.sh("robot2", "systemctl stop holder")
+    run.refused("robot2: anna@bench is at work on this robot")
+    assert deployment.value("robot1") == "one"
+
+
+def test_a_task_that_fails_is_reported_and_taken_back(deployment):
+    deployment.deploy(sleeper()).well()
+    run = deployment.deploy(sleeper(value="two", script="'echo cannot open the camera >&2; exit 3'"))
+    run.refused("the robot is back on what ran before", "default/hello/web", "status=3", "cannot open the camera")
+    assert deployment.value("robot1") == deployment.value("robot2") == "one"
+
+
+def test_the_engine_is_sent_again_where_it_is_gone(deployment):
+    deployment.deploy(sleeper()).well()
+    deployment.sh("robot1", "rm -rf /var/lib/k8s4r/engine")
+    assert set(deployment.deploy(sleeper()).well().changed.values()) == {0}
+    assert deployment.sh("robot1", "ls /var/lib/k8s4r/engine").strip()

@@ -1,0 +1,105 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""First run, second run, check mode, limits and removal."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.deploy.harness import lines_of, sleeper
+
+pytestmark = pytest.mark.robots
+
+
+def test_check_mode_says_what_a_run_then_does_and_leaves_nothing(deployment):
+    before = [deployment.footprint(robot) for robot in ("robot1", "robot2")]
+    deployment.sh("robot1", "rm -rf /var/lib/k8s4r")
+    check = deployment.deploy(sleeper(), "--check", "--diff").well()
+    assert [deployment.footprint(robot) for robot in ("robot1", "robot2")] == before
+    assert "present" not in deployment.sh("robot1", "test -e /var/lib/k8s4r && echo present || true")
+    assert "+ExecStart=" in check.output
+    real = deployment.deploy(sleeper()).well()
+    assert check.changed == real.changed
+    assert deployment.value("robot1") == deployment.value("robot2") == "one"
+
+
+def test_an_unchanged_run_is_one_round_trip_and_two_lines_for_each_robot(deployment):
+    deployment.deploy(sleeper()).well()
+    footprint = deployment.footprint("robot1")
+    second = deployment.deploy(sleeper(), "-vvv").well()
+    assert set(second.changed.values()) == {0}
+    assert second.output.count("SSH: EXEC ssh") == 2
+    assert "robot2" not in "".join(lines_of(second, "Collect what they answer"))
+    assert deployment.footprint("robot1") == footprint
+    assert "Switch the robots" not in second.output
+
+
+def test_a_change_reaches_the_task(deployment):
+    deployment.deploy(sleeper()).well()
+    deployment.deploy(sleeper(value="two")).well()
+    assert deployment.value("robot2") == "two"
+
+
+def test_a_stopped_task_is_started_again(deployment):
+    deployment.deploy(sleeper()).well()
+    deployment.sh("robot2", "systemctl stop 'k8s4r-task-*'")
+    run = deployment.deploy(sleeper()).well()
+    assert (run.changed["robot1"], run.changed["robot2"] > 0) == (0, True)
+    assert deployment.value("robot2") == "one"
+
+
+def test_a_limit_decides_who_is_touched_and_not_where_things_belong(deployment):
+    job = sleeper().replace("type: system", "type: service").replace("name: web", "name: web\n    count: 2")
+    run = deployment.deploy(job, "--limit", "robot2").well()
+    assert "robot1" not in run.changed
+    assert "hello" not in deployment.footprint("robot1")
+    held = deployment.sh("robot2", "ls /var/lib/k8s4r/tasks")
+    deployment.deploy(job).well()
+    assert deployment.sh("robot2", "ls /var/lib/k8s4r/tasks") == held
+    assert len(deployment.sh("robot1", "ls /var/lib/k8s4r/tasks").split()) == 1
+
+
+@pytest.mark.parametrize("by_file", [True, False])
+def test_a_removed_job_leaves_nothing(deployment, by_file):
+    deployment.deploy(sleeper()).well()
+    deployment.sh("robot1", "cd /var/lib/k8s4r/groups/*/alloc && echo 1 > written")
+    deployment.remove(**({"job": "job.yml"} if by_file else {"namespace": "default", "name": "hello"})).well()
+    left = deployment.sh(
+        "robot1",
+        "ls -A /var/lib/k8s4r/tasks /var/lib/k8s4r/groups /var/lib/k8s4r/ledger /etc/k8s4r/groups; getent passwd | grep k8s4r- || true",
+    )
+    assert "hello" not in left
+    assert "hello" not in deployment.footprint("robot1")
+    assert set(deployment.remove(job="job.yml").well().changed.values()) == {0}
+
+
+def test_data_can_be_kept(deployment):
+    deployment.deploy(sleeper()).well()
+    deployment.sh("robot1", "cd /var/lib/k8s4r/groups/*/alloc && echo 1 > written")
+    deployment.remove(job="job.yml", keep_data=True).well()
+    assert deployment.sh("robot1", "cat /var/lib/k8s4r/groups/*/alloc/written").strip() == "1"
+    deployment.remove(job="job.yml").well()
+    assert deployment.sh("robot1", "ls -A /var/lib/k8s4r/groups") == ""
+
+
+def test_status_shows_what_runs(deployment):
+    deployment.deploy(sleeper()).well()
+    shown = deployment.run("k8s4r.robot.status").well()
+    assert "default/hello/web" in shown.output
+    assert "active (running)" in shown.output
+    assert set(shown.changed.values()) == {0}
+
+
+def test_what_was_assumed_of_a_robot_is_put_right_within_the_run(deployment, controller_home):
+    deployment.deploy(sleeper()).well()
+    for path in (controller_home / "capabilities").iterdir():
+        path.write_text('{"systemd": "247"}')
+    assert set(deployment.deploy(sleeper()).well().changed.values()) == {0}
+    assert '"systemd": "252"' in (controller_home / "capabilities" / "robot1.json").read_text()
+
+
+def test_another_controllers_digest_sends_the_plan_and_changes_nothing(deployment, tmp_path, monkeypatch):
+    deployment.deploy(sleeper()).well()
+    monkeypatch.setenv("K8S4R_HOME", str(tmp_path / "other"))
+    assert set(deployment.deploy(sleeper()).well().changed.values()) == {0}

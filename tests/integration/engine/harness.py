@@ -1,0 +1,102 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real robot, and its engine called the way that the action plugins call it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import typing as t
+
+from ansible_collections.k8s4r.robot.plugins.module_utils import plan
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import packing
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.exec import Caller, Outcome
+from tests.robots import Fleet
+from tests.robots.inventory import ssh_options
+
+ENDED = ("committed", "rolled-back", "failed", "refused")
+
+
+class Machine:
+    """One robot of a fleet."""
+
+    def __init__(self, fleet: Fleet, name: str) -> None:
+        self.fleet = fleet
+        self.name = name
+        self.engine = f"/var/lib/k8s4r/engine/{packing.engine().digest}"
+
+    def execute(self, command: str, content: bytes = b"") -> Outcome:
+        """A shell command on the robot, as root."""
+        options = ssh_options(self.fleet.known_hosts, self.fleet.control)
+        argv = ["ssh", "-i", self.fleet.key, *options, f"root@{self.fleet.address(self.name)}", command]
+        done = subprocess.run(argv, input=content, capture_output=True, check=False, timeout=120)
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def sh(self, command: str) -> str:
+        """A shell command that must end well; its output."""
+        outcome = self.execute(command)
+        assert outcome.status == 0, (command, outcome)
+        return outcome.stdout
+
+    def script(self, content: str) -> Outcome:
+        """A Python program on the robot that can import the kept engine."""
+        front = f"import sys; sys.path.insert(0, {self.engine!r})\n"
+        return self.execute("python3 -I -S -", (front + content).encode())
+
+    def call(self, **request: t.Any) -> dict[str, t.Any]:
+        """One request to the engine."""
+        return Caller(self.execute).call(request, check=bool(request.get("check")))
+
+    def finish(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Poll until there is a result."""
+        deadline = time.monotonic() + 120
+        while answer["status"] == "pending":
+            assert time.monotonic() < deadline, answer
+            answer = self.call(op="poll", release=answer["release"])
+        return answer
+
+    def prepare(self, *jobs: dict[str, t.Any], digest: str | None = None, **options: t.Any) -> dict[str, t.Any]:
+        """``prepare`` with the plan of these jobs."""
+        request = dict(request_of(*jobs, digest=digest), **options)
+        return self.finish(self.call(**request, plan=plan.robot(list(jobs))))
+
+    def ask(self, *jobs: dict[str, t.Any], digest: str | None = None, **options: t.Any) -> dict[str, t.Any]:
+        """``prepare`` without the plan, as every run begins."""
+        return self.call(**dict(request_of(*jobs, digest=digest), **options))
+
+    def deploy(self, *jobs: dict[str, t.Any], digest: str | None = None, **options: t.Any) -> dict[str, t.Any]:
+        """Prepare and, where something changes, switch; the last result."""
+        prepared = self.prepare(*jobs, digest=digest, **options)
+        if prepared["status"] != "prepared" or not prepared["release"]:
+            return prepared
+        return self.finish(self.call(op="switch", release=prepared["release"]))
+
+    def clean(self) -> None:
+        """Take everything of ours off the robot."""
+        self.sh(
+            "systemctl stop 'k8s4r-*' --all 2>/dev/null; systemctl reset-failed 'k8s4r*' 2>/dev/null;"
+            " rm -rf /var/lib/k8s4r/* /run/k8s4r /etc/k8s4r /etc/systemd/system/k8s4r-* /etc/systemd/system/*.wants/k8s4r-*;"
+            " for u in $(grep -o '^k8s4r-[^:]*' /etc/passwd); do userdel $u; done; rm -f /etc/sysusers.d/k8s4r-*; systemctl daemon-reload"
+        )
+
+
+def digest_of(*jobs: dict[str, t.Any]) -> str:
+    """Stands for the controller's keyed digest."""
+    return f"{hash(json.dumps(jobs, sort_keys=True)) & 0xFFFFFFFFFFFF:x}"
+
+
+def request_of(*jobs: dict[str, t.Any], digest: str | None = None) -> dict[str, t.Any]:
+    named = [{"namespace": job["namespace"], "name": job["name"], "digest": digest or digest_of(job)} for job in jobs]
+    return {"op": "prepare", "jobs": named, "assumptions": {}, "check": False, "diff": True, "who": "tests@controller", "run": "1"}
+
+
+def pid(machine: Machine, unit: str) -> str:
+    """The main process of a unit; 0 when it has none."""
+    return machine.sh(f"systemctl show -p MainPID --value {unit}").strip()
+
+
+def environment(machine: Machine, unit: str) -> list[str]:
+    """What the unit's process really has in its environment."""
+    return machine.sh(f"tr '\\0' '\\n' < /proc/{pid(machine, unit)}/environ").splitlines()

@@ -1,0 +1,111 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An engine killed at any step: the robot ends on a whole release, by itself or by the next run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils import plan
+from tests.integration.engine.interrupted import assert_whole, drive, old_and_new
+from tests.integration.engine.plans import Group, job
+
+
+@pytest.fixture
+def steps(machine):
+    """Deploys the old release; how many steps there are to the new one."""
+    old, new = old_and_new()
+    assert machine.deploy(job(old))["status"] == "committed"
+    release = machine.prepare(job(new))["release"]
+    count = drive(machine, release)
+    assert_whole(machine, new, old)
+    back = machine.deploy(job(old))
+    assert back["status"] == "committed"
+    return count
+
+
+def test_killed_at_every_step_and_gone_back_at_boot(machine, steps):
+    old, new = old_and_new()
+    outcomes = set()
+    for step in range(steps + 1):
+        release = machine.prepare(job(new))["release"]
+        killed = drive(machine, release, kill_after=step) is None
+        assert killed == (step < steps)
+        drive(machine, release, recover=True)
+        done = json.loads(machine.sh(f"cat /var/lib/k8s4r/results/{release}.json"))["status"]
+        outcomes.add(done)
+        # At boot nobody waits for the units.
+        machine.sh("while systemctl list-jobs --no-legend | grep -q k8s4r; do sleep 0.05; done")
+        if done == "rolled-back":
+            assert_whole(machine, old, new)
+        else:
+            assert_whole(machine, new, old)
+            drive(machine, machine.prepare(job(old))["release"])
+    assert outcomes == {"rolled-back", "committed"}
+
+
+def test_killed_at_every_step_and_resumed(machine, steps):
+    old, new = old_and_new()
+    source, target = old, new
+    for step in range(steps):
+        release = machine.prepare(job(target))["release"]
+        assert drive(machine, release, kill_after=step) is None
+        assert drive(machine, release) is not None
+        assert_whole(machine, target, source)
+        source, target = target, source
+
+
+def test_killed_at_every_step_and_mended_by_the_next_run(machine, steps):
+    old, new = old_and_new()
+    source, target = old, new
+    for step in range(steps):
+        release = machine.prepare(job(target))["release"]
+        assert drive(machine, release, kill_after=step) is None
+        assert machine.ask(job(target)) == {"status": "plan-needed"}
+        prepared = machine.prepare(job(target))
+        assert prepared["changed"]
+        drive(machine, prepared["release"])
+        assert_whole(machine, target, source)
+        source, target = target, source
+
+
+def test_the_ports_of_an_interrupted_release_are_its_successors(machine):
+    group = Group()
+    group.tasks["main"] = ("/usr/bin/python3 -m http.server --bind 127.0.0.1 5434", "A=1")
+    group.ports = [plan.port("127.0.0.1", 5434, "here")]
+    release = machine.prepare(job(group))["release"]
+    healthy = 11
+    assert drive(machine, release, kill_after=healthy) is None
+    machine.sh("for i in $(seq 50); do ss -ltn | grep -q 5434 && exit; sleep 0.1; done; exit 1")
+    done = machine.deploy(job(group))
+    assert done["status"] == "committed", done
+    assert machine.ask(job(group)) == {"status": "unchanged"}
+
+
+def test_killed_in_its_unit_it_goes_on_by_itself(machine):
+    group = Group()
+    slow = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 6\n"
+    group.more = [plan.unit("k8s4r-init-slow.service", slow, run="init")]
+    release = machine.prepare(job(group))["release"]
+    assert machine.call(op="switch", release=release)["status"] == "pending"
+    machine.sh(f"systemctl kill -s KILL k8s4r-switch-{release}.service")
+    done = machine.finish(machine.call(op="poll", release=release))
+    assert done["status"] == "committed", done
+    assert machine.ask(job(group)) == {"status": "unchanged"}
+
+
+def test_a_real_boot_in_the_middle_of_a_switch(machine):
+    old, new = old_and_new()
+    machine.deploy(job(old))
+    release = machine.prepare(job(new))["release"]
+    # Behind the restart, before anything is known of its health.
+    assert drive(machine, release, kill_after=10) is None
+    machine.fleet.power_cut(machine.name)
+    machine.fleet.start(machine.name)
+    machine.fleet.wait_ssh(machine.name)
+    assert machine.call(op="poll", release=release)["status"] == "rolled-back"
+    assert_whole(machine, old, new)
+    assert machine.sh("systemctl is-system-running").strip() == "running"

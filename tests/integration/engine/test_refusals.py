@@ -1,0 +1,155 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that prepare refuses, before anything of the robot is touched."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils import plan
+from tests.integration.engine.harness import request_of
+from tests.integration.engine.plans import SLEEP, Group, job
+
+
+def refused(machine, *jobs, **options):
+    """The errors of a refusal that left nothing behind."""
+    answer = machine.prepare(*jobs, **options)
+    assert answer["status"] == "refused", answer
+    assert machine.execute("ls /var/lib/k8s4r/store /var/lib/k8s4r/releases | grep -v : | grep .").stdout == ""
+    return answer["errors"]
+
+
+def test_a_port_that_somebody_else_has(machine):
+    machine.sh("systemd-run --quiet --unit other python3 -m http.server --bind 127.0.0.1 5432; sleep 1")
+    group = Group()
+    group.ports = [plan.port("127.0.0.1", 5432, "spec.taskGroups[0].network.upstreams[0].localPort")]
+    try:
+        (error,) = refused(machine, job(group))
+        holder = machine.sh("systemctl show -p MainPID --value other").strip()
+    finally:
+        machine.sh("systemctl stop other")
+    assert error.startswith("spec.taskGroups[0].network.upstreams[0].localPort: port 5432 on 127.0.0.1 is taken by python3")
+    assert f"process {holder}, unit other.service" in error
+
+
+def test_a_port_that_another_job_has_and_its_own(machine):
+    group = Group()
+    group.tasks["main"] = ("/usr/bin/python3 -m http.server --bind 127.0.0.1 5433", "A=1")
+    group.ports = [plan.port("127.0.0.1", 5433, "here")]
+    assert machine.deploy(job(group))["status"] == "committed"
+    group.tasks["main"] = (group.tasks["main"][0], "A=2")
+    assert machine.deploy(job(group))["status"] == "committed"
+    other = Group("other")
+    other.ports = [plan.port("0.0.0.0", 5433, "there")]
+    errors = machine.prepare(job(other, name="mall"))["errors"]
+    assert "there: port 5433 on 0.0.0.0 belongs to web" in errors
+
+
+def test_what_another_job_owns(machine):
+    group = Group()
+    assert machine.deploy(job(group))["status"] == "committed"
+    errors = machine.prepare(job(group, name="mall"))["errors"]
+    assert f"web: unit {group.unit('main')} belongs to web on this robot" in errors
+    assert f"web: user {group.user} belongs to web on this robot" in errors
+
+
+def test_a_directive_that_systemd_does_not_know(machine):
+    group = Group()
+    content = "[Service]\nExecStart=/bin/true\nMemoryMaxx=1\n[Servicee]\nX=1\n"
+    group.more = [plan.unit("k8s4r-odd.service", content)]
+    errors = refused(machine, job(group))
+    assert any("MemoryMaxx" in error and "k8s4r-odd.service:3" in error for error in errors), errors
+    assert any("Servicee" in error for error in errors), errors
+    assert refused(machine, job(group), check=True) == errors
+
+
+def test_a_unit_that_requires_one_that_is_not_there(machine):
+    group = Group()
+    group.more = [plan.unit("k8s4r-lost.service", "[Unit]\nRequires=k8s4r-nowhere.service\n[Service]\nExecStart=/bin/true\n")]
+    assert any("k8s4r-nowhere.service" in error for error in refused(machine, job(group)))
+
+
+def test_a_program_that_is_not_there_yet_is_no_error(machine):
+    group = Group()
+    group.more = [plan.unit("k8s4r-later.service", "[Service]\nType=exec\nExecStart=/opt/later/program\n")]
+    assert machine.prepare(job(group))["status"] == "prepared"
+
+
+def test_a_check_that_fails(machine):
+    group = Group()
+    argv = ["/bin/sh", "-c", 'stat -c %a "$0"; cat "$0/a.conf"; exit 3', "{dir}"]
+    group.checks = [plan.check("configuration", argv, {"a.conf": "line 7 is wrong\n"})]
+    (error,) = refused(machine, job(group))
+    assert error == "web: configuration ended with status 3: 700\nline 7 is wrong"
+    assert machine.execute("ls -d /run/k8s4r-check*").status != 0
+
+
+def test_what_is_missing_is_named_and_nothing_staged(machine):
+    group = Group()
+    group.needs = [plan.need("/opt/k8s4r/bin/envoy", "envoy"), plan.need("/bin/sh", "shell")]
+    answer = machine.prepare(job(group))
+    assert (answer["status"], answer["missing"], answer["release"]) == ("prepared", ["envoy"], None)
+    assert machine.execute("ls /var/lib/k8s4r/store | grep .").stdout == ""
+
+
+def test_an_owner_that_the_robot_has_not_got(machine):
+    group = Group()
+    group.more = [plan.directory("/var/lib/k8s4r/groups/web", owner="nobody-here")]
+    assert refused(machine, job(group)) == ["web: there is no user nobody-here on this robot"]
+
+
+def test_disk_full(machine):
+    group = Group()
+    (error,) = refused(machine, job(group), disk_margin=1 << 60)
+    assert error.startswith("disk full: the file system of ")
+    machine.prepare(job(group))
+    machine.sh("mount -t tmpfs -o size=400k tmpfs /var/lib/k8s4r/store")
+    try:
+        group.more = [plan.file("/etc/k8s4r/groups/web/large", "x" * 800000)]
+        answer = machine.prepare(job(group))
+        assert answer["status"] == "refused"
+        assert answer["errors"][0].startswith("disk full")
+    finally:
+        machine.sh("umount /var/lib/k8s4r/store")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/k8s4r/groups/../../passwd", "/etc/k8s4r/groups/", "/etc/k8s4r/groups/a\nb", "etc/x"])
+def test_a_path_outside(machine, path):
+    group = Group()
+    group.more = [plan.file(path, "x")]
+    assert len(refused(machine, job(group))) == 1
+
+
+def test_wrong_assumptions(machine):
+    request = dict(request_of(job(Group())), assumptions={"systemd": "999", "arch": "amd64"})
+    answer = machine.call(**request)
+    assert answer["status"] == "stale"
+    assert answer["capabilities"]["systemd"].isdigit()
+    assert machine.call(**dict(request, assumptions=answer["capabilities"]))["status"] == "plan-needed"
+
+
+def test_two_runs_at_once(machine):
+    group = Group()
+    group.tasks["main"] = ("/bin/sh -c 'sleep 3; exec sleep infinity'", "A=1")
+    group.more = [
+        plan.unit("k8s4r-init-slow.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 5\n", run="init")
+    ]
+    prepared = machine.prepare(job(group))
+    assert machine.call(op="switch", release=prepared["release"])["status"] == "pending"
+    errors = machine.prepare(job(Group("other"), name="mall"))["errors"]
+    assert "tests@controller is at work on this robot since" in errors[0]
+    assert "wait for that run to end" in errors[0]
+    assert machine.finish(machine.call(op="poll", release=prepared["release"]))["status"] == "committed"
+
+
+def test_a_run_that_was_overtaken(machine):
+    first, second = Group(), Group()
+    first.tasks["main"] = (SLEEP, "A=1")
+    second.tasks["main"] = (SLEEP, "A=2")
+    overtaken = machine.prepare(job(first))
+    assert machine.deploy(job(second))["status"] == "committed"
+    answer = machine.finish(machine.call(op="switch", release=overtaken["release"]))
+    assert answer["status"] == "refused"
+    assert "another run has changed this job" in answer["errors"][0]
+    assert machine.ask(job(second)) == {"status": "unchanged"}

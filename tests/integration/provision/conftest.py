@@ -1,0 +1,48 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two bare robots, the first with the SPIRE server, the second the oldest that we support, and what the runs that provision them said."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.provision.harness import Ansible
+from tests.robots import Fleet, RobotSpec
+
+
+@pytest.fixture(scope="session")
+def fleet():
+    fleet = Fleet("provision")
+    fleet.down()
+    fleet.up([RobotSpec("robot1"), RobotSpec("robot2", "bullseye")], {"spire_server_join_tokens": True})
+    yield fleet
+    fleet.down()
+
+
+@pytest.fixture(scope="session")
+def ansible(fleet):
+    return Ansible(fleet)
+
+
+@pytest.fixture(scope="session")
+def bare_check(ansible):
+    """A check of the bare robots, and what it left on them: must be seen before they are provisioned."""
+    run = ansible.provision("--check", "--diff")
+    left = [
+        ansible.fleet.ssh(robot, "ls -d /opt/k8s4r /etc/spire /var/lib/spire 2>/dev/null", check=False) for robot in ("robot1", "robot2")
+    ]
+    return run, left
+
+
+@pytest.fixture(scope="session")
+def first_run(ansible, bare_check):
+    assert bare_check
+    return ansible.provision()
+
+
+@pytest.fixture
+def provisioned(fleet, first_run):
+    """The fleet after its first provisioning."""
+    first_run.well()
+    return fleet

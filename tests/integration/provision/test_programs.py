@@ -1,0 +1,91 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How programs come to the robots, and that none comes unverified."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+
+import pytest
+
+from tests.integration.provision import harness
+
+pytestmark = pytest.mark.robots
+
+ENVOY = "/opt/k8s4r/bin/envoy"
+
+
+@pytest.fixture
+def envoy_digest(provisioned):
+    """The digest of the right Envoy; also of its release's file, which is the program itself."""
+    return harness.digest(provisioned, "robot2", ENVOY)
+
+
+def test_a_wrong_checksum_is_refused_and_nothing_is_replaced(ansible, provisioned, envoy_digest):
+    run = ansible.envoy("robot2", envoy_checksum={"amd64": "0" * 64, "arm64": "0" * 64})
+    run.refused("checksum mismatch", f"has SHA-256 {envoy_digest}, but {'0' * 64} is pinned", "nothing was installed")
+    assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
+
+
+def test_a_right_pin_changes_nothing(ansible, envoy_digest):
+    assert ansible.envoy("robot2", envoy_checksum={"amd64": envoy_digest}).well().changed["robot2"] == 0
+
+
+def test_a_release_that_is_not_there_is_named(ansible, provisioned):
+    assert provisioned
+    ansible.envoy("robot2", envoy_version="0.0.1").refused("/envoyproxy/envoy/releases/download/v0.0.1/checksums.txt.asc", "404")
+
+
+def test_an_exchanged_program_is_put_right_and_its_service_restarted(ansible, provisioned):
+    right = harness.digest(provisioned, "robot2", harness.AGENT)
+    before = harness.main_pid(provisioned, "robot2", "spire-agent")
+    provisioned.ssh("robot2", f"cp {harness.AGENT} /tmp/a; echo >> /tmp/a; mv /tmp/a {harness.AGENT}; systemctl restart spire-agent")
+    ansible.agent("robot2").well()
+    assert harness.digest(provisioned, "robot2", harness.AGENT) == right
+    assert harness.main_pid(provisioned, "robot2", "spire-agent") != before
+
+
+def test_by_way_of_the_controller(ansible, provisioned, envoy_digest, tmp_path):
+    provisioned.ssh("robot2", f"rm {ENVOY}")
+    by_controller = {"envoy_download_by": "controller", "robot_controller_cache": str(tmp_path)}
+    ansible.envoy("robot2", **by_controller).well()
+    assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
+    assert ansible.envoy("robot2", **by_controller).well().changed["robot2"] == 0
+
+
+def test_from_a_file_on_the_controller(ansible, provisioned, envoy_digest, tmp_path):
+    hosts = json.loads(provisioned.inventory.read_text())["all"]["vars"]
+    name = f"envoy-{hosts['envoy_version']}-linux-x86_64"
+    url = f"{hosts['envoy_mirror_url']}/envoyproxy/envoy/releases/download/v{hosts['envoy_version']}/{name}"
+    with urllib.request.urlopen(url) as answer, (tmp_path / name).open("wb") as file:
+        shutil.copyfileobj(answer, file)
+    provisioned.ssh("robot2", f"rm {ENVOY}")
+    ansible.envoy("robot2", envoy_archive=str(tmp_path / name)).well()
+    assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
+    (tmp_path / name).write_bytes(b"half of it")
+    wrong = ansible.envoy("robot2", envoy_archive=str(tmp_path / name), envoy_checksum={"amd64": envoy_digest})
+    wrong.refused("on the controller has SHA-256", "is pinned")
+    ansible.envoy("robot2", envoy_archive=str(tmp_path / "none")).refused("on the controller does not exist")
+
+
+def test_a_program_that_is_already_there(ansible, provisioned, envoy_digest):
+    provisioned.ssh("robot2", f"mv {ENVOY} /usr/local/bin/envoy")
+    there = {"envoy_program": "/usr/local/bin/envoy"}
+    assert ansible.envoy("robot2", **there).well().changed["robot2"] == 1
+    assert ansible.envoy("robot2", **there).well().changed["robot2"] == 0
+    assert provisioned.ssh("robot2", f"readlink {ENVOY}").strip() == "/usr/local/bin/envoy"
+    ansible.envoy("robot2").well()
+    assert provisioned.ssh("robot2", f"stat -c %F {ENVOY}").strip() == "regular file"
+    assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(ansible, provisioned):
+    provisioned.ssh("robot2", "mount -t tmpfs -o size=20m none /opt/k8s4r/bin")
+    try:
+        ansible.envoy("robot2").refused("/opt/k8s4r/bin/envoy was not installed", "No space left on device")
+        assert provisioned.ssh("robot2", "ls -A /opt/k8s4r/bin") == ""
+    finally:
+        provisioned.ssh("robot2", "umount /opt/k8s4r/bin")

@@ -1,0 +1,115 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From bare robots to attested agents, and what later runs do."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from tests.integration.provision import harness
+
+pytestmark = pytest.mark.robots
+
+ROBOTS = ("robot1", "robot2")
+
+
+def named_agents(fleet):
+    return {path for path in harness.agents(fleet) if path.startswith("/spire/agent/x509pop/")}
+
+
+def test_a_check_of_bare_robots_names_what_they_would_get(bare_check):
+    run, left = bare_check
+    run.well()
+    for words in (
+        "robot1: a SPIRE server for fleet.example would be installed",
+        "robot1: a SPIRE agent of fleet.example would be installed",
+        "robot2: a SPIRE agent of fleet.example would be installed",
+    ):
+        assert words in run.output
+    assert left == ["", ""]
+
+
+def test_every_robot_has_an_agent_of_its_name(provisioned):
+    assert named_agents(provisioned) == {f"/spire/agent/x509pop/{robot}" for robot in ROBOTS}
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_the_robot_is_well(provisioned, robot):
+    assert provisioned.ssh(robot, "systemctl is-system-running").strip() == "running"
+    assert provisioned.ssh(robot, "ps -o user= -C spire-agent").split() == ["spire-agent"]
+    assert provisioned.ssh(robot, "/opt/k8s4r/bin/envoy --version").strip()
+
+
+def test_the_units_hold_nothing_that_systemd_does_not_know(provisioned):
+    assert provisioned.ssh("robot1", "systemd-analyze verify spire-server.service spire-agent.service 2>&1").strip() == ""
+
+
+def test_keys_stay_where_they_were_made(provisioned):
+    owners = provisioned.ssh("robot1", "stat -c '%n %U:%G %a' /etc/spire/server/*.key /etc/spire/agent/*.key").splitlines()
+    assert owners == [
+        "/etc/spire/server/node-ca.key root:root 600",
+        "/etc/spire/server/root.key root:spire-server 640",
+        "/etc/spire/agent/node.key root:spire-agent 640",
+    ]
+    assert len({harness.digest(provisioned, robot, "/etc/spire/agent/node.key") for robot in ROBOTS}) == 2
+
+
+def test_only_root_and_the_server_reach_the_servers_socket(provisioned):
+    listing = f"{harness.SERVER} agent list -socketPath {harness.SERVER_SOCKET} 2>&1"
+    told = provisioned.ssh("robot1", f"setpriv --reuid=nobody --clear-groups {listing}", check=False)
+    assert "permission denied" in told
+
+
+def test_a_second_run_changes_nothing_and_a_check_says_so(ansible, provisioned):
+    before = [harness.main_pid(provisioned, robot, "spire-agent") for robot in ROBOTS]
+    assert ansible.provision().well().changed == dict.fromkeys(ROBOTS, 0)
+    assert ansible.provision("--check", "--diff").well().changed == dict.fromkeys(ROBOTS, 0)
+    assert [harness.main_pid(provisioned, robot, "spire-agent") for robot in ROBOTS] == before
+
+
+def test_a_change_is_predicted_made_and_seen(ansible, provisioned):
+    change = {"spire_agent_log_level": "WARN"}
+    before = harness.main_pid(provisioned, "robot2", "spire-agent")
+    assert ansible.agent("robot2", "--check", **change).well().changed["robot2"] == 2
+    assert harness.main_pid(provisioned, "robot2", "spire-agent") == before
+    assert ansible.agent("robot2", **change).well().changed["robot2"] == 2
+    changed = harness.main_pid(provisioned, "robot2", "spire-agent")
+    assert changed != before
+
+    # As if the run that puts it back had died between writing and restarting.
+    provisioned.ssh("robot2", "sed -i s/WARN/INFO/ /etc/spire/agent/agent.conf")
+    assert ansible.agent("robot2").well().changed["robot2"] == 1
+    assert harness.main_pid(provisioned, "robot2", "spire-agent") != changed
+
+
+# An authority's index and serial files, which a dated signature needs.
+ISSUE_WITH_DATES = """
+set -e; d=$(mktemp -d); cd $d; touch index
+printf '[ca]\\ndefault_ca=c\\n[c]\\ndatabase=index\\nnew_certs_dir=.\\ndefault_md=sha256\\npolicy=p\\nrand_serial=yes\\n' > conf
+printf '[p]\\ncommonName=supplied\\n[x]\\nkeyUsage=critical,digitalSignature\\n' >> conf
+cat > csr
+openssl ca -batch -notext -config conf -extensions x -in csr -out pem -startdate {start} -enddate {end} \
+  -keyfile /etc/spire/server/node-ca.key -cert /etc/spire/server/node-ca.pem >&2
+cat pem
+"""
+
+
+def test_an_old_node_certificate_is_renewed_and_the_agent_stays_itself(ansible, provisioned):
+    csr = provisioned.ssh("robot2", "openssl req -new -key /etc/spire/agent/node.key -subj /CN=robot2")
+    dates = provisioned.ssh("robot1", "date -ud '-80 days' +%Y%m%d%H%M%SZ; date -ud '+20 days' +%Y%m%d%H%M%SZ").split()
+    script = ISSUE_WITH_DATES.format(start=dates[0], end=dates[1])
+    old = provisioned.ssh("robot1", f"cat <<'CSR' | sh -c {shlex.quote(script)}\n{csr}CSR")
+    provisioned.ssh("robot2", f"cat > /etc/spire/agent/node.pem <<'PEM'\n{old}PEM")
+    before = harness.main_pid(provisioned, "robot2", "spire-agent")
+    assert ansible.agent("robot2", "--check").well().changed["robot2"] == 2
+    assert ansible.agent("robot2").well().changed["robot2"] == 2
+    assert provisioned.ssh("robot2", "openssl x509 -in /etc/spire/agent/node.pem -noout -checkend 60000000")
+    assert harness.main_pid(provisioned, "robot2", "spire-agent") == before
+
+    provisioned.ssh("robot2", "systemctl stop spire-agent; rm /var/lib/spire/agent/*; systemctl start spire-agent")
+    healthy = f"{harness.AGENT} healthcheck -socketPath {harness.AGENT_SOCKET}"
+    provisioned.ssh("robot2", f"timeout 50 sh -c 'until {healthy}; do sleep 0.5; done' 2>&1")
+    assert named_agents(provisioned) == {f"/spire/agent/x509pop/{robot}" for robot in ROBOTS}

@@ -1,0 +1,98 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests rely on when they use container robots: that cuts cut, that limits limit, that nothing stays behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import urllib.request
+
+import pytest
+
+from tests.robots import Fleet, RobotsError, RobotSpec
+from tests.robots.host import processes, run
+
+pytestmark = pytest.mark.robots
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    fleet = Fleet("harness")
+    fleet.up([RobotSpec("robot1"), RobotSpec("robot2", labels={"role": "work"})])
+    yield fleet
+    fleet.down()
+
+
+def test_a_robot_is_a_machine(fleet):
+    assert fleet.ssh("robot1", "hostname; systemctl is-system-running").split() == ["robot1", "running"]
+    assert fleet.ssh("robot1", "cat /etc/machine-id") != fleet.ssh("robot2", "cat /etc/machine-id")
+
+
+def test_a_memory_limit_kills(fleet):
+    program = "systemd-run --quiet --wait --collect -p MemoryMax=20M python3 -c 'bytearray(100_000_000)' && echo survived"
+    assert "survived" not in fleet.ssh("robot1", program, check=False)
+
+
+def test_robots_know_each_other_and_the_upstreams(fleet):
+    first = fleet.address("robot1")
+    assert fleet.ssh("robot2", "getent hosts robot1").split()[0] == first
+    assert fleet.ssh("robot2", "getent hosts db.dc.example").split()[0] == first
+
+
+def test_inventory_is_what_ansible_reads(fleet):
+    listed = json.loads(run("ansible-inventory", "-i", fleet.inventory, "--list"))
+    assert listed["robots"]["hosts"] == ["robot1", "robot2"]
+    assert listed["spire_server"]["hosts"] == ["robot1"]
+    assert listed["_meta"]["hostvars"]["robot2"]["k8s4r_labels"] == {"role": "work"}
+
+
+def test_mirror_serves_what_its_checksum_file_lists(fleet):
+    variables = json.loads(fleet.inventory.read_text())["all"]["vars"]
+    version = variables["envoy_version"]
+    folder = f"{variables['envoy_mirror_url']}/envoyproxy/envoy/releases/download/v{version}"
+    name = f"envoy-{version}-linux-x86_64"
+    with urllib.request.urlopen(f"{folder}/{name}", timeout=60) as reply:
+        digest = hashlib.file_digest(reply, "sha256").hexdigest()
+    with urllib.request.urlopen(f"{folder}/checksums.txt.asc", timeout=10) as reply:
+        assert f"{digest}  {name}" in reply.read().decode().splitlines()
+
+
+def test_up_again_keeps_a_running_robot(fleet):
+    before = fleet.console("robot1", "stat -c %Y /proc/1")
+    fleet.ssh("robot1", "systemd-run --quiet --wait false", check=False)
+    fleet.up([RobotSpec("robot1"), RobotSpec("robot2", labels={"role": "work"})])
+    assert fleet.console("robot1", "stat -c %Y /proc/1") == before
+
+
+def test_a_cut_network_is_silent_and_comes_back(fleet):
+    fleet.cut_network("robot2")
+    with pytest.raises(RobotsError):
+        fleet.ssh("robot2", "true", timeout=3)
+    assert fleet.console("robot2", "systemctl is-active ssh").strip() == "active"
+    fleet.restore_network("robot2")
+    fleet.wait_ssh("robot2")
+
+
+def test_a_power_cut_ends_everything_at_once(fleet):
+    fleet.ssh("robot2", "systemd-run --quiet -p ExecStop='touch /root/stopped-in-order' sleep infinity; touch /run/volatile")
+    fleet.power_cut("robot2")
+    fleet.start("robot2")
+    fleet.wait_ssh("robot2")
+    assert fleet.ssh("robot2", "ls /root/stopped-in-order /run/volatile 2>/dev/null", check=False) == ""
+
+
+def test_down_leaves_nothing():
+    fleet = Fleet("harness-gone")
+    fleet.up([RobotSpec("robot1")])
+    fleet.down()
+    assert fleet.full_name not in run("docker", "ps", "--all") + run("docker", "network", "ls")
+    assert not processes("--fleet", fleet.full_name)
+    assert not fleet.directory.exists()
+    assert not fleet.control.exists()
+
+
+def test_an_unknown_robot_is_named_with_those_that_are():
+    with pytest.raises(RobotsError, match="no robot robot7; it has: none"):
+        Fleet("harness-never").address("robot7")

@@ -1,0 +1,93 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limits that a job declares, held by cgroup v2: memory until the kernel kills, CPU, number of processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.engine.harness import Machine
+from tests.integration.system.conftest import VM
+from tests.integration.system.jobs import job, task
+from tests.robots.host import wait_for
+
+pytestmark = pytest.mark.vm
+
+# A task that went over its limit at once would fail the deploy: it waits for a sign in its directory.
+WAIT = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.1)\n"
+EAT = WAIT + "held = b'x' * (192 << 20)\ntime.sleep(600)"
+SPIN = "while True: pass"
+BREED = (
+    WAIT
+    + """
+children = 0
+try:
+    while True:
+        if not os.fork():
+            time.sleep(600)
+        children += 1
+except OSError as error:
+    print(children, error.strerror, flush=True)
+    time.sleep(600)
+"""
+)
+LIMITS = job(
+    "limits",
+    resources={"cpu": "1", "memory": "768Mi"},
+    restartPolicy={"attempts": 0, "interval": "1m", "delay": "1s", "mode": "fail"},
+    tasks=[task("eat", EAT, memory="64Mi"), task("spin", SPIN, cpu="200m"), task("breed", BREED)],
+)
+
+
+class Group:
+    """The deployed group as systemd and the kernel see it."""
+
+    def __init__(self, fleet) -> None:
+        self.sh = lambda command: fleet.ssh(VM, command).strip()
+
+    def unit(self, name: str) -> str:
+        return self.sh(f"systemctl list-units --all --plain --no-legend 'k8s4r-task-limits-main-*-{name}-*' | cut -d' ' -f1")
+
+    def show(self, unit: str, what: str) -> str:
+        return self.sh(f"systemctl show --value --property={what} {unit}")
+
+    def kernel(self, unit: str, file: str) -> str:
+        return self.sh(f"cat /sys/fs/cgroup{self.show(unit, 'ControlGroup')}/{file}")
+
+    def go(self, name: str) -> str:
+        unit = self.unit(name)
+        self.sh(f"touch {self.show(unit, 'WorkingDirectory')}/go")
+        return unit
+
+
+@pytest.fixture(scope="module")
+def group(fleet, deployment):
+    Machine(fleet, VM).clean()
+    deployment.deploy(LIMITS).well()
+    return Group(fleet)
+
+
+def test_the_group_has_one_cap(group):
+    slices = group.sh("systemctl list-units --plain --no-legend 'k8s4r-limits*.slice' | cut -d' ' -f1")
+    assert group.kernel(slices, "memory.max") == str(768 << 20)
+    assert group.kernel(slices, "cpu.max") == "100000 100000"
+
+
+def test_a_task_over_its_memory_is_killed_and_says_so(group):
+    eat, spin = group.go("eat"), group.unit("spin")
+    wait_for(lambda: group.show(eat, "ActiveState") == "failed", 60, "the kernel did not kill it")
+    assert group.show(eat, "Result") == "oom-kill"
+    assert group.show(spin, "ActiveState") == "active"
+
+
+def test_a_task_has_its_share_of_the_processor(group):
+    spin = group.unit("spin")
+    assert group.kernel(spin, "cpu.max") == "20000 100000"
+    wait_for(lambda: "nr_throttled 0" not in group.kernel(spin, "cpu.stat").splitlines(), 20, "it was never held back")
+
+
+def test_a_task_has_so_many_processes_and_no_more(group):
+    breed = group.go("breed")
+    wait_for(lambda: "Resource temporarily" in group.sh(f"journalctl --unit {breed} --output=cat"), 60, "nothing stopped it")
+    assert group.kernel(breed, "pids.current") == group.kernel(breed, "pids.max") == group.show(breed, "TasksMax")

@@ -1,0 +1,30 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The linters, each in its strictest profile; what they are told stands in pyproject.toml, .yamllint and .ansible-lint."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.lint.tools import run
+
+LINTERS = {
+    "ruff": ["ruff", "check"],
+    "format": ["ruff", "format", "--check", "--diff"],
+    "yamllint": ["yamllint", "--strict", "."],
+    "ansible-lint": ["ansible-lint", "--nocolor", "--format", "pep8"],
+}
+
+
+@pytest.mark.parametrize("linter", LINTERS)
+def test_linter(linter):
+    run(LINTERS[linter], seconds=180)
+
+
+@pytest.mark.sanity
+def test_ansible_test_sanity():
+    """All of its tests, with no ignore file, under every Python that this machine has."""
+    run([sys.executable, "-m", "tests.sanity", "--color", "no"], seconds=1200)

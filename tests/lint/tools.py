@@ -1,0 +1,30 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs of this Python's environment, run on the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def run(command: list[str], seconds: float) -> None:
+    """Run a program of this Python's environment on the checkout; what it finds is the failure's text."""
+    variables = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"),
+        "ANSIBLE_HOME": str(CHECKOUT / ".ansible"),
+        "NO_COLOR": "1",
+    }
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env={**os.environ, **variables}, capture_output=True, text=True, timeout=seconds, check=False
+    )
+    if done.returncode:
+        pytest.fail(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)

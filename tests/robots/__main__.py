@@ -1,0 +1,66 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python3 -m tests.robots``: the test machines from a shell, for make and molecule."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from tests.robots import Fleet, RobotsError
+from tests.robots.spec import DISTROS, KINDS, specs
+
+
+def role(text: str) -> tuple[str, int]:
+    """``work=2`` as ("work", 2)."""
+    name, _equals, count = text.partition("=")
+    if not name.isalnum() or not count.isdigit() or not int(count):
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted is NAME=COUNT, such as work=2")
+    return name, int(count)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests.robots", description=__doc__)
+    parser.add_argument("--prefix", default="robots", help="the fleet's name; fleets of different names run side by side")
+    actions = parser.add_subparsers(dest="action", required=True)
+    up = actions.add_parser("up", help="bring a fleet up and write its inventory")
+    up.add_argument("--n", type=int, default=2, help="robots named robot1, robot2, ... (when no role is given)")
+    up.add_argument("--role", type=role, action="append", help="robots of a role: work=2 gives work1 and work2; may be repeated")
+    up.add_argument("--distro", choices=DISTROS, default="bookworm")
+    up.add_argument("--kind", choices=KINDS, default="container")
+    up.add_argument("--out", type=Path, help="a second place for the inventory")
+    actions.add_parser("down", help="remove the fleet and what a crash left of it")
+    actions.add_parser("list", help="name the fleet's robots and their addresses")
+    for action in ("power-cut", "start", "reboot", "cut-network", "restore-network"):
+        actions.add_parser(action, help=f"{action.replace('-', ' ')} of one robot").add_argument("robot")
+    return parser
+
+
+def main() -> None:
+    """Do what the command line says."""
+    options = arguments().parse_args()
+    fleet = Fleet(options.prefix)
+    if options.action == "up":
+        written = fleet.up(specs(dict(options.role) if options.role else {"robot": options.n}, options.distro, options.kind))
+        if options.out and options.out.resolve() != written:
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(written, options.out)
+        print(f"robots are up; inventory: {written}")
+    elif options.action == "down":
+        fleet.down()
+    elif options.action == "list":
+        for name in fleet.names():
+            print(name, fleet.address(name))
+    else:
+        getattr(fleet, options.action.replace("-", "_"))(options.robot)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RobotsError as error:
+        sys.exit(f"robots: {error}")

@@ -1,0 +1,59 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inside of a virtual machine, reached without its network: files put there before it boots, and its guest agent."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import socket
+import time
+from pathlib import Path
+
+from tests.robots.machine import Setup
+
+SILENCE_SECONDS = 3
+COMMAND_SECONDS = 120
+
+
+def files(setup: Setup) -> dict[str, tuple[int, bytes]]:
+    """What Docker gives a container and nobody gives a virtual machine: name, address, names of others."""
+    hosts = ["127.0.0.1 localhost", *(f"{address} {host}" for host, address in setup.hosts.items())]
+    network = f"[Match]\nName=eth0\n\n[Network]\nAddress={setup.address}/24\nGateway={setup.network.gateway}\n"
+    return {
+        "etc/hostname": (0o644, f"{setup.spec.name}\n".encode()),
+        "etc/hosts": (0o644, "".join(f"{line}\n" for line in hosts).encode()),
+        "etc/systemd/network/eth0.network": (0o644, network.encode()),
+    }
+
+
+def execute(agent: Path, command: str) -> tuple[int, str]:
+    """Run a shell command in the guest: its exit status and standard output."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
+        connection.settimeout(SILENCE_SECONDS)
+        connection.connect(str(agent))
+        lines = connection.makefile("rb")
+        # 0xFF makes the agent drop what an interrupted conversation left; our number tells its answer from older ones.
+        number = time.monotonic_ns()
+        connection.sendall(b"\xff" + request("guest-sync-delimited", id=number))
+        while b'"return": %d' % number not in lines.readline():
+            pass
+        connection.sendall(request("guest-exec", path="/bin/sh", arg=["-c", command], **{"capture-output": True}))
+        started = json.loads(lines.readline())
+        if "return" not in started:
+            raise ValueError(started)
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while time.monotonic() < deadline:
+            connection.sendall(request("guest-exec-status", pid=started["return"]["pid"]))
+            state = json.loads(lines.readline())["return"]
+            if state["exited"]:
+                return state.get("exitcode", 255), base64.b64decode(state.get("out-data", "")).decode(errors="replace")
+            time.sleep(0.1)
+    raise ValueError(f"no end of {command!r} within {COMMAND_SECONDS} s")
+
+
+def request(name: str, **arguments: object) -> bytes:
+    """One line of the agent's protocol (QEMU Guest Agent Protocol Reference)."""
+    return json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n"

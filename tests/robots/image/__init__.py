@@ -1,0 +1,121 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images of robots: built with mmdebstrap from Debian's packages alone, kept under the digest of their recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.robots.host import RobotsError, appearing, cache_dir, lock, need, run
+from tests.robots.spec import RobotSpec
+
+RECIPE = Path(__file__).resolve().parent
+
+PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "python3", "openssh-server", "iproute2", "procps", "util-linux", "sudo", "ca-certificates"),
+    *("python3-psycopg2", "python3-requests", "python3-grpcio"),
+)
+DATACENTRE_PACKAGES = ("postgresql",)
+VM_PACKAGES = ("udev", "linux-image-cloud-amd64", "initramfs-tools", "zstd", "e2fsprogs", "qemu-guest-agent")
+
+FROZEN = ("bullseye",)
+"""Its security archive still lists packages that it has no more, so the main archive alone serves."""
+
+DISK = "3G"
+"""The size of a virtual machine's disk; the file is sparse."""
+
+
+def packages(spec: RobotSpec) -> list[str]:
+    """What the image of this robot is made of."""
+    return [*PACKAGES, *(DATACENTRE_PACKAGES if spec.datacentre else ()), *(VM_PACKAGES if spec.kind == "vm" else ())]
+
+
+def name(spec: RobotSpec) -> str:
+    """The image's name: it says the recipe's digest, so that a changed recipe is another image."""
+    digest = hashlib.sha256("\n".join([*packages(spec), *(("frozen",) if spec.distro in FROZEN else ())]).encode())
+    for file in ("customise", "robot-init"):
+        digest.update((RECIPE / file).read_bytes())
+    role = "datacentre" if spec.datacentre else "robot"
+    return f"{spec.distro}-{spec.kind}-{role}-{digest.hexdigest()[:12]}"
+
+
+def mmdebstrap(spec: RobotSpec) -> list[str]:
+    """The command that writes the image's root file system to standard output as a tar."""
+    return [
+        *("mmdebstrap", "--variant=minbase", "--format=tar", f"--include={','.join(packages(spec))}"),
+        *(f'--customize-hook="{RECIPE}/customise" "$1" {spec.kind}', spec.distro, "-"),
+        *([f"deb {archive()} {spec.distro} main"] if spec.distro in FROZEN else []),
+    ]
+
+
+def archive() -> str:
+    """Where this machine's own apt gets Debian from."""
+    found = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()
+    if not any(uri.rstrip("/").endswith("/debian") for uri in found):
+        raise RobotsError(f"apt has no archive of Debian among its sources: {' '.join(found) or 'none'}")
+    return next(uri for uri in found if uri.rstrip("/").endswith("/debian"))
+
+
+def docker_image(spec: RobotSpec) -> str:
+    """The Docker image of a container robot, built if this machine does not have it."""
+    tag = f"k8s4r-robot:{name(spec)}"
+    if not exists(tag):
+        with lock(name(spec)):
+            if not exists(tag):
+                build(spec, ["docker", "import", "-", tag])
+    return tag
+
+
+def exists(tag: str) -> bool:
+    """Whether Docker has the image."""
+    return bool(run("docker", "image", "ls", "--quiet", tag).strip())
+
+
+def disk_image(spec: RobotSpec) -> Path:
+    """The directory with kernel, initrd and disk of a virtual machine, built if the cache does not have it."""
+    directory = cache_dir("vm") / name(spec)
+    with lock(name(spec)):
+        if not directory.exists():
+            with appearing(directory) as made:
+                root = made / "root"
+                root.mkdir()
+                build(spec, ["tar", "--extract", "--numeric-owner", "--directory", str(root)])
+                for file in ("vmlinuz", "initrd.img"):
+                    next((root / "boot").glob(f"{file}-*")).rename(made / file)
+                run("mkfs.ext4", "-q", "-d", root, made / "root.img", DISK)
+                shutil.rmtree(root)
+    return directory
+
+
+def write_files(disk: Path, files: dict[str, tuple[int, bytes]]) -> None:
+    """Put files into a disk image that is not in use; debugfs needs no mount, which not every host allows."""
+    with tempfile.TemporaryDirectory() as scratch:
+        script = []
+        for number, (path, (mode, content)) in enumerate(files.items()):
+            source = Path(scratch, str(number))
+            source.write_bytes(content)
+            source.chmod(mode)
+            script += [f"rm {path}", f"write {source} {path}"]
+        run("debugfs", "-w", "-f", "-", disk, data="\n".join(script).encode())
+        for path in files:
+            if "Size: " not in run("debugfs", "-R", f"stat {path}", disk):
+                raise RobotsError(f"{disk}: {path} could not be written")
+
+
+def build(spec: RobotSpec, consumer: list[str]) -> None:
+    """Feed the new root file system to ``consumer``, and leave nothing behind when either end fails."""
+    need("mmdebstrap")
+    print(f"building the image {name(spec)} (half a minute)", flush=True)
+    with tempfile.TemporaryFile() as messages:
+        with subprocess.Popen(mmdebstrap(spec), stdout=subprocess.PIPE, stderr=messages) as maker:
+            taken = subprocess.run(consumer, stdin=maker.stdout, capture_output=True, check=False)
+            maker.stdout.close()
+        messages.seek(0)
+        said = messages.read().decode(errors="replace")
+    if maker.returncode or taken.returncode:
+        raise RobotsError(f"the image {name(spec)} was not built:\n{said}\n{taken.stderr.decode(errors='replace')}"[-3000:])

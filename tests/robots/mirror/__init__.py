@@ -1,0 +1,67 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A mirror of the releases of SPIRE and Envoy, in the layout of the originals, for robots that reach nothing else.
+
+The roles take their downloads and checksum files from it just as they would from the original: that path is what is
+tested. One mirror serves one fleet, at the address that this machine has on the fleet's network.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.robots.host import CHECKOUT, cache_dir, lock, processes, wait_for
+from tests.robots.mirror import envoy, spire
+
+PORT = 8480
+
+
+def variables(gateway: str) -> dict[str, str]:
+    """What the inventory says of the mirror: the roles' own variables."""
+    url = f"http://{gateway}:{PORT}"
+    return {
+        "spire_mirror_url": url,
+        "spire_version": spire.VERSION,
+        "envoy_mirror_url": url,
+        "envoy_version": envoy.VERSION,
+    }
+
+
+def ensure(fleet: str, gateway: str) -> None:
+    """Have the releases, and a process of this fleet that serves them."""
+    with lock("releases"):
+        spire.ensure(root())
+        envoy.ensure(root())
+    if answers(gateway):
+        return
+    log = (cache_dir() / "mirror.log").open("ab")
+    command = [sys.executable, "-m", "tests.robots.mirror", "--fleet", fleet, "--bind", gateway, str(PORT), str(root())]
+    subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    wait_for(lambda: answers(gateway), 15, f"the mirror at {gateway} does not answer; its log is {log.name}")
+
+
+def answers(gateway: str) -> bool:
+    """Whether the mirror can be reached."""
+    try:
+        with urllib.request.urlopen(f"http://{gateway}:{PORT}/", timeout=2) as reply:
+            return reply.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def stop(fleet: str) -> None:
+    """End the fleet's mirror, found by its command line."""
+    for process in processes("-m", "tests.robots.mirror", "--fleet", fleet):
+        os.kill(process, signal.SIGTERM)
+
+
+def root() -> Path:
+    """The served tree: ``<project>/releases/download/v<version>/<file>``."""
+    return cache_dir("mirror")

@@ -1,0 +1,36 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a robot shall be: its name, Debian release, kind of machine and place in the fleet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DISTROS = ("bullseye", "bookworm", "trixie")
+KINDS = ("container", "vm")
+
+DATACENTRE = "datacentre"
+"""The role whose robot plays the data centre: its image has PostgreSQL, and the names of upstreams lead to it."""
+
+UPSTREAM_NAMES = ("db.dc.example", "api.dc.example", "telemetry.dc.example")
+
+
+@dataclass(frozen=True)
+class RobotSpec:
+    """One robot; ``labels`` become its ``k8s4r_labels``, and the label ``role`` chooses its image."""
+
+    name: str
+    distro: str = "bookworm"
+    kind: str = "container"
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def datacentre(self) -> bool:
+        """Whether this robot plays the data centre."""
+        return self.labels.get("role") == DATACENTRE
+
+
+def specs(roles: dict[str, int], distro: str, kind: str) -> list[RobotSpec]:
+    """Robots numbered from 1 within each role: ``{"work": 2}`` gives work1 and work2."""
+    return [RobotSpec(f"{role}{number}", distro, kind, {"role": role}) for role, count in roles.items() for number in range(1, count + 1)]

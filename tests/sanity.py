@@ -1,0 +1,75 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``ansible-test sanity`` on a copy of what git tracks: it wants the collection's own path, and no link to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import ansible_test
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+HOME = CHECKOUT / "build" / "sanity"
+COPY = HOME / "ansible_collections" / "k8s4r" / "robot"
+
+# Stands in for the get-pip script that ansible-test would download for its virtual environments: pip's own wheel,
+# which the package index has, can install itself.
+GET_PIP = """
+import runpy, sys
+sys.path.insert(0, {wheel!r})
+ours = {{"--no-setuptools", "--no-wheel"}}
+sys.argv = ["pip", "install", *(word for word in sys.argv[1:] if word not in ours)]
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+
+
+def copy_collection() -> None:
+    """Copy the tracked files into a repository of their own: ansible-test asks git what there is to test."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    COPY.mkdir(parents=True)
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, check=True).stdout.decode()
+    for name in filter(None, tracked.split("\0")):
+        if (CHECKOUT / name).exists():
+            (COPY / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, COPY / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=COPY, check=True)
+    subprocess.run(["git", "add", "."], cwd=COPY, check=True)
+
+
+def provide_pip() -> None:
+    """Put the stand-in where ansible-test looks before it downloads, for the pip version that it wants."""
+    pins = Path(ansible_test.__file__).parent / "_internal" / "python_requirements.py"
+    version = re.search(r"pip='([\d.]+)'", pins.read_text())[1]
+    script = HOME / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py"
+    if script.exists():
+        return
+    script.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", script.parent, f"pip=={version}"]
+    subprocess.run(command, check=True)
+    script.write_text(GET_PIP.format(wheel=str(next(script.parent.glob("pip-*.whl")))))
+
+
+def environment() -> dict[str, str]:
+    """What ansible-test runs with: a home of its own, and the Pythons behind pyenv's shims, which run only one of them."""
+    path = []
+    for entry in os.environ["PATH"].split(os.pathsep):
+        pythons = sorted(map(str, Path(entry).parent.glob("versions/3.*/bin"))) if Path(entry).name == "shims" else [entry]
+        path.extend(pythons)
+    return dict(os.environ, HOME=str(HOME), PATH=os.pathsep.join(path))
+
+
+def main() -> int:
+    """Run all sanity tests; the exit status is ansible-test's."""
+    copy_collection()
+    provide_pip()
+    return subprocess.run(["ansible-test", "sanity", *sys.argv[1:]], cwd=COPY, env=environment(), check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files: whole or not at all, and nobody's link is followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils import files
+from ansible_collections.k8s4r.robot.plugins.module_utils.observe import Observer
+
+UID, GID = os.getuid(), os.getgid()
+
+
+def put(path, content=b"new", mode=0o640):
+    files.write(str(path), content, UID, GID, mode)
+
+
+def test_a_file_appears_with_its_mode_and_leaves_nothing_beside_it(tmp_path):
+    os.umask(0o077)
+    put(tmp_path / "file", mode=0o644)
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_replaced_file_is_another_file(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+    with target.open() as reader:
+        put(target)
+        assert reader.read() == "old"
+    assert target.read_text() == "new"
+
+
+def test_what_a_killed_run_left_is_replaced(tmp_path):
+    (tmp_path / ".file.k8s4r~").write_text("half")
+    put(tmp_path / "file")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_in_place_of_the_file_is_replaced_and_its_target_left_alone(tmp_path):
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "file").symlink_to("victim")
+    put(tmp_path / "file")
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert not (tmp_path / "file").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "action", [put, lambda path: files.make_directory(str(path), UID, GID, 0o755), lambda path: files.link(str(path), "x")]
+)
+def test_a_link_on_the_way_is_not_followed(tmp_path, action):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "task").symlink_to("elsewhere")
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+        action(tmp_path / "task" / "file")
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_removal_does_not_leave_the_directory(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("mine")
+    (tmp_path / "task" / "sub").mkdir(parents=True)
+    (tmp_path / "task" / "sub" / "link").symlink_to("../../kept")
+    (tmp_path / "task" / "file").write_text("x")
+    files.remove(str(tmp_path / "task"))
+    assert not (tmp_path / "task").exists()
+    assert (tmp_path / "kept" / "file").read_text() == "mine"
+    files.remove(str(tmp_path / "task"))
+    files.remove(str(tmp_path / "never" / "was"))
+
+
+def test_a_directory_keeps_what_is_in_it(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o777)
+    (tmp_path / "data" / "file").write_text("x")
+    files.make_directory(str(tmp_path / "data"), UID, GID, 0o750)
+    assert (tmp_path / "data" / "file").read_text() == "x"
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o750
+
+
+def test_something_else_in_the_way_is_replaced(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_text("x")
+    put(tmp_path / "a")
+    assert (tmp_path / "a").read_text() == "new"
+    files.make_directory(str(tmp_path / "a"), UID, GID, 0o755)
+    assert (tmp_path / "a").is_dir()
+    files.link(str(tmp_path / "a"), "target")
+    assert os.readlink(tmp_path / "a") == "target"
+
+
+def test_observing(tmp_path):
+    observer = Observer(lambda content: content.decode())
+    put(tmp_path / "file", b"text", 0o600)
+    seen = observer.path(str(tmp_path / "file"))
+    assert (seen["type"], seen["mode"], seen["content"]) == ("file", "0600", "text")
+    files.link(str(tmp_path / "link"), "file")
+    assert observer.path(str(tmp_path / "link")) == {"type": "link", "target": "file"}
+    assert observer.path(str(tmp_path))["type"] == "directory"
+    assert observer.path(str(tmp_path / "nothing")) is None
+    assert observer.path(str(tmp_path / "file" / "below")) is None
+    os.mkfifo(tmp_path / "fifo")
+    assert observer.path(str(tmp_path / "fifo"))["type"] == "other"
+
+
+def test_directories_of_any_depth_are_removed_and_no_link_on_the_way_is_followed(tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "kept").touch()
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "link").symlink_to(tmp_path / "precious")
+    here = os.open(victim, os.O_RDONLY)
+    for _level in range(3000):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    files.remove(str(victim))
+    assert os.listdir(tmp_path) == ["precious"]
+    assert os.listdir(tmp_path / "precious") == ["kept"]

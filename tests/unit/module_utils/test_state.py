@@ -1,0 +1,117 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's own state: key, store, ledger, journal, manifest and what is thrown away."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils import garbage, jsonfile, manifest, plan
+from ansible_collections.k8s4r.robot.plugins.module_utils.robot import Robot
+
+JOB = {"namespace": "n", "name": "j"}
+
+
+@pytest.fixture
+def robot(tmp_path):
+    robot = Robot(str(tmp_path / "state"), str(tmp_path / "run"))
+    robot.make()
+    return robot
+
+
+def record(name="j", groups=None):
+    return {"namespace": "n", "name": name, "digest": "d", "groups": groups or {}}
+
+
+def group(resources=(), **more):
+    return dict({"name": "g", "release": "r1", "resources": list(resources), "leftovers": [], "secrets": None, "ports": []}, **more)
+
+
+def test_the_key_is_made_once_and_private(robot):
+    path = robot.state + "/key"
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    before = robot.digest(b"content")
+    robot.make()
+    assert Robot(robot.state, robot.runtime).digest("content") == before
+
+
+def test_two_robots_have_different_digests(robot, tmp_path):
+    assert Robot(str(tmp_path / "other"), str(tmp_path / "run")).digest(b"x") != robot.digest(b"x")
+
+
+def test_private_directories(robot):
+    for name in ("ledger", "store", "releases", "results", "engine"):
+        assert stat.S_IMODE(os.stat(f"{robot.state}/{name}").st_mode) == 0o700
+
+
+def test_no_two_jobs_share_a_file(robot):
+    assert robot.ledger.path("a.b", "c") != robot.ledger.path("a", "b.c")
+    robot.ledger.save(record(groups={"g": group()}))
+    assert robot.ledger.of(JOB)["digest"] == "d"
+    assert robot.ledger.jobs() == [robot.ledger.of(JOB)]
+
+
+def test_a_job_of_which_nothing_is_left_has_no_file(robot):
+    robot.ledger.save(record(groups={"g": group()}))
+    robot.ledger.save(record())
+    assert os.listdir(robot.state + "/ledger") == []
+    assert robot.ledger.of(JOB) == {"namespace": "n", "name": "j", "digest": None, "groups": {}}
+
+
+def test_contents_come_back(robot):
+    digest = robot.store.put(b"\0secret")
+    assert robot.store.read(digest) == b"\0secret"
+    assert stat.S_IMODE(os.stat(robot.store.path(digest)).st_mode) == 0o600
+    # Nobody who reads it can try guesses at the content against it: it needs the robot's key.
+    assert digest != hashlib.blake2b(b"\0secret", digest_size=16).hexdigest()
+
+
+def test_a_manifest_holds_digests_and_the_groups_that_go(robot):
+    robot.ledger.save(record(groups={"old": group(), "g": group(release="r7")}))
+    wanted = plan.robot([plan.job("n", "j", [plan.group("g", "g", [plan.file("/etc/k8s4r/groups/g/f", "sesame")], secrets=["sesame"])])])
+    kept = {}
+
+    def keep(content):
+        kept[robot.digest(content)] = content
+        return robot.digest(content)
+
+    request = {"jobs": [{"namespace": "n", "name": "j", "digest": "new"}], "who": "me"}
+    found = manifest.build(wanted, request, "r8", robot.ledger, keep)
+    (job,) = found["jobs"]
+    assert [entry["id"] for entry in job["groups"]] == ["old", "g"]
+    assert (job["digest"], job["before"], job["base"]) == ("new", "d", {"old": "r1", "g": "r7"})
+    assert "sesame" not in str(found)
+    assert manifest.contents(job["groups"]) == set(kept)
+
+
+def test_garbage_goes_and_what_is_needed_stays(robot):
+    keep, staged, old = (robot.store.put(content) for content in (b"keep", b"staged", b"old"))
+    robot.ledger.save(record(groups={"g": group([{"kind": "file", "path": "/p", "digest": keep}])}))
+    fresh = {"jobs": [{"groups": [group([{"kind": "file", "path": "/p", "digest": staged}])]}]}
+    stale = {"jobs": [{"groups": [group([{"kind": "file", "path": "/p", "digest": old}])]}]}
+    jsonfile.save(robot.manifest_path("fresh"), fresh)
+    jsonfile.save(robot.manifest_path("stale"), stale)
+    os.utime(robot.manifest_path("stale"), (0, 0))
+    os.mkdir(robot.state + "/engine/ancient")
+    os.utime(robot.state + "/engine/ancient", (0, 0))
+    garbage.collect(robot)
+    assert sorted(os.listdir(robot.state + "/store")) == sorted([keep, staged])
+    assert os.listdir(robot.state + "/releases") == ["fresh.json"]
+    assert os.listdir(robot.state + "/engine") == []
+
+
+def test_the_release_under_way_is_never_garbage(robot):
+    digest = robot.store.put(b"under way")
+    jsonfile.save(robot.manifest_path("r"), {"jobs": [{"groups": [group([{"kind": "file", "path": "/p", "digest": digest}])]}]})
+    os.utime(robot.manifest_path("r"), (0, 0))
+    robot.write_journal({"release": "r", "groups": {}})
+    garbage.collect(robot)
+    assert os.listdir(robot.state + "/store") == [digest]
+    robot.end_journal()
+    garbage.collect(robot)
+    assert os.listdir(robot.state + "/store") == []

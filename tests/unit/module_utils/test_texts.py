@@ -1,0 +1,182 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people read: scrubbed, with a reason, and without a traceback."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils import answers, command, difference, health, lock, perform, plan, ports, systemd
+from ansible_collections.k8s4r.robot.plugins.module_utils.errors import CommandFailed, Refusal
+from ansible_collections.k8s4r.robot.plugins.module_utils.scrub import Scrubber
+
+
+@pytest.mark.parametrize("text", ['pa"ss$word', "line one\nline two", "käse-ß", "a\\b`c"])
+def test_a_secret_is_hidden_in_every_form(text):
+    scrub = Scrubber([text])
+    escaped = "".join("\\" + char if char in '"\\`$' else char for char in text)
+    for form in (text, json.dumps(text), json.dumps(text, ensure_ascii=False), f'K="{escaped}"', *text.splitlines()):
+        shown = scrub({"errors": [f"before {form} after"]})["errors"][0]
+        assert "********" in shown
+        assert text.splitlines()[0] not in shown
+
+
+def test_the_longer_secret_first():
+    assert Scrubber(["abc", "abcdef", ""])("x abcdef y") == "x ******** y"
+    assert Scrubber([])(["text", 1, None]) == ["text", 1, None]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (Refusal(["a", "b"]), "refused", "a"),
+        (OSError(errno.ENOSPC, "No space", "/x"), "refused", "disk full: there is no space left on this robot (/x)"),
+        (OSError(errno.EACCES, "Permission denied", "/x"), "failed", "Permission denied (/x)"),
+        (CommandFailed("userdel ended"), "failed", "userdel ended"),
+        (KeyError("secret value"), "failed", "error in the engine (KeyError); please report it"),
+    ],
+)
+def test_every_exception_is_an_answer(error, status, text):
+    answer = answers.failed(error)
+    assert (answer["status"], answer["errors"][0]) == (status, text)
+
+
+def test_programs():
+    assert command.run(["sh", "-c", "echo out; echo err >&2; exit 3"]) == (3, "out\nerr\n")
+    assert command.run(["sh", "-c", "echo out; echo err >&2"], errors=False) == (0, "out\n")
+    assert command.run(["sh", "-c", "kill -9 $$"])[0] == 137
+    assert command.run(["sleep", "5"], timeout=0.1)[0] == 124
+    assert command.run(["/no/such/program"]) == (127, "/no/such/program: not found")
+    with pytest.raises(CommandFailed, match="ended with status 3"):
+        command.need(["sh", "-c", "exit 3"])
+
+
+def test_who_listens():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+        (inode,) = [inode for address, port, inode in ports.listeners() if (address, port) == ("127.0.0.1", number)]
+        pid, name, _unit = ports.holders({inode})[inode]
+        assert pid == os.getpid()
+        assert "py" in name
+    assert ports.clash("0.0.0.0", "127.0.0.1")
+    assert ports.clash("127.0.0.1", "::")
+    assert not ports.clash("127.0.0.1", "10.0.0.1")
+
+
+def test_addresses_of_both_families(tmp_path):
+    table = tmp_path / "tcp6"
+    rows = ["00000000000000000000000001000000:1538", "0000000000000000FFFF00000100007F:1539", "0100007F:153A"]
+    table.write_text("header\n" + "".join(f"0: {row} 0:0 0A 0 0 0 0 0 7{i}\n" for i, row in enumerate(rows)))
+    assert ports.listeners([str(table), "/nowhere"]) == [("::1", 5432, "70"), ("127.0.0.1", 5433, "71"), ("127.0.0.1", 5434, "72")]
+
+
+def test_the_lock_says_who(tmp_path):
+    with lock.Lock(str(tmp_path), "alice@laptop", "switch"):
+        assert lock.held(str(tmp_path / "lock")).startswith("alice@laptop is at work on this robot since 20")
+        with pytest.raises(Refusal, match="alice@laptop"), lock.Lock(str(tmp_path), "bob", "prepare"):
+            pass
+    assert lock.held(str(tmp_path / "lock")) is None
+    assert lock.held(str(tmp_path / "nothing")) is None
+
+
+def test_secrets_are_only_changed_in_a_difference():
+    secret = dict(plan.file("/etc/k8s4r/groups/a/env", "", secret=True), digest="d")
+    (entry,) = difference.of_steps([{"do": "make", "resource": secret}], {"d": b"sesame"}, {secret["path"]})
+    assert entry == {"before_header": secret["path"], "after_header": secret["path"], "before": "", "after": "(secret, changed)\n"}
+
+
+def test_a_difference_of_a_directory_says_what_it_becomes():
+    directory = plan.directory("/var/lib/k8s4r/tasks/a", "u", "g", "0750")
+    (entry,) = difference.of_steps([{"do": "make", "resource": directory}], {}, ())
+    assert entry["after"] == "group: g\nmode: 0750\nowner: u\ntype: directory\n"
+    (entry,) = difference.of_steps([{"do": "remove", "resource": directory}], {}, ())
+    assert (entry["before"][:6], entry["after"]) == ("group:", "")
+
+
+def test_members_that_go_stay_beside_those_that_come():
+    def members(*names):
+        return json.dumps({"v": 1, "resources": [{"name": name} for name in names]}).encode()
+
+    united = json.loads(perform.union(members("a", "b"), members("b", "c"), "resources"))
+    assert [member["name"] for member in united["resources"]] == ["b", "c", "a"]
+    assert perform.union(b"garbage", members("b"), "resources") == members("b")
+
+
+NOW = 1000.0
+"""The robot's uptime in the tests of health; systemd gives times in microseconds of the same clock."""
+
+
+def values(**more):
+    found = {"ActiveState": "active", "Result": "success", "NRestarts": "0", "Job": "0", "ActiveEnterTimestampMonotonic": "1"}
+    return dict(found, **more)
+
+
+def watch(run="always"):
+    return health.Watch({"name": "u", "run": run, "done": None})
+
+
+JUST_NOW = values(ActiveEnterTimestampMonotonic="999000000")
+CRASHING = values(ActiveState="activating", SubState="auto-restart")
+
+
+@pytest.mark.parametrize(
+    ("run", "shown", "verdict"),
+    [
+        ("always", values(), health.Verdict.HEALTHY),
+        ("always", JUST_NOW, health.Verdict.WAITING),
+        ("always", values(Job="17", ActiveState="inactive"), health.Verdict.WAITING),
+        ("always", values(ActiveState="inactive"), health.Verdict.FAILED),
+        ("always", values(ActiveState="failed"), health.Verdict.FAILED),
+        ("always", CRASHING, health.Verdict.WAITING),
+        ("always", values(NRestarts="3"), health.Verdict.FAILED),
+        ("always", dict(CRASHING, NRestarts="3"), health.Verdict.FAILED),
+        ("always", dict(JUST_NOW, NRestarts="3"), health.Verdict.WAITING),
+        ("always", dict(JUST_NOW, NRestarts="6"), health.Verdict.FAILED),
+        ("init", JUST_NOW, health.Verdict.HEALTHY),
+        ("init", values(ActiveState="inactive"), health.Verdict.FAILED),
+        ("once", values(ActiveState="inactive"), health.Verdict.HEALTHY),
+        ("once", values(ActiveState="inactive", Result="exit-code"), health.Verdict.FAILED),
+    ],
+)
+def test_health(run, shown, verdict):
+    assert watch(run).look(shown, NOW) is verdict
+
+
+def test_patience_ends():
+    watched = watch()
+    assert watched.look(CRASHING, NOW) is health.Verdict.WAITING
+    assert watched.look(CRASHING, NOW + health.PATIENCE) is health.Verdict.WAITING
+    assert watched.look(CRASHING, NOW + health.PATIENCE + 1) is health.Verdict.FAILED
+
+
+def test_patience_begins_again_when_systemd_has_a_job_for_the_unit():
+    watched = watch()
+    watched.look(CRASHING, NOW)
+    assert watched.look(values(Job="17"), NOW + 14) is health.Verdict.WAITING
+    assert watched.look(CRASHING, NOW + 16) is health.Verdict.WAITING
+
+
+def test_restarts_before_the_watch_do_not_count():
+    assert health.Watch({"name": "u", "run": "always", "done": None}, restarts=3).look(values(NRestarts="3"), NOW) is health.Verdict.HEALTHY
+
+
+def test_how_a_unit_ended():
+    shown = values(ActiveState="failed", SubState="failed", Result="exit-code", ExecMainCode="1", ExecMainStatus="7")
+    assert health.describe(shown) == "failed (failed), result exit-code, exit status 7"
+    assert health.describe({"LoadState": "not-found"}) == "there is no such unit"
+
+
+def test_a_programs_line_cannot_act_on_the_operators_terminal():
+    assert systemd._harmless("\x1b]0;OWNED\x07ok\u202e") == "\ufffd]0;OWNED\ufffdok\ufffd"
+    assert len(systemd._harmless("x" * 100000)) == systemd.LONGEST_LINE + 3
+
+
+def test_json_on_one_line_is_shown_line_by_line():
+    assert difference._text(b'{"b":1,"a":[2]}') == '{\n "a": [\n  2\n ],\n "b": 1\n}\n'
+    assert difference._text(b"{ no json") == "{ no json"

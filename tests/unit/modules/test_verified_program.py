@@ -1,0 +1,126 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A program is installed when its checksum is right, and not at all when it is not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import stat
+import tarfile
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.modules.verified_program import main
+
+PROGRAM = b"#!/bin/sh\necho one\n"
+
+
+@pytest.fixture
+def releases(tmp_path):
+    """A place that serves a release: an archive and its checksum file."""
+    directory = tmp_path / "releases"
+    directory.mkdir()
+    archive = directory / "tool-1.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        info = tarfile.TarInfo("tool-1/bin/tool")
+        info.size = len(PROGRAM)
+        tar.addfile(info, io.BytesIO(PROGRAM))
+    (directory / "sums.txt").write_text(f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  tool-1.tar.gz\n")
+    return directory
+
+
+@pytest.fixture
+def wanted(tmp_path, releases):
+    """The options of a good installation."""
+    bin_directory = tmp_path / "bin"
+    bin_directory.mkdir()
+    return {
+        "path": str(bin_directory / "tool"),
+        "url": (releases / "tool-1.tar.gz").as_uri(),
+        "sha256_url": (releases / "sums.txt").as_uri(),
+        "member": "tool-1/bin/tool",
+    }
+
+
+def leftovers(tmp_path):
+    return sorted(path.name for path in (tmp_path / "bin").iterdir())
+
+
+def test_installs_once(call, wanted, tmp_path):
+    first = call(main, **wanted)
+    assert first["changed"], first
+    program = tmp_path / "bin" / "tool"
+    assert program.read_bytes() == PROGRAM
+    assert stat.S_IMODE(program.stat().st_mode) == 0o755
+    second = call(main, **wanted)
+    assert (second["changed"], second["sha256"]) == (False, first["sha256"])
+    assert leftovers(tmp_path) == [".tool.json", "tool"]
+
+
+def test_an_installed_program_needs_no_network(call, wanted, releases):
+    call(main, **wanted)
+    (releases / "tool-1.tar.gz").unlink()
+    (releases / "sums.txt").unlink()
+    assert not call(main, **wanted)["changed"]
+
+
+def test_a_damaged_program_is_installed_anew(call, wanted, tmp_path):
+    call(main, **wanted)
+    program = tmp_path / "bin" / "tool"
+    program.write_bytes(b"something else")
+    assert call(main, **wanted)["changed"]
+    assert program.read_bytes() == PROGRAM
+
+
+def test_a_pin_that_is_the_installed_one_changes_nothing(call, wanted):
+    digest = call(main, **wanted)["sha256"]
+    assert not call(main, **{**wanted, "sha256": digest.upper()})["changed"]
+
+
+def test_check_mode_writes_nothing(call, wanted, tmp_path):
+    assert call(main, check=True, **wanted)["changed"]
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sha256": "0" * 64}, "checksum mismatch: "),
+        ({"sha256": "0" * 63}, "64 hexadecimal digits are wanted"),
+        ({"member": "tool-1/bin/other"}, "the archive holds no tool-1/bin/other"),
+        ({"member": "tool-1/bin"}, "the archive holds no tool-1/bin"),
+        ({"url": "file:///nowhere/tool-1.tar.gz"}, "cannot be downloaded"),
+        ({"url": "http://127.0.0.1:9/tool-1.tar.gz"}, "Connection refused"),
+        ({"sha256_url": "file:///nowhere/sums.txt"}, "/nowhere/sums.txt cannot be downloaded"),
+    ],
+)
+def test_says_what_is_wrong_and_installs_nothing(call, wanted, tmp_path, change, message):
+    result = call(main, **{**wanted, **change})
+    assert result["failed"]
+    assert message in result["msg"]
+    assert "Traceback" not in result["msg"]
+    assert leftovers(tmp_path) == []
+
+
+def test_a_mismatch_leaves_the_program_that_was_there(call, wanted, tmp_path):
+    call(main, **wanted)
+    result = call(main, **{**wanted, "sha256": "1" * 64})
+    assert "checksum mismatch" in result["msg"]
+    assert "is pinned; nothing was installed" in result["msg"]
+    assert (tmp_path / "bin" / "tool").read_bytes() == PROGRAM
+
+
+def test_a_checksum_file_that_does_not_name_the_file(call, wanted, releases):
+    (releases / "sums.txt").write_text("0" * 64 + "  another.tar.gz\n")
+    assert "does not name tool-1.tar.gz" in call(main, **wanted)["msg"]
+
+
+def test_from_a_file_that_is_already_there(call, wanted, releases, tmp_path):
+    digest = hashlib.sha256((releases / "tool-1.tar.gz").read_bytes()).hexdigest()
+    options = {"path": wanted["path"], "src": str(releases / "tool-1.tar.gz"), "sha256": digest, "member": wanted["member"]}
+    assert call(main, **options)["changed"]
+    (releases / "tool-1.tar.gz").unlink()
+    assert not call(main, **options)["changed"]
+    assert (tmp_path / "bin" / "tool").read_bytes() == PROGRAM

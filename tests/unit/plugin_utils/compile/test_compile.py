@@ -1,0 +1,234 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the compiler refuses, warns of and keeps secret."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import names
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import reader
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+
+ROBOT = Robot("r1", "192.0.2.1", {"arm": "left"})
+TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"
+
+
+def compiled(*jobs: str, robot: Robot = ROBOT, **fleet):
+    sources = [reader.Source(f"job{number}.yml", textwrap.dedent(text)) for number, text in enumerate(jobs)]
+    loaded, _warnings = reader.load(sources, reader.Options(decrypt=lambda _text: "hunter2!"))
+    whole = Fleet((robot,), **{"trust_domain": "fleet.example", **fleet})
+    return compile_robot(loaded, whole, place(loaded, whole), robot.name)
+
+
+def refusal(*jobs: str, **more) -> str:
+    with pytest.raises(JobErrors) as raised:
+        compiled(*jobs, **more)
+    return str(raised.value)
+
+
+def network(upstream: str, name: str = "job") -> str:
+    return f"""
+        name: {name}
+        taskGroups:
+          - name: g
+            network: {{upstreams: [{upstream}]}}
+            {TASKS}
+    """
+
+
+def files(result) -> dict[str, str]:
+    resources = [resource for job in result.plan["jobs"] for group in job["groups"] for resource in group["resources"]]
+    return {resource.get("path") or resource["name"]: resource["content"] for resource in resources if "content" in resource}
+
+
+SECRET = """
+    name: job
+    taskGroups:
+      - name: g
+        meta: {key: !vault "x"}
+        tasks:
+          - name: app
+            config: {execConfig: {command: app, args: ["${ARG}"]}}
+            env: {PASSWORD: !vault "x", URL: "postgresql://user:${NOMAD_META_KEY}@h/d"}
+"""
+
+
+def test_a_secret_stands_in_environment_files_alone_and_is_scrubbed():
+    result = compiled(SECRET)
+    assert {path.rpartition(".")[2] for path, content in files(result).items() if "hunter2!" in content} == {"env"}
+    assert [group["secrets"] for job in result.plan["jobs"] for group in job["groups"]] == [["hunter2!"]]
+
+
+def test_a_secret_as_an_argument_is_refused():
+    text = refusal(SECRET.replace("${ARG}", "${NOMAD_META_KEY}"))
+    assert (
+        "taskGroups[0].tasks[0].config.execConfig.args[0]: a secret would be seen by everyone who lists processes; put it into env" in text
+    )
+
+
+def test_a_secret_in_an_upstream_is_refused_and_group_names_are_replaced():
+    job = network("{name: api, localPort: 8080, upstream: '%s:1', tls: false}").replace(
+        "taskGroups", "meta: {key: !vault 'x'}\n        taskGroups"
+    )
+    assert "upstreams[0].upstream: a secret would stand in the proxy's configuration" in refusal(job % "${NOMAD_META_KEY}")
+    (clusters,) = [text for path, text in files(compiled(job % "${NOMAD_DC}.example")).items() if path.endswith("clusters.json")]
+    assert '"address":"dc1.example"' in clusters
+
+
+def test_an_upstream_without_a_known_peer_is_refused():
+    text = refusal(network("{name: api, localPort: 8080, upstream: 'api.example:443'}"))
+    assert "job0.yml" in text
+    assert "taskGroups[0].network.upstreams[0].tls: nobody knows whose identity to expect at api.example:443" in text
+
+
+def test_the_peer_is_the_jobs_word_then_the_fleets_then_the_one_known_service():
+    service = f"""
+        name: api
+        taskGroups: [{{name: api, network: {{services: [{{name: s, port: 443, to: "127.0.0.1:80"}}]}}, {TASKS}}}]
+    """
+    upstream = "{name: api, localPort: 8080, upstream: '192.0.2.1:443'%s}"
+    known = "spiffe://fleet.example/ns/default/job/api/group/api"
+    for written, peers, expected in (
+        (", tls: {mode: spiffe, spiffeId: 'spiffe://a/b'}", {"192.0.2.1:443": "spiffe://c/d"}, "spiffe://a/b"),
+        ("", {"192.0.2.1:443": "spiffe://c/d"}, "spiffe://c/d"),
+        ("", {}, known),
+    ):
+        result = compiled(service, network(upstream % written), peers=peers)
+        (clusters,) = [text for path, text in files(result).items() if path.endswith("clusters.json") and "/job-g-" in path]
+        assert f'"exact":"{expected}"' in clusters
+
+
+def test_two_groups_on_one_port_of_a_robot_are_refused_and_both_are_named():
+    text = refusal(
+        network("{name: a, localPort: 8080, upstream: 'h:1', tls: false}", "one"),
+        network("{name: b, localPort: 8080, upstream: 'h:2', tls: false}", "two"),
+    )
+    path = "taskGroups[0].network.upstreams[0].localPort"
+    assert f"job1.yml:5:48: {path}: 127.0.0.1:8080 on robot r1 is taken by job0.yml: {path}; choose another port" in text
+
+
+def test_a_memory_limit_is_refused_where_the_kernel_has_no_memory_controller():
+    job = "{name: job, taskGroups: [{name: g, tasks: [{name: app, resources: {memory: 64Mi}, config: {execConfig: {command: app}}}]}]}"
+    assert "taskGroups[0].tasks[0].resources.memory: robot r1 cannot limit memory" in refusal(
+        job, robot=ROBOT._replace(capabilities={"systemd": "252", "cgroup.memory": "no"})
+    )
+
+
+def test_an_old_systemd_is_refused_because_it_would_ignore_what_it_does_not_know():
+    robot = ROBOT._replace(capabilities={"systemd": "239"})
+    assert "has systemd 239" in refusal("{name: job, taskGroups: [{name: g, " + TASKS + "}]}", robot=robot)
+
+
+def test_several_databases_warn_and_the_first_owns_the_variables():
+    upstreams = "{name: db-a, localPort: 5432, upstream: 'h:1', tls: false}, {name: db-b, localPort: 5433, upstream: 'h:2', tls: false}"
+    result = compiled(network(upstreams))
+    assert "DATABASE_* is for 'db-a', the first; db-b: by PROXY_* alone" in str(result.warnings[0])
+    (environment,) = [text for path, text in files(result).items() if path.endswith(".env")]
+    assert 'DATABASE_URL="postgresql://127.0.0.1:5432/mydb"' in environment
+
+
+def test_an_unresolved_name_of_ours_is_refused_and_the_programs_own_are_left():
+    job = """
+        name: job
+        taskGroups: [{name: g, tasks: [{name: app, config: {execConfig: {command: app, args: ["${HOME} $X ${meta.arm}", "%s"]}}}]}]
+    """
+    (unit,) = [text for path, text in files(compiled(job % "x")).items() if path.startswith("k8s4r-task-")]
+    assert '"${HOME} $X left"' in unit
+    assert "args[1]: ${meta.leg} has no value on robot r1" in refusal(job % "${meta.leg}")
+
+
+NAME = st.text("abcXYZ019-_.", min_size=1, max_size=63)
+
+
+@given(NAME, NAME, NAME, NAME)
+def test_names_are_valid_and_of_bounded_length(namespace, job, group, task):
+    task_id, group_id = names.task_id(namespace, job, group, 9999, task), names.group_id(namespace, job, group)
+    for unit in (names.task_unit(task_id), names.slice_unit(group_id), names.target_unit(group_id), names.proxy_unit(group_id)):
+        assert len(unit) <= 128
+        assert all(character.isalnum() or character in "-_." for character in unit)
+    assert names.slice_unit(group_id).count("-") == 1
+    for user in (names.user(namespace, job, group), names.proxy_user(namespace, job, group)):
+        assert len(user) <= 31
+
+
+@given(st.tuples(NAME, NAME, NAME), st.tuples(NAME, NAME, NAME))
+def test_different_groups_have_different_names(first, second):
+    assert (first == second) == (names.group_id(*first) == names.group_id(*second))
+
+
+def test_dashes_do_not_collide():
+    assert names.group_id("n", "a-b", "c") != names.group_id("n", "a", "b-c")
+
+
+def test_the_parent_of_an_entry_is_the_robots_agent_whichever_way_it_joined():
+    job = network("{name: a, localPort: 8080, upstream: 'h:1', tls: {mode: spiffe, spiffeId: 'spiffe://a/b'}}")
+    (popped,), (joined,) = compiled(job).entries, compiled(job, robot=ROBOT._replace(attestor="join_token")).entries
+    assert popped["parent_id"] == "spiffe://fleet.example/spire/agent/x509pop/r1"
+    assert joined["parent_id"] == "spiffe://fleet.example/robot/r1"
+
+
+def test_an_init_tasks_constraint_removes_robots_too():
+    job = """
+        name: job
+        taskGroups:
+          - name: g
+            initTasks:
+              - {name: i, config: {execConfig: {command: a}}, constraints: [{lTarget: "${meta.arm}", operand: "=", rTarget: right}]}
+            tasks: [{name: app, config: {execConfig: {command: app}}}]
+    """
+    assert "taskGroups[0].initTasks[0].constraints[0] wants ${meta.arm} = right removed r1" in refusal(job)
+
+
+@pytest.mark.parametrize("user", ["k8s4r-p-web-1db223d4", "k8s4r-other-00000000", "spire-agent", "spire-server"])
+def test_nobody_runs_as_a_user_that_others_rely_on(user):
+    job = "{name: job, taskGroups: [{name: g, tasks: [{name: app, user: NAME, config: {execConfig: {command: app}}}]}]}"
+    assert f"taskGroups[0].tasks[0].user: {user} belongs to a group, a proxy or SPIRE" in refusal(job.replace("NAME", user))
+
+
+@pytest.mark.parametrize("driver", ["exec", "raw_exec"])
+def test_root_sees_nothing_of_a_tasks_environment(driver):
+    """LD_PRELOAD reaches the program alone, and what root runs at the task's end begins with an empty environment."""
+    job = """
+        name: job
+        taskGroups:
+          - name: g
+            restartPolicy: {attempts: 1}
+            tasks: [{name: app, driver: %s, env: {LD_PRELOAD: /x.so, PATH: /mine}, config: {execConfig: {command: /app}}}]
+    """
+    (unit,) = [text for path, text in files(compiled(job % driver)).items() if path.startswith("k8s4r-task-")]
+    lines = unit.splitlines()
+    assert "UnsetEnvironment=LD_PRELOAD" in lines
+    (start,) = [line for line in lines if line.startswith("ExecStart=")]
+    assert start.endswith("/usr/bin/env LD_PRELOAD=/x.so /app")
+    assert all(line.startswith("ExecStopPost=+/usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin ") for line in lines if "StopPost" in line)
+    assert any("StopPost" in line for line in lines)
+
+
+def test_a_task_owns_no_directory_that_systemd_mounts_into():
+    (task,) = [
+        resource
+        for job in compiled("{name: job, taskGroups: [{name: g, " + TASKS + "}]}").plan["jobs"]
+        for group in job["groups"]
+        for resource in group["resources"]
+        if resource["kind"] == "directory" and resource["path"].startswith("/var/lib/k8s4r/tasks/") and resource["path"].count("/") == 5
+    ]
+    assert (task["owner"], task["mode"]) == ("root", "0750")
+
+
+def test_a_listener_on_the_port_of_another_groups_program_is_refused():
+    served = f"""
+        name: api
+        taskGroups: [{{name: api, network: {{services: [{{name: s, port: 18080, to: "127.0.0.1:8080"}}]}}, {TASKS}}}]
+    """
+    for jobs in ((served, network("{name: a, localPort: 8080, upstream: 'h:1', tls: false}")),):
+        for order in (jobs, jobs[::-1]):
+            assert "127.0.0.1:8080 on robot r1 is taken by" in refusal(*order)

@@ -1,0 +1,97 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Placement: even, deterministic, stable, and every refusal with its reason."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place, spread
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import (
+    Constraint,
+    ExecConfig,
+    Job,
+    JobType,
+    Operand,
+    Task,
+    TaskConfig,
+    TaskGroup,
+)
+
+TASK = Task(name="app", config=TaskConfig(exec_config=ExecConfig("true")))
+
+
+def fleet(*robots: Robot) -> Fleet:
+    return Fleet(robots=tuple(sorted(robots)))
+
+
+def job(group: TaskGroup, **fields) -> Job:
+    return Job(name="web", task_groups=(group,), path="web.yml", **fields)
+
+
+KEY = ("default", "web", "g")
+
+
+@given(count=st.integers(0, 60), names=st.sets(st.text("abc123", min_size=1, max_size=4), min_size=1, max_size=12))
+def test_spread_is_even_to_within_one_and_whole(count, names):
+    placed = spread("k", count, sorted(names))
+    loads = [len(placed.get(name, ())) for name in names]
+    assert sorted(index for held in placed.values() for index in held) == list(range(count))
+    assert max(loads) - min(loads) <= 1
+
+
+@given(count=st.integers(1, 40), names=st.sets(st.text("abcdefgh", min_size=1, max_size=4), min_size=2, max_size=12))
+def test_spread_does_not_depend_on_the_order_of_the_inventory(count, names):
+    assert spread("k", count, sorted(names)) == spread("k", count, sorted(names, reverse=True))
+
+
+def moves(count: int, before: list[str], after: list[str], seed: str) -> int:
+    old, new = ({index: robot for robot, held in spread(seed, count, names).items() for index in held} for names in (before, after))
+    return sum(old[index] != new[index] for index in range(count))
+
+
+@pytest.mark.parametrize(("count", "robots"), [(4, 2), (10, 10), (30, 10), (100, 100)])
+def test_a_new_robot_moves_few_instances(count, robots):
+    """Twice the new robot's own share and two more, on average over many groups; a naive modulo moves nearly all."""
+    names = [f"robot{number}" for number in range(robots + 1)]
+    seeds = [f"group{number}" for number in range(20)]
+    average = sum(moves(count, names[:-1], names, seed) for seed in seeds) / len(seeds)
+    assert average <= 2 * (count / (robots + 1)) + 2
+
+
+def test_a_system_job_is_on_every_matching_robot_once():
+    robots = fleet(Robot("a", "a", labels={"zone": "x"}), Robot("b", "b", labels={"zone": "y"}), Robot("c", "c", labels={"zone": "x"}))
+    placed = place([job(TaskGroup(name="g", tasks=(TASK,)), type=JobType.SYSTEM, robot_selector={"zone": "x"})], robots)
+    assert placed.instances[KEY] == {"a": [0], "c": [0]}
+    assert placed.refused[KEY] == {"b": ["robotSelector.zone wants 'x', the robot has 'y'"]}
+
+
+@pytest.mark.parametrize("kind", JobType)
+def test_an_impossible_placement_names_what_removed_which_robots(kind):
+    constraint = Constraint("${meta.arm}", Operand.EQUAL, "left")
+    robots = fleet(Robot("a", "a", labels={"arm": "right"}), Robot("b", "b", datacenter="attic"))
+    with pytest.raises(JobErrors) as raised:
+        place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,)), type=kind, datacenters=("dc1",))], robots)
+    text = str(raised.value)
+    assert "taskGroups[0].constraints[0] wants ${meta.arm} = left removed a" in text
+    assert "datacenters allows dc1 removed b" in text
+
+
+def test_an_unknown_attribute_is_an_error_that_names_the_robots():
+    constraint = Constraint("${attr.gpu}", Operand.EQUAL, "yes")
+    robots = fleet(Robot("a", "a", capabilities={"gpu": "yes"}), Robot("b", "b"))
+    with pytest.raises(JobErrors, match=r"\$\{attr\.gpu\} is not known of b"):
+        place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,)))], robots)
+
+
+@settings(max_examples=30)
+@given(st.permutations(["a", "b", "c", "d"]))
+def test_limit_never_matters_and_neither_does_order(order):
+    group = TaskGroup(name="g", count=3, tasks=(TASK,))
+    expected = place([job(group)], fleet(*(Robot(name, name) for name in "abcd"))).instances
+    assert place([job(group)], fleet(*(Robot(name, name) for name in order))).instances == expected

@@ -1,0 +1,172 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input is told exactly, and all at once."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+import yaml
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import nodes
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors, Problem
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.nodes import MAX_NODES
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.reader import Options, Source, load
+
+GOLDEN = (pathlib.Path(__file__).parent / "bad_inputs.txt").read_text(encoding="utf-8")
+CASES = re.findall(r"^### (.+)\n((?:.*\n)*?)### gives\n((?:.+\n?)+)", GOLDEN, re.MULTILINE)
+NO_OPTIONS = Options()
+JOB = 'name: demo\ntaskGroups: [{name: g, tasks: [{name: t, config: {execConfig: {command: "true"}}%s}]}]\n'
+
+
+def errors(text, options=NO_OPTIONS, **source):
+    with pytest.raises(JobErrors) as caught:
+        load([Source("job.yml", text, **source)], options)
+    return str(caught.value).split("\n")
+
+
+@pytest.mark.parametrize(("text", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_bad_input_gets_these_lines(text, expected):
+    assert errors(text) == expected.strip().split("\n")
+
+
+def test_every_golden_case_is_found():
+    assert len(CASES) == GOLDEN.count("### gives") > 90
+
+
+def test_control_character():
+    assert errors("name: a\x01\n") == ["job.yml:1:8: no valid YAML: character U+0001 is not allowed; remove it"]
+
+
+def test_not_utf_8():
+    assert errors(b"name: \xff\n") == ["job.yml: is not UTF-8 (byte 7); save it as UTF-8"]
+
+
+def test_huge_number():
+    [line] = errors(f"priority: {'9' * 5000}\n" + JOB % "")
+    assert line == f'job.yml:1:11: priority: found "{"9" * 60}...", more than 100; allowed: 0 to 100'
+
+
+@pytest.mark.parametrize("character", ["x", "ö"])
+def test_argument_longer_than_linux_takes(character):
+    [line] = errors(JOB % f", env: {{A: {character * 131072}}}")
+    assert line.endswith("Linux gives a program at most 131071 bytes in one argument or variable")
+
+
+def test_all_errors_of_all_files_together():
+    sources = [Source("a.yml", "name: a/b\ntaskGroups: [{name: g, count: x}]\n"), Source("b.yml", "a: ["), Source("c.yml", "name: c\n")]
+    with pytest.raises(JobErrors) as caught:
+        load(sources)
+    assert [(problem.file, problem.path) for problem in caught.value.errors] == [
+        ("a.yml", "name"),
+        ("a.yml", "taskGroups[0].tasks"),
+        ("a.yml", "taskGroups[0].count"),
+        ("b.yml", ""),
+        ("c.yml", "taskGroups"),
+    ]
+
+
+def test_documents_before_a_syntax_error_are_told_too():
+    assert [line.split(": ")[0] for line in errors("taskGroups: 1\n---\na: [\n")] == ["job.yml:1:13", "job.yml:4:1"]
+
+
+def test_errors_are_data():
+    with pytest.raises(JobErrors) as caught:
+        load([Source("job.yml", JOB % ", timeout: 5")])
+    assert caught.value.errors == (
+        Problem("job.yml", 'found "5"', "write the unit, such as 5s", "taskGroups[0].tasks[0].timeout", line=2, column=92),
+    )
+
+
+def test_a_file_name_cannot_forge_lines():
+    with pytest.raises(JobErrors, match=re.escape("a\\nb.yml: holds no job")):
+        load([Source("a\nb.yml", "")])
+
+
+def test_rendered_text_is_said_to_be():
+    assert errors(JOB.replace("demo", "a b") % "", rendered=True)[0].startswith(
+        'job.yml:1:7: name: the name "a b" holds " " (after rendering); '
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 400_000 + "]" * 400_000, "- " * 400_000, "? " * 400_000, "{a: " * 200_000],
+    ids=["flow", "sequence", "key", "mapping"],
+)
+def test_deep_nesting_does_not_reach_the_stack(text):
+    assert errors(text) == ["job.yml: is nested deeper than 100 levels; no job needs that"]
+
+
+def test_large_file():
+    assert errors("#" * 2**20 + "\n") == ["job.yml: is longer than 1024 KiB; split it into several job files"]
+
+
+def test_bomb_of_aliases():
+    tasks = "".join(f"  - &t{i} {{name: t, config: {{execConfig: {{command: x, args: [{', '.join(['a'] * 500)}]}}}}}}\n" for i in range(1))
+    text = f"name: bomb\ntaskGroups:\n- name: a\n  tasks: &tasks\n{tasks}" + "  - *t0\n" * 500
+    assert any(f"stands for more than {MAX_NODES} values; use fewer aliases" in line for line in errors(text))
+
+
+def test_bomb_of_merge_keys():
+    levels = "".join(f"- &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 10)}]}}\n" for i in range(1, 12))
+    [line] = errors(f"name: bomb\ntaskGroups:\n- &m0 {{name: g}}\n{levels}")
+    assert f"stands for more than {MAX_NODES} values; use fewer aliases" in line
+
+
+def test_alias_inside_what_it_names():
+    assert errors("&a\n<<: *a\nname: x\n") == ["job.yml:1:1: an alias stands inside what it names; write it out"]
+
+
+class TestVault:
+    @staticmethod
+    def decrypt(text):
+        if "good" not in text:
+            raise ValueError("no vault secret decrypts it")
+        return "s3cret"
+
+    def test_without_a_password(self):
+        [line] = errors(JOB % ", env: {A: !vault good}")
+        assert line.endswith("env.A: found a vaulted value, and no vault password; give --vault-id or --ask-vault-pass")
+
+    def test_with_a_wrong_password(self):
+        [line] = errors(JOB % ", env: {A: !vault bad}", Options(self.decrypt))
+        assert line.endswith("env.A: cannot be decrypted (no vault secret decrypts it); check the vault password")
+
+    def test_where_it_cannot_stay_secret(self):
+        [line] = errors(JOB % ", user: !vault good", Options(self.decrypt))
+        assert "user: a vaulted value could not be kept secret here; vaulted values may stand in env and meta" in line
+        assert "s3cret" not in line
+
+    def test_a_vaulted_file_shows_no_value(self):
+        lines = errors(JOB % ', user: "s3cret s3cret", timeout: s3cret, env: {A: 1234}, driver: s3cret', vaulted=True)
+        assert len(lines) == 4
+        assert not re.search("s3cret|1234", "\n".join(lines))
+
+
+class TestWithoutLibyaml:
+    """PyYAML may be built without it; its own parser words syntax errors otherwise, and all else stays."""
+
+    @pytest.fixture(autouse=True)
+    def _pure_python(self, monkeypatch):
+        monkeypatch.setattr(nodes, "_LOADER", yaml.SafeLoader)
+
+    def test_the_same_lines(self):
+        def but_columns(lines):
+            return [re.sub(r"^(job\.yml:\d+):\d+", r"\1", line) for line in lines]
+
+        for _name, text, expected in CASES:
+            if "no valid YAML" not in expected:
+                assert but_columns(errors(text)) == but_columns(expected.strip().split("\n"))
+
+    @pytest.mark.parametrize("text", [case[1] for case in CASES if "no valid YAML" in case[2]] + ["a: \x01", "- " * 3000])
+    def test_syntax(self, text):
+        [line] = errors(text)
+        assert re.match(r"job\.yml(:\d+:\d+)?: (no valid YAML: |is nested deeper)", line)
+
+    def test_half_of_a_surrogate_pair(self):
+        [line] = errors(JOB % ', user: "\\ud800"')
+        assert line.endswith("user: the text holds half of a surrogate pair; write the character itself")

@@ -1,0 +1,60 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documents written for k8s4r, with the keys and habits of its v1alpha1 API, deploy without an edit."""
+
+from __future__ import annotations
+
+import pathlib
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import (
+    Constraint,
+    JobType,
+    Network,
+    Operand,
+    Protocol,
+    Tls,
+    TlsMode,
+    Upstream,
+)
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.reader import Source, load
+
+DOCUMENTS = pathlib.Path(__file__).parent / "k8s4r"
+
+
+def loaded(*names):
+    """One file of these documents, one after the other."""
+    text = b"".join((DOCUMENTS / name).read_bytes() for name in names)
+    jobs, warnings = load([Source("job.yaml", text)])
+    return jobs, [str(warning).removeprefix("job.yaml:") for warning in warnings]
+
+
+def test_batch_with_upstreams():
+    [job], warnings = loaded("batch-with-upstreams.yaml")
+    assert warnings == ["18:13: spec.priority: is not acted on yet"]
+    assert (job.name, job.namespace, job.type, job.robot_selector) == ("map-upload", "fleet", JobType.BATCH, {})
+    [group] = job.task_groups
+    assert [(task.name, task.daemon) for task in group.init_tasks] == [("directories", False), ("cache", True)]
+    assert group.network.upstreams == (
+        Upstream("database", 5432, "db.example.org:5432"),
+        Upstream("map-api", 8080, "maps.example.org:443", Protocol.HTTP, Tls(TlsMode.NONE)),
+    )
+    assert "cat > ${BASE}/upload.conf <<EOF\n" in group.init_tasks[0].config.exec_config.args[1]
+    assert group.tasks[0].env == {"LOG_LEVEL": "debug", "RETRIES": "3"}
+
+
+def test_service_and_system():
+    [patrol, agent], warnings = loaded("service.yaml", "system.yaml")
+    assert [warning.split(": ")[1].rpartition(".")[2] for warning in warnings] == [
+        "reschedulePolicy",
+        "ephemeralDisk",
+        "disk",
+        "iops",
+        "networks",
+        "services",
+    ]
+    [group] = patrol.task_groups
+    assert group.network == Network(upstreams=(Upstream("planner", 7000, "planner.example.org:7000", Protocol.GRPC),))
+    assert group.tasks[0].constraints == (Constraint("${node.class}", Operand.SET_CONTAINS, "wheels"),)
+    assert (group.restart_policy.interval, group.tasks[0].timeout) == (600.0, 28800.0)
+    assert (agent.type, agent.namespace) == (JobType.SYSTEM, "default")

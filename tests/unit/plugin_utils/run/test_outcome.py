@@ -1,0 +1,78 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the robots' answers mean for the rest of the run."""
+
+from __future__ import annotations
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import outcome
+
+UNCHANGED = {"status": "unchanged"}
+PREPARED = {"status": "prepared", "changed": True, "missing": []}
+BARE = {"status": "prepared", "changed": True, "missing": ["envoy", "spire_agent"]}
+
+
+def groups(answers, servers=(), check=False):
+    found: dict[str, list[str]] = {}
+    for member in outcome.memberships(answers, servers, check):
+        found.setdefault(member["group"], []).append(member["robot"])
+    return found
+
+
+def test_nothing_is_left_to_do_where_nothing_changed():
+    assert groups({"a": UNCHANGED, "b": {**PREPARED, "changed": False}}) == {}
+
+
+def test_only_robots_with_something_to_switch_are_switched():
+    assert groups({"a": UNCHANGED, "b": PREPARED}) == {"k8s4r_switch": ["b"]}
+
+
+def test_what_is_missing_is_provided_first_with_the_server_of_the_agents():
+    assert groups({"a": PREPARED, "b": BARE}, servers=["s"]) == {
+        "k8s4r_switch": ["a"],
+        "k8s4r_bare": ["b"],
+        "k8s4r_without_envoy": ["b"],
+        "k8s4r_without_spire_agent": ["b"],
+        "k8s4r_without_spire_server": ["s"],
+    }
+
+
+def test_the_server_is_left_alone_where_only_envoy_is_missing():
+    assert "k8s4r_without_spire_server" not in groups({"b": {**BARE, "missing": ["envoy"]}}, servers=["s"])
+
+
+def test_check_mode_provides_nothing_and_switches_only_what_is_provided():
+    assert groups({"a": PREPARED, "b": BARE}, servers=["s"], check=True) == {"k8s4r_switch": ["a"]}
+
+
+def test_one_robot_that_is_not_as_assumed_sends_all_through_again():
+    assert groups({"a": PREPARED, "b": {"status": "stale"}, "c": BARE}) == {"k8s4r_again": ["a", "b", "c"]}
+    assert groups({"a": {"status": "waiting"}}) == {"k8s4r_again": ["a"]}
+
+
+def test_refusals_of_all_robots_are_one_text_and_the_same_is_said_once():
+    answers = {
+        "c": {"status": "failed", "errors": ["disk full"]},
+        "b": {"status": "refused", "errors": ["port 80 is taken", "disk full"]},
+        "a": UNCHANGED,
+    }
+    assert outcome.refusals(answers).splitlines()[1:] == ["b: port 80 is taken", "b, c: disk full"]
+    assert outcome.refusals({"a": UNCHANGED}) == ""
+    assert "without a reason" in outcome.refusals({"a": {"status": "refused"}})
+
+
+def test_registrations_are_those_of_the_robots_named_and_bound_to_their_agents():
+    robots = {
+        "a": {"jobs": [{"namespace": "default", "name": "web"}], "agent": "spiffe://x/a"},
+        "b": {"jobs": [{"namespace": "default", "name": "web"}], "agent": "spiffe://x/b"},
+    }
+    wanted = outcome.registrations(robots, {"b": {"entries": [{"entry_id": "1"}]}})
+    assert wanted == ([{"entry_id": "1"}], ["/ns/default/job/web/"], ["spiffe://x/b"])
+
+
+def test_a_failed_switch_says_how_it_ended_and_why():
+    assert outcome.failure({"status": "rolled-back", "errors": ["unit x"]}).splitlines() == [
+        "the switch failed and the robot is back on what ran before",
+        "unit x",
+    ]
+    assert outcome.failure({"status": "odd"}) == "the switch ended as odd"

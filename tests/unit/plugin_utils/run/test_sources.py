@@ -1,0 +1,68 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Job files as texts: paths as users write them, and every file's problem at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import sources
+
+
+def decrypt(path: str) -> str:
+    raise sources.Unreadable(f"{path} cannot be decrypted")
+
+
+def render(text: str, path: str) -> str:
+    assert path.endswith(".j2")
+    return text.upper()
+
+
+READERS = sources.Readers(decrypt=decrypt, render=render)
+
+
+def read(directory, *paths):
+    return sources.read(paths, READERS, directory)
+
+
+def test_a_path_counts_from_the_given_directory_and_keeps_its_name(tmp_path):
+    (tmp_path / "web.yml").write_text("name: web")
+    (source,) = read(tmp_path, "web.yml")
+    assert (source.name, source.text, source.rendered) == ("web.yml", b"name: web", False)
+    assert read(tmp_path / "elsewhere", str(tmp_path / "web.yml"))[0].name == str(tmp_path / "web.yml")
+
+
+def test_a_directory_gives_its_job_files_by_name(tmp_path):
+    for name in ("b.yml", "a.yaml.j2", "c.json", ".hidden.yml", "notes.txt", "x.j2"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "sub").mkdir()
+    assert [source.name for source in read(tmp_path.parent, tmp_path.name)] == [
+        f"{tmp_path.name}/{name}" for name in ("a.yaml.j2", "b.yml", "c.json")
+    ]
+
+
+def test_only_templates_are_rendered(tmp_path):
+    (tmp_path / "web.yml.j2").write_text("{{ x }}", encoding="utf-8-sig")
+    (tmp_path / "web.yml").write_text("{{ x }}")
+    rendered, plain = read(tmp_path, "web.yml.j2", "web.yml")
+    assert (rendered.text, rendered.rendered) == ("{{ X }}", True)
+    assert (plain.text, plain.rendered) == (b"{{ x }}", False)
+
+
+def test_every_file_that_cannot_be_read_is_named_at_once(tmp_path):
+    (tmp_path / "vaulted.yml").write_bytes(b"$ANSIBLE_VAULT;1.1;AES256\n00")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "latin.yml.j2").write_bytes(b"\xe9")
+    with pytest.raises(JobErrors) as raised:
+        read(tmp_path, "missing.yml", "vaulted.yml", "empty", "latin.yml.j2", "", "nul\0.yml", "x" * 300)
+    texts = [str(error) for error in raised.value.errors]
+    assert len(texts) == 7
+    assert texts[0].startswith("missing.yml: No such file or directory (looked for in ")
+    assert "cannot be decrypted" in texts[1]
+    assert "holds no job file (*.yml, *.yaml, *.json" in texts[2]
+    assert "UTF-8" in texts[3]
+    assert "no path" in texts[4]
+    assert "no path" in texts[5]
+    assert "name too long" in texts[6]
