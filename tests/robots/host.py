@@ -29,6 +29,9 @@ PACKAGES = {
 }
 """Programs whose package has another name."""
 
+APT_SECONDS = 300
+"""How long another apt-get may be at work."""
+
 FILES = {"libc6-dev": "/usr/include/stdlib.h", "python3-venv": "/usr/share/doc/python3-venv"}
 """Packages that have no program to look for, and a file of theirs."""
 
@@ -105,16 +108,30 @@ def alive(process: int) -> bool:
 
 def need(*programs: str) -> None:
     """Install what is missing from Debian's packages; only root can, anyone else is told what to install."""
-    missing = [PACKAGES.get(program, program) for program in programs if not present(program)]
-    if not missing:
+    if all(map(present, programs)):
         return
-    if os.geteuid():
-        raise RobotsError(f"not installed: {' '.join(missing)} (as root: apt-get install {' '.join(missing)})")
-    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    for command in (["apt-get", "-qq", "update"], ["apt-get", "-qqy", "install", "--no-install-recommends", *missing]):
-        done = subprocess.run(command, env=environment, capture_output=True, check=False)
-        if done.returncode:
-            raise RobotsError(f"{shlex.join(command)}: {done.stderr.decode(errors='replace').strip()[-2000:]}")
+    # Images are built side by side, and apt-get does not wait for another one of itself.
+    with lock("packages"):
+        missing = [PACKAGES.get(program, program) for program in programs if not present(program)]
+        if missing and os.geteuid():
+            raise RobotsError(f"not installed: {' '.join(missing)} (as root: apt-get install {' '.join(missing)})")
+        if missing:
+            _apt_get("-qq", "update")
+            _apt_get("-qqy", "install", "--no-install-recommends", *missing)
+
+
+def _apt_get(*arguments: str) -> None:
+    """Run it as soon as whoever else on this machine is at it, unattended upgrades for one, has ended."""
+    command = ["apt-get", *arguments]
+    end = time.monotonic() + APT_SECONDS
+    while True:
+        done = subprocess.run(command, env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"), capture_output=True, check=False)
+        said = done.stderr.decode(errors="replace").strip()
+        if not done.returncode:
+            return
+        if "Could not get lock" not in said or time.monotonic() > end:
+            raise RobotsError(f"{shlex.join(command)}: {said[-2000:]}")
+        time.sleep(1)
 
 
 def present(program: str) -> bool:
