@@ -26,23 +26,47 @@ def refuse(status, text):
     sys.exit(status)
 
 
+def sync(path):
+    """Wait until a file's bytes, or a directory's names, would outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_room():
+    if not os.path.isdir(ROOM):
+        os.makedirs(ROOM, 0o700)
+        above = os.path.dirname(ROOM)
+        os.chmod(above, 0o755)
+        sync(above)
+        sync(os.path.dirname(above))
+
+
 def keep(digest, content):
-    """Unpack beside the target and rename: a directory of that name is always whole."""
+    """Unpack beside the target, sync and rename: a directory of that name is always whole.
+
+    Without the sync a power cut within seconds leaves empty files there, which then neither take a switch back nor give an answer.
+    """
     import io
     import shutil
     import zipfile
 
     os.umask(0o077)
-    if not os.path.isdir(ROOM):
-        os.makedirs(ROOM, 0o700)
-        os.chmod(os.path.dirname(ROOM), 0o755)
+    make_room()
     target = os.path.join(ROOM, digest)
     beside = os.path.join(ROOM, "." + digest + "." + str(os.getpid()))
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             archive.extractall(beside)
+        for directory, _directories, files in os.walk(beside):
+            for name in files:
+                sync(os.path.join(directory, name))
+            sync(directory)
         if not os.path.isdir(target):
             os.rename(beside, target)
+            sync(ROOM)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return target

@@ -107,4 +107,7 @@ def _reason(outcome: Outcome) -> str:
     }
     if outcome.status in known:
         return known[outcome.status]
-    return f"no answer from the robot's engine (exit status {outcome.status}): {last or 'it said nothing'}"
+    return (
+        f"no answer from the robot's engine (exit status {outcome.status}): {last or 'it said nothing'}; "
+        f"if the next run says so too, its files are damaged: `rm -rf {ROOM}` there, and the run after that brings them again"
+    )

@@ -1,0 +1,43 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine as a robot keeps it: whole, and on the disk before it has its name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import bootstrap, packing
+
+
+@pytest.fixture
+def synced(tmp_path, monkeypatch):
+    """The paths that were synced, as they were called then."""
+    monkeypatch.setattr(bootstrap, "ROOM", str(tmp_path / "lib" / "k8s4r" / "engine"))
+    (tmp_path / "lib").mkdir()
+    paths = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (paths.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd)))
+    return paths
+
+
+def test_every_file_is_synced_before_the_engine_has_its_name(synced, tmp_path):
+    engine = packing.engine()
+    target = bootstrap.keep(engine.digest, engine.archive())
+    beside = f"{bootstrap.ROOM}/.{engine.digest}.{os.getpid()}"
+    assert {f"{beside}/{name}" for name in engine.files} <= set(synced)
+    assert {beside, f"{beside}/k8s4r_engine"} <= set(synced)
+    assert synced[-1] == bootstrap.ROOM
+    assert {str(tmp_path / "lib"), str(tmp_path / "lib" / "k8s4r")} <= set(synced)
+    assert os.listdir(bootstrap.ROOM) == [engine.digest]
+    assert {name: Path(target, name).read_bytes() for name in engine.files} == engine.files
+
+
+def test_an_engine_that_is_there_stays(synced):
+    engine = packing.engine()
+    first = os.stat(bootstrap.keep(engine.digest, engine.archive())).st_ino
+    assert os.stat(bootstrap.keep(engine.digest, engine.archive())).st_ino == first
+    assert os.listdir(bootstrap.ROOM) == [engine.digest]
