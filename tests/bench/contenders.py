@@ -28,6 +28,7 @@ class Contender(t.NamedTuple):
 
 
 PING = "ping playbook"
+NOTHING = "a playbook with no task"
 SIX = "unchanged deploy: 6 tasks, no proxy"
 WEB = "unchanged deploy: web service with proxies and entries"
 FRESH_PING = "ping playbook, fresh connections"
@@ -45,6 +46,7 @@ def contenders(bench: Bench) -> list[Contender]:
     pyinfra = ["pyinfra", "-y", str(HERE / "pyinfra" / "inventory.py"), str(HERE / "pyinfra" / "deploy.py")]
     return [
         Contender(PING, ping, unchanged, often=True),
+        Contender(NOTHING, bench.playbook(str(HERE / "plain" / "nothing.yml")), _anything, often=True),
         Contender(SIX, bench.deploy("six.yml"), unchanged, often=True),
         Contender(WEB, bench.deploy("web.yml"), unchanged, often=True),
         Contender(FRESH_PING, ping, unchanged, before=bench.disconnect),
@@ -78,6 +80,10 @@ def changes(timed: Timed) -> list[int]:
 def unchanged(timed: Timed) -> None:
     if any(changes(timed)) or not changes(timed):
         raise BenchError(f"this run should have changed nothing:\n{timed.output[-3000:]}")
+
+
+def _anything(_timed: Timed) -> None:
+    """It reports no host at all."""
 
 
 def _changed(timed: Timed) -> None:

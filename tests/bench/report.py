@@ -53,6 +53,8 @@ def times(samples: Samples) -> str:
         elif name in least and c.SIX in samples:
             times_ours = ratio(samples, name, c.SIX)
             goal = _met(times_ours >= least[name], f"at least {least[name]:g} x ours (is {times_ours:.1f})")
+        elif name == c.NOTHING:
+            goal = "Ansible's own start, which no playbook is below"
         elif name == c.FRESH_SIX and c.FRESH_PING in samples:
             goal = f"is {ratio(samples, name, c.FRESH_PING):.2f} x ping on fresh connections"
         cpu = median(samples, name, lambda sample: sample.cpu)
@@ -230,8 +232,8 @@ FLEETS = """\
 Placement and compilation of 5 groups on every robot, with the collection's own functions, without Ansible, in CPU seconds
 of the one thread that does it; the median of three processes for each size. Linear means that the milliseconds per robot
 stay the same. Placement alone weighs every instance of a group against every robot: two of the groups have an instance for
-each robot, so there it is quadratic. What is read again is the run's decision, by the worker of each robot that changed: the
-one cost per robot that grows with the fleet.
+each robot, so there it is quadratic. What is read again is the robot's own share of the run's decision, by the worker of each
+robot that changed.
 """
 
 GROWTH = """\

@@ -26,7 +26,7 @@ class Scale(t.NamedTuple):
     (KiB) and what it was before the fleet.
 
     `request` is the mean size in bytes of what each robot is asked; `opened` the seconds that a changed robot's worker
-    needs to read the run's parcel again.
+    needs to read its share of the run again.
     """
 
     robots: int
@@ -51,8 +51,8 @@ def measure(robots: int) -> Scale:
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.slices import compile_fleet
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import key
 
-    texts = {str(job): job.read_text(encoding="utf-8").replace("count: 1000", f"count: {robots}") for job in JOBS}
-    sources = tuple(Source(name, text) for name, text in texts.items())
+    contents = {str(job): job.read_text(encoding="utf-8").replace("count: 1000", f"count: {robots}") for job in JOBS}
+    sources = tuple(Source(name, text) for name, text in contents.items())
     jobs, _warnings = load(sources, Options())
     fleet = Fleet(
         robots=tuple(
@@ -66,19 +66,20 @@ def measure(robots: int) -> Scale:
     placed = time.process_time()
     whole = parcel.Parcel(sources=sources, fleet=fleet, placement=placement)
     slices = compile_fleet(jobs, whole, functools.partial(key.digest, bytes(key.KEY_BYTES)))
-    compiled = time.process_time()
-    sealed = key.seal(bytes(key.KEY_BYTES), whole.to_data())
-    sent = time.process_time()
-    parcel.from_data(key.unseal(bytes(key.KEY_BYTES), sealed))
+    secret = bytes(key.KEY_BYTES)
+    texts = key.seal(secret, whole.texts())
+    shares = {robot.name: key.seal(secret, whole.share(robot.name, slices.peers[robot.name])) for robot in fleet.robots}
+    sealed = time.process_time()
+    parcel.from_data(key.unseal(secret, texts), key.unseal(secret, shares[fleet.robots[-1].name]))
     opened = time.process_time()
     return Scale(
         robots=robots,
         place=placed - start,
-        compile=compiled - placed,
+        compile=sealed - placed,
         resident=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         resident_before=before,
         request=statistics.fmean(len(json.dumps(wanted)) for wanted in slices.robots.values()),
-        opened=opened - sent,
+        opened=opened - sealed,
     )
 
 
