@@ -24,7 +24,7 @@ ROBOTS = [
 ]
 # Whose identity answers at the API's address, as the fleet's inventory says it; see examples/inventory.yml.
 PEERS = {"api.dc.example:18080": "spiffe://fleet.example/ns/default/job/api/group/api"}
-JOBS = '{"job": ["examples/web-service/data-centre", "examples/web-service/web-service.yml"]}'
+JOBS = "job=examples/web-service/data-centre,examples/web-service/web-service.yml"
 
 
 def up(fleet: Fleet) -> None:
