@@ -20,13 +20,12 @@ from ..plugin_utils.job.model import Job
 from ..plugin_utils.run.library import Library
 from ..plugin_utils.run.parcel import Parcel
 from ..plugin_utils.run.slices import compile_fleet
-from ..plugin_utils.run.sources import Source
+from ..plugin_utils.run.sources import NO_JOB, Source
 from ..plugin_utils.transport import key
 from ..plugin_utils.transport.action import Action, Fault
 from ..plugin_utils.transport.capabilities import Capabilities
 
 Variables = t.Mapping[str, t.Any]
-NO_JOB = "say which job: -e job=<file, list of files or directory>"
 NO_ROBOTS = f"the inventory has no robots: put the machines that may run task groups into the group `{GROUP}`"
 
 
@@ -66,12 +65,17 @@ class ActionModule(Action):
             "unprobed": [],
             "run": run,
             "robots": {
-                name: {"jobs": wanted, "assumptions": {} if removal else probed.get(name, {}), "agent": _agent(fleet, name)}
+                name: {
+                    "jobs": wanted,
+                    "assumptions": {} if removal else probed.get(name, {}),
+                    "agent": _agent(fleet, name),
+                    "share": key.seal(secret, parcel.share(name, slices.peers[name])),
+                }
                 for name, wanted in slices.robots.items()
             },
             **({"reasons": _reasons(parcel.placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in parcel.placement.instances.items()},
-            "sealed": key.seal(secret, parcel.to_data()),
+            "texts": key.seal(secret, parcel.texts()),
             "warnings": [*warnings, *slices.warnings],
         }
 
@@ -80,7 +84,7 @@ class ActionModule(Action):
             return [], [], []
         sources = library.sources(arguments["job"])
         if not sources:
-            raise Fault(NO_JOB + (", or -e namespace=<namespace> -e name=<name>" if removal else ""))
+            raise Fault(NO_JOB + (", or -e job_namespace=<namespace> -e job_name=<name>" if removal else ""))
         return (sources, *library.jobs(sources))
 
     def _fleet(self, variables: Variables, probed: t.Mapping[str, t.Mapping[str, str]]) -> Fleet:

@@ -74,7 +74,7 @@ class ActionModule(RobotAction):
 
     def _compile(self, run: Variables, robot: str, variables: Variables) -> CompiledRobot:
         secret = key.controller_key()
-        opened = parcel.from_data(key.unseal(secret, run["sealed"]))
+        opened = parcel.from_data(key.unseal(secret, run["texts"]), key.unseal(secret, run["robots"][robot]["share"]))
         jobs, _warnings = Library(self._loader, self._templar, variables).jobs(opened.sources)
         compiled = compile_one(jobs, opened, robot)
         if requests(compiled, functools.partial(key.digest, secret)) != run["robots"][robot]["jobs"]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils.run.outcome import failure
+from ..plugin_utils.run.outcome import failure, success
 from ..plugin_utils.transport.action import RobotAction
 
 Variables = t.Mapping[str, t.Any]
@@ -17,7 +17,7 @@ class ActionModule(RobotAction):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"wait": {"type": "int", "default": 3600}}
 
     def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        prepared = variables["k8s4r_prepared"]
+        prepared, robot = variables["k8s4r_prepared"], str(variables["inventory_hostname"])
         promised = {"endpoints": prepared["endpoints"]}
         if self._task.check_mode:
             return {"changed": prepared["changed"], "status": "prepared", "changes": prepared["steps"], **promised}
@@ -27,11 +27,12 @@ class ActionModule(RobotAction):
         answer = self.call({"op": "switch", "release": release}, variables)
 
         def show(progress: str) -> None:
-            self._display.display(f"{variables['inventory_hostname']}: {progress}")
+            self._display.display(f"{robot}: {progress}")
 
         answer = self.until_done(answer, variables, arguments["wait"], show)
         if answer["status"] != "committed":
             # What was done on the way has been undone: the message, which Ansible prints whole, is for what went wrong.
             ended = {name: answer[name] for name in ("status", "release", "groups", "units") if name in answer}
-            return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(answer)}
+            return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
+        self._display.display(success(robot, answer))
         return {**answer, **promised, "changed": bool(answer.get("changes"))}

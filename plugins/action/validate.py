@@ -9,6 +9,7 @@ import typing as t
 
 from ..plugin_utils.job.errors import JobErrors
 from ..plugin_utils.run.library import Library
+from ..plugin_utils.run.sources import NO_JOB
 from ..plugin_utils.transport.action import Action, Fault
 
 Variables = t.Mapping[str, t.Any]
@@ -22,7 +23,7 @@ class ActionModule(Action):
         library = Library(self._loader, self._templar, variables)
         sources = library.sources(arguments["job"])
         if not sources:
-            raise Fault("say which job: -e job=<file, list of files or directory>")
+            raise Fault(NO_JOB)
         jobs, warnings = library.jobs(sources)
         lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]
         for line in lines:

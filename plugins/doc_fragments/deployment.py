@@ -28,7 +28,7 @@ notes:
 options:
   job:
     description:
-      - A job file, a list of job files, or a directory whose job files are taken in the order of their names.
+      - A job file, several as a list or with commas between them, or a directory whose job files are taken in the order of their names.
       - Relative paths count from the directory where the command was typed.
       - A file named C(*.j2) is rendered by Jinja first, once per run, with the extra variables and the dictionary
         C(k8s4r_vars) of the inventory's group C(all).

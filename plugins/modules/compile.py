@@ -68,8 +68,11 @@ robots:
     agent:
       description: The parent of its registration entries; empty without a trust domain.
       type: str
-sealed:
-  description: Job files, fleet and placement for M(k8s4r.robot.prepare), readable with this controller's key alone.
+    share:
+      description: Its share of fleet and placement for M(k8s4r.robot.prepare), readable with this controller's key alone.
+      type: str
+texts:
+  description: The job files for M(k8s4r.robot.prepare), readable with this controller's key alone.
   returned: when every robot is known
   type: str
 unprobed:

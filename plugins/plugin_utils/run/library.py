@@ -29,9 +29,8 @@ class Library(t.NamedTuple):
     variables: Variables
 
     def sources(self, job: t.Any) -> list[Source]:
-        """The option `job`, a path or a list of paths, as texts. Raises `JobErrors`."""
-        paths = [job] if isinstance(job, str) else job
-        return read([str(path) for path in paths or ()], Readers(self._decrypt_file, self._render), pathlib.Path.cwd())
+        """The option `job`, paths as a list or with commas between them, as texts. Raises `JobErrors`."""
+        return read(_paths(job), Readers(self._decrypt_file, self._render), pathlib.Path.cwd())
 
     def jobs(self, sources: t.Iterable[Source]) -> tuple[list[Job], list[str]]:
         """The jobs and the warnings of these sources. Raises `JobErrors`."""
@@ -59,6 +58,12 @@ class Library(t.NamedTuple):
             return str(templar.template(trust_as_template(text)))
         except AnsibleError as error:
             raise Unreadable(f"cannot be rendered: {_reason(error)}") from None
+
+
+def _paths(job: t.Any) -> list[str]:
+    if not isinstance(job, str):
+        return [str(path) for path in job or ()]
+    return [job] if "," not in job or pathlib.Path(job).exists() else [path.strip() for path in job.split(",") if path.strip()]
 
 
 def _reason(error: AnsibleError) -> str:

@@ -69,11 +69,20 @@ def registrations(robots: t.Mapping[str, t.Mapping[str, t.Any]], answers: Answer
     )
 
 
-def failure(answer: t.Mapping[str, t.Any]) -> str:
+def failure(robot: str, answer: t.Mapping[str, t.Any]) -> str:
     """Why a switch did not end well, with what the robot saw."""
     what = {
-        "rolled-back": "the switch failed and the robot is back on what ran before",
+        "rolled-back": "the switch failed and was taken back; what ran before, if anything did, runs again",
         "refused": "the robot refused to switch",
         "failed": "the switch failed",
     }.get(answer["status"], f"the switch ended as {answer['status']}")
-    return "\n".join([what, *(str(error) for error in answer.get("errors", ()))])
+    return "\n".join([f"{robot}: {what}", *(str(error) for error in answer.get("errors", ()))])
+
+
+def success(robot: str, answer: t.Mapping[str, t.Any]) -> str:
+    """One line on what a switch has reached."""
+    units = answer.get("units") or {}
+    active = sum(state.startswith("active") for state in units.values())
+    running = f"; {active} of {len(units)} units active" if units else ""
+    changes = len(answer.get("changes") or ())
+    return f"{robot}: {changes} change{'' if changes == 1 else 's'}{running}"

@@ -18,9 +18,12 @@ Digest = t.Callable[[t.Any], str]
 
 
 class Slices(t.NamedTuple):
-    """The jobs of each robot as `prepare` asks for them (no plan, no secret), and what people should know."""
+    """The jobs of each robot as `prepare` asks for them (no plan, no secret), the peers' identities that each robot's
+    compilation found, and what people should know.
+    """
 
     robots: dict[str, list[dict[str, t.Any]]]
+    peers: dict[str, t.Mapping[str, str]]
     warnings: tuple[str, ...]
 
 
@@ -28,6 +31,7 @@ def compile_fleet(jobs: t.Sequence[Job], parcel: Parcel, digest: Digest) -> Slic
     """Compile every robot, so that every error of every robot is found before any of them is asked anything."""
     directory = peers.known_services(jobs, parcel.fleet, parcel.placement)
     robots: dict[str, list[dict[str, t.Any]]] = {}
+    found: dict[str, t.Mapping[str, str]] = {}
     errors: dict[Problem, None] = {}
     warnings: dict[Problem, None] = {}
     for robot in parcel.fleet.robots:
@@ -38,15 +42,16 @@ def compile_fleet(jobs: t.Sequence[Job], parcel: Parcel, digest: Digest) -> Slic
             continue
         warnings.update(dict.fromkeys(compiled.warnings))
         robots[robot.name] = requests(compiled, digest)
+        found[robot.name] = compiled.peers
     if errors:
         raise JobErrors(errors, warnings)
-    return Slices(robots, tuple(map(str, warnings)))
+    return Slices(robots, found, tuple(map(str, warnings)))
 
 
 def compile_one(jobs: t.Sequence[Job], parcel: Parcel, robot: str, directory: peers.Directory | None = None) -> CompiledRobot:
     """The plan of one robot; jobs to be removed are empty job plans."""
     if parcel.removed:
-        return CompiledRobot(plan=plan.robot([plan.job(*job, []) for job in parcel.removed]), entries=(), warnings=())
+        return CompiledRobot(plan=plan.robot([plan.job(*job, []) for job in parcel.removed]), entries=(), peers={}, warnings=())
     return compile_robot(jobs, parcel.fleet, parcel.placement, robot, directory)
 
 

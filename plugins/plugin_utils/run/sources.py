@@ -13,6 +13,7 @@ from ..job.errors import JobErrors, Problem
 from ..job.reader import Source
 
 SUFFIXES = (".yml", ".yaml", ".json")
+NO_JOB = "say which job: -e job=<file, files with commas between them, or directory>"
 VAULT_HEADER = b"$ANSIBLE_VAULT;"
 
 

@@ -52,7 +52,7 @@ def test_a_port_that_somebody_else_holds_is_found_on_every_robot_at_once(deploym
 def test_no_job_and_a_missing_job_are_explained(deployment):
     deployment.run("k8s4r.robot.deploy_taskgroup").refused("say which job: -e job=")
     deployment.run("k8s4r.robot.deploy_taskgroup", job="nowhere.yml").refused("nowhere.yml: No such file or directory")
-    deployment.run("k8s4r.robot.remove_taskgroup").refused("-e namespace=<namespace> -e name=<name>")
+    deployment.run("k8s4r.robot.remove_taskgroup").refused("-e job_namespace=<namespace> -e job_name=<name>")
 
 
 @pytest.fixture
@@ -98,8 +98,12 @@ def test_jobs_are_validated_without_inventory_and_under_any_limit(here, tmp_path
     deployment = here()
     deployment.job(GOOD, "a.yml")
     deployment.job(GOOD.replace("name: hello", "name: other"), "b.yml")
-    run = deployment.run("k8s4r.robot.validate", "--limit", "me", job=[str(tmp_path / "a.yml"), "b.yml"]).well()
-    assert "default/hello is valid" in run.output
-    assert "default/other is valid" in run.output
+    for job in ([str(tmp_path / "a.yml"), "b.yml"], "a.yml, b.yml"):
+        run = deployment.run("k8s4r.robot.validate", "--limit", "me", job=job).well()
+        assert "default/hello is valid" in run.output
+        assert "default/other is valid" in run.output
+    deployment.job(GOOD, "a,b.yml")
+    deployment.run("k8s4r.robot.validate", job="a,b.yml").well()
+    (tmp_path / "a,b.yml").unlink()
     deployment.job("x: 1\n", "c.yml")
     deployment.run("k8s4r.robot.validate", job=".").refused("c.yml:1", "unknown key")

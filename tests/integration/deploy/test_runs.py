@@ -60,18 +60,26 @@ def test_a_limit_decides_who_is_touched_and_not_where_things_belong(deployment):
     assert len(deployment.sh("robot1", "ls /var/lib/k8s4r/tasks").split()) == 1
 
 
-@pytest.mark.parametrize("by_file", [True, False])
-def test_a_removed_job_leaves_nothing(deployment, by_file):
+@pytest.mark.parametrize(
+    "named",
+    [{"job": "job.yml"}, {"job_namespace": "default", "job_name": "hello"}, {"namespace": "default", "name": "hello"}],
+    ids=["file", "name", "reserved-name"],
+)
+def test_a_removed_job_leaves_nothing(deployment, named):
     deployment.deploy(sleeper()).well()
     deployment.sh("robot1", "cd /var/lib/k8s4r/groups/*/alloc && echo 1 > written")
-    deployment.remove(**({"job": "job.yml"} if by_file else {"namespace": "default", "name": "hello"})).well()
+    removed = deployment.remove(**named).well()
+    assert "No robot of this run held any of it" not in removed.output
+    assert ("reserved name" in removed.output) == ("name" in named)
     left = deployment.sh(
         "robot1",
         "ls -A /var/lib/k8s4r/tasks /var/lib/k8s4r/groups /var/lib/k8s4r/ledger /etc/k8s4r/groups; getent passwd | grep k8s4r- || true",
     )
     assert "hello" not in left
     assert "hello" not in deployment.footprint("robot1")
-    assert set(deployment.remove(job="job.yml").well().changed.values()) == {0}
+    again = deployment.remove(**named).well()
+    assert set(again.changed.values()) == {0}
+    assert "No robot of this run held any of it" in again.output
 
 
 def test_data_can_be_kept(deployment):

@@ -71,8 +71,14 @@ def test_registrations_are_those_of_the_robots_named_and_bound_to_their_agents()
 
 
 def test_a_failed_switch_says_how_it_ended_and_why():
-    assert outcome.failure({"status": "rolled-back", "errors": ["unit x"]}).splitlines() == [
-        "the switch failed and the robot is back on what ran before",
+    assert outcome.failure("arm1", {"status": "rolled-back", "errors": ["unit x"]}).splitlines() == [
+        "arm1: the switch failed and was taken back; what ran before, if anything did, runs again",
         "unit x",
     ]
-    assert outcome.failure({"status": "odd"}) == "the switch ended as odd"
+    assert outcome.failure("arm1", {"status": "odd"}) == "arm1: the switch ended as odd"
+
+
+def test_a_switch_that_ended_well_is_one_line():
+    answer = {"changes": ["a", "b"], "units": {"x.service": "active (running)", "y.service": "inactive (dead)"}}
+    assert outcome.success("arm1", answer) == "arm1: 2 changes; 1 of 2 units active"
+    assert outcome.success("arm1", {"changes": ["stop x"], "units": {}}) == "arm1: 1 change"

@@ -44,14 +44,42 @@ def packed(text: str = JOB) -> tuple[list, parcel.Parcel]:
     return jobs, parcel.Parcel(sources=(source,), fleet=FLEET, placement=place(jobs, FLEET))
 
 
-def test_a_parcel_survives_the_way_to_a_robot_whole():
-    jobs, sent = packed()
-    arrived = parcel.from_data(json.loads(json.dumps(sent.to_data())))
-    assert arrived.fleet == sent.fleet
+SERVED = """
+name: web
+type: system
+taskGroups:
+  - name: front
+    network:
+      services: [{name: page, port: 9443, to: "127.0.0.1:8080", allow: [{job: web, group: front}]}]
+      upstreams:
+        - {name: other, localPort: 9000, upstream: "b:9443"}
+        - {name: mapped, localPort: 9001, upstream: "x:1"}
+    tasks: [{name: main, config: {execConfig: {command: /bin/true}}}]
+"""
+
+
+def on_the_way(data):
+    return json.loads(json.dumps(data))
+
+
+@pytest.mark.parametrize("text", [JOB, SERVED])
+@pytest.mark.parametrize("robot", ["a", "b"])
+def test_a_robots_share_is_all_that_its_second_compilation_needs(text, robot):
+    jobs, sent = packed(text)
+    first = slices.compile_one(jobs, sent, robot)
+    arrived = parcel.from_data(on_the_way(sent.texts()), on_the_way(sent.share(robot, first.peers)))
     assert arrived.sources == sent.sources
-    assert arrived.placement.instances == sent.placement.instances
-    first, second = (slices.compile_one(jobs, each, "a") for each in (sent, arrived))
-    assert first == second
+    assert arrived.fleet.robots == (FLEET.robot(robot),)
+    assert slices.compile_one(jobs, arrived, robot) == first
+    assert set(first.peers) == ({"b:9443", "x:1"} if text == SERVED else set())
+
+
+def test_a_share_does_not_grow_with_the_fleet():
+    jobs, sent = packed(SERVED)
+    more = FLEET._replace(robots=(*FLEET.robots, *(Robot(f"c{number:02}", f"c{number:02}") for number in range(50))))
+    grown = parcel.Parcel(sources=sent.sources, fleet=more, placement=place(jobs, more))
+    before, after = (each.share("a", slices.compile_fleet(jobs, each, DIGEST).peers["a"]) for each in (sent, grown))
+    assert before == after
 
 
 def test_slices_hold_digests_and_no_values():
@@ -83,5 +111,7 @@ def test_the_errors_of_all_robots_are_found_and_each_is_said_once():
 
 def test_a_removed_job_is_an_empty_plan_on_every_robot():
     removal = parcel.Parcel(removed=(("default", "web"),), fleet=FLEET)
-    robots = slices.compile_fleet([], parcel.from_data(removal.to_data()), DIGEST).robots
+    robots = slices.compile_fleet([], removal, DIGEST).robots
     assert {(job["name"], job["empty"]) for jobs in robots.values() for job in jobs} == {("web", True)}
+    arrived = parcel.from_data(on_the_way(removal.texts()), on_the_way(removal.share("a", {})))
+    assert slices.requests(slices.compile_one([], arrived, "a"), DIGEST) == robots["a"]
