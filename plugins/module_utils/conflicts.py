@@ -18,10 +18,8 @@ def errors(robot, manifest):
     """Every conflict with what is on the robot."""
     mine = {(job["namespace"], job["name"]) for job in manifest["jobs"]}
     others = [record for record in robot.ledger.jobs() if (record["namespace"], record["name"]) not in mine]
-    own = [record for record in robot.ledger.jobs() if (record["namespace"], record["name"]) in mine]
     wanted = [group for job in manifest["jobs"] for group in job["groups"]]
-    ours = [group for record in own for group in record["groups"].values()] + wanted + _interrupted(robot)
-    return _places(wanted, others) + _ports(wanted, others, _units(ours)) + _owners(wanted)
+    return _places(wanted, others) + _ports(wanted, others) + _live_ports(robot, manifest) + _owners(wanted)
 
 
 def _interrupted(robot):
@@ -47,7 +45,7 @@ def _places(wanted, others):
     return found
 
 
-def _ports(wanted, others, own_units):
+def _ports(wanted, others):
     found, taken = [], []
     for record in others:
         taken += [(port, group["name"]) for group in record["groups"].values() for port in group["ports"]]
@@ -57,27 +55,21 @@ def _ports(wanted, others, own_units):
                 if other["port"] == port["port"] and ports.clash(other["address"], port["address"]):
                     found.append("{}: port {} on {} belongs to {}".format(port["where"], port["port"], port["address"], owner))
             taken.append((port, group["name"]))
-    return found + _live_ports([port for group in wanted for port in group["ports"]], own_units)
+    return found
 
 
-def _live_ports(wanted, own_units):
-    """A port is free, or held by what this release replaces."""
-    clashes = [
-        (port, address, inode)
-        for address, number, inode in ports.listeners()
-        for port in wanted
-        if port["port"] == number and ports.clash(port["address"], address)
-    ]
-    holders = ports.holders({inode for _port, _address, inode in clashes}) if clashes else {}
-    # A program that listens on both 0.0.0.0 and :: is one answer.
-    found = {}
-    for port, address, inode in clashes:
-        pid, command, unit = holders.get(inode, (0, "an unknown process", None))
-        if unit not in own_units:
-            who = "{} (process {}{})".format(command, pid, f", unit {unit}" if unit else "") if pid else command
-            text = "{}: port {} on {} is taken by {}".format(port["where"], port["port"], address, who)
-            found.setdefault((port["where"], pid), text)
-    return list(found.values())
+def _live_ports(robot, manifest):
+    """A port is free, or held by what is gone when its group comes to it: its own last release, or a group that goes first."""
+    free = _units(_interrupted(robot))
+    found = []
+    for job in manifest["jobs"]:
+        before = robot.ledger.of(job)["groups"]
+        for group in job["groups"]:
+            own = _units([group, *([before[group["id"]]] if group["id"] in before else [])])
+            if not group["resources"]:
+                free |= own
+            found += ports.taken(group["ports"], free | own)
+    return found
 
 
 def _units(groups):

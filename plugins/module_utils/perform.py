@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 
-from . import files, health, steps, systemd
+from . import files, health, ports, steps, systemd
 from .resources import kinds
 
 
@@ -85,6 +85,10 @@ class Performer:
         units = [resource for resource in self.group["resources"] if resource["kind"] == "unit" and resource["name"] in step["units"]]
         self.progress("wait until {} is healthy".format(self.group["name"]))
         health.wait(units, self.began)
+        taken = ports.taken(self.group["ports"], {unit["name"] for unit in units})
+        if taken:
+            # A proxy runs on without the listener that it could not have.
+            raise health.Unhealthy(taken)
 
     def _commit(self, step):
         resources = self.group["resources"]

@@ -7,7 +7,8 @@ A plan is JSON, and these functions are the only way to make one, so that both e
 
     robot plan   {"format": 1, "jobs": [job plan, ...]}
     job plan     {"namespace", "name", "groups": [group plan, ...]}      no groups: the robot shall hold none of it
-    group plan   {"id", "name", "resources": [...], "checks": [...], "needs": [...], "ports": [...], "secrets": [...]}
+    group plan   {"id", "name", "resources": [...], "checks": [...], "needs": [...],
+                  "programs": [...], "ports": [...], "secrets": [...]}
 
 Resources are listed in the order in which they are made; they are removed in the reverse order. A group plan is what
 is switched, committed and rolled back as one; everything outside its own resources is out of its reach.
@@ -38,7 +39,7 @@ def job(namespace, name, groups):
     return {"namespace": namespace, "name": name, "groups": groups}
 
 
-def group(id, name, resources, checks=(), needs=(), ports=(), secrets=()):
+def group(id, name, resources, checks=(), needs=(), programs=(), ports=(), secrets=()):
     """``secrets``: values that stand in secret files; the engine replaces them in every text that it returns."""
     return {
         "id": id,
@@ -46,6 +47,7 @@ def group(id, name, resources, checks=(), needs=(), ports=(), secrets=()):
         "resources": list(resources),
         "checks": list(checks),
         "needs": list(needs),
+        "programs": list(programs),
         "ports": list(ports),
         "secrets": list(secrets),
     }
@@ -108,6 +110,11 @@ def check(name, argv, files):
 def need(path, what):
     """A program or socket that provisioning installs: ``what`` is the provisioning role's name (envoy, spire_agent)."""
     return {"path": path, "what": what}
+
+
+def program(path, where):
+    """A program that the group's units start and the robot must have; ``where`` is the job file's path of it."""
+    return {"path": path, "where": where}
 
 
 def port(address, number, where):

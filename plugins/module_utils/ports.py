@@ -33,6 +33,29 @@ def clash(first, second):
     return first == second or first in WILDCARDS or second in WILDCARDS
 
 
+def taken(wanted, own_units):
+    """One text for each wanted port that somebody listens on, but for units of one's own.
+
+    ``wanted``: ports of a group plan (plan.py). ``own_units``: names of units.
+    """
+    clashes = [
+        (port, address, inode)
+        for address, number, inode in listeners()
+        for port in wanted
+        if port["port"] == number and clash(port["address"], address)
+    ]
+    held = holders({inode for _port, _address, inode in clashes}) if clashes else {}
+    # A program that listens on both 0.0.0.0 and :: is one answer.
+    found = {}
+    for port, address, inode in clashes:
+        pid, command, unit = held.get(inode, (0, "an unknown process", None))
+        if unit not in own_units:
+            who = "{} (process {}{})".format(command, pid, f", unit {unit}" if unit else "") if pid else command
+            text = "{}: port {} on {} is taken by {}".format(port["where"], port["port"], address, who)
+            found.setdefault((port["where"], pid), text)
+    return list(found.values())
+
+
 def holders(inodes):
     """The processes that hold sockets: {inode: (pid, command, unit or None)}."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}

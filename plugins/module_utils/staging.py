@@ -72,7 +72,7 @@ class Staging:
         resources = [resource for _job, group in manifests.groups(self.manifest) for resource in group["resources"]]
         problems = conflicts.errors(self.robot, self.manifest)
         problems += conflicts.space(self.robot, self.contents, resources, self.request.get("disk_margin", conflicts.MARGIN))
-        problems += verify.units(self.groups) + verify.checks(self.groups)
+        problems += verify.units(self.groups) + verify.programs(self.groups) + verify.checks(self.groups)
         if problems:
             raise Refusal(self.scrub(problems))
 

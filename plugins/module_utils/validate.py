@@ -13,7 +13,7 @@ import re
 from . import plan as wire
 from .resources import checks, kinds
 
-GROUP_KEYS = {"id": str, "name": str, "resources": list, "checks": list, "needs": list, "ports": list}
+GROUP_KEYS = {"id": str, "name": str, "resources": list, "checks": list, "needs": list, "programs": list, "ports": list}
 
 
 def errors(plan, jobs):

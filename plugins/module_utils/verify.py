@@ -54,6 +54,25 @@ def checks(groups):
     return found
 
 
+def programs(groups):
+    """Programs that are not on the robot: its tasks would only fail once what ran before has been stopped.
+
+    Where an init task is among the units nothing is said: it may be the one that puts them there.
+    """
+    if any(resource.get("run") == "init" for group in groups for resource in group["resources"]):
+        return []
+    return [_lacking(program) for group in groups for program in group["programs"] if not _is_program(program["path"])]
+
+
+def _is_program(path):
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def _lacking(program):
+    why = "is not executable" if os.path.exists(program["path"]) else "is not on this robot"
+    return "{}: {} {}; install it, or have an init task do so".format(program["where"], program["path"], why)
+
+
 def missing(groups):
     """What provisioning has to install, by its name."""
     return sorted({need["what"] for group in groups for need in group["needs"] if not os.path.exists(need["path"])})

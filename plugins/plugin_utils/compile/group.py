@@ -47,6 +47,7 @@ def compile_group(site: Site, directory: peers.Directory) -> CompiledGroup:
             resources,
             checks=[proxy.check] if proxy else [],
             needs=proxy.needs if proxy else [],
+            programs=[plan.program(program, site.where(path)) for program, path in sorted(site.programs.items())],
             ports=proxy.ports if proxy else [],
             secrets=_secrets(site),
         ),

@@ -23,7 +23,7 @@ def conflicts(sites: t.Sequence[Site], robot: str) -> t.Iterator[Problem]:
             for other, where in (*taken.get(port, ()), *_served(sites, site, port)):
                 if address == other or {address, other} & set(WILDCARDS):
                     yield site.job.problem(path, f"{address}:{port} on robot {robot} is taken by {where}", "choose another port")
-            taken.setdefault(port, []).append((address, f"{site.job.path}: {site.job.root}{path}"))
+            taken.setdefault(port, []).append((address, site.where(path)))
 
 
 def _served(sites: t.Sequence[Site], but: Site, port: int) -> t.Iterator[tuple[str, str]]:
@@ -31,7 +31,7 @@ def _served(sites: t.Sequence[Site], but: Site, port: int) -> t.Iterator[tuple[s
     for site in sites:
         for number, service in enumerate(site.network.services if site.network and site is not but else ()):
             if service.to == f"{LOOPBACK}:{port}":
-                yield LOOPBACK, f"{site.job.path}: {site.job.root}{site.path}.network.services[{number}].to"
+                yield LOOPBACK, site.where(f"{site.path}.network.services[{number}].to")
 
 
 def listeners(site: Site) -> t.Iterator[tuple[str, int, str]]:

@@ -72,7 +72,7 @@ def compile_proxy(site: Site, directory: peers.Directory) -> Proxy | None:
             {"envoy.json": _dump(_bootstrap(site, socket, {}, bootstrap.inlined(parts.inline_listeners, parts.clusters)))},
         ),
         needs=(plan.need(ENVOY, "envoy"), *([plan.need(socket, "spire_agent")] if socket else [])),
-        ports=tuple(plan.port(address, port, f"{site.job.path}: {site.job.root}{path}") for address, port, path in ports.listeners(site)),
+        ports=tuple(plan.port(address, port, site.where(path)) for address, port, path in ports.listeners(site)),
         entry=_entry(site, identity, name) if secured else None,
     )
 
@@ -108,8 +108,16 @@ def _upstream(site: Site, parts: _Parts, upstream: Upstream, path: str, identity
         try:
             expected = peers.peer(address, upstream.tls.spiffe_id, site.fleet, directory)
         except ValueError as error:
-            site.error(f"{path}.tls", str(error), "write tls: {mode: spiffe, spiffeId: ...}, or add the address to k8s4r_peers")
+            example = names.spiffe_id(site.fleet.trust_domain, "default", "<job>", "<group>")
+            site.error(
+                f"{path}.tls",
+                str(error),
+                "deploy it together with the job that serves this address, "
+                f"write tls: {{mode: spiffe, spiffeId: {example}}}, or add the address to k8s4r_peers",
+            )
             return
+        if not upstream.tls.spiffe_id:
+            site.peers[str(address)] = expected
         transport = tls.upstream_tls(identity, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
     listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address))
     parts.listeners.append(listener)

@@ -21,10 +21,13 @@ OLDEST_SYSTEMD = 245
 
 
 class CompiledRobot(t.NamedTuple):
-    """`plan` is what `module_utils/plan.py` describes; `entries` are for the SPIRE server; `warnings` are for people."""
+    """`plan` is what `module_utils/plan.py` describes; `entries` are for the SPIRE server; `peers` are the identities found
+    for the addresses of upstreams that name none; `warnings` are for people.
+    """
 
     plan: dict[str, t.Any]
     entries: tuple[dict[str, t.Any], ...]
+    peers: t.Mapping[str, str]
     warnings: tuple[Problem, ...]
 
 
@@ -55,7 +58,8 @@ def compile_robot(
     if errors:
         raise JobErrors(errors)
     warnings = tuple(dict.fromkeys(problem for site in sites for problem in site.warnings))
-    return CompiledRobot(plan.robot(plans), tuple(entries), warnings)
+    found = {address: identity for site in sites for address, identity in site.peers.items()}
+    return CompiledRobot(plan.robot(plans), tuple(entries), found, warnings)
 
 
 def _unfit(site: Site, robot: Robot) -> t.Iterator[Problem]:

@@ -31,7 +31,9 @@ class InitStep(t.NamedTuple):
 class Site:
     """A task group on a robot: its names and paths there, and the problems found while it is compiled.
 
-    `path` is the group's in its job file; `instances` are the indices that the robot holds.
+    `path` is the group's in its job file; `instances` are the indices that the robot holds. `programs` are those of its
+    tasks that the robot must bring: {path on the robot: path in the job file}. `peers` are the identities
+    found for upstreams that name none: {address: SPIFFE ID}.
     """
 
     def __init__(self, job: Job, number: int, robot: Robot, fleet: Fleet, instances: t.Sequence[int]) -> None:
@@ -44,6 +46,8 @@ class Site:
         self.proxy_user = names.proxy_user(*self.names)
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
+        self.programs: dict[str, str] = {}
+        self.peers: dict[str, str] = {}
 
     @property
     def configuration(self) -> str:
@@ -97,6 +101,10 @@ class Site:
 
     def script(self, name: str) -> str:
         return f"{self.configuration}/bin/{name}"
+
+    def where(self, path: str) -> str:
+        """A path in the job file as a person reads it."""
+        return f"{self.job.path}: {self.job.root}{path}"
 
     def error(self, path: str, message: str, remedy: str = "") -> None:
         self.errors.append(self.job.problem(path, message, remedy))

@@ -14,10 +14,14 @@ from ..job.model import JobType, Resources, Task
 from . import environment, names, systemd
 from .drivers import DRIVERS, Directing
 from .drivers.launch import Launch
-from .site import RUNTIME, Site
+from .site import DATA, RUNTIME, Site
 
 # A fork bomb must end inside its task. Nomad and k8s4r have no key for it.
 TASKS_MAX = "1024"
+
+
+# Places where a task finds what it, or another one, has put there: for the robot to look before says nothing.
+_WRITTEN_BY_TASKS = (f"{DATA}/", "/tmp/", "/var/tmp/", "/run/")
 
 
 class Unit(t.NamedTuple):
@@ -117,6 +121,8 @@ def argv(site: Site, spec: Task, path: str, directory: str, variables: t.Mapping
         )
     if "/" in program and not program.startswith("/"):
         program = f"{directory}/local/{program}"
+    elif program.startswith("/") and not program.startswith(_WRITTEN_BY_TASKS):
+        site.programs.setdefault(program, f"{where}.command")
     return (program, *arguments)
 
 

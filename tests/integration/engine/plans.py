@@ -27,6 +27,7 @@ class Group:
         self.ports: list[dict[str, t.Any]] = []
         self.needs: list[dict[str, t.Any]] = []
         self.checks: list[dict[str, t.Any]] = []
+        self.programs: list[dict[str, t.Any]] = []
         self.secrets: list[str] = []
         self.more: list[dict[str, t.Any]] = []
 
@@ -68,7 +69,14 @@ class Group:
 
     def plan(self) -> dict[str, t.Any]:
         return plan.group(
-            self.id, self.name, self.resources(), checks=self.checks, needs=self.needs, ports=self.ports, secrets=self.secrets
+            self.id,
+            self.name,
+            self.resources(),
+            checks=self.checks,
+            needs=self.needs,
+            programs=self.programs,
+            ports=self.ports,
+            secrets=self.secrets,
         )
 
 

@@ -46,6 +46,17 @@ def test_a_port_that_another_job_has_and_its_own(machine):
     assert "there: port 5433 on 0.0.0.0 belongs to web" in errors
 
 
+def test_a_port_that_a_program_of_another_group_of_the_same_job_has(machine):
+    """That program is not replaced before this group comes up; only a group that goes altogether makes room."""
+    group, other = Group(), Group("other")
+    group.tasks["main"] = ("/usr/bin/python3 -m http.server --bind 127.0.0.1 5434", "A=1")
+    assert machine.deploy(job(group))["status"] == "committed"
+    other.ports = [plan.port("127.0.0.1", 5434, "there")]
+    (error,) = machine.prepare(job(group, other))["errors"]
+    assert error.startswith("there: port 5434 on 127.0.0.1 is taken by python3")
+    assert machine.deploy(job(other))["status"] == "committed"
+
+
 def test_what_another_job_owns(machine):
     group = Group()
     assert machine.deploy(job(group))["status"] == "committed"
@@ -70,8 +81,22 @@ def test_a_unit_that_requires_one_that_is_not_there(machine):
     assert any("k8s4r-nowhere.service" in error for error in refused(machine, job(group)))
 
 
+def test_a_program_that_is_not_there(machine):
+    """Found before what runs is stopped for it."""
+    group = Group()
+    group.programs = [plan.program("/opt/later/program", "here"), plan.program("/etc/hostname", "there"), plan.program("/bin/sh", "x")]
+    assert refused(machine, job(group)) == [
+        "here: /opt/later/program is not on this robot; install it, or have an init task do so",
+        "there: /etc/hostname is not executable; install it, or have an init task do so",
+    ]
+
+
 def test_a_program_that_is_not_there_yet_is_no_error(machine):
     group = Group()
+    group.programs = [plan.program("/opt/later/program", "here")]
+    group.more = [plan.unit("k8s4r-init.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n", run="init")]
+    assert machine.prepare(job(group))["status"] == "prepared"
+    group.programs = []
     group.more = [plan.unit("k8s4r-later.service", "[Service]\nType=exec\nExecStart=/opt/later/program\n")]
     assert machine.prepare(job(group))["status"] == "prepared"
 

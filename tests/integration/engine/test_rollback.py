@@ -41,6 +41,21 @@ def test_to_nothing_where_there_was_nothing(machine):
     assert machine.execute("ls /var/lib/k8s4r/ledger /var/lib/k8s4r/store | grep -v : | grep .").stdout == ""
 
 
+def test_a_port_that_somebody_took_during_the_switch(machine):
+    """A proxy runs on without the listener that it could not have: every unit is up, and nothing is served."""
+    group = Group()
+    thief = "/usr/bin/systemd-run --quiet --collect --unit thief /usr/bin/python3 -m http.server --bind 127.0.0.1 5435"
+    content = f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart={thief}\n"
+    group.more = [plan.unit("k8s4r-init-thief.service", content, run="init")]
+    group.ports = [plan.port("127.0.0.1", 5435, "here")]
+    try:
+        done = machine.deploy(job(group))
+    finally:
+        machine.sh("systemctl stop thief")
+    assert done["status"] == "rolled-back", done
+    assert done["errors"][0].startswith("web: here: port 5435 on 127.0.0.1 is taken by python3")
+
+
 def test_the_other_group_of_the_run_commits(machine):
     bad, good = Group("bad"), Group("good")
     bad.tasks["main"] = (FAIL, 'PASSWORD="none"')

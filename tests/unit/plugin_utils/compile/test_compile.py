@@ -88,6 +88,8 @@ def test_an_upstream_without_a_known_peer_is_refused():
     text = refusal(network("{name: api, localPort: 8080, upstream: 'api.example:443'}"))
     assert "job0.yml" in text
     assert "taskGroups[0].network.upstreams[0].tls: nobody knows whose identity to expect at api.example:443" in text
+    assert "deploy it together with the job that serves this address" in text
+    assert "spiffeId: spiffe://fleet.example/ns/default/job/<job>/group/<group>}" in text
 
 
 def test_the_peer_is_the_jobs_word_then_the_fleets_then_the_one_known_service():

@@ -36,7 +36,8 @@ def test_every_file_is_synced_before_the_engine_has_its_name(synced, tmp_path):
     assert {name: Path(target, name).read_bytes() for name in engine.files} == engine.files
 
 
-def test_an_engine_that_is_there_stays(synced):
+@pytest.mark.usefixtures("synced")
+def test_an_engine_that_is_there_stays():
     engine = packing.engine()
     first = os.stat(bootstrap.keep(engine.digest, engine.archive())).st_ino
     assert os.stat(bootstrap.keep(engine.digest, engine.archive())).st_ino == first
