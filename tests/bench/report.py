@@ -188,8 +188,14 @@ def document(figures: Figures) -> str:
     runs = (HEAD, times(figures.samples), BYTES, wires(figures), CALLS, calls(figures))
     parts = (*runs, FLEETS, fleets(figures), GROWTH, growth(figures), MEMORY, memory(figures))
     filled = "\n".join(parts).replace("@rounds@", str(figures.rounds)).replace("@often@", str(len(figures.samples[c.PING])))
+    cores = os.cpu_count() or 1
     first, last = (f"{load:.1f}" for load in figures.loads)
-    return filled.replace("@cores@", str(os.cpu_count())).replace("@load@", f"{first} before the rounds and {last} after them")
+    load = f"{first} before the rounds and {last} after them, {QUIET if max(figures.loads) <= 2 * cores else BUSY}"
+    return filled.replace("@cores@", str(cores)).replace("@load@", load)
+
+
+QUIET = "which is the benchmark's own."
+BUSY = "more than the benchmark makes: other programs\nwere at work, the seconds say little and the ratios lean towards whoever computes least."
 
 
 HEAD = """\
@@ -197,8 +203,7 @@ HEAD = """\
 
 Written by `make bench`; every figure is as measured, reached or missed. One machine with @cores@ cores carries both the
 controller and two container robots (Debian bookworm, whole systemd machines), so what a robot computes is in the times.
-The load average was @load@: far above the number of cores, other programs were at work, the seconds say little and the
-ratios lean towards whoever computes least.
+The load average was @load@
 
 ## Time of a whole run
 
