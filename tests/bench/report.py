@@ -195,7 +195,9 @@ def document(figures: Figures) -> str:
 
 
 QUIET = "which is the benchmark's own."
-BUSY = "more than the benchmark makes: other programs\nwere at work, the seconds say little and the ratios lean towards whoever computes least."
+BUSY = """\
+more than the benchmark makes:
+other programs were at work, the seconds say little and the ratios lean towards whoever computes least."""
 
 
 HEAD = """\
