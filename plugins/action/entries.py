@@ -40,9 +40,13 @@ class ActionModule(Action):
             return {"changed": False}
         if not self._server_runs():
             return self._without_server(wanted.entries)
-        options: dict[str, t.Any] = {"state": arguments["state"], "entries": wanted.entries, "socket": SOCKET}
-        if exact:
-            options |= {"scope": wanted.scope, "parents": wanted.parents}
+        options = {
+            "state": arguments["state"],
+            "entries": wanted.entries,
+            "scope": wanted.scope,
+            "parents": wanted.parents,
+            "socket": SOCKET,
+        }
         return self._execute_module("k8s4r.robot.spire_entries", options, task_vars=dict(variables))
 
     def _server_runs(self) -> bool:

@@ -55,4 +55,9 @@ deleted:
   returned: when the server was asked
   type: list
   elements: str
+superfluous:
+  description: The ids of the entries of these robots that the jobs no longer need, which O(state=exact) deletes.
+  returned: when the server was asked
+  type: list
+  elements: str
 """

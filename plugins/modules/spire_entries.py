@@ -77,13 +77,13 @@ options:
     description:
       - Path prefixes of SPIFFE IDs, such as V(/ns/default/job/web/), each beginning and ending with a slash. Wanted entries must
         be inside.
-      - Required with O(state=exact), because it says what may be deleted.
+      - Required with O(state=exact), because it says what may be deleted; with O(state=present) what would be is returned.
     type: list
     elements: str
     default: []
   parents:
     description:
-      - With O(state=exact), the SPIFFE IDs of the agents whose entries may be deleted; none named means any agent's.
+      - The SPIFFE IDs of the agents whose entries in O(scope) may be deleted; none named means any agent's.
       - A deployment names the robots that it reached, so that the others keep what they run with.
     type: list
     elements: str
@@ -138,6 +138,11 @@ updated:
   returned: success
 deleted:
   description: The ids of the entries that were deleted.
+  type: list
+  elements: str
+  returned: success
+superfluous:
+  description: The ids of the entries in O(scope) that are not wanted, which O(state=exact) deletes.
   type: list
   elements: str
   returned: success
@@ -224,6 +229,7 @@ def main():
         created=[entry["entry_id"] for entry in change.create],
         updated=[entry["entry_id"] for entry in change.update],
         deleted=[entry["entry_id"] for entry in change.delete],
+        superfluous=[entry["entry_id"] for entry in change.superfluous],
         diff={"before": before, "after": after},
     )
 

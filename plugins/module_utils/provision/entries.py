@@ -96,8 +96,9 @@ def in_scope(entry, scope):
 class Difference:
     """What must be done for the server to have what is wanted: entries to create, update and delete, by their ids.
 
-    ``conflicts`` names entries that are not ours and stand in the way. ``purge`` deletes ours in the scope that are not
-    wanted, and only those of ``parents`` where these are named; ours are those whose id begins with ``prefix``.
+    ``conflicts`` names entries that are not ours and stand in the way. ``superfluous`` are ours in the scope that are not
+    wanted, and only those of ``parents`` where these are named; ours are those whose id begins with ``prefix``. ``purge``
+    deletes them.
     """
 
     def __init__(self, entries, present, scope=(), prefix="", purge=False, parents=()):
@@ -105,10 +106,9 @@ class Difference:
         want = {entry["entry_id"]: entry for entry in entries}
         self.create = [entry for name, entry in want.items() if name not in have]
         self.update = [entry for name, entry in want.items() if name in have and have[name] != entry]
-        self.delete = []
-        if purge:
-            ours = (entry for entry in present if entry["entry_id"].startswith(prefix) and in_scope(entry, scope))
-            self.delete = [entry for entry in ours if entry["entry_id"] not in want and (not parents or entry["parent_id"] in parents)]
+        ours = (entry for entry in present if entry["entry_id"].startswith(prefix) and in_scope(entry, scope))
+        self.superfluous = [entry for entry in ours if entry["entry_id"] not in want and (not parents or entry["parent_id"] in parents)]
+        self.delete = list(self.superfluous) if purge else []
         self.conflicts = []
         self._have = have
         self._find_conflicts(present, prefix)

@@ -47,7 +47,7 @@ COMMON = {"changed", "failed", "msg", "warnings"}
 ENGINE = {"prepare": "staging", "switch": "switch", "status": "status"}
 FOR_THE_ACTION = {"switch": {"errors"}}
 # What an action passes on from a module.
-PASSED_ON = {"entries": {"created", "updated", "deleted"}}
+PASSED_ON = {"entries": {"created", "updated", "deleted", "superfluous"}}
 
 
 def displays(tree: ast.AST) -> t.Iterator[dict[str, ast.expr]]:

@@ -47,6 +47,14 @@ def ids(found):
     return [one["entry_id"] for one in found]
 
 
+def test_what_is_superfluous_is_named_and_deleted_on_request_alone():
+    others = [entry("k8s4r.2", "back"), entry("theirs", "x")]
+    told, done = (difference([entry()], [entry(), *others], purge=purge) for purge in (False, True))
+    assert ids(told.superfluous) == ids(done.superfluous) == ids(done.delete) == ["k8s4r.2"]
+    assert told.empty
+    assert not done.empty
+
+
 def test_both_notations_are_one_form():
     wanted = entry(dns_names=["b", "a"], federates_with=["spiffe://y.example", "x.example"], x509_svid_ttl=60, hint="h")
     assert entries.of_server(as_server_prints(wanted)) == wanted
