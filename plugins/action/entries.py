@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.run.outcome import SERVER, registrations
-from ..plugin_utils.transport.action import Action, Fault
+from ..plugin_utils.transport.action import Action, Fault, registered
 
 Variables = t.Mapping[str, t.Any]
 SOCKET = "/run/spire/server/api.sock"
@@ -31,7 +31,7 @@ class ActionModule(Action):
             ended = known.get("k8s4r_switched", answer).get("status")
             if not exact or ended in SETTLED or (self._task.check_mode and ended == "prepared"):
                 answers[name] = answer
-        wanted = registrations(variables["k8s4r_compiled"]["robots"], answers)
+        wanted = registrations(registered(variables, "k8s4r_compiled")["robots"], answers)
         if not wanted.entries and not (exact and wanted.parents):
             return {"changed": False}
         if not variables["groups"].get(SERVER):

@@ -14,7 +14,7 @@ from ..plugin_utils.run import parcel
 from ..plugin_utils.run.library import Library
 from ..plugin_utils.run.slices import compile_one, requests
 from ..plugin_utils.transport import key
-from ..plugin_utils.transport.action import Fault, RobotAction
+from ..plugin_utils.transport.action import Fault, RobotAction, registered
 from ..plugin_utils.transport.capabilities import Capabilities
 from ..plugin_utils.transport.exec import RobotProblem
 
@@ -38,7 +38,7 @@ class ActionModule(RobotAction):
             return {"status": "refused", "errors": [str(problem)]}
 
     def _prepare(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        run, robot = variables["k8s4r_compiled"], str(variables["inventory_hostname"])
+        run, robot = registered(variables, "k8s4r_compiled"), str(variables["inventory_hostname"])
         if robot in run["unprobed"]:
             return self._learn(robot, self.demand({"op": "probe"}, variables))
         if run["unprobed"]:
@@ -54,7 +54,6 @@ class ActionModule(RobotAction):
             "diff": self._task.diff,
             "keep_data": arguments["keep_data"],
             "who": run["run"]["who"],
-            "run": run["run"]["id"],
         }
         answer = self.call(request, variables)
         if answer["status"] == "stale":

@@ -15,6 +15,8 @@ Variables = t.Mapping[str, t.Any]
 
 
 class ActionModule(RobotAction):
+    KEEPS_ENGINE = False
+
     def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
         del arguments
         capabilities = self.demand({"op": "probe"}, variables)["capabilities"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.run.outcome import failure, success
-from ..plugin_utils.transport.action import RobotAction
+from ..plugin_utils.transport.action import RobotAction, registered
 
 Variables = t.Mapping[str, t.Any]
 
@@ -17,7 +17,7 @@ class ActionModule(RobotAction):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"wait": {"type": "int", "default": 3600}}
 
     def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        prepared, robot = variables["k8s4r_prepared"], str(variables["inventory_hostname"])
+        prepared, robot = registered(variables, "k8s4r_prepared"), str(variables["inventory_hostname"])
         promised = {"endpoints": prepared["endpoints"]}
         if self._task.check_mode:
             return {"changed": prepared["changed"], "status": "prepared", "changes": prepared["steps"], **promised}

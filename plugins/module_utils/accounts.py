@@ -25,14 +25,6 @@ def group_exists(name):
     return True
 
 
-def group_members(name):
-    """The members of a group beside those whose primary group it is; empty where there is no such group."""
-    try:
-        return grp.getgrnam(name).gr_mem
-    except KeyError:
-        return []
-
-
 def user_id(name):
     return pwd.getpwnam(name).pw_uid
 

@@ -90,7 +90,7 @@ def _owners(wanted):
     return sorted(found.values())
 
 
-def space(robot, contents, resources, margin):
+def space(robot, contents, resources):
     """Whether contents fit: once in the store, and once more beside what they replace."""
     staged = sum(len(content) for content in contents.values())
     needs = {robot.state: staged}
@@ -104,14 +104,14 @@ def space(robot, contents, resources, margin):
         device = os.stat(directory).st_dev
         first, before = by_device.get(device, (directory, 0))
         by_device[device] = (first, before + size)
-    return [text for directory, size in by_device.values() for text in _room(directory, size, margin, len(resources))]
+    return [text for directory, size in by_device.values() for text in _room(directory, size, len(resources))]
 
 
-def _room(directory, size, margin, count):
+def _room(directory, size, count):
     found = os.statvfs(directory)
     free = found.f_bavail * found.f_frsize
-    if free < size + margin:
-        needed = f"{_mebibytes(size)} and a margin of {_mebibytes(margin)} are needed"
+    if free < size + MARGIN:
+        needed = f"{_mebibytes(size)} and a margin of {_mebibytes(MARGIN)} are needed"
         yield f"disk full: the file system of {directory} has {_mebibytes(free)} free, and {needed}"
     # Some file systems count no inodes and say 0.
     if found.f_files and found.f_favail < 2 * count + SPARE_INODES:

@@ -56,7 +56,8 @@ class Watch:
         fresh = state == "active" and now - entered < STEADY
         restarts = _restarts(values) - self._restarts
         if restarts >= RESTARTS:
-            # Just up again, systemd has forgotten how it ended; its next end says so. One that is never met down is not waited for.
+            # Just up again, systemd has forgotten how it ended: wait for its next end, which says so. One that every look
+            # finds up is not waited for endlessly.
             return Verdict.WAITING if fresh and restarts < 2 * RESTARTS else Verdict.FAILED
         if state == "failed":
             return Verdict.FAILED

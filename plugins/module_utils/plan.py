@@ -53,12 +53,9 @@ def group(id, name, resources, checks=(), needs=(), programs=(), ports=(), secre
     }
 
 
-def user(name, description, groups=()):
-    """A system user of its own primary group, declared in /etc/sysusers.d/<name>.conf; no home, no shell.
-
-    ``groups``: users of the same plan whose primary groups it joins.
-    """
-    return {"kind": "user", "name": name, "description": description, "groups": list(groups)}
+def user(name, description):
+    """A system user of its own primary group, declared in /etc/sysusers.d/<name>.conf; no home, no shell."""
+    return {"kind": "user", "name": name, "description": description}
 
 
 def directory(path, owner="root", group="root", mode="0755", data=False):

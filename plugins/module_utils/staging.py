@@ -71,7 +71,7 @@ class Staging:
     def _refuse_what_is_wrong(self):
         resources = [resource for _job, group in manifests.groups(self.manifest) for resource in group["resources"]]
         problems = conflicts.errors(self.robot, self.manifest)
-        problems += conflicts.space(self.robot, self.contents, resources, self.request.get("disk_margin", conflicts.MARGIN))
+        problems += conflicts.space(self.robot, self.contents, resources)
         problems += verify.units(self.groups) + verify.programs(self.groups) + verify.checks(self.groups)
         if problems:
             raise Refusal(self.scrub(problems))

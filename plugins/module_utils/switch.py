@@ -53,8 +53,8 @@ def _still_valid(robot, manifest):
     problems = []
     for job in manifest["jobs"]:
         if manifests.base(robot.ledger.of(job)) != job["base"]:
-            text = "%s/%s: another run has changed this job on this robot since this one was prepared: run again"
-            problems.append(text % (job["namespace"], job["name"]))
+            text = "{}/{}: another run has changed this job on this robot since this one was prepared: run again"
+            problems.append(text.format(job["namespace"], job["name"]))
     problems += conflicts.errors(robot, manifest)
     if problems:
         raise Refusal(problems)

@@ -10,7 +10,7 @@ from . import command
 # What decides whether a unit does what it should, and what a person wants to know of one.
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,Job,ExecMainCode,ExecMainStatus,"
-    "ActiveEnterTimestampMonotonic,MemoryCurrent,InvocationID,MainPID"
+    "ActiveEnterTimestampMonotonic,MemoryCurrent,MainPID"
 )
 # The states of a unit of which no process is left.
 DOWN = ("inactive", "failed")

@@ -13,7 +13,23 @@ import re
 from . import plan as wire
 from .resources import checks, kinds
 
-GROUP_KEYS = {"id": str, "name": str, "resources": list, "checks": list, "needs": list, "programs": list, "ports": list}
+GROUP_KEYS = {
+    "id": str,
+    "name": str,
+    "resources": list,
+    "checks": list,
+    "needs": list,
+    "programs": list,
+    "ports": list,
+    "secrets": list,
+}
+# What the members of a group's lists, but for the resources, must have.
+MEMBER_KEYS = {
+    "checks": {"name": str, "argv": list, "files": dict},
+    "needs": {"path": str, "what": str},
+    "programs": {"path": str, "where": str},
+    "ports": {"address": str, "port": int, "where": str},
+}
 
 
 def errors(plan, jobs):
@@ -27,7 +43,7 @@ def errors(plan, jobs):
     for j, job in enumerate(plan["jobs"]):
         for g, group in enumerate(job.get("groups", [])):
             where = f"plan.jobs[{j}].groups[{g}]"
-            problems = checks.typed(where, group, GROUP_KEYS)
+            problems = checks.typed(where, group, GROUP_KEYS) or _members(where, group)
             found += problems
             if problems:
                 continue
@@ -36,6 +52,16 @@ def errors(plan, jobs):
             groups.add(group["id"])
             found += _group(where, group, places)
     return found
+
+
+def _members(where, group):
+    found = []
+    for name, keys in MEMBER_KEYS.items():
+        for number, member in enumerate(group[name]):
+            found += checks.typed(f"{where}.{name}[{number}]", member, keys)
+    texts = [("secrets", group["secrets"])]
+    texts += [(f"checks[{number}].argv", check["argv"]) for number, check in enumerate(group["checks"]) if not found]
+    return found + [f"{where}.{name}: texts are needed" for name, values in texts if not all(isinstance(value, str) for value in values)]
 
 
 def _group(where, group, places):

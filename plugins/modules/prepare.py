@@ -13,6 +13,7 @@ description:
   - One round trip to the robot. Where its ledger holds what the jobs want and nothing has drifted, that is all.
   - Else the plan is sent, checked against the robot (ports, disk, programs, units, proxies) and staged beside what runs.
     Nothing that runs is touched.
+  - Reads the variable C(k8s4r_compiled), the result of M(k8s4r.robot.compile). Register its own as C(k8s4r_prepared).
   - The robot side is kept on the robot under its digest. In check mode a missing one runs from memory instead.
   - A refusal by the robot does not fail this task. M(k8s4r.robot.collect) reports the refusals of all robots together.
 extends_documentation_fragment:

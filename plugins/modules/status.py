@@ -10,7 +10,7 @@ module: status
 short_description: Show what a robot holds and how it does
 version_added: 0.1.0
 description:
-  - Reads the robot's ledger and the state of its units, and prints a table. Changes nothing.
+  - Reads the robot's ledger and the state of its units, and prints a table. Changes nothing, and keeps nothing on the robot.
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot

@@ -14,6 +14,7 @@ description:
     waits until it is healthy, and commits it, or goes back to the last good release.
   - This task looks on and shows progress. A connection that is lost is opened anew once, then the robot counts as
     unreachable. The robot ends on a whole release all the same.
+  - Reads the variable C(k8s4r_prepared), the result of M(k8s4r.robot.prepare). Register its own as C(k8s4r_switched).
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot

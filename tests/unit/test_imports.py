@@ -25,11 +25,10 @@ ROOMS = {
     "plugin_utils.compile": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", PLAN),
     "plugin_utils.transport": (),
     "plugin_utils.run": ("plugin_utils", PLAN),
+    "module_utils.provision": (),
     "module_utils": (),
     "action": ("plugin_utils", "module_utils"),
-    "modules": ("module_utils",),
-    "inventory": ("plugin_utils",),
-    "filter": ("plugin_utils",),
+    "modules": ("module_utils.provision",),
     "doc_fragments": (),
 }
 COMPILER = ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", "plugin_utils.compile")

@@ -8,18 +8,17 @@ from __future__ import annotations
 import re
 
 from .. import command, files
-from ..accounts import group_members, user_exists
+from ..accounts import user_exists
 from . import checks
 
-KEYS = {"name": str, "description": str, "groups": list}
+KEYS = {"name": str, "description": str}
 NAME = r"k8s4r-[a-z0-9_-]{1,25}"
 DIRECTORY = "/etc/sysusers.d"
 
 
 def check(where, resource):
-    for key, name in [("name", resource["name"])] + [("groups", name) for name in resource["groups"]]:
-        if not re.fullmatch(NAME, name):
-            yield f"{where}.{key}: {name!r} is no name of a user of ours"
+    if not re.fullmatch(NAME, resource["name"]):
+        yield "{}.name: {!r} is no name of a user of ours".format(where, resource["name"])
     if checks.has_control(resource["description"]) or ":" in resource["description"]:
         yield f"{where}.description: control characters and colons cannot stand there"
 
@@ -29,14 +28,13 @@ def place(resource):
 
 
 def declaration(resource):
-    """The sysusers.d(5) file: a user without home and shell, and the groups that it joins."""
-    lines = ['u {} - "{}" - -'.format(resource["name"], resource["description"].replace("\\", "\\\\").replace('"', '\\"'))]
-    lines += ["m {} {}".format(resource["name"], group) for group in resource["groups"]]
-    return "\n".join(lines) + "\n"
+    """The sysusers.d(5) file: a user without home and shell."""
+    description = resource["description"].replace("\\", "\\\\").replace('"', '\\"')
+    return 'u {} - "{}" - -\n'.format(resource["name"], description)
 
 
 def expected(resource):
-    return {"type": "user", "declaration": declaration(resource), "exists": True, "groups": sorted(resource["groups"])}
+    return {"type": "user", "declaration": declaration(resource), "exists": True}
 
 
 def actual(resource, _observer):
@@ -48,8 +46,7 @@ def actual(resource, _observer):
     exists = user_exists(resource["name"])
     if declared is None and not exists:
         return None
-    joined = sorted(group for group in resource["groups"] if resource["name"] in group_members(group))
-    return {"type": "user", "declaration": declared, "exists": exists, "groups": joined}
+    return {"type": "user", "declaration": declared, "exists": exists}
 
 
 def fix(resource, _robot):

@@ -30,7 +30,7 @@ def _served(sites: t.Sequence[Site], but: Site, port: int) -> t.Iterator[tuple[s
     """The loopback addresses where programs of other groups are expected to listen on a port."""
     for site in sites:
         for number, service in enumerate(site.network.services if site.network and site is not but else ()):
-            if service.to == f"{LOOPBACK}:{port}":
+            if service.to in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
                 yield LOOPBACK, site.where(f"{site.path}.network.services[{number}].to")
 
 

@@ -62,9 +62,9 @@ twice, ports that meet, ranges of quantities) is said by `k8s4r.robot.validate`,
   and stands for at most {MAX_NODES} values when its aliases are written out.
 
 In values marked *substituted*, `${{...}}` is replaced per robot and instance: names of variables that are injected into
-that task, `${{attr.<name>}}`, `${{meta.<key>}}` (the robot's labels, then the job's meta), `${{node.unique.name}}`,
-`${{node.datacenter}}` and `${{node.class}}`. One of these that has no value is an error. Every other `${{...}}` and `$NAME`
-is the program's own and arrives as it was written.
+that task, `${{attr.<name>}}`, `${{meta.<key>}}` (the robot's labels, then the group's and the job's meta; in a constraint
+the labels alone), `${{node.unique.name}}`, `${{node.datacenter}}` and `${{node.class}}`. One of these that has no value is
+an error. Every other `${{...}}` and `$NAME` is the program's own and arrives as it was written.
 
 All errors of all files are reported together, each with file, line, column and path.
 

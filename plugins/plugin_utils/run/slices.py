@@ -63,11 +63,21 @@ def requests(compiled: CompiledRobot, digest: Digest) -> list[dict[str, t.Any]]:
         {
             "namespace": job["namespace"],
             "name": job["name"],
-            "digest": digest([job, entries_of(compiled.entries, job["namespace"], job["name"])]),
+            "digest": digest([_without_places(job), entries_of(compiled.entries, job["namespace"], job["name"])]),
             "empty": not job["groups"],
         }
         for job in compiled.plan["jobs"]
     ]
+
+
+def _without_places(job: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Where the job file lies, and what stands at which place of it, changes nothing on a robot."""
+
+    def bare(members: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+        return [{key: value for key, value in member.items() if key != "where"} for member in members]
+
+    groups = [{**group, "ports": bare(group["ports"]), "programs": bare(group["programs"])} for group in job["groups"]]
+    return {**job, "groups": groups}
 
 
 def entries_of(entries: t.Sequence[dict[str, t.Any]], namespace: str, job: str) -> list[dict[str, t.Any]]:

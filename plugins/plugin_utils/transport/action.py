@@ -64,6 +64,13 @@ class Action(ActionBase):
         raise NotImplementedError
 
 
+def registered(variables: t.Mapping[str, t.Any], name: str) -> t.Mapping[str, t.Any]:
+    """The result of an earlier action of the run, by the name that its task has to register it under. Raises `Fault`."""
+    if name not in variables:
+        raise Fault(f"there is no variable {name}: a task of {name.removeprefix('k8s4r_')}, registered under this name, goes before")
+    return variables[name]
+
+
 def _silent(_text: str) -> None:
     """Progress that nobody asked for."""
 
@@ -71,13 +78,15 @@ def _silent(_text: str) -> None:
 class RobotAction(Action):
     """An action that talks to the engine of its robot."""
 
+    # Whether a robot that has no engine yet keeps the one that is sent; never in check mode.
+    KEEPS_ENGINE: t.ClassVar[bool] = True
     _requires_connection = True
     _called = False
 
     def call(self, request: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """One round trip. Raises `AnsibleConnectionFailure` when no answer comes in time."""
         with _in_time(NEXT_CALL if self._called else FIRST_CALL):
-            answer = self._caller(variables).call(request, check=self._task.check_mode)
+            answer = self._caller(variables).call(request, check=self._task.check_mode or not self.KEEPS_ENGINE)
         self._called = True
         return answer
 

@@ -89,7 +89,7 @@ def digest_of(*jobs: dict[str, t.Any]) -> str:
 
 def request_of(*jobs: dict[str, t.Any], digest: str | None = None) -> dict[str, t.Any]:
     named = [{"namespace": job["namespace"], "name": job["name"], "digest": digest or digest_of(job)} for job in jobs]
-    return {"op": "prepare", "jobs": named, "assumptions": {}, "check": False, "diff": True, "who": "tests@controller", "run": "1"}
+    return {"op": "prepare", "jobs": named, "assumptions": {}, "check": False, "diff": True, "who": "tests@controller"}
 
 
 def pid(machine: Machine, unit: str) -> str:

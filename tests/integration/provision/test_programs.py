@@ -48,6 +48,30 @@ def test_an_exchanged_program_is_put_right_and_its_service_restarted(ansible, pr
     assert harness.main_pid(provisioned, "robot2", "spire-agent") != before
 
 
+RUNNING = """\
+cat > /run/systemd/system/k8s4r-proxy-{name}.service <<END
+[Service]
+ExecStart={envoy} --config-yaml {{}} --disable-hot-restart
+END
+systemctl start k8s4r-proxy-{name}
+"""
+
+
+def test_proxies_that_run_a_replaced_program_are_restarted_and_no_others(ansible, provisioned, envoy_digest):
+    units = ("k8s4r-proxy-old", "k8s4r-proxy-new")
+    try:
+        provisioned.ssh("robot2", RUNNING.format(name="old", envoy=ENVOY) + f"cp {ENVOY} /tmp/e; mv /tmp/e {ENVOY}")
+        provisioned.ssh("robot2", RUNNING.format(name="new", envoy=ENVOY))
+        before = [harness.main_pid(provisioned, "robot2", unit) for unit in units]
+        run = ansible.envoy("robot2").well()
+        after = [harness.main_pid(provisioned, "robot2", unit) for unit in units]
+        assert (run.changed["robot2"], after[0] == before[0], after[1] == before[1]) == (1, False, True)
+        assert ansible.envoy("robot2").well().changed["robot2"] == 0
+        assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
+    finally:
+        provisioned.ssh("robot2", f"systemctl stop {' '.join(units)}; rm /run/systemd/system/k8s4r-proxy-*; systemctl daemon-reload")
+
+
 def test_by_way_of_the_controller(ansible, provisioned, envoy_digest, tmp_path):
     provisioned.ssh("robot2", f"rm {ENVOY}")
     by_controller = {"envoy_download_by": "controller", "robot_controller_cache": str(tmp_path)}
@@ -72,8 +96,10 @@ def test_from_a_file_on_the_controller(ansible, provisioned, envoy_digest, tmp_p
 
 
 def test_a_program_that_is_already_there(ansible, provisioned, envoy_digest):
-    provisioned.ssh("robot2", f"mv {ENVOY} /usr/local/bin/envoy")
     there = {"envoy_program": "/usr/local/bin/envoy"}
+    ansible.envoy("robot2", **there).refused("there is no /usr/local/bin/envoy, which the inventory names as envoy")
+    # It takes the place of the one that came from the release.
+    provisioned.ssh("robot2", f"cp {ENVOY} /usr/local/bin/envoy")
     assert ansible.envoy("robot2", **there).well().changed["robot2"] == 1
     assert ansible.envoy("robot2", **there).well().changed["robot2"] == 0
     assert provisioned.ssh("robot2", f"readlink {ENVOY}").strip() == "/usr/local/bin/envoy"

@@ -49,7 +49,6 @@ def test_a_sound_plan():
         plan.link("/etc/k8s4r/groups/a", "a\nb"),
         plan.user("root", "x"),
         plan.user("k8s4r-a", "two\nlines"),
-        plan.user("k8s4r-a", "x", groups=["sudo"]),
         plan.unit("sshd.service", ""),
         plan.unit("k8s4r-a/../b.service", ""),
         plan.unit("k8s4r-recover.service", ""),
@@ -86,6 +85,25 @@ def test_one_place_for_two():
 def test_checks():
     assert errors(checks=[plan.check("c", ["/bin/true", "{dir}"], {"a": "b"})]) == []
     assert len(errors(checks=[plan.check("c", ["true"], {"../a": "b"})])) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"checks": [{}]},
+        {"checks": [plan.check("c", [1], {})]},
+        {"needs": [3]},
+        {"programs": [{"path": "/bin/sh"}]},
+        {"ports": ["x"]},
+        {"ports": [plan.port("127.0.0.1", "80", "here")]},
+        {"secrets": [7]},
+    ],
+)
+def test_an_unsound_member(wrong):
+    (name,) = wrong
+    found = errors(*GOOD, **wrong)
+    assert found
+    assert all(error.startswith(f"plan.jobs[0].groups[0].{name}") for error in found)
 
 
 def test_a_plan_of_another_kind():

@@ -226,10 +226,11 @@ def test_a_task_owns_no_directory_that_systemd_mounts_into():
     assert (task["owner"], task["mode"]) == ("root", "0750")
 
 
-def test_a_listener_on_the_port_of_another_groups_program_is_refused():
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_listener_on_the_port_of_another_groups_program_is_refused(host):
     served = f"""
         name: api
-        taskGroups: [{{name: api, network: {{services: [{{name: s, port: 18080, to: "127.0.0.1:8080"}}]}}, {TASKS}}}]
+        taskGroups: [{{name: api, network: {{services: [{{name: s, port: 18080, to: "{host}:8080"}}]}}, {TASKS}}}]
     """
     for jobs in ((served, network("{name: a, localPort: 8080, upstream: 'h:1', tls: false}")),):
         for order in (jobs, jobs[::-1]):

@@ -91,6 +91,15 @@ def test_slices_hold_digests_and_no_values():
     assert sorted(job["empty"] for jobs_ in robots.values() for job in jobs_) == [False, True]
 
 
+def test_where_the_job_file_lies_is_not_in_the_digest():
+    here, there = ([reader.Source(name, SERVED)] for name in ("web.yml", "jobs/web.yml"))
+    asked = []
+    for source in (here, there):
+        jobs, _warnings = reader.load(source)
+        asked.append(slices.compile_fleet(jobs, parcel.Parcel(fleet=FLEET, placement=place(jobs, FLEET)), DIGEST).robots)
+    assert asked[0] == asked[1]
+
+
 def test_a_registration_entry_counts_in_its_jobs_digest_alone():
     jobs, sent = packed(JOB + "---\nname: other\ntaskGroups: [{name: front, tasks: [{name: m, config: {execConfig: {command: a}}}]}]\n")
     robot = next(iter(sent.placement.instances[("default", "web", "front")]))
