@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import re
 import secrets
 import socket
 import typing as t
@@ -16,7 +17,7 @@ from ..plugin_utils.fleet.catalogue import GROUP, fleet_from_inventory
 from ..plugin_utils.fleet.placement import Placement, place
 from ..plugin_utils.fleet.robots import Fleet
 from ..plugin_utils.job.errors import JobErrors
-from ..plugin_utils.job.model import Job
+from ..plugin_utils.job.model import NAME, Job
 from ..plugin_utils.run.library import Library
 from ..plugin_utils.run.parcel import Parcel
 from ..plugin_utils.run.slices import compile_fleet
@@ -55,7 +56,7 @@ class ActionModule(Action):
             return {"unprobed": unprobed, "run": run, "warnings": warnings}
         fleet = self._fleet(variables, probed)
         if removal:
-            removed = tuple((job.namespace, job.name) for job in jobs) or ((arguments["namespace"], arguments["name"]),)
+            removed = tuple((job.namespace, job.name) for job in jobs) or (_named(arguments["namespace"], arguments["name"]),)
             parcel = Parcel(removed=removed, fleet=fleet)
         else:
             parcel = Parcel(sources=tuple(sources), fleet=fleet, placement=place(jobs, fleet))
@@ -94,6 +95,13 @@ class ActionModule(Action):
             return self._templar.copy_with_new_env(available_variables=hosts.raw_get(host)).template(value)
 
         return fleet_from_inventory(variables["groups"], hosts.raw_get, probed, render)
+
+
+def _named(namespace: str, name: str) -> tuple[str, str]:
+    for what, given in (("namespace", namespace), ("name", name)):
+        if not re.fullmatch(NAME, given):
+            raise Fault(f"job_{what}: {given!r} is no {what} of a job; the playbook k8s4r.robot.status shows those that robots hold")
+    return namespace, name
 
 
 def _reasons(placement: Placement, fleet: Fleet) -> dict[str, dict[str, str]]:

@@ -58,13 +58,15 @@ class ActionModule(RobotAction):
         answer = self.call(request, variables)
         if answer["status"] == "stale":
             return self._learn(robot, answer)
+        # An unchanged robot may have something to tell all the same.
+        told = {"warnings": [f"{robot}: {notice}" for notice in notices]} if (notices := answer.pop("notices", ())) else {}
         if answer["status"] == "unchanged" and not arguments["with_entries"]:
-            return {"status": "unchanged"}
+            return {"status": "unchanged", **told}
         compiled = self._compile(run, robot, variables)
         if answer["status"] == "plan-needed":
             answer = self.call({**request, "plan": compiled.plan}, variables)
         answer = self.until_done(answer, variables, PATIENCE)
-        return {**answer, "entries": list(compiled.entries), "endpoints": _endpoints(compiled)}
+        return {**answer, **told, "entries": list(compiled.entries), "endpoints": _endpoints(compiled)}
 
     def _learn(self, robot: str, answer: Variables) -> dict[str, t.Any]:
         """The robot told what it is: the whole fleet is placed and compiled again with it."""

@@ -32,7 +32,8 @@ class ActionModule(RobotAction):
         answer = self.until_done(answer, variables, arguments["wait"], show)
         if answer["status"] != "committed":
             # What was done on the way has been undone: the message, which Ansible prints whole, is for what went wrong.
-            ended = {name: answer[name] for name in ("status", "release", "groups", "units") if name in answer}
+            ended = {name: answer[name] for name in ("status", "release", "groups", "units", "restored") if name in answer}
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
         self._display.display(success(robot, answer))
-        return {**answer, **promised, "changed": bool(answer.get("changes"))}
+        told = {"warnings": [f"{robot}: {notice}" for notice in answer.pop("notices", ())]}
+        return {**answer, **promised, **told, "changed": bool(answer.get("changes"))}

@@ -19,7 +19,7 @@ def errors(robot, manifest):
     mine = {(job["namespace"], job["name"]) for job in manifest["jobs"]}
     others = [record for record in robot.ledger.jobs() if (record["namespace"], record["name"]) not in mine]
     wanted = [group for job in manifest["jobs"] for group in job["groups"]]
-    return _places(wanted, others) + _ports(wanted, others) + _live_ports(robot, manifest) + _owners(wanted)
+    return _places(wanted, others) + _all_ports(robot, manifest, wanted, others) + _owners(wanted)
 
 
 def _interrupted(robot):
@@ -43,6 +43,14 @@ def _places(wanted, others):
             if owner:
                 found.append(f"{group['name']}: {kinds.label(resource)} belongs to {owner} on this robot")
     return found
+
+
+def _all_ports(robot, manifest, wanted, others):
+    homeless = ports.homeless([port for group in wanted for port in group["ports"]])
+    declared = _ports(wanted, others)
+    # A port of another job is mostly held by that job's proxy, too: said once.
+    said = {text.split(" on ")[0] for text in declared}
+    return homeless + declared + [text for text in _live_ports(robot, manifest) if text.split(" on ")[0] not in said]
 
 
 def _ports(wanted, others):

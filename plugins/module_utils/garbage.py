@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nothing refers to any more: contents, releases that were never switched to, old engines, old results."""
+"""What nothing refers to any more: contents, releases that were never switched to, old engines, results and requests."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def collect(robot):
     for digest in _names(robot.state + "/store"):
         if digest not in keep:
             files.remove(f"{robot.state}/store/{digest}")
-    for name in _names(robot.state + "/results"):
-        if _older(f"{robot.state}/results/{name}", RESULTS):
-            files.remove(f"{robot.state}/results/{name}")
+    for directory, age in ((robot.state + "/results", RESULTS), (robot.runtime + "/requests", STAGED)):
+        for name in _names(directory):
+            if _older(f"{directory}/{name}", age):
+                files.remove(f"{directory}/{name}")
     _engines(robot)
 
 

@@ -12,7 +12,8 @@
                       "leftovers": [...],   no longer wanted and still there: data that was to be kept, or a removal
                                             that was interrupted
                       "started":   {unit: run digest with which it last started well},
-                      "ports": [...], "secrets": digest of the values that no text may show, or null}}}
+                      "needs": [...], "ports": [...], "secrets": digest of the values that no text may
+                                                        show, or null}}}
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from __future__ import annotations
 import os
 
 from . import jsonfile
+from .errors import Refusal
+
+# As job/model.py has it; without re, which an unchanged run does not import.
+NAME_CHARACTERS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
 class Ledger:
@@ -27,6 +32,8 @@ class Ledger:
         self.directory = directory
 
     def path(self, namespace, name):
+        if not (valid_name(namespace) and valid_name(name)):
+            raise Refusal([f"{namespace!r} and {name!r} are not the namespace and the name of a job"])
         # "@" is in no namespace and no name, so no two jobs meet in one file.
         return f"{self.directory}/{namespace}@{name}.json"
 
@@ -57,6 +64,11 @@ class Ledger:
             jsonfile.save(path, record)
         else:
             jsonfile.remove(path)
+
+
+def valid_name(name):
+    """Whether a namespace or the name of a job is one; a record elsewhere would not be ours."""
+    return isinstance(name, str) and 0 < len(name) <= 63 and NAME_CHARACTERS.issuperset(name) and name[0] not in "._-"
 
 
 def known(group):

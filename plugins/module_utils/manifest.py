@@ -7,7 +7,7 @@
 
     {"release", "who", "keep_data",
      "jobs": [{"namespace", "name", "digest", "before", "base",
-               "groups": [{"id", "name", "resources", "ports", "secrets"}]}]}
+               "groups": [{"id", "name", "resources", "needs", "ports", "secrets"}]}]}
 
 ``before`` and ``base`` are the digest of the job and the releases of its groups when the release was prepared. A group
 that the plan no longer has is in it with no resources, and first: it may hold what the others want (a port).
@@ -32,7 +32,7 @@ def _job(job, digest, ledger, keep):
     wanted = [_group(group, keep) for group in job["groups"]]
     ids = {group["id"] for group in wanted}
     gone = [
-        {"id": id, "name": group["name"], "resources": [], "ports": [], "secrets": group["secrets"]}
+        {"id": id, "name": group["name"], "resources": [], "needs": [], "ports": [], "secrets": group["secrets"]}
         for id, group in record["groups"].items()
         if id not in ids
     ]
@@ -57,6 +57,7 @@ def _group(group, keep):
         "id": group["id"],
         "name": group["name"],
         "resources": [_resource(resource, keep) for resource in group["resources"]],
+        "needs": group["needs"],
         "ports": group["ports"],
         "secrets": secrets,
     }

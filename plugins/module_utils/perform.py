@@ -100,6 +100,7 @@ class Performer:
                 "resources": resources,
                 "leftovers": step["leftovers"],
                 "started": steps.run_digests(resources, self.robot.digest),
+                "needs": self.group["needs"],
                 "ports": self.group["ports"],
                 "secrets": self.group["secrets"],
             }

@@ -109,9 +109,12 @@ def need(path, what):
     return {"path": path, "what": what}
 
 
-def program(path, where):
-    """A program that the group's units start and the robot must have; ``where`` is the job file's path of it."""
-    return {"path": path, "where": where}
+def program(path, where, search=""):
+    """A program that the group's units start and the robot must have; ``where`` is the job file's path of it.
+
+    ``search``: the PATH in which a bare name is looked up.
+    """
+    return {"path": path, "where": where, "search": search}
 
 
 def port(address, number, where):

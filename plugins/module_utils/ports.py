@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import os
-import socket
+
+from .texts import harmless
 
 LISTEN = "0A"
 WILDCARDS = ("0.0.0.0", "::")
 
 
-def listeners(tables=("/proc/net/tcp", "/proc/net/tcp6")):
-    """Every listening socket: (address, port, inode)."""
+def listeners(numbers, tables=("/proc/net/tcp", "/proc/net/tcp6")):
+    """Every listening socket on one of these ports: (address, port, inode, user id)."""
     found = []
     for table in tables:
         try:
@@ -24,8 +25,19 @@ def listeners(tables=("/proc/net/tcp", "/proc/net/tcp6")):
         for row in rows:
             if row[3] == LISTEN:
                 address, _colon, port = row[1].partition(":")
-                found.append((_address(address), int(port, 16), row[9]))
+                if int(port, 16) in numbers:
+                    found.append((_address(address), int(port, 16), row[9], int(row[7])))
     return found
+
+
+def _clashes(wanted):
+    """(wanted port, address, inode, user id) of every socket that stands where a wanted one does."""
+    return [
+        (port, address, inode, uid)
+        for address, number, inode, uid in listeners({port["port"] for port in wanted})
+        for port in wanted
+        if port["port"] == number and clash(port["address"], address)
+    ]
 
 
 def clash(first, second):
@@ -38,22 +50,47 @@ def taken(wanted, own_units):
 
     ``wanted``: ports of a group plan (plan.py). ``own_units``: names of units.
     """
-    clashes = [
-        (port, address, inode)
-        for address, number, inode in listeners()
-        for port in wanted
-        if port["port"] == number and clash(port["address"], address)
-    ]
-    held = holders({inode for _port, _address, inode in clashes}) if clashes else {}
+    clashes = _clashes(wanted)
+    held = holders({inode for _port, _address, inode, _uid in clashes}) if clashes else {}
     # A program that listens on both 0.0.0.0 and :: is one answer.
     found = {}
-    for port, address, inode in clashes:
+    for port, address, inode, _uid in clashes:
         pid, command, unit = held.get(inode, (0, "an unknown process", None))
         if unit not in own_units:
             who = "{} (process {}{})".format(command, pid, f", unit {unit}" if unit else "") if pid else command
             text = "{}: port {} on {} is taken by {}".format(port["where"], port["port"], address, who)
             found.setdefault((port["where"], pid), text)
     return list(found.values())
+
+
+def foreign(wanted, uids):
+    """Whether anybody but these users listens where a wanted port is; cheaper than `taken`, which says who."""
+    return bool(wanted) and any(uid not in uids for _port, _address, _inode, uid in _clashes(wanted))
+
+
+def silent(wanted):
+    """The wanted ports on which nobody listens."""
+    heard = [port for port, _address, _inode, _uid in _clashes(wanted)]
+    return [port for port in wanted if port not in heard]
+
+
+def homeless(wanted):
+    """One text for each wanted port whose address is none of this robot's."""
+    return ["{}: {} is no address of this robot".format(port["where"], port["address"]) for port in wanted if not _local(port["address"])]
+
+
+def _local(address):
+    import errno
+    import socket
+
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        # A robot without IPv6 has no such address either.
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True
 
 
 def holders(inodes):
@@ -73,6 +110,9 @@ def holders(inodes):
 
 def _address(text):
     """An address as the kernel prints it: 32-bit words in the byte order of the machine."""
+    # Costs milliseconds, and mostly nobody listens where we want to.
+    import socket
+
     words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
     if len(words) == 1:
         return socket.inet_ntop(socket.AF_INET, words[0])
@@ -83,7 +123,7 @@ def _address(text):
 def _command(pid):
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
-            return stream.read().strip()
+            return harmless(stream.read().strip().replace("\n", " "))
     except OSError:
         return "?"
 

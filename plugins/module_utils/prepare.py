@@ -20,8 +20,11 @@ def answer(robot, request):
     if holder:
         return {"status": "refused", "errors": [holder]}
     if request.get("plan") is None:
-        same = not os.path.exists(robot.journal_path) and unchanged(robot, request["jobs"], bool(request.get("keep_data")))
-        return {"status": "unchanged" if same else "plan-needed"}
+        interrupted = os.path.exists(robot.journal_path)
+        notices = None if interrupted else unchanged(robot, request["jobs"], bool(request.get("keep_data")))
+        if notices is None:
+            return {"status": "plan-needed"}
+        return {"status": "unchanged", "notices": notices} if notices else {"status": "unchanged"}
     if request.get("check"):
         from . import staging
 

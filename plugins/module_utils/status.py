@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 
-from . import lock, systemd
+from . import lock, ports, systemd
 from .resources import kinds
 
 
@@ -37,6 +38,8 @@ def _group(group, shown):
         "committed": _time(group["committed"]),
         "kept": [r["path"] for r in group["leftovers"] if r.get("data")],
         "ports": group["ports"],
+        "silent": ports.silent(group["ports"]),
+        "lacks": [need for need in group["needs"] if not os.path.exists(need["path"])],
         "units": {unit["name"]: _unit(unit, shown.get(unit["name"], {})) for unit in kinds.that_run(group["resources"])},
     }
 

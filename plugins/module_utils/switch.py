@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 
-from . import conflicts, garbage, health, jsonfile, look, systemd
+from . import conflicts, garbage, health, jsonfile, look, ports, systemd
 from . import manifest as manifests
 from .answers import failed
 from .errors import Refusal
@@ -25,6 +25,7 @@ from .lock import Lock
 from .perform import Performer
 from .resources import kinds
 from .scrub import of_release
+from .texts import harmless
 
 WHOLE = ("committed", "rolled-back", "failed")
 
@@ -116,7 +117,7 @@ class Switch:
                 committed = committed or step["do"] == "commit"
         except Exception as error:
             # Whatever it was, the group must end whole: behind the commit what is left over is only removed later.
-            return {"phase": "failed" if committed else "back", "errors": explain(group, error)}
+            return {"phase": "failed" if committed else "back", "errors": self._shown(explain(group, error))}
         return {"phase": "committed", "errors": []}
 
     def back(self, job, group, errors, boot=False):
@@ -146,10 +147,17 @@ class Switch:
                     performer.perform(step)
                 except health.Unhealthy as unhealthy:
                     phase = "failed"
-                    errors += [f"and the last good release does not come up either: {text}" for text in unhealthy.errors]
+                    errors += [f"and the last good release does not come up either: {text}" for text in self._shown(unhealthy.errors)]
         except Exception as error:
-            return {"phase": "stuck", "errors": errors + [f"and the way back failed: {text}" for text in explain(group, error)]}
+            return {
+                "phase": "stuck",
+                "errors": errors + [f"and the way back failed: {text}" for text in self._shown(explain(group, error))],
+            }
         return {"phase": phase, "errors": errors}
+
+    def _shown(self, texts):
+        """Texts in which programs may have their say: secrets go first, as the programs wrote them, and before anything is cut."""
+        return [harmless(text) for text in of_release(self.robot, self.manifest)(texts)]
 
     def _record(self, job, group):
         return self.robot.ledger.group(job, group["id"])
@@ -157,7 +165,7 @@ class Switch:
 
 def _nothing(group):
     """What a group is where it has no last good release."""
-    return {"id": group["id"], "name": group["name"], "resources": [], "ports": [], "secrets": None}
+    return {"id": group["id"], "name": group["name"], "resources": [], "needs": [], "ports": [], "secrets": None}
 
 
 def explain(group, error):
@@ -182,11 +190,25 @@ def end(robot, manifest, journal):
         "changes": scrub(journal["changes"]),
         "groups": {group["id"]: entries[group["id"]]["phase"] for _job, group in manifests.groups(manifest)},
         "units": _units(robot, manifest),
+        "notices": _unheard(robot, manifest),
+        "restored": [group["name"] for job, group in manifests.groups(manifest) if _is_back(robot, job, group, entries)],
         "errors": scrub([text for entry in entries.values() for text in entry["errors"]]),
     }
     jsonfile.save(robot.result_path(manifest["release"]), dict(result, op="switch"))
     clear(robot, manifest["release"])
     return result
+
+
+def _is_back(robot, job, group, entries):
+    """Whether a group's last good release runs again, where there was one."""
+    return entries[group["id"]]["phase"] == "rolled-back" and robot.ledger.group(job, group["id"]) is not None
+
+
+def _unheard(robot, manifest):
+    """What is up and not yet served: a proxy takes up its listeners when it has its identity."""
+    wanted = [port for group in robot.ledger.groups(manifest["jobs"]) for port in group["ports"]]
+    text = "{}: nobody listens on port {} of {} yet; does the proxy have its identity? journalctl -t envoy, systemctl status spire-agent"
+    return [text.format(port["where"], port["port"], port["address"]) for port in ports.silent(wanted)]
 
 
 def _status(phases):

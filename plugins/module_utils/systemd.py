@@ -15,8 +15,6 @@ PROPERTIES = (
 # The states of a unit of which no process is left.
 DOWN = ("inactive", "failed")
 
-LONGEST_LINE = 500
-
 
 def show(units, properties=PROPERTIES):
     """The properties of units, in one call: {unit: {property: text}}. A unit that is not loaded costs 3-4 ms."""
@@ -72,15 +70,9 @@ def enqueue(verb, units):
 
 
 def journal(unit, since, lines=10):
-    """The last lines that a unit, and systemd about it, wrote since a time (seconds since the epoch)."""
+    """The last lines that a unit, and systemd about it, wrote since a time (seconds since the epoch), as they were written."""
     command.run(["journalctl", "--sync"], timeout=10)
     argv = ["journalctl", "--no-pager", "-q", "-o", "cat", "-r", "-n", str(lines), "--since", f"@{int(since)}", "-u", unit]
     # With --since, -n alone would count from there: the newest are asked for, newest first.
     newest = command.run(argv, errors=False, timeout=20)[1].split("\n")
-    return [_harmless(line) for line in reversed(newest) if line]
-
-
-def _harmless(line):
-    """A line that a program wrote, for an operator's terminal: without what the terminal would act on, and not endless."""
-    shown = "".join(char if char.isprintable() else "\ufffd" for char in line[:LONGEST_LINE])
-    return shown + "..." if len(line) > LONGEST_LINE else shown
+    return [line for line in reversed(newest) if line]

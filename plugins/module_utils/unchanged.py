@@ -10,24 +10,37 @@ and every unit that should run does.
 from __future__ import annotations
 
 import os
+import time
 
-from . import systemd
+from . import accounts, ports, systemd
 from .observe import Observer
 from .resources import kinds
 
+# A unit that systemd has started again this often, and within so many seconds, is not well, though it is up.
+RESTARTS, RECENT = 3, 60
+
 
 def unchanged(robot, jobs, keep_data=False):
-    """Whether the robot already is what these jobs want of it."""
+    """None where the robot is not what these jobs want of it; else what a person should know all the same, mostly nothing."""
     groups = []
     for wanted in jobs:
         record = robot.ledger.of(wanted)
         if not record["groups"] and wanted.get("empty"):
             continue
         if record["digest"] is None or record["digest"] != wanted["digest"]:
-            return False
+            return None
         groups += record["groups"].values()
     observer = Observer(robot.digest)
-    return all((keep_data or not group["leftovers"]) and intact(group, observer) for group in groups) and running(groups)
+    if not all((keep_data or not group["leftovers"]) and intact(group, observer) and served(group) for group in groups):
+        return None
+    units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
+    shown = systemd.show([unit["name"] for unit in units], SHOWN)
+    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units):
+        return None
+    return [text for unit in units for text in _restless(unit, shown[unit["name"]])]
+
+
+SHOWN = "Id,ActiveState,SubState,NeedDaemonReload,NRestarts,ActiveEnterTimestampMonotonic"
 
 
 def intact(group, observer):
@@ -35,14 +48,23 @@ def intact(group, observer):
     return all(kinds.actual(resource, observer) == kinds.expected(resource) for resource in group["resources"])
 
 
-def running(groups):
-    """Whether every unit that should run does, with the definition that is on the disk."""
-    units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
-    shown = systemd.show([unit["name"] for unit in units], "Id,ActiveState,SubState,NeedDaemonReload")
-    return all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units)
+def served(group):
+    """Whether what the group needs of the robot is there, and nobody else has its ports."""
+    if not all(os.path.exists(need["path"]) for need in group["needs"]):
+        return False
+    users = {resource["name"] for resource in group["resources"] if resource["kind"] == "user"}
+    return not ports.foreign(group["ports"], {accounts.user_id(name) for name in users})
+
+
+def _restless(unit, values):
+    restarts, entered = (systemd.number(values, name) or 0 for name in ("NRestarts", "ActiveEnterTimestampMonotonic"))
+    ago = time.monotonic() - entered / 1e6
+    if restarts >= RESTARTS and ago < RECENT:
+        yield "{}: restarted {} times, {:.0f} s ago the last time: journalctl -u {}".format(unit["name"], restarts, ago, unit["name"])
 
 
 def _as_wanted(unit, values):
+    """Whether a unit that should run does, with the definition that is on the disk."""
     return values.get("NeedDaemonReload") == "no" and (systemd.up(values) or finished(unit))
 
 

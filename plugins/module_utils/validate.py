@@ -27,7 +27,7 @@ GROUP_KEYS = {
 MEMBER_KEYS = {
     "checks": {"name": str, "argv": list, "files": dict},
     "needs": {"path": str, "what": str},
-    "programs": {"path": str, "where": str},
+    "programs": {"path": str, "where": str, "search": str},
     "ports": {"address": str, "port": int, "where": str},
 }
 

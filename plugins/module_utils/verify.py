@@ -61,15 +61,20 @@ def programs(groups):
     """
     if any(resource.get("run") == "init" for group in groups for resource in group["resources"]):
         return []
-    return [_lacking(program) for group in groups for program in group["programs"] if not _is_program(program["path"])]
+    return [_lacking(program) for group in groups for program in group["programs"] if not _is_there(program)]
 
 
-def _is_program(path):
-    return os.path.isfile(path) and os.access(path, os.X_OK)
+def _is_there(program):
+    paths = [f"{directory}/{program['path']}" for directory in program["search"].split(":")] if program["search"] else [program["path"]]
+    return any(os.path.isfile(path) and os.access(path, os.X_OK) for path in paths)
 
 
 def _lacking(program):
-    why = "is not executable" if os.path.exists(program["path"]) else "is not on this robot"
+    why = "is not on this robot"
+    if program["search"]:
+        why = "is in no directory of its PATH on this robot ({})".format(program["search"])
+    elif os.path.exists(program["path"]):
+        why = "is not executable"
     return "{}: {} {}; install it, or have an init task do so".format(program["where"], program["path"], why)
 
 

@@ -46,8 +46,8 @@ jobs:
       type: bool
     groups:
       description:
-        - By the group's id, its C(name), the C(release) and when it was C(committed), its C(ports), data that it left behind
-          (C(kept)), and C(units).
+        - By the group's id, its C(name), the C(release) and when it was C(committed), its C(ports) and those of them on which nobody
+          listens (C(silent)), what it needs and the robot has not got (C(lacks)), data that it left behind (C(kept)), and C(units).
         - Of each unit, by name, C(run) (how it shall run), C(state), C(sub), C(result), C(restarts), C(memory) in bytes,
           C(pid), C(exit_status), and C(since) when it has been up.
       type: dict

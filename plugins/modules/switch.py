@@ -58,6 +58,11 @@ units:
   returned: when a switch has ended
   type: dict
   sample: {k8s4r-task-shop-web-r0-store-0a1b2c3d.service: active (running)}
+restored:
+  description: The names of the groups that are back on their last good release.
+  returned: when a switch has ended
+  type: list
+  elements: str
 changes:
   description: What was done, in order; in check mode, what would be done.
   returned: on success, when there was something to switch

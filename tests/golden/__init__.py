@@ -59,7 +59,7 @@ def render(robots: t.Mapping[str, CompiledRobot]) -> str:
                 lines += _resource(resource)
             lines += [f"check {check['name']}: {' '.join(check['argv'])}" for check in group["checks"]]
             lines += [f"need {need['what']}: {need['path']}" for need in group["needs"]]
-            lines += [f"program {program['path']} ({program['where']})" for program in group["programs"]]
+            lines += [f"program {program['path']} {program['search']} ({program['where']})" for program in group["programs"]]
             lines += [f"port {port['address']}:{port['port']} ({port['where']})" for port in group["ports"]]
         lines += [f"entry {json.dumps(entry, sort_keys=True)}" for entry in compiled.entries]
         lines += [f"warning {warning}" for warning in compiled.warnings]

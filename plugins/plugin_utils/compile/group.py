@@ -47,7 +47,7 @@ def compile_group(site: Site, directory: peers.Directory) -> CompiledGroup:
             resources,
             checks=[proxy.check] if proxy else [],
             needs=proxy.needs if proxy else [],
-            programs=[plan.program(program, site.where(path)) for program, path in sorted(site.programs.items())],
+            programs=[plan.program(name, site.where(path), search) for (name, search), path in sorted(site.programs.items())],
             ports=proxy.ports if proxy else [],
             secrets=_secrets(site),
         ),
@@ -58,7 +58,8 @@ def compile_group(site: Site, directory: peers.Directory) -> CompiledGroup:
 def _secrets(site: Site) -> list[str]:
     """Values that the robot must keep out of every text that it returns."""
     mappings = [site.job.meta, site.group.meta, *(task.env for task in (*site.group.tasks, *site.group.init_tasks))]
-    return sorted({str(value) for mapping in mappings for value in mapping.values() if isinstance(value, Secret) and value})
+    written = {str(value) for mapping in mappings for value in mapping.values() if isinstance(value, Secret) and value}
+    return sorted(written | site.secrets)
 
 
 def _users(site: Site, proxied: bool) -> t.Iterator[dict[str, t.Any]]:

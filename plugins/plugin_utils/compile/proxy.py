@@ -116,6 +116,9 @@ def _upstream(site: Site, parts: _Parts, upstream: Upstream, path: str, identity
                 f"write tls: {{mode: spiffe, spiffeId: {example}}}, or add the address to k8s4r_peers",
             )
             return
+        served = directory.get(str(address), frozenset())
+        if upstream.tls.spiffe_id and served and expected not in served:
+            site.warn(f"{path}.tls.spiffeId", f"{expected} is not who serves {address} in this run: {', '.join(sorted(served))}")
         if not upstream.tls.spiffe_id:
             site.peers[str(address)] = expected
         transport = tls.upstream_tls(identity, expected, None if address.numeric else address.host, ALPN[upstream.protocol])

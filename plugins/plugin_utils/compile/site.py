@@ -10,7 +10,7 @@ import typing as t
 
 from ..fleet.robots import Fleet, Robot
 from ..job.errors import Problem
-from ..job.keys import Seconds
+from ..job.keys import Seconds, Secret
 from ..job.model import InitTask, Job, JobType, Network, NetworkType, RestartMode, RestartPolicy, Task, TaskGroup
 from ..job.substitution import substitute
 from . import names
@@ -32,8 +32,8 @@ class Site:
     """A task group on a robot: its names and paths there, and the problems found while it is compiled.
 
     `path` is the group's in its job file; `instances` are the indices that the robot holds. `programs` are those of its
-    tasks that the robot must bring: {path on the robot: path in the job file}. `peers` are the identities
-    found for upstreams that name none: {address: SPIFFE ID}.
+    tasks that the robot must bring: {(path or name, PATH of a name): path in the job file}. `peers` are the identities
+    found for upstreams that name none: {address: SPIFFE ID}. `secrets` are secret texts in which a name was replaced, as they arrive.
     """
 
     def __init__(self, job: Job, number: int, robot: Robot, fleet: Fleet, instances: t.Sequence[int]) -> None:
@@ -46,8 +46,9 @@ class Site:
         self.proxy_user = names.proxy_user(*self.names)
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.programs: dict[str, str] = {}
+        self.programs: dict[tuple[str, str], str] = {}
         self.peers: dict[str, str] = {}
+        self.secrets: set[str] = set()
 
     @property
     def configuration(self) -> str:
@@ -127,7 +128,11 @@ class Site:
             return value
         replaced, unresolved = substitute(value, injected, attr=self.robot.capabilities, meta=self._meta, node=self._node)
         for name in unresolved:
-            self.error(path, f"${{{name}}} has no value on robot {self.robot.name}", "give it one, or write the text without it")
+            # What looks like a name may be a part of a password.
+            shown = "a name in this secret" if isinstance(value, Secret) else f"${{{name}}}"
+            self.error(path, f"{shown} has no value on robot {self.robot.name}", "give it one, or write the text without it")
+        if isinstance(replaced, Secret):
+            self.secrets.add(str(replaced))
         return replaced
 
     def restart_policy(self, task: Task) -> RestartPolicy | None:

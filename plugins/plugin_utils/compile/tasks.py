@@ -10,7 +10,7 @@ import typing as t
 
 from ...module_utils import plan
 from ..job.keys import Secret
-from ..job.model import JobType, Resources, Task
+from ..job.model import Driver, JobType, Resources, Task
 from . import environment, names, systemd
 from .drivers import DRIVERS, Directing
 from .drivers.launch import Launch
@@ -22,6 +22,10 @@ TASKS_MAX = "1024"
 
 # Places where a task finds what it, or another one, has put there: for the robot to look before says nothing.
 _WRITTEN_BY_TASKS = (f"{DATA}/", "/tmp/", "/var/tmp/", "/run/")
+
+
+# systemd's own, where nobody says otherwise.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Unit(t.NamedTuple):
@@ -121,9 +125,16 @@ def argv(site: Site, spec: Task, path: str, directory: str, variables: t.Mapping
         )
     if "/" in program and not program.startswith("/"):
         program = f"{directory}/local/{program}"
-    elif program.startswith("/") and not program.startswith(_WRITTEN_BY_TASKS):
-        site.programs.setdefault(program, f"{where}.command")
+    else:
+        search = "" if "/" in program else _search(spec, variables)
+        if not any(path.startswith(_WRITTEN_BY_TASKS) for path in (search or program).split(":")):
+            site.programs.setdefault((program, search), f"{where}.command")
     return (program, *arguments)
+
+
+def _search(spec: Task, variables: t.Mapping[str, str]) -> str:
+    """Where a bare name is looked up: for raw_exec by systemd itself, for exec by `env` in the task's own PATH."""
+    return variables.get("PATH", PATH) if spec.driver is Driver.EXEC else PATH
 
 
 def _argument(site: Site, text: str, path: str, variables: t.Mapping[str, str]) -> str:

@@ -12,6 +12,8 @@ from .clusters import Address, socket_address
 from .tls import Data, typed
 
 LOOPBACK = "127.0.0.1"
+# Addresses that a robot always has.
+ANYWHERE = (LOOPBACK, "0.0.0.0", "::", "::1")
 
 
 def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, host: str) -> Data:
@@ -28,7 +30,11 @@ def inbound_listener(name: str, address: Address, protocol: Protocol, cluster: s
 
 
 def _listener(name: str, address: Address, filters: list[Data]) -> Data:
-    return {"name": name, "address": socket_address(address), "filter_chains": [{"filters": filters}]}
+    listener = {"name": name, "address": socket_address(address), "filter_chains": [{"filters": filters}]}
+    if address.numeric and address.host not in ANYWHERE:
+        # At boot the network may not have given the robot its address yet, and Envoy tries only once.
+        listener["freebind"] = True
+    return listener
 
 
 def _forward(name: str, protocol: Protocol, cluster: str, host_rewrite: str | None = None, inbound: bool = False) -> Data:
@@ -72,7 +78,8 @@ def _forward(name: str, protocol: Protocol, cluster: str, host_rewrite: str | No
         manager["set_current_client_cert_details"] = {"uri": True}
         manager["access_log"] = [_access_log(name, "request", {**_CONNECTION, **_REQUEST})]
     else:
-        manager["access_log"] = [_failures(name)]
+        # A caller that is not in the other side's `allow` is cut off without an answer (UC).
+        manager["access_log"] = [_failures(name, "UC")]
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 
@@ -92,11 +99,11 @@ _FAILURE: t.Mapping[str, str] = {
 _REQUEST: t.Mapping[str, str] = {"method": "%REQ(:METHOD)%", "path": "%REQ(:PATH)%", "status": "%RESPONSE_CODE%"}
 
 
-def _failures(name: str) -> Data:
+def _failures(name: str, *more: str) -> Data:
     """Only what went wrong: no connection (UF), no healthy address (UH), no answer to its name (DF), with the reason,
-    a peer of another identity above all.
+    a peer of another identity above all; and `more` flags.
     """
-    filtered = {"filter": {"response_flag_filter": {"flags": ["UF", "UH", "DF"]}}}
+    filtered = {"filter": {"response_flag_filter": {"flags": ["UF", "UH", "DF", *more]}}}
     return {**_access_log(name, "failed", _FAILURE), **filtered}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..job.errors import JobErrors
 from ..job.model import Constraint, Job, Operand, TaskGroup
 from .robots import Robot
 
@@ -46,14 +47,27 @@ def resolve(target: str, robot: Robot) -> str | None:
 
 
 def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[str]:
-    """Every reason why `robot` may not hold `group`; none: it may. `path` is the group's in the job file."""
+    """Every reason why `robot` may not hold `group`; none: it may. `path` is the group's in the job file.
+
+    Raises `JobErrors` with all constraints that this robot's own values make meaningless.
+    """
     for label, wanted in sorted(job.robot_selector.items()):
         if robot.labels.get(label) != wanted:
             yield f"robotSelector.{label} wants {wanted!r}, the robot has {robot.labels.get(label)!r}"
     if job.datacenters and robot.datacenter not in job.datacenters:
         yield f"datacenters allows {', '.join(job.datacenters)}, the robot is in {robot.datacenter!r}"
-    for where, constraint in constraints_of(job, group, path):
-        left, right = resolve(constraint.l_target, robot), resolve(constraint.r_target, robot)
+    resolved = [
+        (where, constraint, resolve(constraint.l_target, robot), resolve(constraint.r_target, robot))
+        for where, constraint in constraints_of(job, group, path)
+    ]
+    wrong = [
+        job.problem(f"{where}.rTarget", f"robot {robot.name}: {fault}", f"change what the robot has for {constraint.r_target}")
+        for where, constraint, _left, right in resolved
+        if right is not None and right != constraint.r_target and (fault := _fault(constraint.operand, right))
+    ]
+    if wrong:
+        raise JobErrors(wrong)
+    for where, constraint, left, right in resolved:
         if not satisfied(left, constraint.operand, right):
             yield f"{where} wants {constraint.l_target} {constraint.operand.value} {constraint.r_target}, the robot has {left!r}"
 
@@ -90,26 +104,32 @@ def satisfied(left: str | None, operand: Operand, right: str | None) -> bool:
 
 def check(constraint: Constraint) -> str | None:
     """What is wrong with the constraint itself, on any robot."""
-    if constraint.operand is Operand.REGEXP:
+    return _fault(constraint.operand, constraint.r_target)
+
+
+def _fault(operand: Operand, right: str) -> str | None:
+    """Why the operand cannot take this text."""
+    if operand is Operand.REGEXP:
         try:
-            re.compile(constraint.r_target)
-        except re.error as error:
-            return f"{constraint.r_target!r} is not a regular expression: {error}"
-    if constraint.operand is Operand.VERSION:
-        for clause in constraint.r_target.split(","):
+            re.compile(right)
+        except (re.error, OverflowError, RecursionError) as error:
+            return f"{right!r} is not a regular expression: {error}"
+    if operand is Operand.VERSION:
+        for clause in right.split(","):
             if not _CLAUSE.fullmatch(clause.strip()):
                 return f"{clause.strip()!r} is not a version condition such as '>= 1.2'"
     return None
 
 
-_CLAUSE = re.compile(r"(=|!=|>=|<=|>|<)?\s*v?(\d+(?:\.\d+)*)(?:[-+~].*)?")
+_CLAUSE = re.compile(r"(=|!=|>=|<=|>|<)?\s*v?([0-9]+(?:\.[0-9]+)*)(?:[-+~].*)?")
 
 
-def _version(text: str) -> tuple[int, ...]:
-    numbers = [int(number) for number in re.findall(r"\d+", text.split("-")[0].split("+")[0].split("~")[0])]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
+def _version(text: str) -> tuple[tuple[int, str], ...]:
+    """The version's numbers so that they compare as numbers do, each as its length and digits: Python's own have a limit."""
+    digits = [number.lstrip("0") for number in re.findall("[0-9]+", text.split("-")[0].split("+")[0].split("~")[0])]
+    while digits and not digits[-1]:
+        digits.pop()
+    return tuple((len(number), number) for number in digits)
 
 
 def _version_holds(left: str, clause: str) -> bool:

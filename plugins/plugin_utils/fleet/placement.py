@@ -83,6 +83,9 @@ def _candidates(job: Job, group: TaskGroup, path: str, fleet: Fleet) -> tuple[li
         except constraints.UnknownAttribute as error:
             unknown.setdefault(error.name, []).append(robot.name)
             continue
+        except JobErrors as error:
+            problems += error.errors
+            continue
         if reasons:
             refused[robot.name] = reasons
         else:

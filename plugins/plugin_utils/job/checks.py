@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import ipaddress
 import typing as t
 
 from .errors import child, listed, nearest, quoted
@@ -142,6 +143,9 @@ class _Check:
             taken.append((port, address, path))
 
     def service(self, service: InboundService, path: str) -> None:
+        plain = _plain(service.address)
+        if plain and plain != service.address:
+            self.error(f"{path}.address", f"found {quoted(service.address)}, an address in another spelling", f"write {plain}")
         host, _colon, port = (service.to or "").rpartition(":")
         if port == str(service.port) and host in LOOPBACK and service.address in (*WILDCARD, "127.0.0.1", "::1"):
             self.error(
@@ -195,6 +199,15 @@ class _Check:
             if other != name:
                 message = f"gives the variable NOMAD_META_{variable(name)}, as does {quoted(other)}"
                 self.error(child(path, name), message, "give one of them another name")
+
+
+def _plain(address: str | None) -> str | None:
+    """An IPv6 address in the one spelling by which ports are compared; the IPv4 address where it only wraps one."""
+    try:
+        found = ipaddress.IPv6Address(address or "")
+    except ValueError:
+        return None
+    return str(found.ipv4_mapped or found)
 
 
 def _enabled(network: Network | None) -> Network | None:

@@ -10,6 +10,7 @@ written: loading turns ``0123`` into 83 and ``12:30`` into 750 before anyone cou
 from __future__ import annotations
 
 import collections.abc as c
+import re
 import typing as t
 
 import yaml
@@ -26,6 +27,7 @@ MERGE = TAG + "merge"
 VAULT = "!vault"
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -46,6 +48,10 @@ def compose(text: str | bytes) -> c.Iterator[yaml.Node]:
             raise SyntaxProblem(f"is not UTF-8 (byte {error.start + 1})", "save it as UTF-8") from None
     if len(text) > MAX_BYTES:
         raise SyntaxProblem(f"is longer than {MAX_BYTES // 1024} KiB", "split it into several job files")
+    half = None if text.isascii() else _SURROGATE.search(text)
+    if half:
+        message = f"holds U+{ord(half.group()):04X}, half of a surrogate pair, which is no text"
+        raise SyntaxProblem(message, "write the character itself", *_place(text, half.start()))
     try:
         _refuse_deep_nesting(text)
         for node in yaml.compose_all(text, Loader=_LOADER):
@@ -56,10 +62,15 @@ def compose(text: str | bytes) -> c.Iterator[yaml.Node]:
         message = "no valid YAML: " + ", ".join(printable(str(part)) for part in (error.context, error.problem) if part)
         raise SyntaxProblem(message, _remedy(text, mark), *((mark.line + 1, mark.column + 1) if mark else ())) from None
     except yaml.reader.ReaderError as error:
-        line, column = text.count("\n", 0, error.position) + 1, error.position - text.rfind("\n", 0, error.position)
-        raise SyntaxProblem(f"no valid YAML: character U+{error.character:04X} is not allowed", "remove it", line, column) from None
+        message = f"no valid YAML: character U+{error.character:04X} is not allowed"
+        raise SyntaxProblem(message, "remove it", *_place(text, error.position)) from None
     except RecursionError:
         raise SyntaxProblem(f"is nested deeper than {MAX_DEPTH} levels", "no job needs that") from None
+
+
+def _place(text: str, index: int) -> tuple[int, int]:
+    """Line and column of a character, from 1."""
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
 
 
 def _refuse_deep_nesting(text: str) -> None:

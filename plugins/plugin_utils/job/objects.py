@@ -70,6 +70,8 @@ class Objects:
         if not isinstance(node, yaml.MappingNode):
             self.error(path, f"found {nodes.kind(node)} where a mapping is wanted", remedy)
             return None
+        if self._vaulted(node, path):
+            return None
 
         def report(key: yaml.Node, message: str, remedy: str) -> None:
             at = child(path, key.value) if isinstance(key, yaml.ScalarNode) else path
@@ -78,6 +80,16 @@ class Objects:
             self.errors.append(dataclasses.replace(problem, line=line, column=column))
 
         return self.walk.entries(node, report)
+
+    def _vaulted(self, node: yaml.Node, path: str) -> bool:
+        """Whether ``!vault`` stands before a whole list or mapping, which is an error."""
+        if node.tag != nodes.VAULT:
+            return False
+        try:
+            scalars.vaulted(node)
+        except Fault as fault:
+            self.error(path, fault.message, fault.remedy)
+        return True
 
     def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str]) -> None:
         at = child(path, key)
@@ -130,6 +142,8 @@ class Objects:
         if not isinstance(node, yaml.SequenceNode):
             self.error(path, f"found {nodes.kind(node)} where a list is wanted", "begin each item with -")
             return None
+        if self._vaulted(node, path):
+            return None
         self.walk.spend(len(node.value), node)
         if field.key.min_items is not None and len(node.value) < field.key.min_items:
             self.error(path, "is empty", _what(field))
@@ -175,10 +189,11 @@ class Objects:
         return self._object(field.type, node, path)
 
     def _decrypted(self, node: yaml.Node) -> str:
+        encrypted = scalars.vaulted(node)
         if self.options.decrypt is None:
             raise Fault("found a vaulted value, and no vault password", "give --vault-id or --ask-vault-pass")
         try:
-            text = self.options.decrypt(node.value)
+            text = self.options.decrypt(encrypted)
         except ValueError as error:
             raise Fault(f"cannot be decrypted ({error})", "check the vault password") from None
         scalars.valid_text(text)

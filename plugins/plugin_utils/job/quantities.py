@@ -15,6 +15,9 @@ from .keys import Bytes, Millicores, Seconds
 QUANTITY = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|M|G|T|Ki|Mi|Gi|Ti|[eE][+-]?[0-9]{1,2})?"
 DURATION = r"0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+"
 
+# Of any duration. systemd counts in microseconds of 64 bits, adds them to the time of day, and refuses what it cannot count.
+LONGEST = Seconds(100 * 365 * 24 * 3600)
+
 _SUFFIXES = {
     None: (1, 0), "m": (1, -3), "k": (1, 3), "M": (1, 6), "G": (1, 9), "T": (1, 12),
     "Ki": (2**10, 0), "Mi": (2**20, 0), "Gi": (2**30, 0), "Ti": (2**40, 0),

@@ -23,6 +23,9 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.0+)?")
 _SURPRISES = (INT, FLOAT, BOOL, TAG + "timestamp")
 # One argument or variable of a Linux program, with its NUL, has to fit in MAX_ARG_STRLEN.
 _MAX_TEXT = 128 * 1024 - 1
+# systemd takes no environment file that holds one, and writes the line that it refuses into the journal.
+_LAST_TWO = "".join(chr(plane | last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
+_NONCHARACTER = re.compile(f"[\ufdd0-\ufdef{_LAST_TWO}]")
 
 
 class Fault(Exception):
@@ -51,6 +54,8 @@ def _alternatives(pattern: str | None) -> list[str]:
 
 
 def raw_text(node: yaml.Node) -> str:
+    if node.tag == VAULT:
+        vaulted(node)
     if not isinstance(node, yaml.ScalarNode):
         raise Fault(f"found {kind(node)} where text is wanted", _jinja_remedy(node))
     # YAML 1.1 gives a lone = a type of its own, which no one means.
@@ -68,6 +73,14 @@ def raw_text(node: yaml.Node) -> str:
     raise Fault(f"found the YAML tag {quoted(node.tag)}", "quote the text if the ! belongs to it, else remove the tag")
 
 
+def vaulted(node: yaml.Node) -> str:
+    """What stands behind ``!vault``, still encrypted."""
+    if isinstance(node, yaml.ScalarNode) and node.value.strip():
+        return t.cast(str, node.value)
+    found = "nothing" if isinstance(node, yaml.ScalarNode) else kind(node)
+    raise Fault(f"found {found} behind !vault", "write the text that ansible-vault encrypt_string made")
+
+
 def _jinja_remedy(node: yaml.Node) -> str:
     inner = node.value[0][0] if isinstance(node, yaml.MappingNode) and len(node.value) == 1 else None
     return "quote {{ }}; Jinja is rendered only in files named *.j2" if isinstance(inner, yaml.MappingNode) else ""
@@ -81,6 +94,8 @@ def valid_text(plain: str) -> None:
         size = len(plain) if plain.isascii() else len(plain.encode())
     except UnicodeEncodeError:
         raise Fault("the text holds half of a surrogate pair", "write the character itself") from None
+    if not plain.isascii() and _NONCHARACTER.search(plain):
+        raise Fault("the text holds a Unicode noncharacter, such as U+FFFE", "remove it; systemd gives no program one")
     if size > _MAX_TEXT:
         raise Fault(f"the text is {size} bytes long", f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable")
 
@@ -116,7 +131,7 @@ def integer(field: Field, node: yaml.Node) -> int:
     if not _DECIMAL.fullmatch(node.value):
         raise Fault(f"found {quoted(node.value)} where a whole number is wanted", "write it in decimal, without a leading 0")
     # Digits beyond any limit of the format are not worth converting, and Python refuses thousands of them.
-    value = int(node.value.partition(".")[0]) if len(node.value) < 30 else 10**30
+    value = int(node.value.partition(".")[0]) if len(node.value) < 30 else -(10**30) if node.value.startswith("-") else 10**30
     in_range(field, value, node.value, str)
     return value
 
@@ -197,6 +212,9 @@ def duration(field: Field, node: yaml.Node) -> Seconds:
         remedy = f"write the unit, such as {node.value}s" if no_unit else "write numbers with ns, us, ms, s, m or h, such as 1m30s"
         raise Fault(f"found {quoted(node.value)}", remedy) from None
     in_range(field, value, node.value, lambda limit: f"{limit:g}s")
+    if value > quantities.LONGEST:
+        longest = f"{quantities.LONGEST / 3600:.0f}h"
+        raise Fault(f"found {quoted(node.value)}, more than {longest}", f"write at most {longest}, a hundred years")
     return value
 
 

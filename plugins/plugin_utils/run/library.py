@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import textwrap
 import typing as t
@@ -15,8 +16,9 @@ from ansible.template import Templar, trust_as_template
 from ansible.utils.vars import load_extra_vars
 
 from ..job import reader
+from ..job.errors import JobErrors, Problem, quoted
 from ..job.model import Job
-from .sources import Readers, Source, Unreadable, read
+from .sources import WANTED, Readers, Source, Unreadable, read
 
 Variables = t.Mapping[str, t.Any]
 
@@ -61,9 +63,15 @@ class Library(t.NamedTuple):
 
 
 def _paths(job: t.Any) -> list[str]:
-    if not isinstance(job, str):
-        return [str(path) for path in job or ()]
-    return [job] if "," not in job or pathlib.Path(job).exists() else [path.strip() for path in job.split(",") if path.strip()]
+    if job is None:
+        return []
+    if isinstance(job, str):
+        return [job] if "," not in job or os.path.exists(job) else [path.strip() for path in job.split(",") if path.strip()]
+    given = list(job) if isinstance(job, (list, tuple)) else [job]
+    wrong = [path for path in given if not isinstance(path, (str, os.PathLike))]
+    if wrong:
+        raise JobErrors(Problem("job", f"found {quoted(str(path))}, which is no path", WANTED) for path in wrong)
+    return [str(path) for path in given]
 
 
 def _reason(error: AnsibleError) -> str:

@@ -71,8 +71,10 @@ def registrations(robots: t.Mapping[str, t.Mapping[str, t.Any]], answers: Answer
 
 def failure(robot: str, answer: t.Mapping[str, t.Any]) -> str:
     """Why a switch did not end well, with what the robot saw."""
+    restored = ", ".join(map(str, answer.get("restored", ())))
+    back = f"back on its last good release: {restored}" if restored else "nothing of it ran before"
     what = {
-        "rolled-back": "the switch failed and was taken back; what ran before, if anything did, runs again",
+        "rolled-back": f"the switch failed and was taken back; {back}",
         "refused": "the robot refused to switch",
         "failed": "the switch failed",
     }.get(answer["status"], f"the switch ended as {answer['status']}")

@@ -14,6 +14,7 @@ from ..job.reader import Source
 
 SUFFIXES = (".yml", ".yaml", ".json")
 NO_JOB = "say which job: -e job=<file, files with commas between them, or directory>"
+WANTED = "job= wants a job file, several with commas between them, or a directory"
 VAULT_HEADER = b"$ANSIBLE_VAULT;"
 
 
@@ -50,8 +51,8 @@ def read(job: t.Sequence[str], readers: Readers, directory: pathlib.Path) -> lis
 
 def _files(given: str, directory: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
     """Each job file as the user would name it, and where it is."""
-    if not given or "\0" in given:
-        raise Unreadable("this is no path; job= wants a job file, a list of them, or a directory")
+    if not given or "\0" in given or not _encodes(given):
+        raise Unreadable(f"this is no path; {WANTED}")
     path = directory / os.path.expanduser(given)
     if not os.path.isdir(path):
         return [(given, path)]
@@ -74,9 +75,29 @@ def _source(name: str, path: pathlib.Path, readers: Readers) -> Source:
     vaulted = content.startswith(VAULT_HEADER)
     rendered = name.endswith(".j2")
     if not rendered:
-        return Source(name, readers.decrypt(str(path)) if vaulted else content, vaulted=vaulted)
+        return Source(name, _decrypted(content, path, readers) if vaulted else content, vaulted=vaulted)
     try:
-        text = readers.decrypt(str(path)) if vaulted else content.decode("utf-8-sig")
+        text = _decrypted(content, path, readers) if vaulted else content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Unreadable("is not UTF-8; save it as UTF-8") from None
     return Source(name, readers.render(text, str(path)), rendered=True, vaulted=vaulted)
+
+
+def _decrypted(content: bytes, path: pathlib.Path, readers: Readers) -> str:
+    """The text of a vaulted file. Ansible puts halves of surrogate pairs where bytes are no UTF-8, encrypted and decrypted."""
+    if not content.isascii():
+        raise Unreadable("cannot be decrypted (it begins as a vaulted file, and is not ASCII); encrypt it anew, or remove the first line")
+    text = readers.decrypt(str(path))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Unreadable("is not UTF-8 when it is decrypted; save it as UTF-8 and encrypt it anew") from None
+    return text
+
+
+def _encodes(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -19,8 +19,9 @@ def status(robot: str, answer: Data) -> list[str]:
     for job in answer["jobs"]:
         for group in job["groups"].values():
             kept = f", keeps {' '.join(group['kept'])}" if group["kept"] else ""
-            ports = "".join(f", {port['address']}:{port['port']}" for port in group["ports"])
+            ports = "".join(f", {_port(port, group['silent'])}" for port in group["ports"])
             rows.append((f"  {group['name']}: release {group['release'] or 'none'} of {group['committed'] or 'never'}{ports}{kept}",))
+            rows += [(f"    LACKS {need['path']} ({need['what']})",) for need in group["lacks"]]
             rows += [_unit(name, unit) for name, unit in sorted(group["units"].items())]
     if not rows:
         return [*lines, "  holds no task group"]
@@ -29,6 +30,10 @@ def status(robot: str, answer: Data) -> list[str]:
         padded = row if len(row) == 1 else [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         lines.append("  ".join(padded).rstrip())
     return lines
+
+
+def _port(port: Data, silent: t.Sequence[Data]) -> str:
+    return f"{port['address']}:{port['port']}{' (NOBODY LISTENS)' if port in silent else ''}"
 
 
 def _unit(name: str, unit: Data) -> tuple[str, ...]:

@@ -64,7 +64,9 @@ def keep(digest, content):
             for name in files:
                 sync(os.path.join(directory, name))
             sync(directory)
-        if not os.path.isdir(target):
+        if not os.path.isfile(os.path.join(target, "__main__.py")):
+            # None there, or what is left of one.
+            shutil.rmtree(target, ignore_errors=True)
             os.rename(beside, target)
             sync(ROOM)
     finally:

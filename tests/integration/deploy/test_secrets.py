@@ -63,10 +63,19 @@ def test_a_vaulted_value_arrives_and_is_seen_nowhere_else(deployment, controller
 
 
 @pytest.mark.usefixtures("password")
-def test_a_task_that_prints_its_secret_and_dies_does_not_show_it_in_the_run(deployment):
-    script = "'echo secret is $VALUE; exit 3'"
-    run = deployment.deploy(sleeper(value=vaulted(CANARY), script=script), "-vvv")
-    run.refused("exit", "status 3")
+@pytest.mark.parametrize(
+    ("secret", "script"),
+    [
+        (CANARY, "echo secret is $VALUE"),
+        (f"x-${{NOMAD_ALLOC_INDEX}}-{CANARY}", "echo secret is $VALUE"),
+        (f"first\tand {CANARY}", 'echo \\"$VALUE\\"'),
+        (f"{CANARY}-{'x' * 80}", "printf %0480d 0; echo $VALUE"),
+    ],
+    ids=["plain", "substituted", "tab", "cut"],
+)
+def test_a_task_that_prints_its_secret_and_dies_does_not_show_it_in_the_run(deployment, secret, script):
+    run = deployment.deploy(sleeper(value=vaulted(secret), script=f'"{script}; exit 3"'), "-vvv")
+    run.refused("exit", "status 3", "********")
     assert CANARY not in run.output
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
@@ -34,17 +36,52 @@ taskGroups:
 @pytest.mark.parametrize("case", golden.names())
 def test_a_golden_plan_is_taken(machine, case):
     machine.sh("for u in motor bus; do id $u >/dev/null 2>&1 || useradd --system $u; done")
-    machine.sh("install -D /bin/true /opt/planner/bin/planner")
+    machine.sh("install -D /bin/true /opt/planner/bin/planner; ip address replace 192.0.2.11/32 dev lo")
     for robot, compiled in golden.compile_case(case).items():
         answer = machine.prepare(*compiled.plan["jobs"], check=True)
         assert answer["status"] == "prepared", (robot, answer)
         assert answer["steps"]
 
 
-def test_a_compiled_job_runs(machine):
-    jobs, _warnings = reader.load([reader.Source("job.yml", JOB)])
+SECRETS = """\
+name: secretive
+taskGroups:
+  - name: g
+    tasks:
+      - name: main
+        driver: {driver}
+        config: {{execConfig: {{command: /bin/sh, args: [-c, {script}]}}}}
+"""
+FILLS = 'echo inside > "$NOMAD_SECRETS_DIR/x"; head -c 2M /dev/zero > "$NOMAD_SECRETS_DIR/y" || : > "$NOMAD_ALLOC_DIR/full"'
+LINKS = 'ln -s /etc/systemd/system "$NOMAD_SECRETS_DIR/own"; mkdir "$NOMAD_SECRETS_DIR/more"'
+
+
+def compiled_jobs(machine, text):
+    jobs, _warnings = reader.load([reader.Source("job.yml", text)])
     fleet = Fleet((Robot("robot1", "192.0.2.1", capabilities=machine.call(op="probe")["capabilities"]),), "fleet.example")
-    compiled = compile_robot(jobs, fleet, place(jobs, fleet), "robot1")
-    done = machine.deploy(*compiled.plan["jobs"])
+    return compile_robot(jobs, fleet, place(jobs, fleet), "robot1").plan["jobs"]
+
+
+def secretive(machine, driver, script):
+    return machine.deploy(*compiled_jobs(machine, SECRETS.format(driver=driver, script=json.dumps(f"{script}; exec sleep infinity"))))
+
+
+def test_a_compiled_job_runs(machine):
+    jobs = compiled_jobs(machine, JOB)
+    done = machine.deploy(*jobs)
     assert done["status"] == "committed", done
-    assert machine.ask(*compiled.plan["jobs"]) == {"status": "unchanged"}
+    assert machine.ask(*jobs) == {"status": "unchanged"}
+
+
+def test_an_exec_tasks_secrets_are_in_nobody_elses_view_and_bounded(machine):
+    assert secretive(machine, "exec", FILLS)["status"] == "committed"
+    assert machine.sh("ls /var/lib/k8s4r/groups/*/alloc").strip() == "full"
+    assert machine.execute("grep -rls inside /var/lib/k8s4r/tasks /run/k8s4r").stdout == ""
+
+
+def test_what_a_raw_exec_task_leaves_in_its_secrets_leads_no_root_command_astray(machine):
+    """Both drivers once used one directory, the task user's under raw_exec and root's under exec, and a link in it was followed."""
+    before = machine.sh("stat -c '%U %a' /etc/systemd/system")
+    assert secretive(machine, "raw_exec", LINKS)["status"] == "committed"
+    assert secretive(machine, "exec", "true")["status"] == "committed"
+    assert machine.sh("stat -c '%U %a' /etc/systemd/system") == before

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.k8s4r.robot.plugins.module_utils import plan
 from tests.integration.engine.harness import request_of
 from tests.integration.engine.plans import SLEEP, Group, job
+from tests.robots.host import wait_for
 
 
 def refused(machine, *jobs, **options):
@@ -176,3 +177,56 @@ def test_a_run_that_was_overtaken(machine):
     assert answer["status"] == "refused"
     assert "another run has changed this job" in answer["errors"][0]
     assert machine.ask(job(second)) == {"status": "unchanged"}
+
+
+def test_a_port_that_somebody_takes_after_the_switch(machine):
+    group = Group()
+    group.ports = [plan.port("127.0.0.1", 5436, "here")]
+    done = machine.deploy(job(group))
+    assert done["status"] == "committed", done
+    assert done["notices"][0].startswith("here: nobody listens on port 5436 of 127.0.0.1 yet")
+    assert machine.ask(job(group)) == {"status": "unchanged"}
+    machine.sh("systemd-run --quiet --unit other python3 -m http.server --bind 127.0.0.1 5436; sleep 1")
+    try:
+        assert machine.ask(job(group)) == {"status": "plan-needed"}
+        (error,) = machine.prepare(job(group))["errors"]
+    finally:
+        machine.sh("systemctl stop other")
+    assert error.startswith("here: port 5436 on 127.0.0.1 is taken by python3")
+
+
+def test_an_address_that_is_not_the_robots(machine):
+    group = Group()
+    group.ports = [plan.port("192.0.2.9", 5437, "here")]
+    assert refused(machine, job(group)) == ["here: 192.0.2.9 is no address of this robot"]
+
+
+def test_what_a_group_needs_and_has_lost(machine):
+    """Its agent's socket, say: what runs goes on, and the next run sees to it."""
+    group = Group()
+    group.needs = [plan.need("/run/needed", "spire_agent")]
+    machine.sh("touch /run/needed")
+    assert machine.deploy(job(group))["status"] == "committed"
+    assert machine.ask(job(group)) == {"status": "unchanged"}
+    machine.sh("rm /run/needed")
+    assert machine.ask(job(group)) == {"status": "plan-needed"}
+    assert machine.prepare(job(group))["missing"] == ["spire_agent"]
+    (status,) = machine.call(op="status")["jobs"]
+    assert status["groups"]["web"]["lacks"] == [plan.need("/run/needed", "spire_agent")]
+
+
+def test_a_unit_that_is_up_between_two_ends_is_told_of(machine):
+    group = Group()
+    group.tasks["main"] = ("/bin/sh -c 'sleep 3; exit 1'", "A=1")
+    assert machine.deploy(job(group))["status"] == "committed"
+    told = []
+    wait_for(lambda: told.append(machine.ask(job(group))) or "notices" in told[-1], 40, "nothing is said of the restarts")
+    assert told[-1]["status"] == "unchanged"
+    assert "restarted" in told[-1]["notices"][0]
+
+
+@pytest.mark.parametrize("name", ["../../../tmp/x", "", "a/b", None, 3, ".x", "x" * 64])
+def test_a_job_that_cannot_be_one(machine, name):
+    answer = machine.call(op="prepare", jobs=[{"namespace": name, "name": "y", "digest": "d", "empty": True}], who="x")
+    assert answer["status"] == "refused"
+    assert "are not the namespace and the name of a job" in answer["errors"][0]

@@ -45,7 +45,7 @@ def test_documentation_and_arguments_agree(name):
 COMMON = {"changed", "failed", "msg", "warnings"}
 # Files of the engine whose answers an action passes on, and keys of these that are meant for the action alone.
 ENGINE = {"prepare": "staging", "switch": "switch", "status": "status"}
-FOR_THE_ACTION = {"switch": {"errors"}}
+FOR_THE_ACTION = {"switch": {"errors", "notices"}}
 # What an action passes on from a module.
 PASSED_ON = {"entries": {"created", "updated", "deleted", "superfluous"}}
 

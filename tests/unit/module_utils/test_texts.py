@@ -12,7 +12,17 @@ import socket
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import answers, command, difference, health, lock, perform, plan, ports, systemd
+from ansible_collections.k8s4r.robot.plugins.module_utils import (
+    answers,
+    command,
+    difference,
+    health,
+    lock,
+    perform,
+    plan,
+    ports,
+    texts,
+)
 from ansible_collections.k8s4r.robot.plugins.module_utils.errors import CommandFailed, Refusal
 from ansible_collections.k8s4r.robot.plugins.module_utils.scrub import Scrubber
 
@@ -60,7 +70,8 @@ def test_programs():
 def test_who_listens():
     with socket.create_server(("127.0.0.1", 0)) as server:
         number = server.getsockname()[1]
-        (inode,) = [inode for address, port, inode in ports.listeners() if (address, port) == ("127.0.0.1", number)]
+        ((address, _port, inode, uid),) = ports.listeners({number})
+        assert (address, uid) == ("127.0.0.1", os.getuid())
         pid, name, _unit = ports.holders({inode})[inode]
         assert pid == os.getpid()
         assert "py" in name
@@ -71,9 +82,33 @@ def test_who_listens():
 
 def test_addresses_of_both_families(tmp_path):
     table = tmp_path / "tcp6"
-    rows = ["00000000000000000000000001000000:1538", "0000000000000000FFFF00000100007F:1539", "0100007F:153A"]
-    table.write_text("header\n" + "".join(f"0: {row} 0:0 0A 0 0 0 0 0 7{i}\n" for i, row in enumerate(rows)))
-    assert ports.listeners([str(table), "/nowhere"]) == [("::1", 5432, "70"), ("127.0.0.1", 5433, "71"), ("127.0.0.1", 5434, "72")]
+    rows = ["00000000000000000000000001000000:1538", "0000000000000000FFFF00000100007F:1539", "0100007F:153A", "0100007F:153B"]
+    table.write_text("header\n" + "".join(f"0: {row} 0:0 0A 0:0 0:0 0 {100 + i} 0 7{i}\n" for i, row in enumerate(rows)))
+    assert ports.listeners({5432, 5433, 5434}, [str(table), "/nowhere"]) == [
+        ("::1", 5432, "70", 100),
+        ("127.0.0.1", 5433, "71", 101),
+        ("127.0.0.1", 5434, "72", 102),
+    ]
+
+
+def test_whose_ports_are_whose():
+    """A socket is told by its user; one that is not there is silent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+        wanted = [plan.port("127.0.0.1", number, "here")]
+        assert not ports.foreign(wanted, {os.getuid()})
+        assert ports.foreign(wanted, {os.getuid() + 1})
+        assert not ports.foreign([plan.port("127.0.0.2", number, "here")], set())
+        assert ports.silent(wanted) == []
+        (text,) = ports.taken(wanted, set())
+        assert text.startswith(f"here: port {number} on 127.0.0.1 is taken by py")
+    assert ports.silent(wanted) == wanted
+    assert not ports.foreign(wanted, set())
+
+
+def test_an_address_that_is_not_the_robots():
+    wanted = [plan.port(address, 80, address) for address in ("127.0.0.1", "0.0.0.0", "192.0.2.9")]
+    assert ports.homeless(wanted) == ["192.0.2.9: 192.0.2.9 is no address of this robot"]
 
 
 def test_the_lock_says_who(tmp_path):
@@ -173,8 +208,8 @@ def test_how_a_unit_ended():
 
 
 def test_a_programs_line_cannot_act_on_the_operators_terminal():
-    assert systemd._harmless("\x1b]0;OWNED\x07ok\u202e") == "\ufffd]0;OWNED\ufffdok\ufffd"
-    assert len(systemd._harmless("x" * 100000)) == systemd.LONGEST_LINE + 3
+    assert texts.harmless("\x1b]0;OWNED\x07ok\u202e\nnext") == "\ufffd]0;OWNED\ufffdok\ufffd\nnext"
+    assert len(texts.harmless("x" * 100000)) == texts.LONGEST_LINE + 3
 
 
 def test_json_on_one_line_is_shown_line_by_line():

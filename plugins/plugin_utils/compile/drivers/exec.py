@@ -15,6 +15,9 @@ from __future__ import annotations
 from ..systemd import Directives, command, item
 from .launch import Launch
 
+# As large as Nomad's.
+SECRETS_OPTIONS = "size=1M,nr_inodes=256,mode=1777"
+
 _UNSHARE = ("/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--ipc", "--uts")
 _DROP = ("--init-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
 _SHELL = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
@@ -25,22 +28,15 @@ def directives(launch: Launch) -> Directives:
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
     drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", *_DROP)
     argv = (*_UNSHARE, *drop, *_SHELL, *env, *launch.argv)
-    secrets = f"/run/{launch.runtime}/own"
     own = (launch.directory, *launch.shared)
     binds = (
         *map(item, own),
         f"{item(launch.tmp)}:/tmp",
         f"{item(launch.tmp)}:/var/tmp",
-        # Not there yet when ExecStartPre= makes it.
-        f"-{item(secrets)}:{item(launch.secrets)}",
     )
     return [
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.late_variables,
-        # systemd gives the directory itself to root, whose unit this is, before every command; what is in it stays.
-        ("RuntimeDirectory", item(launch.runtime)),
-        ("RuntimeDirectoryMode", "0711"),
-        ("ExecStartPre", command(("/usr/bin/install", "-d", "-m", "0700", "-o", launch.user, "-g", launch.group, secrets), "+")),
         ("ExecStart", command(argv)),
         # The four signals after which systemd itself calls an end clean, as the shell reports them.
         ("SuccessExitStatus", "129 130 141 143"),
@@ -53,7 +49,8 @@ def directives(launch: Launch) -> Directives:
         ("RestrictSUIDSGID", "yes"),
         ("LockPersonality", "yes"),
         # Of what is ours and SPIRE's it sees its own task and group alone.
-        ("TemporaryFileSystem", "/var/lib/k8s4r:ro,mode=0755"),
+        # The task's secrets are in a memory of their own that is in nobody else's view, and counted as the task's.
+        ("TemporaryFileSystem", f"/var/lib/k8s4r:ro,mode=0755 {item(launch.secrets + ':' + SECRETS_OPTIONS)}"),
         ("InaccessiblePaths", "-/etc/k8s4r -/etc/spire -/var/lib/spire"),
         ("BindPaths", " ".join(binds)),
     ]

@@ -24,7 +24,7 @@ TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"
 
 def compiled(*jobs: str, robot: Robot = ROBOT, **fleet):
     sources = [reader.Source(f"job{number}.yml", textwrap.dedent(text)) for number, text in enumerate(jobs)]
-    loaded, _warnings = reader.load(sources, reader.Options(decrypt=lambda _text: "hunter2!"))
+    loaded, _warnings = reader.load(sources, reader.Options(decrypt=lambda text: text if "$" in text else "hunter2!"))
     whole = Fleet((robot,), **{"trust_domain": "fleet.example", **fleet})
     return compile_robot(loaded, whole, place(loaded, whole), robot.name)
 
@@ -65,7 +65,16 @@ SECRET = """
 def test_a_secret_stands_in_environment_files_alone_and_is_scrubbed():
     result = compiled(SECRET)
     assert {path.rpartition(".")[2] for path, content in files(result).items() if "hunter2!" in content} == {"env"}
-    assert [group["secrets"] for job in result.plan["jobs"] for group in job["groups"]] == [["hunter2!"]]
+    assert [group["secrets"] for job in result.plan["jobs"] for group in job["groups"]] == [["hunter2!", "postgresql://user:hunter2!@h/d"]]
+
+
+def test_a_secret_is_scrubbed_as_it_arrives_and_a_name_in_it_is_not_shown():
+    text = "{name: job, taskGroups: [{name: g, tasks: [{name: t, config: {execConfig: {command: a}}, env: {PASSWORD: !vault '%s'}}]}]}"
+    (group,) = compiled(text % "x-${NOMAD_ALLOC_INDEX}-y").plan["jobs"][0]["groups"]
+    assert "x-0-y" in group["secrets"]
+    refused = refusal(text % "pa${NOMAD_WORD}ss")
+    assert "env.PASSWORD: a name in this secret has no value on robot r1" in refused
+    assert "WORD}" not in refused
 
 
 def test_a_secret_as_an_argument_is_refused():

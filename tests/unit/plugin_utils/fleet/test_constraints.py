@@ -30,6 +30,10 @@ ROBOT = Robot("r1", "192.0.2.1", {"arm": "left"}, "dc1", "mobile", {"kernel.vers
         ("6.1.0-13-amd64", "version", ">= 5.10, < 7", True),
         ("1.2", "version", "1.2.0", True),
         ("1.10", "version", "< 1.9", False),
+        ("1.010", "version", "1.10", True),
+        ("1." + "9" * 5000, "version", "> 1." + "8" * 5000, True),
+        ("1.2", "version", "< " + "1" * 5000 + ".0", True),
+        ("1.3", "version", "> 1." + "0" * 5000 + "2", True),
     ],
 )
 def test_operands(left, operand, right, expected):
@@ -47,3 +51,5 @@ def test_targets():
 def test_a_broken_condition_is_wrong_on_any_robot():
     assert "not a regular expression" in check(Constraint("${meta.x}", Operand.REGEXP, "("))
     assert "not a version condition" in check(Constraint("${meta.x}", Operand.VERSION, "newest"))
+    assert "not a regular expression" in check(Constraint("${meta.x}", Operand.REGEXP, "a{99999999999999999999}"))
+    assert "not a version condition" in check(Constraint("${meta.x}", Operand.VERSION, "> ٣"))

@@ -90,6 +90,26 @@ def test_an_unknown_attribute_is_an_error_that_names_the_robots():
         place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,)))], robots)
 
 
+def test_a_label_that_breaks_a_condition_is_an_error_that_names_the_robot():
+    constraints = (
+        Constraint("${node.class}", Operand.REGEXP, "${meta.pat}"),
+        Constraint("1.2", Operand.VERSION, "1-${meta.pat}"),
+        Constraint("${meta.pat}", Operand.REGEXP, "."),
+    )
+    robots = fleet(Robot("a", "a", labels={"pat": "x"}), Robot("b", "b", labels={"pat": "(, newest"}))
+    with pytest.raises(JobErrors) as raised:
+        place([job(TaskGroup(name="g", tasks=(TASK,), constraints=constraints))], robots)
+    pattern, version = map(str, raised.value.errors)
+    assert pattern == (
+        "web.yml: taskGroups[0].constraints[0].rTarget: robot b: '(, newest' is not a regular expression: "
+        "missing ), unterminated subpattern at position 0; change what the robot has for ${meta.pat}"
+    )
+    assert version == (
+        "web.yml: taskGroups[0].constraints[1].rTarget: robot b: 'newest' is not a version condition such as '>= 1.2'; "
+        "change what the robot has for 1-${meta.pat}"
+    )
+
+
 @settings(max_examples=30)
 @given(st.permutations(["a", "b", "c", "d"]))
 def test_the_order_of_the_inventory_does_not_matter(order):

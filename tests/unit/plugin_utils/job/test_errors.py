@@ -28,6 +28,12 @@ def errors(text, options=NO_OPTIONS, **source):
     return str(caught.value).split("\n")
 
 
+def load_errors(*sources):
+    with pytest.raises(JobErrors) as caught:
+        load(sources)
+    return [str(error) for error in caught.value.errors]
+
+
 @pytest.mark.parametrize(("text", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_bad_input_gets_these_lines(text, expected):
     assert errors(text) == expected.strip().split("\n")
@@ -43,6 +49,18 @@ def test_control_character():
 
 def test_not_utf_8():
     assert errors(b"name: \xff\n") == ["job.yml: is not UTF-8 (byte 7); save it as UTF-8"]
+
+
+def test_half_of_a_surrogate_pair_that_is_no_escape():
+    """Jinja may make one. libyaml would take the text as UTF-8, which it is not."""
+    [rendered, other] = load_errors(Source("a.j2", "name: demo\nmeta: {a: \ud800}\n", rendered=True), Source("b.yml", "1"))
+    assert rendered == "a.j2:2:11: holds U+D800, half of a surrogate pair, which is no text (after rendering); write the character itself"
+    assert other.startswith("b.yml:1:1: ")
+
+
+def test_huge_negative_number():
+    [line] = errors(f"priority: -{'9' * 50}\n" + JOB % "")
+    assert "less than 0; allowed: 0 to 100" in line
 
 
 def test_huge_number():
@@ -135,6 +153,17 @@ class TestVault:
     def test_with_a_wrong_password(self):
         [line] = errors(JOB % ", env: {A: !vault bad}", Options(self.decrypt))
         assert line.endswith("env.A: cannot be decrypted (no vault secret decrypts it); check the vault password")
+
+    @pytest.mark.parametrize("noncharacter", ["\ufdd0", "\ufdef", "\ufffe", "\uffff", "\U0003fffe", "\U0010ffff"])
+    def test_a_noncharacter_is_told_without_its_secret(self, noncharacter):
+        [line] = errors(JOB % ", env: {A: !vault good}", Options(lambda _text: f"s3{noncharacter}cret"))
+        assert line.endswith("env.A: the text holds a Unicode noncharacter, such as U+FFFE; remove it; systemd gives no program one")
+
+    @pytest.mark.parametrize(("value", "found"), [("[good]", "a list"), ("{good: b}", "a mapping"), ("''", "nothing")])
+    @pytest.mark.parametrize("options", [NO_OPTIONS, Options(lambda text: text.strip("\n"))])
+    def test_what_is_no_text(self, value, found, options):
+        [line] = errors(JOB % f", env: {{A: !vault {value}}}", options)
+        assert line.endswith(f"env.A: found {found} behind !vault; write the text that ansible-vault encrypt_string made")
 
     def test_where_it_cannot_stay_secret(self):
         [line] = errors(JOB % ", user: !vault good", Options(self.decrypt))

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import nodes, schema
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import nodes, scalars, schema
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.document import API_VERSION, KIND, Document
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.keys import Bytes, Millicores, Seconds, Support
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import HOST_PORT, NAME, Job
@@ -34,8 +34,8 @@ def ecma_pattern(_validator, pattern, instance, _schema):
 
 VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": ecma_pattern})(schema.generate())
 
-# Ranges of quantities and durations written as text, and lengths in bytes, are beyond a schema.
-BEYOND = re.compile(r"(less|more) than [\d.]+(m|s|Mi|Ti| cores)|the text is \d+ bytes long")
+# Ranges of quantities and durations written as text, lengths in bytes, and characters of more than 16 bits are beyond a schema.
+BEYOND = re.compile(r"(less|more) than [\d.]+(m|s|h|Mi|Ti| cores)|the text is \d+ bytes long|the text holds a Unicode noncharacter")
 
 
 def as_yaml(value):
@@ -62,7 +62,9 @@ def agree(document):
         assert all(BEYOND.search(error.message) for error in errors), (document, list(map(str, errors)))
 
 
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+NONCHARACTERS = "".join(filter(scalars._NONCHARACTER.match, map(chr, range(0x110000))))
+CHARACTERS = st.characters(exclude_characters=NONCHARACTERS, exclude_categories=["Cs"])
+TEXT = st.text(st.characters(exclude_characters="\0" + NONCHARACTERS, exclude_categories=["Cs"]), max_size=8)
 # Texts that match a pattern of the model.
 MATCHING = {NAME: st.sampled_from(["a", "web-1", "A.b_c", "x" * 63]), HOST_PORT: st.sampled_from(["h:1", "[::1]:65535", "a.b-c.:80"])}
 SCALARS = {
@@ -89,13 +91,16 @@ ODD_TEXTS = [
     "a\0",
     "é",
     "0.0.0.256",
+    "\ufdd0",
+    "/\U0010ffff",
 ]
-ODD_AMOUNTS = ["1 Mi", "1MB", "-1", "0x1", "1e3", "٣", "5", "5s ", "1:30", "1.5h", 5, 0.5, -1]
+ODD_AMOUNTS = ["1 Mi", "1MB", "-1", "0x1", "1e3", "٣", "5", "5s ", "1:30", "1.5h", "999999999999999h", 5, 0.5, -1]
 ODD_NUMBERS = [-1, 0, 1, 3.0, 0.5, 101, 10001, 65536, 2**31]
 JUNK = st.one_of(
     st.booleans(),
     st.integers(),
-    st.floats(-1e9, 1e9),
+    # Exponents of three digits are no quantities.
+    st.floats(-1e9, 1e9).filter(lambda number: not 0 < abs(number) < 1e-98),
     TEXT,
     st.sampled_from(ODD_TEXTS + ODD_NUMBERS),
     st.lists(TEXT, max_size=2),
@@ -106,7 +111,7 @@ JUNK = st.one_of(
 def value_of(field):
     kind, key = field.type, field.key
     if kind is str:
-        one = TEXT if key.pattern is None else MATCHING.get(key.pattern, st.from_regex(key.pattern, fullmatch=True))
+        one = TEXT if key.pattern is None else MATCHING.get(key.pattern, st.from_regex(key.pattern, fullmatch=True, alphabet=CHARACTERS))
     elif kind is int:
         one = st.integers(int(key.minimum or 0), int(key.maximum or 2**40))
     elif kind in SCALARS:
@@ -244,6 +249,10 @@ def test_on_no_job_at_all(document):
 @pytest.mark.parametrize("path", generated.FILES, ids=lambda path: path.name)
 def test_committed_file_is_the_generated_one(path):
     assert path.read_text(encoding="utf-8") == generated.FILES[path](), "run tests/unit/plugin_utils/job/generated.py, as it says"
+
+
+def test_noncharacters_are_those_of_unicode():
+    assert {ord(char) for char in NONCHARACTERS} == {*range(0xFDD0, 0xFDF0), *(code for code in range(0x110000) if code & 0xFFFE == 0xFFFE)}
 
 
 def test_schema_is_one():

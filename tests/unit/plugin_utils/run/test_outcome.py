@@ -72,9 +72,12 @@ def test_registrations_are_those_of_the_robots_named_and_bound_to_their_agents()
 
 def test_a_failed_switch_says_how_it_ended_and_why():
     assert outcome.failure("arm1", {"status": "rolled-back", "errors": ["unit x"]}).splitlines() == [
-        "arm1: the switch failed and was taken back; what ran before, if anything did, runs again",
+        "arm1: the switch failed and was taken back; nothing of it ran before",
         "unit x",
     ]
+    assert "back on its last good release: default/a/b\n" in outcome.failure(
+        "arm1", {"status": "rolled-back", "restored": ["default/a/b"], "errors": ["unit x"]}
+    )
     assert outcome.failure("arm1", {"status": "odd"}) == "arm1: the switch ended as odd"
 
 

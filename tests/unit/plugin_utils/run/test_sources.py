@@ -12,6 +12,8 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import sources
 
 
 def decrypt(path: str) -> str:
+    if "inner" in path:
+        return "name: \udcff"
     raise sources.Unreadable(f"{path} cannot be decrypted")
 
 
@@ -53,12 +55,26 @@ def test_only_templates_are_rendered(tmp_path):
 
 def test_every_file_that_cannot_be_read_is_named_at_once(tmp_path):
     (tmp_path / "vaulted.yml").write_bytes(b"$ANSIBLE_VAULT;1.1;AES256\n00")
+    (tmp_path / "half.yml").write_bytes(b"$ANSIBLE_VAULT;1.1;AES256\n\xff")
+    (tmp_path / "inner.yml.j2").write_bytes(b"$ANSIBLE_VAULT;1.1;AES256\n00")
     (tmp_path / "empty").mkdir()
     (tmp_path / "latin.yml.j2").write_bytes(b"\xe9")
     with pytest.raises(JobErrors) as raised:
-        read(tmp_path, "missing.yml", "vaulted.yml", "empty", "latin.yml.j2", "", "nul\0.yml", "x" * 300)
+        read(
+            tmp_path,
+            "missing.yml",
+            "vaulted.yml",
+            "empty",
+            "latin.yml.j2",
+            "",
+            "nul\0.yml",
+            "x" * 300,
+            "\ud800",
+            "half.yml",
+            "inner.yml.j2",
+        )
     texts = [str(error) for error in raised.value.errors]
-    assert len(texts) == 7
+    assert len(texts) == 10
     assert texts[0].startswith("missing.yml: No such file or directory (looked for in ")
     assert "cannot be decrypted" in texts[1]
     assert "holds no job file (*.yml, *.yaml, *.json" in texts[2]
@@ -66,3 +82,8 @@ def test_every_file_that_cannot_be_read_is_named_at_once(tmp_path):
     assert "no path" in texts[4]
     assert "no path" in texts[5]
     assert "name too long" in texts[6]
+    assert texts[7].endswith("this is no path; job= wants a job file, several with commas between them, or a directory")
+    assert texts[8] == (
+        "half.yml: cannot be decrypted (it begins as a vaulted file, and is not ASCII); encrypt it anew, or remove the first line"
+    )
+    assert texts[9] == "inner.yml.j2: is not UTF-8 when it is decrypted; save it as UTF-8 and encrypt it anew"

@@ -13,7 +13,7 @@ UNIT = {
 }  # fmt: skip
 GROUP = {
     "name": "default/web/front", "release": "r1", "committed": "2026-01-01T00:00:00Z", "kept": [],
-    "ports": [{"address": "127.0.0.1", "port": 5432, "where": "x"}], "units": {"a.service": UNIT},
+    "ports": [{"address": "127.0.0.1", "port": 5432, "where": "x"}], "silent": [], "lacks": [], "units": {"a.service": UNIT},
 }  # fmt: skip
 
 
@@ -33,6 +33,12 @@ def test_groups_and_units_are_lines_in_columns():
     assert "failed (failed), exit status 3" in second
     assert "2 restarts" in second
     assert first.index("active") == second.index("failed")
+
+
+def test_what_a_group_misses_is_seen():
+    lines = table.status("robot1", answer(silent=GROUP["ports"], lacks=[{"path": "/run/agent.sock", "what": "spire_agent"}]))
+    assert lines[1].endswith("127.0.0.1:5432 (NOBODY LISTENS)")
+    assert lines[2] == "    LACKS /run/agent.sock (spire_agent)"
 
 
 def test_a_robot_that_holds_nothing_or_is_at_work_says_so():
