@@ -66,7 +66,19 @@ class ActionModule(RobotAction):
         if answer["status"] == "plan-needed":
             answer = self.call({**request, "plan": compiled.plan}, variables)
         answer = self.until_done(answer, variables, PATIENCE)
-        return {**answer, **told, "entries": list(compiled.entries), "endpoints": _endpoints(compiled)}
+        differs, difference = bool(answer.pop("changed", False)), answer.pop("diff", [])
+        # A robot is changed by the switch, which tells of it in a check too; but a bare robot comes to none in a check.
+        last = bool(self._task.check_mode and answer.get("missing"))
+        return {
+            **answer,
+            **told,
+            "changed": last and differs,
+            "diff": difference if last else [],
+            "differs": differs,
+            "difference": difference,
+            "entries": list(compiled.entries),
+            "endpoints": _endpoints(compiled),
+        }
 
     def _learn(self, robot: str, answer: Variables) -> dict[str, t.Any]:
         """The robot told what it is: the whole fleet is placed and compiled again with it."""

@@ -20,7 +20,8 @@ class ActionModule(RobotAction):
         prepared, robot = registered(variables, "k8s4r_prepared"), str(variables["inventory_hostname"])
         promised = {"endpoints": prepared["endpoints"]}
         if self._task.check_mode:
-            return {"changed": prepared["changed"], "status": "prepared", "changes": prepared["steps"], **promised}
+            foretold = {"changes": prepared["steps"], "diff": prepared["difference"]}
+            return {"changed": prepared["differs"], "status": "prepared", **foretold, **promised}
         release = prepared["release"]
         if release is None:
             return {"changed": False, "status": "committed", **promised}
@@ -36,4 +37,4 @@ class ActionModule(RobotAction):
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
         self._display.display(success(robot, answer))
         told = {"warnings": [f"{robot}: {notice}" for notice in answer.pop("notices", ())]}
-        return {**answer, **promised, **told, "changed": bool(answer.get("changes"))}
+        return {**answer, **promised, **told, "changed": bool(answer.get("changes")), "diff": prepared["difference"]}

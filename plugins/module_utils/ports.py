@@ -110,12 +110,12 @@ def holders(inodes):
 
 def _address(text):
     """An address as the kernel prints it: 32-bit words in the byte order of the machine."""
-    # Costs milliseconds, and mostly nobody listens where we want to.
-    import socket
-
     words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
     if len(words) == 1:
-        return socket.inet_ntop(socket.AF_INET, words[0])
+        return ".".join(map(str, words[0]))
+    # Costs milliseconds, and an unchanged run comes by here.
+    import socket
+
     address = socket.inet_ntop(socket.AF_INET6, b"".join(words))
     return address[len("::ffff:") :] if address.startswith("::ffff:") else address
 

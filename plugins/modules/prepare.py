@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - k8s4r.robot.deployment.robot
 attributes:
   diff_mode:
-    description: Returns what would change, but for secrets.
+    description: Returns what would change, but for secrets; M(k8s4r.robot.switch) shows it.
     support: full
 options:
   keep_data:
@@ -54,16 +54,27 @@ status:
   type: str
   sample: prepared
 changed:
-  description: Whether a switch would change anything on the robot.
+  description: Whether the robot is a bare one in a check, which comes to no switch that would tell of the changes.
   returned: always
+  type: bool
+differs:
+  description: Whether a switch would change anything on the robot.
+  returned: when prepared
   type: bool
 steps:
   description: What a switch will do, in order.
   returned: when prepared
   type: list
   elements: str
+difference:
+  description:
+    - What is made or removed, before and after, each with its place on the robot; empty without C(--diff).
+    - M(k8s4r.robot.switch) returns it as C(diff).
+  returned: when prepared
+  type: list
+  elements: dict
 diff:
-  description: What is made or removed, before and after, each with its place on the robot; empty without C(--diff).
+  description: The same for a bare robot in a check, else empty.
   returned: when prepared
   type: list
   elements: dict

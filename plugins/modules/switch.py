@@ -18,6 +18,10 @@ description:
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
+attributes:
+  diff_mode:
+    description: Shows what was made or removed, or in check mode would be, but for secrets.
+    support: full
 options:
   wait:
     description: How long to look on, in seconds.
@@ -68,6 +72,11 @@ changes:
   returned: on success, when there was something to switch
   type: list
   elements: str
+diff:
+  description: What was made or removed, before and after, each with its place on the robot; empty without C(--diff).
+  returned: on success, when there was something to switch
+  type: list
+  elements: dict
 endpoints:
   description: Where the proxies of the robot's groups listen; in check mode, where they would.
   returned: success

@@ -10,19 +10,25 @@ import typing as t
 from ..envoy.clusters import Address
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
-from ..job.model import Job
+from ..job.model import InboundService, Job
 from . import names
 
 WILDCARDS = ("0.0.0.0", "::")
 
-Directory = t.Mapping[str, frozenset[str]]
+# Who answers at `host:port`, and whom each of them lets in.
+Directory = t.Mapping[str, t.Mapping[str, frozenset[str]]]
+
+
+def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
+    """The SPIFFE IDs that an inbound service of a job lets in."""
+    return [
+        names.spiffe_id(fleet.trust_domain, allow.namespace or job.namespace, allow.job or job.name, allow.group) for allow in service.allow
+    ]
 
 
 def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> Directory:
-    """SPIFFE IDs by `host:port` of the inbound services of the run's jobs, under every name of the robots that hold
-    them. Computed once per run.
-    """
-    directory: dict[str, set[str]] = {}
+    """The inbound services of the run's jobs, under every name of the robots that hold them. Computed once per run."""
+    directory: dict[str, dict[str, frozenset[str]]] = {}
     robots = {robot.name: robot for robot in fleet.robots}
     for job in jobs:
         for group in job.task_groups:
@@ -30,10 +36,11 @@ def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) ->
             held = placement.instances.get((job.namespace, job.name, group.name), {}) if services else {}
             identity = names.spiffe_id(fleet.trust_domain, job.namespace, job.name, group.name)
             for service in services:
+                allowed = frozenset(callers(fleet, job, service))
                 hosts = {host for name in held for host in (name, robots[name].address) if name in robots}
                 for host in hosts if service.address in WILDCARDS else hosts | {service.address}:
-                    directory.setdefault(str(Address(host, service.port)), set()).add(identity)
-    return {address: frozenset(identities) for address, identities in directory.items()}
+                    directory.setdefault(str(Address(host, service.port)), {})[identity] = allowed
+    return directory
 
 
 def peer(address: Address, written: str | None, fleet: Fleet, directory: Directory) -> str:

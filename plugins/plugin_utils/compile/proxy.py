@@ -116,9 +116,11 @@ def _upstream(site: Site, parts: _Parts, upstream: Upstream, path: str, identity
                 f"write tls: {{mode: spiffe, spiffeId: {example}}}, or add the address to k8s4r_peers",
             )
             return
-        served = directory.get(str(address), frozenset())
-        if upstream.tls.spiffe_id and served and expected not in served:
-            site.warn(f"{path}.tls.spiffeId", f"{expected} is not who serves {address} in this run: {', '.join(sorted(served))}")
+        served = directory.get(str(address), {})
+        if served and expected not in served:
+            site.warn(f"{path}.upstream", f"{expected} is expected, but {', '.join(sorted(served))} serves {address} in this run")
+        elif served and identity not in served[expected]:
+            site.warn(f"{path}.upstream", f"{expected} serves {address} in this run, and its `allow` does not let {identity} in")
         if not upstream.tls.spiffe_id:
             site.peers[str(address)] = expected
         transport = tls.upstream_tls(identity, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
@@ -134,10 +136,7 @@ def _service(site: Site, parts: _Parts, service: InboundService, path: str, iden
     if target is None or address is None:
         return
     name = f"service-{service.name}"
-    allowed = [
-        names.spiffe_id(site.fleet.trust_domain, allow.namespace or site.job.namespace, allow.job or site.job.name, allow.group)
-        for allow in service.allow
-    ]
+    allowed = peers.callers(site.fleet, site.job, service)
     transport = tls.downstream_tls(identity, ALPN[service.protocol])
     for into, rbac in (
         (parts.listeners, authorization.discovered(name, _rules_path(site, name))),

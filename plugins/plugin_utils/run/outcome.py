@@ -38,7 +38,7 @@ def memberships(answers: Answers, servers: t.Sequence[str], check: bool) -> list
     lacks = {name: missing(answer) for name, answer in answers.items()}
     ready = [name for name, answer in answers.items() if answer.get("status") == "prepared" and not lacks[name]]
     # A robot that holds all of it under another digest may still miss an entry on the server.
-    members = [(name, SWITCH) for name in ready if answers[name].get("changed", True) or answers[name].get("entries")]
+    members = [(name, SWITCH) for name in ready if answers[name].get("differs", True) or answers[name].get("entries")]
     if not check:
         members += [(name, group) for name, whats in lacks.items() if whats for group in (BARE, *(WITHOUT + what for what in whats))]
         if any(AGENT in whats for whats in lacks.values()):

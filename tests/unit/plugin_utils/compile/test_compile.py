@@ -101,6 +101,23 @@ def test_an_upstream_without_a_known_peer_is_refused():
     assert "spiffeId: spiffe://fleet.example/ns/default/job/<job>/group/<group>}" in text
 
 
+@pytest.mark.parametrize(
+    ("allow", "tls", "warning"),
+    [
+        ("{job: job, group: g}", "", None),
+        ("{job: job, group: other}", "", "its `allow` does not let spiffe://fleet.example/ns/default/job/job/group/g in"),
+        ("{job: job, group: g}", ", tls: {spiffeId: 'spiffe://fleet.example/x'}", "spiffe://fleet.example/x is expected, but"),
+    ],
+)
+def test_jobs_of_a_run_that_contradict_each_other_are_told_of(allow, tls, warning):
+    service = f"""
+        name: api
+        taskGroups: [{{name: api, network: {{services: [{{name: s, port: 443, to: "127.0.0.1:80", allow: [{allow}]}}]}}, {TASKS}}}]
+    """
+    warnings = compiled(service, network(f"{{name: api, localPort: 8080, upstream: '192.0.2.1:443'{tls}}}")).warnings
+    assert [warning in str(found) for found in warnings] == ([True] if warning else [])
+
+
 def test_the_peer_is_the_jobs_word_then_the_fleets_then_the_one_known_service():
     service = f"""
         name: api

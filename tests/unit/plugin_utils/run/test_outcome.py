@@ -8,8 +8,8 @@ from __future__ import annotations
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import outcome
 
 UNCHANGED = {"status": "unchanged"}
-PREPARED = {"status": "prepared", "changed": True, "missing": []}
-BARE = {"status": "prepared", "changed": True, "missing": ["envoy", "spire_agent"]}
+PREPARED = {"status": "prepared", "differs": True, "missing": []}
+BARE = {"status": "prepared", "differs": True, "missing": ["envoy", "spire_agent"]}
 
 
 def groups(answers, servers=(), check=False):
@@ -20,7 +20,7 @@ def groups(answers, servers=(), check=False):
 
 
 def test_nothing_is_left_to_do_where_nothing_changed():
-    assert groups({"a": UNCHANGED, "b": {**PREPARED, "changed": False}}) == {}
+    assert groups({"a": UNCHANGED, "b": {**PREPARED, "differs": False}}) == {}
 
 
 def test_only_robots_with_something_to_switch_are_switched():
