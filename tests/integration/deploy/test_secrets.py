@@ -67,11 +67,10 @@ def test_a_vaulted_value_arrives_and_is_seen_nowhere_else(deployment, controller
     ("secret", "script"),
     [
         (CANARY, "echo secret is $VALUE"),
-        (f"x-${{NOMAD_ALLOC_INDEX}}-{CANARY}", "echo secret is $VALUE"),
-        (f"first\tand {CANARY}", 'echo \\"$VALUE\\"'),
-        (f"{CANARY}-{'x' * 80}", "printf %0480d 0; echo $VALUE"),
+        # A name that is replaced, a character that no terminal gets, and a line that is cut within the secret.
+        (f"x-${{NOMAD_ALLOC_INDEX}}\t{CANARY}-{'x' * 80}", 'echo \\"$VALUE\\"; printf %0480d 0; echo \\"$VALUE\\"'),
     ],
-    ids=["plain", "substituted", "tab", "cut"],
+    ids=["plain", "odd"],
 )
 def test_a_task_that_prints_its_secret_and_dies_does_not_show_it_in_the_run(deployment, secret, script):
     run = deployment.deploy(sleeper(value=vaulted(secret), script=f'"{script}; exit 3"'), "-vvv")
