@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils.run.outcome import AGENT, SERVER, Answers, memberships, missing, refusals
+from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, Answers, memberships, missing, refusals
 from ..plugin_utils.transport.action import Action, Fault
 
 Variables = t.Mapping[str, t.Any]
@@ -28,7 +28,7 @@ class ActionModule(Action):
             raise Fault("\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items()))
         servers = variables["groups"].get(SERVER, [])
         if any(AGENT in whats for whats in lacking.values()) and not servers and not variables.get("spire_agent_server"):
-            raise Fault(f"the jobs need identities: put the machine of the SPIRE server into the inventory group `{SERVER}`")
+            raise Fault(NO_SERVER)
         check = bool(self._task.check_mode)
         lost = sorted(set(variables["ansible_play_hosts_all"]) - set(reached))
         warnings = [f"{name}: would first be provisioned with {whats}" for name, whats in lacking.items()] if check else []

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import getpass
 import re
-import secrets
 import socket
 import typing as t
 
@@ -49,11 +48,11 @@ class ActionModule(Action):
         cache = Capabilities(key.home())
         probed = {name: found for name in names if (found := cache.read(name)) is not None}
         reached = [name for name in variables["ansible_play_hosts"] if name in names]
-        run = {"id": secrets.token_hex(4), "who": f"{getpass.getuser()}@{socket.gethostname()}"}
+        who = f"{getpass.getuser()}@{socket.gethostname()}"
         unprobed = [] if removal else [name for name in reached if name not in probed]
         if unprobed:
             # Which robots a constraint removes, and what a robot can do, is known only when they have been asked.
-            return {"unprobed": unprobed, "run": run, "warnings": warnings}
+            return {"unprobed": unprobed, "who": who, "warnings": warnings}
         fleet = self._fleet(variables, probed)
         if removal:
             removed = tuple((job.namespace, job.name) for job in jobs) or (_named(arguments["namespace"], arguments["name"]),)
@@ -64,7 +63,7 @@ class ActionModule(Action):
         slices = compile_fleet(jobs, parcel, functools.partial(key.digest, secret))
         return {
             "unprobed": [],
-            "run": run,
+            "who": who,
             "robots": {
                 name: {
                     "jobs": wanted,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils.run.outcome import SERVER, registrations
+from ..plugin_utils.run.outcome import NO_SERVER, SERVER, registrations
 from ..plugin_utils.transport.action import Action, Fault, registered
 
 Variables = t.Mapping[str, t.Any]
@@ -36,7 +36,7 @@ class ActionModule(Action):
             return {"changed": False}
         if not variables["groups"].get(SERVER):
             if wanted.entries:
-                raise Fault(f"the jobs need identities: put the machine of the SPIRE server into the inventory group `{SERVER}`")
+                raise Fault(NO_SERVER)
             return {"changed": False}
         if not self._server_runs():
             return self._without_server(wanted.entries)

@@ -12,6 +12,7 @@ from ..plugin_utils.compile.robot import CompiledRobot
 from ..plugin_utils.job.errors import JobErrors
 from ..plugin_utils.run import parcel
 from ..plugin_utils.run.library import Library
+from ..plugin_utils.run.outcome import notices
 from ..plugin_utils.run.slices import compile_one, requests
 from ..plugin_utils.transport import key
 from ..plugin_utils.transport.action import Fault, RobotAction, registered
@@ -53,15 +54,15 @@ class ActionModule(RobotAction):
             "check": self._task.check_mode,
             "diff": self._task.diff,
             "keep_data": arguments["keep_data"],
-            "who": run["run"]["who"],
+            "who": run["who"],
         }
         answer = self.call(request, variables)
         if answer["status"] == "stale":
             return self._learn(robot, answer)
-        # An unchanged robot may have something to tell all the same.
-        told = {"warnings": [f"{robot}: {notice}" for notice in notices]} if (notices := answer.pop("notices", ())) else {}
+        told = notices(robot, answer)
+        answer.pop("notices", None)
         if answer["status"] == "unchanged" and not arguments["with_entries"]:
-            return {"status": "unchanged", **told}
+            return {"status": "unchanged", **({"warnings": told} if told else {})}
         compiled = self._compile(run, robot, variables)
         if answer["status"] == "plan-needed":
             answer = self.call({**request, "plan": compiled.plan}, variables)
@@ -71,7 +72,7 @@ class ActionModule(RobotAction):
         last = bool(self._task.check_mode and answer.get("missing"))
         return {
             **answer,
-            **told,
+            "warnings": told,
             "changed": last and differs,
             "diff": difference if last else [],
             "differs": differs,

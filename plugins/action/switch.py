@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils.run.outcome import failure, success
+from ..plugin_utils.run.outcome import failure, notices, success
 from ..plugin_utils.transport.action import RobotAction, registered
 
 Variables = t.Mapping[str, t.Any]
@@ -36,5 +36,6 @@ class ActionModule(RobotAction):
             ended = {name: answer[name] for name in ("status", "release", "groups", "units", "restored") if name in answer}
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
         self._display.display(success(robot, answer))
-        told = {"warnings": [f"{robot}: {notice}" for notice in answer.pop("notices", ())]}
-        return {**answer, **promised, **told, "changed": bool(answer.get("changes")), "diff": prepared["difference"]}
+        told = notices(robot, answer)
+        answer.pop("notices", None)
+        return {**answer, **promised, "warnings": told, "changed": bool(answer.get("changes")), "diff": prepared["difference"]}

@@ -49,24 +49,25 @@ def _all_ports(robot, manifest, wanted, others):
     homeless = ports.homeless([port for group in wanted for port in group["ports"]])
     declared = _ports(wanted, others)
     # A port of another job is mostly held by that job's proxy, too: said once.
-    said = {text.split(" on ")[0] for text in declared}
-    return homeless + declared + [text for text in _live_ports(robot, manifest) if text.split(" on ")[0] not in said]
+    return homeless + [text for texts in declared.values() for text in texts] + _live_ports(robot, manifest, declared)
 
 
 def _ports(wanted, others):
-    found, taken = [], []
+    """The wanted ports that other groups have: {place in the job file: texts}."""
+    found, taken = {}, []
     for record in others:
         taken += [(port, group["name"]) for group in record["groups"].values() for port in group["ports"]]
     for group in wanted:
         for port in group["ports"]:
             for other, owner in taken:
                 if other["port"] == port["port"] and ports.clash(other["address"], port["address"]):
-                    found.append("{}: port {} on {} belongs to {}".format(port["where"], port["port"], port["address"], owner))
+                    text = "{}: port {} on {} belongs to {}".format(port["where"], port["port"], port["address"], owner)
+                    found.setdefault(port["where"], []).append(text)
             taken.append((port, group["name"]))
     return found
 
 
-def _live_ports(robot, manifest):
+def _live_ports(robot, manifest, declared):
     """A port is free, or held by what is gone when its group comes to it: its own last release, or a group that goes first."""
     free = _units(_interrupted(robot))
     found = []
@@ -76,7 +77,7 @@ def _live_ports(robot, manifest):
             own = _units([group, *([before[group["id"]]] if group["id"] in before else [])])
             if not group["resources"]:
                 free |= own
-            found += ports.taken(group["ports"], free | own)
+            found += ports.taken([port for port in group["ports"] if port["where"] not in declared], free | own)
     return found
 
 

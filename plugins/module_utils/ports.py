@@ -63,9 +63,17 @@ def taken(wanted, own_units):
     return list(found.values())
 
 
-def foreign(wanted, uids):
-    """Whether anybody but these users listens where a wanted port is; cheaper than `taken`, which says who."""
-    return bool(wanted) and any(uid not in uids for _port, _address, _inode, uid in _clashes(wanted))
+def foreign(owned):
+    """Whether anybody listens where a port of somebody else is; cheaper than `taken`, which says who.
+
+    ``owned``: (port of a group plan, ids of the users who may listen there).
+    """
+    held = listeners({port["port"] for port, _uids in owned}) if owned else []
+    return any(
+        number == port["port"] and uid not in uids and clash(port["address"], address)
+        for port, uids in owned
+        for address, number, _inode, uid in held
+    )
 
 
 def silent(wanted):

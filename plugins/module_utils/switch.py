@@ -205,9 +205,9 @@ def _is_back(robot, job, group, entries):
 
 
 def _unheard(robot, manifest):
-    """What is up and not yet served: a proxy takes up its listeners when it has its identity."""
+    """Ports that stay without a listener although every unit is up."""
     wanted = [port for group in robot.ledger.groups(manifest["jobs"]) for port in group["ports"]]
-    text = "{}: nobody listens on port {} of {} yet; does the proxy have its identity? journalctl -t envoy, systemctl status spire-agent"
+    text = "{}: nobody listens on port {} of {} yet"
     return [text.format(port["where"], port["port"], port["address"]) for port in ports.silent(wanted)]
 
 

@@ -33,6 +33,8 @@ def unchanged(robot, jobs, keep_data=False):
     observer = Observer(robot.digest)
     if not all((keep_data or not group["leftovers"]) and intact(group, observer) and served(group) for group in groups):
         return None
+    if ports.foreign([(port, users) for group in groups for users in [_users(group)] for port in group["ports"]]):
+        return None
     units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
     shown = systemd.show([unit["name"] for unit in units], SHOWN)
     if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units):
@@ -49,11 +51,13 @@ def intact(group, observer):
 
 
 def served(group):
-    """Whether what the group needs of the robot is there, and nobody else has its ports."""
-    if not all(os.path.exists(need["path"]) for need in group["needs"]):
-        return False
-    users = {resource["name"] for resource in group["resources"] if resource["kind"] == "user"}
-    return not ports.foreign(group["ports"], {accounts.user_id(name) for name in users})
+    """Whether what the group needs of the robot is there."""
+    return all(os.path.exists(need["path"]) for need in group["needs"])
+
+
+def _users(group):
+    """Who may listen on the group's ports."""
+    return {accounts.user_id(resource["name"]) for resource in group["resources"] if resource["kind"] == "user"}
 
 
 def _restless(unit, values):

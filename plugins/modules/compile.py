@@ -80,8 +80,8 @@ unprobed:
   returned: always
   type: list
   elements: str
-run:
-  description: An identifier of the run, and who runs it.
+who:
+  description: Who runs it, and on which controller.
   returned: always
-  type: dict
+  type: str
 """

@@ -12,6 +12,7 @@ Answers = t.Mapping[str, t.Mapping[str, t.Any]]
 # Dynamic groups of the run: a play on a group that nobody is in costs nothing.
 AGAIN, BARE, SWITCH, WITHOUT = "k8s4r_again", "k8s4r_bare", "k8s4r_switch", "k8s4r_without_"
 AGENT, SERVER = "spire_agent", "spire_server"
+NO_SERVER = f"the jobs need identities: put the machine of the SPIRE server into the inventory group `{SERVER}`"
 
 
 def refusals(answers: Answers) -> str:
@@ -79,6 +80,11 @@ def failure(robot: str, answer: t.Mapping[str, t.Any]) -> str:
         "failed": "the switch failed",
     }.get(answer["status"], f"the switch ended as {answer['status']}")
     return "\n".join([f"{robot}: {what}", *(str(error) for error in answer.get("errors", ()))])
+
+
+def notices(robot: str, answer: t.Mapping[str, t.Any]) -> list[str]:
+    """What a person should know although all is well."""
+    return [f"{robot}: {notice}; k8s4r.robot.status shows more" for notice in answer.get("notices", ())]
 
 
 def success(robot: str, answer: t.Mapping[str, t.Any]) -> str:

@@ -97,11 +97,15 @@ def test_garbage_goes_and_what_is_needed_stays(robot):
     jsonfile.save(robot.manifest_path("fresh"), fresh)
     jsonfile.save(robot.manifest_path("stale"), stale)
     os.utime(robot.manifest_path("stale"), (0, 0))
+    for request in ("left-behind", "at-work"):
+        jsonfile.save(robot.request_path(request), {})
+    os.utime(robot.request_path("left-behind"), (0, 0))
     os.mkdir(robot.state + "/engine/ancient")
     os.utime(robot.state + "/engine/ancient", (0, 0))
     garbage.collect(robot)
     assert sorted(os.listdir(robot.state + "/store")) == sorted([keep, staged])
     assert os.listdir(robot.state + "/releases") == ["fresh.json"]
+    assert os.listdir(robot.runtime + "/requests") == ["at-work.json"]
     assert os.listdir(robot.state + "/engine") == []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pathlib
 import socket
 
 import pytest
@@ -96,14 +97,27 @@ def test_whose_ports_are_whose():
     with socket.create_server(("127.0.0.1", 0)) as server:
         number = server.getsockname()[1]
         wanted = [plan.port("127.0.0.1", number, "here")]
-        assert not ports.foreign(wanted, {os.getuid()})
-        assert ports.foreign(wanted, {os.getuid() + 1})
-        assert not ports.foreign([plan.port("127.0.0.2", number, "here")], set())
+        assert not ports.foreign([(wanted[0], {os.getuid()})])
+        assert ports.foreign([(wanted[0], {os.getuid() + 1})])
+        assert not ports.foreign([(plan.port("127.0.0.2", number, "here"), set())])
         assert ports.silent(wanted) == []
         (text,) = ports.taken(wanted, set())
         assert text.startswith(f"here: port {number} on 127.0.0.1 is taken by py")
     assert ports.silent(wanted) == wanted
-    assert not ports.foreign(wanted, set())
+    assert not ports.foreign([(wanted[0], set())])
+    assert not ports.foreign([])
+
+
+def test_a_process_cannot_write_to_the_operators_terminal_by_its_name():
+    comm = pathlib.Path(f"/proc/{os.getpid()}/comm")
+    before = comm.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        comm.write_text("\x1b]0;pwn\x07\nx")
+        try:
+            (text,) = ports.taken([plan.port("127.0.0.1", server.getsockname()[1], "here")], set())
+        finally:
+            comm.write_text(before)
+    assert text.isprintable()
 
 
 def test_an_address_that_is_not_the_robots():

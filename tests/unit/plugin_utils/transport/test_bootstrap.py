@@ -37,6 +37,15 @@ def test_every_file_is_synced_before_the_engine_has_its_name(synced, tmp_path):
 
 
 @pytest.mark.usefixtures("synced")
+def test_what_is_left_of_an_engine_is_replaced():
+    engine = packing.engine()
+    target = Path(bootstrap.keep(engine.digest, engine.archive()))
+    (target / "__main__.py").unlink()
+    bootstrap.keep(engine.digest, engine.archive())
+    assert (target / "__main__.py").read_bytes() == engine.files["__main__.py"]
+
+
+@pytest.mark.usefixtures("synced")
 def test_an_engine_that_is_there_stays():
     engine = packing.engine()
     first = os.stat(bootstrap.keep(engine.digest, engine.archive())).st_ino
