@@ -127,7 +127,7 @@ def argv(site: Site, spec: Task, path: str, directory: str, variables: t.Mapping
         program = f"{directory}/local/{program}"
     else:
         search = "" if "/" in program else _search(spec, variables)
-        if not any(path.startswith(_WRITTEN_BY_TASKS) for path in (search or program).split(":")):
+        if not any(place.startswith(_WRITTEN_BY_TASKS) for place in (search or program).split(":")):
             site.programs.setdefault((program, search), f"{where}.command")
     return (program, *arguments)
 
