@@ -150,8 +150,8 @@ superfluous:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k8s4r.robot.plugins.module_utils.provision import entries
-from ansible_collections.k8s4r.robot.plugins.module_utils.provision.server import Server, ServerError
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision import entries
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.server import Server, ServerError
 
 SELECTOR = {"type": {"type": "str", "required": True}, "value": {"type": "str", "required": True}}
 ENTRY = {

@@ -74,7 +74,7 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k8s4r.robot.plugins.module_utils.provision.openssl import OpenSSL, OpenSSLError
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl import OpenSSL, OpenSSLError
 
 # What a SPIFFE ID's path segment may hold (SPIFFE-ID, 2.2): the agent's ID is made of the name.
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")

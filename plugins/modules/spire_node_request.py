@@ -79,7 +79,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k8s4r.robot.plugins.module_utils.provision.openssl import OpenSSL, OpenSSLError, due
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl import OpenSSL, OpenSSLError, due
 
 DAY = 86400
 

@@ -81,7 +81,7 @@ import urllib.error
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.k8s4r.robot.plugins.module_utils.provision import release
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision import release
 
 CHECKSUM_FILE_LIMIT = 1 << 20
 

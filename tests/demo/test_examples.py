@@ -11,11 +11,11 @@ import re
 import pytest
 import yaml
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import peers
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.network import peers
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.plans.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.catalogue import fleet_from_inventory
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import reader
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 SCHEMA_LINE = "# yaml-language-server: $schema="

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import pathlib
 import sys
 import typing as t
@@ -16,21 +17,30 @@ import pytest
 PLUGINS = pathlib.Path(__file__).resolve().parents[2] / "plugins"
 COLLECTION = "ansible_collections.k8s4r.robot.plugins."
 
-PLAN = "module_utils.plan"
-# A room, and what of ours it may import beside itself.
-ROOMS = {
+ENGINE = "module_utils._engine"
+PLAN = f"{ENGINE}.plan"
+# A package, and what of ours it may import beside itself.
+PACKAGES = {
     "plugin_utils.job": (),
     "plugin_utils.fleet": ("plugin_utils.job",),
     "plugin_utils.envoy": ("plugin_utils.job",),
     "plugin_utils.compile": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", PLAN),
     "plugin_utils.transport": (),
     "plugin_utils.run": ("plugin_utils", PLAN),
-    "module_utils.provision": (),
-    "module_utils": (),
-    "action": ("plugin_utils", "module_utils"),
-    "modules": ("module_utils.provision",),
+    "module_utils._provision": (),
+    ENGINE: (),
+    "action": ("plugin_utils",),
+    "modules": ("module_utils._provision",),
     "doc_fragments": (),
 }
+# The floors of a package, from the ground up: a room imports from floors below its own, never from beside or above it.
+FLOORS = {
+    ENGINE: (("plan", "say"), ("system",), ("state",), ("resources",), ("judge",), ("change",), ("requests",)),
+    "plugin_utils.job": (("errors",), ("declare",), ("model", "substitution"), ("variables",), ("checks",), ("read",), ("publish",)),
+    "plugin_utils.compile": (("names", "systemd", "helpers"), ("site",), ("content", "drivers"), ("units",), ("network",), ("plans",)),
+}
+HIGHEST = 7
+LARGEST = 12
 COMPILER = ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", "plugin_utils.compile")
 # The same input gives the same bytes: neither the machine nor the clock nor chance is asked.
 IMPURE = {"datetime", "io", "os", "random", "secrets", "shutil", "socket", "subprocess", "tempfile", "time", "uuid"}
@@ -67,18 +77,48 @@ def inside(name: str, rooms: t.Iterable[str]) -> bool:
     return any(name == room or name.startswith(f"{room}.") for room in rooms)
 
 
-def room_of(name: str) -> str:
-    return next(room for room in ROOMS if inside(name, [room]))
+def package_of(name: str) -> str:
+    return next(package for package in PACKAGES if inside(name, [package]))
 
 
-def each(*rooms: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("path", [path for path in FILES if inside(module(path), rooms)], ids=module)
+def each(*packages: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", [path for path in FILES if inside(module(path), packages)], ids=module)
 
 
-@each(*ROOMS)
+@each(*PACKAGES)
 def test_no_import_goes_against_the_rule(path: pathlib.Path) -> None:
-    room = room_of(module(path))
-    assert [name for name, ours in imports(path) if ours and not inside(name, (room, *ROOMS[room]))] == []
+    package = package_of(module(path))
+    assert [name for name, ours in imports(path) if ours and not inside(name, (package, *PACKAGES[package]))] == []
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_has_its_floor(package: str) -> None:
+    rooms = [room for floor in FLOORS[package] for room in floor]
+    found = {name.removeprefix(f"{package}.").partition(".")[0] for name in KNOWN if name.startswith(f"{package}.")}
+    assert found == set(rooms)
+    assert len(rooms) == len(found)
+    assert len(FLOORS[package]) <= HIGHEST
+
+
+@each(*FLOORS)
+def test_no_arrow_goes_up(path: pathlib.Path) -> None:
+    package = package_of(module(path))
+    floor_of = {f"{package}.{room}": number for number, floor in enumerate(FLOORS[package]) for room in floor}
+
+    def room_of(name: str) -> str | None:
+        return next((room for room in floor_of if inside(name, [room])), None)
+
+    own = room_of(module(path))
+    if own is None:  # the package's own, empty file
+        return
+    others = {room for name, ours in imports(path) if ours and (room := room_of(name)) and room != own}
+    assert {room for room in others if floor_of[room] >= floor_of[own]} == set()
+
+
+def test_no_room_is_crowded() -> None:
+    """The folders of plugins themselves are flat by Ansible's own rule: what is below them is ours to divide."""
+    sizes = collections.Counter(path.parent for path in FILES if path.name != "__init__.py" and path.parent.parent != PLUGINS)
+    assert {str(room.relative_to(PLUGINS)): size for room, size in sizes.items() if size > LARGEST} == {}
 
 
 def test_no_import_cycle() -> None:
@@ -87,8 +127,9 @@ def test_no_import_cycle() -> None:
     graphlib.TopologicalSorter(graph).prepare()
 
 
-def test_every_plugin_is_in_a_room() -> None:
-    assert [name for name in sorted(KNOWN) if not inside(name, ROOMS) and name not in ("plugin_utils", "")] == []
+def test_every_plugin_is_in_a_package() -> None:
+    outside = ("plugin_utils", "module_utils", "")
+    assert [name for name in sorted(KNOWN) if not inside(name, PACKAGES) and name not in outside] == []
 
 
 @each("module_utils")
@@ -102,11 +143,7 @@ def test_the_compiler_needs_yaml_and_nothing_that_changes(path: pathlib.Path) ->
     assert foreign <= (sys.stdlib_module_names | {"yaml"}) - IMPURE
 
 
-def test_the_wire_format_and_resources_stand_below_the_engine() -> None:
-    """The plan knows nobody; a kind of resource knows nothing that knows of resources."""
-    known = {module(path): {name for name, ours in imports(path) if ours} for path in FILES if inside(module(path), ["module_utils"])}
-    assert known[PLAN] == set()
-    above = {name for name, imported in known.items() if any(inside(each, ["module_utils.resources"]) for each in imported)}
-    for name, imported in known.items():
-        if inside(name, ["module_utils.resources"]):
-            assert not {each for each in imported & above if not inside(each, ["module_utils.resources"])}, name
+def test_the_wire_format_and_words_know_nobody() -> None:
+    for path in FILES:
+        if inside(module(path), [PLAN]):
+            assert not [name for name, ours in imports(path) if ours], path

@@ -9,8 +9,8 @@ import functools
 import typing as t
 
 from ..fleet.robots import Fleet, Robot
+from ..job.declare.keys import Seconds, Secret
 from ..job.errors import Problem
-from ..job.keys import Seconds, Secret
 from ..job.model import InitTask, Job, JobType, Network, NetworkType, RestartMode, RestartPolicy, Task, TaskGroup
 from ..job.substitution import substitute
 from . import names

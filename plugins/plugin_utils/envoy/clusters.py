@@ -9,7 +9,7 @@ import ipaddress
 import re
 import typing as t
 
-from ..job.keys import Secret
+from ..job.declare.keys import Secret
 from ..job.model import Protocol
 from .tls import Data, http2, typed
 

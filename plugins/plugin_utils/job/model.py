@@ -12,9 +12,9 @@ from __future__ import annotations
 import enum
 import typing as t
 
+from .declare.keys import Bytes, Millicores, Seconds, Support, field, key
+from .declare.record import record
 from .errors import Problem
-from .keys import Bytes, Millicores, Seconds, Support, field, key
-from .record import record
 
 # Patterns are ECMA 262's, as the JSON Schema wants them, and mean the same to Python.
 NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"

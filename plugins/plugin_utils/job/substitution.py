@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .keys import Secret
+from .declare.keys import Secret
 
 _NAME = re.compile(r"\$\{((attr|meta|node)\.([^{}$]+)|[A-Za-z_][A-Za-z0-9_]*)\}")
 

@@ -15,9 +15,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.utils.vars import load_extra_vars
 
-from ..job import reader
 from ..job.errors import JobErrors, Problem, quoted
 from ..job.model import Job
+from ..job.read import reader
 from .sources import WANTED, Readers, Source, Unreadable, read
 
 Variables = t.Mapping[str, t.Any]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ...module_utils import plan
-from ..compile import peers
-from ..compile.robot import CompiledRobot, compile_robot
+from ...module_utils._engine import plan
+from ..compile.network import peers
+from ..compile.plans.robot import CompiledRobot, compile_robot
 from ..job.errors import JobErrors, Problem
 from ..job.model import Job
 from .parcel import Parcel

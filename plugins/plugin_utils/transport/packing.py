@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The robot side as one archive, the same bytes on every controller: `module_utils` as the package `k8s4r_engine`."""
+"""The robot side as one archive, the same bytes on every controller: `module_utils/_engine` as the package `k8s4r_engine`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ import zipfile
 from .bootstrap import OLD_PYTHON
 
 PACKAGE = "k8s4r_engine"
-MODULE_UTILS = pathlib.Path(__file__).parents[2] / "module_utils"
+ROOM = pathlib.Path(__file__).parents[2] / "module_utils" / "_engine"
 BOOTSTRAP = pathlib.Path(__file__).with_name("bootstrap.py")
 
 # The engine's rooms in module_utils; the others serve ordinary modules, and a robot need not keep them.
-ROOMS = ("*.py", "resources/*.py")
-
 # Python older than the engine's own syntax must be able to run this much, to say that it is too old. Run as a file and
 # not as its directory, which would import runpy first (5 ms of a robot's time), it has to name its own place.
 MAIN = f"""\
@@ -29,7 +27,7 @@ if sys.version_info < (3, 8):
     sys.stderr.write("Python " + sys.version.split()[0])
     sys.exit({OLD_PYTHON})
 sys.path.insert(0, __file__.rpartition("/")[0])
-from {PACKAGE}.main import main
+from {PACKAGE}.requests.main import main
 sys.exit(main())
 """
 
@@ -52,11 +50,8 @@ class Engine(t.NamedTuple):
 @functools.cache
 def engine() -> Engine:
     """The engine of this collection, read once per process."""
-    files = {f"{PACKAGE}/__init__.py": b"", "__main__.py": MAIN.encode()}
-    for path in (found for room in ROOMS for found in MODULE_UTILS.glob(room)):
-        files[f"{PACKAGE}/{path.relative_to(MODULE_UTILS).as_posix()}"] = path.read_bytes()
-    for package in {name.rpartition("/")[0] for name in files if "/" in name}:
-        files.setdefault(f"{package}/__init__.py", b"")
+    files = {f"{PACKAGE}/{path.relative_to(ROOM).as_posix()}": path.read_bytes() for path in ROOM.rglob("*.py")}
+    files["__main__.py"] = MAIN.encode()
     ordered = dict(sorted(files.items()))
     return Engine(digest_of(ordered), ordered)
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 import typing as t
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import packing
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.exec import Caller, Outcome
 from tests.robots import Fleet

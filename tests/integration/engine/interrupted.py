@@ -10,8 +10,9 @@ from tests.integration.engine.plans import SLEEP, Group, job
 # Performs the steps of a real switch with the kept engine, and kills itself after one of them.
 DRIVER = """
 import os, signal
-from k8s4r_engine import health, perform, recover, switch
-from k8s4r_engine.robot import Robot
+from k8s4r_engine.change import health, perform, switch
+from k8s4r_engine.requests import recover
+from k8s4r_engine.state.robot import Robot
 
 health.STEADY = 0.2
 steps = 0

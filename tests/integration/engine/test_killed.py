@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from tests.integration.engine.interrupted import assert_whole, drive, old_and_new
 from tests.integration.engine.plans import Group, job
 

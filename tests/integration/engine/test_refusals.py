@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from tests.integration.engine.harness import request_of
 from tests.integration.engine.plans import SLEEP, Group, job
 from tests.robots.host import wait_for

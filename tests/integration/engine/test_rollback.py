@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from tests.integration.engine.harness import environment, pid
 from tests.integration.engine.plans import SLEEP, Group, job, service
 

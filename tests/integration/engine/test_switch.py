@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from tests.integration.engine.harness import environment, pid
 from tests.integration.engine.plans import SLEEP, Group, job
 
@@ -140,8 +140,8 @@ def test_a_file_of_members_never_lacks_one_that_is_referred_to(machine):
     release = machine.prepare(job(group))["release"]
     watched = machine.script(f"""
 import json
-from k8s4r_engine import perform, switch
-from k8s4r_engine.robot import Robot
+from k8s4r_engine.change import perform, switch
+from k8s4r_engine.state.robot import Robot
 
 class Watched(perform.Performer):
     def perform(self, step):

@@ -44,7 +44,7 @@ def test_documentation_and_arguments_agree(name):
 # What Ansible itself describes for every module.
 COMMON = {"changed", "failed", "msg", "warnings"}
 # Files of the engine whose answers an action passes on, and keys of these that are meant for the action alone.
-ENGINE = {"prepare": "staging", "switch": "switch", "status": "status"}
+ENGINE = {"prepare": "change/staging", "switch": "change/switch", "status": "requests/status"}
 FOR_THE_ACTION = {"switch": {"errors", "notices"}}
 # What an action passes on from a module.
 PASSED_ON = {"entries": {"created", "updated", "deleted", "superfluous"}}
@@ -84,7 +84,7 @@ def returned(name: str) -> set[str]:
     }
     found = {key for node in nodes if isinstance(node, ast.Return) and node.value for key in outermost(node.value, named)}
     if name in ENGINE:
-        engine = ast.parse((PLUGINS / "module_utils" / f"{ENGINE[name]}.py").read_text())
+        engine = ast.parse((PLUGINS / "module_utils" / "_engine" / f"{ENGINE[name]}.py").read_text())
         answers = [answer.keys() for answer in displays(engine) if "status" in answer]
         assert answers, f"no answer in {ENGINE[name]}.py"
         found |= set().union(*answers) - FOR_THE_ACTION.get(name, set())

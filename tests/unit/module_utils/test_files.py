@@ -10,8 +10,8 @@ import stat
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import files
-from ansible_collections.k8s4r.robot.plugins.module_utils.observe import Observer
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import files
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system.observe import Observer
 
 UID, GID = os.getuid(), os.getgid()
 

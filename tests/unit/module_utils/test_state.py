@@ -11,8 +11,9 @@ import stat
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import garbage, jsonfile, manifest, plan
-from ansible_collections.k8s4r.robot.plugins.module_utils.robot import Robot
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import garbage, jsonfile, manifest
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 
 JOB = {"namespace": "n", "name": "j"}
 

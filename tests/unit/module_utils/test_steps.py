@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import plan, steps
-from ansible_collections.k8s4r.robot.plugins.module_utils.resources import kinds
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import steps
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 
 RUNNING = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no"}
 DEAD = {"LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "NeedDaemonReload": "no"}

@@ -13,19 +13,13 @@ import socket
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import (
-    answers,
-    command,
-    difference,
-    health,
-    lock,
-    perform,
-    plan,
-    ports,
-    texts,
-)
-from ansible_collections.k8s4r.robot.plugins.module_utils.errors import CommandFailed, Refusal
-from ansible_collections.k8s4r.robot.plugins.module_utils.scrub import Scrubber
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import difference, health, perform
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import answers, texts
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed, Refusal
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import lock
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.scrub import Scrubber
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import command, ports
 
 
 @pytest.mark.parametrize("text", ['pa"ss$word', "line one\nline two", "käse-ß", "a\\b`c"])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils import plan, validate
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import validate
 
 JOBS = [{"namespace": "n", "name": "j", "digest": "d"}]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.k8s4r.robot.plugins.module_utils.provision import entries
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision import entries
 
 SCOPE = ["/ns/default/job/web/"]
 PREFIX = "k8s4r."

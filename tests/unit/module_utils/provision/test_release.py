@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils.provision.release import published
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.release import published
 
 ONE, TWO = "1" * 64, "a" * 64
 

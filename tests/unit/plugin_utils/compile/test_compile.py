@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import names
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.plans.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 
 ROBOT = Robot("r1", "192.0.2.1", {"arm": "left"})
 TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"

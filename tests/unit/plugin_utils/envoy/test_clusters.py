@@ -10,7 +10,7 @@ import re
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.envoy.clusters import Address
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.keys import Secret
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 
 LONGEST = ".".join(["x" * 63, "x" * 63, "x" * 63, "x" * 61])
 

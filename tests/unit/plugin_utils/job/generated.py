@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pathlib
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import reference, schema
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.publish import reference, schema
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 FILES = {ROOT / "schemas" / "job.schema.json": schema.text, ROOT / "docs" / "job-format.md": reference.text}

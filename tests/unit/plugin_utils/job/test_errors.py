@@ -11,10 +11,10 @@ import re
 import pytest
 import yaml
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import nodes
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors, Problem
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.nodes import MAX_NODES
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.reader import Options, Source, load
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import nodes
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.nodes import MAX_NODES
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Options, Source, load
 
 GOLDEN = (pathlib.Path(__file__).parent / "bad_inputs.txt").read_text(encoding="utf-8")
 CASES = re.findall(r"^### (.+)\n((?:.*\n)*?)### gives\n((?:.+\n?)+)", GOLDEN, re.MULTILINE)

@@ -17,7 +17,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import (
     TlsMode,
     Upstream,
 )
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.reader import Source, load
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Source, load
 
 DOCUMENTS = pathlib.Path(__file__).parent / "k8s4r"
 

@@ -9,7 +9,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.keys import Secret
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import (
     Allowed,
     Constraint,
@@ -34,7 +34,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import (
     TlsMode,
     Upstream,
 )
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.reader import Options, Source, load
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Options, Source, load
 
 SPEC = """\
 type: batch

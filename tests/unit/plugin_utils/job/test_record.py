@@ -11,8 +11,8 @@ import pickle
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.keys import field
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.record import record
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import field
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.record import record
 
 
 @record

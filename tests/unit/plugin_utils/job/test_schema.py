@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import nodes, scalars, schema
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.document import API_VERSION, KIND, Document
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.keys import Bytes, Millicores, Seconds, Support
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Bytes, Millicores, Seconds, Support
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.shape import fields
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import HOST_PORT, NAME, Job
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.reader import Options, Source
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.shape import fields
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.publish import schema
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import nodes, scalars
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.document import API_VERSION, KIND, Document
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Options, Source
 
 from . import generated
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.keys import Secret
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.substitution import substitute
 
 INJECTED = {"NOMAD_ALLOC_INDEX": "0", "API_URL": "http://127.0.0.1:8080", "EMPTY": "", "LOOP": "${API_URL}"}

@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import parcel, slices
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import key
 

@@ -1,0 +1,123 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the units of a group do well after a switch, and what to say when one does not."""
+
+from __future__ import annotations
+
+import enum
+import time
+
+from ..judge.unchanged import finished
+from ..system import systemd
+
+# Healthy is: active with no restart for this long.
+STEADY = 2.0
+# A program may fail while what it needs comes up; not for longer, and not again and again.
+PATIENCE = 15.0
+RESTARTS = 3
+
+INTERVAL = 0.1
+
+
+class Unhealthy(Exception):
+    """Units of the group do not do what they should: one text per unit, with its last log lines."""
+
+    def __init__(self, errors):
+        super().__init__("; ".join(errors))
+        self.errors = errors
+
+
+class Verdict(enum.Enum):
+    """What one look at a unit says."""
+
+    HEALTHY = "healthy"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+class Watch:
+    """One unit, looked at again and again: counts its restarts, and for how long it is neither up nor down."""
+
+    def __init__(self, unit, restarts=0):
+        """``unit``: its resource. ``restarts``: systemd's count of them when the watch begins."""
+        self.unit = unit
+        self._restarts = restarts
+        self._pending_since = None
+
+    def look(self, values, now):
+        """The verdict on the unit's properties. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
+        state, run = values.get("ActiveState"), self.unit["run"]
+        if values.get("Job", "0") not in ("0", ""):
+            # As long as systemd is at it, the unit has time.
+            self._pending_since = None
+            return Verdict.WAITING
+        entered = (systemd.number(values, "ActiveEnterTimestampMonotonic") or 0) / 1e6
+        fresh = state == "active" and now - entered < STEADY
+        restarts = _restarts(values) - self._restarts
+        if restarts >= RESTARTS:
+            # Just up again, systemd has forgotten how it ended: wait for its next end, which says so. One that every look
+            # finds up is not waited for endlessly.
+            return Verdict.WAITING if fresh and restarts < 2 * RESTARTS else Verdict.FAILED
+        if state == "failed":
+            return Verdict.FAILED
+        if run == "once" and (state == "active" or finished(self.unit) or _ended_well(values)):
+            return Verdict.HEALTHY
+        if state == "inactive":
+            return Verdict.FAILED
+        if state == "active":
+            return Verdict.WAITING if fresh and run != "init" else Verdict.HEALTHY
+        if self._pending_since is None:
+            self._pending_since = now
+        return Verdict.FAILED if now - self._pending_since > PATIENCE else Verdict.WAITING
+
+
+def _ended_well(values):
+    return values.get("ActiveState") == "inactive" and values.get("Result") == "success"
+
+
+def _restarts(values):
+    return systemd.number(values, "NRestarts") or 0
+
+
+def wait(units, since):
+    """Wait until all units are healthy.
+
+    ``units``: resources. ``since``: when the switch began (seconds since the epoch), for the log lines.
+    """
+    names = [unit["name"] for unit in units]
+    shown = systemd.show(names)
+    watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {}))) for unit in units}
+    while watches:
+        now = time.monotonic()
+        verdicts = {name: watch.look(shown.get(name, {}), now) for name, watch in watches.items()}
+        failed = [name for name in names if verdicts[name] is Verdict.FAILED]
+        if failed:
+            raise Unhealthy(report(failed, shown, since))
+        if Verdict.WAITING not in verdicts.values():
+            return
+        time.sleep(INTERVAL)
+        shown = systemd.show(names)
+
+
+def report(names, shown, since):
+    """What happened to each unit. One that itself failed comes first: the others mostly wait for it."""
+    culprits = [name for name in names if shown.get(name, {}).get("Result") != "success"]
+    texts = []
+    for name in culprits or names:
+        lines = "".join("\n    " + line for line in systemd.journal(name, since))
+        texts.append("{}: {}{}".format(name, describe(shown.get(name, {})), "; its last log lines:" + lines if lines else ""))
+    return texts
+
+
+def describe(values):
+    """A unit's end in words."""
+    if values.get("LoadState") == "not-found":
+        return "there is no such unit"
+    state = "{} ({})".format(values.get("ActiveState"), values.get("SubState"))
+    result = "result {}".format(values.get("Result", "unknown"))
+    how = {"1": "exit status %s", "2": "killed by signal %s", "3": "killed by signal %s, core dumped"}.get(values.get("ExecMainCode"))
+    words = [state, result] + ([how % values.get("ExecMainStatus")] if how else [])
+    if _restarts(values):
+        words.append(f"restarted {_restarts(values)} times")
+    return ", ".join(words)

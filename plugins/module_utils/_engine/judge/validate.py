@@ -1,0 +1,94 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a plan is one that the engine will carry out: all errors at once, each with its place in the plan.
+
+The compiler makes no such plan. But the engine is root on the robot, and takes nobody's word for a path.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .. import plan as wire
+from ..resources import checks, kinds
+
+GROUP_KEYS = {
+    "id": str,
+    "name": str,
+    "resources": list,
+    "checks": list,
+    "needs": list,
+    "programs": list,
+    "ports": list,
+    "secrets": list,
+}
+# What the members of a group's lists, but for the resources, must have.
+MEMBER_KEYS = {
+    "checks": {"name": str, "argv": list, "files": dict},
+    "needs": {"path": str, "what": str},
+    "programs": {"path": str, "where": str, "search": str},
+    "ports": {"address": str, "port": int, "where": str},
+}
+
+
+def errors(plan, jobs):
+    """What is wrong with a plan; ``jobs``: the jobs of the request, which the plan must be about."""
+    if not isinstance(plan, dict) or plan.get("format") != wire.FORMAT:
+        return ["plan.format: {!r} is not known to this engine, which speaks {}".format(_get(plan, "format"), wire.FORMAT)]
+    named = [(job.get("namespace"), job.get("name")) for job in plan.get("jobs", [])]
+    if sorted(named) != sorted((job["namespace"], job["name"]) for job in jobs):
+        return ["plan.jobs: not the jobs that the request names"]
+    found, places, groups = [], {}, set()
+    for j, job in enumerate(plan["jobs"]):
+        for g, group in enumerate(job.get("groups", [])):
+            where = f"plan.jobs[{j}].groups[{g}]"
+            problems = checks.typed(where, group, GROUP_KEYS) or _members(where, group)
+            found += problems
+            if problems:
+                continue
+            if group["id"] in groups or not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", group["id"]):
+                found.append("{}.id: {!r} is no name or stands twice".format(where, group["id"]))
+            groups.add(group["id"])
+            found += _group(where, group, places)
+    return found
+
+
+def _members(where, group):
+    found = []
+    for name, keys in MEMBER_KEYS.items():
+        for number, member in enumerate(group[name]):
+            found += checks.typed(f"{where}.{name}[{number}]", member, keys)
+    texts = [("secrets", group["secrets"])]
+    texts += [(f"checks[{number}].argv", check["argv"]) for number, check in enumerate(group["checks"]) if not found]
+    return found + [f"{where}.{name}: texts are needed" for name, values in texts if not all(isinstance(value, str) for value in values)]
+
+
+def _group(where, group, places):
+    found = []
+    for r, resource in enumerate(group["resources"]):
+        place = f"{where}.resources[{r}]"
+        problems = kinds.errors(place, resource)
+        found += problems
+        if not problems:
+            first = places.setdefault(kinds.place(resource), place)
+            if first != place:
+                found.append(f"{place}: {kinds.place(resource)} is already at {first}")
+    paths = {resource.get("path") for resource in group["resources"] if _get(resource, "kind") == "file"}
+    for r, resource in enumerate(group["resources"]):
+        if _get(resource, "kind") == "unit":
+            unknown = [path for path in resource.get("reads", []) if path not in paths]
+            found += [f"{where}.resources[{r}].reads: no file {path} in this group" for path in unknown]
+    for c, check in enumerate(group["checks"]):
+        if not check["argv"] or not check["argv"][0].startswith("/"):
+            found.append(f"{where}.checks[{c}].argv: the program must be an absolute path")
+        found += [f"{where}.checks[{c}].files: {name!r} is no file name" for name in check["files"] if not _is_file_name(name)]
+    return found
+
+
+def _is_file_name(name):
+    return bool(name) and "/" not in name and name not in (".", "..") and not checks.has_control(name)
+
+
+def _get(value, key):
+    return value.get(key) if isinstance(value, dict) else None

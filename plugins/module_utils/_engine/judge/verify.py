@@ -1,0 +1,104 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trying a release before anything is touched: its units with systemd-analyze, its configurations with their programs.
+
+Everything happens in a private directory in memory, which is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+
+from ..system import command, files
+
+# A program may be installed by an init task, or by provisioning after a check.
+_LATER = re.compile(r"Command .* is not executable|Executable .* (not found|missing)")
+# A user may be made by the switch, or be what the job asks for.
+_TOLERATED = re.compile(r"Special user nobody configured|marked (world-inaccessible|executable)|[Ff]ailed to (look up|resolve) user")
+
+
+def units(groups):
+    """What systemd says about the unit files of plan groups. It ends with 0 on a key that it does not know, so read it."""
+    contents = {r["name"]: r["content"] for group in groups for r in group["resources"] if r["kind"] == "unit"}
+    if not contents:
+        return []
+    with _Directory(contents) as directory:
+        paths = [f"{directory}/{name}" for name in sorted(contents)]
+        code, output = command.run(["systemd-analyze", "verify", "--man=no", *paths], timeout=60)
+    lines = [line.strip().replace(directory + "/", "") for line in output.splitlines() if line.strip()]
+    mine = [line for line in lines if any(name in line for name in contents)]
+    bad = sorted({line for line in mine if not _LATER.search(line) and not _TOLERATED.search(line)})
+    if code == 124:
+        bad.append("systemd-analyze verify did not end within 60 s")
+    if code and not mine and not bad:
+        bad = lines or [f"systemd-analyze verify ended with status {code}"]
+    return [f"systemd does not take this unit as it is: {line}" for line in bad]
+
+
+def checks(groups):
+    """Run the checks of plan groups, but those whose program is not there yet."""
+    found = []
+    for group in groups:
+        for check in group["checks"]:
+            if not os.access(check["argv"][0], os.X_OK):
+                continue
+            with _Directory(check["files"]) as directory:
+                argv = [argument.replace("{dir}", directory) for argument in check["argv"]]
+                code, output = command.run(argv, timeout=60)
+            if code:
+                why = "did not end within 60 s" if code == 124 else f"ended with status {code}"
+                found.append("{}: {} {}: {}".format(group["name"], check["name"], why, _tail(output)))
+    return found
+
+
+def programs(groups):
+    """Programs that are not on the robot: its tasks would only fail once what ran before has been stopped.
+
+    Where an init task is among the units nothing is said: it may be the one that puts them there.
+    """
+    if any(resource.get("run") == "init" for group in groups for resource in group["resources"]):
+        return []
+    return [_lacking(program) for group in groups for program in group["programs"] if not _is_there(program)]
+
+
+def _is_there(program):
+    paths = [f"{directory}/{program['path']}" for directory in program["search"].split(":")] if program["search"] else [program["path"]]
+    return any(os.path.isfile(path) and os.access(path, os.X_OK) for path in paths)
+
+
+def _lacking(program):
+    why = "is not on this robot"
+    if program["search"]:
+        why = "is in no directory of its PATH on this robot ({})".format(program["search"])
+    elif os.path.exists(program["path"]):
+        why = "is not executable"
+    return "{}: {} {}; install it, or have an init task do so".format(program["where"], program["path"], why)
+
+
+def missing(groups):
+    """What provisioning has to install, by its name."""
+    return sorted({need["what"] for group in groups for need in group["needs"] if not os.path.exists(need["path"])})
+
+
+def _tail(output):
+    return "\n".join(output.strip().splitlines()[-12:])
+
+
+class _Directory:
+    """A directory in memory that root alone can enter, with files in it (a context manager)."""
+
+    def __init__(self, contents):
+        self._contents = contents
+
+    def __enter__(self):
+        self.path = tempfile.mkdtemp(prefix="k8s4r-check-", dir="/run")
+        for name, content in self._contents.items():
+            with open(f"{self.path}/{name}", "w", encoding="utf-8") as stream:
+                stream.write(content)
+        return self.path
+
+    def __exit__(self, *_error):
+        files.remove(self.path)

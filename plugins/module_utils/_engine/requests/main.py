@@ -1,0 +1,96 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the engine starts: a request on standard input, an answer behind a marker on standard output.
+
+An unchanged deploy waits for this file and all that it imports, so what only some requests need is imported by them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from ..state.robot import Robot
+
+MARKER = "K8S4R-RESULT"
+
+
+def _prepare(robot, request):
+    from . import prepare
+
+    return prepare.answer(robot, request)
+
+
+def _switch(robot, request):
+    from . import background
+
+    # Asked for again, after the answer to the first request was lost, it has been at work since.
+    known = background.wait(robot, request["release"], patience=0)
+    if known["status"] != "prepared":
+        return known
+    return background.start(robot, "switch", request["release"], {})
+
+
+def _poll(robot, request):
+    from . import background
+
+    return background.wait(robot, request["release"])
+
+
+def _probe(robot, _request):
+    from ..system import capabilities
+
+    return {"status": "ok", "capabilities": capabilities.probe(robot.runtime)}
+
+
+def _status(robot, _request):
+    from . import status
+
+    return status.answer(robot)
+
+
+def _recover(robot, _request):
+    from . import recover
+
+    recover.at_boot(robot)
+    return {"status": "ok"}
+
+
+OPERATIONS = {
+    "prepare": _prepare,
+    "switch": _switch,
+    "poll": _poll,
+    "probe": _probe,
+    "status": _status,
+    "recover": _recover,
+}
+
+
+def main(robot=None):
+    """The exit status: 0 whenever there is an answer, whatever it says."""
+    # The shell, or whoever sent the engine, may have another one; every mode here is meant.
+    os.umask(0o022)
+    robot = robot or Robot()
+    if sys.argv[1:2] == ["work"]:
+        from . import background
+
+        background.work(robot, sys.argv[2])
+        return 0
+    request = {"op": "recover"} if sys.argv[1:2] == ["recover"] else json.loads(sys.stdin.buffer.read().decode("utf-8"))
+    sys.stdout.write("{}\n{}\n".format(MARKER, json.dumps(_answer(robot, request), separators=(",", ":"))))
+    sys.stdout.flush()
+    return 0
+
+
+def _answer(robot, request):
+    operation = OPERATIONS.get(request.get("op"))
+    if operation is None:
+        return {"status": "refused", "errors": ["op: {!r} is not known to this engine".format(request.get("op"))]}
+    try:
+        return operation(robot, request)
+    except Exception as error:
+        from ..say.answers import failed
+
+        return failed(error)

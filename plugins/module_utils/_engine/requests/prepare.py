@@ -1,0 +1,35 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``prepare``: whether there is anything to do, and when the plan has come, everything but the switch itself."""
+
+from __future__ import annotations
+
+import os
+
+from ..judge.unchanged import unchanged
+from ..state import lock
+from ..system import capabilities
+
+
+def answer(robot, request):
+    """The short way; staging.py is the long one, in a unit of its own, for it may outlast the connection."""
+    truth = capabilities.probe(robot.runtime)
+    if capabilities.differ(request.get("assumptions") or {}, truth):
+        return {"status": "stale", "capabilities": truth}
+    holder = lock.held(robot.runtime + "/lock")
+    if holder:
+        return {"status": "refused", "errors": [holder]}
+    if request.get("plan") is None:
+        interrupted = os.path.exists(robot.journal_path)
+        notices = None if interrupted else unchanged(robot, request["jobs"], bool(request.get("keep_data")))
+        if notices is None:
+            return {"status": "plan-needed"}
+        return {"status": "unchanged", "notices": notices} if notices else {"status": "unchanged"}
+    if request.get("check"):
+        from ..change import staging
+
+        return staging.stage(robot, request, release=None)
+    from . import background
+
+    return background.start(robot, "prepare", background.new_release(), request)

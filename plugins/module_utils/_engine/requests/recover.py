@@ -1,0 +1,19 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Back to the last good releases after a switch that was cut off, by the robot itself at boot."""
+
+from __future__ import annotations
+
+from ..change import switch
+from ..change.perform import silence
+from ..state.lock import Lock
+
+
+def at_boot(robot):
+    """Called by k8s4r-recover.service before any group starts: no unit of ours runs, and none may be waited for."""
+    robot.make()
+    with Lock(robot.runtime, "the robot itself", "going back after an interrupted switch"):
+        journal = robot.journal()
+        if journal:
+            switch.go_back(robot, journal, progress=silence, boot=True)

@@ -1,0 +1,58 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must be on the robot before a switch may begin: a way to the engine that outlives its upgrades, and the boot unit."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..plan import UNIT_DIRECTORY
+from ..system import files, systemd
+from ..system.paths import engine_home
+
+UNIT = "k8s4r-recover.service"
+
+
+def recover_unit(python, engine, journal):
+    """The unit that takes an interrupted switch back at boot.
+
+    Every unit in a slice is ordered after the slice, so one line puts it before all groups.
+    """
+    return "\n".join(
+        [
+            "[Unit]",
+            "Description=k8s4r: go back to the last good release after an interrupted switch",
+            f"ConditionPathExists={journal}",
+            "Before=k8s4r.slice",
+            "",
+            "[Service]",
+            "Type=oneshot",
+            f"ExecStart={python} -I -S {engine} recover",
+            "",
+            "[Install]",
+            "WantedBy=multi-user.target",
+            "",
+        ]
+    )
+
+
+def ensure(robot):
+    """Make both so, if they are not."""
+    current = robot.state + "/engine/current"
+    digest = os.path.basename(engine_home())
+    if not os.path.islink(current) or os.readlink(current) != digest:
+        files.link(current, digest)
+    content = recover_unit(sys.executable, current, robot.journal_path).encode("utf-8")
+    path = f"{UNIT_DIRECTORY}/{UNIT}"
+    wants = f"{UNIT_DIRECTORY}/multi-user.target.wants/{UNIT}"
+    try:
+        with open(path, "rb") as stream:
+            same = stream.read() == content and os.path.islink(wants)
+    except FileNotFoundError:
+        same = False
+    if not same:
+        files.write(path, content, 0, 0, 0o644)
+        files.link(wants, "../" + UNIT)
+        systemd.reload()

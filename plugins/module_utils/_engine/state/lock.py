@@ -1,0 +1,58 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run at a time changes a robot."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+
+from ..say.errors import Refusal
+
+
+class Lock:
+    """A lock that ends with its process, and says who holds it (a context manager)."""
+
+    def __init__(self, runtime, who, purpose):
+        self.path = runtime + "/lock"
+        self.who = who
+        self.purpose = purpose
+
+    def __enter__(self):
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self.fd)
+            raise Refusal([held(self.path) or "another run is at work on this robot"]) from None
+        holder = {"who": self.who, "since": time.time(), "purpose": self.purpose}
+        os.ftruncate(self.fd, 0)
+        os.write(self.fd, json.dumps(holder).encode("utf-8"))
+        return self
+
+    def __exit__(self, *_error):
+        os.ftruncate(self.fd, 0)
+        os.close(self.fd)
+
+
+def held(path):
+    """Who holds the lock, as a sentence; None when nobody does."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        try:
+            holder = json.loads(os.read(fd, 4096).decode("utf-8"))
+            since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder["since"]))
+            return "{} is at work on this robot since {} ({}): wait for that run to end".format(holder["who"], since, holder["purpose"])
+        except (ValueError, KeyError):
+            return "another run is at work on this robot: wait for it to end"
+    finally:
+        os.close(fd)

@@ -1,0 +1,156 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""File operations that are whole or not at all, and that no user of the robot can lead astray.
+
+Directories of a task belong to its user, who may put a symbolic link where the engine, as root, is about to write.
+So everything below the engine's roots is reached one component at a time, through descriptors that follow no link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+from .. import plan
+from . import command, paths
+
+# The engine's own.
+OWN = (paths.STATE + "/", paths.RUNTIME + "/", "/run/")
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_LINK_FREE = _DIRECTORY | os.O_NOFOLLOW
+
+
+class Parent:
+    """The opened directory of a path, and the path's last component (a context manager)."""
+
+    def __init__(self, path, make=False):
+        base = _base(path)
+        if make:
+            os.makedirs(base, mode=0o755, exist_ok=True)
+        self.fd = os.open(base, _DIRECTORY)
+        *between, self.name = path[len(base) :].strip("/").split("/")
+        for component in between:
+            try:
+                below = os.open(component, _LINK_FREE, dir_fd=self.fd)
+            finally:
+                os.close(self.fd)
+            self.fd = below
+
+    def __enter__(self):
+        return self.fd, self.name
+
+    def __exit__(self, *_error):
+        os.close(self.fd)
+
+
+def _base(path):
+    """The directory that nobody but root can change, however it is reached: a link to another disk is root's business."""
+    for root in plan.ROOTS + OWN:
+        if path.startswith(root):
+            return root.rsplit("/", 1)[0]
+    return "/"
+
+
+def write(path, content, uid, gid, mode):
+    """Put a whole file in place by rename; owner and mode are set before it appears."""
+    with Parent(path, make=True) as (directory, name):
+        _write(directory, name, content, uid, gid, mode)
+
+
+def replace(path, content, mode=0o600):
+    """The same for the engine's own files, whose directory nobody but root can change."""
+    directory = os.open(os.path.dirname(path), _DIRECTORY)
+    try:
+        _write(directory, os.path.basename(path), content, os.geteuid(), os.getegid(), mode)
+    finally:
+        os.close(directory)
+
+
+def _write(directory, name, content, uid, gid, mode):
+    temporary = _temporary(directory, name)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    try:
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchown(fd, uid, gid)
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        _clear(directory, name, stat.S_ISREG)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        _unlink(directory, temporary)
+        raise
+    os.fsync(directory)
+
+
+def link(path, target):
+    """Put a symbolic link in place by rename."""
+    with Parent(path, make=True) as (directory, name):
+        temporary = _temporary(directory, name)
+        os.symlink(target, temporary, dir_fd=directory)
+        _clear(directory, name, stat.S_ISLNK)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
+
+
+def make_directory(path, uid, gid, mode):
+    """Make a directory, or mend the owner and mode of the one that is there; what is in it stays."""
+    with Parent(path, make=True) as (directory, name):
+        _clear(directory, name, stat.S_ISDIR)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=directory)
+        fd = os.open(name, _LINK_FREE, dir_fd=directory)
+        try:
+            os.fchown(fd, uid, gid)
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.fsync(directory)
+
+
+def remove(path):
+    """Remove whatever is there, a directory with all that is in it."""
+    try:
+        parent = Parent(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with parent as (directory, name):
+        _remove(directory, name)
+        os.fsync(directory)
+
+
+def _temporary(directory, name):
+    # One fixed name for each target, so that what a killed run left is found and replaced by the next.
+    temporary = f".{name[:200]}.k8s4r~"
+    _unlink(directory, temporary)
+    return temporary
+
+
+def _clear(directory, name, kind):
+    """Make room where something of another kind stands."""
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not kind(found.st_mode):
+        _remove(directory, name)
+
+
+def _unlink(directory, name):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
+
+
+def _remove(directory, name):
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        # A program may have nested thousands of directories; rm goes down any depth, and follows no link on the way.
+        command.need(["rm", "-rf", "--one-file-system", "--", f"/proc/{os.getpid()}/fd/{directory}/{name}"])

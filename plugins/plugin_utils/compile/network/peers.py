@@ -1,0 +1,60 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who answers at an upstream's address: exactly one SPIFFE ID, or an error. Never "anyone of the trust domain"."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...envoy.clusters import Address
+from ...fleet.placement import Placement
+from ...fleet.robots import Fleet
+from ...job.model import InboundService, Job
+from .. import names
+
+WILDCARDS = ("0.0.0.0", "::")
+
+# Who answers at `host:port`, and whom each of them lets in.
+Directory = t.Mapping[str, t.Mapping[str, frozenset[str]]]
+
+
+def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
+    """The SPIFFE IDs that an inbound service of a job lets in."""
+    return [
+        names.spiffe_id(fleet.trust_domain, allow.namespace or job.namespace, allow.job or job.name, allow.group) for allow in service.allow
+    ]
+
+
+def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> Directory:
+    """The inbound services of the run's jobs, under every name of the robots that hold them. Computed once per run."""
+    directory: dict[str, dict[str, frozenset[str]]] = {}
+    robots = {robot.name: robot for robot in fleet.robots}
+    for job in jobs:
+        for group in job.task_groups:
+            services = group.network.services if group.network and group.network.enabled else ()
+            held = placement.instances.get((job.namespace, job.name, group.name), {}) if services else {}
+            identity = names.spiffe_id(fleet.trust_domain, job.namespace, job.name, group.name)
+            for service in services:
+                allowed = frozenset(callers(fleet, job, service))
+                hosts = {host for name in held for host in (name, robots[name].address) if name in robots}
+                for host in hosts if service.address in WILDCARDS else hosts | {service.address}:
+                    directory.setdefault(str(Address(host, service.port)), {})[identity] = allowed
+    return directory
+
+
+def peer(address: Address, written: str | None, fleet: Fleet, directory: Directory) -> str:
+    """The one identity expected at `address`; raises ValueError with what is wrong.
+
+    First what the upstream itself says, then the fleet's map k8s4r_peers, then the one inbound service known there.
+    """
+    if written:
+        return written
+    if str(address) in fleet.peers:
+        return fleet.peers[str(address)]
+    found = sorted(directory.get(str(address), ()))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"{len(found)} services answer at {address}: {', '.join(found)}")
+    raise ValueError(f"nobody knows whose identity to expect at {address}")

@@ -1,0 +1,110 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One document of a job file, in either of its two forms, as a job."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+
+import yaml
+
+from .. import checks
+from ..declare.shape import by_name
+from ..errors import Problem, quoted
+from ..model import NAME, Job
+from . import nodes, scalars
+from .objects import Objects
+
+API_VERSION, KIND = "robot.k8s4r.io/v1alpha1", "Job"
+DOCUMENT_KEYS = ("apiVersion", "kind", "metadata", "spec", "status")
+# What a server writes into metadata, or what has no meaning on a robot, is read over.
+IGNORED_METADATA = (
+    "labels", "annotations", "creationTimestamp", "deletionTimestamp", "finalizers", "generation", "managedFields",
+    "ownerReferences", "resourceVersion", "selfLink", "uid",
+)  # fmt: skip
+NAMED = ("name", "namespace")
+
+
+class Document(Objects):
+    """A short form, with the job's keys at the top, or a k8s4r document."""
+
+    def read(self, node: yaml.Node) -> Job | None:
+        """The job, or None when it has errors."""
+        try:
+            job = self.parse(node)
+        except nodes.SyntaxProblem as problem:
+            self.errors.append(Problem(self.source.name, problem.message, problem.remedy, "", problem.line, problem.column))
+            return None
+        except RecursionError:
+            self.error("", "an alias stands inside what it names", "write it out")
+            return None
+        if job is None:
+            return None
+        job = checks.checked(job, self.error, self.warn, {problem.path for problem in self.errors})
+        return None if self.errors else job
+
+    def parse(self, node: yaml.Node) -> Job | None:
+        """The job as its keys say, each checked by itself; wrong ones are noted and left out, or None."""
+        self.positions[""] = nodes.position(node)
+        entries = self._entries(node, "", "a job is a mapping with taskGroups")
+        if entries is None:
+            return None
+        # A job's name is not required as other names are: the short form's default is the file's, the document's is metadata's.
+        known = {**by_name(Job), "name": dataclasses.replace(by_name(Job)["name"], required=False)}
+        if not any(key in entries for key in DOCUMENT_KEYS):
+            values = self._values(known, node, "", entries)
+            if "name" not in entries:
+                values["name"] = self._stem()
+            root = ""
+        else:
+            root = "spec."
+            name, namespace, body = self._envelope(entries)
+            if body is None:
+                return None
+            del known["namespace"]
+            values = self._values(known, body, "spec")
+            own = values.get("name")
+            if name and own not in (None, name):
+                self.error("spec.name", f"{quoted(own)} differs from metadata.name, {quoted(name)}", "remove spec.name")
+            values.update({"name": name, "namespace": namespace or "default"})
+        values.setdefault("name", "")
+        return Job(**values, path=self.source.name, line=self.positions[""][0], root=root, positions=self.positions)
+
+    def _stem(self) -> str:
+        """A job's name by its file's, without .j2 and the ending before it."""
+        stem = pathlib.PurePath(self.source.name.removesuffix(".j2")).stem
+        if not re.fullmatch(NAME, stem):
+            self.error("name", "is missing, and " + scalars.name_fault(stem)[0].replace("the name", "the file's name", 1), "write name:")
+        return stem
+
+    def _envelope(self, entries: nodes.Entries) -> tuple[str, str, yaml.Node | None]:
+        """Name, namespace and spec of a k8s4r document."""
+        for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
+            if key not in entries:
+                self.error(key, "is missing", f"write {key}: {wanted}")
+                continue
+            value = entries[key][1]
+            self.positions[key] = nodes.position(value)
+            if not isinstance(value, yaml.ScalarNode) or value.value != wanted:
+                self.error(key, f"found {nodes.kind(value)}", f"only {wanted} is read here")
+                # What is of another kind has other keys: to complain of each would say nothing.
+                return "", "", None
+        for key, (node, _value) in entries.items():
+            if key not in DOCUMENT_KEYS:
+                self._unknown(key, node, "", DOCUMENT_KEYS)
+        name = namespace = ""
+        metadata = self._entries(entries["metadata"][1], "metadata", "it holds name and namespace") if "metadata" in entries else {}
+        for key, (node, value) in (metadata or {}).items():
+            if key in NAMED:
+                text = self._one(by_name(Job)[key], value, f"metadata.{key}")
+                name, namespace = (text or name, namespace) if key == "name" else (name, text or namespace)
+            elif key not in IGNORED_METADATA:
+                self._unknown(key, node, "metadata", (*NAMED, "labels", "annotations"))
+        if metadata is not None and "name" not in metadata:
+            self.error("metadata.name", "is missing", "it names the job")
+        if "spec" not in entries:
+            self.error("spec", "is missing", "it holds the job's taskGroups")
+        return name, namespace, entries["spec"][1] if "spec" in entries else None

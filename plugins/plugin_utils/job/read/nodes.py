@@ -1,0 +1,157 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""YAML text as nodes with positions: several documents, duplicate keys, merge keys, and limits against bombs.
+
+Nodes are used instead of loaded data because they keep line and column, and the text of every scalar as it was
+written: loading turns ``0123`` into 83 and ``12:30`` into 750 before anyone could say so.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import re
+import typing as t
+
+import yaml
+
+from ..errors import printable, quoted
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 100
+MAX_NODES = 100_000
+
+TAG = "tag:yaml.org,2002:"
+STR, INT, FLOAT, BOOL, NULL = (TAG + name for name in ("str", "int", "float", "bool", "null"))
+MERGE = TAG + "merge"
+VAULT = "!vault"
+Entries = dict[str, tuple[yaml.Node, yaml.Node]]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class SyntaxProblem(Exception):
+    """The text is no YAML, or more than a job file may be; ``line`` and ``column`` count from 1, 0 when unknown."""
+
+    def __init__(self, message: str, remedy: str = "", line: int = 0, column: int = 0) -> None:
+        super().__init__(message)
+        self.message, self.remedy, self.line, self.column = message, remedy, line, column
+
+
+def compose(text: str | bytes) -> c.Iterator[yaml.Node]:
+    """Each document's root node. Raises :class:`SyntaxProblem`, after the documents before the mistake."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SyntaxProblem(f"is not UTF-8 (byte {error.start + 1})", "save it as UTF-8") from None
+    if len(text) > MAX_BYTES:
+        raise SyntaxProblem(f"is longer than {MAX_BYTES // 1024} KiB", "split it into several job files")
+    half = None if text.isascii() else _SURROGATE.search(text)
+    if half:
+        message = f"holds U+{ord(half.group()):04X}, half of a surrogate pair, which is no text"
+        raise SyntaxProblem(message, "write the character itself", *_place(text, half.start()))
+    try:
+        _refuse_deep_nesting(text)
+        for node in yaml.compose_all(text, Loader=_LOADER):
+            if node.tag != NULL:
+                yield node
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = "no valid YAML: " + ", ".join(printable(str(part)) for part in (error.context, error.problem) if part)
+        raise SyntaxProblem(message, _remedy(text, mark), *((mark.line + 1, mark.column + 1) if mark else ())) from None
+    except yaml.reader.ReaderError as error:
+        message = f"no valid YAML: character U+{error.character:04X} is not allowed"
+        raise SyntaxProblem(message, "remove it", *_place(text, error.position)) from None
+    except RecursionError:
+        raise SyntaxProblem(f"is nested deeper than {MAX_DEPTH} levels", "no job needs that") from None
+
+
+def _place(text: str, index: int) -> tuple[int, int]:
+    """Line and column of a character, from 1."""
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+
+
+def _refuse_deep_nesting(text: str) -> None:
+    """libyaml's composer recurses in C and would overflow the stack; its parser does not, so it looks first.
+
+    Only ``[``, ``{``, ``- `` and ``? `` nest in less than a line each, so files with few of them cannot be deep.
+    """
+    if sum(map(text.count, ("[", "{", "- ", "? ", "-\t", "?\t"))) < 5000:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise RecursionError
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _remedy(text: str, mark: t.Any) -> str:
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "indent with spaces, not with tabs"
+    if "{{" in line:
+        return "quote it; Jinja is rendered only in files named *.j2"
+    return ""
+
+
+class Walk:
+    """Reading of one document, with a budget: aliases make a few lines stand for millions of nodes."""
+
+    def __init__(self) -> None:
+        self.left = MAX_NODES
+
+    def spend(self, nodes: int, node: yaml.Node) -> None:
+        self.left -= nodes
+        if self.left < 0:
+            raise SyntaxProblem(f"stands for more than {MAX_NODES} values", "use fewer aliases", *position(node))
+
+    def entries(self, node: yaml.MappingNode, report: c.Callable[[yaml.Node, str, str], None]) -> Entries:
+        """A mapping's keys as written, each with its key and value node, in order.
+
+        Keys that stand there twice or are no text are reported. A merge key ``<<`` brings the keys of the mapping,
+        or mappings, that it names, as YAML 1.1 says: own keys win, then the earlier mapping.
+        """
+        self.spend(len(node.value), node)
+        own: Entries = {}
+        merged: Entries = {}
+        for key, value in node.value:
+            if key.tag == MERGE:
+                for source in value.value if isinstance(value, yaml.SequenceNode) else (value,):
+                    if isinstance(source, yaml.MappingNode):
+                        merged = {**self.entries(source, lambda *_: None), **merged}
+                    else:
+                        report(key, "<< names something that is no mapping", "name a mapping, or a list of mappings")
+            elif not isinstance(key, yaml.ScalarNode):
+                report(key, f"found {kind(key)} as a key", "a key is text")
+            elif key.value in own:
+                report(key, f"duplicate key, first on line {own[key.value][0].start_mark.line + 1}", "remove one of them")
+            else:
+                own[key.value] = (key, value)
+        return {**merged, **own} if merged else own
+
+
+def position(node: yaml.Node) -> tuple[int, int]:
+    """Line and column, from 1."""
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+_KINDS = {INT: "the number", FLOAT: "the number", BOOL: "the truth value", TAG + "timestamp": "the date"}
+
+
+def kind(node: yaml.Node) -> str:
+    """What a node is, in words."""
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    if node.tag == NULL:
+        return "nothing"
+    if node.tag == VAULT:
+        return "a vaulted value"
+    return f"{_KINDS.get(node.tag, 'the text')} {quoted(node.value)}"

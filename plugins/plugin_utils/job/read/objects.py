@@ -1,0 +1,210 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""YAML nodes as dataclasses of the model, key by key; what is wrong is noted with its place, and reading goes on."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import enum
+import re
+import typing as t
+
+import yaml
+
+from ..declare.keys import Secret, Support
+from ..declare.shape import Field, by_name
+from ..errors import Problem, child, nearest
+from ..model import position_of
+from . import nodes, scalars
+from .scalars import Fault
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One job file. ``name`` is its path as the user wrote it; ``rendered``: Jinja made the text (positions are the
+    rendered text's); ``vaulted``: the whole file was encrypted, so no value of it is shown in a message.
+    """
+
+    name: str
+    text: str | bytes
+    rendered: bool = False
+    vaulted: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """``decrypt`` gives the text of a ``!vault`` value, or raises ValueError with a message for the user."""
+
+    decrypt: c.Callable[[str], str] | None = None
+
+
+class Objects:
+    """Reading of one document; errors, warnings and the positions of paths gather here."""
+
+    def __init__(self, source: Source, options: Options) -> None:
+        self.source, self.options = source, options
+        self.errors: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.positions: dict[str, tuple[int, int]] = {"": (0, 0)}
+        self.walk = nodes.Walk()
+
+    def error(self, path: str, message: str, remedy: str = "") -> None:
+        self.errors.append(self._problem(path, message, remedy))
+
+    def warn(self, path: str, message: str, remedy: str = "") -> None:
+        self.warnings.append(self._problem(path, message, remedy))
+
+    def _problem(self, path: str, message: str, remedy: str) -> Problem:
+        if self.source.vaulted:
+            # What was found may be the secret itself; what is allowed stays.
+            message = re.sub(r'".*"', "a value", message, flags=re.DOTALL)
+            remedy = "" if '"' in remedy else remedy
+        if self.source.rendered:
+            message += " (after rendering)"
+        return Problem(self.source.name, message, remedy, path, *position_of(self.positions, path, self.positions[""]))
+
+    def _entries(self, node: yaml.Node, path: str, remedy: str) -> nodes.Entries | None:
+        self.positions.setdefault(path, nodes.position(node))
+        if not isinstance(node, yaml.MappingNode):
+            self.error(path, f"found {nodes.kind(node)} where a mapping is wanted", remedy)
+            return None
+        if self._vaulted(node, path):
+            return None
+
+        def report(key: yaml.Node, message: str, remedy: str) -> None:
+            at = child(path, key.value) if isinstance(key, yaml.ScalarNode) else path
+            problem = self._problem(at, message, remedy)
+            line, column = nodes.position(key)
+            self.errors.append(dataclasses.replace(problem, line=line, column=column))
+
+        return self.walk.entries(node, report)
+
+    def _vaulted(self, node: yaml.Node, path: str) -> bool:
+        """Whether ``!vault`` stands before a whole list or mapping, which is an error."""
+        if node.tag != nodes.VAULT:
+            return False
+        try:
+            scalars.vaulted(node)
+        except Fault as fault:
+            self.error(path, fault.message, fault.remedy)
+        return True
+
+    def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str]) -> None:
+        at = child(path, key)
+        self.positions[at] = nodes.position(node)
+        close = nearest(key, known)
+        self.error(at, "unknown key", f"did you mean {close}?" if close else f"known here: {', '.join(known)}")
+
+    def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:
+        return cls(**self._values(by_name(cls), node, path))
+
+    def _values(self, known: t.Mapping[str, Field], node: yaml.Node, path: str, entries: nodes.Entries | None = None) -> dict[str, t.Any]:
+        """Attribute values of an object. One that is wrong is left out, or None where it is required; its error is noted."""
+        values: dict[str, t.Any] = {}
+        if entries is None:
+            entries = self._entries(node, path, f"known here: {', '.join(offered(known))}")
+        for key, (key_node, value) in (entries or {}).items():
+            field = known.get(key)
+            at = child(path, key)
+            if field is None:
+                self._unknown(key, key_node, path, offered(known))
+            elif field.key.support is Support.REFUSED:
+                self.positions[at] = nodes.position(key_node)
+                self.error(at, "is not supported yet", "remove it")
+            elif field.attribute in values:
+                self.positions[at] = nodes.position(key_node)
+                self.error(at, "is the same key in another spelling, which is there too", f"write {field.name} once")
+            else:
+                values[field.attribute] = self._value(field, value, at)
+                if field.key.support is Support.NOT_ACTED_ON:
+                    self.warn(at, "is not acted on yet")
+        for field in known.values():
+            if not field.required:
+                if values.get(field.attribute, 0) is None:
+                    del values[field.attribute]
+            elif field.attribute not in values:
+                values[field.attribute] = None
+                if entries is not None:
+                    self.error(child(path, field.name), "is missing", _what(field))
+        return values
+
+    def _value(self, field: Field, node: yaml.Node, path: str) -> t.Any:
+        self.positions[path] = nodes.position(node)
+        if field.many is tuple:
+            return self._list(field, node, path)
+        if field.many is dict:
+            return self._texts(field, node, path)
+        return self._one(field, node, path)
+
+    def _list(self, field: Field, node: yaml.Node, path: str) -> tuple[t.Any, ...] | None:
+        if not isinstance(node, yaml.SequenceNode):
+            self.error(path, f"found {nodes.kind(node)} where a list is wanted", "begin each item with -")
+            return None
+        if self._vaulted(node, path):
+            return None
+        self.walk.spend(len(node.value), node)
+        if field.key.min_items is not None and len(node.value) < field.key.min_items:
+            self.error(path, "is empty", _what(field))
+        return tuple(self._one(field, item, f"{path}[{number}]") for number, item in enumerate(node.value))
+
+    def _texts(self, field: Field, node: yaml.Node, path: str) -> dict[str, str] | None:
+        entries = self._entries(node, path, "write KEY: value, one on a line")
+        if entries is None:
+            return None
+        texts = {}
+        for key, (key_node, value) in entries.items():
+            at = child(path, key)
+            self.positions[at] = nodes.position(key_node)
+            try:
+                scalars.valid_text(scalars.raw_text(key_node))
+                if field.key.key_pattern and not re.fullmatch(field.key.key_pattern, key):
+                    raise Fault(*scalars.variable_fault(key))
+                if not key:
+                    raise Fault("the key is empty", "give it a name")
+            except Fault as fault:
+                self.error(at, fault.message, fault.remedy)
+            text = self._one(field, value, at)
+            if text is not None:
+                texts[key] = text
+        return texts
+
+    def _one(self, field: Field, node: yaml.Node, path: str) -> t.Any:
+        """One value of a field's type, or None with its error noted."""
+        self.positions[path] = nodes.position(node)
+        try:
+            if field.key.secret and (node.tag == nodes.VAULT or self.source.vaulted):
+                return Secret(self._decrypted(node) if node.tag == nodes.VAULT else scalars.text(field, node))
+            read = scalars.SCALARS.get(field.type)
+            if read is not None:
+                return read(field, node)
+            if issubclass(field.type, enum.Enum):
+                return scalars.member(field, node)
+            if field.key.shorthand is not None and node.tag == nodes.BOOL:
+                return field.key.shorthand[scalars.boolean(field, node)]
+        except Fault as fault:
+            self.error(path, fault.message, fault.remedy)
+            return None
+        return self._object(field.type, node, path)
+
+    def _decrypted(self, node: yaml.Node) -> str:
+        encrypted = scalars.vaulted(node)
+        if self.options.decrypt is None:
+            raise Fault("found a vaulted value, and no vault password", "give --vault-id or --ask-vault-pass")
+        try:
+            text = self.options.decrypt(encrypted)
+        except ValueError as error:
+            raise Fault(f"cannot be decrypted ({error})", "check the vault password") from None
+        scalars.valid_text(text)
+        return text
+
+
+def offered(known: t.Mapping[str, Field]) -> list[str]:
+    """Keys worth naming to someone who looks for one."""
+    return [name for name, field in known.items() if field.name == name and field.key.support is not Support.REFUSED]
+
+
+def _what(field: Field) -> str:
+    doc = field.key.doc.partition("\n")[0]
+    return doc[0].lower() + doc[1:].rstrip(".")

@@ -1,0 +1,64 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Job files as :class:`Job` objects, or every error of all of them at once.
+
+Pure: texts come in with their file names, nothing is opened, and the one secret-bearing operation, decryption of
+``!vault``, is a callable that the caller hands in.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+
+from ..errors import JobErrors, Problem, printable, quoted
+from ..model import Job
+from . import nodes
+from .document import Document
+from .objects import Options, Source
+
+DEFAULTS = Options()
+
+
+def load(sources: c.Iterable[Source], options: Options = DEFAULTS) -> tuple[list[Job], list[Problem]]:
+    """Every job of the sources in order, and warnings. Raises :class:`JobErrors` with all errors of all sources."""
+    jobs: list[Job] = []
+    errors: list[Problem] = []
+    warnings: list[Problem] = []
+    for source in sources:
+        found = 0
+        try:
+            for node in nodes.compose(source.text):
+                found += 1
+                document = Document(source, options)
+                job = document.read(node)
+                errors += sorted(document.errors, key=_place)
+                warnings += sorted(document.warnings, key=_place)
+                if job is not None:
+                    jobs.append(job)
+        except nodes.SyntaxProblem as problem:
+            where = " (after rendering)" if source.rendered else ""
+            errors.append(Problem(source.name, problem.message + where, problem.remedy, "", problem.line, problem.column))
+        else:
+            if not found:
+                errors.append(Problem(source.name, "holds no job", "write one, or leave the file out"))
+    errors += _twice(jobs)
+    if errors:
+        raise JobErrors(errors, warnings)
+    return jobs, warnings
+
+
+def _place(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column
+
+
+def _twice(jobs: list[Job]) -> c.Iterator[Problem]:
+    first: dict[tuple[str, str], Job] = {}
+    for job in jobs:
+        other = first.setdefault((job.namespace, job.name), job)
+        if other is not job:
+            message = (
+                f"job {quoted(job.name)} of namespace {quoted(job.namespace)} is already in {printable(other.path)}, line {other.line}"
+            )
+            yield dataclasses.replace(job.problem("", message, "give one of them another name"), path="")
