@@ -13,10 +13,21 @@ from ..job.model import Constraint, Job, Operand, TaskGroup
 from .robots import Robot
 
 _NAME = re.compile(r"\$\{(attr|meta|node)\.([^}]+)\}")
+_CLAUSE = re.compile(r"(=|!=|>=|<=|>|<)?\s*v?([0-9]+(?:\.[0-9]+)*)(?:[-+~].*)?")
+
+
+class Refusal(t.NamedTuple):
+    """A rule of a job that a robot does not meet, and what the robot is or has instead, as the words after "the robot"."""
+
+    rule: str
+    robot: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}, the robot {self.robot}"
 
 
 class UnknownAttribute(Exception):
-    """`${attr.<name>}` of a robot that neither the inventory nor a probe has told of."""
+    """`${attr.<name>}` has no value on this robot: neither the inventory nor a probe gave one."""
 
     def __init__(self, name: str):
         super().__init__(name)
@@ -24,7 +35,10 @@ class UnknownAttribute(Exception):
 
 
 def resolve(target: str, robot: Robot) -> str | None:
-    """The text that a constraint's target stands for on this robot; None where a label or node name is not set."""
+    """What a constraint's target stands for on this robot; None where it names a label or node property that is not set.
+
+    Raises `UnknownAttribute`.
+    """
     missing = False
 
     def value(match: re.Match[str]) -> str:
@@ -46,16 +60,16 @@ def resolve(target: str, robot: Robot) -> str | None:
     return None if missing else text
 
 
-def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[str]:
-    """Every reason why `robot` may not hold `group`; none: it may. `path` is the group's in the job file.
+def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[Refusal]:
+    """Every reason why `robot` may not hold `group`; it may where there is none. `path` is the group's in the job file.
 
-    Raises `JobErrors` with all constraints that this robot's own values make meaningless.
+    Raises `JobErrors` with all constraints that this robot's own values make invalid, and `UnknownAttribute`.
     """
     for label, wanted in sorted(job.robot_selector.items()):
         if robot.labels.get(label) != wanted:
-            yield f"robotSelector.{label} wants {wanted!r}, the robot has {robot.labels.get(label)!r}"
+            yield Refusal(f"robotSelector.{label} wants {wanted!r}", f"has {robot.labels.get(label)!r}")
     if job.datacenters and robot.datacenter not in job.datacenters:
-        yield f"datacenters allows {', '.join(job.datacenters)}, the robot is in {robot.datacenter!r}"
+        yield Refusal(f"datacenters allows {', '.join(job.datacenters)}", f"is in {robot.datacenter!r}")
     resolved = [
         (where, constraint, resolve(constraint.l_target, robot), resolve(constraint.r_target, robot))
         for where, constraint in constraints_of(job, group, path)
@@ -69,7 +83,7 @@ def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[
         raise JobErrors(wrong)
     for where, constraint, left, right in resolved:
         if not satisfied(left, constraint.operand, right):
-            yield f"{where} wants {constraint.l_target} {constraint.operand.value} {constraint.r_target}, the robot has {left!r}"
+            yield Refusal(f"{where} wants {constraint.l_target} {constraint.operand.value} {constraint.r_target}", f"has {left!r}")
 
 
 def constraints_of(job: Job, group: TaskGroup, path: str) -> t.Iterator[tuple[str, Constraint]]:
@@ -85,7 +99,7 @@ def constraints_of(job: Job, group: TaskGroup, path: str) -> t.Iterator[tuple[st
 
 
 def satisfied(left: str | None, operand: Operand, right: str | None) -> bool:
-    """Nomad's meaning of an operand; a value that is not set satisfies `!=` alone."""
+    """Whether the operand holds, as Nomad defines it; a value that is not set satisfies only `!=`."""
     if left is None or right is None:
         return operand is Operand.NOT_EQUAL and left != right
     if operand is Operand.EQUAL:
@@ -103,12 +117,12 @@ def satisfied(left: str | None, operand: Operand, right: str | None) -> bool:
 
 
 def check(constraint: Constraint) -> str | None:
-    """What is wrong with the constraint itself, on any robot."""
+    """What is wrong with the constraint itself, whatever the robot; None where nothing is."""
     return _fault(constraint.operand, constraint.r_target)
 
 
 def _fault(operand: Operand, right: str) -> str | None:
-    """Why the operand cannot take this text."""
+    """Why the operand cannot take this text; None where it can."""
     if operand is Operand.REGEXP:
         try:
             re.compile(right)
@@ -121,11 +135,8 @@ def _fault(operand: Operand, right: str) -> str | None:
     return None
 
 
-_CLAUSE = re.compile(r"(=|!=|>=|<=|>|<)?\s*v?([0-9]+(?:\.[0-9]+)*)(?:[-+~].*)?")
-
-
 def _version(text: str) -> tuple[tuple[int, str], ...]:
-    """The version's numbers so that they compare as numbers do, each as its length and digits: Python's own have a limit."""
+    """The version's numbers, each as its length and its digits: they compare as numbers do, however long they are."""
     digits = [number.lstrip("0") for number in re.findall("[0-9]+", text.split("-")[0].split("+")[0].split("~")[0])]
     while digits and not digits[-1]:
         digits.pop()
@@ -133,7 +144,11 @@ def _version(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def _version_holds(left: str, clause: str) -> bool:
-    operand, version = _CLAUSE.fullmatch(clause).groups()
+    """Whether a version meets one condition; one that `check` objects to is never met."""
+    parts = _CLAUSE.fullmatch(clause)
+    if parts is None:
+        return False
+    operand, version = parts.groups()
     have, want = _version(left), _version(version)
     return _compare((have > want) - (have < want), Operand(operand or "="))
 
@@ -141,10 +156,10 @@ def _version_holds(left: str, clause: str) -> bool:
 def _ordered(left: str, right: str) -> int:
     """-1, 0 or 1; as numbers where both are, else as text."""
     try:
-        pair: tuple[t.Any, t.Any] = (float(left), float(right))
+        have, want = float(left), float(right)
     except ValueError:
-        pair = (left, right)
-    return (pair[0] > pair[1]) - (pair[0] < pair[1])
+        return (left > right) - (left < right)
+    return (have > want) - (have < want)
 
 
 def _compare(order: int, operand: Operand) -> bool:

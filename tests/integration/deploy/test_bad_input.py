@@ -22,7 +22,7 @@ BAD = {
     "name": (GOOD.replace("name: main", "name: ../x"), ("taskGroups[0].tasks[0].name", "../x")),
     "two mistakes": (GOOD.replace("32Mi", "3").replace("100m", "0"), ("resources.memory", "resources.cpu")),
     "no robot": (GOOD + "robotSelector: {role: nobody}\n", ("no robot may hold it", "robotSelector.role")),
-    "unknown attribute": (GOOD + "constraints: [{lTarget: '${attr.gpu}', rTarget: x}]\n", ("${attr.gpu} is not known of robot1, robot2",)),
+    "unknown attribute": (GOOD + "constraints: [{lTarget: '${attr.gpu}', rTarget: x}]\n", ("${attr.gpu} is unknown for robot1, robot2",)),
 }
 
 
