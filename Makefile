@@ -8,6 +8,7 @@
 #   make bench         the figures of docs/benchmarks.md; ROUNDS=1 for a look at them
 #   make lint          ruff, yamllint, ansible-lint make sanity  ansible-test sanity
 #   make molecule      the scenarios of extensions/molecule
+#   make lock          the newest versions into tests/requirements*.txt    make outdated  what they would break
 #   make robots-up     test machines: N=2 DISTRO=bookworm|trixie|bullseye KIND=container|vm; make robots-down
 
 N ?= 2
@@ -17,12 +18,18 @@ KIND ?= container
 
 BIN := $(CURDIR)/.venv/bin
 COLLECTION := build/ansible_collections/k8s4r/robot
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+# Named after what goes in: the same lists are installed once, whichever of several checkouts or branches they stand in.
+INSTALLED := .venv/installed-$(shell cat tests/bootstrap tests/requirements.txt | sha256sum | cut -c 1-12)
+INSTALLED_BENCH := .venv/bench-$(shell sha256sum < tests/requirements-bench.txt | cut -c 1-12)
 
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 
-.PHONY: demo demo-status demo-down test check bench lint sanity molecule robots-up robots-down clean
+.PHONY: demo demo-status demo-down test check bench lint sanity molecule lock outdated robots-up robots-down clean
 
 demo: ready
 	python -m tests.demo up
@@ -39,7 +46,7 @@ test: ready
 check: ready
 	pytest -m "not robots and not vm and not sanity"
 
-bench: ready .venv/bench
+bench: ready $(INSTALLED_BENCH)
 	python -m tests.bench --rounds $(ROUNDS)
 
 lint: ready
@@ -51,6 +58,14 @@ sanity: ready
 molecule: ready
 	molecule test --all
 
+# One list for every Python from 3.11 on. Where packages come from is each machine's own setting, so the list names no index.
+lock: ready
+	$(LOCK) --output-file tests/requirements.txt tests/requirements.in
+	$(LOCK) --output-file tests/requirements-bench.txt --constraints tests/requirements.txt tests/requirements-bench.in
+
+outdated: ready
+	python -m tests.outdated
+
 robots-up: ready
 	python -m tests.robots up --n $(N) --distro $(DISTRO) --kind $(KIND)
 
@@ -61,14 +76,14 @@ clean: robots-down
 	rm -rf build .venv .ansible
 
 .PHONY: ready
-ready: .venv/ready $(COLLECTION)
+ready: $(INSTALLED) $(COLLECTION)
 
-.venv/ready: tests/requirements.txt tests/bootstrap
+$(INSTALLED):
 	tests/bootstrap tests/requirements.txt
 	touch $@
 
-.venv/bench: tests/requirements-bench.txt .venv/ready
-	$(BIN)/python -m pip install --quiet -r $<
+$(INSTALLED_BENCH): $(INSTALLED)
+	python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tests/requirements-bench.txt
 	touch $@
 
 # Ansible finds collections by their path alone: so the checkout has one.

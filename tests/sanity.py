@@ -14,9 +14,17 @@ from pathlib import Path
 
 import ansible_test
 
+from tests.robots.mirror import wheel
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 HOME = CHECKOUT / "build" / "sanity"
 COPY = HOME / "ansible_collections" / "k8s4r" / "robot"
+
+# The pip that ansible-test makes its virtual environments with, by the version that an ansible-core asks for. What pip then
+# installs there is pinned, with all that comes along, by lists inside ansible-core, which requirements.txt locks by its hash.
+PIP_SHA256 = {
+    "24.2": "2cd581cf58ab7fcfca4ce8efa6dcacd0de5bf8d0a3eb9ec927e07405f4d9e2a2",
+}
 
 # Stands in for the get-pip script that ansible-test would download for its virtual environments: pip's own wheel,
 # which the package index has, can install itself.
@@ -49,10 +57,11 @@ def provide_pip() -> None:
     script = HOME / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py"
     if script.exists():
         return
+    if version not in PIP_SHA256:
+        sys.exit(f"tests/sanity.py: this ansible-core wants pip {version}; add the SHA-256 of its wheel to PIP_SHA256")
     script.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", script.parent, f"pip=={version}"]
-    subprocess.run(command, check=True)
-    script.write_text(GET_PIP.format(wheel=str(next(script.parent.glob("pip-*.whl")))))
+    installer = wheel.fetch(f"pip=={version}", PIP_SHA256[version], script.parent)
+    script.write_text(GET_PIP.format(wheel=str(installer)))
 
 
 def environment() -> dict[str, str]:

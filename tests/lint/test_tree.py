@@ -105,3 +105,13 @@ def test_names_that_ansible_refuses():
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == "_"
     ]
     assert not found
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-bench"])
+def test_what_is_installed_is_locked(name):
+    """Each package that the project asks for, at one version, with hashes, from whatever index a machine uses."""
+    wanted = {line.split(">")[0].lower() for line in text(f"tests/{name}.in").splitlines() if not line.startswith("#")}
+    locked = re.findall(r"^(\S+)==(\S+)(?: ; [^\\\n]*[^\\\s])?((?: \\\n    --hash=sha256:[0-9a-f]{64})*)", text(f"tests/{name}.txt"), re.M)
+    assert wanted <= {package for package, _version, _hashes in locked}
+    assert not [package for package, _version, hashes in locked if not hashes]
+    assert not re.search(r"://|^--", text(f"tests/{name}.txt"), re.M), "make lock"

