@@ -28,7 +28,30 @@ VAULT = "!vault"
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The scanner of libyaml 0.2.6 (PyYAML 6.0.4) reads up to 1024 characters ahead and has a limit of its own, a thousand levels.
+_LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
+
+
+class _Levels:
+    """Counts levels while nodes are composed: libyaml's composer recurses in C, and would overflow the stack."""
+
+    level = 0
+
+    def descend_resolver(self, _parent: t.Any, _index: t.Any) -> None:
+        self.level += 1
+        if self.level > MAX_DEPTH:
+            raise _too_deep()
+
+    def ascend_resolver(self) -> None:
+        self.level -= 1
+
+
+def limited(loader: type) -> type:
+    """A loader of PyYAML that composes at most ``MAX_DEPTH`` levels."""
+    return type("Loader", (_Levels, loader), {})
+
+
+_LOADER = limited(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 class SyntaxProblem(Exception):
@@ -37,6 +60,10 @@ class SyntaxProblem(Exception):
     def __init__(self, message: str, remedy: str = "", line: int = 0, column: int = 0) -> None:
         super().__init__(message)
         self.message, self.remedy, self.line, self.column = message, remedy, line, column
+
+
+def _too_deep() -> SyntaxProblem:
+    return SyntaxProblem(f"is nested deeper than {MAX_DEPTH} levels", "no job needs that")
 
 
 def compose(text: str | bytes) -> c.Iterator[yaml.Node]:
@@ -53,41 +80,23 @@ def compose(text: str | bytes) -> c.Iterator[yaml.Node]:
         message = f"holds U+{ord(half.group()):04X}, half of a surrogate pair, which is no text"
         raise SyntaxProblem(message, "write the character itself", *_place(text, half.start()))
     try:
-        _refuse_deep_nesting(text)
         for node in yaml.compose_all(text, Loader=_LOADER):
             if node.tag != NULL:
                 yield node
     except yaml.MarkedYAMLError as error:
+        if error.problem == _LIBYAML_TOO_DEEP:
+            raise _too_deep() from None
         mark = error.problem_mark or error.context_mark
         message = "no valid YAML: " + ", ".join(printable(str(part)) for part in (error.context, error.problem) if part)
         raise SyntaxProblem(message, _remedy(text, mark), *((mark.line + 1, mark.column + 1) if mark else ())) from None
     except yaml.reader.ReaderError as error:
         message = f"no valid YAML: character U+{error.character:04X} is not allowed"
         raise SyntaxProblem(message, "remove it", *_place(text, error.position)) from None
-    except RecursionError:
-        raise SyntaxProblem(f"is nested deeper than {MAX_DEPTH} levels", "no job needs that") from None
 
 
 def _place(text: str, index: int) -> tuple[int, int]:
     """Line and column of a character, from 1."""
     return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
-
-
-def _refuse_deep_nesting(text: str) -> None:
-    """libyaml's composer recurses in C and would overflow the stack; its parser does not, so it looks first.
-
-    Only ``[``, ``{``, ``- `` and ``? `` nest in less than a line each, so files with few of them cannot be deep.
-    """
-    if sum(map(text.count, ("[", "{", "- ", "? ", "-\t", "?\t"))) < 5000:
-        return
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise RecursionError
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
 
 
 def _remedy(text: str, mark: t.Any) -> str:

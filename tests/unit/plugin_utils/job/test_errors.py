@@ -110,13 +110,25 @@ def test_rendered_text_is_said_to_be():
     )
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["[" * 400_000 + "]" * 400_000, "- " * 400_000, "? " * 400_000, "{a: " * 200_000],
-    ids=["flow", "sequence", "key", "mapping"],
-)
+TOO_DEEP = {
+    "flow": "[" * 400_000 + "]" * 400_000,
+    "sequence": "- " * 400_000,
+    "key": "? " * 400_000,
+    "mapping": "{a: " * 200_000,
+    # libyaml 0.2.6 has a limit of 1000 levels.
+    "some flow": "[" * 1001 + "]" * 1001,
+    "a little flow": "[" * 101 + "]" * 101,
+    "lines": "".join(" " * level + "a:\n" for level in range(101)),
+}
+
+
+@pytest.mark.parametrize("text", TOO_DEEP.values(), ids=TOO_DEEP.keys())
 def test_deep_nesting_does_not_reach_the_stack(text):
     assert errors(text) == ["job.yml: is nested deeper than 100 levels; no job needs that"]
+
+
+def test_the_deepest_nesting_that_is_read():
+    assert errors("[" * 100 + "]" * 100) == ["job.yml:1:1: found a list where a mapping is wanted; a job is a mapping with taskGroups"]
 
 
 def test_large_file():
@@ -181,7 +193,7 @@ class TestWithoutLibyaml:
 
     @pytest.fixture(autouse=True)
     def _pure_python(self, monkeypatch):
-        monkeypatch.setattr(nodes, "_LOADER", yaml.SafeLoader)
+        monkeypatch.setattr(nodes, "_LOADER", nodes.limited(yaml.SafeLoader))
 
     def test_the_same_lines(self):
         def but_columns(lines):
@@ -195,6 +207,10 @@ class TestWithoutLibyaml:
     def test_syntax(self, text):
         [line] = errors(text)
         assert re.match(r"job\.yml(:\d+:\d+)?: (no valid YAML: |is nested deeper)", line)
+
+    @pytest.mark.parametrize("text", TOO_DEEP.values(), ids=TOO_DEEP.keys())
+    def test_deep_nesting(self, text):
+        test_deep_nesting_does_not_reach_the_stack(text)
 
     def test_half_of_a_surrogate_pair(self):
         [line] = errors(JOB % ', user: "\\ud800"')
