@@ -6,7 +6,8 @@
 #   make demo          the main job on three robots; then make demo-status, make demo-down
 #   make test          all tests                    make check   the fast half of them
 #   make bench         the figures of docs/benchmarks.md; ROUNDS=1 for a look at them
-#   make lint          ruff, yamllint, ansible-lint make sanity  ansible-test sanity
+#   make lint          ruff, mypy, yamllint, ansible-lint
+#   make sanity        ansible-test sanity
 #   make molecule      the scenarios of extensions/molecule
 #   make lock          the newest versions into tests/requirements*.txt    make outdated  what they would break
 #   make robots-up     test machines: N=2 DISTRO=bookworm|trixie|bullseye KIND=container|vm; make robots-down

@@ -16,6 +16,71 @@ is switched, committed and rolled back as one; everything outside its own resour
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    class _Kind(t.TypedDict):
+        kind: str
+
+    class Resource(_Kind, total=False):
+        """What any kind of resource may have; its constructor below says which keys, and its file in resources/ what they mean."""
+
+        path: str
+        name: str
+        description: str
+        content: str
+        digest: str  # stands for the content once the engine has stored it
+        owner: str
+        group: str
+        mode: str
+        data: bool
+        secret: bool
+        union: str | None
+        target: str
+        run: str
+        reads: list[str]
+        done: str | None
+
+    class Check(t.TypedDict):
+        name: str
+        argv: list[str]
+        files: dict[str, str]
+
+    class Need(t.TypedDict):
+        path: str
+        what: str
+
+    class Program(t.TypedDict):
+        path: str
+        where: str
+        search: str
+
+    class Port(t.TypedDict):
+        address: str
+        port: int
+        where: str
+
+    class GroupPlan(t.TypedDict):
+        id: str
+        name: str
+        resources: list[Resource]
+        checks: list[Check]
+        needs: list[Need]
+        programs: list[Program]
+        ports: list[Port]
+        secrets: list[str]
+
+    class JobPlan(t.TypedDict):
+        namespace: str
+        name: str
+        groups: list[GroupPlan]
+
+    class RobotPlan(t.TypedDict):
+        format: int
+        jobs: list[JobPlan]
+
+
 FORMAT = 1
 
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
@@ -31,15 +96,24 @@ ROOTS = (
 UNIT_DIRECTORY = "/etc/systemd/system"
 
 
-def robot(jobs):
+def robot(jobs: list[JobPlan]) -> RobotPlan:
     return {"format": FORMAT, "jobs": jobs}
 
 
-def job(namespace, name, groups):
+def job(namespace: str, name: str, groups: list[GroupPlan]) -> JobPlan:
     return {"namespace": namespace, "name": name, "groups": groups}
 
 
-def group(id, name, resources, checks=(), needs=(), programs=(), ports=(), secrets=()):
+def group(
+    id: str,
+    name: str,
+    resources: t.Iterable[Resource],
+    checks: t.Iterable[Check] = (),
+    needs: t.Iterable[Need] = (),
+    programs: t.Iterable[Program] = (),
+    ports: t.Iterable[Port] = (),
+    secrets: t.Iterable[str] = (),
+) -> GroupPlan:
     """``secrets``: values that stand in secret files; the engine replaces them in every text that it returns."""
     return {
         "id": id,
@@ -53,17 +127,25 @@ def group(id, name, resources, checks=(), needs=(), programs=(), ports=(), secre
     }
 
 
-def user(name, description):
+def user(name: str, description: str) -> Resource:
     """A system user of its own primary group, declared in /etc/sysusers.d/<name>.conf; no home, no shell."""
     return {"kind": "user", "name": name, "description": description}
 
 
-def directory(path, owner="root", group="root", mode="0755", data=False):
+def directory(path: str, owner: str = "root", group: str = "root", mode: str = "0755", data: bool = False) -> Resource:
     """``data``: holds what programs wrote; removed with the group unless the run keeps data."""
     return {"kind": "directory", "path": path, "owner": owner, "group": group, "mode": mode, "data": data}
 
 
-def file(path, content, owner="root", group="root", mode="0644", secret=False, union=None):
+def file(
+    path: str,
+    content: str,
+    owner: str = "root",
+    group: str = "root",
+    mode: str = "0644",
+    secret: bool = False,
+    union: str | None = None,
+) -> Resource:
     """A whole file, replaced by rename with owner and mode set before.
 
     ``content`` is text (UTF-8). ``secret``: its content is in no diff, log or result. ``union`` names the top-level
@@ -82,11 +164,11 @@ def file(path, content, owner="root", group="root", mode="0644", secret=False, u
     }
 
 
-def link(path, target):
+def link(path: str, target: str) -> Resource:
     return {"kind": "link", "path": path, "target": target}
 
 
-def unit(name, content, run="none", reads=(), done=None):
+def unit(name: str, content: str, run: str = "none", reads: t.Iterable[str] = (), done: str | None = None) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
     ``run``: ``none`` is only written (slice); ``always`` shall be active; ``init`` is a oneshot that shall have ended
@@ -97,19 +179,19 @@ def unit(name, content, run="none", reads=(), done=None):
     return {"kind": "unit", "name": name, "content": content, "run": run, "reads": list(reads), "done": done}
 
 
-def check(name, argv, files):
+def check(name: str, argv: t.Iterable[str], files: t.Mapping[str, str]) -> Check:
     """A command that must exit 0 before the switch: ``files`` ({name: content}) are put into a private directory,
     ``{dir}`` in an argument is that directory. Its output is shown when it fails.
     """
     return {"name": name, "argv": list(argv), "files": dict(files)}
 
 
-def need(path, what):
+def need(path: str, what: str) -> Need:
     """A program or socket that provisioning installs: ``what`` is the provisioning role's name (envoy, spire_agent)."""
     return {"path": path, "what": what}
 
 
-def program(path, where, search=""):
+def program(path: str, where: str, search: str = "") -> Program:
     """A program that the group's units start and the robot must have; ``where`` is the job file's path of it.
 
     ``search``: the PATH in which a bare name is looked up.
@@ -117,6 +199,6 @@ def program(path, where, search=""):
     return {"path": path, "where": where, "search": search}
 
 
-def port(address, number, where):
+def port(address: str, number: int, where: str) -> Port:
     """A TCP port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict."""
     return {"address": address, "port": number, "where": where}

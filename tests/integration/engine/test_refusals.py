@@ -198,7 +198,7 @@ def test_a_port_that_somebody_takes_after_the_switch(machine):
 def test_an_address_that_is_not_the_robots(machine):
     group = Group()
     group.ports = [plan.port("192.0.2.9", 5437, "here")]
-    assert refused(machine, job(group)) == ["here: 192.0.2.9 is no address of this robot"]
+    assert refused(machine, job(group)) == ["here: 192.0.2.9 is not an address of this robot"]
 
 
 def test_what_a_group_needs_and_has_lost(machine):

@@ -91,15 +91,15 @@ def test_whose_ports_are_whose():
     with socket.create_server(("127.0.0.1", 0)) as server:
         number = server.getsockname()[1]
         wanted = [plan.port("127.0.0.1", number, "here")]
-        assert not ports.foreign([(wanted[0], {os.getuid()})])
-        assert ports.foreign([(wanted[0], {os.getuid() + 1})])
-        assert not ports.foreign([(plan.port("127.0.0.2", number, "here"), set())])
-        assert ports.silent(wanted) == []
+        assert not ports.used_by_others([(wanted[0], {os.getuid()})])
+        assert ports.used_by_others([(wanted[0], {os.getuid() + 1})])
+        assert not ports.used_by_others([(plan.port("127.0.0.2", number, "here"), set())])
+        assert ports.without_listener(wanted) == []
         (text,) = ports.taken(wanted, set())
         assert text.startswith(f"here: port {number} on 127.0.0.1 is taken by py")
-    assert ports.silent(wanted) == wanted
-    assert not ports.foreign([(wanted[0], set())])
-    assert not ports.foreign([])
+    assert ports.without_listener(wanted) == wanted
+    assert not ports.used_by_others([(wanted[0], set())])
+    assert not ports.used_by_others([])
 
 
 def test_a_process_cannot_write_to_the_operators_terminal_by_its_name():
@@ -116,7 +116,7 @@ def test_a_process_cannot_write_to_the_operators_terminal_by_its_name():
 
 def test_an_address_that_is_not_the_robots():
     wanted = [plan.port(address, 80, address) for address in ("127.0.0.1", "0.0.0.0", "192.0.2.9")]
-    assert ports.homeless(wanted) == ["192.0.2.9: 192.0.2.9 is no address of this robot"]
+    assert ports.not_local(wanted) == ["192.0.2.9: 192.0.2.9 is not an address of this robot"]
 
 
 def test_the_lock_says_who(tmp_path):

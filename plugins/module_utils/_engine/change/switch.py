@@ -211,7 +211,7 @@ def _unheard(robot, manifest):
     """Ports that stay without a listener although every unit is up."""
     wanted = [port for group in robot.ledger.groups(manifest["jobs"]) for port in group["ports"]]
     text = "{}: nobody listens on port {} of {} yet"
-    return [text.format(port["where"], port["port"], port["address"]) for port in ports.silent(wanted)]
+    return [text.format(port["where"], port["port"], port["address"]) for port in ports.without_listener(wanted)]
 
 
 def _status(phases):

@@ -47,7 +47,7 @@ def _places(wanted, others):
 
 
 def _all_ports(robot, manifest, wanted, others):
-    homeless = ports.homeless([port for group in wanted for port in group["ports"]])
+    homeless = ports.not_local([port for group in wanted for port in group["ports"]])
     declared = _ports(wanted, others)
     # A port of another job is mostly held by that job's proxy, too: said once.
     return homeless + [text for texts in declared.values() for text in texts] + _live_ports(robot, manifest, declared)

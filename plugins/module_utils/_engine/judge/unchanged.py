@@ -33,7 +33,7 @@ def unchanged(robot, jobs, keep_data=False):
     observer = Observer(robot.digest)
     if not all((keep_data or not group["leftovers"]) and intact(group, observer) and served(group) for group in groups):
         return None
-    if ports.foreign([(port, users) for group in groups for users in [_users(group)] for port in group["ports"]]):
+    if ports.used_by_others([(port, users) for group in groups for users in [_users(group)] for port in group["ports"]]):
         return None
     units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
     shown = systemd.show([unit["name"] for unit in units], SHOWN)

@@ -39,7 +39,7 @@ def _group(group, shown):
         "committed": _time(group["committed"]),
         "kept": [r["path"] for r in group["leftovers"] if r.get("data")],
         "ports": group["ports"],
-        "silent": ports.silent(group["ports"]),
+        "silent": ports.without_listener(group["ports"]),
         "lacks": [need for need in group["needs"] if not os.path.exists(need["path"])],
         "units": {unit["name"]: _unit(unit, shown.get(unit["name"], {})) for unit in kinds.that_run(group["resources"])},
     }

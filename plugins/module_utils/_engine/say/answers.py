@@ -9,8 +9,21 @@ import errno
 
 from .errors import CommandFailed, Refusal
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
-def failed(error):
+    # What the engine says to a request: a JSON object with at least a ``status``. The file that makes one says what is in it.
+    Answer = t.Mapping[str, t.Any]
+
+    class Failure(t.TypedDict):
+        """``refused``: the robot cannot, and nothing was touched. ``failed``: the work went wrong."""
+
+        status: t.Literal["refused", "failed"]
+        errors: list[str]
+
+
+def failed(error: Exception) -> Failure:
     """The answer of work that ended with an exception."""
     if isinstance(error, Refusal):
         return {"status": "refused", "errors": error.errors}
@@ -23,14 +36,14 @@ def failed(error):
     return {"status": "failed", "errors": [internal(error)]}
 
 
-def internal(error):
+def internal(error: Exception) -> str:
     """An error of the engine itself: enough to report it, and no value that it was at work on."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = " at {}:{}".format(trace.tb_frame.f_code.co_filename.rsplit("/", 1)[-1], trace.tb_lineno) if trace else ""
+    where = f" at {trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else ""
     return f"error in the engine ({type(error).__name__}{where}); please report it"
 
 
-def _at(error):
+def _at(error: OSError) -> str:
     return f" ({error.filename})" if error.filename else ""

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
 
 class Refusal(Exception):
     """Nothing was touched, and this is why: one text per error, all of them at once."""
 
-    def __init__(self, errors):
-        super().__init__("; ".join(errors))
+    def __init__(self, errors: t.Iterable[str]) -> None:
         self.errors = list(errors)
+        super().__init__("; ".join(self.errors))
 
 
 class CommandFailed(Exception):

@@ -9,7 +9,7 @@ import grp
 import pwd
 
 
-def user_exists(name):
+def user_exists(name: str) -> bool:
     try:
         pwd.getpwnam(name)
     except KeyError:
@@ -17,7 +17,7 @@ def user_exists(name):
     return True
 
 
-def group_exists(name):
+def group_exists(name: str) -> bool:
     try:
         grp.getgrnam(name)
     except KeyError:
@@ -25,9 +25,9 @@ def group_exists(name):
     return True
 
 
-def user_id(name):
+def user_id(name: str) -> int:
     return pwd.getpwnam(name).pw_uid
 
 
-def group_id(name):
+def group_id(name: str) -> int:
     return grp.getgrnam(name).gr_gid

@@ -10,12 +10,15 @@ import sys
 
 from . import command
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # In /bin with and without a merged /usr; a Debian 11 that was once a Debian 10 has it there alone.
 SYSTEMCTL = "/bin/systemctl"
 
 
-def probe(runtime):
+def probe(runtime: str) -> dict[str, str]:
     """All capabilities: {name: text}."""
     kernel = os.uname()
     release = _os_release()
@@ -38,17 +41,17 @@ def probe(runtime):
     }
 
 
-def differ(assumptions, truth):
+def differ(assumptions: t.Mapping[str, str], truth: t.Mapping[str, str]) -> list[str]:
     """The assumptions that do not hold."""
     return sorted(name for name, value in assumptions.items() if truth.get(name) != value)
 
 
-def systemd_version(runtime):
+def systemd_version(runtime: str) -> str:
     """The major version. Asking systemctl costs 5 ms, so the answer is kept until systemctl itself is replaced."""
     found = os.stat(SYSTEMCTL)
     stamp = f"{found.st_ino}.{found.st_mtime_ns}"
     try:
-        with open(runtime + "/systemd-version", encoding="ascii") as stream:
+        with open(runtime + "/systemd-version", encoding="utf-8") as stream:
             kept_stamp, version = stream.read().split()
         if kept_stamp == stamp:
             return version
@@ -57,7 +60,7 @@ def systemd_version(runtime):
     return command.need([SYSTEMCTL, "--version"]).split()[1].split(".")[0]
 
 
-def keep_systemd_version(runtime):
+def keep_systemd_version(runtime: str) -> None:
     from . import files
 
     found = os.stat(SYSTEMCTL)
@@ -65,7 +68,7 @@ def keep_systemd_version(runtime):
     files.replace(runtime + "/systemd-version", line.encode("ascii"))
 
 
-def _os_release():
+def _os_release() -> dict[str, str]:
     try:
         with open("/etc/os-release", encoding="utf-8") as stream:
             pairs = [line.strip().partition("=") for line in stream]
@@ -74,12 +77,12 @@ def _os_release():
     return {name: value.strip("\"'") for name, _equals, value in pairs if value}
 
 
-def _controllers(version):
+def _controllers(version: int) -> list[str]:
     if version == 2:
-        with open("/sys/fs/cgroup/cgroup.controllers", encoding="ascii") as stream:
+        with open("/sys/fs/cgroup/cgroup.controllers", encoding="utf-8") as stream:
             return stream.read().split()
     try:
-        with open("/proc/cgroups", encoding="ascii") as stream:
+        with open("/proc/cgroups", encoding="utf-8") as stream:
             rows = [line.split() for line in stream if not line.startswith("#")]
     except FileNotFoundError:
         return []

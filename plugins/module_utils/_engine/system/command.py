@@ -21,13 +21,13 @@ ENVIRONMENT = {
 }
 
 
-def run(argv, errors=True, timeout=None):
+def run(argv: list[str], errors: bool = True, timeout: float | None = None) -> tuple[int, str]:
     """Run a program to its end; its exit status (of a shell: 128 and the signal's number) and what it printed.
 
     ``errors``: standard error is part of what it printed. ``timeout`` in seconds; coreutils' timeout gives 124.
     """
     if timeout is not None:
-        argv = ["timeout", "--kill-after=2", str(timeout), *list(argv)]
+        argv = ["timeout", "--kill-after=2", str(timeout), *argv]
     reader, writer = os.pipe()
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -47,9 +47,9 @@ def run(argv, errors=True, timeout=None):
     return (128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)), output
 
 
-def need(argv, timeout=None):
+def need(argv: list[str], timeout: float | None = None) -> str:
     """Run a program that must end well; what it printed."""
     code, output = run(argv, timeout=timeout)
     if code:
-        raise CommandFailed("{} ended with status {}: {}".format(" ".join(argv), code, output.strip()[-2000:]))
+        raise CommandFailed(f"{' '.join(argv)} ended with status {code}: {output.strip()[-2000:]}")
     return output

@@ -16,6 +16,10 @@ import stat
 from .. import plan
 from . import command, paths
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
 # The engine's own.
 OWN = (paths.STATE + "/", paths.RUNTIME + "/", "/run/")
 
@@ -26,7 +30,7 @@ _LINK_FREE = _DIRECTORY | os.O_NOFOLLOW
 class Parent:
     """The opened directory of a path, and the path's last component (a context manager)."""
 
-    def __init__(self, path, make=False):
+    def __init__(self, path: str, make: bool = False) -> None:
         base = _base(path)
         if make:
             os.makedirs(base, mode=0o755, exist_ok=True)
@@ -39,14 +43,14 @@ class Parent:
                 os.close(self.fd)
             self.fd = below
 
-    def __enter__(self):
+    def __enter__(self) -> tuple[int, str]:
         return self.fd, self.name
 
-    def __exit__(self, *_error):
+    def __exit__(self, *_error: object) -> None:
         os.close(self.fd)
 
 
-def _base(path):
+def _base(path: str) -> str:
     """The directory that nobody but root can change, however it is reached: a link to another disk is root's business."""
     for root in plan.ROOTS + OWN:
         if path.startswith(root):
@@ -54,13 +58,13 @@ def _base(path):
     return "/"
 
 
-def write(path, content, uid, gid, mode):
+def write(path: str, content: bytes, uid: int, gid: int, mode: int) -> None:
     """Put a whole file in place by rename; owner and mode are set before it appears."""
     with Parent(path, make=True) as (directory, name):
         _write(directory, name, content, uid, gid, mode)
 
 
-def replace(path, content, mode=0o600):
+def replace(path: str, content: bytes, mode: int = 0o600) -> None:
     """The same for the engine's own files, whose directory nobody but root can change."""
     directory = os.open(os.path.dirname(path), _DIRECTORY)
     try:
@@ -69,7 +73,7 @@ def replace(path, content, mode=0o600):
         os.close(directory)
 
 
-def _write(directory, name, content, uid, gid, mode):
+def _write(directory: int, name: str, content: bytes, uid: int, gid: int, mode: int) -> None:
     temporary = _temporary(directory, name)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
@@ -87,7 +91,7 @@ def _write(directory, name, content, uid, gid, mode):
     os.fsync(directory)
 
 
-def link(path, target):
+def link(path: str, target: str) -> None:
     """Put a symbolic link in place by rename."""
     with Parent(path, make=True) as (directory, name):
         temporary = _temporary(directory, name)
@@ -97,7 +101,7 @@ def link(path, target):
         os.fsync(directory)
 
 
-def make_directory(path, uid, gid, mode):
+def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
     """Make a directory, or mend the owner and mode of the one that is there; what is in it stays."""
     with Parent(path, make=True) as (directory, name):
         _clear(directory, name, stat.S_ISDIR)
@@ -113,7 +117,7 @@ def make_directory(path, uid, gid, mode):
         os.fsync(directory)
 
 
-def remove(path):
+def remove(path: str) -> None:
     """Remove whatever is there, a directory with all that is in it."""
     try:
         parent = Parent(path)
@@ -124,14 +128,14 @@ def remove(path):
         os.fsync(directory)
 
 
-def _temporary(directory, name):
+def _temporary(directory: int, name: str) -> str:
     # One fixed name for each target, so that what a killed run left is found and replaced by the next.
     temporary = f".{name[:200]}.k8s4r~"
     _unlink(directory, temporary)
     return temporary
 
 
-def _clear(directory, name, kind):
+def _clear(directory: int, name: str, kind: t.Callable[[int], bool]) -> None:
     """Make room where something of another kind stands."""
     try:
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -141,12 +145,12 @@ def _clear(directory, name, kind):
         _remove(directory, name)
 
 
-def _unlink(directory, name):
+def _unlink(directory: int, name: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=directory)
 
 
-def _remove(directory, name):
+def _remove(directory: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=directory)
     except FileNotFoundError:

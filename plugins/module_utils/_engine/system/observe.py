@@ -8,6 +8,15 @@ from __future__ import annotations
 import os
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    # Takes bytes or text; its digest, in hexadecimal.
+    Digest = t.Callable[[str | bytes], str]
+    # What is at a place, or should be there: what differs is by name.
+    State = dict[str, str | bool | None]
+
 
 class Observer:
     """Looks at paths; the names of users and groups are looked up once.
@@ -15,12 +24,12 @@ class Observer:
     Names are compared, not numbers: the plan knows users that the robot has not got yet.
     """
 
-    def __init__(self, digest):
+    def __init__(self, digest: Digest) -> None:
         self.digest = digest
-        self._users = {}
-        self._groups = {}
+        self._users: dict[int, str] = {}
+        self._groups: dict[int, str] = {}
 
-    def path(self, path):
+    def path(self, path: str) -> State | None:
         """Type, owner, group, mode and content (its digest) or target of what is at a path; None where nothing is."""
         try:
             found = os.lstat(path)
@@ -28,18 +37,18 @@ class Observer:
             return None
         if stat.S_ISLNK(found.st_mode):
             return {"type": "link", "target": os.readlink(path)}
-        seen = {
+        seen: State = {
             "owner": self._user(found.st_uid),
             "group": self._group(found.st_gid),
             "mode": f"{stat.S_IMODE(found.st_mode):04o}",
         }
         if stat.S_ISDIR(found.st_mode):
-            return dict(seen, type="directory")
+            return {**seen, "type": "directory"}
         if stat.S_ISREG(found.st_mode):
-            return dict(seen, type="file", content=self.digest(read(path)))
-        return dict(seen, type="other")
+            return {**seen, "type": "file", "content": self.digest(read(path))}
+        return {**seen, "type": "other"}
 
-    def _user(self, number):
+    def _user(self, number: int) -> str:
         if number not in self._users:
             import pwd
 
@@ -49,7 +58,7 @@ class Observer:
                 self._users[number] = str(number)
         return self._users[number]
 
-    def _group(self, number):
+    def _group(self, number: int) -> str:
         if number not in self._groups:
             import grp
 
@@ -60,7 +69,7 @@ class Observer:
         return self._groups[number]
 
 
-def read(path):
+def read(path: str) -> bytes:
     """The bytes of a file; a link in its place is an error."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
         return stream.read()

@@ -11,7 +11,7 @@ STATE = "/var/lib/k8s4r"
 RUNTIME = "/run/k8s4r"
 
 
-def engine_home():
+def engine_home() -> str:
     """Where this engine is: the directory that Python runs."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return os.path.dirname(package)

@@ -9,16 +9,28 @@ import os
 
 from ..say.texts import harmless
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Port
+
+    # A listening socket: its address, port, inode and the user whose it is.
+    Listener = tuple[str, int, str, int]
+
+
+# The state of a listening socket in the kernel's table.
 LISTEN = "0A"
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 WILDCARDS = ("0.0.0.0", "::")
 
 
-def listeners(numbers, tables=("/proc/net/tcp", "/proc/net/tcp6")):
-    """Every listening socket on one of these ports: (address, port, inode, user id)."""
+def listeners(numbers: t.Container[int], tables: t.Sequence[str] = TABLES) -> list[Listener]:
+    """Every listening socket on one of these ports."""
     found = []
     for table in tables:
         try:
-            with open(table, encoding="ascii") as stream:
+            with open(table, encoding="utf-8") as stream:
                 rows = [line.split() for line in stream][1:]
         except FileNotFoundError:
             continue
@@ -30,41 +42,42 @@ def listeners(numbers, tables=("/proc/net/tcp", "/proc/net/tcp6")):
     return found
 
 
-def _clashes(wanted):
-    """(wanted port, address, inode, user id) of every socket that stands where a wanted one does."""
+def _clashes(wanted: t.Sequence[Port]) -> list[tuple[Port, str, str]]:
+    """Every socket that listens where a wanted one would: the wanted port, the socket's address and inode."""
     return [
-        (port, address, inode, uid)
-        for address, number, inode, uid in listeners({port["port"] for port in wanted})
+        (port, address, inode)
+        for address, number, inode, _uid in listeners({port["port"] for port in wanted})
         for port in wanted
         if port["port"] == number and clash(port["address"], address)
     ]
 
 
-def clash(first, second):
+def clash(first: str, second: str) -> bool:
     """Whether two addresses cannot both have one port."""
     return first == second or first in WILDCARDS or second in WILDCARDS
 
 
-def taken(wanted, own_units):
+def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None]) -> list[str]:
     """One text for each wanted port that somebody listens on, but for units of one's own.
 
     ``wanted``: ports of a group plan (plan.py). ``own_units``: names of units.
     """
     clashes = _clashes(wanted)
-    held = holders({inode for _port, _address, inode, _uid in clashes}) if clashes else {}
+    held = holders({inode for _port, _address, inode in clashes}) if clashes else {}
     # A program that listens on both 0.0.0.0 and :: is one answer.
-    found = {}
-    for port, address, inode, _uid in clashes:
+    found: dict[tuple[str, int], str] = {}
+    for port, address, inode in clashes:
         pid, command, unit = held.get(inode, (0, "an unknown process", None))
         if unit not in own_units:
-            who = "{} (process {}{})".format(command, pid, f", unit {unit}" if unit else "") if pid else command
-            text = "{}: port {} on {} is taken by {}".format(port["where"], port["port"], address, who)
+            of_unit = f", unit {unit}" if unit else ""
+            who = f"{command} (process {pid}{of_unit})" if pid else command
+            text = f"{port['where']}: port {port['port']} on {address} is taken by {who}"
             found.setdefault((port["where"], pid), text)
     return list(found.values())
 
 
-def foreign(owned):
-    """Whether anybody listens where a port of somebody else is; cheaper than `taken`, which says who.
+def used_by_others(owned: t.Sequence[tuple[Port, t.Container[int]]]) -> bool:
+    """Whether anybody listens on a port that is somebody else's; cheaper than `taken`, which says who.
 
     ``owned``: (port of a group plan, ids of the users who may listen there).
     """
@@ -76,18 +89,19 @@ def foreign(owned):
     )
 
 
-def silent(wanted):
+def without_listener(wanted: t.Iterable[Port]) -> list[Port]:
     """The wanted ports on which nobody listens."""
-    heard = [port for port, _address, _inode, _uid in _clashes(wanted)]
-    return [port for port in wanted if port not in heard]
+    ports = list(wanted)
+    used = [port for port, _address, _inode in _clashes(ports)]
+    return [port for port in ports if port not in used]
 
 
-def homeless(wanted):
+def not_local(wanted: t.Iterable[Port]) -> list[str]:
     """One text for each wanted port whose address is none of this robot's."""
-    return ["{}: {} is no address of this robot".format(port["where"], port["address"]) for port in wanted if not _local(port["address"])]
+    return [f"{port['where']}: {port['address']} is not an address of this robot" for port in wanted if not _is_local(port["address"])]
 
 
-def _local(address):
+def _is_local(address: str) -> bool:
     import errno
     import socket
 
@@ -101,10 +115,10 @@ def _local(address):
     return True
 
 
-def holders(inodes):
+def holders(inodes: t.Iterable[str]) -> dict[str, tuple[int, str, str | None]]:
     """The processes that hold sockets: {inode: (pid, command, unit or None)}."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    found = {}
+    found: dict[str, tuple[int, str, str | None]] = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             links = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
@@ -116,7 +130,7 @@ def holders(inodes):
     return found
 
 
-def _address(text):
+def _address(text: str) -> str:
     """An address as the kernel prints it: 32-bit words in the byte order of the machine."""
     words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
     if len(words) == 1:
@@ -128,7 +142,7 @@ def _address(text):
     return address[len("::ffff:") :] if address.startswith("::ffff:") else address
 
 
-def _command(pid):
+def _command(pid: str) -> str:
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
             return harmless(stream.read().strip().replace("\n", " "))
@@ -136,7 +150,7 @@ def _command(pid):
         return "?"
 
 
-def _unit(pid):
+def _unit(pid: str) -> str | None:
     try:
         with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as stream:
             lines = stream.read().splitlines()
