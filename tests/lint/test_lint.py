@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
-from tests.lint.tools import run
+from tests.lint.tools import CHECKOUT, run
+
+SHELL = sorted(str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("plugins/**/*.sh"))
 
 # A collection's modules have their full names below build alone.
 PLUGINS = "build/ansible_collections/k8s4r/robot/plugins"
@@ -21,6 +23,7 @@ LINTERS = {
     "ruff": ["ruff", "check"],
     "format": ["ruff", "format", "--check", "--diff"],
     "mypy-robot": ["mypy", "--python-version", "3.10", *ROBOT],
+    "shellcheck": ["shellcheck", "--norc", *SHELL],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--nocolor", "--format", "pep8"],
 }

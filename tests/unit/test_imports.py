@@ -37,13 +37,24 @@ PACKAGES = {
 FLOORS = {
     ENGINE: (("plan", "say"), ("system",), ("state",), ("resources",), ("judge",), ("change",), ("requests",)),
     "plugin_utils.job": (("errors",), ("declare",), ("model", "substitution"), ("variables",), ("checks",), ("read",), ("publish",)),
-    "plugin_utils.compile": (("names", "systemd", "helpers"), ("site",), ("content", "drivers"), ("units",), ("network",), ("plans",)),
+    "plugin_utils.compile": (
+        ("names", "paths", "systemd"),
+        ("helpers",),
+        ("site",),
+        ("content", "drivers"),
+        ("units",),
+        ("network",),
+        ("plans",),
+    ),
 }
 HIGHEST = 7
 LARGEST = 12
 COMPILER = ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", "plugin_utils.compile")
 # The same input gives the same bytes: neither the machine nor the clock nor chance is asked.
-IMPURE = {"datetime", "io", "os", "random", "secrets", "shutil", "socket", "subprocess", "tempfile", "time", "uuid"}
+IMPURE = {"datetime", "glob", "io", "os", "random", "secrets", "shutil", "socket", "subprocess", "tempfile", "time", "uuid"}
+# Read when the compiler is loaded, as its code is: the programs that units call, which are files beside this one.
+HELPERS = "plugin_utils.compile.helpers"
+READING = {"open", "read_bytes", "read_text", "write_bytes", "write_text", "iterdir", "glob", "rglob"}
 FILES = sorted(path for path in PLUGINS.rglob("*.py") if "__pycache__" not in path.parts)
 
 
@@ -75,6 +86,11 @@ def imports(path: pathlib.Path) -> t.Iterator[tuple[str, bool]]:
 
 def inside(name: str, rooms: t.Iterable[str]) -> bool:
     return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+def helper(path: pathlib.Path) -> bool:
+    """Whether the file is a program that the compiler copies to robots."""
+    return inside(module(path), [HELPERS]) and module(path) != HELPERS
 
 
 def package_of(name: str) -> str:
@@ -140,7 +156,23 @@ def test_the_robot_needs_the_standard_library_alone(path: pathlib.Path) -> None:
 @each(*COMPILER)
 def test_the_compiler_needs_yaml_and_nothing_that_changes(path: pathlib.Path) -> None:
     foreign = {name.partition(".")[0] for name, ours in imports(path) if not ours}
-    assert foreign <= (sys.stdlib_module_names | {"yaml"}) - IMPURE
+    assert foreign <= (sys.stdlib_module_names | {"yaml"}) - (set() if helper(path) else IMPURE)
+
+
+@each(*COMPILER)
+def test_the_compiler_reads_no_file_but_its_own_helpers(path: pathlib.Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    called = {call.attr if isinstance(call, ast.Attribute) else call.id for call in calls if isinstance(call, (ast.Attribute, ast.Name))}
+    assert called & READING == ({"read_text"} if module(path) == HELPERS else set())
+
+
+@each(HELPERS)
+def test_a_helper_is_a_program_of_its_own(path: pathlib.Path) -> None:
+    """It runs on the robot, where nothing of ours is, and nothing of ours imports it."""
+    if helper(path):
+        assert {name.partition(".")[0] for name, ours in imports(path) if not ours} <= sys.stdlib_module_names
+        assert not [name for name, ours in imports(path) if ours]
+        assert not [other for other in FILES if module(path) in dict(imports(other))]
 
 
 def test_the_wire_format_and_words_know_nobody() -> None:

@@ -83,11 +83,18 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
+# Places on the robot that both ends know: configuration of the groups, what lasts, what ends with a boot, and below that
+# the directory in which a group's units count their restarts, a file per unit.
+CONFIGURATION = "/etc/k8s4r/groups"
+STATE = "/var/lib/k8s4r"
+RUNTIME = "/run/k8s4r"
+RESTARTS = "restarts"
+
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (
-    "/etc/k8s4r/groups/",
-    "/var/lib/k8s4r/groups/",
-    "/var/lib/k8s4r/tasks/",
+    CONFIGURATION + "/",
+    STATE + "/groups/",
+    STATE + "/tasks/",
     "/etc/systemd/system/k8s4r-",
     "/etc/systemd/system/multi-user.target.wants/k8s4r-",
     "/etc/sysusers.d/k8s4r-",

@@ -8,15 +8,16 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ...module_utils._engine import plan
 from ..fleet.robots import Fleet, Robot
 from ..job.declare.keys import Seconds, Secret
 from ..job.errors import Problem
 from ..job.model import InitTask, Job, JobType, Network, NetworkType, RestartMode, RestartPolicy, Task, TaskGroup
 from ..job.substitution import substitute
 from . import names
+from .helpers import Helper
 
-CONFIGURATION, DATA, RUNTIME = "/etc/k8s4r/groups", "/var/lib/k8s4r", "/run/k8s4r"
-PROGRAMS = "/opt/k8s4r/bin"
+CONFIGURATION, DATA, RUNTIME = plan.CONFIGURATION, plan.STATE, plan.RUNTIME
 
 
 class InitStep(t.NamedTuple):
@@ -100,8 +101,14 @@ class Site:
                 steps.append(InitStep(f"{self.path}.initTasks[{number}]", spec, init_id, names.init_unit(init_id)))
         return tuple(steps)
 
-    def script(self, name: str) -> str:
-        return f"{self.configuration}/bin/{name}"
+    @property
+    def bin(self) -> str:
+        """Where the group has its copies of the helper programs."""
+        return f"{self.configuration}/bin"
+
+    def helper(self, program: Helper) -> tuple[str, ...]:
+        """The command that runs a helper program of the group's."""
+        return (*program.interpreter, f"{self.bin}/{program.name}")
 
     def where(self, path: str) -> str:
         """A path in the job file as a person reads it."""

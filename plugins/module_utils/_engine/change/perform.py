@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 
+from ..plan import RESTARTS
 from ..resources import kinds
 from ..system import files, ports, systemd
 from . import health, steps
@@ -63,7 +64,7 @@ class Performer:
 
     def _forget_restarts(self, units):
         for unit in units:
-            files.remove(f"{self.robot.runtime}/restarts/{unit}")
+            files.remove(f"{self.robot.runtime}/{RESTARTS}/{unit}")
 
     def _clear(self, step):
         """Take away what would keep a unit from a fresh start, and the word that it started well."""

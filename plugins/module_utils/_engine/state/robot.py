@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..system.paths import RUNTIME, STATE
+from ..plan import RUNTIME, STATE
 from . import digest, jsonfile
 from .ledger import Ledger
 from .store import Store

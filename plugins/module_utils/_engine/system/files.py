@@ -14,14 +14,14 @@ import os
 import stat
 
 from .. import plan
-from . import command, paths
+from . import command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
 # The engine's own.
-OWN = (paths.STATE + "/", paths.RUNTIME + "/", "/run/")
+OWN = (plan.STATE + "/", plan.RUNTIME + "/", "/run/")
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LINK_FREE = _DIRECTORY | os.O_NOFOLLOW

@@ -1,14 +1,11 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the engine keeps its state on the robot."""
+"""Where the engine itself is."""
 
 from __future__ import annotations
 
 import os
-
-STATE = "/var/lib/k8s4r"
-RUNTIME = "/run/k8s4r"
 
 
 def engine_home() -> str:

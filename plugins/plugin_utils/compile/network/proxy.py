@@ -18,13 +18,13 @@ from ...envoy import authorization, bootstrap, clusters, listeners, tls
 from ...envoy.clusters import ALPN, Address
 from ...job.declare.keys import Secret
 from ...job.model import InboundService, TlsMode, Upstream
-from .. import names, systemd
+from .. import helpers, names, paths, systemd
 from ..content import environment
-from ..site import PROGRAMS, RUNTIME, Site
+from ..site import RUNTIME, Site
 from ..units.tasks import Unit
 from . import peers, ports
 
-ENVOY = f"{PROGRAMS}/envoy"
+ENVOY = f"{paths.PROGRAMS}/envoy"
 
 # The proxy is not charged to the tasks. Envoy is at 62-69 MB; the rest is room for connections.
 MEMORY_MAX = 256 * 2**20
@@ -170,8 +170,8 @@ def _resources(site: Site, name: str, parts: _Parts, socket: str | None) -> tupl
 
 def _unit(site: Site, socket: str | None) -> str:
     capability = "CAP_NET_BIND_SERVICE" if any(port < 1024 for _address, port, _path in ports.listeners(site)) else ""
-    wait = ("/usr/bin/timeout", f"{AWAIT_IDENTITY_SECONDS}", "/bin/sh", site.script("await-identity"), socket or "")
-    ready = ("/usr/bin/env", "python3", "-I", "-S", site.script("await-proxy"), _admin(site), f"{AWAIT_READY_SECONDS}")
+    wait = ("/usr/bin/timeout", f"{AWAIT_IDENTITY_SECONDS}", *site.helper(helpers.AWAIT_IDENTITY), socket or "")
+    ready = (*site.helper(helpers.AWAIT_PROXY), _admin(site), f"{AWAIT_READY_SECONDS}")
     options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "1000")
     start = (ENVOY, "-c", f"{_home(site)}/bootstrap.json", *options)
     return systemd.unit(

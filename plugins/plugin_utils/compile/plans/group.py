@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A task group on a robot as one group plan: users, directories, scripts, proxy, init tasks, tasks, slice, target."""
+"""A task group on a robot as one group plan: users, directories, helpers, proxy, init tasks, tasks, slice, target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...job.declare.keys import Secret
 from ...job.model import JobType
 from .. import systemd
 from ..content import environment
-from ..helpers import scripts
+from ..helpers import HELPERS, Helper
 from ..network import peers
 from ..network.proxy import compile_proxy
 from ..site import Site
@@ -38,7 +38,7 @@ def compile_group(site: Site, directory: peers.Directory) -> CompiledGroup:
     resources = [
         *_users(site, proxied=proxy is not None),
         *_directories(site),
-        *(plan.file(site.script(name), text) for name, text in sorted(_scripts(site, units).items())),
+        *(plan.file(f"{site.bin}/{helper.name}", helper.text) for helper in _helpers(site, units)),
         plan.unit(site.slice, _slice(site)),
         *(resource for unit in units for resource in unit.resources),
         plan.unit(site.target, _target(site, [unit.name for unit in units]), run="always"),
@@ -74,7 +74,7 @@ def _users(site: Site, proxied: bool) -> t.Iterator[dict[str, t.Any]]:
 
 def _directories(site: Site) -> t.Iterator[dict[str, t.Any]]:
     yield plan.directory(site.configuration)
-    yield plan.directory(f"{site.configuration}/bin")
+    yield plan.directory(site.bin)
     yield plan.directory(f"{site.configuration}/env", mode="0700")
     yield plan.directory(site.data, "root", site.user, "0750", data=True)
     yield plan.directory(site.alloc, site.user, site.user, "0770", data=True)
@@ -84,17 +84,10 @@ def _directories(site: Site) -> t.Iterator[dict[str, t.Any]]:
     yield plan.directory(site.tmp, "root", "root", "1777", data=True)
 
 
-def _scripts(site: Site, units: t.Sequence[tasks.Unit]) -> dict[str, str]:
+def _helpers(site: Site, units: t.Sequence[tasks.Unit]) -> list[Helper]:
     """Only the helper programs that a unit of this group calls."""
     texts = "".join(resource["content"] for unit in units for resource in unit.resources if resource["kind"] == "unit")
-    known = {
-        "await-identity": scripts.AWAIT_IDENTITY,
-        "await-port": scripts.AWAIT_PORT,
-        "await-proxy": scripts.AWAIT_PROXY,
-        "restart-policy": scripts.RESTART_POLICY,
-        "retry": scripts.RETRY,
-    }
-    return {name: text for name, text in known.items() if site.script(name) in texts}
+    return [helper for helper in HELPERS if f"{site.bin}/{helper.name}" in texts]
 
 
 def _slice(site: Site) -> str:

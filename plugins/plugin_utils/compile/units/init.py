@@ -9,7 +9,7 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...job.model import InitTask, Readiness
-from .. import systemd
+from .. import helpers, systemd
 from ..content import environment
 from ..drivers import raw_exec
 from ..site import InitStep, Site
@@ -57,7 +57,7 @@ def _unit(site: Site, step: InitStep, required: t.Sequence[str], earlier: t.Sequ
 
 def _retry(site: Site, spec: InitTask) -> tuple[str, ...]:
     policy = None if spec.daemon or spec.restart_policy is None else site.restart_policy(spec)
-    return ("/bin/sh", site.script("retry"), str(policy.attempts), f"{policy.delay:g}") if policy else ()
+    return (*site.helper(helpers.RETRY), str(policy.attempts), f"{policy.delay:g}") if policy else ()
 
 
 def _start(site: Site, spec: InitTask, name: str) -> systemd.Directives:
@@ -82,10 +82,10 @@ def _ready(site: Site, readiness: Readiness | None) -> systemd.Directives:
         return []
     wait: tuple[str, ...] = ()
     if readiness.command is not None:
-        wait = ("/bin/sh", "-c", 'until /bin/sh -c "$1"; do sleep 0.2; done', "sh", readiness.command)
+        wait = (*site.helper(helpers.AWAIT_COMMAND), readiness.command)
     elif readiness.file is not None:
-        wait = ("/bin/sh", "-c", 'until [ -e "$1" ]; do sleep 0.1; done', "sh", readiness.file)
+        wait = (*site.helper(helpers.AWAIT_FILE), readiness.file)
     elif readiness.port is not None:
-        wait = ("/usr/bin/env", "python3", "-I", "-S", site.script("await-port"), str(readiness.port))
+        wait = (*site.helper(helpers.AWAIT_PORT), str(readiness.port))
     lines = [("ExecStartPost", systemd.command(wait))] if wait else []
     return [*lines, ("TimeoutStartSec", systemd.seconds(readiness.timeout))]

@@ -11,7 +11,7 @@ import typing as t
 from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
 from ...job.model import Driver, JobType, Resources, Task
-from .. import names, systemd
+from .. import helpers, names, systemd
 from ..content import environment
 from ..drivers import DRIVERS, Directing
 from ..drivers.launch import Launch
@@ -212,9 +212,7 @@ def restart(site: Site, spec: Task, name: str, done: str | None) -> systemd.Dire
         lines.append(("RuntimeMaxSec", systemd.seconds(spec.timeout)))
     if policy:
         arguments = (name, str(policy.attempts), str(int(policy.interval)), policy.mode.value, site.job.type.value)
-        lines.append(("ExecStopPost", systemd.as_root(("/bin/sh", site.script("restart-policy"), *arguments))))
+        lines.append(("ExecStopPost", systemd.as_root((*site.helper(helpers.RESTART_POLICY), *arguments))))
     if done:
-        # Only its own end counts: a stop on request, at a shutdown too, is a success to systemd.
-        finished = '[ "$EXIT_STATUS" != 0 ] || : >"$1"'
-        lines.append(("ExecStopPost", systemd.as_root(("/bin/sh", "-c", finished, "sh", done))))
+        lines.append(("ExecStopPost", systemd.as_root((*site.helper(helpers.MARK_FINISHED), done))))
     return lines

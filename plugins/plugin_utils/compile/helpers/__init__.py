@@ -1,0 +1,51 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The small programs that a group's units call. Each is a file of this folder, which linters and tests read and run.
+
+Each group has its own copy of those that it uses, so that a group stands alone. Their texts are read once, when this
+module is imported: like the compiler's own code they come with the collection, and compiling a job reads nothing more.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+from ....module_utils._engine import plan
+from .. import paths
+
+# What a program cannot know by itself is filled in here, so that no path on a robot is written twice.
+PLACES = {"@PROGRAMS@": paths.PROGRAMS, "@RESTARTS@": f"{plan.RUNTIME}/{plan.RESTARTS}"}
+
+_SHELL = ("/bin/sh",)
+# -I and -S: nothing of the task's or of the robot's site-packages is imported, and it starts in half the time.
+_PYTHON = ("/usr/bin/env", "python3", "-I", "-S")
+
+
+class Helper(t.NamedTuple):
+    """A program: its name in the group's `bin`, its text, and the interpreter that is given the path."""
+
+    name: str
+    text: str
+    interpreter: tuple[str, ...]
+
+
+def _read(file: str) -> Helper:
+    path = pathlib.Path(__file__).with_name(file)
+    text = path.read_text(encoding="utf-8")
+    for mark, place in PLACES.items():
+        text = text.replace(mark, place)
+    return Helper(path.stem.replace("_", "-"), text, _PYTHON if path.suffix == ".py" else _SHELL)
+
+
+AWAIT_COMMAND = _read("await_command.sh")
+AWAIT_FILE = _read("await_file.sh")
+AWAIT_IDENTITY = _read("await_identity.sh")
+AWAIT_PORT = _read("await_port.py")
+AWAIT_PROXY = _read("await_proxy.py")
+MARK_FINISHED = _read("mark_finished.sh")
+RESTART_POLICY = _read("restart_policy.sh")
+RETRY = _read("retry.sh")
+
+HELPERS = (AWAIT_COMMAND, AWAIT_FILE, AWAIT_IDENTITY, AWAIT_PORT, AWAIT_PROXY, MARK_FINISHED, RESTART_POLICY, RETRY)

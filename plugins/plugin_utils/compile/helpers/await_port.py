@@ -1,0 +1,23 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""await-port PORT: waits until 127.0.0.1 accepts a connection at PORT; the unit's start timeout bounds the time."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+
+
+def main() -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Copyright (c) k8s4r.robot contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# retry ATTEMPTS DELAY COMMAND...
+#
+# Runs an init task's command until it succeeds, at most ATTEMPTS times more, with DELAY seconds in between. Restart= of
+# systemd would come too late: by then everything that requires the init task has failed.
+attempts=$1 delay=$2
+shift 2
+until "$@"; do
+    status=$?
+    [ "$attempts" -gt 0 ] || exit "$status"
+    attempts=$((attempts - 1))
+    sleep "$delay"
+done

@@ -1,0 +1,243 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs that units call, each run as a unit runs it: by its interpreter, from a file, with the paths filled in."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import os
+import pathlib
+import re
+import shlex
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import helpers
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+@pytest.fixture
+def command(tmp_path):
+    """The command of a helper whose fixed places are in a directory of the test's own."""
+
+    def write(helper: helpers.Helper, **places: pathlib.Path) -> list[str]:
+        text = helper.text
+        for name, place in places.items():
+            assert helpers.PLACES[f"@{name}@"] in text
+            text = text.replace(helpers.PLACES[f"@{name}@"], str(place))
+        path = tmp_path / helper.name
+        path.write_text(text)
+        return [*helper.interpreter, str(path)]
+
+    return write
+
+
+def run(argv: list[str], *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*argv, *arguments], env={**ENVIRONMENT, **environment}, capture_output=True, text=True, timeout=20, check=False)
+
+
+def program(path: pathlib.Path, text: str) -> pathlib.Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def fails_until(path: pathlib.Path, attempt: int) -> str:
+    """A shell command that leaves a line at each call and succeeds from its `attempt`-th on."""
+    quoted = shlex.quote(str(path))
+    return f"echo called >>{quoted}; [ $(wc -l <{quoted}) -ge {attempt} ] || exit 7"
+
+
+def test_every_file_is_a_helper_and_no_place_is_left_open():
+    folder = pathlib.Path(helpers.__file__).parent
+    files = {path.stem.replace("_", "-") for path in folder.iterdir() if path.is_file() and path.name != "__init__.py"}
+    assert files == {helper.name for helper in helpers.HELPERS}
+    assert not [helper.name for helper in helpers.HELPERS if re.search("@[A-Z]+@", helper.text)]
+    assert helpers.PLACES["@RESTARTS@"] == f"{plan.RUNTIME}/{plan.RESTARTS}"
+
+
+class Policy:
+    """restart-policy with its counts in a directory of the test's own, and a systemctl that only writes down its calls."""
+
+    def __init__(self, argv: list[str], home: pathlib.Path) -> None:
+        self.argv, self.home = argv, home
+        self.count = home / "restarts" / "a.service"
+        for name in ("systemctl", "systemd-run"):
+            program(home / "bin" / name, f'if [ "$1" = show ]; then cat {home}/job; else echo {name} "$@" >>{home}/calls; fi')
+        self.job("")
+
+    def job(self, number: str) -> None:
+        """What systemd is about to do with the unit because somebody asked for it."""
+        (self.home / "job").write_text(number)
+
+    def ends(self, *policy: str, result: str = "exit-code") -> str:
+        """One end of the task; returns what was done with the unit."""
+        (self.home / "calls").write_text("")
+        path = f"{self.home}/bin:{ENVIRONMENT['PATH']}"
+        done = run(self.argv, "a.service", *policy, PATH=path, SERVICE_RESULT=result, EXIT_STATUS="3")
+        assert done.returncode == 0, done
+        return (self.home / "calls").read_text()
+
+
+@pytest.fixture
+def policy(command, tmp_path):
+    (tmp_path / "bin").mkdir()
+    return Policy(command(helpers.RESTART_POLICY, RESTARTS=tmp_path / "restarts"), tmp_path)
+
+
+def test_a_task_is_restarted_as_often_as_its_policy_says_and_then_stopped(policy):
+    assert [policy.ends("2", "60", "fail", "service") for _time in range(3)] == ["", "", "systemctl --no-block stop a.service\n"]
+    first, count = policy.count.read_text().split()
+    assert abs(int(first) - time.time()) < 60
+    assert count == "3"
+
+
+def test_a_delayed_task_is_stopped_and_starts_again_when_the_window_ends(policy):
+    policy.ends("0", "3600", "delay", "service")
+    timer, stop = policy.ends("0", "3600", "delay", "service").splitlines()
+    seconds = int(timer.partition("--on-active=")[2].split()[0])
+    assert 3590 <= seconds <= 3600
+    assert timer.endswith("systemctl start a.service")
+    assert stop == "systemctl --no-block stop a.service"
+
+
+def test_a_new_window_counts_anew(policy):
+    policy.count.parent.mkdir()
+    policy.count.write_text(f"{int(time.time()) - 61} 9\n")
+    assert policy.ends("1", "60", "fail", "service") == ""
+    assert policy.count.read_text().split()[1] == "1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "result", "counted"), [("batch", "success", False), ("batch", "exit-code", True), ("service", "success", True)]
+)
+def test_the_success_of_a_batch_task_alone_is_no_restart(policy, kind, result, counted):
+    policy.ends("5", "60", "fail", kind, result=result)
+    assert policy.count.exists() == counted
+
+
+def test_what_somebody_asked_for_is_no_restart(policy):
+    policy.job("4711")
+    assert policy.ends("0", "60", "fail", "service") == ""
+    assert not policy.count.exists()
+
+
+def test_a_retry_goes_on_until_the_command_succeeds(command, tmp_path):
+    calls = tmp_path / "calls"
+    done = run(command(helpers.RETRY), "3", "0.01", "/bin/sh", "-c", fails_until(calls, 3))
+    assert (done.returncode, calls.read_text().count("called")) == (0, 3)
+
+
+def test_a_retry_ends_with_the_commands_status(command, tmp_path):
+    calls = tmp_path / "calls"
+    done = run(command(helpers.RETRY), "2", "0.01", "/bin/sh", "-c", fails_until(calls, 9))
+    assert (done.returncode, calls.read_text().count("called")) == (7, 3)
+
+
+def test_a_retry_hands_on_every_argument_as_it_is(command):
+    assert run(command(helpers.RETRY), "0", "1", "printf", "%s|", "a b", "", "$HOME", "*").stdout == "a b||$HOME|*|"
+
+
+@pytest.mark.parametrize(("status", "made"), [("0", True), ("1", False), ("TERM", False), ("", False)])
+def test_only_a_task_that_ended_well_by_itself_is_finished(command, tmp_path, status, made):
+    note = tmp_path / "a note"
+    assert run(command(helpers.MARK_FINISHED), str(note), EXIT_STATUS=status).returncode == 0
+    assert note.exists() == made
+
+
+def test_a_note_that_cannot_be_made_is_an_error(command, tmp_path):
+    assert run(command(helpers.MARK_FINISHED), str(tmp_path / "none" / "note"), EXIT_STATUS="0").returncode != 0
+
+
+def test_a_file_is_awaited(command, tmp_path):
+    waiting = subprocess.Popen([*command(helpers.AWAIT_FILE), str(tmp_path / "a file")], env=ENVIRONMENT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(0.3)
+    (tmp_path / "a file").touch()
+    assert waiting.wait(10) == 0
+
+
+def test_a_command_is_awaited(command, tmp_path):
+    calls = tmp_path / "calls"
+    assert run(command(helpers.AWAIT_COMMAND), fails_until(calls, 2)).returncode == 0
+    assert calls.read_text().count("called") == 2
+
+
+def test_an_identity_is_awaited(command, tmp_path):
+    calls = tmp_path / "calls"
+    program(tmp_path / "spire-agent", f'{fails_until(calls, 2)}; echo "$@" >{tmp_path}/arguments')
+    done = run(command(helpers.AWAIT_IDENTITY, PROGRAMS=tmp_path), "/run/agent.sock")
+    assert (done.returncode, done.stdout, calls.read_text().count("called")) == (0, "", 2)
+    assert (tmp_path / "arguments").read_text() == "api fetch x509 -silent -socketPath /run/agent.sock\n"
+
+
+def test_a_port_is_awaited(command):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        waiting = subprocess.Popen([*command(helpers.AWAIT_PORT), str(listener.getsockname()[1])], env=ENVIRONMENT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(0.5)
+        listener.listen()
+        assert waiting.wait(10) == 0
+
+
+class Admin(socketserver.ThreadingUnixStreamServer):
+    """An HTTP server at a Unix socket, as Envoy's admin interface is; it answers with these statuses, the last one for ever."""
+
+    daemon_threads = True
+
+    def __init__(self, path: pathlib.Path, *statuses: int) -> None:
+        self.statuses, self.paths = list(statuses), []
+        super().__init__(str(path), Answering)
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.server.paths.append(self.path)
+        self.send_response(self.server.statuses.pop(0) if len(self.server.statuses) > 1 else self.server.statuses[0])
+        self.end_headers()
+
+    def address_string(self) -> str:
+        return "a unix socket"
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def admin(path: pathlib.Path, *statuses: int):
+    with Admin(path, *statuses) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_proxy_is_awaited(command, tmp_path):
+    with admin(tmp_path / "admin.sock", 503, 503, 200) as server:
+        done = run(command(helpers.AWAIT_PROXY), str(tmp_path / "admin.sock"), "10")
+    assert (done.returncode, done.stderr, server.paths) == (0, "", ["/ready"] * 3)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_proxy_that_is_not_ready_is_told_of(command, tmp_path, answers):
+    path = tmp_path / "admin.sock"
+    with admin(path, 503) if answers else contextlib.nullcontext():
+        done = run(command(helpers.AWAIT_PROXY), str(path), "0.3")
+    assert (done.returncode, done.stderr) == (1, "the proxy is not ready yet; tasks start all the same\n")
+
+
+def test_python_helpers_start_without_the_robots_own_packages(command, tmp_path):
+    """What a task puts on Python's path reaches no helper."""
+    (tmp_path / "socket.py").write_text("raise SystemExit('trap')")
+    done = run(command(helpers.AWAIT_PROXY), "/none", "0", PYTHONPATH=str(tmp_path), PATH=os.path.dirname(sys.executable) + ":/usr/bin")
+    assert "trap" not in done.stderr
