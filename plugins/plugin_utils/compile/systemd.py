@@ -70,6 +70,24 @@ def _escape(value: str) -> str:
     return re.sub(r'(["\\`$])', r"\\\1", value)
 
 
+# The first major version whose EnvironmentFile= gives every value back as it was (systemd's src/basic/env-file.c and
+# env-util.c; 245.8 does too, but of a robot we know the major version alone).
+FAITHFUL_ENVIRONMENT = 247
+
+
+def lost_in_environment_file(value: str, version: int) -> str:
+    """What systemd of this major version would do to the value of a variable in an environment file, as the end of the
+    sentence "systemd ..."; empty where the value arrives as it is.
+    """
+    if version >= FAITHFUL_ENVIRONMENT:
+        return ""
+    if re.search(r"[\x01-\x08\x0b-\x1f\x7f]", value):
+        return "drops a value with a control character (other than tab and newline) and writes it into the journal"
+    if re.search(r"[\\`$]", value):
+        return "adds a backslash before each $, ` and \\ of a value"
+    return ""
+
+
 def seconds(value: float) -> str:
     """A time span for a directive; systemd counts in microseconds."""
     return f"{value:.6f}".rstrip("0").rstrip(".") + "s"

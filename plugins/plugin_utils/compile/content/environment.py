@@ -9,9 +9,10 @@ import re
 import typing as t
 
 from ...envoy.listeners import LOOPBACK
+from ...job.errors import child
 from ...job.model import Protocol, Task
 from ...job.variables import is_database, variable
-from .. import names
+from .. import names, systemd
 from ..site import DATA, Site
 
 # What glibc itself drops where privileges are gained (its unsecvars.h): programs that root starts on the task's behalf must
@@ -29,7 +30,23 @@ def of_task(site: Site, task: Task, path: str, task_id: str, index: int | None) 
     """Injected variables, over them the task's own. `index` is None for an init task, which belongs to no instance."""
     injected = {**_upstreams(site), **of_group(site), **_of_instance(site, task, task_id, index)}
     own = {name: site.text(value, f"{path}.env.{name}", injected) for name, value in task.env.items()}
-    return {**injected, **own}
+    variables = {**injected, **own}
+    _refuse_what_systemd_loses(site, task, path, variables)
+    return variables
+
+
+def _refuse_what_systemd_loses(site: Site, task: Task, path: str, variables: t.Mapping[str, str]) -> None:
+    """The error names the key that the value comes from; of the value it shows nothing, since any value may be secret."""
+    metas = (("meta", site.job.meta), (f"{site.path}.meta", site.group.meta))
+    written = {f"NOMAD_META_{variable(key)}": child(owner, key) for owner, meta in metas for key in meta}
+    written.update((name, child(f"{path}.env", name)) for name in task.env)
+    version = site.robot.systemd
+    remedy = f"change the value, update systemd to {systemd.FAITHFUL_ENVIRONMENT}, or exclude the robot by a constraint"
+    for name, value in variables.items():
+        lost = systemd.lost_in_environment_file(value, version)
+        if lost:
+            found = f"{name} would not reach the task: systemd {version} on robot {site.robot.name} {lost}"
+            site.error(written.get(name, path), found, remedy)
 
 
 def loader_variables(environment: t.Mapping[str, str]) -> list[str]:

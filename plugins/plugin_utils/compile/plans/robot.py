@@ -56,7 +56,7 @@ def compile_robot(
     errors = [problem for site in sites for problem in (*site.errors, *_unfit(site, robot))]
     errors += ports.conflicts(sites, name)
     if errors:
-        raise JobErrors(errors)
+        raise JobErrors(dict.fromkeys(errors))
     warnings = tuple(dict.fromkeys(problem for site in sites for problem in site.warnings))
     found = {address: identity for site in sites for address, identity in site.peers.items()}
     return CompiledRobot(plan.robot(plans), tuple(entries), found, warnings)

@@ -156,6 +156,51 @@ def test_an_old_systemd_is_refused_because_it_would_ignore_what_it_does_not_know
     assert "has systemd 239" in refusal("{name: job, taskGroups: [{name: g, " + TASKS + "}]}", robot=robot)
 
 
+DOLLAR, BACKTICK, BACKSLASH, RETURN, ESCAPE = "$", "`", "\\\\", "\\r", "\\u001b"
+VALUES = """
+    name: job
+    meta: {{motto: "{meta}"}}
+    taskGroups:
+      - name: g
+        count: 2
+        initTasks: [{{name: first, config: {{execConfig: {{command: /bin/true}}}}, env: {{INIT: "{init}"}}}}]
+        tasks:
+          - name: app
+            config: {{execConfig: {{command: app}}}}
+            env: {{PASSWORD: !vault "x", PLAIN: "{plain}"}}
+"""
+OLD, REPAIRED = (ROBOT._replace(capabilities={"systemd": version}) for version in ("246", "247"))
+
+
+@pytest.mark.parametrize(
+    ("character", "what"),
+    [
+        *((character, "adds a backslash before each $, ` and \\ of a value") for character in (DOLLAR, BACKTICK, BACKSLASH)),
+        *((character, "drops a value with a control character") for character in (RETURN, ESCAPE)),
+    ],
+)
+@pytest.mark.parametrize(
+    ("place", "path"),
+    [("meta", "meta.motto: NOMAD_META_MOTTO"), ("init", "initTasks[0].env.INIT: INIT"), ("plain", "tasks[0].env.PLAIN: PLAIN")],
+)
+def test_a_value_that_an_old_systemd_would_not_hand_on_is_refused(place, path, character, what):
+    harmless = dict.fromkeys(("meta", "init", "plain"), r"""a 'b' \"c\" % # \t \n ä""")
+    text = VALUES.format(**{**harmless, place: f"a{character}b"})
+    refused = refusal(text, robot=OLD)
+    assert f"{path} would not reach the task: systemd 246 on robot r1 {what}" in refused
+    assert "update systemd to 247, or exclude the robot by a constraint" in refused
+    assert len(refused.splitlines()) == 1, refused
+    assert compiled(text, robot=REPAIRED)
+
+
+def test_a_secret_that_an_old_systemd_would_write_into_the_journal_is_refused_and_not_shown():
+    text = SECRET.replace("postgresql:", "p\\rostgresql:").replace('"${ARG}"', "")
+    refused = refusal(text, robot=OLD)
+    assert "tasks[0].env.URL: URL would not reach the task" in refused
+    assert "hunter2" not in refused
+    assert "ostgresql" not in refused
+
+
 def test_several_databases_warn_and_the_first_owns_the_variables():
     upstreams = "{name: db-a, localPort: 5432, upstream: 'h:1', tls: false}, {name: db-b, localPort: 5433, upstream: 'h:2', tls: false}"
     result = compiled(network(upstreams))
