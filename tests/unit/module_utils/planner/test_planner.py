@@ -1,0 +1,101 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The planner: from what is, what should be and what was, to the steps. cases.yml holds them; no robot is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+
+import pytest
+import yaml
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import steps
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
+
+TABLE = yaml.safe_load(pathlib.Path(__file__).with_name("cases.yml").read_text(encoding="utf-8"))
+RUNNING = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no"}
+STATES = {
+    "dead": {**RUNNING, "ActiveState": "inactive", "SubState": "dead"},
+    "finished": {**RUNNING, "ActiveState": "inactive", "SubState": "dead", "finished": True},
+    "crashing": {**RUNNING, "ActiveState": "activating", "SubState": "auto-restart"},
+    "starting": {**RUNNING, "ActiveState": "activating", "SubState": "start-pre"},
+    "stale": {**RUNNING, "NeedDaemonReload": "yes"},
+}
+OPTIONS = ("keep_data", "spared")
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def resource(name, **other):
+    """A resource of the table as the engine holds it: its content is in the store, and its digest here."""
+    made = dict(TABLE["resources"][name])
+    made = getattr(plan, made.pop("kind"))(**made)
+    if "content" in made:
+        made["digest"] = digest(made.pop("content"))
+    return {**made, **other}
+
+
+def resources(words):
+    """A list of names, of groups' names, and of names with other values."""
+    found = []
+    for word in words:
+        name, other = next(iter(word.items())) if isinstance(word, dict) else (word, {})
+        found += [resource(member, **other) for member in TABLE["groups"].get(name, [name])]
+    return found
+
+
+def between(case):
+    old, wanted = resources(case.get("old", [])), resources(case.get("wanted", []))
+    there = resources(case["there"]) if "there" in case else old
+    seen = dict.fromkeys(map(kinds.place, [*wanted, *old]))
+    seen.update({kinds.place(each): kinds.expected(each) for each in there})
+    units = dict.fromkeys((each["name"] for each in there if each["kind"] == "unit"), RUNNING)
+    units.update({TABLE["resources"][name]["name"]: STATES[state] for name, state in case.get("units", {}).items()})
+    started = steps.run_digests(old, digest) if case.get("started", True) else {}
+    options = {name: case[name] for name in OPTIONS if name in case}
+    if "spared" in options:
+        options["spared"] = resources(options["spared"])
+    return steps.between(wanted, old, seen, units, started, digest, **options)
+
+
+def name_of(made):
+    """What the table calls a resource."""
+    same = (name for name in TABLE["resources"] if kinds.place(resource(name)) == kinds.place(made))
+    return next(same)
+
+
+def words(step):
+    """A step as the table writes it. What people read of it is there as they read it."""
+    verb, left = step["do"], step.get("leftovers")
+    if verb in ("restart", "start"):
+        return [text if text.startswith(verb) else f"{text} ({verb})" for text in step["text"].split(", ")]
+    if verb == "make" or (verb == "reload" and step["text"]):
+        return [step["text"]]
+    if verb == "clear":
+        return [" ".join([verb, *(unit["name"] for unit in step["units"])])]
+    if verb in ("stop", "healthy"):
+        return [" ".join([verb, *step["units"]])]
+    if verb in ("remove", "union"):
+        return [f"{'unite' if verb == 'union' else verb} {name_of(step['resource'])}"]
+    return [f"{verb}, left are {' '.join(map(name_of, left))}" if left else verb]
+
+
+@pytest.mark.parametrize("case", TABLE["cases"], ids=lambda case: case["case"])
+def test_steps(case):
+    found = between(case)
+    assert [text for step in found for text in words(step)] == case["steps"]
+    assert steps.idle(found) == (case["steps"] == ["commit"])
+
+
+def test_steps_hold_whole_resources():
+    """The table's words name them."""
+    everything = resources(["all"])
+    assert [step["resource"] for step in between({"wanted": ["all"]}) if step["do"] == "make"] == everything
+    removal = between({"old": ["all"]})
+    assert [step["resource"] for step in removal if step["do"] == "remove"] == everything[::-1]
+    assert next(step for step in removal if step["do"] == "commit")["leftovers"] == everything[::-1]
