@@ -16,7 +16,8 @@ from ..plugin_utils.fleet.catalogue import GROUP, fleet_from_inventory
 from ..plugin_utils.fleet.placement import Placement, place
 from ..plugin_utils.fleet.robots import Fleet
 from ..plugin_utils.job.errors import JobErrors
-from ..plugin_utils.job.model import NAME, Job
+from ..plugin_utils.job.model.job import Job
+from ..plugin_utils.job.model.vocabulary import NAME
 from ..plugin_utils.run.library import Library
 from ..plugin_utils.run.parcel import Parcel
 from ..plugin_utils.run.slices import compile_fleet

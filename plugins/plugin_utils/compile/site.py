@@ -12,7 +12,12 @@ from ...module_utils._engine import plan
 from ..fleet.robots import Fleet, Robot
 from ..job.declare.keys import Seconds, Secret
 from ..job.errors import Problem
-from ..job.model import InitTask, Job, JobType, Network, NetworkType, RestartMode, RestartPolicy, Task, TaskGroup
+from ..job.model.group import TaskGroup
+from ..job.model.job import Job
+from ..job.model.network import Network
+from ..job.model.policies import RestartPolicy
+from ..job.model.task import InitTask, Task
+from ..job.model.vocabulary import JobType, NetworkType, RestartMode
 from ..job.substitution import substitute
 from . import names
 from .helpers import Helper

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ..job.declare.keys import Secret
-from ..job.model import Protocol
+from ..job.model.vocabulary import Protocol
 from .tls import Data, http2, typed
 
 ALPN: t.Mapping[Protocol, tuple[str, ...]] = {Protocol.TCP: (), Protocol.HTTP: ("http/1.1",), Protocol.GRPC: ("h2",)}

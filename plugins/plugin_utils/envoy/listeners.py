@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..job.model import Protocol
+from ..job.model.vocabulary import Protocol
 from .clusters import Address, socket_address
 from .tls import Data, typed
 

@@ -9,7 +9,10 @@ import re
 import typing as t
 
 from ..job.errors import JobErrors
-from ..job.model import Constraint, Job, Operand, TaskGroup
+from ..job.model.group import TaskGroup
+from ..job.model.job import Job
+from ..job.model.policies import Constraint
+from ..job.model.vocabulary import Operand
 from .robots import Robot
 
 _NAME = re.compile(r"\$\{(attr|meta|node)\.([^}]+)\}")

@@ -15,7 +15,9 @@ import re
 import typing as t
 
 from ..job.errors import JobErrors, Problem
-from ..job.model import Job, JobType, TaskGroup
+from ..job.model.group import TaskGroup
+from ..job.model.job import Job
+from ..job.model.vocabulary import JobType
 from . import constraints
 from .constraints import Refusal
 from .robots import Fleet

@@ -14,7 +14,11 @@ import ipaddress
 import typing as t
 
 from .errors import child, listed, nearest, quoted
-from .model import Driver, InboundService, InitTask, Job, JobType, Network, NetworkType, Protocol, Task, TaskGroup, TlsMode, Upstream
+from .model.group import TaskGroup
+from .model.job import Job
+from .model.network import InboundService, Network, Upstream
+from .model.task import InitTask, Task
+from .model.vocabulary import Driver, JobType, NetworkType, Protocol, TlsMode
 from .variables import is_database, variable
 
 Report = c.Callable[[str, str, str], None]

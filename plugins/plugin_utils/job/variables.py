@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from .model import Protocol, Upstream
+from .model.network import Upstream
+from .model.vocabulary import Protocol
 
 
 def variable(name: str) -> str:

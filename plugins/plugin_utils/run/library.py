@@ -16,7 +16,7 @@ from ansible.template import Templar, trust_as_template
 from ansible.utils.vars import load_extra_vars
 
 from ..job.errors import JobErrors, Problem, quoted
-from ..job.model import Job
+from ..job.model.job import Job
 from ..job.read import reader
 from .sources import WANTED, Readers, Source, Unreadable, read
 

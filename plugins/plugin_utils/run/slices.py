@@ -11,7 +11,7 @@ from ...module_utils._engine import plan
 from ..compile.network import peers
 from ..compile.plans.robot import CompiledRobot, compile_robot
 from ..job.errors import JobErrors, Problem
-from ..job.model import Job
+from ..job.model.job import Job
 from .parcel import Parcel
 
 Digest = t.Callable[[t.Any], str]

@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.plans.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import Driver, ExecConfig, Job, JobType, Task, TaskConfig, TaskGroup
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.drivers import ExecConfig, TaskConfig
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.task import Task
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import Driver, JobType
 
 # Says what it was given, in a form that no shell or terminal changes.
 PROGRAM = """

@@ -23,7 +23,7 @@ import os
 from ..say.errors import Refusal
 from . import jsonfile
 
-# As job/model.py has it; without re, which an unchanged run does not import.
+# As job/model/vocabulary.py has it; without re, which an unchanged run does not import.
 NAME_CHARACTERS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 

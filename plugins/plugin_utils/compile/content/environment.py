@@ -10,7 +10,8 @@ import typing as t
 
 from ...envoy.listeners import LOOPBACK
 from ...job.errors import child
-from ...job.model import Protocol, Task
+from ...job.model.task import Task
+from ...job.model.vocabulary import Protocol
 from ...job.variables import is_database, variable
 from .. import names, systemd
 from ..site import DATA, Site

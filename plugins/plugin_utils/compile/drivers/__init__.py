@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...job.model import Driver
+from ...job.model.vocabulary import Driver
 from ..systemd import Directives
 from . import exec as exec_driver
 from . import raw_exec as raw_exec_driver

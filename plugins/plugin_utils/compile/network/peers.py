@@ -10,7 +10,8 @@ import typing as t
 from ...envoy.clusters import Address
 from ...fleet.placement import Placement
 from ...fleet.robots import Fleet
-from ...job.model import InboundService, Job
+from ...job.model.job import Job
+from ...job.model.network import InboundService
 from .. import names
 
 WILDCARDS = ("0.0.0.0", "::")

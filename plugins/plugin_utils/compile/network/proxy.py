@@ -17,7 +17,8 @@ from ....module_utils._engine import plan
 from ...envoy import authorization, bootstrap, clusters, listeners, tls
 from ...envoy.clusters import ALPN, Address
 from ...job.declare.keys import Secret
-from ...job.model import InboundService, TlsMode, Upstream
+from ...job.model.network import InboundService, Upstream
+from ...job.model.vocabulary import TlsMode
 from .. import helpers, names, paths, systemd
 from ..content import environment
 from ..site import RUNTIME, Site

@@ -9,7 +9,7 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
-from ...job.model import JobType
+from ...job.model.vocabulary import JobType
 from .. import systemd
 from ..content import environment
 from ..helpers import HELPERS, Helper

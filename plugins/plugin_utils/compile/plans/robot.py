@@ -11,7 +11,7 @@ from ....module_utils._engine import plan
 from ...fleet.placement import Placement
 from ...fleet.robots import Fleet, Robot
 from ...job.errors import JobErrors, Problem
-from ...job.model import Job
+from ...job.model.job import Job
 from ..network import peers, ports
 from ..site import Site
 from .group import compile_group

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ....module_utils._engine import plan
-from ...job.model import InitTask, Readiness
+from ...job.model.task import InitTask, Readiness
 from .. import helpers, systemd
 from ..content import environment
 from ..drivers import raw_exec

@@ -10,7 +10,9 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
-from ...job.model import Driver, JobType, Resources, Task
+from ...job.model.resources import Resources
+from ...job.model.task import Task
+from ...job.model.vocabulary import Driver, JobType
 from .. import helpers, names, systemd
 from ..content import environment
 from ..drivers import DRIVERS, Directing

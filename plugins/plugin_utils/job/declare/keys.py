@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a dataclass of the job model says what its keys mean.
 
-Every field of :mod:`.model` is declared with :func:`key`. What stands there is the only place where a key's
+Every field of :mod:`..model` is declared with :func:`key`. What stands there is the only place where a key's
 meaning, limits and support are written: the reader, the JSON Schema and the reference page are all derived from it.
 """
 

@@ -11,14 +11,15 @@ import typing as t
 
 from ..declare.keys import Bytes, Key, Millicores, Seconds, Support
 from ..declare.shape import Field, fields
-from ..model import Job, Reserved
+from ..model.job import Job
+from ..model.vocabulary import Reserved
 from ..read import document, scalars
 from ..read.nodes import MAX_BYTES, MAX_DEPTH, MAX_NODES
 
 _TYPES = {str: "text", int: "whole number", bool: "`true`, `false`", Millicores: "CPU", Bytes: "memory", Seconds: "duration"}
 
 _INTRODUCTION = f"""\
-<!-- Generated from plugins/plugin_utils/job/model.py by tests/unit/plugin_utils/job/generated.py. -->
+<!-- Generated from plugins/plugin_utils/job/model/ by tests/unit/plugin_utils/job/generated.py. -->
 
 # The job file
 

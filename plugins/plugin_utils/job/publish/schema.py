@@ -17,7 +17,8 @@ import typing as t
 
 from ..declare.keys import Bytes, Millicores, Seconds, Support
 from ..declare.shape import Field, fields
-from ..model import Job, Reserved
+from ..model.job import Job
+from ..model.vocabulary import Reserved
 from ..read import document
 from ..read.quantities import DURATION, QUANTITY
 

@@ -14,7 +14,8 @@ import yaml
 from .. import checks
 from ..declare.shape import by_name
 from ..errors import Problem, quoted
-from ..model import NAME, Job
+from ..model.job import Job
+from ..model.vocabulary import NAME
 from . import nodes, scalars
 from .objects import Objects
 

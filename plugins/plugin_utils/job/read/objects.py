@@ -16,7 +16,7 @@ import yaml
 from ..declare.keys import Secret, Support
 from ..declare.shape import Field, by_name
 from ..errors import Problem, child, nearest
-from ..model import position_of
+from ..model.job import position_of
 from . import nodes, scalars
 from .scalars import Fault
 

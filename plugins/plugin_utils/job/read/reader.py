@@ -13,7 +13,7 @@ import collections.abc as c
 import dataclasses
 
 from ..errors import JobErrors, Problem, printable, quoted
-from ..model import Job
+from ..model.job import Job
 from . import nodes
 from .document import Document
 from .objects import Options, Source

@@ -15,7 +15,7 @@ import yaml
 from ..declare.keys import Bytes, Millicores, Seconds, Support
 from ..declare.shape import Field
 from ..errors import listed, nearest, quoted
-from ..model import NAME
+from ..model.vocabulary import NAME
 from . import quantities
 from .nodes import BOOL, FLOAT, INT, NULL, STR, TAG, VAULT, kind
 

@@ -9,7 +9,8 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.constraints import UnknownAttribute, check, resolve, satisfied
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import Constraint, Operand
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.policies import Constraint
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import Operand
 
 ROBOT = Robot("r1", "192.0.2.1", {"arm": "left"}, "dc1", "mobile", {"kernel.version": "6.1.0-13-amd64"})
 

@@ -17,16 +17,12 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.constraints impo
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place, spread
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import (
-    Constraint,
-    ExecConfig,
-    Job,
-    JobType,
-    Operand,
-    Task,
-    TaskConfig,
-    TaskGroup,
-)
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.drivers import ExecConfig, TaskConfig
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.policies import Constraint
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.task import Task
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import JobType, Operand
 
 TASK = Task(name="app", config=TaskConfig(exec_config=ExecConfig("true")))
 

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Support
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.shape import Field, fields
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import Job
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 
 README = pathlib.Path(__file__).resolve().parents[4] / "README.md"
 COLUMNS = (Support.WORKS, Support.NOT_ACTED_ON, Support.REFUSED)

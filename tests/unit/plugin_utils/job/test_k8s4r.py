@@ -7,16 +7,9 @@ from __future__ import annotations
 
 import pathlib
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import (
-    Constraint,
-    JobType,
-    Network,
-    Operand,
-    Protocol,
-    Tls,
-    TlsMode,
-    Upstream,
-)
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.network import Network, Tls, Upstream
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.policies import Constraint
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import JobType, Operand, Protocol, TlsMode
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Source, load
 
 DOCUMENTS = pathlib.Path(__file__).parent / "k8s4r"

@@ -10,29 +10,20 @@ import dataclasses
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import (
-    Allowed,
-    Constraint,
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.drivers import ExecConfig, TaskConfig
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.network import Allowed, InboundService, Network, Spiffe, Tls, Upstream
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.policies import Constraint, RestartPolicy
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.resources import Resources
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.task import InitTask, Readiness, Task
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import (
     Driver,
-    ExecConfig,
-    InboundService,
-    InitTask,
-    Job,
     JobType,
-    Network,
     Operand,
     Protocol,
-    Readiness,
-    Resources,
     RestartMode,
-    RestartPolicy,
-    Spiffe,
-    Task,
-    TaskConfig,
-    TaskGroup,
-    Tls,
     TlsMode,
-    Upstream,
 )
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Options, Source, load
 

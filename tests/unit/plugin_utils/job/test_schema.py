@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Bytes, Millicores, Seconds, Support
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.shape import fields
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import HOST_PORT, NAME, Job
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import HOST_PORT, NAME
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.publish import schema
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import nodes, scalars
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.document import API_VERSION, KIND, Document

@@ -1,0 +1,30 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each driver runs."""
+
+from __future__ import annotations
+
+from ..declare.keys import Support, key
+from ..declare.record import record
+from .vocabulary import Reserved
+
+
+@record
+class ExecConfig:
+    """A program and its arguments, for the drivers exec and raw_exec."""
+
+    command: str = key(
+        "Program: a name looked up in PATH, an absolute path, or a path in the task's working directory.",
+        substituted=True, pattern=r"[^\x00]+", says="a program",
+    )  # fmt: skip
+    args: tuple[str, ...] = key("Arguments; each reaches the program byte for byte.", factory=tuple, substituted=True)
+
+
+@record
+class TaskConfig:
+    """The driver's own settings; exactly the one of the task's driver is given."""
+
+    exec_config: ExecConfig | None = key("For exec and raw_exec.", default=None)
+    docker_config: Reserved | None = key("For docker.", default=None, support=Support.REFUSED)
+    java_config: Reserved | None = key("For java.", default=None, support=Support.REFUSED)

@@ -1,0 +1,30 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task, or a whole group, may use."""
+
+from __future__ import annotations
+
+from ..declare.keys import Bytes, Millicores, Support, key
+from ..declare.record import record
+from .vocabulary import Reserved
+
+
+@record
+class NetworkResource:
+    """Bandwidth and ports of one task."""
+
+    mbits: int | None = key("Bandwidth, in Mbit/s.", default=None, minimum=0)
+    reserved_ports: tuple[Reserved, ...] = key("Static ports.", factory=tuple, support=Support.REFUSED)
+    dynamic_ports: tuple[Reserved, ...] = key("Dynamic ports.", factory=tuple, support=Support.REFUSED)
+
+
+@record
+class Resources:
+    """Hard limits of one task's processes together (of a whole group where it stands on a group)."""
+
+    cpu: Millicores | None = key("CPU time: `500m`, `0.5` or `2` cores.", default=None, minimum=1, maximum=64000)
+    memory: Bytes | None = key("Memory: `128Mi`.", default=None, minimum=4 * 2**20, maximum=2**50)
+    disk: Bytes | None = key("Disk space.", default=None, maximum=2**60, support=Support.NOT_ACTED_ON)
+    iops: int | None = key("Disk operations per second.", default=None, minimum=0, support=Support.NOT_ACTED_ON)
+    networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple, support=Support.NOT_ACTED_ON)

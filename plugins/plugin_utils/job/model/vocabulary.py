@@ -1,0 +1,101 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of a job file: patterns, addresses and enumerations that several keys share."""
+
+from __future__ import annotations
+
+import enum
+
+# Patterns are ECMA 262's, as the JSON Schema wants them, and mean the same to Python.
+NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+HOST_PORT = rf"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?):{PORT}"
+SIGNAL = (
+    r"SIG(HUP|INT|QUIT|ILL|TRAP|ABRT|BUS|FPE|KILL|USR1|SEGV|USR2|PIPE|ALRM|TERM|STKFLT|CHLD|CONT|STOP|TSTP|TTIN|TTOU"
+    r"|URG|XCPU|XFSZ|VTALRM|PROF|WINCH|IO|PWR|SYS|RTMIN(\+([1-9]|[12][0-9]|30))?|RTMAX(-([1-9]|[12][0-9]|30))?)"
+)
+PATH = r"/[^\x00-\x1f]*"
+SUBSTITUTED = r"[^\x00-\x20]*\$\{[^\x00-\x20]+\}[^\x00-\x20]*"
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+ADDRESS = r"((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)"
+
+LOOPBACK = "127.0.0.1"
+# Every interface of the robot, with IPv4 or IPv6.
+WILDCARDS = ("0.0.0.0", "::")
+
+
+class JobType(enum.Enum):
+    SERVICE = "service"
+    BATCH = "batch"
+    SYSTEM = "system"
+
+
+class Driver(enum.Enum):
+    EXEC = "exec"
+    RAW_EXEC = "raw_exec"
+    DOCKER = "docker"
+    JAVA = "java"
+
+
+class Protocol(enum.Enum):
+    TCP = "tcp"
+    HTTP = "http"
+    GRPC = "grpc"
+
+
+class RestartMode(enum.Enum):
+    FAIL = "fail"
+    DELAY = "delay"
+
+
+class CheckType(enum.Enum):
+    HTTP = "http"
+    TCP = "tcp"
+    SCRIPT = "script"
+    GRPC = "grpc"
+
+
+class CheckStatus(enum.Enum):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    PASSING = "passing"
+
+
+class DelayFunction(enum.Enum):
+    CONSTANT = "constant"
+    EXPONENTIAL = "exponential"
+    FIBONACCI = "fibonacci"
+
+
+class NetworkType(enum.Enum):
+    ENVOY = "envoy"
+    NONE = "none"
+
+
+class NetworkMode(enum.Enum):
+    HOST = "host"
+    GROUP = "group"
+
+
+class TlsMode(enum.Enum):
+    NONE = "none"
+    SPIFFE = "spiffe"
+    SYSTEM = "system"
+    CUSTOM = "custom"
+
+
+class Operand(enum.Enum):
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    GREATER = ">"
+    GREATER_EQUAL = ">="
+    LESS = "<"
+    LESS_EQUAL = "<="
+    REGEXP = "regexp"
+    SET_CONTAINS = "set_contains"
+    VERSION = "version"
+
+
+class Reserved:
+    """The type of a key that this version refuses unread."""
