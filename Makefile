@@ -4,7 +4,7 @@
 # Everything a person or CI does with this checkout. Needs git, make and Python 3.11; as root it installs the rest.
 #
 #   make demo          the main job on three robots; then make demo-status, make demo-down
-#   make test          all tests                    make check   the fast half of them
+#   make test          all tests                    make check   the fast half of them; WORKERS=4 processes share them
 #   make bench         the figures of docs/benchmarks.md; ROUNDS=1 for a look at them
 #   make lint          ruff, mypy, yamllint, ansible-lint
 #   make sanity        ansible-test sanity
@@ -16,8 +16,10 @@ N ?= 2
 ROUNDS ?= 7
 DISTRO ?= bookworm
 KIND ?= container
+WORKERS ?= 4
 
 BIN := $(CURDIR)/.venv/bin
+SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 COLLECTION := build/ansible_collections/k8s4r/robot
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -42,10 +44,10 @@ demo-down: ready
 	python -m tests.demo down
 
 test: ready
-	pytest
+	pytest $(SIDE_BY_SIDE)
 
 check: ready
-	pytest -m "not robots and not vm and not sanity"
+	pytest $(SIDE_BY_SIDE) -m "not robots and not vm and not sanity"
 
 bench: ready $(INSTALLED_BENCH)
 	python -m tests.bench --rounds $(ROUNDS)

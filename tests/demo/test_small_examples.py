@@ -10,7 +10,7 @@ import pathlib
 import pytest
 
 from tests.integration.provision.harness import Ansible
-from tests.robots import Fleet, RobotSpec
+from tests.robots import Fleet, RobotSpec, borrowed
 from tests.robots.host import wait_for
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
@@ -21,10 +21,8 @@ pytestmark = pytest.mark.robots
 
 @pytest.fixture(scope="module")
 def fleet():
-    fleet = Fleet("examples")
-    fleet.up([RobotSpec(name, labels={"role": "work"}) for name in ("work1", "work2")])
-    yield fleet
-    fleet.down()
+    with borrowed("examples", [RobotSpec(name, labels={"role": "work"}) for name in ("work1", "work2")]) as fleet:
+        yield fleet
 
 
 def said(fleet: Fleet, task: str) -> list[str]:

@@ -16,8 +16,9 @@ One mechanism for molecule, the integration tests, the demo and the benchmark::
 so that it can run before anything is installed.
 """
 
+from tests.robots.borrowing import borrowed
 from tests.robots.fleet import Fleet
 from tests.robots.host import RobotsError
 from tests.robots.spec import RobotSpec
 
-__all__ = ["Fleet", "RobotSpec", "RobotsError"]
+__all__ = ["Fleet", "RobotSpec", "RobotsError", "borrowed"]

@@ -76,6 +76,18 @@ def lock(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def lock_if_free(name: str) -> Iterator[bool]:
+    """Hold the lock, or, where another process holds it, say False at once."""
+    with cache_dir("locks").joinpath(name).open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextlib.contextmanager
 def appearing(directory: Path) -> Iterator[Path]:
     """A scratch directory that becomes ``directory`` when all went well, and vanishes when not."""
     directory.parent.mkdir(parents=True, exist_ok=True)

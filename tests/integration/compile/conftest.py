@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.engine.harness import Machine
-from tests.robots import Fleet, RobotSpec
+from tests.robots import RobotSpec, borrowed
 
 # Debian 11, 12 and 13: systemd 247, 252 and 257.
 DISTROS = ("bullseye", "bookworm", "trixie")
@@ -16,10 +16,8 @@ DISTROS = ("bullseye", "bookworm", "trixie")
 
 @pytest.fixture(scope="session")
 def distros():
-    fleet = Fleet("compile")
-    fleet.up([RobotSpec(distro, distro) for distro in DISTROS])
-    yield fleet
-    fleet.down()
+    with borrowed("compile", [RobotSpec(distro, distro) for distro in DISTROS]) as fleet:
+        yield fleet
 
 
 @pytest.fixture(params=DISTROS)

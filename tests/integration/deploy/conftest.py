@@ -8,15 +8,13 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.deploy.harness import Deployment
-from tests.robots import Fleet, RobotSpec
+from tests.robots import RobotSpec, borrowed
 
 
 @pytest.fixture(scope="session")
 def fleet():
-    fleet = Fleet("deployment")
-    fleet.up([RobotSpec("robot1"), RobotSpec("robot2")])
-    yield fleet
-    fleet.down()
+    with borrowed("deploy", [RobotSpec("robot1"), RobotSpec("robot2")]) as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,13 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.engine.harness import Machine
-from tests.robots import Fleet, RobotSpec
+from tests.robots import RobotSpec, borrowed
 
 
 @pytest.fixture(scope="session")
 def fleet():
-    fleet = Fleet("engine")
-    fleet.up([RobotSpec("robot1")])
-    yield fleet
-    fleet.down()
+    with borrowed("engine", [RobotSpec("robot1")]) as fleet:
+        yield fleet
 
 
 @pytest.fixture

@@ -8,16 +8,13 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.provision.harness import Ansible
-from tests.robots import Fleet, RobotSpec
+from tests.robots import RobotSpec, borrowed
 
 
 @pytest.fixture(scope="session")
 def fleet():
-    fleet = Fleet("provision")
-    fleet.down()
-    fleet.up([RobotSpec("robot1"), RobotSpec("robot2", "bullseye")], {"spire_server_join_tokens": True})
-    yield fleet
-    fleet.down()
+    with borrowed("provision", [RobotSpec("robot1"), RobotSpec("robot2", "bullseye")], {"spire_server_join_tokens": True}) as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from tests.robots import Fleet, RobotsError, RobotSpec
+from tests.robots import Fleet, RobotsError, RobotSpec, borrowed
 from tests.robots.host import processes, run
 
 pytestmark = pytest.mark.robots
@@ -19,10 +19,8 @@ pytestmark = pytest.mark.robots
 
 @pytest.fixture(scope="module")
 def fleet():
-    fleet = Fleet("harness")
-    fleet.up([RobotSpec("robot1"), RobotSpec("robot2", labels={"role": "work"})])
-    yield fleet
-    fleet.down()
+    with borrowed("harness", [RobotSpec("robot1"), RobotSpec("robot2", labels={"role": "work"})]) as fleet:
+        yield fleet
 
 
 def test_a_robot_is_a_machine(fleet):
@@ -84,9 +82,8 @@ def test_a_power_cut_ends_everything_at_once(fleet):
 
 
 def test_down_leaves_nothing():
-    fleet = Fleet("harness-gone")
-    fleet.up([RobotSpec("robot1")])
-    fleet.down()
+    with borrowed("gone", [RobotSpec("robot1")]) as fleet:
+        pass
     assert fleet.full_name not in run("docker", "ps", "--all") + run("docker", "network", "ls")
     assert not processes("--fleet", fleet.full_name)
     assert not fleet.directory.exists()

@@ -11,17 +11,15 @@ import pytest
 
 from tests.integration.deploy.harness import Deployment
 from tests.integration.engine.harness import Machine
-from tests.robots import Fleet, RobotSpec
+from tests.robots import RobotSpec, borrowed
 
 VM = "vm1"
 
 
 @pytest.fixture(scope="package")
 def fleet():
-    fleet = Fleet("system")
-    fleet.up([RobotSpec("server1", labels={"role": "server"}), RobotSpec(VM, kind="vm", labels={"role": "vm"})])
-    yield fleet
-    fleet.down()
+    with borrowed("system", [RobotSpec("server1", labels={"role": "server"}), RobotSpec(VM, kind="vm", labels={"role": "vm"})]) as fleet:
+        yield fleet
 
 
 @pytest.fixture
