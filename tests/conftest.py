@@ -21,7 +21,7 @@ INTEGRATION = CHECKOUT / "tests" / "integration"
 ONE_AFTER_ANOTHER = ("provision",)
 """Packages below tests/integration whose tests build on what the ones before them left on the robots."""
 
-LONGEST_FIRST = ("vm", "test_molecule", "provision", "test_ansible_test_sanity", "test_killed")
+LONGEST_FIRST = ("vm", "test_molecule", "provision", "test_ansible_test_sanity", "test_killed", "test_linter")
 """Groups that take minutes, and single tests: what is started last must be short, or the others wait for it at the end."""
 
 

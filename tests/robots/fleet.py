@@ -39,6 +39,8 @@ class Fleet:
         self.known_hosts = self.directory / "known_hosts"
         # A socket's path has at most 107 characters, and a checkout may lie deep.
         self.control = Path(tempfile.gettempdir(), f"{self.full_name}-ssh")
+        # Asking Docker takes more of the processor than the SSH command that wants to know.
+        self._addresses: dict[str, str] = {}
 
     @property
     def inventory(self) -> Path:
@@ -60,6 +62,7 @@ class Fleet:
         addresses = {spec.name: net.address(index) for index, spec in enumerate(specs)}
         hosts = self._hosts(specs, addresses)
         identity.ensure_key(self.key, "k8s4r-robots")
+        self._addresses = {}
         for name in self.names():
             if name not in addresses:
                 self.machine(name).remove()
@@ -116,9 +119,10 @@ class Fleet:
 
     def address(self, name: str) -> str:
         """The robot's address on the fleet's network."""
-        address = self.machine(name).address()
+        address = self._addresses.get(name) or self.machine(name).address()
         if not address:
             raise RobotsError(f"the fleet {self.prefix} has no robot {name}; it has: {', '.join(self.names()) or 'none'}")
+        self._addresses[name] = address
         return address
 
     def ssh(self, name: str, command: str, check: bool = True, timeout: float = 60) -> str:
@@ -169,15 +173,17 @@ class Fleet:
     def _forget_connection(self, address: str) -> None:
         """End the shared SSH connection: its other end is about to vanish, and its next user would hang."""
         socket = self.control / address
-        if socket.exists():
+        if socket.is_socket():
             subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "robot"], capture_output=True, check=False)
 
     def down(self) -> None:
         """Remove every robot, the network, the mirror and the inventory; also what an interrupted run left."""
+        self._addresses = {}
         mirror.stop(self.full_name)
         if engine_answers():
             for name in self.names():
-                self._forget_connection(self.address(name))
+                # A run that was killed may have left a robot that has no address yet.
+                self._forget_connection(self.machine(name).address())
                 self.machine(name).remove()
             for process in vm.leftovers(self.full_name):
                 os.kill(process, signal.SIGKILL)
