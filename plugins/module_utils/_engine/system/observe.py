@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import typing as t
 
     # Takes bytes or text; its digest, in hexadecimal.
-    Digest = t.Callable[[str | bytes], str]
+    Digest = t.Callable[[t.Union[str, bytes]], str]
     # What is at a place, or should be there: what differs is by name.
-    State = dict[str, str | bool | None]
+    State = dict[str, t.Union[str, bool, None]]
 
 
 class Observer:
