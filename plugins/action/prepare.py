@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ..plugin_utils.compile.plans.robot import CompiledRobot
+from ..plugin_utils.compile.robot import CompiledRobot
 from ..plugin_utils.job.errors import JobErrors
 from ..plugin_utils.run import parcel
 from ..plugin_utils.run.library import Library

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.network import peers
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.plans.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.catalogue import fleet_from_inventory
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader

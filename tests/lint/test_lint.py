@@ -18,11 +18,13 @@ PLUGINS = "build/ansible_collections/k8s4r/robot/plugins"
 # The rooms whose types are checked: one after the other, until it is all of plugins. Robots have Python 3.8 and later; the oldest
 # that mypy knows is 3.10.
 ROBOT = [f"{PLUGINS}/module_utils/_engine/{room}" for room in ("plan.py", "say", "system")]
+CONTROLLER = [f"{PLUGINS}/plugin_utils/{room}" for room in ("envoy", "compile")]
 
 LINTERS = {
     "ruff": ["ruff", "check"],
     "format": ["ruff", "format", "--check", "--diff"],
     "mypy-robot": ["mypy", "--python-version", "3.10", *ROBOT],
+    "mypy-controller": ["mypy", *CONTROLLER],
     "shellcheck": ["shellcheck", "--norc", *SHELL],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--nocolor", "--format", "pep8"],

@@ -36,15 +36,23 @@ PACKAGES = {
 # The floors of a package, from the ground up: a room imports from floors below its own, never from beside or above it.
 FLOORS = {
     ENGINE: (("plan", "say"), ("system",), ("state",), ("resources",), ("judge",), ("change",), ("requests",)),
-    "plugin_utils.job": (("errors",), ("declare",), ("model", "substitution"), ("variables",), ("checks",), ("read",), ("publish",)),
+    "plugin_utils.job": (
+        ("addresses", "errors"),
+        ("declare",),
+        ("model", "substitution"),
+        ("variables",),
+        ("checks",),
+        ("read",),
+        ("publish",),
+    ),
     "plugin_utils.compile": (
         ("names", "paths", "systemd"),
-        ("helpers",),
-        ("site",),
-        ("content", "drivers"),
+        ("helpers", "site"),
+        ("content",),
         ("units",),
         ("network",),
-        ("plans",),
+        ("group",),
+        ("robot",),
     ),
 }
 HIGHEST = 7

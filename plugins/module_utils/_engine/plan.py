@@ -83,24 +83,23 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
-# Places on the robot that both ends know: configuration of the groups, what lasts, what ends with a boot, and below that
-# the directory in which a group's units count their restarts, a file per unit.
-CONFIGURATION = "/etc/k8s4r/groups"
+# Places on the robot that both ends know. RUNTIME is empty after a boot; below it, units count their restarts in RESTARTS, a file each.
+CONFIGURATION = "/etc/k8s4r"
 STATE = "/var/lib/k8s4r"
 RUNTIME = "/run/k8s4r"
 RESTARTS = "restarts"
+UNIT_DIRECTORY = "/etc/systemd/system"
+STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
 
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (
-    CONFIGURATION + "/",
+    CONFIGURATION + "/groups/",
     STATE + "/groups/",
     STATE + "/tasks/",
-    "/etc/systemd/system/k8s4r-",
-    "/etc/systemd/system/multi-user.target.wants/k8s4r-",
+    UNIT_DIRECTORY + "/k8s4r-",
+    STARTED_AT_BOOT + "/k8s4r-",
     "/etc/sysusers.d/k8s4r-",
 )
-
-UNIT_DIRECTORY = "/etc/systemd/system"
 
 
 def robot(jobs: list[JobPlan]) -> RobotPlan:

@@ -15,6 +15,11 @@ import re
 
 _STEM, _USER_STEM = 60, 12
 
+# All groups of a robot are below it.
+ROOT_SLICE = "k8s4r.slice"
+# Proxies are not charged to the groups' own slices.
+PROXY_SLICE = "k8s4r-proxy.slice"
+
 
 def _stem(parts: tuple[str, ...], limit: int) -> str:
     text = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")

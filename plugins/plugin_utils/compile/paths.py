@@ -1,9 +1,13 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixed places on a robot. What the engine knows too comes from the wire format (`plan.py`)."""
+"""Fixed places on a robot that the engine need not know; the others are in the wire format (`plan.py`)."""
 
 from __future__ import annotations
 
-# Where provisioning puts Envoy and SPIRE.
-PROGRAMS = "/opt/k8s4r/bin"
+# Programs of ours, SPIRE's and Envoy's, as provisioning installs them.
+PREFIX = "/opt/k8s4r"
+PROGRAMS = f"{PREFIX}/bin"
+
+# SPIRE's configuration and keys.
+SPIRE = ("/etc/spire", "/var/lib/spire")

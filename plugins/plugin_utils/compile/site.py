@@ -1,71 +1,105 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One group on one robot, as every part of the compiler sees it, and the texts whose `${...}` it replaces."""
+"""One task group on one robot, as every part of the compiler sees it: names, paths, and the tasks that run there."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import typing as t
 
 from ...module_utils._engine import plan
 from ..fleet.robots import Fleet, Robot
-from ..job.declare.keys import Seconds, Secret
+from ..job.declare.keys import Secret
 from ..job.errors import Problem
 from ..job.model.group import TaskGroup
 from ..job.model.job import Job
 from ..job.model.network import Network
-from ..job.model.policies import RestartPolicy
 from ..job.model.task import InitTask, Task
-from ..job.model.vocabulary import JobType, NetworkType, RestartMode
+from ..job.model.vocabulary import JobType, NetworkType
 from ..job.substitution import substitute
 from . import names
-from .helpers import Helper
 
-CONFIGURATION, DATA, RUNTIME = plan.CONFIGURATION, plan.STATE, plan.RUNTIME
-
-
-class InitStep(t.NamedTuple):
-    """An init task that runs here: where it is written, what it is, and its unit."""
-
-    path: str
-    spec: InitTask
-    id: str
-    unit: str
+Spec = t.TypeVar("Spec", bound=Task, covariant=True)
 
 
-class Site:
-    """A task group on a robot: its names and paths there, and the problems found while it is compiled.
+class PlacedTask(t.NamedTuple, t.Generic[Spec]):
+    """A task, or an init task, at its place on the robot.
 
-    `path` is the group's in its job file; `instances` are the indices that the robot holds. `programs` are those of its
-    tasks that the robot must bring: {(path or name, PATH of a name): path in the job file}. `peers` are the identities
-    found for upstreams that name none: {address: SPIFFE ID}. `secrets` are secret texts in which a name was replaced, as they arrive.
+    `spec` is what the job says of it, at `path` in the job file. `user` runs it, with `group` as its primary group.
+    `instance` is the index of its instance; None for an init task, which belongs to no instance. `done` is the file by which a batch
+    task is known to have run to its end; None for all others.
     """
 
-    def __init__(self, job: Job, number: int, robot: Robot, fleet: Fleet, instances: t.Sequence[int]) -> None:
-        self.job, self.robot, self.fleet, self.instances = job, robot, fleet, tuple(instances)
-        self.group: TaskGroup = job.task_groups[number]
-        self.path = f"taskGroups[{number}]"
-        self.names = (job.namespace, job.name, self.group.name)
-        self.id = names.group_id(*self.names)
-        self.user = names.user(*self.names)
-        self.proxy_user = names.proxy_user(*self.names)
-        self.errors: list[Problem] = []
-        self.warnings: list[Problem] = []
-        self.programs: dict[tuple[str, str], str] = {}
-        self.peers: dict[str, str] = {}
-        self.secrets: set[str] = set()
+    spec: Spec
+    path: str
+    id: str
+    unit: str
+    user: str
+    group: str
+    environment_file: str
+    instance: int | None = None
+    done: str | None = None
 
     @property
+    def directory(self) -> str:
+        """With the task's `local`, `secrets` and `logs`."""
+        return f"{plan.STATE}/tasks/{self.id}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Site:
+    """A task group on a robot. `number` is the group's in its job, `instances` are the indices that the robot holds."""
+
+    job: Job
+    number: int
+    robot: Robot
+    fleet: Fleet
+    instances: tuple[int, ...]
+
+    @functools.cached_property
+    def group(self) -> TaskGroup:
+        return self.job.task_groups[self.number]
+
+    @property
+    def path(self) -> str:
+        """The group's place in its job file."""
+        return f"taskGroups[{self.number}]"
+
+    @functools.cached_property
+    def names(self) -> tuple[str, str, str]:
+        return (self.job.namespace, self.job.name, self.group.name)
+
+    @functools.cached_property
+    def id(self) -> str:
+        return names.group_id(*self.names)
+
+    @functools.cached_property
+    def user(self) -> str:
+        """Runs the group's tasks, and is the primary group of all that run for it."""
+        return names.user(*self.names)
+
+    @functools.cached_property
+    def proxy_user(self) -> str:
+        return names.proxy_user(*self.names)
+
+    @functools.cached_property
     def configuration(self) -> str:
-        return f"{CONFIGURATION}/{self.id}"
+        return f"{plan.CONFIGURATION}/groups/{self.id}"
+
+    @property
+    def bin(self) -> str:
+        """Where the group has its copies of the helper programs."""
+        return f"{self.configuration}/bin"
 
     @property
     def data(self) -> str:
-        return f"{DATA}/groups/{self.id}"
+        return f"{plan.STATE}/groups/{self.id}"
 
     @property
     def alloc(self) -> str:
+        """What the group's tasks share."""
         return f"{self.data}/alloc"
 
     @property
@@ -74,7 +108,7 @@ class Site:
 
     @property
     def done(self) -> str:
-        """Where a batch task's unit, as root, notes that it has run to its end."""
+        """Where a batch task's unit notes, as root, that it has run to its end: no task can write there."""
         return f"{self.data}/done"
 
     @property
@@ -92,38 +126,74 @@ class Site:
         return names.proxy_unit(self.id) if network and (network.upstreams or network.services) else None
 
     @property
+    def proxy_home(self) -> str:
+        """The proxy's configuration."""
+        return f"{self.configuration}/proxy"
+
+    @property
+    def proxy_runtime(self) -> str:
+        """The proxy's directory below /run, its own user's alone."""
+        return f"{plan.RUNTIME}/proxy/{self.id}"
+
+    @property
     def network(self) -> Network | None:
+        """The network that a proxy carries; None where there is none."""
         network = self.group.network
         return network if network and network.enabled and network.type is NetworkType.ENVOY else None
 
     @functools.cached_property
-    def init_steps(self) -> tuple[InitStep, ...]:
-        """The init tasks in order, without those whose work provisioning did."""
-        steps = []
+    def init_tasks(self) -> tuple[PlacedTask[InitTask], ...]:
+        """In order, without those whose work provisioning did."""
+        placed = []
         for number, spec in enumerate(self.group.init_tasks):
             if spec.name not in self.fleet.skip_init_tasks:
-                init_id = names.init_id(*self.names, spec.name)
-                steps.append(InitStep(f"{self.path}.initTasks[{number}]", spec, init_id, names.init_unit(init_id)))
-        return tuple(steps)
+                id = names.init_id(*self.names, spec.name)
+                placed.append(
+                    PlacedTask(
+                        spec=spec,
+                        path=f"{self.path}.initTasks[{number}]",
+                        id=id,
+                        unit=names.init_unit(id),
+                        user=spec.user or "root",
+                        group=self.user if spec.user else "root",
+                        environment_file=self._environment_file(id),
+                    )
+                )
+        return tuple(placed)
 
-    @property
-    def bin(self) -> str:
-        """Where the group has its copies of the helper programs."""
-        return f"{self.configuration}/bin"
+    @functools.cached_property
+    def tasks(self) -> tuple[PlacedTask[Task], ...]:
+        """Of every instance that the robot holds."""
+        return tuple(self._task(number, spec, instance) for instance in self.instances for number, spec in enumerate(self.group.tasks))
 
-    def helper(self, program: Helper) -> tuple[str, ...]:
-        """The command that runs a helper program of the group's."""
-        return (*program.interpreter, f"{self.bin}/{program.name}")
+    def _task(self, number: int, spec: Task, instance: int) -> PlacedTask[Task]:
+        id = names.task_id(*self.names, instance, spec.name)
+        return PlacedTask(
+            spec=spec,
+            path=f"{self.path}.tasks[{number}]",
+            id=id,
+            unit=names.task_unit(id),
+            user=spec.user or self.user,
+            group=self.user,
+            environment_file=self._environment_file(id),
+            instance=instance,
+            done=f"{self.done}/{id}" if self.job.type is JobType.BATCH else None,
+        )
+
+    def _environment_file(self, id: str) -> str:
+        return f"{self.configuration}/env/{id}.env"
+
+    def title(self, *more: str) -> str:
+        """What a unit or user of the group is called in its description."""
+        return " ".join((f"{self.job.name}/{self.group.name}", *more))
 
     def where(self, path: str) -> str:
         """A path in the job file as a person reads it."""
         return f"{self.job.path}: {self.job.root}{path}"
 
-    def error(self, path: str, message: str, remedy: str = "") -> None:
-        self.errors.append(self.job.problem(path, message, remedy))
-
-    def warn(self, path: str, message: str, remedy: str = "") -> None:
-        self.warnings.append(self.job.problem(path, message, remedy))
+    def problem(self, path: str, message: str, remedy: str = "") -> Problem:
+        """An error or a warning at a path in the job file."""
+        return self.job.problem(path, message, remedy)
 
     @functools.cached_property
     def _meta(self) -> dict[str, str]:
@@ -134,28 +204,12 @@ class Site:
     def _node(self) -> dict[str, str]:
         return {"unique.name": self.robot.name, "datacenter": self.robot.datacenter, "class": self.robot.node_class}
 
-    def text(self, value: str, path: str, injected: t.Mapping[str, str]) -> str:
-        """`value` with its names replaced; what cannot be resolved becomes an error at `path`."""
+    def substituted(self, value: str, path: str, injected: t.Mapping[str, str]) -> tuple[str, tuple[Problem, ...]]:
+        """`value` with its names replaced, and an error for each name that has no value. `path` is where it is written."""
         if "${" not in value:
-            return value
+            return value, ()
         replaced, unresolved = substitute(value, injected, attr=self.robot.capabilities, meta=self._meta, node=self._node)
-        for name in unresolved:
-            # What looks like a name may be a part of a password.
-            shown = "a name in this secret" if isinstance(value, Secret) else f"${{{name}}}"
-            self.error(path, f"{shown} has no value on robot {self.robot.name}", "give it one, or write the text without it")
-        if isinstance(replaced, Secret):
-            self.secrets.add(str(replaced))
-        return replaced
-
-    def restart_policy(self, task: Task) -> RestartPolicy | None:
-        """The task's own, else the group's; keys left out are Nomad's defaults for the job's type."""
-        policy = task.restart_policy or self.group.restart_policy
-        if policy is None:
-            return None
-        attempts, interval = (3, Seconds(86400)) if self.job.type is JobType.BATCH else (2, Seconds(1800))
-        return RestartPolicy(
-            attempts=attempts if policy.attempts is None else policy.attempts,
-            interval=interval if policy.interval is None else policy.interval,
-            delay=Seconds(15) if policy.delay is None else policy.delay,
-            mode=policy.mode or RestartMode.FAIL,
-        )
+        # What looks like a name may be a part of a password.
+        shown = ["a name in this secret" if isinstance(value, Secret) else f"${{{name}}}" for name in unresolved]
+        remedy = "define it, or remove it from the text"
+        return replaced, tuple(self.problem(path, f"{name} has no value on robot {self.robot.name}", remedy) for name in shown)

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ..job.addresses import ALWAYS_THERE, LOOPBACK
 from ..job.model.vocabulary import Protocol
-from .clusters import Address, socket_address
+from .address import Address, socket_address
 from .tls import Data, typed
-
-LOOPBACK = "127.0.0.1"
-# Addresses that a robot always has.
-ANYWHERE = (LOOPBACK, "0.0.0.0", "::", "::1")
 
 
 def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, host: str) -> Data:
@@ -30,8 +27,8 @@ def inbound_listener(name: str, address: Address, protocol: Protocol, cluster: s
 
 
 def _listener(name: str, address: Address, filters: list[Data]) -> Data:
-    listener = {"name": name, "address": socket_address(address), "filter_chains": [{"filters": filters}]}
-    if address.numeric and address.host not in ANYWHERE:
+    listener: Data = {"name": name, "address": socket_address(address), "filter_chains": [{"filters": filters}]}
+    if address.numeric and address.host not in ALWAYS_THERE:
         # At boot the network may not have given the robot its address yet, and Envoy tries only once.
         listener["freebind"] = True
     return listener

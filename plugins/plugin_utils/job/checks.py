@@ -13,6 +13,7 @@ import dataclasses
 import ipaddress
 import typing as t
 
+from .addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, clash
 from .errors import child, listed, nearest, quoted
 from .model.group import TaskGroup
 from .model.job import Job
@@ -23,8 +24,6 @@ from .variables import is_database, variable
 
 Report = c.Callable[[str, str, str], None]
 CONFIG_OF = {Driver.EXEC: "execConfig", Driver.RAW_EXEC: "execConfig"}
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-WILDCARD = ("0.0.0.0", "::")
 
 
 def checked(job: Job, error: Report, warn: Report, wrong: c.Container[str] = ()) -> Job:
@@ -135,13 +134,13 @@ class _Check:
     def ports(self, upstreams: list[tuple[str, Upstream]], services: list[tuple[str, InboundService]]) -> None:
         """Listeners of one proxy do not meet; a wildcard address meets every other."""
         taken: list[tuple[int, str, str]] = []
-        listeners = [(f"{path}.localPort", each.local_port, "127.0.0.1") for path, each in upstreams]
+        listeners = [(f"{path}.localPort", each.local_port, LOOPBACK) for path, each in upstreams]
         listeners += [(f"{path}.port", each.port, each.address) for path, each in services]
         for path, port, address in listeners:
             if port is None or address is None:
                 continue
             for other_port, other_address, other in taken:
-                if port == other_port and (address == other_address or address in WILDCARD or other_address in WILDCARD):
+                if port == other_port and clash(address, other_address):
                     self.error(path, f"port {port} is already taken by {other}", "choose another port")
                     break
             taken.append((port, address, path))
@@ -151,7 +150,7 @@ class _Check:
         if plain and plain != service.address:
             self.error(f"{path}.address", f"found {quoted(service.address)}, an address in another spelling", f"write {plain}")
         host, _colon, port = (service.to or "").rpartition(":")
-        if port == str(service.port) and host in LOOPBACK and service.address in (*WILDCARD, "127.0.0.1", "::1"):
+        if port == str(service.port) and host in LOOPBACK_HOSTS and service.address in ALWAYS_THERE:
             self.error(
                 f"{path}.to",
                 f"{service.to} is where the service itself listens",

@@ -9,7 +9,7 @@ import typing as t
 
 from ...module_utils._engine import plan
 from ..compile.network import peers
-from ..compile.plans.robot import CompiledRobot, compile_robot
+from ..compile.robot import CompiledRobot, compile_robot
 from ..job.errors import JobErrors, Problem
 from ..job.model.job import Job
 from .parcel import Parcel

@@ -24,11 +24,19 @@ _PYTHON = ("/usr/bin/env", "python3", "-I", "-S")
 
 
 class Helper(t.NamedTuple):
-    """A program: its name in the group's `bin`, its text, and the interpreter that is given the path."""
+    """A program: its name, its text, and the interpreter that is given its path."""
 
     name: str
     text: str
     interpreter: tuple[str, ...]
+
+    def path(self, directory: str) -> str:
+        """Where it is on the robot; `directory` is the group's `bin`."""
+        return f"{directory}/{self.name}"
+
+    def command(self, directory: str) -> tuple[str, ...]:
+        """The command that runs it."""
+        return (*self.interpreter, self.path(directory))
 
 
 def _read(file: str) -> Helper:

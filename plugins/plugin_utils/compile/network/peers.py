@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ...envoy.clusters import Address
+from ...envoy.address import Address
 from ...fleet.placement import Placement
 from ...fleet.robots import Fleet
+from ...job.addresses import WILDCARDS
 from ...job.model.job import Job
 from ...job.model.network import InboundService
 from .. import names
-
-WILDCARDS = ("0.0.0.0", "::")
 
 # Who answers at `host:port`, and whom each of them lets in.
 Directory = t.Mapping[str, t.Mapping[str, frozenset[str]]]
@@ -58,4 +57,4 @@ def peer(address: Address, written: str | None, fleet: Fleet, directory: Directo
         return found[0]
     if found:
         raise ValueError(f"{len(found)} services answer at {address}: {', '.join(found)}")
-    raise ValueError(f"nobody knows whose identity to expect at {address}")
+    raise ValueError(f"no identity is known for {address}")

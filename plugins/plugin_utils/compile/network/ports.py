@@ -7,22 +7,40 @@ from __future__ import annotations
 
 import typing as t
 
-from ...envoy.listeners import LOOPBACK
+from ...job.addresses import LOOPBACK, clash
 from ...job.errors import Problem
 from ..site import Site
-from .peers import WILDCARDS
 
 
-def conflicts(sites: t.Sequence[Site], robot: str) -> t.Iterator[Problem]:
-    """One problem for each listener that overlaps with one declared before it, or with the port on which another group's
-    program is served: whichever came second would not get it, and its callers would reach the other.
+class Listener(t.NamedTuple):
+    """An address and port that the group's proxy listens on, and where the job file says so."""
+
+    address: str
+    port: int
+    path: str
+
+
+def listeners(site: Site) -> t.Iterator[Listener]:
+    """Everything that the group's proxy listens on."""
+    if site.network is None:
+        return
+    for number, upstream in enumerate(site.network.upstreams):
+        yield Listener(LOOPBACK, upstream.local_port, f"{site.path}.network.upstreams[{number}].localPort")
+    for number, service in enumerate(site.network.services):
+        yield Listener(service.address, service.port, f"{site.path}.network.services[{number}].port")
+
+
+def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
+    """One problem for each listener of the groups on a robot that overlaps with one declared before it, or with the port on
+    which another group's program is served: whichever came second would not get it, and its callers would reach the other.
     """
     taken: dict[int, list[tuple[str, str]]] = {}
     for site in sites:
         for address, port, path in listeners(site):
             for other, where in (*taken.get(port, ()), *_served(sites, site, port)):
-                if address == other or {address, other} & set(WILDCARDS):
-                    yield site.job.problem(path, f"{address}:{port} on robot {robot} is taken by {where}", "choose another port")
+                if clash(address, other):
+                    found = f"{address}:{port} on robot {site.robot.name} is taken by {where}"
+                    yield site.problem(path, found, "choose another port")
             taken.setdefault(port, []).append((address, site.where(path)))
 
 
@@ -32,13 +50,3 @@ def _served(sites: t.Sequence[Site], but: Site, port: int) -> t.Iterator[tuple[s
         for number, service in enumerate(site.network.services if site.network and site is not but else ()):
             if service.to in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
                 yield LOOPBACK, site.where(f"{site.path}.network.services[{number}].to")
-
-
-def listeners(site: Site) -> t.Iterator[tuple[str, int, str]]:
-    """Address, port and path in the job file of everything that the group's proxy listens on."""
-    if site.network is None:
-        return
-    for number, upstream in enumerate(site.network.upstreams):
-        yield LOOPBACK, upstream.local_port, f"{site.path}.network.upstreams[{number}].localPort"
-    for number, service in enumerate(site.network.services):
-        yield service.address, service.port, f"{site.path}.network.services[{number}].port"

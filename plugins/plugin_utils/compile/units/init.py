@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Units of init tasks: in order, behind the proxy, before the tasks, once per group and robot, as root."""
+"""The units of init tasks: in order, behind the proxy, before the tasks, once per group and robot, as root."""
 
 from __future__ import annotations
 
@@ -9,70 +9,62 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...job.model.task import InitTask, Readiness
-from .. import helpers, systemd
+from .. import helpers, paths, systemd
 from ..content import environment
-from ..drivers import raw_exec
-from ..site import InitStep, Site
-from . import tasks
+from ..site import PlacedTask, Site
+from . import restarts, service
+from .drivers import raw_exec
 
-# What an init task must not change: programs and configuration of ours and of SPIRE.
-_READ_ONLY = "-/opt/k8s4r -/etc/k8s4r -/etc/spire -/var/lib/spire -/var/lib/k8s4r/engine -/var/lib/k8s4r/ledger"
+# What an init task must not change: programs and configuration of ours and of SPIRE, and the engine's own.
+_READ_ONLY = (paths.PREFIX, plan.CONFIGURATION, *paths.SPIRE, f"{plan.STATE}/engine", f"{plan.STATE}/ledger")
 
 
-def units(site: Site) -> list[tasks.Unit]:
-    """The init units that run on this robot, each behind the ones before it."""
+def units(site: Site, group: environment.Environment) -> list[service.Unit]:
+    """The units of the group's init tasks here, each behind the ones before it. `group` is the environment that they share."""
     required: list[str] = []
-    built: list[tasks.Unit] = []
-    for step in site.init_steps:
-        built.append(_unit(site, step, required, [earlier.name for earlier in built]))
+    earlier: list[str] = []
+    built: list[service.Unit] = []
+    for task in site.init_tasks:
+        built.append(_unit(site, task, group, service.after(site, required, earlier)))
+        earlier.append(task.unit)
         # A daemon is only wanted: required, one crash of it would restart the proxy and every task.
-        required += [] if step.spec.daemon else [step.unit]
+        if not task.spec.daemon:
+            required.append(task.unit)
     return built
 
 
-def _unit(site: Site, step: InitStep, required: t.Sequence[str], earlier: t.Sequence[str]) -> tasks.Unit:
-    spec = step.spec
-    user, group = tasks.runs_as(site, spec, step.path, "root"), site.user if spec.user else "root"
-    variables = environment.of_task(site, spec, step.path, step.id, None)
+def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment, order: systemd.Directives) -> service.Unit:
+    variables = environment.of_task(site, task, group)
     # Whatever the driver: an init task prepares the robot, so it sees the robot as it is.
-    common = tasks.common(site, spec, step.path, step.id, variables, raw_exec.directives, user, group, _retry(site, spec))
+    process = service.process(site, task, variables, raw_exec.directives, wrapper=_retry(site, task.spec))
     sections = {
         "Unit": [
-            ("Description", systemd.text(f"{site.job.name}/{site.group.name} init {spec.name}")),
+            ("Description", systemd.text(site.title("init", task.spec.name))),
             ("PartOf", site.target),
-            *tasks.after(site, required, earlier),
+            *order,
             ("StartLimitIntervalSec", "0"),
         ],
-        "Service": [*_start(site, spec, step.unit), *common, ("ReadOnlyPaths", _READ_ONLY)],
+        "Service": [*_start(site, task), *process.directives, ("ReadOnlyPaths", " ".join(f"-{path}" for path in _READ_ONLY))],
     }
-    return tasks.Unit(
-        step.unit,
-        (
-            *tasks.directories(step.id, user, site.user),
-            tasks.environment_file(site, step.id, variables),
-            plan.unit(step.unit, systemd.unit(sections), run="always" if spec.daemon else "init", reads=[tasks.env_path(site, step.id)]),
-        ),
-    )
+    return service.unit(site, task, variables, process, sections, run="always" if task.spec.daemon else "init")
 
 
 def _retry(site: Site, spec: InitTask) -> tuple[str, ...]:
-    policy = None if spec.daemon or spec.restart_policy is None else site.restart_policy(spec)
-    return (*site.helper(helpers.RETRY), str(policy.attempts), f"{policy.delay:g}") if policy else ()
+    """A group's policy is for its tasks: an init task is tried again only where it says so itself."""
+    policy = None if spec.daemon or spec.restart_policy is None else restarts.policy(site, spec)
+    return (*helpers.RETRY.command(site.bin), str(policy.attempts), f"{policy.delay:g}") if policy else ()
 
 
-def _start(site: Site, spec: InitTask, name: str) -> systemd.Directives:
-    if spec.daemon:
-        notify = spec.readiness is not None and spec.readiness.notify
-        return [
-            ("Type", "notify" if notify else "exec"),
-            *([("NotifyAccess", "all")] if notify else []),
-            *_ready(site, spec.readiness),
-            *tasks.restart(site, spec, name, None),
-        ]
+def _start(site: Site, task: PlacedTask[InitTask]) -> systemd.Directives:
+    spec = task.spec
+    if not spec.daemon:
+        timeout = systemd.seconds(spec.timeout) if spec.timeout else "infinity"
+        return [("Type", "oneshot"), ("RemainAfterExit", "yes"), ("TimeoutStartSec", timeout)]
+    notify = spec.readiness is not None and spec.readiness.notify
     return [
-        ("Type", "oneshot"),
-        ("RemainAfterExit", "yes"),
-        ("TimeoutStartSec", systemd.seconds(spec.timeout) if spec.timeout else "infinity"),
+        *([("Type", "notify"), ("NotifyAccess", "all")] if notify else [("Type", "exec")]),
+        *_ready(site, spec.readiness),
+        *restarts.directives(site, task),
     ]
 
 
@@ -80,12 +72,12 @@ def _ready(site: Site, readiness: Readiness | None) -> systemd.Directives:
     """ExecStartPost holds back whoever is ordered behind the daemon until it is ready."""
     if readiness is None:
         return []
-    wait: tuple[str, ...] = ()
+    wait: t.Sequence[str] = ()
     if readiness.command is not None:
-        wait = (*site.helper(helpers.AWAIT_COMMAND), readiness.command)
+        wait = (*helpers.AWAIT_COMMAND.command(site.bin), readiness.command)
     elif readiness.file is not None:
-        wait = (*site.helper(helpers.AWAIT_FILE), readiness.file)
+        wait = (*helpers.AWAIT_FILE.command(site.bin), readiness.file)
     elif readiness.port is not None:
-        wait = (*site.helper(helpers.AWAIT_PORT), str(readiness.port))
+        wait = (*helpers.AWAIT_PORT.command(site.bin), str(readiness.port))
     lines = [("ExecStartPost", systemd.command(wait))] if wait else []
     return [*lines, ("TimeoutStartSec", systemd.seconds(readiness.timeout))]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import names
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.plans.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
@@ -84,6 +84,12 @@ def test_a_secret_as_an_argument_is_refused():
     )
 
 
+def test_a_secret_as_the_program_is_refused_and_not_shown():
+    text = refusal(SECRET.replace("command: app", 'command: "${NOMAD_META_KEY}"').replace('"x"}\n        tasks', '"-a=$b"}\n        tasks'))
+    assert "execConfig.command: a secret would be seen by everyone who lists processes" in text
+    assert "-a=" not in text
+
+
 def test_a_secret_in_an_upstream_is_refused_and_group_names_are_replaced():
     job = network("{name: api, localPort: 8080, upstream: '%s:1', tls: false}").replace(
         "taskGroups", "meta: {key: !vault 'x'}\n        taskGroups"
@@ -96,7 +102,7 @@ def test_a_secret_in_an_upstream_is_refused_and_group_names_are_replaced():
 def test_an_upstream_without_a_known_peer_is_refused():
     text = refusal(network("{name: api, localPort: 8080, upstream: 'api.example:443'}"))
     assert "job0.yml" in text
-    assert "taskGroups[0].network.upstreams[0].tls: nobody knows whose identity to expect at api.example:443" in text
+    assert "taskGroups[0].network.upstreams[0].tls: no identity is known for api.example:443" in text
     assert "deploy it together with the job that serves this address" in text
     assert "spiffeId: spiffe://fleet.example/ns/default/job/<job>/group/<group>}" in text
 
@@ -105,8 +111,12 @@ def test_an_upstream_without_a_known_peer_is_refused():
     ("allow", "tls", "warning"),
     [
         ("{job: job, group: g}", "", None),
-        ("{job: job, group: other}", "", "its `allow` does not let spiffe://fleet.example/ns/default/job/job/group/g in"),
-        ("{job: job, group: g}", ", tls: {spiffeId: 'spiffe://fleet.example/x'}", "spiffe://fleet.example/x is expected, but"),
+        ("{job: job, group: other}", "", "but its `allow` does not name spiffe://fleet.example/ns/default/job/job/group/g"),
+        (
+            "{job: job, group: g}",
+            ", tls: {spiffeId: 'spiffe://fleet.example/x'}",
+            "spiffe://fleet.example/x is expected at 192.0.2.1:443, but",
+        ),
     ],
 )
 def test_jobs_of_a_run_that_contradict_each_other_are_told_of(allow, tls, warning):
@@ -204,7 +214,7 @@ def test_a_secret_that_an_old_systemd_would_write_into_the_journal_is_refused_an
 def test_several_databases_warn_and_the_first_owns_the_variables():
     upstreams = "{name: db-a, localPort: 5432, upstream: 'h:1', tls: false}, {name: db-b, localPort: 5433, upstream: 'h:2', tls: false}"
     result = compiled(network(upstreams))
-    assert "DATABASE_* is for 'db-a', the first; db-b: by PROXY_* alone" in str(result.warnings[0])
+    assert "the DATABASE_* variables are those of 'db-a', the first database; db-b: use PROXY_* instead" in str(result.warnings[0])
     (environment,) = [text for path, text in files(result).items() if path.endswith(".env")]
     assert 'DATABASE_URL="postgresql://127.0.0.1:5432/mydb"' in environment
 

@@ -113,7 +113,7 @@ def test_a_registration_entry_counts_in_its_jobs_digest_alone():
 def test_the_errors_of_all_robots_are_found_and_each_is_said_once():
     text = JOB.replace("name: web\n", "name: web\ntype: system\n").replace(', tls: {spiffeId: "spiffe://fleet.example/api"}', "")
     jobs, sent = packed(text)
-    with pytest.raises(JobErrors, match="whose identity") as raised:
+    with pytest.raises(JobErrors, match="no identity is known") as raised:
         slices.compile_fleet(jobs, sent, DIGEST)
     assert len(raised.value.errors) == 1
 

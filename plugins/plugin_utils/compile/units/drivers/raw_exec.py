@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..systemd import Directives, command, item
+from ...systemd import Directives, command, item
 from .launch import Launch
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..systemd import Directives
+from ...systemd import Directives
 
 
 class Launch(t.NamedTuple):

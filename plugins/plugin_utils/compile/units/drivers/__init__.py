@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ...job.model.vocabulary import Driver
-from ..systemd import Directives
+from ....job.model.vocabulary import Driver
+from ...systemd import Directives
 from . import exec as exec_driver
 from . import raw_exec as raw_exec_driver
 from .launch import Launch
 
-Directing = t.Callable[[Launch], Directives]
+Driving = t.Callable[[Launch], Directives]
 
-DRIVERS: t.Mapping[Driver, Directing] = {
+DRIVERS: t.Mapping[Driver, Driving] = {
     Driver.EXEC: exec_driver.directives,
     Driver.RAW_EXEC: raw_exec_driver.directives,
 }

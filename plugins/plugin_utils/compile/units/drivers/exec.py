@@ -12,7 +12,9 @@ for SIGTERM would ignore it; it exits with the program's status, 128 + n after s
 
 from __future__ import annotations
 
-from ..systemd import Directives, command, item
+from .....module_utils._engine import plan
+from ... import paths
+from ...systemd import Directives, command, item
 from .launch import Launch
 
 # As large as Nomad's.
@@ -20,6 +22,7 @@ SECRETS_OPTIONS = "size=1M,nr_inodes=256,mode=1777"
 
 _UNSHARE = ("/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--ipc", "--uts")
 _DROP = ("--init-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
+# Three words and no file of their own: nothing of ours that the task can see would hold one.
 _SHELL = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
 
 
@@ -50,7 +53,7 @@ def directives(launch: Launch) -> Directives:
         ("LockPersonality", "yes"),
         # Of what is ours and SPIRE's it sees its own task and group alone.
         # The task's secrets are in a memory of their own that is in nobody else's view, and counted as the task's.
-        ("TemporaryFileSystem", f"/var/lib/k8s4r:ro,mode=0755 {item(launch.secrets + ':' + SECRETS_OPTIONS)}"),
-        ("InaccessiblePaths", "-/etc/k8s4r -/etc/spire -/var/lib/spire"),
+        ("TemporaryFileSystem", f"{plan.STATE}:ro,mode=0755 {item(launch.secrets + ':' + SECRETS_OPTIONS)}"),
+        ("InaccessiblePaths", " ".join(f"-{path}" for path in (plan.CONFIGURATION, *paths.SPIRE))),
         ("BindPaths", " ".join(binds)),
     ]

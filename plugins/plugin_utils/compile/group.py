@@ -1,0 +1,119 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A task group on a robot as one group plan: users, directories, helpers, proxy, init tasks, tasks, slice, target."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...module_utils._engine import plan
+from ..job.declare.keys import Secret
+from ..job.errors import Problem
+from ..job.model.vocabulary import JobType
+from . import systemd
+from .content import environment
+from .helpers import HELPERS, Helper
+from .network.identity import Entry
+from .network.peers import Directory
+from .network.proxy import compile_proxy
+from .site import Site
+from .units import init, service, task
+
+if t.TYPE_CHECKING:
+    from ...module_utils._engine.plan import GroupPlan, Program, Resource
+
+
+class CompiledGroup(t.NamedTuple):
+    """A group plan, and what else compiling the group found.
+
+    `entry` is the registration entry that its proxy needs; None for a group with no identity. `peers` are the identities found
+    for upstreams that name none: {address: SPIFFE ID}.
+    """
+
+    plan: GroupPlan
+    entry: Entry | None
+    peers: t.Mapping[str, str]
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def compile_group(site: Site, directory: Directory) -> CompiledGroup:
+    """Compile the group at this site. With errors, its plan is not to be used."""
+    shared = environment.of_group(site)
+    proxy = compile_proxy(site, shared, directory)
+    units = [*([proxy.unit] if proxy else []), *init.units(site, shared), *task.units(site, shared)]
+    resources = [
+        *_users(site),
+        *_directories(site),
+        *(plan.file(helper.path(site.bin), helper.text) for helper in _helpers(site, units)),
+        plan.unit(site.slice, _slice(site)),
+        *(resource for unit in units for resource in unit.resources),
+        plan.unit(site.target, _target(site, [unit.name for unit in units]), run="always"),
+        plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
+    ]
+    return CompiledGroup(
+        plan.group(
+            site.id,
+            "/".join(site.names),
+            resources,
+            checks=[proxy.check] if proxy else [],
+            needs=proxy.needs if proxy else [],
+            programs=_programs(units),
+            ports=proxy.ports if proxy else [],
+            secrets=sorted(_written_secrets(site).union(*(unit.secrets for unit in units))),
+        ),
+        entry=proxy.entry if proxy else None,
+        peers=proxy.peers if proxy else {},
+        errors=(*shared.errors, *(error for unit in units for error in unit.errors)),
+        warnings=(*environment.ambiguous_databases(site), *(proxy.warnings if proxy else ())),
+    )
+
+
+def _programs(units: t.Sequence[service.Unit]) -> list[Program]:
+    """Each program once, with the first place that names it."""
+    first: dict[tuple[str, str], Program] = {}
+    for unit in units:
+        for program in unit.programs:
+            first.setdefault((program["path"], program["search"]), program)
+    return [first[key] for key in sorted(first)]
+
+
+def _written_secrets(site: Site) -> set[str]:
+    """Secrets as they are written in the job; where a name in one was replaced, what arrives is another text."""
+    mappings = [site.job.meta, site.group.meta, *(spec.env for spec in (*site.group.tasks, *site.group.init_tasks))]
+    return {str(value) for mapping in mappings for value in mapping.values() if isinstance(value, Secret) and value}
+
+
+def _users(site: Site) -> t.Iterator[Resource]:
+    yield plan.user(site.user, f"Tasks of {site.title()}")
+    if site.proxy:
+        yield plan.user(site.proxy_user, f"Proxy of {site.title()}")
+
+
+def _directories(site: Site) -> t.Iterator[Resource]:
+    yield plan.directory(site.configuration)
+    yield plan.directory(site.bin)
+    yield plan.directory(f"{site.configuration}/env", mode="0700")
+    yield plan.directory(site.data, "root", site.user, "0750", data=True)
+    yield plan.directory(site.alloc, site.user, site.user, "0770", data=True)
+    if site.job.type is JobType.BATCH:
+        yield plan.directory(site.done, data=True)
+    # The directory above keeps other users out; inside it is as /tmp is.
+    yield plan.directory(site.tmp, "root", "root", "1777", data=True)
+
+
+def _helpers(site: Site, units: t.Sequence[service.Unit]) -> list[Helper]:
+    """Only the helper programs that a unit of this group calls."""
+    texts = "".join(resource["content"] for unit in units for resource in unit.resources if resource["kind"] == "unit")
+    return [helper for helper in HELPERS if helper.path(site.bin) in texts]
+
+
+def _slice(site: Site) -> str:
+    return systemd.unit({"Unit": [("Description", systemd.text(site.title()))], "Slice": service.limits(site.group.resources)})
+
+
+def _target(site: Site, units: t.Sequence[str]) -> str:
+    """It wants its units and never requires them: the group's state is its members'."""
+    wants = [("Wants", " ".join(units))] if units else []
+    return systemd.unit({"Unit": [("Description", systemd.text(site.title())), *wants]})

@@ -1,0 +1,131 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Upstreams and inbound services as Envoy has them: each is a listener and the cluster that it leads to."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...envoy import authorization, clusters, listeners, tls
+from ...envoy.address import Address
+from ...envoy.clusters import ALPN
+from ...envoy.tls import Data
+from ...job.declare.keys import Secret
+from ...job.errors import Problem
+from ...job.model.network import InboundService, Upstream
+from ...job.model.vocabulary import TlsMode
+from .. import names
+from ..content.environment import Environment
+from ..site import Site
+from . import identity, peers
+
+
+class Connection(t.NamedTuple):
+    """One upstream or inbound service as the proxy has it.
+
+    `inlined` is the listener with its rules in place, for validation. `rules` are those of an inbound service, the content of
+    a file of their own. `peer` is the identity found for an upstream that names none, as {address: SPIFFE ID}.
+    """
+
+    name: str
+    listener: Data
+    inlined: Data
+    cluster: Data
+    rules: Data | None = None
+    peer: t.Mapping[str, str] = {}
+
+
+class Found(t.NamedTuple):
+    """A connection, or why there is none."""
+
+    connection: Connection | None
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def rules_path(site: Site, name: str) -> str:
+    """The file with the rules of the inbound service whose connection has this name."""
+    return f"{site.proxy_home}/allow-{name}.json"
+
+
+def connections(site: Site, group: Environment, directory: peers.Directory) -> list[Found]:
+    """Of all the group's upstreams and services. `group` is the environment that its tasks share."""
+    network = site.network
+    if network is None:
+        return []
+    path = f"{site.path}.network"
+    upstreams = [_upstream(site, each, f"{path}.upstreams[{n}]", group, directory) for n, each in enumerate(network.upstreams)]
+    return upstreams + [_service(site, each, f"{path}.services[{n}]") for n, each in enumerate(network.services)]
+
+
+def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, directory: peers.Directory) -> Found:
+    text, errors = site.substituted(upstream.upstream, f"{path}.upstream", group.variables)
+    if isinstance(text, Secret):
+        found = "a secret would stand in the proxy's configuration"
+        errors = (*errors, site.problem(f"{path}.upstream", found, "write the address as plain text"))
+    try:
+        address = Address.parse(text)
+    except ValueError as error:
+        return Found(None, (*errors, site.problem(f"{path}.upstream", str(error))))
+    name, transport = f"upstream-{upstream.name}", None
+    peer: dict[str, str] = {}
+    warnings: tuple[Problem, ...] = ()
+    if upstream.tls.mode is TlsMode.SPIFFE:
+        try:
+            expected = peers.peer(address, upstream.tls.spiffe_id, site.fleet, directory)
+        except ValueError as error:
+            example = names.spiffe_id(site.fleet.trust_domain, "default", "<job>", "<group>")
+            remedy = (
+                "deploy it together with the job that serves this address, "
+                f"write tls: {{mode: spiffe, spiffeId: {example}}}, or add the address to k8s4r_peers"
+            )
+            return Found(None, (*errors, site.problem(f"{path}.tls", str(error), remedy)))
+        own = identity.spiffe_id(site)
+        transport = tls.upstream_tls(own, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
+        warnings = tuple(_contradictions(site, f"{path}.upstream", address, expected, directory))
+        peer = {} if upstream.tls.spiffe_id else {str(address): expected}
+    listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address))
+    cluster = clusters.cluster(name, address, upstream.protocol, transport)
+    return Found(Connection(name, listener, listener, cluster, peer=peer), errors, warnings)
+
+
+def _contradictions(site: Site, path: str, address: Address, expected: str, directory: peers.Directory) -> t.Iterator[Problem]:
+    """Warnings where the other side is in the same run and will not have this connection."""
+    served, own = directory.get(str(address), {}), identity.spiffe_id(site)
+    if served and expected not in served:
+        yield site.problem(path, f"{expected} is expected at {address}, but in this run {', '.join(sorted(served))} serves it")
+    elif served and own not in served[expected]:
+        yield site.problem(path, f"{expected} serves {address} in this run, but its `allow` does not name {own}")
+
+
+def _service(site: Site, service: InboundService, path: str) -> Found:
+    errors: list[Problem] = []
+
+    def parsed(text: str, key: str) -> Address | None:
+        try:
+            return Address.parse(text)
+        except ValueError as error:
+            errors.append(site.problem(f"{path}.{key}", str(error)))
+            return None
+
+    target = parsed(service.to, "to")
+    address = parsed(str(Address(service.address.strip("[]"), service.port)), "address")
+    if target is None or address is None:
+        return Found(None, tuple(errors))
+    name = f"service-{service.name}"
+    allowed = peers.callers(site.fleet, site.job, service)
+    transport = tls.downstream_tls(identity.spiffe_id(site), ALPN[service.protocol])
+
+    def listener(rules: Data) -> Data:
+        return listeners.inbound_listener(name, address, service.protocol, name, transport, rules)
+
+    return Found(
+        Connection(
+            name,
+            listener(authorization.discovered(name, rules_path(site, name))),
+            listener(authorization.inline(name, allowed)),
+            clusters.cluster(name, target, service.protocol),
+            authorization.resource(name, allowed),
+        )
+    )

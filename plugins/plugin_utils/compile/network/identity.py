@@ -1,0 +1,74 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The identity of a group's proxy on a robot: its SPIFFE ID, and the registration entry by which the SPIRE server gives it out."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ....module_utils._engine import plan
+from ...job.errors import Problem
+from ...job.model.vocabulary import TlsMode
+from .. import names
+from ..site import Site
+
+
+class Selector(t.TypedDict):
+    """What the SPIRE agent must find of a process that gets the identity."""
+
+    type: str
+    value: str
+
+
+class Entry(t.TypedDict):
+    """A registration entry, as `k8s4r.robot.spire_entries` takes it."""
+
+    entry_id: str
+    spiffe_id: str
+    parent_id: str
+    selectors: list[Selector]
+    dns_names: list[str]
+
+
+def needed(site: Site) -> bool:
+    """Whether the group's proxy presents an identity: it serves somebody, or an upstream of its is secured."""
+    network = site.network
+    return network is not None and (bool(network.services) or any(each.tls.mode is not TlsMode.NONE for each in network.upstreams))
+
+
+def spiffe_id(site: Site) -> str:
+    return names.spiffe_id(site.fleet.trust_domain, *site.names)
+
+
+def entry(site: Site, unit: str) -> Entry:
+    """One registration entry per group and robot. Three selectors: the unit, the file it was loaded from (a transient
+    unit of that name has another), and the user (a name: the compiler cannot know numbers).
+    """
+    dns = re.sub(r"[^a-z0-9.-]+", "-", site.robot.name.lower()).strip("-.")
+    return {
+        "entry_id": names.entry_id(site.fleet.trust_domain, *site.names, site.robot.name),
+        "spiffe_id": spiffe_id(site),
+        "parent_id": names.agent_id(site.fleet.trust_domain, site.robot.name, site.robot.attestor),
+        "selectors": [
+            {"type": "systemd", "value": f"id:{unit}"},
+            {"type": "systemd", "value": f"fragment_path:{plan.UNIT_DIRECTORY}/{unit}"},
+            {"type": "unix", "value": f"user:{site.proxy_user}"},
+        ],
+        "dns_names": [dns] if dns else [],
+    }
+
+
+def mismatches(site: Site) -> t.Iterator[Problem]:
+    """What the job says of identities and the inventory does not."""
+    spiffe = site.network.spiffe if site.network else None
+    fleet, path = site.fleet, f"{site.path}.network"
+    if spiffe and spiffe.trust_domain and spiffe.trust_domain != fleet.trust_domain:
+        found = f"found {spiffe.trust_domain!r}, but the fleet's trust domain is {fleet.trust_domain!r}"
+        yield site.problem(f"{path}.spiffe.trustDomain", found, "leave it out")
+    if spiffe and spiffe.agent_socket_path and spiffe.agent_socket_path != fleet.agent_socket:
+        found = f"found {spiffe.agent_socket_path!r}, but the fleet's agents are at {fleet.agent_socket!r}"
+        yield site.problem(f"{path}.spiffe.agentSocketPath", found, "leave it out")
+    if needed(site) and not fleet.trust_domain:
+        yield site.problem(path, "the inventory sets no k8s4r_trust_domain", "set it for the group `all`, or write tls: false")

@@ -1,0 +1,79 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The unit of a group's proxy: a user of its own, no privilege but a low port, and limits that are not the group's."""
+
+from __future__ import annotations
+
+from .. import helpers, names, systemd
+from ..site import Site
+from . import ports
+
+# The proxy is not charged to the tasks. Envoy is at 62-69 MB; the rest is room for connections.
+MEMORY_MAX = 256 * 2**20
+
+# Together they bound how long the tasks wait at a boot with no network.
+AWAIT_IDENTITY_SECONDS, AWAIT_READY_SECONDS = 7, 3
+
+_OPTIONS = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "1000")
+
+
+def admin_socket(site: Site) -> str:
+    """Envoy's admin interface."""
+    return f"{site.proxy_runtime}/admin.sock"
+
+
+def text(site: Site, envoy: str, agent_socket: str | None) -> str:
+    """The unit file. `envoy` is the program; `agent_socket` is None for a proxy without an identity."""
+    capability = "CAP_NET_BIND_SERVICE" if any(listener.port < 1024 for listener in ports.listeners(site)) else ""
+    wait = ("/usr/bin/timeout", f"{AWAIT_IDENTITY_SECONDS}", *helpers.AWAIT_IDENTITY.command(site.bin), agent_socket or "")
+    ready = (*helpers.AWAIT_PROXY.command(site.bin), admin_socket(site), f"{AWAIT_READY_SECONDS}")
+    return systemd.unit(
+        {
+            "Unit": [
+                ("Description", systemd.text(site.title("proxy"))),
+                ("PartOf", site.target),
+                ("After", "network.target spire-agent.service"),
+                ("StartLimitIntervalSec", "0"),
+            ],
+            "Service": [
+                ("Type", "exec"),
+                ("Slice", names.PROXY_SLICE),
+                ("SyslogIdentifier", "envoy"),
+                ("User", site.proxy_user),
+                ("Group", site.proxy_user),
+                ("RuntimeDirectory", site.proxy_runtime.removeprefix("/run/")),
+                ("RuntimeDirectoryMode", "0700"),
+                *([("ExecStartPre", systemd.command(wait, "-"))] if agent_socket else []),
+                ("ExecStart", systemd.command((envoy, "-c", f"{site.proxy_home}/bootstrap.json", *_OPTIONS))),
+                ("ExecStartPost", systemd.command(ready, "-")),
+                ("TimeoutStartSec", f"{AWAIT_IDENTITY_SECONDS + AWAIT_READY_SECONDS + 20}s"),
+                ("Restart", "always"),
+                ("RestartSec", "1s"),
+                ("KillMode", "control-group"),
+                ("TimeoutStopSec", "5s"),
+                ("CPUAccounting", "yes"),
+                ("MemoryAccounting", "yes"),
+                ("MemoryMax", str(MEMORY_MAX)),
+                ("TasksMax", "64"),
+                ("LimitNOFILE", "65536"),
+                ("AmbientCapabilities", capability),
+                ("CapabilityBoundingSet", capability),
+                ("NoNewPrivileges", "yes"),
+                ("ProtectSystem", "strict"),
+                ("ProtectHome", "yes"),
+                ("PrivateTmp", "yes"),
+                ("PrivateDevices", "yes"),
+                ("ProtectKernelTunables", "yes"),
+                ("ProtectKernelModules", "yes"),
+                ("ProtectControlGroups", "yes"),
+                ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
+                ("RestrictNamespaces", "yes"),
+                ("LockPersonality", "yes"),
+                ("SystemCallArchitectures", "native"),
+                # mincore: Envoy's own look at its memory. A call that it may lack is refused, not its death.
+                ("SystemCallFilter", "@system-service mincore"),
+                ("SystemCallErrorNumber", "EPERM"),
+            ],
+        }
+    )

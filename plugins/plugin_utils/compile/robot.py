@@ -1,0 +1,86 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs of a run on one robot: its plan, its registration entries, and what people should know."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...module_utils._engine import plan
+from ..fleet.placement import Placement
+from ..fleet.robots import Fleet
+from ..job.errors import JobErrors, Problem
+from ..job.model.job import Job
+from .group import compile_group
+from .network import peers, ports
+from .network.identity import Entry
+from .site import Site
+
+if t.TYPE_CHECKING:
+    from ...module_utils._engine.plan import JobPlan, RobotPlan
+
+# unshare, setpriv and what the units ask for: that of Ubuntu 20.04 is the oldest that has it all.
+OLDEST_SYSTEMD = 245
+
+
+class CompiledRobot(t.NamedTuple):
+    """`plan` is what `plan.py` of the engine describes; `entries` are for the SPIRE server; `peers` are the identities found
+    for the addresses of upstreams that name none; `warnings` are for people.
+    """
+
+    plan: RobotPlan
+    entries: tuple[Entry, ...]
+    peers: t.Mapping[str, str]
+    warnings: tuple[Problem, ...]
+
+
+def compile_robot(
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, name: str, directory: peers.Directory | None = None
+) -> CompiledRobot:
+    """Compile what `name` shall hold of the jobs; a job that it holds nothing of becomes an empty job plan.
+
+    `directory` is `peers.known_services` of the same run, to be computed once for many robots. Raises `JobErrors`.
+    """
+    robot = fleet.robot(name)
+    services = peers.known_services(jobs, fleet, placement) if directory is None else directory
+    plans: list[JobPlan] = []
+    sites: list[Site] = []
+    entries: list[Entry] = []
+    # Two instances of a group have the same errors and warnings: each is told once.
+    found: dict[str, str] = {}
+    errors: dict[Problem, None] = {}
+    warnings: dict[Problem, None] = {}
+    for job in jobs:
+        groups = []
+        for number, group in enumerate(job.task_groups):
+            instances = placement.on(name, (job.namespace, job.name, group.name))
+            if instances:
+                site = Site(job, number, robot, fleet, tuple(instances))
+                compiled = compile_group(site, services)
+                sites.append(site)
+                groups.append(compiled.plan)
+                entries += [compiled.entry] if compiled.entry else []
+                found.update(compiled.peers)
+                errors |= dict.fromkeys((*compiled.errors, *_unfit(site)))
+                warnings |= dict.fromkeys(compiled.warnings)
+        plans.append(plan.job(job.namespace, job.name, groups))
+    errors |= dict.fromkeys(ports.conflicts(sites))
+    if errors:
+        raise JobErrors(errors)
+    return CompiledRobot(plan.robot(plans), tuple(entries), found, tuple(warnings))
+
+
+def _unfit(site: Site) -> t.Iterator[Problem]:
+    """What the robot's systemd cannot do and no helper does in its place: refused, because it would be ignored."""
+    robot = site.robot
+    if robot.systemd < OLDEST_SYSTEMD:
+        found = f"robot {robot.name} has systemd {robot.systemd}, and the oldest that can run a group is {OLDEST_SYSTEMD}"
+        yield site.problem(site.path, found, "exclude the robot by a constraint, or update it")
+    if robot.capabilities.get("cgroup.memory") == "no":
+        found = f"robot {robot.name} cannot limit memory: its kernel has the memory controller turned off"
+        limited = [("", site.group.resources), *((f".tasks[{number}]", spec.resources) for number, spec in enumerate(site.group.tasks))]
+        for where, resources in limited:
+            if resources and resources.memory:
+                remedy = "boot it with cgroup_enable=memory on the kernel's command line, or remove the limit"
+                yield site.problem(f"{site.path}{where}.resources.memory", found, remedy)

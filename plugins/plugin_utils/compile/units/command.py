@@ -1,0 +1,70 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A task's command line, with the programs that the robot must have for it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ....module_utils._engine import plan
+from ...job.declare.keys import Secret
+from ...job.errors import Problem
+from ...job.model.task import Task
+from ...job.model.vocabulary import Driver
+from ..site import PlacedTask, Site
+
+if t.TYPE_CHECKING:
+    from ....module_utils._engine.plan import Program
+
+# Where systemd itself looks for a program, unless it is told otherwise.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# A program may come here from a task, this one or another: that it is not there before the task starts means nothing.
+_WRITTEN_BY_TASKS = (f"{plan.STATE}/", "/tmp/", "/var/tmp/", "/run/")
+
+# systemd reads these before a program as signs of its own.
+_PREFIXES = "-@:+!|"
+
+
+class Command(t.NamedTuple):
+    """A program with its arguments; the program is an absolute path or a bare name."""
+
+    argv: tuple[str, ...]
+    programs: tuple[Program, ...] = ()
+    errors: tuple[Problem, ...] = ()
+
+
+def command(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) -> Command:
+    """What `config` says is to be run; a relative path is one in the task's working directory."""
+    config = task.spec.config.exec_config
+    if config is None:
+        missing = site.problem(f"{task.path}.config", "execConfig is missing", f"the driver {task.spec.driver.value} needs it")
+        return Command(("/bin/false",), errors=(missing,))
+    where = f"{task.path}.config.execConfig"
+    errors: list[Problem] = []
+    argv: list[str] = []
+    written = {f"{where}.command": config.command, **{f"{where}.args[{number}]": argument for number, argument in enumerate(config.args)}}
+    for path, text in written.items():
+        argument, unresolved = site.substituted(text, path, variables)
+        errors += unresolved
+        if isinstance(argument, Secret):
+            errors.append(site.problem(path, "a secret would be seen by everyone who lists processes", "put it into env"))
+        argv.append(argument)
+    program, *arguments = argv
+    if not isinstance(program, Secret) and (not program or program[0] in _PREFIXES or "=" in program):
+        found = f"{program!r} cannot be a program: it is empty, begins with one of {_PREFIXES} or contains ="
+        errors.append(site.problem(f"{where}.command", found, "run it through /bin/sh"))
+    programs: list[Program] = []
+    if "/" in program and not program.startswith("/"):
+        program = f"{task.directory}/local/{program}"
+    else:
+        search = "" if "/" in program else _search_path(task.spec, variables)
+        if not any(place.startswith(_WRITTEN_BY_TASKS) for place in (search or program).split(":")):
+            programs.append(plan.program(program, site.where(f"{where}.command"), search))
+    return Command((program, *arguments), tuple(programs), tuple(errors))
+
+
+def _search_path(spec: Task, variables: t.Mapping[str, str]) -> str:
+    """Where a bare name is looked up: for raw_exec by systemd itself, for exec by `env` in the task's own PATH."""
+    return variables.get("PATH", PATH) if spec.driver is Driver.EXEC else PATH

@@ -1,0 +1,51 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restarts as the job's restartPolicy says. systemd restarts; a helper program counts, and gives up when the policy does."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...job.declare.keys import Seconds
+from ...job.model.task import Task
+from ...job.model.vocabulary import JobType, RestartMode
+from .. import helpers, systemd
+from ..site import PlacedTask, Site
+
+
+class Policy(t.NamedTuple):
+    """A restartPolicy in which nothing is left out; times are in seconds."""
+
+    attempts: int
+    interval: Seconds
+    delay: Seconds
+    mode: RestartMode
+
+
+def policy(site: Site, spec: Task) -> Policy | None:
+    """The task's own, else the group's; keys left out are Nomad's defaults for the job's type."""
+    written = spec.restart_policy or site.group.restart_policy
+    if written is None:
+        return None
+    attempts, interval = (3, Seconds(86400)) if site.job.type is JobType.BATCH else (2, Seconds(1800))
+    return Policy(
+        attempts=attempts if written.attempts is None else written.attempts,
+        interval=interval if written.interval is None else written.interval,
+        delay=Seconds(15) if written.delay is None else written.delay,
+        mode=written.mode or RestartMode.FAIL,
+    )
+
+
+def directives(site: Site, task: PlacedTask[Task]) -> systemd.Directives:
+    """Without a policy there is no limit: no other robot can take the task over, so giving up would help nobody."""
+    limit = policy(site, task.spec)
+    lines = [("Restart", "on-failure" if task.done else "always"), ("RestartSec", systemd.seconds(limit.delay if limit else 5.0))]
+    if task.spec.timeout:
+        lines.append(("RuntimeMaxSec", systemd.seconds(task.spec.timeout)))
+    if limit:
+        arguments = (task.unit, str(limit.attempts), str(int(limit.interval)), limit.mode.value, site.job.type.value)
+        lines.append(("ExecStopPost", systemd.as_root((*helpers.RESTART_POLICY.command(site.bin), *arguments))))
+    if task.done:
+        lines.append(("ExecStopPost", systemd.as_root((*helpers.MARK_FINISHED.command(site.bin), task.done))))
+    return lines

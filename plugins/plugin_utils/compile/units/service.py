@@ -1,0 +1,148 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the units of tasks and of init tasks have in common: place, limits, stop and order. The driver's part is put in between."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ....module_utils._engine import plan
+from ...job.declare.keys import Secret
+from ...job.errors import Problem
+from ...job.model.resources import Resources
+from ...job.model.task import Task
+from ...job.model.vocabulary import JobType
+from .. import systemd
+from ..content.environment import Environment
+from ..site import PlacedTask, Site
+from . import command
+from .drivers import Driving
+from .drivers.launch import Launch
+
+if t.TYPE_CHECKING:
+    from ....module_utils._engine.plan import Program, Resource
+
+# A fork bomb must end inside its task. Nomad and k8s4r have no key for it.
+TASKS_MAX = "1024"
+
+# Keys and sockets of others hang on these users.
+_RESERVED = re.compile(r"k8s4r-.*|spire-agent|spire-server")
+
+
+class Unit(t.NamedTuple):
+    """A unit, and what compiling it found.
+
+    `resources` are what it needs on the robot, in the order in which they are made, itself the last. `programs` must be there
+    already. `secrets` are the secret values that its files hold.
+    """
+
+    name: str
+    resources: tuple[Resource, ...]
+    programs: tuple[Program, ...] = ()
+    secrets: frozenset[str] = frozenset()
+    errors: tuple[Problem, ...] = ()
+
+
+class Process(t.NamedTuple):
+    """The directives of [Service] that say what runs, within which limits, and how it is stopped."""
+
+    directives: systemd.Directives
+    programs: tuple[Program, ...]
+    errors: tuple[Problem, ...]
+
+
+def process(site: Site, task: PlacedTask[Task], environment: Environment, driver: Driving, wrapper: tuple[str, ...] = ()) -> Process:
+    """The process of a task under a driver. `wrapper` is a command that is given the task's own as its arguments."""
+    found = command.command(site, task, environment.variables)
+    loader = environment.loader
+    launch = Launch(
+        argv=(*wrapper, *found.argv),
+        user=task.user,
+        group=task.group,
+        directory=task.directory,
+        shared=(site.alloc, *([site.done] if site.job.type is JobType.BATCH else [])),
+        tmp=site.tmp,
+        runtime=f"{plan.RUNTIME.removeprefix('/run/')}/secrets/{task.id}",
+        environment_file=task.environment_file,
+        loader=loader,
+    )
+    directives = [
+        ("Slice", site.slice),
+        ("SyslogIdentifier", systemd.text(task.spec.name)),
+        ("WorkingDirectory", systemd.item(f"{task.directory}/local")),
+        *driver(launch),
+        *limits(task.spec.resources),
+        *_stop(task.spec),
+    ]
+    return Process(directives, found.programs, (*_refused(site, task, loader), *found.errors))
+
+
+def unit(
+    site: Site,
+    task: PlacedTask[Task],
+    environment: Environment,
+    process: Process,
+    sections: t.Mapping[str, systemd.Directives],
+    run: str,
+) -> Unit:
+    """The unit with what it needs on the robot. `run` is as in `plan.unit`."""
+    return Unit(
+        task.unit,
+        (
+            *_directories(task, site.user),
+            # Root's alone: systemd reads it and hands it on. All of it is treated as secret.
+            plan.file(task.environment_file, systemd.environment_file(environment.variables), mode="0600", secret=True),
+            plan.unit(task.unit, systemd.unit(sections), run=run, reads=[task.environment_file], done=task.done),
+        ),
+        process.programs,
+        environment.secrets,
+        (*environment.errors, *process.errors),
+    )
+
+
+def after(site: Site, required: t.Sequence[str], wanted: t.Sequence[str]) -> systemd.Directives:
+    """Order behind the proxy and the init units; the proxy is awaited but never required."""
+    before = [*([site.proxy] if site.proxy else []), *wanted]
+    soft = [name for name in before if name not in required]
+    lines = [("Requires", required), ("Wants", soft), ("After", before)]
+    return [(directive, " ".join(units)) for directive, units in lines if units]
+
+
+def limits(resources: Resources | None) -> systemd.Directives:
+    """Hard limits of a service or slice. No swap beside the memory: a robot's flash is not its memory."""
+    lines = [("CPUAccounting", "yes"), ("MemoryAccounting", "yes"), ("TasksAccounting", "yes")]
+    if resources and resources.cpu:
+        lines.append(("CPUQuota", f"{resources.cpu / 10:g}%"))
+    if resources and resources.memory:
+        lines += [("MemoryMax", str(int(resources.memory))), ("MemorySwapMax", "0")]
+    return lines
+
+
+def _stop(spec: Task) -> systemd.Directives:
+    """The signal goes to every process of the task, and SIGKILL to what is left."""
+    lines = [("KillSignal", spec.kill_signal), ("KillMode", "control-group"), ("TimeoutStopSec", systemd.seconds(spec.kill_timeout))]
+    return [*lines, ("TasksMax", TASKS_MAX)]
+
+
+def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) -> t.Iterator[Problem]:
+    """A user that identities or other groups' files hang on, and secrets that would stand in the unit."""
+    user = task.spec.user
+    if user and _RESERVED.fullmatch(user):
+        remedy = "leave user out, or name a user of the robot's own"
+        yield site.problem(f"{task.path}.user", f"{user} belongs to a group, a proxy or SPIRE", remedy)
+    for name, value in loader.items():
+        if isinstance(value, Secret):
+            found = "a variable of the dynamic loader cannot be a secret: it is passed on the command line"
+            yield site.problem(f"{task.path}.env.{name}", found, "write it as plain text")
+
+
+def _directories(task: PlacedTask[Task], group: str) -> tuple[Resource, ...]:
+    return (
+        # Root's: whoever may rename `secrets` may put a link there, and systemd would mount over what it points to.
+        plan.directory(task.directory, "root", group, "0750", data=True),
+        plan.directory(f"{task.directory}/local", task.user, group, "0750", data=True),
+        plan.directory(f"{task.directory}/secrets", task.user, group, "0700", data=True),
+        plan.directory(f"{task.directory}/logs", task.user, group, "0750", data=True),
+    )

@@ -1,0 +1,35 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The units of tasks: one for each task of each instance, behind the proxy and the init tasks."""
+
+from __future__ import annotations
+
+from ...job.model.task import Task
+from .. import systemd
+from ..content import environment
+from ..site import PlacedTask, Site
+from . import restarts, service
+from .drivers import DRIVERS
+
+
+def units(site: Site, group: environment.Environment) -> list[service.Unit]:
+    """The units of the group's tasks here. `group` is the environment that all of them share."""
+    return [_unit(site, task, group) for task in site.tasks]
+
+
+def _unit(site: Site, task: PlacedTask[Task], group: environment.Environment) -> service.Unit:
+    variables = environment.of_task(site, task, group)
+    process = service.process(site, task, variables, DRIVERS[task.spec.driver])
+    required = [init.unit for init in site.init_tasks if not init.spec.daemon]
+    sections = {
+        "Unit": [
+            ("Description", systemd.text(site.title(f"r{task.instance}", task.spec.name))),
+            ("PartOf", site.target),
+            *service.after(site, required, [init.unit for init in site.init_tasks]),
+            ("StartLimitIntervalSec", "0"),
+            *([("ConditionPathExists", f"!{systemd.item(task.done)}")] if task.done else []),
+        ],
+        "Service": [("Type", "exec"), *process.directives, *restarts.directives(site, task)],
+    }
+    return service.unit(site, task, variables, process, sections, run="once" if task.done else "always")
