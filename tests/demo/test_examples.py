@@ -11,7 +11,7 @@ import re
 import pytest
 import yaml
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.network import peers
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.catalogue import fleet_from_inventory
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place

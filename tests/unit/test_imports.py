@@ -48,9 +48,9 @@ FLOORS = {
     "plugin_utils.compile": (
         ("names", "paths", "systemd"),
         ("helpers", "site"),
-        ("content",),
+        ("content", "network"),
         ("units",),
-        ("network",),
+        ("mesh",),
         ("group",),
         ("robot",),
     ),

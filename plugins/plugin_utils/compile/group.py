@@ -14,9 +14,9 @@ from ..job.model.vocabulary import JobType
 from . import systemd
 from .content import environment
 from .helpers import HELPERS, Helper
-from .network.identity import Entry
-from .network.peers import Directory
-from .network.proxy import compile_proxy
+from .mesh.identity import Entry
+from .mesh.peers import Directory
+from .mesh.proxy import compile_proxy
 from .site import Site
 from .units import init, service, task
 

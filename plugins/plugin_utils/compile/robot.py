@@ -13,8 +13,9 @@ from ..fleet.robots import Fleet
 from ..job.errors import JobErrors, Problem
 from ..job.model.job import Job
 from .group import compile_group
-from .network import peers, ports
-from .network.identity import Entry
+from .mesh import peers
+from .mesh.identity import Entry
+from .network import ports
 from .site import Site
 
 if t.TYPE_CHECKING:

@@ -11,14 +11,12 @@ import typing as t
 
 from ...module_utils._engine import plan
 from ..fleet.robots import Fleet, Robot
-from ..job.declare.keys import Secret
 from ..job.errors import Problem
 from ..job.model.group import TaskGroup
 from ..job.model.job import Job
 from ..job.model.network import Network
 from ..job.model.task import InitTask, Task
 from ..job.model.vocabulary import JobType, NetworkType
-from ..job.substitution import substitute
 from . import names
 
 Spec = t.TypeVar("Spec", bound=Task, covariant=True)
@@ -194,22 +192,3 @@ class Site:
     def problem(self, path: str, message: str, remedy: str = "") -> Problem:
         """An error or a warning at a path in the job file."""
         return self.job.problem(path, message, remedy)
-
-    @functools.cached_property
-    def _meta(self) -> dict[str, str]:
-        """`${meta.<key>}`: the robot's labels, then the job's and the group's meta."""
-        return {**self.job.meta, **self.group.meta, **self.robot.labels}
-
-    @functools.cached_property
-    def _node(self) -> dict[str, str]:
-        return {"unique.name": self.robot.name, "datacenter": self.robot.datacenter, "class": self.robot.node_class}
-
-    def substituted(self, value: str, path: str, injected: t.Mapping[str, str]) -> tuple[str, tuple[Problem, ...]]:
-        """`value` with its names replaced, and an error for each name that has no value. `path` is where it is written."""
-        if "${" not in value:
-            return value, ()
-        replaced, unresolved = substitute(value, injected, attr=self.robot.capabilities, meta=self._meta, node=self._node)
-        # What looks like a name may be a part of a password.
-        shown = ["a name in this secret" if isinstance(value, Secret) else f"${{{name}}}" for name in unresolved]
-        remedy = "define it, or remove it from the text"
-        return replaced, tuple(self.problem(path, f"{name} has no value on robot {self.robot.name}", remedy) for name in shown)

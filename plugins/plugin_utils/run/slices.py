@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._engine import plan
-from ..compile.network import peers
+from ..compile.mesh import peers
 from ..compile.robot import CompiledRobot, compile_robot
 from ..job.errors import JobErrors, Problem
 from ..job.model.job import Job

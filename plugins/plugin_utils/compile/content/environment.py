@@ -17,6 +17,7 @@ from ...job.model.vocabulary import Protocol
 from ...job.variables import is_database, variable
 from .. import names, systemd
 from ..site import PlacedTask, Site
+from .texts import substituted
 
 # What glibc itself drops where privileges are gained (its unsecvars.h): programs that root starts on the task's behalf must
 # not see them.
@@ -59,7 +60,7 @@ def of_group(site: Site) -> Environment:
     errors: list[Problem] = []
     for owner, values in (("meta", job.meta), (f"{site.path}.meta", group.meta)):
         for name, value in values.items():
-            meta[f"NOMAD_META_{variable(name)}"], unresolved = site.substituted(value, f"{owner}.{name}", variables)
+            meta[f"NOMAD_META_{variable(name)}"], unresolved = substituted(site, value, f"{owner}.{name}", variables)
             errors += unresolved
     return Environment({**variables, **meta}, tuple(errors))
 
@@ -70,7 +71,7 @@ def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environme
     own: dict[str, str] = {}
     errors: list[Problem] = []
     for name, value in task.spec.env.items():
-        own[name], unresolved = site.substituted(value, f"{task.path}.env.{name}", injected)
+        own[name], unresolved = substituted(site, value, f"{task.path}.env.{name}", injected)
         errors += unresolved
     variables = {**injected, **own}
     return Environment(variables, (*errors, *_changed_by_systemd(site, task, variables)))

@@ -12,6 +12,7 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
 from ...job.model.vocabulary import Driver
+from ..content.texts import substituted
 from ..site import PlacedTask, Site
 
 if t.TYPE_CHECKING:
@@ -46,7 +47,7 @@ def command(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) 
     argv: list[str] = []
     written = {f"{where}.command": config.command, **{f"{where}.args[{number}]": argument for number, argument in enumerate(config.args)}}
     for path, text in written.items():
-        argument, unresolved = site.substituted(text, path, variables)
+        argument, unresolved = substituted(site, text, path, variables)
         errors += unresolved
         if isinstance(argument, Secret):
             errors.append(site.problem(path, "a secret would be seen by everyone who lists processes", "put it into env"))

@@ -46,6 +46,21 @@ def run(argv: list[str], *arguments: str, **environment: str) -> subprocess.Comp
     return subprocess.run([*argv, *arguments], env={**ENVIRONMENT, **environment}, capture_output=True, text=True, timeout=20, check=False)
 
 
+@pytest.fixture
+def start():
+    """Start a program that is still to end by itself; whatever became of the test, it is gone afterwards."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run_beside(argv: list[str], argument: object) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([*argv, str(argument)], env=ENVIRONMENT))
+        return started[-1]
+
+    yield run_beside
+    for process in started:
+        process.kill()
+        process.wait()
+
+
 def program(path: pathlib.Path, text: str) -> pathlib.Path:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
@@ -159,8 +174,8 @@ def test_a_note_that_cannot_be_made_is_an_error(command, tmp_path):
     assert run(command(helpers.MARK_FINISHED), str(tmp_path / "none" / "note"), EXIT_STATUS="0").returncode != 0
 
 
-def test_a_file_is_awaited(command, tmp_path):
-    waiting = subprocess.Popen([*command(helpers.AWAIT_FILE), str(tmp_path / "a file")], env=ENVIRONMENT)
+def test_a_file_is_awaited(command, start, tmp_path):
+    waiting = start(command(helpers.AWAIT_FILE), tmp_path / "a file")
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(0.3)
     (tmp_path / "a file").touch()
@@ -181,10 +196,10 @@ def test_an_identity_is_awaited(command, tmp_path):
     assert (tmp_path / "arguments").read_text() == "api fetch x509 -silent -socketPath /run/agent.sock\n"
 
 
-def test_a_port_is_awaited(command):
+def test_a_port_is_awaited(command, start):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        waiting = subprocess.Popen([*command(helpers.AWAIT_PORT), str(listener.getsockname()[1])], env=ENVIRONMENT)
+        waiting = start(command(helpers.AWAIT_PORT), listener.getsockname()[1])
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(0.5)
         listener.listen()

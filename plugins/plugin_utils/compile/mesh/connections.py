@@ -17,6 +17,7 @@ from ...job.model.network import InboundService, Upstream
 from ...job.model.vocabulary import TlsMode
 from .. import names
 from ..content.environment import Environment
+from ..content.texts import substituted
 from ..site import Site
 from . import identity, peers
 
@@ -60,7 +61,7 @@ def connections(site: Site, group: Environment, directory: peers.Directory) -> l
 
 
 def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, directory: peers.Directory) -> Found:
-    text, errors = site.substituted(upstream.upstream, f"{path}.upstream", group.variables)
+    text, errors = substituted(site, upstream.upstream, f"{path}.upstream", group.variables)
     if isinstance(text, Secret):
         found = "a secret would stand in the proxy's configuration"
         errors = (*errors, site.problem(f"{path}.upstream", found, "write the address as plain text"))

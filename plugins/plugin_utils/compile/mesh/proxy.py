@@ -18,9 +18,10 @@ from ...envoy.tls import Data
 from ...job.errors import Problem
 from .. import paths
 from ..content.environment import Environment
+from ..network import ports
 from ..site import Site
 from ..units.service import Unit
-from . import identity, peers, ports, proxy_unit
+from . import identity, peers, proxy_unit
 from .connections import Connection, connections, rules_path
 
 if t.TYPE_CHECKING:

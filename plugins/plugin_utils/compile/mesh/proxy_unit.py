@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from .. import helpers, names, systemd
+from ..network import ports
 from ..site import Site
-from . import ports
 
 # The proxy is not charged to the tasks. Envoy is at 62-69 MB; the rest is room for connections.
 MEMORY_MAX = 256 * 2**20

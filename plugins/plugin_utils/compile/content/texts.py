@@ -1,0 +1,34 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The texts of a job, with their `${...}` replaced for one group on one robot."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...job.declare.keys import Secret
+from ...job.errors import Problem
+from ...job.substitution import substitute
+from ..site import Site
+
+
+def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]) -> tuple[str, tuple[Problem, ...]]:
+    """`value` with its names replaced, and an error for each name that has no value. `path` is where it is written.
+
+    `injected` are the variables of the task. `${meta.<key>}` is a label of the robot, else the group's or the job's `meta`.
+    """
+    if "${" not in value:
+        return value, ()
+    robot = site.robot
+    replaced, unresolved = substitute(
+        value,
+        injected,
+        attr=robot.capabilities,
+        meta={**site.job.meta, **site.group.meta, **robot.labels},
+        node={"unique.name": robot.name, "datacenter": robot.datacenter, "class": robot.node_class},
+    )
+    # What looks like a name may be a part of a password.
+    shown = ["a name in this secret" if isinstance(value, Secret) else f"${{{name}}}" for name in unresolved]
+    remedy = "define it, or remove it from the text"
+    return replaced, tuple(site.problem(path, f"{name} has no value on robot {robot.name}", remedy) for name in shown)
