@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,18 +13,32 @@ import sys
 import pytest
 
 from tests import golden
+from tests.golden import render
 
 
 @pytest.mark.parametrize("name", golden.names())
 def test_plan_is_as_expected(name):
-    expected = (golden.CASES / name / "expected.txt").read_text(encoding="utf-8")
-    assert golden.render(golden.compile_case(name)) == expected
+    assert golden.text(name) == (golden.CASES / f"{name}.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_same_input_gives_same_bytes_in_every_process(seed):
     """Sets and hashes have another order in a process with another seed."""
-    program = "from tests import golden; print(end=''.join(golden.render(golden.compile_case(name)) for name in golden.names()))"
+    program = "import json; from tests import golden; print(json.dumps({name: golden.whole(name) for name in golden.names()}))"
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "".join((golden.CASES / name / "expected.txt").read_text(encoding="utf-8") for name in golden.names())
+    assert json.loads(done.stdout) == {name: golden.whole(name) for name in golden.names()}
+
+
+def test_differences_name_the_resource_and_one_line_around():
+    before = ["file a", "  | one", "  | two", "  | three", "  | four", "file b"]
+    after = ["file a", "  | one", "  | two", "  | 3", "  | four", "file b", "file c"]
+    assert render.differences(before, after) == [
+        *("  file a", "      ...", "    | two", "-   | three", "+   | 3", "    | four"),
+        *("  file b", "+ file c"),
+    ]
+
+
+def test_json_that_is_not_in_its_one_spelling_is_found():
+    with pytest.raises(AssertionError):
+        render._content({"path": "a.json", "content": '{"b": 1}\n'})

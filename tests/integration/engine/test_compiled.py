@@ -36,7 +36,9 @@ taskGroups:
 @pytest.mark.parametrize("case", golden.names())
 def test_a_golden_plan_is_taken(machine, case):
     machine.sh("for u in motor bus; do id $u >/dev/null 2>&1 || useradd --system $u; done")
-    machine.sh("install -D /bin/true /opt/planner/bin/planner; ip address replace 192.0.2.11/32 dev lo")
+    machine.sh(
+        "for p in /opt/app /opt/second /usr/local/bin/app; do install -D /bin/true $p; done; ip address replace 192.0.2.11/32 dev lo"
+    )
     for robot, compiled in golden.compile_case(case).items():
         answer = machine.prepare(*compiled.plan["jobs"], check=True)
         assert answer["status"] == "prepared", (robot, answer)
