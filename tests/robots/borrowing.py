@@ -25,7 +25,9 @@ def borrowed(kind: str, specs: list[RobotSpec], variables: dict[str, str] | None
     """
     remove_abandoned()
     with contextlib.ExitStack() as stack:
-        fleet = next(fleet for fleet in _numbered(kind) if stack.enter_context(_in_use(fleet)))
+        for fleet in _numbered(kind):
+            if stack.enter_context(_in_use(fleet)):
+                break
         stack.callback(fleet.down)
         fleet.down()
         fleet.up(specs, variables)
