@@ -10,7 +10,7 @@ import json
 import typing as t
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.helpers import HELPERS
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.plans.robot import CompiledRobot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import CompiledRobot
 
 WIDTH = 120
 CONTENT = "  |"
