@@ -46,7 +46,8 @@ def measure(robots: int) -> Scale:
     """The steps of the action `compile`, with the collection's own functions and no Ansible."""
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
-    from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Options, Source, load
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import load
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import parcel
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.slices import compile_fleet
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import key

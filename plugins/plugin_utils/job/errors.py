@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import typing as t
 
+Position = tuple[int, int]
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
+
+class Problem(t.NamedTuple):
     """One error or warning: where (line and column count from 1; 0 when unknown), what was found, the way out."""
 
     file: str
@@ -27,6 +27,31 @@ class Problem:
         return ": ".join(part for part in parts if part)
 
 
+class Fault(Exception):
+    """What is wrong with a value, before anyone knows whether the value may be shown.
+
+    ``found`` is the value in words, and ``hint`` is help that repeats some of it: a file that is vaulted as a whole shows
+    neither. ``why`` (which goes on after ``found``) and ``remedy`` therefore say nothing of the value. ``at`` is its
+    place, where that is not the place of its key.
+    """
+
+    def __init__(self, why: str, remedy: str = "", *, found: str = "", hint: str = "", at: Position | None = None) -> None:
+        super().__init__(why)
+        self.why, self.remedy, self.found, self.hint, self.at = why, remedy, found, hint, at
+
+    def message(self, hidden: bool = False) -> str:
+        """What was found and why it is wrong; ``hidden``: without the value."""
+        return f"found {'a value' if hidden else self.found}{self.why}" if self.found else self.why
+
+    def way_out(self, hidden: bool = False) -> str:
+        """What to do about it; ``hidden``: without the value."""
+        return "; ".join(part for part in (self.remedy, "" if hidden else self.hint) if part)
+
+
+# A fault and the path of the key that has it.
+Finding = tuple[str, Fault]
+
+
 class JobErrors(Exception):
     """Every error of every job file of a run, in the order of the files."""
 
@@ -34,6 +59,13 @@ class JobErrors(Exception):
         self.errors = tuple(errors)
         self.warnings = tuple(warnings)
         super().__init__("\n".join(map(str, self.errors)))
+
+
+def position_of(positions: t.Mapping[str, Position], path: str, default: Position) -> Position:
+    """Line and column of a path, or of the nearest thing above it that is written in the file."""
+    while path and path not in positions:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return positions.get(path, default)
 
 
 def child(path: str, key: str) -> str:

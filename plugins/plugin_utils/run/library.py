@@ -18,6 +18,7 @@ from ansible.utils.vars import load_extra_vars
 from ..job.errors import JobErrors, Problem, quoted
 from ..job.model.job import Job
 from ..job.read import reader
+from ..job.read.source import Options
 from .sources import WANTED, Readers, Source, Unreadable, read
 
 Variables = t.Mapping[str, t.Any]
@@ -36,7 +37,7 @@ class Library(t.NamedTuple):
 
     def jobs(self, sources: t.Iterable[Source]) -> tuple[list[Job], list[str]]:
         """The jobs and the warnings of these sources. Raises `JobErrors`."""
-        jobs, warnings = reader.load(sources, reader.Options(decrypt=self._decrypt))
+        jobs, warnings = reader.load(sources, Options(decrypt=self._decrypt))
         return jobs, [str(warning) for warning in warnings]
 
     def _decrypt_file(self, path: str) -> str:

@@ -13,7 +13,7 @@ import typing as t
 
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet, Robot
-from ..job.read.reader import Source
+from ..job.read.source import Source
 
 
 class Parcel(t.NamedTuple):

@@ -10,7 +10,7 @@ import pathlib
 import typing as t
 
 from ..job.errors import JobErrors, Problem
-from ..job.read.reader import Source
+from ..job.read.source import Source
 
 SUFFIXES = (".yml", ".yaml", ".json")
 NO_JOB = "say which job: -e job=<file, files with commas between them, or directory>"

@@ -15,7 +15,7 @@ GOOD = sleeper()
 
 # What is wrong with the job, and words of the error.
 BAD = {
-    "no YAML": ("name: [\n", ("job.yml:2:1", "no valid YAML")),
+    "no YAML": ("name: [\n", ("job.yml:2:1", "not valid YAML")),
     "unknown key": (GOOD.replace("memory:", "memroy:"), ("taskGroups[0].tasks[0].resources.memroy", "did you mean memory?")),
     "unit": (GOOD.replace("32Mi", "32Mo"), ("taskGroups[0].tasks[0].resources.memory", "32Mo")),
     "duplicate key": (GOOD + "name: hello\n", ("duplicate key",)),

@@ -9,18 +9,20 @@ meaning, limits and support are written: the reader, the JSON Schema and the ref
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import functools
 import typing as t
+from dataclasses import MISSING
+
+# Under another name, because pylint lets `field` be called only in a class that `dataclass` itself decorates.
+from dataclasses import field as attribute
 
 
 class Support(enum.Enum):
     """What this version does with a key."""
 
     WORKS = "works"
-    NOT_ACTED_ON = "accepted with a warning: not acted on yet"
-    REFUSED = "refused: not supported yet"
+    NO_EFFECT = "accepted with a warning, has no effect yet"
+    REFUSED = "refused, not supported yet"
 
 
 class Millicores(int):
@@ -39,14 +41,14 @@ class Secret(str):
     """A string that came from ``!vault`` or a vaulted file: it may reach an environment file and nothing else."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Key:
+class Key(t.NamedTuple):
     """What is known of one key beyond its type.
 
     ``ours`` marks what k8s4r itself does not have. ``minimum``, ``maximum`` and ``min_items`` are inclusive.
     ``pattern`` is an ECMA 262 regular expression that must match the whole string. ``substituted`` says that
     ``${...}`` names are replaced per robot and instance. ``support`` is what the key as a whole gets.
-    ``says`` is ``pattern`` in words, for errors. ``key_pattern`` holds for the keys of a mapping of text. ``secret``
+    ``says`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, to suggest to who mistypes one.
+    ``key_pattern`` holds for the keys of a mapping of text. ``secret``
     says that a ``!vault`` value may stand here. ``refused_values`` are enumeration members not supported yet.
     ``shorthand`` maps a truth value to what it is short for.
     """
@@ -61,6 +63,7 @@ class Key:
     min_items: int | None = None
     pattern: str | None = None
     says: str = ""
+    known: tuple[str, ...] = ()
     key_pattern: str | None = None
     substituted: bool = False
     secret: bool = False
@@ -68,13 +71,9 @@ class Key:
     shorthand: t.Mapping[bool, t.Any] | None = None
 
 
-# ``dataclasses.field`` under a name of ours: pylint lets its own be called only in a class that ``dataclass`` itself decorates.
-field = functools.partial(dataclasses.field)
-
-
-def key(doc: str, *, default: t.Any = dataclasses.MISSING, factory: t.Any = dataclasses.MISSING, **rules: t.Any) -> t.Any:
+def key(doc: str, *, default: t.Any = MISSING, factory: t.Any = MISSING, **rules: t.Any) -> t.Any:
     """Declare a field of the job model; the keyword rules are those of :class:`Key`.
 
     A field without ``default`` and ``factory`` is required.
     """
-    return field(default=default, default_factory=factory, metadata={"key": Key(doc=doc, **rules)})
+    return attribute(default=default, default_factory=factory, metadata={"key": Key(doc=doc, **rules)})

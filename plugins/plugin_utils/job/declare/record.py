@@ -18,7 +18,7 @@ from . import keys
 T = t.TypeVar("T")
 
 
-@t.dataclass_transform(frozen_default=True, field_specifiers=(keys.key, keys.field))
+@t.dataclass_transform(frozen_default=True, field_specifiers=(keys.key, dataclasses.field))
 def record(cls: type[T]) -> type[T]:
     """As ``dataclasses.dataclass(frozen=True)``; ``fields``, ``replace`` and ``asdict`` work as ever."""
     for name, method in _METHODS.items():

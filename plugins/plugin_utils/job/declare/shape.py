@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import functools
-import re
 import types
 import typing as t
 
@@ -26,10 +25,6 @@ class Field:
     default: t.Any
     type: t.Any
     many: type | None
-
-    @functools.cached_property
-    def pattern(self) -> re.Pattern[str] | None:
-        return re.compile(self.key.pattern) if self.key.pattern else None
 
 
 @functools.cache

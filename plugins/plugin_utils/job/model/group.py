@@ -38,5 +38,5 @@ class TaskGroup:
     resources: Resources | None = key("The cap of the whole group.", default=None, ours=True)
     meta: t.Mapping[str, str] = key("`NOMAD_META_<KEY>`; wins over the job's.", factory=dict, substituted=True, secret=True)
     network: Network | None = key("Connections.", default=None)
-    reschedule_policy: ReschedulePolicy | None = key("Moves to other robots.", default=None, support=Support.NOT_ACTED_ON)
-    ephemeral_disk: EphemeralDisk | None = key("Shared disk.", default=None, support=Support.NOT_ACTED_ON)
+    reschedule_policy: ReschedulePolicy | None = key("Moves to other robots.", default=None, support=Support.NO_EFFECT)
+    ephemeral_disk: EphemeralDisk | None = key("Shared disk.", default=None, support=Support.NO_EFFECT)

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import field as attribute
 
-from ..declare.keys import Support, field, key
+from ..declare.keys import Support, key
 from ..declare.record import record
-from ..errors import Problem
+from ..errors import Position, Problem, position_of
 from .group import TaskGroup
 from .policies import Constraint, Update
 from .vocabulary import NAME, JobType, Reserved
@@ -20,31 +21,24 @@ class Job:
     """What a run is given: task groups, and the robots that they are for."""
 
     name: str = key("Unique in its namespace.", pattern=NAME)
-    task_groups: tuple[TaskGroup, ...] = key("At least one.", min_items=1)
+    task_groups: tuple[TaskGroup, ...] = key("At least one task group.", min_items=1)
     namespace: str = key("Keeps jobs of one name apart.", default="default", pattern=NAME)
     type: JobType = key("service keeps running, batch runs to its end, system runs on every robot.", default=JobType.SERVICE)
     robot_selector: t.Mapping[str, str] = key("Labels that a robot must all have.", factory=dict)
     datacenters: tuple[str, ...] = key("The robot's datacenter is one of these; empty: any.", factory=tuple)
-    priority: int = key("Rank against other jobs.", default=50, minimum=0, maximum=100, support=Support.NOT_ACTED_ON)
+    priority: int = key("Rank against other jobs.", default=50, minimum=0, maximum=100, support=Support.NO_EFFECT)
     meta: t.Mapping[str, str] = key("`NOMAD_META_<KEY>` of every task.", factory=dict, substituted=True, secret=True)
     constraints: tuple[Constraint, ...] = key("Conditions on the robots, for every group.", factory=tuple)
-    update: Update | None = key("Rolling updates.", default=None, ours=True, support=Support.NOT_ACTED_ON)
+    update: Update | None = key("Rolling updates.", default=None, ours=True, support=Support.NO_EFFECT)
     schedule: Reserved | None = key("Periodic runs.", default=None, ours=True, support=Support.REFUSED)
     # Where it was written, as the reader says: file, line, what stands before its own keys in their paths (`spec.` in a
     # k8s4r document), and line and column of every path.
-    path: str = field(default="", compare=False)
-    line: int = field(default=0, compare=False)
-    root: str = field(default="", compare=False)
-    positions: t.Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+    path: str = attribute(default="", compare=False)
+    line: int = attribute(default=0, compare=False)
+    root: str = attribute(default="", compare=False)
+    positions: t.Mapping[str, Position] = attribute(default_factory=dict, compare=False, repr=False)
 
     def problem(self, path: str, message: str, remedy: str = "") -> Problem:
         """An error or warning about the key `path` of this job, `taskGroups[0].name`."""
         full = self.root + path
         return Problem(self.path, message, remedy, full, *position_of(self.positions, full, (self.line, 0)))
-
-
-def position_of(positions: t.Mapping[str, tuple[int, int]], path: str, default: tuple[int, int]) -> tuple[int, int]:
-    """Line and column of a path, or of the nearest thing above it that is written in the file."""
-    while path and path not in positions:
-        path = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return positions.get(path, default)

@@ -25,6 +25,6 @@ class Resources:
 
     cpu: Millicores | None = key("CPU time: `500m`, `0.5` or `2` cores.", default=None, minimum=1, maximum=64000)
     memory: Bytes | None = key("Memory: `128Mi`.", default=None, minimum=4 * 2**20, maximum=2**50)
-    disk: Bytes | None = key("Disk space.", default=None, maximum=2**60, support=Support.NOT_ACTED_ON)
-    iops: int | None = key("Disk operations per second.", default=None, minimum=0, support=Support.NOT_ACTED_ON)
-    networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple, support=Support.NOT_ACTED_ON)
+    disk: Bytes | None = key("Disk space.", default=None, maximum=2**60, support=Support.NO_EFFECT)
+    iops: int | None = key("Disk operations per second.", default=None, minimum=0, support=Support.NO_EFFECT)
+    networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple, support=Support.NO_EFFECT)

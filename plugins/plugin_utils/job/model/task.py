@@ -14,7 +14,7 @@ from .network import Network
 from .policies import Constraint, RestartPolicy
 from .resources import Resources
 from .services import Service
-from .vocabulary import NAME, PATH, SIGNAL, VARIABLE, Driver, Reserved
+from .vocabulary import NAME, PATH, SIGNAL, SIGNALS, VARIABLE, Driver, Reserved
 
 
 @record
@@ -40,17 +40,25 @@ class Task:
         "Environment variables; they win over injected ones.", factory=dict, substituted=True, secret=True, key_pattern=VARIABLE
     )
     user: str | None = key(
-        "User to run as, in place of the group's own.", default=None, pattern=r"[A-Za-z_][A-Za-z0-9_-]{0,30}", says="a user's name"
+        "User to run as, in place of the group's own.",
+        default=None,
+        pattern=r"[A-Za-z_][A-Za-z0-9_-]{0,30}",
+        says="a user name of at most 31 letters, digits, _ and -, not beginning with a digit or -",
     )
     timeout: Seconds | None = key("Longest run; the task is stopped when it is over.", default=None, minimum=0.1)
     kill_timeout: Seconds = key("Time between the kill signal and SIGKILL.", default=Seconds(5), minimum=0, maximum=86400)
     kill_signal: str = key(
-        "Signal that asks the task to end.", default="SIGTERM", ours=True, pattern=SIGNAL, says="a signal, such as SIGTERM or SIGRTMIN+3"
+        "Signal that asks the task to end.",
+        default="SIGTERM",
+        ours=True,
+        pattern=SIGNAL,
+        known=SIGNALS,
+        says="a signal, such as SIGTERM or SIGRTMIN+3",
     )
     restart_policy: RestartPolicy | None = key("In place of the group's.", default=None)
     constraints: tuple[Constraint, ...] = key("As on the group.", factory=tuple)
     network: Network | None = key("Lifted to the group; two that differ are an error.", default=None)
-    services: tuple[Service, ...] = key("Services and checks.", factory=tuple, support=Support.NOT_ACTED_ON)
+    services: tuple[Service, ...] = key("Services and checks.", factory=tuple, support=Support.NO_EFFECT)
     artifacts: tuple[Reserved, ...] = key("Downloads.", factory=tuple, support=Support.REFUSED)
     templates: tuple[Reserved, ...] = key("Rendered files.", factory=tuple, support=Support.REFUSED)
     logs: Reserved | None = key("Log rotation.", default=None, ours=True, support=Support.REFUSED)

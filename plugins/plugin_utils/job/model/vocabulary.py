@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of a job file: patterns, addresses and enumerations that several keys share."""
+"""The words of a job file: patterns and enumerations that several keys share."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ import enum
 NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 HOST_PORT = rf"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?):{PORT}"
-SIGNAL = (
-    r"SIG(HUP|INT|QUIT|ILL|TRAP|ABRT|BUS|FPE|KILL|USR1|SEGV|USR2|PIPE|ALRM|TERM|STKFLT|CHLD|CONT|STOP|TSTP|TTIN|TTOU"
-    r"|URG|XCPU|XFSZ|VTALRM|PROF|WINCH|IO|PWR|SYS|RTMIN(\+([1-9]|[12][0-9]|30))?|RTMAX(-([1-9]|[12][0-9]|30))?)"
-)
+SIGNALS = (
+    "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2",
+    "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU",
+    "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS", "SIGRTMIN", "SIGRTMAX",
+)  # fmt: skip
+SIGNAL = rf"{'|'.join(SIGNALS)}|SIGRTMIN\+([1-9]|[12][0-9]|30)|SIGRTMAX-([1-9]|[12][0-9]|30)"
 PATH = r"/[^\x00-\x1f]*"
 SUBSTITUTED = r"[^\x00-\x20]*\$\{[^\x00-\x20]+\}[^\x00-\x20]*"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 ADDRESS = r"((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)"
-
-LOOPBACK = "127.0.0.1"
-# Every interface of the robot, with IPv4 or IPv6.
-WILDCARDS = ("0.0.0.0", "::")
 
 
 class JobType(enum.Enum):

@@ -111,7 +111,7 @@ def _type(field: Field) -> str:
     if field.type in _TYPES:
         one = _TYPES[field.type]
     elif issubclass(field.type, enum.Enum):
-        one = ", ".join(f"`{value}`" for value in scalars.allowed(field))
+        one = ", ".join(f"`{value}`" for value in scalars.supported(field))
     else:
         one = f"[{field.type.__name__}](#{field.type.__name__.lower()})"
     if field.key.shorthand:
@@ -145,7 +145,7 @@ def _notes(field: Field) -> t.Iterable[str]:
     if key.substituted:
         yield "*Substituted.*"
     if key.support is not Support.WORKS:
-        yield "*Not acted on yet.*" if key.support is Support.NOT_ACTED_ON else "*Refused.*"
+        yield "*Not acted on yet.*" if key.support is Support.NO_EFFECT else "*Refused.*"
 
 
 def _cell(text: str) -> str:

@@ -11,9 +11,9 @@ import re
 
 import yaml
 
-from .. import checks
+from ..checks.job import checked
 from ..declare.shape import by_name
-from ..errors import Problem, quoted
+from ..errors import Fault, quoted
 from ..model.job import Job
 from ..model.vocabulary import NAME
 from . import nodes, scalars
@@ -21,7 +21,7 @@ from .objects import Objects
 
 API_VERSION, KIND = "robot.k8s4r.io/v1alpha1", "Job"
 DOCUMENT_KEYS = ("apiVersion", "kind", "metadata", "spec", "status")
-# What a server writes into metadata, or what has no meaning on a robot, is read over.
+# What a server writes into metadata, or what means nothing on a robot.
 IGNORED_METADATA = (
     "labels", "annotations", "creationTimestamp", "deletionTimestamp", "finalizers", "generation", "managedFields",
     "ownerReferences", "resourceVersion", "selfLink", "uid",
@@ -36,16 +36,19 @@ class Document(Objects):
         """The job, or None when it has errors."""
         try:
             job = self.parse(node)
-        except nodes.SyntaxProblem as problem:
-            self.errors.append(Problem(self.source.name, problem.message, problem.remedy, "", problem.line, problem.column))
+        except nodes.NotYaml as fault:
+            self.errors.append(self.source.problem(fault))
             return None
         except RecursionError:
-            self.error("", "an alias stands inside what it names", "write it out")
+            self.error("", Fault("an alias is used inside what it refers to", "write out what it refers to"))
             return None
         if job is None:
             return None
-        job = checks.checked(job, self.error, self.warn, {problem.path for problem in self.errors})
-        return None if self.errors else job
+        result = checked(job, {problem.path for problem in self.errors})
+        self.positions = dict(result.job.positions)
+        self.errors += [self._problem(*finding) for finding in result.errors]
+        self.warnings += [self._problem(*finding) for finding in result.warnings]
+        return None if self.errors else result.job
 
     def parse(self, node: yaml.Node) -> Job | None:
         """The job as its keys say, each checked by itself; wrong ones are noted and left out, or None."""
@@ -69,7 +72,7 @@ class Document(Objects):
             values = self._values(known, body, "spec")
             own = values.get("name")
             if name and own not in (None, name):
-                self.error("spec.name", f"{quoted(own)} differs from metadata.name, {quoted(name)}", "remove spec.name")
+                self.error("spec.name", Fault("", "remove spec.name", found=f"{quoted(own)}, but metadata.name is {quoted(name)}"))
             values.update({"name": name, "namespace": namespace or "default"})
         values.setdefault("name", "")
         return Job(**values, path=self.source.name, line=self.positions[""][0], root=root, positions=self.positions)
@@ -78,19 +81,19 @@ class Document(Objects):
         """A job's name by its file's, without .j2 and the ending before it."""
         stem = pathlib.PurePath(self.source.name.removesuffix(".j2")).stem
         if not re.fullmatch(NAME, stem):
-            self.error("name", "is missing, and " + scalars.name_fault(stem)[0].replace("the name", "the file's name", 1), "write name:")
+            self.error("name", Fault(f"is missing, and the file's name cannot replace it: found {scalars.not_a_name(stem)}", "add name"))
         return stem
 
     def _envelope(self, entries: nodes.Entries) -> tuple[str, str, yaml.Node | None]:
         """Name, namespace and spec of a k8s4r document."""
         for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
             if key not in entries:
-                self.error(key, "is missing", f"write {key}: {wanted}")
+                self.error(key, Fault("is missing", f"add {key}: {wanted}"))
                 continue
             value = entries[key][1]
             self.positions[key] = nodes.position(value)
             if not isinstance(value, yaml.ScalarNode) or value.value != wanted:
-                self.error(key, f"found {nodes.kind(value)}", f"only {wanted} is read here")
+                self.error(key, Fault("", f"only {wanted} is supported", found=nodes.kind(value)))
                 # What is of another kind has other keys: to complain of each would say nothing.
                 return "", "", None
         for key, (node, _value) in entries.items():
@@ -105,7 +108,7 @@ class Document(Objects):
             elif key not in IGNORED_METADATA:
                 self._unknown(key, node, "metadata", (*NAMED, "labels", "annotations"))
         if metadata is not None and "name" not in metadata:
-            self.error("metadata.name", "is missing", "it names the job")
+            self.error("metadata.name", Fault("is missing", "required: the job's name"))
         if "spec" not in entries:
-            self.error("spec", "is missing", "it holds the job's taskGroups")
+            self.error("spec", Fault("is missing", "required: the job's keys, such as taskGroups"))
         return name, namespace, entries["spec"][1] if "spec" in entries else None

@@ -15,7 +15,7 @@ import typing as t
 
 import yaml
 
-from ..errors import printable, quoted
+from ..errors import Fault, Position, printable, quoted
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
@@ -54,31 +54,28 @@ def limited(loader: type) -> type:
 _LOADER = limited(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-class SyntaxProblem(Exception):
-    """The text is no YAML, or more than a job file may be; ``line`` and ``column`` count from 1, 0 when unknown."""
-
-    def __init__(self, message: str, remedy: str = "", line: int = 0, column: int = 0) -> None:
-        super().__init__(message)
-        self.message, self.remedy, self.line, self.column = message, remedy, line, column
+class NotYaml(Fault):
+    """The text is not YAML, or more of it than a job file may be. No more of its document can be read."""
 
 
-def _too_deep() -> SyntaxProblem:
-    return SyntaxProblem(f"is nested deeper than {MAX_DEPTH} levels", "no job needs that")
+def _too_deep() -> NotYaml:
+    return NotYaml(f"is nested deeper than {MAX_DEPTH} levels", "no job needs that")
 
 
 def compose(text: str | bytes) -> c.Iterator[yaml.Node]:
-    """Each document's root node. Raises :class:`SyntaxProblem`, after the documents before the mistake."""
+    """Each document's root node. Raises :class:`NotYaml`, after the documents before the mistake."""
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise SyntaxProblem(f"is not UTF-8 (byte {error.start + 1})", "save it as UTF-8") from None
+            raise NotYaml(f"is not UTF-8 (byte {error.start + 1})", "save it as UTF-8") from None
     if len(text) > MAX_BYTES:
-        raise SyntaxProblem(f"is longer than {MAX_BYTES // 1024} KiB", "split it into several job files")
+        raise NotYaml(f"is longer than {MAX_BYTES // 1024} KiB", "split it into several job files")
     half = None if text.isascii() else _SURROGATE.search(text)
     if half:
-        message = f"holds U+{ord(half.group()):04X}, half of a surrogate pair, which is no text"
-        raise SyntaxProblem(message, "write the character itself", *_place(text, half.start()))
+        found = f"U+{ord(half.group()):04X}"
+        at = _place(text, half.start())
+        raise NotYaml(", half of a surrogate pair, which is not a character", "write the character itself", found=found, at=at)
     try:
         for node in yaml.compose_all(text, Loader=_LOADER):
             if node.tag != NULL:
@@ -87,14 +84,15 @@ def compose(text: str | bytes) -> c.Iterator[yaml.Node]:
         if error.problem == _LIBYAML_TOO_DEEP:
             raise _too_deep() from None
         mark = error.problem_mark or error.context_mark
-        message = "no valid YAML: " + ", ".join(printable(str(part)) for part in (error.context, error.problem) if part)
-        raise SyntaxProblem(message, _remedy(text, mark), *((mark.line + 1, mark.column + 1) if mark else ())) from None
+        reason = ", ".join(printable(str(part)) for part in (error.context, error.problem) if part)
+        place = (mark.line + 1, mark.column + 1) if mark else None
+        raise NotYaml(f"not valid YAML: {reason}", _remedy(text, mark), at=place) from None
     except yaml.reader.ReaderError as error:
-        message = f"no valid YAML: character U+{error.character:04X} is not allowed"
-        raise SyntaxProblem(message, "remove it", *_place(text, error.position)) from None
+        at = _place(text, error.position)
+        raise NotYaml(f"not valid YAML: character U+{error.character:04X} is not allowed", "remove it", at=at) from None
 
 
-def _place(text: str, index: int) -> tuple[int, int]:
+def _place(text: str, index: int) -> Position:
     """Line and column of a character, from 1."""
     return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
 
@@ -118,13 +116,13 @@ class Walk:
     def spend(self, nodes: int, node: yaml.Node) -> None:
         self.left -= nodes
         if self.left < 0:
-            raise SyntaxProblem(f"stands for more than {MAX_NODES} values", "use fewer aliases", *position(node))
+            raise NotYaml(f"expands to more than {MAX_NODES} values", "use fewer aliases", at=position(node))
 
-    def entries(self, node: yaml.MappingNode, report: c.Callable[[yaml.Node, str, str], None]) -> Entries:
+    def entries(self, node: yaml.MappingNode, report: c.Callable[[yaml.Node, Fault], None]) -> Entries:
         """A mapping's keys as written, each with its key and value node, in order.
 
-        Keys that stand there twice or are no text are reported. A merge key ``<<`` brings the keys of the mapping,
-        or mappings, that it names, as YAML 1.1 says: own keys win, then the earlier mapping.
+        Keys that are not text or are written twice are reported. A merge key ``<<`` brings the keys of the mapping,
+        or mappings, that it refers to, as YAML 1.1 says: own keys win, then the earlier mapping.
         """
         self.spend(len(node.value), node)
         own: Entries = {}
@@ -135,17 +133,17 @@ class Walk:
                     if isinstance(source, yaml.MappingNode):
                         merged = {**self.entries(source, lambda *_: None), **merged}
                     else:
-                        report(key, "<< names something that is no mapping", "name a mapping, or a list of mappings")
+                        report(key, Fault("<< refers to something that is not a mapping", "refer to a mapping, or a list of mappings"))
             elif not isinstance(key, yaml.ScalarNode):
-                report(key, f"found {kind(key)} as a key", "a key is text")
+                report(key, Fault(" as a key", "a key must be text", found=kind(key)))
             elif key.value in own:
-                report(key, f"duplicate key, first on line {own[key.value][0].start_mark.line + 1}", "remove one of them")
+                report(key, Fault(f"duplicate key, first on line {own[key.value][0].start_mark.line + 1}", "remove one of them"))
             else:
                 own[key.value] = (key, value)
         return {**merged, **own} if merged else own
 
 
-def position(node: yaml.Node) -> tuple[int, int]:
+def position(node: yaml.Node) -> Position:
     """Line and column, from 1."""
     return node.start_mark.line + 1, node.start_mark.column + 1
 

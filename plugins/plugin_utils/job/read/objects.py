@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import collections.abc as c
-import dataclasses
 import enum
 import re
 import typing as t
@@ -15,29 +14,9 @@ import yaml
 
 from ..declare.keys import Secret, Support
 from ..declare.shape import Field, by_name
-from ..errors import Problem, child, nearest
-from ..model.job import position_of
+from ..errors import Fault, Position, Problem, child, nearest, position_of, quoted
 from . import nodes, scalars
-from .scalars import Fault
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """One job file. ``name`` is its path as the user wrote it; ``rendered``: Jinja made the text (positions are the
-    rendered text's); ``vaulted``: the whole file was encrypted, so no value of it is shown in a message.
-    """
-
-    name: str
-    text: str | bytes
-    rendered: bool = False
-    vaulted: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """``decrypt`` gives the text of a ``!vault`` value, or raises ValueError with a message for the user."""
-
-    decrypt: c.Callable[[str], str] | None = None
+from .source import Options, Source
 
 
 class Objects:
@@ -47,37 +26,29 @@ class Objects:
         self.source, self.options = source, options
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.positions: dict[str, tuple[int, int]] = {"": (0, 0)}
+        self.positions: dict[str, Position] = {"": (0, 0)}
         self.walk = nodes.Walk()
 
-    def error(self, path: str, message: str, remedy: str = "") -> None:
-        self.errors.append(self._problem(path, message, remedy))
+    def error(self, path: str, fault: Fault) -> None:
+        self.errors.append(self._problem(path, fault))
 
-    def warn(self, path: str, message: str, remedy: str = "") -> None:
-        self.warnings.append(self._problem(path, message, remedy))
+    def warn(self, path: str, fault: Fault) -> None:
+        self.warnings.append(self._problem(path, fault))
 
-    def _problem(self, path: str, message: str, remedy: str) -> Problem:
-        if self.source.vaulted:
-            # What was found may be the secret itself; what is allowed stays.
-            message = re.sub(r'".*"', "a value", message, flags=re.DOTALL)
-            remedy = "" if '"' in remedy else remedy
-        if self.source.rendered:
-            message += " (after rendering)"
-        return Problem(self.source.name, message, remedy, path, *position_of(self.positions, path, self.positions[""]))
+    def _problem(self, path: str, fault: Fault) -> Problem:
+        return self.source.problem(fault, path, position_of(self.positions, path, self.positions[""]))
 
     def _entries(self, node: yaml.Node, path: str, remedy: str) -> nodes.Entries | None:
         self.positions.setdefault(path, nodes.position(node))
         if not isinstance(node, yaml.MappingNode):
-            self.error(path, f"found {nodes.kind(node)} where a mapping is wanted", remedy)
+            self.error(path, Fault(" where a mapping is expected", remedy, found=nodes.kind(node)))
             return None
         if self._vaulted(node, path):
             return None
 
-        def report(key: yaml.Node, message: str, remedy: str) -> None:
-            at = child(path, key.value) if isinstance(key, yaml.ScalarNode) else path
-            problem = self._problem(at, message, remedy)
-            line, column = nodes.position(key)
-            self.errors.append(dataclasses.replace(problem, line=line, column=column))
+        def report(key: yaml.Node, fault: Fault) -> None:
+            fault.at = nodes.position(key)
+            self.error(child(path, key.value) if isinstance(key, yaml.ScalarNode) else path, fault)
 
         return self.walk.entries(node, report)
 
@@ -88,14 +59,14 @@ class Objects:
         try:
             scalars.vaulted(node)
         except Fault as fault:
-            self.error(path, fault.message, fault.remedy)
+            self.error(path, fault)
         return True
 
     def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str]) -> None:
         at = child(path, key)
         self.positions[at] = nodes.position(node)
         close = nearest(key, known)
-        self.error(at, "unknown key", f"did you mean {close}?" if close else f"known here: {', '.join(known)}")
+        self.error(at, Fault("unknown key", f"did you mean {close}?" if close else f"known here: {', '.join(known)}"))
 
     def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:
         return cls(**self._values(by_name(cls), node, path))
@@ -112,14 +83,14 @@ class Objects:
                 self._unknown(key, key_node, path, offered(known))
             elif field.key.support is Support.REFUSED:
                 self.positions[at] = nodes.position(key_node)
-                self.error(at, "is not supported yet", "remove it")
+                self.error(at, Fault(scalars.NOT_SUPPORTED, "remove it"))
             elif field.attribute in values:
                 self.positions[at] = nodes.position(key_node)
-                self.error(at, "is the same key in another spelling, which is there too", f"write {field.name} once")
+                self.error(at, Fault("another spelling of this key is given too", f"write {field.name} once"))
             else:
                 values[field.attribute] = self._value(field, value, at)
-                if field.key.support is Support.NOT_ACTED_ON:
-                    self.warn(at, "is not acted on yet")
+                if field.key.support is Support.NO_EFFECT:
+                    self.warn(at, Fault("has no effect yet"))
         for field in known.values():
             if not field.required:
                 if values.get(field.attribute, 0) is None:
@@ -127,7 +98,7 @@ class Objects:
             elif field.attribute not in values:
                 values[field.attribute] = None
                 if entries is not None:
-                    self.error(child(path, field.name), "is missing", _what(field))
+                    self.error(child(path, field.name), Fault("is missing", _what(field)))
         return values
 
     def _value(self, field: Field, node: yaml.Node, path: str) -> t.Any:
@@ -140,17 +111,17 @@ class Objects:
 
     def _list(self, field: Field, node: yaml.Node, path: str) -> tuple[t.Any, ...] | None:
         if not isinstance(node, yaml.SequenceNode):
-            self.error(path, f"found {nodes.kind(node)} where a list is wanted", "begin each item with -")
+            self.error(path, Fault(" where a list is expected", "begin each item with -", found=nodes.kind(node)))
             return None
         if self._vaulted(node, path):
             return None
         self.walk.spend(len(node.value), node)
         if field.key.min_items is not None and len(node.value) < field.key.min_items:
-            self.error(path, "is empty", _what(field))
+            self.error(path, Fault("is empty", _what(field)))
         return tuple(self._one(field, item, f"{path}[{number}]") for number, item in enumerate(node.value))
 
     def _texts(self, field: Field, node: yaml.Node, path: str) -> dict[str, str] | None:
-        entries = self._entries(node, path, "write KEY: value, one on a line")
+        entries = self._entries(node, path, "write one KEY: value on each line")
         if entries is None:
             return None
         texts = {}
@@ -160,11 +131,12 @@ class Objects:
             try:
                 scalars.valid_text(scalars.raw_text(key_node))
                 if field.key.key_pattern and not re.fullmatch(field.key.key_pattern, key):
-                    raise Fault(*scalars.variable_fault(key))
+                    remedy = "use letters, digits and _, and do not begin with a digit"
+                    raise Fault(", which cannot name an environment variable", remedy, found=quoted(key))
                 if not key:
                     raise Fault("the key is empty", "give it a name")
             except Fault as fault:
-                self.error(at, fault.message, fault.remedy)
+                self.error(at, fault)
             text = self._one(field, value, at)
             if text is not None:
                 texts[key] = text
@@ -184,14 +156,17 @@ class Objects:
             if field.key.shorthand is not None and node.tag == nodes.BOOL:
                 return field.key.shorthand[scalars.boolean(field, node)]
         except Fault as fault:
-            self.error(path, fault.message, fault.remedy)
+            self.error(path, fault)
             return None
         return self._object(field.type, node, path)
 
     def _decrypted(self, node: yaml.Node) -> str:
         encrypted = scalars.vaulted(node)
         if self.options.decrypt is None:
-            raise Fault("found a vaulted value, and no vault password", "give --vault-id or --ask-vault-pass")
+            raise Fault(
+                "found a vaulted value, but no vault password was given",
+                "use --vault-id, --vault-password-file or --ask-vault-pass",
+            )
         try:
             text = self.options.decrypt(encrypted)
         except ValueError as error:
@@ -206,5 +181,5 @@ def offered(known: t.Mapping[str, Field]) -> list[str]:
 
 
 def _what(field: Field) -> str:
-    doc = field.key.doc.partition("\n")[0]
-    return doc[0].lower() + doc[1:].rstrip(".")
+    doc = field.key.doc
+    return f"required: {doc[0].lower()}{doc[1:].rstrip('.')}"

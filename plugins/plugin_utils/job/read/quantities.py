@@ -37,7 +37,8 @@ def _scaled(text: str, exponent: int) -> int:
     factor, power = _SUFFIXES.get(suffix) or (1, int(suffix[1:]))
     whole, _point, part = number.partition(".")
     value, power = int(whole + part) * factor, power - len(part) + exponent
-    return value * 10**power if power >= 0 else -(-value // 10**-power)
+    scaled: int = value * 10**power if power >= 0 else -(-value // 10**-power)
+    return scaled
 
 
 def millicores(text: str) -> Millicores:

@@ -10,13 +10,12 @@ Pure: texts come in with their file names, nothing is opened, and the one secret
 from __future__ import annotations
 
 import collections.abc as c
-import dataclasses
 
-from ..errors import JobErrors, Problem, printable, quoted
+from ..errors import Fault, JobErrors, Problem, printable, quoted
 from ..model.job import Job
 from . import nodes
 from .document import Document
-from .objects import Options, Source
+from .source import Options, Source
 
 DEFAULTS = Options()
 
@@ -37,12 +36,11 @@ def load(sources: c.Iterable[Source], options: Options = DEFAULTS) -> tuple[list
                 warnings += sorted(document.warnings, key=_place)
                 if job is not None:
                     jobs.append(job)
-        except nodes.SyntaxProblem as problem:
-            where = " (after rendering)" if source.rendered else ""
-            errors.append(Problem(source.name, problem.message + where, problem.remedy, "", problem.line, problem.column))
+        except nodes.NotYaml as fault:
+            errors.append(source.problem(fault))
         else:
             if not found:
-                errors.append(Problem(source.name, "holds no job", "write one, or leave the file out"))
+                errors.append(source.problem(Fault("contains no job", "add one, or leave the file out")))
     errors += _twice(jobs)
     if errors:
         raise JobErrors(errors, warnings)
@@ -58,7 +56,6 @@ def _twice(jobs: list[Job]) -> c.Iterator[Problem]:
     for job in jobs:
         other = first.setdefault((job.namespace, job.name), job)
         if other is not job:
-            message = (
-                f"job {quoted(job.name)} of namespace {quoted(job.namespace)} is already in {printable(other.path)}, line {other.line}"
-            )
-            yield dataclasses.replace(job.problem("", message, "give one of them another name"), path="")
+            name = f"job {quoted(job.name)} in namespace {quoted(job.namespace)}"
+            message = f"{name} is already defined in {printable(other.path)}, line {other.line}"
+            yield job.problem("", message, "rename one of them")._replace(path="")

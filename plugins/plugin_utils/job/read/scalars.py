@@ -12,9 +12,9 @@ import typing as t
 
 import yaml
 
-from ..declare.keys import Bytes, Millicores, Seconds, Support
+from ..declare.keys import Bytes, Millicores, Seconds
 from ..declare.shape import Field
-from ..errors import listed, nearest, quoted
+from ..errors import Fault, listed, nearest, quoted
 from ..model.vocabulary import NAME
 from . import quantities
 from .nodes import BOOL, FLOAT, INT, NULL, STR, TAG, VAULT, kind
@@ -28,49 +28,44 @@ _LAST_TWO = "".join(chr(plane | last) for plane in range(0, 0x110000, 0x10000) f
 _NONCHARACTER = re.compile(f"[\ufdd0-\ufdef{_LAST_TWO}]")
 
 
-class Fault(Exception):
-    """A value that its key does not take."""
-
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message, self.remedy = message, remedy
+NOT_SUPPORTED = "is not supported yet"
+A_NAME = "a name has 1 to 63 letters, digits and . _ -, and begins and ends with a letter or digit"
 
 
 def text(field: Field, node: yaml.Node) -> str:
     """A string; what YAML 1.1 turns into something else is refused, so that nobody is surprised on the robot."""
     plain = raw_text(node)
     valid_text(plain)
-    if field.pattern and not field.pattern.fullmatch(plain):
+    if field.key.pattern and not re.fullmatch(field.key.pattern, plain):
         if field.key.pattern == NAME:
-            raise Fault(*name_fault(plain))
-        close = nearest(plain, _alternatives(field.key.pattern))
-        raise Fault(f"found {quoted(plain)}", f"write {field.key.says}" + (f"; did you mean {close}?" if close else ""))
+            raise Fault("", A_NAME, found=not_a_name(plain))
+        raise Fault("", f"write {field.key.says}", found=quoted(plain), hint=_did_you_mean(plain, field.key.known))
     return plain
 
 
-def _alternatives(pattern: str | None) -> list[str]:
-    """The signal names that a pattern spells out; nothing for other patterns."""
-    return [f"SIG{name}" for name in re.findall(r"[(|]([A-Z0-9]+)", pattern)] if pattern and pattern.startswith("SIG") else []
+def _did_you_mean(found: str, known: c.Iterable[str]) -> str:
+    close = nearest(found, known)
+    return f"did you mean {close}?" if close else ""
 
 
 def raw_text(node: yaml.Node) -> str:
     if node.tag == VAULT:
         vaulted(node)
     if not isinstance(node, yaml.ScalarNode):
-        raise Fault(f"found {kind(node)} where text is wanted", _jinja_remedy(node))
+        raise Fault(" where text is expected", _jinja_remedy(node), found=kind(node))
     # YAML 1.1 gives a lone = a type of its own, which no one means.
     if node.tag in (STR, TAG + "value"):
         return t.cast(str, node.value)
     if node.tag in _SURPRISES:
-        raise Fault(f"found {kind(node)} where text is wanted", f'quote it: "{node.value}"')
+        raise Fault(" where text is expected", found=kind(node), hint=f'quote it: "{node.value}"')
     if node.tag == NULL:
-        raise Fault("found nothing where text is wanted", 'write "" for empty text, or remove the key')
+        raise Fault("found nothing where text is expected", 'write "" for empty text, or remove the key')
     if node.tag == VAULT:
         raise Fault(
-            "a vaulted value could not be kept secret here",
-            "vaulted values may stand in env and meta; the program finds them in its environment",
+            "a vaulted value cannot be kept secret here",
+            "use vaulted values in env and meta: the program finds them in its environment",
         )
-    raise Fault(f"found the YAML tag {quoted(node.tag)}", "quote the text if the ! belongs to it, else remove the tag")
+    raise Fault("", "quote the text if the ! belongs to it, otherwise remove the tag", found=f"the YAML tag {quoted(node.tag)}")
 
 
 def vaulted(node: yaml.Node) -> str:
@@ -78,7 +73,7 @@ def vaulted(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode) and node.value.strip():
         return t.cast(str, node.value)
     found = "nothing" if isinstance(node, yaml.ScalarNode) else kind(node)
-    raise Fault(f"found {found} behind !vault", "write the text that ansible-vault encrypt_string made")
+    raise Fault(" after !vault", "write the text that ansible-vault encrypt_string printed", found=found)
 
 
 def _jinja_remedy(node: yaml.Node) -> str:
@@ -89,65 +84,63 @@ def _jinja_remedy(node: yaml.Node) -> str:
 def valid_text(plain: str) -> None:
     """What no program can be given is refused."""
     if "\0" in plain:
-        raise Fault("the text holds a NUL character", "remove it; no program can be given one")
+        raise Fault("the text contains a NUL character", "remove it: no program can be given one")
     try:
         size = len(plain) if plain.isascii() else len(plain.encode())
     except UnicodeEncodeError:
-        raise Fault("the text holds half of a surrogate pair", "write the character itself") from None
+        raise Fault("the text contains half of a surrogate pair", "write the character itself") from None
     if not plain.isascii() and _NONCHARACTER.search(plain):
-        raise Fault("the text holds a Unicode noncharacter, such as U+FFFE", "remove it; systemd gives no program one")
+        raise Fault("the text contains a Unicode noncharacter, such as U+FFFE", "remove it: systemd cannot pass it to a program")
     if size > _MAX_TEXT:
-        raise Fault(f"the text is {size} bytes long", f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable")
+        remedy = f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable"
+        raise Fault("", remedy, found=f"a text of {size} bytes")
 
 
-def name_fault(name: str) -> tuple[str, str]:
-    """Why a text is no name, and what a name is."""
-    remedy = "a name is 1 to 63 letters, digits and . _ -, and begins and ends with a letter or digit"
-    if not name:
-        return "the name is empty", remedy
-    if len(name) > 63:
-        return f"the name is {len(name)} characters long", remedy
-    bad = next((char for char in name if not (char.isascii() and (char.isalnum() or char in "._-"))), None)
+def not_a_name(text: str) -> str:
+    """A text that is not a name, in words that say why."""
+    if not text:
+        return "an empty name"
+    if len(text) > 63:
+        return f"{quoted(text)}, which is {len(text)} characters long"
+    bad = next((char for char in text if not (char.isascii() and (char.isalnum() or char in "._-"))), None)
     if bad is None:
-        end, char = ("begins", name[0]) if not name[0].isalnum() else ("ends", name[-1])
-        return f'the name {quoted(name)} {end} with "{char}"', remedy
+        end, char = ("begins", text[0]) if not text[0].isalnum() else ("ends", text[-1])
+        return f'{quoted(text)}, which {end} with "{char}"'
     if bad == "/":
-        return f'the name {quoted(name)} holds "/" and would leave its directory', remedy
+        return f'{quoted(text)}, which contains "/" and would lead to another directory'
     if bad == "%":
-        return f'the name {quoted(name)} holds "%", which systemd replaces in unit names', remedy
+        return f'{quoted(text)}, which contains "%", a character that systemd replaces in unit names'
     if not bad.isprintable():
-        return f"the name {quoted(name)} holds the {'control' if ord(bad) < 160 else 'invisible'} character U+{ord(bad):04X}", remedy
-    return f'the name {quoted(name)} holds "{bad}"', remedy
-
-
-def variable_fault(name: str) -> tuple[str, str]:
-    return f"{quoted(name)} is no name of an environment variable", "use letters, digits and _, and begin with no digit"
+        return f"{quoted(text)}, which contains the {'control' if ord(bad) < 160 else 'invisible'} character U+{ord(bad):04X}"
+    return f'{quoted(text)}, which contains "{bad}"'
 
 
 def integer(field: Field, node: yaml.Node) -> int:
     if not isinstance(node, yaml.ScalarNode) or node.tag not in (INT, FLOAT):
-        unquoted = isinstance(node, yaml.ScalarNode) and node.tag == STR and _DECIMAL.fullmatch(node.value)
-        raise Fault(f"found {kind(node)} where a whole number is wanted", "remove the quotes" if unquoted else "")
+        quotes = isinstance(node, yaml.ScalarNode) and node.tag == STR and _DECIMAL.fullmatch(node.value)
+        raise Fault(" where a whole number is expected", "remove the quotes" if quotes else "", found=kind(node))
     if not _DECIMAL.fullmatch(node.value):
-        raise Fault(f"found {quoted(node.value)} where a whole number is wanted", "write it in decimal, without a leading 0")
+        remedy = "write it in decimal, without a leading 0"
+        raise Fault(" where a whole number is expected", remedy, found=quoted(node.value))
     # Digits beyond any limit of the format are not worth converting, and Python refuses thousands of them.
     value = int(node.value.partition(".")[0]) if len(node.value) < 30 else -(10**30) if node.value.startswith("-") else 10**30
-    in_range(field, value, node.value, str)
+    _in_range(field, value, node.value, str)
     return value
 
 
-def in_range(field: Field, value: float, found: str, show: c.Callable[[float], str]) -> None:
+def _in_range(field: Field, value: float, found: str, show: c.Callable[[float], str]) -> None:
     low, high = field.key.minimum, field.key.maximum
+    allowed = f"allowed: {show(low)} to {show(high)}" if low is not None and high is not None else ""
     if low is not None and value < low:
-        raise Fault(f"found {quoted(found)}, less than {show(low)}", f"allowed: {show(low)} to {show(high)}" if high is not None else "")
+        raise Fault(f", less than {show(low)}", allowed, found=quoted(found))
     if high is not None and value > high:
-        raise Fault(f"found {quoted(found)}, more than {show(high)}", f"allowed: {show(low)} to {show(high)}" if low is not None else "")
+        raise Fault(f", more than {show(high)}", allowed, found=quoted(found))
 
 
 def boolean(_field: Field, node: yaml.Node) -> bool:
     if not isinstance(node, yaml.ScalarNode) or node.tag != BOOL:
         quotes = isinstance(node, yaml.ScalarNode) and node.tag == STR and node.value in ("true", "false")
-        raise Fault(f"found {kind(node)} where true or false is wanted", "remove the quotes" if quotes else "")
+        raise Fault(" where true or false is expected", "remove the quotes" if quotes else "", found=kind(node))
     return t.cast(str, node.value).lower() in ("true", "yes", "on")
 
 
@@ -156,65 +149,65 @@ def member(field: Field, node: yaml.Node) -> enum.Enum:
     for value in field.type:
         if value.value == found:
             if value in field.key.refused_values:
-                raise Fault(f"{found} is {Support.REFUSED.value.partition(': ')[2]}", f"works today: {listed(allowed(field))}")
+                raise Fault(f", which {NOT_SUPPORTED}", f"supported: {listed(supported(field))}", found=found)
             return t.cast(enum.Enum, value)
-    close = nearest(found, allowed(field))
-    raise Fault(f"found {quoted(found)}", f"allowed: {listed(allowed(field))}" + (f"; did you mean {close}?" if close else ""))
+    hint = _did_you_mean(found, supported(field))
+    raise Fault("", f"allowed: {listed(supported(field))}", found=quoted(found), hint=hint)
 
 
-def allowed(field: Field) -> list[str]:
+def supported(field: Field) -> list[str]:
+    """The values of an enumeration that this version acts on."""
     return [value.value for value in field.type if value not in field.key.refused_values]
 
 
 def millicores(field: Field, node: yaml.Node) -> Millicores:
-    found = _number_text(node, "an amount of CPU, such as 500m or 0.5")
+    found = _number_text(node, "an amount of CPU, such as 500m or 0.5,")
     try:
         value = quantities.millicores(found)
     except ValueError:
-        raise Fault(f"found {quoted(found)}", "write cores, such as 500m, 0.5 or 2") from None
+        raise Fault("", "write cores, such as 500m, 0.5 or 2", found=quoted(found)) from None
     if field.key.maximum is not None and value > field.key.maximum:
         digits = found.rstrip("kMGTi")
-        remedy = (
-            f'did you mean "{digits}m", thousandths of a core?' if digits.isdecimal() and int(digits) <= field.key.maximum else "write less"
-        )
-        raise Fault(f"found {quoted(found)}, more than {field.key.maximum // 1000} cores", remedy)
-    in_range(field, value, found, lambda limit: f"{limit}m")
+        thousandths = digits.isdecimal() and int(digits) <= field.key.maximum
+        hint = f'did you mean "{digits}m" (thousandths of a core)?' if thousandths else ""
+        remedy = "" if hint else "write less"
+        raise Fault(f", more than {field.key.maximum // 1000:g} cores", remedy, found=quoted(found), hint=hint)
+    _in_range(field, value, found, lambda limit: f"{limit}m")
     return value
 
 
 def memory(field: Field, node: yaml.Node) -> Bytes:
-    found = _number_text(node, "an amount of memory, such as 128Mi")
+    found = _number_text(node, "an amount of memory, such as 128Mi,")
     try:
         value = quantities.size(found)
     except ValueError:
-        raise Fault(f"found {quoted(found)}", "write a number with Ki, Mi, Gi, k, M or G, such as 128Mi") from None
+        raise Fault("", "write a number with Ki, Mi, Gi, k, M or G, such as 128Mi", found=quoted(found)) from None
     if field.key.minimum is not None and value < field.key.minimum:
         number = re.match(r"[0-9.]*", found)
         meant = f"{number.group() if number else ''}Mi"
-        fits = quantities.size(meant) >= field.key.minimum
-        raise Fault(
-            f"found {quoted(found)}, {value} byte{'s' * (value != 1)}, less than 4Mi",
-            f'did you mean "{meant}"?' if fits else "write at least 4Mi",
-        )
-    in_range(field, value, found, lambda limit: f"{limit // 2**40}Ti")
+        hint = f'did you mean "{meant}"?' if quantities.size(meant) >= field.key.minimum else ""
+        amount = f"{quoted(found)} ({value} byte{'s' * (value != 1)})"
+        raise Fault(", less than 4Mi", "" if hint else "write at least 4Mi", found=amount, hint=hint)
+    _in_range(field, value, found, lambda limit: f"{limit // 2**40:g}Ti")
     return value
 
 
 def duration(field: Field, node: yaml.Node) -> Seconds:
     if not isinstance(node, yaml.ScalarNode) or node.tag not in (STR, INT, FLOAT):
-        raise Fault(f"found {kind(node)} where a duration, such as 5s or 1m30s, is wanted")
+        raise Fault(" where a duration, such as 5s or 1m30s, is expected", found=kind(node))
     try:
         if node.tag != STR:
             raise ValueError
         value = quantities.seconds(node.value)
     except ValueError:
-        no_unit = re.fullmatch(r"[0-9]+(\.[0-9]+)?", node.value)
-        remedy = f"write the unit, such as {node.value}s" if no_unit else "write numbers with ns, us, ms, s, m or h, such as 1m30s"
-        raise Fault(f"found {quoted(node.value)}", remedy) from None
-    in_range(field, value, node.value, lambda limit: f"{limit:g}s")
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", node.value):
+            raise Fault(" without a unit", found=quoted(node.value), hint=f"did you mean {node.value}s?") from None
+        remedy = "write numbers with units (ns, us, ms, s, m or h), such as 1m30s"
+        raise Fault("", remedy, found=quoted(node.value)) from None
+    _in_range(field, value, node.value, lambda limit: f"{limit:g}s")
     if value > quantities.LONGEST:
         longest = f"{quantities.LONGEST / 3600:.0f}h"
-        raise Fault(f"found {quoted(node.value)}, more than {longest}", f"write at most {longest}, a hundred years")
+        raise Fault(f", more than {longest}", f"write at most {longest}, a hundred years", found=quoted(node.value))
     return value
 
 
@@ -222,7 +215,7 @@ def _number_text(node: yaml.Node, wanted: str) -> str:
     """A quantity as it was written, quoted or not."""
     if isinstance(node, yaml.ScalarNode) and node.tag in (STR, INT, FLOAT):
         return t.cast(str, node.value)
-    raise Fault(f"found {kind(node)} where {wanted} is wanted")
+    raise Fault(f" where {wanted} is expected", found=kind(node))
 
 
 SCALARS: dict[t.Any, c.Callable[[Field, yaml.Node], t.Any]] = {

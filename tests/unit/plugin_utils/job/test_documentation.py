@@ -15,7 +15,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.shape impo
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 
 README = pathlib.Path(__file__).resolve().parents[4] / "README.md"
-COLUMNS = (Support.WORKS, Support.NOT_ACTED_ON, Support.REFUSED)
+COLUMNS = (Support.WORKS, Support.NO_EFFECT, Support.REFUSED)
 
 
 def keys(cls: type) -> t.Iterator[Field]:
@@ -34,7 +34,7 @@ def told(support: Support) -> set[str]:
 
 
 def test_what_is_not_acted_on():
-    assert told(Support.NOT_ACTED_ON) == {field.name for field in keys(Job) if field.key.support is Support.NOT_ACTED_ON}
+    assert told(Support.NO_EFFECT) == {field.name for field in keys(Job) if field.key.support is Support.NO_EFFECT}
 
 
 def test_what_is_refused():

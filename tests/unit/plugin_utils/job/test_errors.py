@@ -14,7 +14,8 @@ import yaml
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors, Problem
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import nodes
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.nodes import MAX_NODES
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Options, Source, load
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import load
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
 
 GOLDEN = (pathlib.Path(__file__).parent / "bad_inputs.txt").read_text(encoding="utf-8")
 CASES = re.findall(r"^### (.+)\n((?:.*\n)*?)### gives\n((?:.+\n?)+)", GOLDEN, re.MULTILINE)
@@ -28,10 +29,14 @@ def errors(text, options=NO_OPTIONS, **source):
     return str(caught.value).split("\n")
 
 
-def load_errors(*sources):
+def problems(*sources):
     with pytest.raises(JobErrors) as caught:
         load(sources)
-    return [str(error) for error in caught.value.errors]
+    return caught.value.errors
+
+
+def load_errors(*sources):
+    return [str(problem) for problem in problems(*sources)]
 
 
 @pytest.mark.parametrize(("text", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
@@ -44,7 +49,7 @@ def test_every_golden_case_is_found():
 
 
 def test_control_character():
-    assert errors("name: a\x01\n") == ["job.yml:1:8: no valid YAML: character U+0001 is not allowed; remove it"]
+    assert errors("name: a\x01\n") == ["job.yml:1:8: not valid YAML: character U+0001 is not allowed; remove it"]
 
 
 def test_not_utf_8():
@@ -54,7 +59,8 @@ def test_not_utf_8():
 def test_half_of_a_surrogate_pair_that_is_no_escape():
     """Jinja may make one. libyaml would take the text as UTF-8, which it is not."""
     [rendered, other] = load_errors(Source("a.j2", "name: demo\nmeta: {a: \ud800}\n", rendered=True), Source("b.yml", "1"))
-    assert rendered == "a.j2:2:11: holds U+D800, half of a surrogate pair, which is no text (after rendering); write the character itself"
+    message = "found U+D800, half of a surrogate pair, which is not a character (after rendering)"
+    assert rendered == f"a.j2:2:11: {message}; write the character itself"
     assert other.startswith("b.yml:1:1: ")
 
 
@@ -95,18 +101,18 @@ def test_errors_are_data():
     with pytest.raises(JobErrors) as caught:
         load([Source("job.yml", JOB % ", timeout: 5")])
     assert caught.value.errors == (
-        Problem("job.yml", 'found "5"', "write the unit, such as 5s", "taskGroups[0].tasks[0].timeout", line=2, column=92),
+        Problem("job.yml", 'found "5" without a unit', "did you mean 5s?", "taskGroups[0].tasks[0].timeout", line=2, column=92),
     )
 
 
 def test_a_file_name_cannot_forge_lines():
-    with pytest.raises(JobErrors, match=re.escape("a\\nb.yml: holds no job")):
+    with pytest.raises(JobErrors, match=re.escape("a\\nb.yml: contains no job")):
         load([Source("a\nb.yml", "")])
 
 
 def test_rendered_text_is_said_to_be():
     assert errors(JOB.replace("demo", "a b") % "", rendered=True)[0].startswith(
-        'job.yml:1:7: name: the name "a b" holds " " (after rendering); '
+        'job.yml:1:7: name: found "a b", which contains " " (after rendering); '
     )
 
 
@@ -128,7 +134,7 @@ def test_deep_nesting_does_not_reach_the_stack(text):
 
 
 def test_the_deepest_nesting_that_is_read():
-    assert errors("[" * 100 + "]" * 100) == ["job.yml:1:1: found a list where a mapping is wanted; a job is a mapping with taskGroups"]
+    assert errors("[" * 100 + "]" * 100) == ["job.yml:1:1: found a list where a mapping is expected; a job is a mapping with taskGroups"]
 
 
 def test_large_file():
@@ -138,17 +144,17 @@ def test_large_file():
 def test_bomb_of_aliases():
     tasks = "".join(f"  - &t{i} {{name: t, config: {{execConfig: {{command: x, args: [{', '.join(['a'] * 500)}]}}}}}}\n" for i in range(1))
     text = f"name: bomb\ntaskGroups:\n- name: a\n  tasks: &tasks\n{tasks}" + "  - *t0\n" * 500
-    assert any(f"stands for more than {MAX_NODES} values; use fewer aliases" in line for line in errors(text))
+    assert any(f"expands to more than {MAX_NODES} values; use fewer aliases" in line for line in errors(text))
 
 
 def test_bomb_of_merge_keys():
     levels = "".join(f"- &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 10)}]}}\n" for i in range(1, 12))
     [line] = errors(f"name: bomb\ntaskGroups:\n- &m0 {{name: g}}\n{levels}")
-    assert f"stands for more than {MAX_NODES} values; use fewer aliases" in line
+    assert f"expands to more than {MAX_NODES} values; use fewer aliases" in line
 
 
 def test_alias_inside_what_it_names():
-    assert errors("&a\n<<: *a\nname: x\n") == ["job.yml:1:1: an alias stands inside what it names; write it out"]
+    assert errors("&a\n<<: *a\nname: x\n") == ["job.yml:1:1: an alias is used inside what it refers to; write out what it refers to"]
 
 
 class TestVault:
@@ -160,7 +166,8 @@ class TestVault:
 
     def test_without_a_password(self):
         [line] = errors(JOB % ", env: {A: !vault good}")
-        assert line.endswith("env.A: found a vaulted value, and no vault password; give --vault-id or --ask-vault-pass")
+        remedy = "use --vault-id, --vault-password-file or --ask-vault-pass"
+        assert line.endswith(f"env.A: found a vaulted value, but no vault password was given; {remedy}")
 
     def test_with_a_wrong_password(self):
         [line] = errors(JOB % ", env: {A: !vault bad}", Options(self.decrypt))
@@ -169,23 +176,36 @@ class TestVault:
     @pytest.mark.parametrize("noncharacter", ["\ufdd0", "\ufdef", "\ufffe", "\uffff", "\U0003fffe", "\U0010ffff"])
     def test_a_noncharacter_is_told_without_its_secret(self, noncharacter):
         [line] = errors(JOB % ", env: {A: !vault good}", Options(lambda _text: f"s3{noncharacter}cret"))
-        assert line.endswith("env.A: the text holds a Unicode noncharacter, such as U+FFFE; remove it; systemd gives no program one")
+        remedy = "remove it: systemd cannot pass it to a program"
+        assert line.endswith(f"env.A: the text contains a Unicode noncharacter, such as U+FFFE; {remedy}")
 
     @pytest.mark.parametrize(("value", "found"), [("[good]", "a list"), ("{good: b}", "a mapping"), ("''", "nothing")])
     @pytest.mark.parametrize("options", [NO_OPTIONS, Options(lambda text: text.strip("\n"))])
     def test_what_is_no_text(self, value, found, options):
         [line] = errors(JOB % f", env: {{A: !vault {value}}}", options)
-        assert line.endswith(f"env.A: found {found} behind !vault; write the text that ansible-vault encrypt_string made")
+        assert line.endswith(f"env.A: found {found} after !vault; write the text that ansible-vault encrypt_string printed")
 
     def test_where_it_cannot_stay_secret(self):
         [line] = errors(JOB % ", user: !vault good", Options(self.decrypt))
-        assert "user: a vaulted value could not be kept secret here; vaulted values may stand in env and meta" in line
+        assert "user: a vaulted value cannot be kept secret here; use vaulted values in env and meta" in line
         assert "s3cret" not in line
 
     def test_a_vaulted_file_shows_no_value(self):
         lines = errors(JOB % ', user: "s3cret s3cret", timeout: s3cret, env: {A: 1234}, driver: s3cret', vaulted=True)
         assert len(lines) == 4
         assert not re.search("s3cret|1234", "\n".join(lines))
+
+    def test_no_hint_shows_a_value_either(self):
+        job = JOB % ", timeout: 4711, killSignal: SIGTREM, resources: {cpu: 4712, memory: 4713}"
+        lines = errors(job, vaulted=True)
+        assert len(lines) == 4
+        assert not re.search("471[123]|TREM|TERM,", "\n".join(lines))
+
+    @pytest.mark.parametrize("text", [text for _name, text, _expected in CASES if "---" not in text])
+    def test_nothing_quoted_is_of_the_file(self, text):
+        """Paths name keys, and keys are no secrets; what follows them quotes nothing that was found."""
+        for problem in problems(Source("job.yml", text, vaulted=True)):
+            assert not re.search('"[^"]+"', problem.message + problem.remedy)
 
 
 class TestWithoutLibyaml:
@@ -200,13 +220,13 @@ class TestWithoutLibyaml:
             return [re.sub(r"^(job\.yml:\d+):\d+", r"\1", line) for line in lines]
 
         for _name, text, expected in CASES:
-            if "no valid YAML" not in expected:
+            if "not valid YAML" not in expected:
                 assert but_columns(errors(text)) == but_columns(expected.strip().split("\n"))
 
-    @pytest.mark.parametrize("text", [case[1] for case in CASES if "no valid YAML" in case[2]] + ["a: \x01", "- " * 3000])
+    @pytest.mark.parametrize("text", [case[1] for case in CASES if "not valid YAML" in case[2]] + ["a: \x01", "- " * 3000])
     def test_syntax(self, text):
         [line] = errors(text)
-        assert re.match(r"job\.yml(:\d+:\d+)?: (no valid YAML: |is nested deeper)", line)
+        assert re.match(r"job\.yml(:\d+:\d+)?: (not valid YAML: |is nested deeper)", line)
 
     @pytest.mark.parametrize("text", TOO_DEEP.values(), ids=TOO_DEEP.keys())
     def test_deep_nesting(self, text):
@@ -214,4 +234,4 @@ class TestWithoutLibyaml:
 
     def test_half_of_a_surrogate_pair(self):
         [line] = errors(JOB % ', user: "\\ud800"')
-        assert line.endswith("user: the text holds half of a surrogate pair; write the character itself")
+        assert line.endswith("user: the text contains half of a surrogate pair; write the character itself")

@@ -10,7 +10,8 @@ import pathlib
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.network import Network, Tls, Upstream
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.policies import Constraint
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import JobType, Operand, Protocol, TlsMode
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Source, load
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import load
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Source
 
 DOCUMENTS = pathlib.Path(__file__).parent / "k8s4r"
 
@@ -24,7 +25,7 @@ def loaded(*names):
 
 def test_batch_with_upstreams():
     [job], warnings = loaded("batch-with-upstreams.yaml")
-    assert warnings == ["18:13: spec.priority: is not acted on yet"]
+    assert warnings == ["18:13: spec.priority: has no effect yet"]
     assert (job.name, job.namespace, job.type, job.robot_selector) == ("map-upload", "fleet", JobType.BATCH, {})
     [group] = job.task_groups
     assert [(task.name, task.daemon) for task in group.init_tasks] == [("directories", False), ("cache", True)]

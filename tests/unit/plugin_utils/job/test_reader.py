@@ -25,7 +25,8 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary i
     RestartMode,
     TlsMode,
 )
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Options, Source, load
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import load
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
 
 SPEC = """\
 type: batch
@@ -189,13 +190,13 @@ taskGroups:
     assert (c.name, c.user, c.timeout, c.kill_timeout) == ("c", "ua", 1.0, 2.0)
 
 
-def test_accepted_but_not_acted_on():
+def test_accepted_without_effect():
     group = "reschedulePolicy: {attempts: 1, delayFunction: constant, unlimited: false}, ephemeralDisk: {sizeMB: 300, sticky: true},"
     task = ", resources: {disk: 1Gi, iops: 5, networks: [{mbits: 10}]}"
     task += ", services: [{name: s, portLabel: http, checks: [{name: c, type: tcp, interval: 10s}]}]"
     _jobs, warnings = one(small(group, task, "priority: 70\nupdate: {maxParallel: 1, autoRevert: true}"))
     assert [warning.split(": ", 1)[1] for warning in warnings] == [
-        f"{path}: is not acted on yet"
+        f"{path}: has no effect yet"
         for path in (
             "priority",
             "update",

@@ -8,10 +8,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+from dataclasses import field as attribute
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import field
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.record import record
 
 
@@ -19,8 +19,8 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.record imp
 class Point:
     x: int
     y: int = 2
-    tags: list = field(default_factory=list)
-    note: str = field(default="", compare=False, repr=False)
+    tags: list = attribute(default_factory=list)
+    note: str = attribute(default="", compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary i
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.publish import schema
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import nodes, scalars
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.document import API_VERSION, KIND, Document
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import Options, Source
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
 
 from . import generated
 
@@ -37,7 +37,7 @@ def ecma_pattern(_validator, pattern, instance, _schema):
 VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": ecma_pattern})(schema.generate())
 
 # Ranges of quantities and durations written as text, lengths in bytes, and characters of more than 16 bits are beyond a schema.
-BEYOND = re.compile(r"(less|more) than [\d.]+(m|s|h|Mi|Ti| cores)|the text is \d+ bytes long|the text holds a Unicode noncharacter")
+BEYOND = re.compile(r"(less|more) than [\d.]+(m|s|h|Mi|Ti| cores)|found a text of \d+ bytes|the text contains a Unicode noncharacter")
 
 
 def as_yaml(value):

@@ -1,0 +1,95 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold between the keys of a job, beyond what each key says of itself.
+
+A value that the reader already complained of is None here, or its default, and gives no second error.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import typing as t
+
+from ..errors import Fault, Finding, Position, listed
+from ..model.group import TaskGroup
+from ..model.job import Job
+from ..model.task import InitTask, Readiness, Task
+from ..model.vocabulary import Driver, JobType
+from . import names, network
+
+CONFIG_OF = {Driver.EXEC: "execConfig", Driver.RAW_EXEC: "execConfig"}
+READY_WHEN = ("command", "port", "file", "notify")
+
+
+class Checked(t.NamedTuple):
+    """A job whose tasks' networks are their groups', with positions for what has moved, and what is wrong with it."""
+
+    job: Job
+    errors: list[Finding]
+    warnings: list[Finding]
+
+
+def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
+    """The job after every check. ``wrong``: paths that have an error already."""
+    groups: list[TaskGroup | None] = []
+    errors: list[Finding] = []
+    warnings: list[Finding] = []
+    positions = dict(job.positions)
+    for number, group in enumerate(job.task_groups or ()):
+        path = f"{job.root}taskGroups[{number}]"
+        if group is not None:
+            lift = network.lifted(group, path)
+            group = lift.group
+            errors += [*_group(job, group, path, wrong), *lift.faults]
+            if lift.origin:
+                positions = {**_moved(job.positions, lift.origin, path), **positions}
+            if group.network:
+                errors += network.errors(job, group.network, f"{path}.network")
+                warnings += network.warnings(group.network, f"{path}.network")
+        groups.append(group)
+    errors += names.unique(groups, f"{job.root}taskGroups")
+    errors += names.meta(job.meta, f"{job.root}meta", ())
+    job = dataclasses.replace(job, task_groups=t.cast(tuple[TaskGroup, ...], tuple(groups)), positions=positions)
+    return Checked(job, errors, warnings)
+
+
+def _moved(positions: t.Mapping[str, Position], task: str, group: str) -> dict[str, Position]:
+    """What is said of the group's network is said where its task has written it."""
+    return {group + path[len(task) :]: at for path, at in positions.items() if path.startswith(f"{task}.network")}
+
+
+def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
+    if job.type is JobType.SYSTEM and group.count > 1:
+        found = f"{group.count} in a job of type system"
+        yield f"{path}.count", Fault(", which runs once on every robot", "remove count", found=found)
+    yield from names.unique(group.init_tasks, f"{path}.initTasks")
+    yield from names.unique(group.tasks, f"{path}.tasks")
+    for key, tasks in (("initTasks", group.init_tasks), ("tasks", group.tasks)):
+        for number, task in enumerate(tasks):
+            if task is not None:
+                yield from _task(task, f"{path}.{key}[{number}]", wrong)
+    yield from names.meta(group.meta, f"{path}.meta", job.meta)
+    if not group.tasks and f"{path}.tasks" not in wrong and not (group.network and group.network.services):
+        remedy = "add one: only a group with an inbound service (network.services) may have none"
+        yield f"{path}.tasks", Fault("has no task", remedy)
+
+
+def _task(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
+    config = f"{path}.config.{CONFIG_OF[task.driver]}"
+    if task.config is not None and task.config.exec_config is None and f"{path}.driver" not in wrong and config not in wrong:
+        yield config, Fault("is missing", f"driver {task.driver.value} needs it")
+    if isinstance(task, InitTask) and task.readiness is not None:
+        yield from _readiness(task.readiness, f"{path}.readiness", task.daemon)
+
+
+def _readiness(readiness: Readiness, path: str, daemon: bool) -> c.Iterator[Finding]:
+    given = [key for key in READY_WHEN if getattr(readiness, key) not in (None, False)]
+    remedy = f"write exactly one of {listed(READY_WHEN, 'and')}"
+    if not given:
+        yield path, Fault("does not say when the daemon is ready", remedy)
+    elif len(given) > 1:
+        yield path, Fault(f"has {listed(given, 'and')}", remedy)
+    if not daemon:
+        yield path, Fault("is for daemons only", "add daemon: true, or remove readiness")

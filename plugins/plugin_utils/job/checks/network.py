@@ -1,0 +1,123 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold between the keys of a group's network."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import ipaddress
+import typing as t
+
+from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, clash
+from ..errors import Fault, Finding, nearest, quoted
+from ..model.group import TaskGroup
+from ..model.job import Job
+from ..model.network import InboundService, Network, Upstream
+from ..model.vocabulary import NetworkType, TlsMode
+from . import names
+
+
+class Lifted(t.NamedTuple):
+    """A group with the network that its tasks declare. ``origin``: the path of the task that the network came from."""
+
+    group: TaskGroup
+    origin: str | None
+    faults: list[Finding]
+
+
+def lifted(group: TaskGroup, path: str) -> Lifted:
+    """A group has one network, which a task may declare. `enabled: false` is as if it were not written."""
+    network, owner, origin = _enabled(group.network), "the group", None
+    faults: list[Finding] = []
+    changed: dict[str, t.Any] = {}
+    for attribute, key, tasks in (("init_tasks", "initTasks", group.init_tasks), ("tasks", "tasks", group.tasks)):
+        for number, task in enumerate(tasks):
+            own = _enabled(task.network) if task else None
+            here = f"{path}.{key}[{number}]"
+            if own is None:
+                continue
+            if network is None:
+                network, owner, origin = own, here, here
+            elif own != network:
+                fault = Fault(f"differs from the network of {owner}", "a group has one network: write it once, on the group")
+                faults.append((f"{here}.network", fault))
+        if any(task and task.network for task in tasks):
+            changed[attribute] = tuple(dataclasses.replace(task, network=None) if task else task for task in tasks)
+    if changed or network is not group.network:
+        group = dataclasses.replace(group, network=network, **changed)
+    return Lifted(group, origin, faults)
+
+
+def _enabled(network: Network | None) -> Network | None:
+    return network if network and network.enabled else None
+
+
+def errors(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
+    """What is wrong with a group's network, at `path`."""
+    yield from names.unique(network.upstreams, f"{path}.upstreams")
+    yield from names.unique(network.services, f"{path}.services")
+    upstreams = [(f"{path}.upstreams[{i}]", each) for i, each in enumerate(network.upstreams) if each]
+    services = [(f"{path}.services[{i}]", each) for i, each in enumerate(network.services) if each]
+    if network.type is NetworkType.NONE:
+        if services:
+            remedy = "write type: envoy, or remove the services"
+            yield f"{path}.services", Fault("need a proxy, but the network's type is none", remedy)
+        return
+    yield from _ports(upstreams, services)
+    yield from names.upstreams(upstreams)
+    for here, upstream in upstreams:
+        if upstream.tls and upstream.tls.mode is TlsMode.NONE and upstream.tls.spiffe_id:
+            yield f"{here}.tls.spiffeId", Fault("applies only to mode spiffe", "remove it, or write mode: spiffe")
+    for here, service in services:
+        yield from _service(job, service, here)
+
+
+def warnings(network: Network, path: str) -> c.Iterator[Finding]:
+    """What is read of a group's network, at `path`, but does less than it seems to."""
+    if network.type is NetworkType.NONE and any(network.upstreams):
+        yield f"{path}.upstreams", Fault("are not reached through a proxy: the network's type is none")
+
+
+def _ports(upstreams: list[tuple[str, Upstream]], services: list[tuple[str, InboundService]]) -> c.Iterator[Finding]:
+    """Listeners of one proxy do not meet; a wildcard address meets every other."""
+    taken: list[tuple[int, str, str]] = []
+    listeners = [(f"{path}.localPort", each.local_port, LOOPBACK) for path, each in upstreams]
+    listeners += [(f"{path}.port", each.port, each.address) for path, each in services]
+    for path, port, address in listeners:
+        if port is None or address is None:
+            continue
+        for other_port, other_address, other in taken:
+            if port == other_port and clash(address, other_address):
+                yield path, Fault(f", which {other} already uses", "choose another port", found=str(port))
+                break
+        taken.append((port, address, path))
+
+
+def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding]:
+    plain = _plain(service.address)
+    if plain and plain != service.address:
+        found = f"{quoted(service.address)}, another spelling of {plain}"
+        yield f"{path}.address", Fault("", found=found, hint=f"write {plain}")
+    host, _colon, port = (service.to or "").rpartition(":")
+    if port == str(service.port) and host in LOOPBACK_HOSTS and service.address in ALWAYS_THERE:
+        remedy = "choose another port, or set address to one of the robot's own addresses"
+        yield f"{path}.to", Fault(", where the service itself listens", remedy, found=quoted(service.to))
+    groups = [group.name for group in job.task_groups if group and group.name]
+    for number, allowed in enumerate(service.allow):
+        if allowed is None or allowed.group is None or allowed.group in groups:
+            continue
+        if allowed.job in (None, job.name) and allowed.namespace in (None, job.namespace):
+            close = nearest(allowed.group, groups)
+            hint = f"did you mean {close}?" if close else "if it is a group of another job, name that job"
+            yield f"{path}.allow[{number}].group", Fault(", which is not a group of this job", found=quoted(allowed.group), hint=hint)
+
+
+def _plain(address: str | None) -> str | None:
+    """An IPv6 address in the one spelling by which ports are compared; the IPv4 address where it only wraps one."""
+    try:
+        found = ipaddress.IPv6Address(address or "")
+    except ValueError:
+        return None
+    return str(found.ipv4_mapped or found)
