@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tasks that run together."""
+"""Tasks that run together on a robot."""
 
 from __future__ import annotations
 
@@ -21,22 +21,30 @@ class EphemeralDisk:
     """The group's shared disk space."""
 
     size_mb: int | None = key("Size, in MB.", name="sizeMB", default=None, minimum=0)
-    sticky: bool | None = key("Kept over updates.", default=None)
-    migrate: bool | None = key("Moved with the instance.", default=None)
+    sticky: bool | None = key("The data are kept when the group is updated.", default=None)
+    migrate: bool | None = key("The data move with the instance.", default=None)
 
 
 @record
 class TaskGroup:
     """Tasks that run together on a robot and share identity, proxy, user and slice."""
 
-    name: str = key("Unique in its job.", pattern=NAME)
-    count: int = key("Instances over all robots; for a system job 1.", default=1, minimum=0, maximum=10000)
-    init_tasks: tuple[InitTask, ...] = key("Steps before the tasks.", factory=tuple)
-    tasks: tuple[Task, ...] = key("The programs; at least one, or none where an inbound service is declared.", factory=tuple)
-    constraints: tuple[Constraint, ...] = key("Conditions on the robots.", factory=tuple)
-    restart_policy: RestartPolicy | None = key("For every task that has none of its own.", default=None)
-    resources: Resources | None = key("The cap of the whole group.", default=None, ours=True)
-    meta: t.Mapping[str, str] = key("`NOMAD_META_<KEY>`; wins over the job's.", factory=dict, substituted=True, secret=True)
-    network: Network | None = key("Connections.", default=None)
-    reschedule_policy: ReschedulePolicy | None = key("Moves to other robots.", default=None, support=Support.NO_EFFECT)
-    ephemeral_disk: EphemeralDisk | None = key("Shared disk.", default=None, support=Support.NO_EFFECT)
+    name: str = key("Name, unique in its job.", pattern=NAME)
+    count: int = key(
+        "Number of instances over all robots. A system job runs one on every robot and has no count.", default=1, minimum=0, maximum=10000
+    )
+    init_tasks: tuple[InitTask, ...] = key("Steps that prepare the robot, before the tasks.", factory=tuple)
+    tasks: tuple[Task, ...] = key("The programs. At least one, unless the group has an inbound service.", factory=tuple)
+    constraints: tuple[Constraint, ...] = key("Conditions on robots.", factory=tuple)
+    restart_policy: RestartPolicy | None = key(
+        "For tasks without one of their own. Default: a task is restarted after 5s, without limit.", default=None
+    )
+    resources: Resources | None = key("Limits of all the group's tasks together.", default=None, ours=True)
+    meta: t.Mapping[str, str] = key(
+        "Each key reaches every task as `NOMAD_META_<KEY>` and overrides the job's.", factory=dict, substituted=True, secret=True
+    )
+    network: Network | None = key("What the group calls and serves.", default=None)
+    reschedule_policy: ReschedulePolicy | None = key(
+        "How a failed instance moves to another robot.", default=None, support=Support.NO_EFFECT
+    )
+    ephemeral_disk: EphemeralDisk | None = key("Disk space that the group's tasks share.", default=None, support=Support.NO_EFFECT)

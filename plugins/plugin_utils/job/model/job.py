@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The job itself: what a run is given."""
+"""The job: task groups and the robots that may run them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .vocabulary import NAME, JobType, Reserved
 
 @record
 class Job:
-    """What a run is given: task groups, and the robots that they are for."""
+    """Task groups and the robots that may run them."""
 
-    name: str = key("Unique in its namespace.", pattern=NAME)
+    name: str = key("Name, unique in its namespace.", pattern=NAME)
     task_groups: tuple[TaskGroup, ...] = key("At least one task group.", min_items=1)
-    namespace: str = key("Keeps jobs of one name apart.", default="default", pattern=NAME)
-    type: JobType = key("service keeps running, batch runs to its end, system runs on every robot.", default=JobType.SERVICE)
-    robot_selector: t.Mapping[str, str] = key("Labels that a robot must all have.", factory=dict)
-    datacenters: tuple[str, ...] = key("The robot's datacenter is one of these; empty: any.", factory=tuple)
-    priority: int = key("Rank against other jobs.", default=50, minimum=0, maximum=100, support=Support.NO_EFFECT)
-    meta: t.Mapping[str, str] = key("`NOMAD_META_<KEY>` of every task.", factory=dict, substituted=True, secret=True)
-    constraints: tuple[Constraint, ...] = key("Conditions on the robots, for every group.", factory=tuple)
-    update: Update | None = key("Rolling updates.", default=None, ours=True, support=Support.NO_EFFECT)
+    namespace: str = key("Jobs of the same name are different jobs in different namespaces.", default="default", pattern=NAME)
+    type: JobType = key("`service` keeps running, `batch` runs to its end, `system` keeps running on every robot.", default=JobType.SERVICE)
+    robot_selector: t.Mapping[str, str] = key("Labels that a robot must have, all of them. Default: any robot.", factory=dict)
+    datacenters: tuple[str, ...] = key("Datacenters whose robots may run the job. Default: any.", factory=tuple)
+    priority: int = key("Priority over other jobs.", default=50, minimum=0, maximum=100, support=Support.NO_EFFECT)
+    meta: t.Mapping[str, str] = key("Each key reaches every task as `NOMAD_META_<KEY>`.", factory=dict, substituted=True, secret=True)
+    constraints: tuple[Constraint, ...] = key("Conditions on robots, for every group.", factory=tuple)
+    update: Update | None = key("How a new version replaces the old one.", default=None, ours=True, support=Support.NO_EFFECT)
     schedule: Reserved | None = key("Periodic runs.", default=None, ours=True, support=Support.REFUSED)
-    # Where it was written, as the reader says: file, line, what stands before its own keys in their paths (`spec.` in a
-    # k8s4r document), and line and column of every path.
+    # Where the job is written: file, line, what precedes its keys in their paths (`spec.` in a k8s4r document), and the
+    # line and column of every path.
     path: str = attribute(default="", compare=False)
     line: int = attribute(default=0, compare=False)
     root: str = attribute(default="", compare=False)

@@ -12,88 +12,108 @@ from .vocabulary import ADDRESS, HOST_PORT, NAME, PATH, SUBSTITUTED, NetworkMode
 
 @record
 class Tls:
-    """How a connection to an upstream is secured. `true` means `{mode: spiffe}`, `false` means `{mode: none}`."""
+    """How the connection to an upstream is secured. `true` means `{mode: spiffe}`, `false` means `{mode: none}`."""
 
     mode: TlsMode = key(
-        "spiffe is mTLS with one exact peer; none is plaintext.", default=TlsMode.SPIFFE, refused_values=(TlsMode.SYSTEM, TlsMode.CUSTOM)
+        "`spiffe`: mTLS with exactly one peer. `none`: plaintext.", default=TlsMode.SPIFFE, refused_values=(TlsMode.SYSTEM, TlsMode.CUSTOM)
     )
     spiffe_id: str | None = key(
-        "The peer's exact identity.",
+        "SPIFFE ID of the peer. Default: the one in `k8s4r_peers`, or that of the one inbound service known at this address.",
         default=None,
         ours=True,
         pattern=r"spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+",
         says="spiffe://<trust domain>/<path>",
     )
-    sni: Reserved | None = key("Server name.", default=None, ours=True, support=Support.REFUSED)
+    sni: Reserved | None = key("Server name that is asked for.", default=None, ours=True, support=Support.REFUSED)
     ca_file: Reserved | None = key("Certificate authorities of the peer.", default=None, ours=True, support=Support.REFUSED)
 
 
 @record
 class Upstream:
-    """A service elsewhere that the group reaches at 127.0.0.1:localPort."""
+    """A service elsewhere, which the group reaches at 127.0.0.1:localPort."""
 
-    name: str = key("Names the injected variables.", pattern=NAME)
-    local_port: int = key("Port of the listener on 127.0.0.1.", minimum=1, maximum=65535)
+    name: str = key("Name, unique in its group. Injected variables are named after it.", pattern=NAME)
+    local_port: int = key("Port on 127.0.0.1 where the group reaches it.", minimum=1, maximum=65535)
     upstream: str = key(
-        "host:port, a bracketed address for IPv6.",
+        "Where it is: `host:port`, with an IPv6 address in brackets.",
         substituted=True,
         pattern=rf"{HOST_PORT}|{SUBSTITUTED}",
         says="host:port or [IPv6 address]:port",
     )
-    protocol: Protocol = key("What is spoken.", default=Protocol.TCP)
+    protocol: Protocol = key("Protocol spoken on the connection.", default=Protocol.TCP)
     tls: Tls = key(
         "`true` (SPIFFE mTLS), `false` (plaintext) or a mapping.", factory=Tls, shorthand={True: Tls(), False: Tls(mode=TlsMode.NONE)}
     )
     database: str = key(
-        "Database named in DATABASE_URL.", default="mydb", ours=True, pattern=r"[^/?#\x00-\x20]+", says="a name without / ? # and blanks"
+        "Name of the database in DATABASE_URL.",
+        default="mydb",
+        ours=True,
+        pattern=r"[^/?#\x00-\x20]+",
+        says="a name without / ? # and blanks",
     )
     scheme: str = key(
-        "Scheme of DATABASE_URL.", default="postgresql", ours=True, pattern=r"[a-z][a-z0-9+.-]*", says="a URL scheme, such as postgresql"
+        "Scheme of DATABASE_URL, such as `mysql`.",
+        default="postgresql",
+        ours=True,
+        pattern=r"[a-z][a-z0-9+.-]*",
+        says="a URL scheme, such as postgresql",
     )
 
 
 @record
 class Allowed:
-    """A group that may call a service."""
+    """A group that may call an inbound service."""
 
     group: str = key("Name of the task group.", pattern=NAME)
-    job: str | None = key("Its job; default: this one.", default=None, pattern=NAME)
-    namespace: str | None = key("Its namespace; default: this job's.", default=None, pattern=NAME)
+    job: str | None = key("Its job. Default: this job.", default=None, pattern=NAME)
+    namespace: str | None = key("Its namespace. Default: this job's.", default=None, pattern=NAME)
 
 
 @record
 class InboundService:
-    """A port of the robot where the group's proxy ends mTLS and lets exactly the allowed groups in."""
+    """A port of the robot where the group's proxy terminates mTLS and lets in only the allowed groups."""
 
-    name: str = key("Unique in its group.", pattern=NAME)
-    port: int = key("Port of the listener.", minimum=1, maximum=65535)
-    to: str = key("host:port on the robot that is served.", pattern=HOST_PORT, says="host:port or [IPv6 address]:port")
-    address: str = key("Address of the listener.", default="0.0.0.0", pattern=ADDRESS, says="an IP address of the robot")
-    protocol: Protocol = key("What is spoken.", default=Protocol.TCP)
-    allow: tuple[Allowed, ...] = key("Who may call; nobody else gets in.", factory=tuple)
+    name: str = key("Name, unique in its group.", pattern=NAME)
+    port: int = key("Port where callers reach it.", minimum=1, maximum=65535)
+    to: str = key(
+        "Where the proxy passes connections on to, on the robot: `host:port`.", pattern=HOST_PORT, says="host:port or [IPv6 address]:port"
+    )
+    address: str = key(
+        "Address of the robot where callers reach it. `0.0.0.0`: every IPv4 address.",
+        default="0.0.0.0",
+        pattern=ADDRESS,
+        says="an IP address of the robot",
+    )
+    protocol: Protocol = key("Protocol spoken on the connection.", default=Protocol.TCP)
+    allow: tuple[Allowed, ...] = key("The groups that may call it. Nobody else gets in.", factory=tuple)
 
 
 @record
 class Spiffe:
-    """Where the group's identity comes from; both must match the inventory."""
+    """Where the group's identity comes from. Both must match the inventory."""
 
     trust_domain: str | None = key(
-        "Trust domain of the fleet.", default=None, pattern=r"[a-z0-9._-]{1,255}", says="a trust domain: lower-case letters, digits, . _ -"
+        "The fleet's trust domain. Default: the inventory's.",
+        default=None,
+        pattern=r"[a-z0-9._-]{1,255}",
+        says="a trust domain: lower-case letters, digits, . _ -",
     )
-    agent_socket_path: str | None = key("Socket of the robot's SPIRE agent.", default=None, pattern=PATH, says="an absolute path")
+    agent_socket_path: str | None = key(
+        "Path of the SPIRE agent's socket on the robot.", default=None, pattern=PATH, says="an absolute path"
+    )
 
 
 @record
 class Network:
-    """The group's connections: one Envoy per group and robot carries them."""
+    """The group's connections. One Envoy per group and robot carries them."""
 
-    enabled: bool = key("`false` is as if `network` were not written.", default=True)
-    type: NetworkType = key("envoy, or none for no proxy.", default=NetworkType.ENVOY)
+    enabled: bool = key("`false` means the same as no `network` at all.", default=True)
+    type: NetworkType = key("`envoy`: an Envoy proxy carries the connections. `none`: there is no proxy.", default=NetworkType.ENVOY)
     mode: NetworkMode = key(
-        "host: the robot's own network; group is refused today.", default=NetworkMode.HOST, ours=True, refused_values=(NetworkMode.GROUP,)
+        "`host`: the group uses the robot's network.", default=NetworkMode.HOST, ours=True, refused_values=(NetworkMode.GROUP,)
     )
-    spiffe: Spiffe = key("Identity.", factory=Spiffe)
-    upstreams: tuple[Upstream, ...] = key("What the group calls.", factory=tuple)
-    services: tuple[InboundService, ...] = key("What the group serves.", factory=tuple, ours=True)
+    spiffe: Spiffe = key("The group's identity.", factory=Spiffe)
+    upstreams: tuple[Upstream, ...] = key("Services that the group calls.", factory=tuple)
+    services: tuple[InboundService, ...] = key("Services that the group offers to other groups.", factory=tuple, ours=True)
     ports: Reserved | None = key("Published ports.", default=None, ours=True, support=Support.REFUSED)
-    local_tls: bool = key("The group's certificate on the loopback listeners.", default=False, ours=True, support=Support.REFUSED)
+    local_tls: bool = key("TLS with the group's certificate on the local ports.", default=False, ours=True, support=Support.REFUSED)

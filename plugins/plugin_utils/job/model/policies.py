@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a group may run, and what happens when a task ends, a robot fails or a version is replaced."""
+"""Where a group may run, and what happens when a task ends, a robot fails or a new version replaces the old one."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from .vocabulary import DelayFunction, Operand, RestartMode
 
 @record
 class Constraint:
-    """A condition on a robot; a robot that fails it gets no instance of the group."""
+    """A condition on robots. A robot that does not meet it gets no instance of the group."""
 
-    l_target: str = key("What is compared, `${attr.<name>}`, `${meta.<key>}`, `${node.class}` or text.", aliases=("ltarget",))
-    operand: Operand = key("How it is compared.", default=Operand.EQUAL)
-    r_target: str = key("What it is compared with.", default="", aliases=("rtarget",))
+    l_target: str = key("What to compare: `${attr.<name>}`, `${meta.<key>}`, `${node.class}` or text.", aliases=("ltarget",))
+    operand: Operand = key("How to compare them.", default=Operand.EQUAL)
+    r_target: str = key("What to compare it with.", default="", aliases=("rtarget",))
 
 
 @record
 class RestartPolicy:
-    """What happens when a task ends though it should run; the attempts count within one interval."""
+    """What happens when a task ends that should keep running. Restarts are counted within one interval."""
 
-    attempts: int | None = key("Restarts allowed within one interval.", default=None, minimum=0, maximum=1000)
-    interval: Seconds | None = key("Length of the window in which attempts count; it starts with the first one.", default=None, minimum=1)
-    delay: Seconds | None = key("Pause before a restart.", default=None, minimum=0)
-    mode: RestartMode | None = key("When the attempts are used up: `fail` stops, `delay` waits until the interval ends.", default=None)
+    attempts: int | None = key("Restarts allowed within one interval. Default: 2, in a batch job 3.", default=None, minimum=0, maximum=1000)
+    interval: Seconds | None = key(
+        "How long restarts are counted, from the first one. Default: 30m, in a batch job 24h.", default=None, minimum=1
+    )
+    delay: Seconds | None = key("Pause before a restart. Default: 15s.", default=None, minimum=0)
+    mode: RestartMode | None = key(
+        "After the last attempt, `fail` gives up; `delay` waits until the interval ends and starts over. Default: `fail`.", default=None
+    )
 
 
 @record
@@ -34,19 +38,19 @@ class ReschedulePolicy:
     """How a failed instance moves to another robot."""
 
     attempts: int | None = key("Moves allowed within one interval.", default=None, minimum=0)
-    interval: Seconds | None = key("Length of the window in which attempts count.", default=None, minimum=0)
+    interval: Seconds | None = key("How long moves are counted.", default=None, minimum=0)
     delay: Seconds | None = key("Pause before a move.", default=None, minimum=0)
-    delay_function: DelayFunction | None = key("How the pause grows.", default=None)
+    delay_function: DelayFunction | None = key("How the pause grows from one move to the next.", default=None)
     max_delay: Seconds | None = key("Longest pause.", default=None, minimum=0)
-    unlimited: bool | None = key("No limit of attempts.", default=None)
+    unlimited: bool | None = key("No limit on attempts.", default=None)
 
 
 @record
 class Update:
-    """How a new version replaces the old one over the robots."""
+    """How a new version replaces the old one, robot by robot."""
 
     max_parallel: int | None = key("Instances replaced at a time.", default=None, minimum=0)
     canary: int | None = key("New instances tried first.", default=None, minimum=0)
-    min_healthy_time: Seconds | None = key("How long an instance must be healthy.", default=None, minimum=0)
-    healthy_deadline: Seconds | None = key("Time within which it must become healthy.", default=None, minimum=0)
-    auto_revert: bool | None = key("Back to the last good version on failure.", default=None)
+    min_healthy_time: Seconds | None = key("How long a new instance must be healthy before the next is replaced.", default=None, minimum=0)
+    healthy_deadline: Seconds | None = key("How long a new instance may take to become healthy.", default=None, minimum=0)
+    auto_revert: bool | None = key("On failure, return to the last good version.", default=None)

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task, or a whole group, may use."""
+"""What a task or a whole group may use."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ class NetworkResource:
 
 @record
 class Resources:
-    """Hard limits of one task's processes together (of a whole group where it stands on a group)."""
+    """Hard limits. On a task they hold for all its processes together, on a group for all its tasks together."""
 
-    cpu: Millicores | None = key("CPU time: `500m`, `0.5` or `2` cores.", default=None, minimum=1, maximum=64000)
-    memory: Bytes | None = key("Memory: `128Mi`.", default=None, minimum=4 * 2**20, maximum=2**50)
+    cpu: Millicores | None = key(
+        "CPU time in cores, such as `500m`, `0.5` or `2`. Default: no limit.", default=None, minimum=1, maximum=64000
+    )
+    memory: Bytes | None = key("Memory, such as `128Mi`. Default: no limit.", default=None, minimum=4 * 2**20, maximum=2**50)
     disk: Bytes | None = key("Disk space.", default=None, maximum=2**60, support=Support.NO_EFFECT)
     iops: int | None = key("Disk operations per second.", default=None, minimum=0, support=Support.NO_EFFECT)
     networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple, support=Support.NO_EFFECT)

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of a job file: patterns and enumerations that several keys share."""
+"""Patterns and enumerations of the job file."""
 
 from __future__ import annotations
 
@@ -96,4 +96,4 @@ class Operand(enum.Enum):
 
 
 class Reserved:
-    """The type of a key that this version refuses unread."""
+    """The type of a key that this version refuses."""

@@ -23,10 +23,11 @@ _INTRODUCTION = f"""\
 
 # The job file
 
-A job file is YAML and describes groups of programs and where they run. It is written in one of two forms, which mean
-the same; one file may hold several documents.
+A job file is YAML. It describes groups of programs and where they run. There are two forms with the same meaning, and
+one file may hold several documents.
 
-The short form has the job's keys at the top. `name` may be left out: it is then the file's name without its ending.
+In the short form the job's keys are at the top. `name` may be left out: the job then has the file's name, without its
+ending.
 
 ```yaml
 # yaml-language-server: $schema=../schemas/job.schema.json
@@ -39,40 +40,41 @@ taskGroups:
           execConfig: {{command: sh, args: ["-c", "while echo hello; do sleep 5; done"]}}
 ```
 
-A k8s4r document has `apiVersion: {document.API_VERSION}` and `kind: {document.KIND}`. `metadata` holds `name`, which names the
-job, and `namespace`; the other keys of the job are in `spec`. A `spec.name` must be the same name. `status`, labels,
-annotations and what else a server writes into `metadata` are ignored.
+A k8s4r document has `apiVersion: {document.API_VERSION}` and `kind: {document.KIND}`. `metadata` holds the job's `name` and
+`namespace`, and `spec` holds its other keys. If `spec.name` is given, it must be the same name. `status`, labels,
+annotations and whatever else a server writes into `metadata` are ignored.
 
-Editors check a file against `schemas/job.schema.json` as it is written. What a schema cannot say (names that are used
-twice, ports that meet, ranges of quantities) is said by `k8s4r.robot.validate`, which needs no robot and no inventory.
+Editors check a file against `schemas/job.schema.json` while you type. `k8s4r.robot.validate` also checks what a schema
+cannot express: names used twice, conflicting ports, ranges of quantities. It needs neither robots nor an inventory.
 
 ## Values
 
-- **text**: what YAML would turn into something else (`0123`, `12:30`, `yes`, `2026-11-20`) is refused where text is
-  wanted: quote it. No text of a job file is ever rendered by Jinja, but that of a file named `*.j2`, once, as a whole,
-  before it is read. A NUL character is refused, for no program can be given one.
+- **text**: values that YAML would turn into something else (`0123`, `12:30`, `yes`, `2026-11-20`) are refused where text
+  is expected: quote them. Jinja is not rendered, except in a file named `*.j2`: that is rendered once, as a whole, before
+  it is read. A NUL character is refused, because no program can be given one.
 - **name**: 1 to 63 letters, digits and `.` `_` `-`, with a letter or digit at both ends.
-- **CPU**: cores, as `500m`, `0.5` or `2`; at most 64. **memory**: a number with `Ki`, `Mi`, `Gi`, `k`, `M` or `G`, such
-  as `128Mi`. Both are Kubernetes' quantities, and fractions are rounded up.
-- **duration**: Go's, with `ns`, `us`, `ms`, `s`, `m` and `h`, such as `300ms` or `1m30s`. A number alone is refused.
-- **`!vault`**: a value that `ansible-vault encrypt_string` made may stand in `env` and `meta`, where it stays secret: it
-  reaches the task's environment and nothing else. Anywhere else it is refused. In a file that is vaulted as a whole
-  the values of `env` and `meta` are kept secret the same way; names, commands and arguments are plain on the robot.
-- **Anchors and aliases** work, and so does the merge key `<<` of YAML 1.1: own keys win over merged ones, an earlier
-  mapping over a later one. A key that is written twice is an error. A file is at most {MAX_BYTES // 1024} KiB, {MAX_DEPTH} levels deep,
-  and stands for at most {MAX_NODES} values when its aliases are written out.
+- **CPU**: cores, such as `500m`, `0.5` or `2`; at most 64. **memory**: a number with `Ki`, `Mi`, `Gi`, `k`, `M` or `G`,
+  such as `128Mi`. Both are Kubernetes quantities, and fractions are rounded up.
+- **duration**: as in Go, with `ns`, `us`, `ms`, `s`, `m` and `h`, such as `300ms` or `1m30s`. A number without a unit is
+  refused.
+- **`!vault`**: a value that `ansible-vault encrypt_string` printed may stand in `env` and `meta`. It stays secret: it
+  reaches the task's environment and nothing else. Anywhere else it is refused. If the whole file is vaulted, all values
+  of `env` and `meta` are kept secret in the same way, but names, commands and arguments can be read on the robot.
+- **Anchors and aliases** work, and so does the merge key `<<` of YAML 1.1: a mapping's own keys override merged ones, and
+  an earlier merged mapping overrides a later one. A duplicate key is an error. A file has at most {MAX_BYTES // 1024} KiB and {MAX_DEPTH}
+  levels of nesting, and at most {MAX_NODES} values after its aliases are expanded.
 
-In values marked *substituted*, `${{...}}` is replaced per robot and instance: names of variables that are injected into
-that task, `${{attr.<name>}}`, `${{meta.<key>}}` (the robot's labels, then the group's and the job's meta; in a constraint
-the labels alone), `${{node.unique.name}}`, `${{node.datacenter}}` and `${{node.class}}`. One of these that has no value is
-an error. Every other `${{...}}` and `$NAME` is the program's own and arrives as it was written.
+In values marked *substituted*, these are replaced, per robot and instance: `${{<name>}}` of a variable that is injected into
+the task, `${{attr.<name>}}`, `${{meta.<key>}}` (from the robot's labels, then the group's meta, then the job's; in a
+constraint from the labels only), `${{node.unique.name}}`, `${{node.datacenter}}` and `${{node.class}}`. If one of them has
+no value, that is an error. Every other `${{...}}` and `$NAME` belongs to the program and arrives unchanged.
 
 All errors of all files are reported together, each with file, line, column and path.
 
 ## Keys
 
-Keys marked + are this collection's, the rest k8s4r's. A key marked *not acted on yet* is read, checked and reported
-with a warning; one marked *refused* is an error today.
+Keys marked + are this collection's own, all others are k8s4r's. A key marked *no effect yet* is read and checked, and
+gives a warning. A key marked *refused* is an error.
 """
 
 
@@ -145,7 +147,7 @@ def _notes(field: Field) -> t.Iterable[str]:
     if key.substituted:
         yield "*Substituted.*"
     if key.support is not Support.WORKS:
-        yield "*Not acted on yet.*" if key.support is Support.NO_EFFECT else "*Refused.*"
+        yield "*No effect yet.*" if key.support is Support.NO_EFFECT else "*Refused.*"
 
 
 def _cell(text: str) -> str:

@@ -4,8 +4,8 @@
 """The JSON Schema (draft 2020-12) of the job file, generated from the model for editors and other tools.
 
 It accepts what this version accepts: keys and values that are not supported yet are absent. What a schema cannot
-say, or says badly (the range of a quantity, rules between keys), is left to the reader: a document that the schema
-refuses is refused by the reader, and the reverse holds for everything but those.
+express, or expresses badly (the range of a quantity, rules between keys), is left to the reader. The reader refuses
+every document that the schema refuses; the schema refuses every other document that the reader refuses.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _object(cls: type, keys: t.Iterable[Field], definitions: Schema, optional: t
 
 
 def _described(field: Field, definitions: Schema) -> Schema:
-    note = " (Accepted, not acted on yet.)" if field.key.support is Support.NO_EFFECT else ""
+    note = " (No effect yet.)" if field.key.support is Support.NO_EFFECT else ""
     schema: Schema = {"description": field.key.doc + note}
     if not field.required and isinstance(field.default, (str, bool, int, enum.Enum)) and not isinstance(field.default, (Millicores, Bytes)):
         schema["default"] = field.default.value if isinstance(field.default, enum.Enum) else field.default
