@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A task group on a robot as one group plan: users, directories, helpers, proxy, init tasks, tasks, slice, target."""
+"""Compiles a task group on a robot into one group plan: users, directories, helpers, proxy, init tasks, tasks, slice, target."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 class CompiledGroup(t.NamedTuple):
     """A group plan, and what else compiling the group found.
 
-    `entry` is the registration entry that its proxy needs; None for a group with no identity. `peers` are the identities found
+    `entry` is the registration entry of its proxy; None for a group without an identity. `peers` are the identities found
     for upstreams that name none: {address: SPIFFE ID}.
     """
 
@@ -39,7 +39,7 @@ class CompiledGroup(t.NamedTuple):
 
 
 def compile_group(site: Site, directory: Directory) -> CompiledGroup:
-    """Compile the group at this site. With errors, its plan is not to be used."""
+    """Compile the group at this site. If there are errors, do not use the plan."""
     shared = environment.of_group(site)
     proxy = compile_proxy(site, shared, directory)
     units = [*([proxy.unit] if proxy else []), *init.units(site, shared), *task.units(site, shared)]
@@ -71,7 +71,7 @@ def compile_group(site: Site, directory: Directory) -> CompiledGroup:
 
 
 def _programs(units: t.Sequence[service.Unit]) -> list[Program]:
-    """Each program once, with the first place that names it."""
+    """Each program once, with the first place in the job file that names it."""
     first: dict[tuple[str, str], Program] = {}
     for unit in units:
         for program in unit.programs:
@@ -80,7 +80,7 @@ def _programs(units: t.Sequence[service.Unit]) -> list[Program]:
 
 
 def _written_secrets(site: Site) -> set[str]:
-    """Secrets as they are written in the job; where a name in one was replaced, what arrives is another text."""
+    """The secrets as they are written in the job file. Where a name in one is replaced, the task gets another text."""
     mappings = [site.job.meta, site.group.meta, *(spec.env for spec in (*site.group.tasks, *site.group.init_tasks))]
     return {str(value) for mapping in mappings for value in mapping.values() if isinstance(value, Secret) and value}
 
@@ -99,12 +99,12 @@ def _directories(site: Site) -> t.Iterator[Resource]:
     yield plan.directory(site.alloc, site.user, site.user, "0770", data=True)
     if site.job.type is JobType.BATCH:
         yield plan.directory(site.done, data=True)
-    # The directory above keeps other users out; inside it is as /tmp is.
+    # The directory above keeps other users out; this one has the mode of /tmp.
     yield plan.directory(site.tmp, "root", "root", "1777", data=True)
 
 
 def _helpers(site: Site, units: t.Sequence[service.Unit]) -> list[Helper]:
-    """Only the helper programs that a unit of this group calls."""
+    """The helper programs that the units of this group call."""
     texts = "".join(resource["content"] for unit in units for resource in unit.resources if resource["kind"] == "unit")
     return [helper for helper in HELPERS if helper.path(site.bin) in texts]
 
@@ -114,6 +114,6 @@ def _slice(site: Site) -> str:
 
 
 def _target(site: Site, units: t.Sequence[str]) -> str:
-    """It wants its units and never requires them: the group's state is its members'."""
+    """It wants its units but does not require them: one that fails takes no other along."""
     wants = [("Wants", " ".join(units))] if units else []
     return systemd.unit({"Unit": [("Description", systemd.text(site.title())), *wants]})

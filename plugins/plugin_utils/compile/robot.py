@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The jobs of a run on one robot: its plan, its registration entries, and what people should know."""
+"""Compiles the jobs of a run for one robot: its plan, its registration entries and its warnings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .site import Site
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import JobPlan, RobotPlan
 
-# unshare, setpriv and what the units ask for: that of Ubuntu 20.04 is the oldest that has it all.
+# Ubuntu 20.04 has it, with every directive that our units use, and unshare and setpriv as they need them.
 OLDEST_SYSTEMD = 245
 
 
@@ -39,7 +39,7 @@ class CompiledRobot(t.NamedTuple):
 def compile_robot(
     jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, name: str, directory: peers.Directory | None = None
 ) -> CompiledRobot:
-    """Compile what `name` shall hold of the jobs; a job that it holds nothing of becomes an empty job plan.
+    """Compile what the robot `name` gets of the jobs. A job of which it gets nothing becomes an empty job plan.
 
     `directory` is `peers.known_services` of the same run, to be computed once for many robots. Raises `JobErrors`.
     """
@@ -48,7 +48,7 @@ def compile_robot(
     plans: list[JobPlan] = []
     sites: list[Site] = []
     entries: list[Entry] = []
-    # Two instances of a group have the same errors and warnings: each is told once.
+    # The instances of a group often share an error or a warning: each is reported once.
     found: dict[str, str] = {}
     errors: dict[Problem, None] = {}
     warnings: dict[Problem, None] = {}
@@ -73,7 +73,7 @@ def compile_robot(
 
 
 def _unfit(site: Site) -> t.Iterator[Problem]:
-    """What the robot's systemd cannot do and no helper does in its place: refused, because it would be ignored."""
+    """Errors for what this robot cannot do. systemd would ignore it silently."""
     robot = site.robot
     if robot.systemd < OLDEST_SYSTEMD:
         found = f"robot {robot.name} has systemd {robot.systemd}, and the oldest that can run a group is {OLDEST_SYSTEMD}"

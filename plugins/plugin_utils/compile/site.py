@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One task group on one robot, as every part of the compiler sees it: names, paths, and the tasks that run there."""
+"""One task group on one robot: its names, its paths and the tasks that run there. Every part of the compiler works from it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ..job.model.task import InitTask, Task
 from ..job.model.vocabulary import JobType, NetworkType
 from . import names
 
-Spec = t.TypeVar("Spec", bound=Task, covariant=True)
+Spec_co = t.TypeVar("Spec_co", bound=Task, covariant=True)
 
 
-class PlacedTask(t.NamedTuple, t.Generic[Spec]):
+class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
     """A task, or an init task, at its place on the robot.
 
-    `spec` is what the job says of it, at `path` in the job file. `user` runs it, with `group` as its primary group.
-    `instance` is the index of its instance; None for an init task, which belongs to no instance. `done` is the file by which a batch
-    task is known to have run to its end; None for all others.
+    `spec` is the task as the job file describes it, at `path`. `user` runs it, with `group` as the primary group. `instance` is
+    the index of its instance; None for an init task, which belongs to no instance. `done` is the file that exists once a batch
+    task has run to its end; None for all other tasks.
     """
 
-    spec: Spec
+    spec: Spec_co
     path: str
     id: str
     unit: str
@@ -42,13 +42,13 @@ class PlacedTask(t.NamedTuple, t.Generic[Spec]):
 
     @property
     def directory(self) -> str:
-        """With the task's `local`, `secrets` and `logs`."""
+        """Holds the task's `local`, `secrets` and `logs`."""
         return f"{plan.STATE}/tasks/{self.id}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Site:
-    """A task group on a robot. `number` is the group's in its job, `instances` are the indices that the robot holds."""
+    """A task group on a robot. `number` is its index in the job, `instances` are the indices of the instances on the robot."""
 
     job: Job
     number: int
@@ -75,7 +75,7 @@ class Site:
 
     @functools.cached_property
     def user(self) -> str:
-        """Runs the group's tasks, and is the primary group of all that run for it."""
+        """The user that runs the group's tasks, and the name of its primary group."""
         return names.user(*self.names)
 
     @functools.cached_property
@@ -88,7 +88,7 @@ class Site:
 
     @property
     def bin(self) -> str:
-        """Where the group has its copies of the helper programs."""
+        """The directory with the group's copies of the helper programs."""
         return f"{self.configuration}/bin"
 
     @property
@@ -97,7 +97,7 @@ class Site:
 
     @property
     def alloc(self) -> str:
-        """What the group's tasks share."""
+        """The directory that the group's tasks share."""
         return f"{self.data}/alloc"
 
     @property
@@ -106,7 +106,7 @@ class Site:
 
     @property
     def done(self) -> str:
-        """Where a batch task's unit notes, as root, that it has run to its end: no task can write there."""
+        """The directory where units of batch tasks note, as root, that the task has run to its end. No task can write there."""
         return f"{self.data}/done"
 
     @property
@@ -119,29 +119,29 @@ class Site:
 
     @property
     def proxy(self) -> str | None:
-        """The proxy's unit; None for a group that has none."""
+        """The name of the proxy's unit; None for a group without one."""
         network = self.network
         return names.proxy_unit(self.id) if network and (network.upstreams or network.services) else None
 
     @property
     def proxy_home(self) -> str:
-        """The proxy's configuration."""
+        """The directory with the proxy's configuration."""
         return f"{self.configuration}/proxy"
 
     @property
     def proxy_runtime(self) -> str:
-        """The proxy's directory below /run, its own user's alone."""
+        """The proxy's directory below /run, which only its own user can open."""
         return f"{plan.RUNTIME}/proxy/{self.id}"
 
     @property
     def network(self) -> Network | None:
-        """The network that a proxy carries; None where there is none."""
+        """The connections that a proxy carries; None for a group without a proxy."""
         network = self.group.network
         return network if network and network.enabled and network.type is NetworkType.ENVOY else None
 
     @functools.cached_property
     def init_tasks(self) -> tuple[PlacedTask[InitTask], ...]:
-        """In order, without those whose work provisioning did."""
+        """The init tasks in their order, without those whose work provisioning has done."""
         placed = []
         for number, spec in enumerate(self.group.init_tasks):
             if spec.name not in self.fleet.skip_init_tasks:
@@ -161,7 +161,7 @@ class Site:
 
     @functools.cached_property
     def tasks(self) -> tuple[PlacedTask[Task], ...]:
-        """Of every instance that the robot holds."""
+        """The tasks of every instance on the robot."""
         return tuple(self._task(number, spec, instance) for instance in self.instances for number, spec in enumerate(self.group.tasks))
 
     def _task(self, number: int, spec: Task, instance: int) -> PlacedTask[Task]:
@@ -182,11 +182,11 @@ class Site:
         return f"{self.configuration}/env/{id}.env"
 
     def title(self, *more: str) -> str:
-        """What a unit or user of the group is called in its description."""
+        """The description of a unit or user of the group."""
         return " ".join((f"{self.job.name}/{self.group.name}", *more))
 
     def where(self, path: str) -> str:
-        """A path in the job file as a person reads it."""
+        """A path in the job file, with the name of the file."""
         return f"{self.job.path}: {self.job.root}{path}"
 
     def problem(self, path: str, message: str, remedy: str = "") -> Problem:

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host and a port, as job files write them and as Envoy takes them."""
+"""A host and a port, as job files write them and as Envoy reads them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Address(t.NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """`host:port`, an IPv6 address in brackets; raises ValueError with what is wrong, which shows nothing of a secret."""
+        """Reads `host:port`, with an IPv6 address in brackets. Raises ValueError with what is wrong; a secret is not shown."""
         found = "the secret" if isinstance(text, Secret) else repr(text)
         host, _colon, port = text.rpartition(":")
         if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
@@ -51,7 +51,7 @@ class Address(t.NamedTuple):
 
     @property
     def numeric(self) -> bool:
-        """Whether the host is an address, and no name."""
+        """Whether the host is an address, not a name."""
         try:
             ipaddress.ip_address(self.host)
         except ValueError:

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bootstrap: what a proxy reads at its start; listeners and clusters come from files that it watches."""
+"""Bootstrap: what a proxy reads when it starts. It names the files from which listeners and clusters come."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .tls import Data, agent_cluster
 
 
 def bootstrap(node: str, group: str, admin_pipe: str, agent_socket: str | None, dynamic: Data, static: Data) -> Data:
-    """`node` and `group` become node.id and node.cluster, which SDS demands. The admin interface is a pipe that its
-    own user alone may open. `agent_socket` is None for a proxy without identity.
+    """`node` and `group` become node.id and node.cluster, which SDS requires. The admin interface is a Unix socket that only
+    the proxy's own user can open. `agent_socket` is None for a proxy without an identity.
     """
     resources = {**static}
     if agent_socket:
@@ -26,7 +26,7 @@ def bootstrap(node: str, group: str, admin_pipe: str, agent_socket: str | None, 
 
 
 def watched(listeners: str, clusters: str) -> Data:
-    """Dynamic resources from two files, taken up when a file is replaced by rename."""
+    """Dynamic resources from two files. Envoy reads a file again when another is renamed over it."""
     return {
         "lds_config": {"resource_api_version": "V3", "path_config_source": {"path": listeners}},
         "cds_config": {"resource_api_version": "V3", "path_config_source": {"path": clusters}},
@@ -34,5 +34,5 @@ def watched(listeners: str, clusters: str) -> Data:
 
 
 def inlined(listeners: t.Sequence[Data], clusters: t.Sequence[Data]) -> Data:
-    """The same resources as static ones: what `envoy --mode validate` really reads."""
+    """The same resources as static ones, because `envoy --mode validate` reads no others."""
     return {"listeners": list(listeners), "clusters": list(clusters)}

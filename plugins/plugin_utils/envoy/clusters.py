@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters: where a proxy sends what it accepted."""
+"""Clusters: where a proxy forwards connections to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .tls import Data, http2, typed
 
 ALPN: t.Mapping[Protocol, tuple[str, ...]] = {Protocol.TCP: (), Protocol.HTTP: ("http/1.1",), Protocol.GRPC: ("h2",)}
 
-# A robot often has IPv6 link-local only: an AAAA answer alone must not hide a working A. A name is asked for every half
-# minute, because each question may cross a paid link; sooner while there is no answer.
+# Robots often have IPv6 addresses on the link only, so a working IPv4 address (A) comes before an IPv6 one (AAAA). Names are
+# resolved again every half minute and not more often, because a query may cross a paid link; sooner while there is no answer.
 _DNS = {
     "name": "envoy.clusters.dns",
     "typed_config": typed(
@@ -27,7 +27,7 @@ _DNS = {
 
 
 def cluster(name: str, address: Address, protocol: Protocol, transport_socket: Data | None = None) -> Data:
-    """A cluster of one address; names are resolved again by Envoy for as long as it runs."""
+    """A cluster with one address. Envoy resolves a name again and again for as long as it runs."""
     data: Data = {
         "name": name,
         "connect_timeout": "5s",
@@ -45,5 +45,5 @@ def cluster(name: str, address: Address, protocol: Protocol, transport_socket: D
 
 
 def resources(kind: str, items: t.Iterable[Data]) -> Data:
-    """The content of a file that Envoy watches: `kind` is the resource's type behind the `envoy.` package."""
+    """The content of a file that Envoy watches. `kind` is the type of the resources, without `envoy.` in front."""
     return {"resources": [{**typed(kind), **item} for item in items]}

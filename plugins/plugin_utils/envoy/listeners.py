@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listeners: on loopback for upstreams, in plaintext; on the robot's addresses for inbound services, in mTLS."""
+"""Listeners: in plaintext on loopback for upstreams, with mTLS on the robot's addresses for inbound services."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .tls import Data, typed
 
 
 def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, host: str) -> Data:
-    """Plaintext on 127.0.0.1, so that unmodified clients work. `host` is what an HTTP upstream gets as Host."""
+    """Plaintext on 127.0.0.1, so that clients work unmodified. `host` is what an HTTP upstream gets as the Host header."""
     return _listener(name, Address(LOOPBACK, port), [_forward(name, protocol, cluster, host_rewrite=host)])
 
 
 def inbound_listener(name: str, address: Address, protocol: Protocol, cluster: str, transport_socket: Data, authorization: Data) -> Data:
-    """mTLS on an address of the robot, then authorization, then the service; every connection is logged with its peer."""
+    """mTLS on an address of the robot, then authorization, then the service. Every connection is logged with its peer."""
     listener = _listener(name, address, [authorization, _forward(name, protocol, cluster, inbound=True)])
     listener["filter_chains"][0]["transport_socket"] = transport_socket
     listener["access_log"] = [_access_log(name, "closed", _CONNECTION)]
@@ -29,7 +29,7 @@ def inbound_listener(name: str, address: Address, protocol: Protocol, cluster: s
 def _listener(name: str, address: Address, filters: list[Data]) -> Data:
     listener: Data = {"name": name, "address": socket_address(address), "filter_chains": [{"filters": filters}]}
     if address.numeric and address.host not in ALWAYS_THERE:
-        # At boot the network may not have given the robot its address yet, and Envoy tries only once.
+        # At boot the robot may not have this address yet, and Envoy tries to bind only once.
         listener["freebind"] = True
     return listener
 
@@ -38,7 +38,7 @@ def _forward(name: str, protocol: Protocol, cluster: str, host_rewrite: str | No
     if protocol is Protocol.TCP:
         proxy = typed("extensions.filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=name, cluster=cluster, idle_timeout="0s")
         if inbound:
-            # By default Envoy connects to the service before anybody knows who calls: without a certificate, too.
+            # By default Envoy connects to the service before the caller has shown a certificate.
             proxy["upstream_connect_mode"], proxy["max_early_data_bytes"] = "ON_DOWNSTREAM_TLS_HANDSHAKE", 0
             opened = _access_log(name, "opened", _CONNECTION)
             proxy["access_log"] = [{**opened, "filter": {"log_type_filter": {"types": ["TcpUpstreamConnected"]}}}]
@@ -46,7 +46,7 @@ def _forward(name: str, protocol: Protocol, cluster: str, host_rewrite: str | No
         else:
             proxy["access_log"] = [_failures(name)]
         return {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}
-    # No time limits of ours: long polls and streams are the program's own business.
+    # No time limits: how long a poll or a stream may take is up to the programs.
     route: Data = {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s"}
     if host_rewrite:
         route["host_rewrite_literal"] = host_rewrite
@@ -70,12 +70,12 @@ def _forward(name: str, protocol: Protocol, cluster: str, host_rewrite: str | No
         },
     )
     if inbound:
-        # The service learns who calls in x-forwarded-client-cert; what a caller wrote there itself is thrown away.
+        # The service reads in x-forwarded-client-cert who calls. What a caller itself writes there is removed.
         manager["forward_client_cert_details"] = "SANITIZE_SET"
         manager["set_current_client_cert_details"] = {"uri": True}
         manager["access_log"] = [_access_log(name, "request", {**_CONNECTION, **_REQUEST})]
     else:
-        # A caller that is not in the other side's `allow` is cut off without an answer (UC).
+        # The other side closes the connection without an answer (UC) if its `allow` does not name this group.
         manager["access_log"] = [_failures(name, "UC")]
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
@@ -97,8 +97,8 @@ _REQUEST: t.Mapping[str, str] = {"method": "%REQ(:METHOD)%", "path": "%REQ(:PATH
 
 
 def _failures(name: str, *more: str) -> Data:
-    """Only what went wrong: no connection (UF), no healthy address (UH), no answer to its name (DF), with the reason,
-    a peer of another identity above all; and `more` flags.
+    """Logs failures only: no connection (UF), no healthy address (UH), a name without an answer (DF), and the flags in `more`.
+    The reason is logged with them, above all that the peer has another identity.
     """
     filtered = {"filter": {"response_flag_filter": {"flags": ["UF", "UH", "DF", *more]}}}
     return {**_access_log(name, "failed", _FAILURE), **filtered}

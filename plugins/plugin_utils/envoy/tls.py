@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SPIFFE mTLS as Envoy has it: certificates and trust bundles by SDS from the robot's SPIRE agent."""
+"""SPIFFE mTLS for Envoy: certificates and trust bundles come from the robot's SPIRE agent, by SDS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TYPE = "type.googleapis.com/envoy."
 
 
 def typed(type_name: str, **fields: t.Any) -> Data:
-    """A value of a protobuf Any, by the type's name behind the `envoy.` package."""
+    """A protobuf Any. `type_name` is the name of its type, without `envoy.` in front."""
     return {"@type": TYPE + type_name, **fields}
 
 
@@ -23,13 +23,13 @@ def _sds(name: str) -> Data:
     return {"name": name, "sds_config": {"resource_api_version": "V3", "api_config_source": source}}
 
 
-# The bundle named ALL verifies own and federated trust domains, each identity against its own: a federation that is
-# added later changes no secret's name, so it drains no connection.
+# The bundle named ALL verifies identities of our own and of federated trust domains, each with its own bundle. Its name stays
+# the same when a federation is added later, so that drains no connection.
 _BUNDLE = _sds("ALL")
 
 
 def upstream_tls(own_id: str, peer_id: str, server_name: str | None, alpn: t.Sequence[str]) -> Data:
-    """The client's side: our identity, and exactly one peer. The bundle alone would accept the whole trust domain."""
+    """The client's side: it presents our identity and accepts exactly one peer. The bundle alone would accept the whole trust domain."""
     peer = {"match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": peer_id}}]}
     context = {
         "tls_certificate_sds_secret_configs": [_sds(own_id)],
@@ -43,8 +43,8 @@ def upstream_tls(own_id: str, peer_id: str, server_name: str | None, alpn: t.Seq
 
 
 def downstream_tls(own_id: str, alpn: t.Sequence[str]) -> Data:
-    """The server's side: any identity of the domains may finish the handshake, and the RBAC filter behind it lets
-    exactly the allowed ones go on, because RBAC changes with no drain and a TLS context does not.
+    """The server's side: every identity of the trust domains may finish the handshake. The RBAC filter behind it lets only the
+    allowed ones go on: a change of the filter drains no connection, and one of the TLS context does.
     """
     context = {
         "tls_certificate_sds_secret_configs": [_sds(own_id)],
@@ -56,7 +56,7 @@ def downstream_tls(own_id: str, alpn: t.Sequence[str]) -> Data:
 
 
 def agent_cluster(socket: str) -> Data:
-    """The SPIRE agent's Workload API and SDS, on its Unix socket."""
+    """The SPIRE agent, which serves SDS on the Unix socket of its Workload API."""
     return {
         "name": AGENT_CLUSTER,
         "type": "STATIC",

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The environment contract: what a task of a group finds in its environment on a robot."""
+"""The environment of a task: what it can rely on finding there (docs/environment.md)."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from .. import names, systemd
 from ..site import PlacedTask, Site
 from .texts import substituted
 
-# What glibc itself drops where privileges are gained (its unsecvars.h): programs that root starts on the task's behalf must
-# not see them.
+# The variables that glibc drops when a program gains privileges (its unsecvars.h). Programs that root starts on the task's
+# behalf must not see them.
 _LOADER = re.compile(
     r"LD_.*|MALLOC_.*|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RES_OPTIONS|RESOLV_HOST_CONF|TMPDIR|TZDIR"
 )
 
 
 class Environment(t.NamedTuple):
-    """Variables by name, and what is wrong with them."""
+    """Variables by name, and the errors found in them."""
 
     variables: t.Mapping[str, str]
     errors: tuple[Problem, ...]
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The values that are secret, as they arrive in the task."""
+        """The secret values, as the task gets them."""
         return frozenset(str(value) for value in self.variables.values() if isinstance(value, Secret) and value)
 
     @property
     def loader(self) -> dict[str, str]:
-        """Those of the dynamic loader and its kin: they may be set only after root's privileges are gone."""
+        """Those that the dynamic loader and its kin obey. They must not be set before root's privileges are gone."""
         return {name: value for name, value in self.variables.items() if _LOADER.fullmatch(name)}
 
 
 def of_group(site: Site) -> Environment:
-    """What Nomad tells every task of a group; these names may stand in `meta` and `upstream` too."""
+    """What Nomad tells every task of a group. These names may also be used in `meta` and `upstream`."""
     job, group = site.job, site.group
     variables = {
         "NOMAD_GROUP_NAME": group.name,
@@ -66,7 +66,7 @@ def of_group(site: Site) -> Environment:
 
 
 def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environment:
-    """The injected variables, and over them the task's own. `group` is what `of_group` found; its errors are not told again."""
+    """The injected variables and the task's own, which win. `group` is what `of_group` returned; its errors are not repeated."""
     injected = {**_upstreams(site), **group.variables, **_of_instance(site, task)}
     own: dict[str, str] = {}
     errors: list[Problem] = []
@@ -78,8 +78,8 @@ def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environme
 
 
 def _changed_by_systemd(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) -> t.Iterator[Problem]:
-    """Values that the robot's systemd would not hand on as they are. The error names the key that the value comes from, and
-    shows nothing of the value, since any value may be secret.
+    """Errors for values that the robot's systemd would not pass on unchanged. An error names the key that the value comes from
+    and shows nothing of the value, because any value may be secret.
     """
     version = site.robot.systemd
     if version >= systemd.FAITHFUL_ENVIRONMENT:
@@ -108,7 +108,7 @@ def _upstreams(site: Site) -> dict[str, str]:
         variables[f"PROXY_{name}_ADDR"] = variables[f"NOMAD_UPSTREAM_ADDR_{name}"] = address
         variables[f"NOMAD_UPSTREAM_IP_{name}"] = LOOPBACK
         if upstream.protocol is not Protocol.TCP:
-            # The local hop is plaintext, so https:// could never be opened.
+            # The connection to the proxy is plaintext, so https:// could not work.
             variables[f"{name}_URL"] = f"http://{address}"
     databases = _databases(site)
     if databases:
@@ -119,11 +119,11 @@ def _upstreams(site: Site) -> dict[str, str]:
 
 
 def ambiguous_databases(site: Site) -> tuple[Problem, ...]:
-    """A warning where the group has several database upstreams: only one of them can own DATABASE_*."""
+    """A warning if the group has several database upstreams: DATABASE_* can describe only one of them."""
     first, *others = [upstream.name for upstream in _databases(site)] or [""]
     if not others:
         return ()
-    found = f"the DATABASE_* variables are those of {first!r}, the first database; {', '.join(others)}: use PROXY_* instead"
+    found = f"the DATABASE_* variables describe the first database, {first!r}; for {', '.join(others)} use PROXY_*"
     return (site.problem(f"{site.path}.network.upstreams", found),)
 
 

@@ -1,10 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The small programs that a group's units call. Each is a file of this folder, which linters and tests read and run.
+"""The small programs that a group's units call. Each is a file of this folder, so that linters can read it and tests can run it.
 
-Each group has its own copy of those that it uses, so that a group stands alone. Their texts are read once, when this
-module is imported: like the compiler's own code they come with the collection, and compiling a job reads nothing more.
+Each group gets its own copies of the ones it uses, so that no group depends on another. The files are read once, when this
+module is imported: they are part of the collection, as the compiler's own code is. Compiling a job reads no file.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import typing as t
 from ....module_utils._engine import plan
 from .. import paths
 
-# What a program cannot know by itself is filled in here, so that no path on a robot is written twice.
+# Marks in the programs, and the paths that replace them: each path on a robot is written once.
 PLACES = {"@PROGRAMS@": paths.PROGRAMS, "@RESTARTS@": f"{plan.RUNTIME}/{plan.RESTARTS}"}
 
 _SHELL = ("/bin/sh",)
-# -I and -S: nothing of the task's or of the robot's site-packages is imported, and it starts in half the time.
+# -I and -S keep packages of the task and of the robot out, and Python starts sooner.
 _PYTHON = ("/usr/bin/env", "python3", "-I", "-S")
 
 

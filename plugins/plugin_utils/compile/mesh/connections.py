@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Upstreams and inbound services as Envoy has them: each is a listener and the cluster that it leads to."""
+"""Upstreams and inbound services as Envoy sees them: each is a listener, and the cluster that it forwards to."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from . import identity, peers
 
 
 class Connection(t.NamedTuple):
-    """One upstream or inbound service as the proxy has it.
+    """One upstream or inbound service.
 
-    `inlined` is the listener with its rules in place, for validation. `rules` are those of an inbound service, the content of
-    a file of their own. `peer` is the identity found for an upstream that names none, as {address: SPIFFE ID}.
+    An inbound service has `rules`, which say who may call; they are a file of their own. `inlined` is the listener with the rules
+    in it, for validation. `peer` is the identity found for an upstream that names none, as {address: SPIFFE ID}.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Connection(t.NamedTuple):
 
 
 class Found(t.NamedTuple):
-    """A connection, or why there is none."""
+    """A connection, or the errors that prevent it; and warnings."""
 
     connection: Connection | None
     errors: tuple[Problem, ...] = ()
@@ -46,12 +46,12 @@ class Found(t.NamedTuple):
 
 
 def rules_path(site: Site, name: str) -> str:
-    """The file with the rules of the inbound service whose connection has this name."""
+    """The file with the rules of an inbound service, by the name of its connection."""
     return f"{site.proxy_home}/allow-{name}.json"
 
 
 def connections(site: Site, group: Environment, directory: peers.Directory) -> list[Found]:
-    """Of all the group's upstreams and services. `group` is the environment that its tasks share."""
+    """All upstreams and services of the group. `group` is the environment that its tasks share."""
     network = site.network
     if network is None:
         return []
@@ -92,7 +92,7 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, dir
 
 
 def _contradictions(site: Site, path: str, address: Address, expected: str, directory: peers.Directory) -> t.Iterator[Problem]:
-    """Warnings where the other side is in the same run and will not have this connection."""
+    """Warnings if the other side is deployed in the same run and would refuse this connection."""
     served, own = directory.get(str(address), {}), identity.spiffe_id(site)
     if served and expected not in served:
         yield site.problem(path, f"{expected} is expected at {address}, but in this run {', '.join(sorted(served))} serves it")

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The identity of a group's proxy on a robot: its SPIFFE ID, and the registration entry by which the SPIRE server gives it out."""
+"""The identity of a group's proxy: its SPIFFE ID, and the registration entry with which the SPIRE server issues it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..site import Site
 
 
 class Selector(t.TypedDict):
-    """What the SPIRE agent must find of a process that gets the identity."""
+    """A property that the SPIRE agent must find in a process before it issues the identity."""
 
     type: str
     value: str
 
 
 class Entry(t.TypedDict):
-    """A registration entry, as `k8s4r.robot.spire_entries` takes it."""
+    """A registration entry, as the module `k8s4r.robot.spire_entries` takes it."""
 
     entry_id: str
     spiffe_id: str
@@ -33,7 +33,7 @@ class Entry(t.TypedDict):
 
 
 def needed(site: Site) -> bool:
-    """Whether the group's proxy presents an identity: it serves somebody, or an upstream of its is secured."""
+    """Whether the group's proxy needs an identity: for an inbound service, or for an upstream with TLS."""
     network = site.network
     return network is not None and (bool(network.services) or any(each.tls.mode is not TlsMode.NONE for each in network.upstreams))
 
@@ -43,8 +43,8 @@ def spiffe_id(site: Site) -> str:
 
 
 def entry(site: Site, unit: str) -> Entry:
-    """One registration entry per group and robot. Three selectors: the unit, the file it was loaded from (a transient
-    unit of that name has another), and the user (a name: the compiler cannot know numbers).
+    """The registration entry of the group on this robot. It has three selectors: the unit, the file that the unit was loaded
+    from (a transient unit of the same name has another), and the user (by name: the compiler cannot know user ids).
     """
     dns = re.sub(r"[^a-z0-9.-]+", "-", site.robot.name.lower()).strip("-.")
     return {
@@ -61,7 +61,7 @@ def entry(site: Site, unit: str) -> Entry:
 
 
 def mismatches(site: Site) -> t.Iterator[Problem]:
-    """What the job says of identities and the inventory does not."""
+    """Errors where the job and the inventory disagree about identities."""
     spiffe = site.network.spiffe if site.network else None
     fleet, path = site.fleet, f"{site.path}.network"
     if spiffe and spiffe.trust_domain and spiffe.trust_domain != fleet.trust_domain:

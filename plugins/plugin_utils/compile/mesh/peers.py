@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who answers at an upstream's address: exactly one SPIFFE ID, or an error. Never "anyone of the trust domain"."""
+"""Whose identity to expect at an upstream's address: exactly one SPIFFE ID, or an error. Never "anyone of the trust domain"."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...job.model.job import Job
 from ...job.model.network import InboundService
 from .. import names
 
-# Who answers at `host:port`, and whom each of them lets in.
+# {host:port: {SPIFFE ID of who answers there: SPIFFE IDs that it lets in}}
 Directory = t.Mapping[str, t.Mapping[str, frozenset[str]]]
 
 
@@ -27,7 +27,7 @@ def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
 
 
 def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> Directory:
-    """The inbound services of the run's jobs, under every name of the robots that hold them. Computed once per run."""
+    """The inbound services of the run's jobs, at every name and address of the robots that they are on. Computed once per run."""
     directory: dict[str, dict[str, frozenset[str]]] = {}
     robots = {robot.name: robot for robot in fleet.robots}
     for job in jobs:
@@ -46,7 +46,7 @@ def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) ->
 def peer(address: Address, written: str | None, fleet: Fleet, directory: Directory) -> str:
     """The one identity expected at `address`; raises ValueError with what is wrong.
 
-    First what the upstream itself says, then the fleet's map k8s4r_peers, then the one inbound service known there.
+    The upstream's own word comes first, then the fleet's map k8s4r_peers, then the inbound service known at that address.
     """
     if written:
         return written

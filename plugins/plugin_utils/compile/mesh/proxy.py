@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The group's proxy: one Envoy per group and robot, with its configuration, its unit and its registration entry.
 
-Three parts change at different prices: the bootstrap (a restart), listeners and clusters (files, taken up live), the
-identities that may call (files of their own, taken up with no drain).
+Its configuration is in three parts, because a change of each costs something else. The bootstrap needs a restart. Listeners and
+clusters are files that Envoy watches. Who may call is in files of its own: a change there drains no connection.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ ENVOY = f"{paths.PROGRAMS}/envoy"
 
 
 class Proxy(t.NamedTuple):
-    """What a group with upstreams or inbound services gets on a robot.
+    """The proxy of a group on a robot.
 
-    `peers` are the identities found for upstreams that name none: {address: SPIFFE ID}. Errors are the unit's.
+    `peers` are the identities found for upstreams that name none: {address: SPIFFE ID}. Errors are in `unit`.
     """
 
     unit: Unit
@@ -46,7 +46,7 @@ class Proxy(t.NamedTuple):
 
 
 def compile_proxy(site: Site, group: Environment, directory: peers.Directory) -> Proxy | None:
-    """The proxy of the group at this site; None where the group has none. `group` is the environment that its tasks share."""
+    """The proxy of the group; None for a group without one. `group` is the environment that the group's tasks share."""
     name = site.proxy
     if name is None:
         return None
@@ -94,5 +94,5 @@ def _bootstrap(site: Site, socket: str | None, dynamic: Data, static: Data) -> D
 
 
 def _dump(data: Data) -> str:
-    """JSON without an indent: with one, Python's slow encoder writes it, which was a third of a large fleet's compile time."""
+    """JSON without an indent: Python indents with a slow encoder, which took a third of the time to compile a large fleet."""
     return json.dumps(data, sort_keys=True, separators=(",", ":")) + "\n"

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The unit of a group's proxy: a user of its own, no privilege but a low port, and limits that are not the group's."""
+"""The unit of a group's proxy: it has its own user, its own limits, and no privilege except for ports below 1024."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from .. import helpers, names, systemd
 from ..network import ports
 from ..site import Site
 
-# The proxy is not charged to the tasks. Envoy is at 62-69 MB; the rest is room for connections.
+# Not counted as the group's. Envoy itself takes 62 to 69 MB; the rest is for connections.
 MEMORY_MAX = 256 * 2**20
 
-# Together they bound how long the tasks wait at a boot with no network.
+# Their sum is how long tasks wait when a robot boots without a network.
 AWAIT_IDENTITY_SECONDS, AWAIT_READY_SECONDS = 7, 3
 
 _OPTIONS = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "1000")
 
 
 def admin_socket(site: Site) -> str:
-    """Envoy's admin interface."""
+    """The socket of Envoy's admin interface."""
     return f"{site.proxy_runtime}/admin.sock"
 
 
@@ -71,7 +71,7 @@ def text(site: Site, envoy: str, agent_socket: str | None) -> str:
                 ("RestrictNamespaces", "yes"),
                 ("LockPersonality", "yes"),
                 ("SystemCallArchitectures", "native"),
-                # mincore: Envoy's own look at its memory. A call that it may lack is refused, not its death.
+                # Envoy looks at its own memory with mincore. A forbidden call returns an error and does not kill Envoy.
                 ("SystemCallFilter", "@system-service mincore"),
                 ("SystemCallErrorNumber", "EPERM"),
             ],

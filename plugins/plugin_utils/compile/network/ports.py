@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ports that two groups want on one robot, found before anything changes. What others listen on, the robot finds."""
+"""Ports that two groups want on one robot, found before anything changes. The robot itself finds ports that others use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..site import Site
 
 
 class Listener(t.NamedTuple):
-    """An address and port that the group's proxy listens on, and where the job file says so."""
+    """An address and port that the group's proxy listens on, and its path in the job file."""
 
     address: str
     port: int
@@ -21,7 +21,7 @@ class Listener(t.NamedTuple):
 
 
 def listeners(site: Site) -> t.Iterator[Listener]:
-    """Everything that the group's proxy listens on."""
+    """All that the group's proxy listens on."""
     if site.network is None:
         return
     for number, upstream in enumerate(site.network.upstreams):
@@ -31,8 +31,8 @@ def listeners(site: Site) -> t.Iterator[Listener]:
 
 
 def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
-    """One problem for each listener of the groups on a robot that overlaps with one declared before it, or with the port on
-    which another group's program is served: whichever came second would not get it, and its callers would reach the other.
+    """An error for each listener that overlaps with an earlier one on the same robot, or with the port of a program that another
+    group serves: whichever starts second would not get the port, and its callers would reach the other.
     """
     taken: dict[int, list[tuple[str, str]]] = {}
     for site in sites:
@@ -45,7 +45,7 @@ def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
 
 
 def _served(sites: t.Sequence[Site], but: Site, port: int) -> t.Iterator[tuple[str, str]]:
-    """The loopback addresses where programs of other groups are expected to listen on a port."""
+    """The loopback addresses where programs of other groups should be listening on a port."""
     for site in sites:
         for number, service in enumerate(site.network.services if site.network and site is not but else ()):
             if service.to in (f"{LOOPBACK}:{port}", f"localhost:{port}"):

@@ -21,15 +21,15 @@ if t.TYPE_CHECKING:
 # Where systemd itself looks for a program, unless it is told otherwise.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# A program may come here from a task, this one or another: that it is not there before the task starts means nothing.
+# A task may put a program here, so it is no error if it is missing when the job is deployed.
 _WRITTEN_BY_TASKS = (f"{plan.STATE}/", "/tmp/", "/var/tmp/", "/run/")
 
-# systemd reads these before a program as signs of its own.
+# In front of a program, these have a meaning for systemd.
 _PREFIXES = "-@:+!|"
 
 
 class Command(t.NamedTuple):
-    """A program with its arguments; the program is an absolute path or a bare name."""
+    """A program (an absolute path or a bare name) and its arguments. `programs` are those that must already be on the robot."""
 
     argv: tuple[str, ...]
     programs: tuple[Program, ...] = ()
@@ -37,7 +37,7 @@ class Command(t.NamedTuple):
 
 
 def command(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) -> Command:
-    """What `config` says is to be run; a relative path is one in the task's working directory."""
+    """The command in the task's `config`. A relative path is one in the task's working directory."""
     config = task.spec.config.exec_config
     if config is None:
         missing = site.problem(f"{task.path}.config", "execConfig is missing", f"the driver {task.spec.driver.value} needs it")
@@ -50,7 +50,7 @@ def command(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) 
         argument, unresolved = substituted(site, text, path, variables)
         errors += unresolved
         if isinstance(argument, Secret):
-            errors.append(site.problem(path, "a secret would be seen by everyone who lists processes", "put it into env"))
+            errors.append(site.problem(path, "everyone who lists processes would see the secret", "put it into env"))
         argv.append(argument)
     program, *arguments = argv
     if not isinstance(program, Secret) and (not program or program[0] in _PREFIXES or "=" in program):

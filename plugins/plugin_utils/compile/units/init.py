@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The units of init tasks: in order, behind the proxy, before the tasks, once per group and robot, as root."""
+"""The units of init tasks. They run as root, once per group and robot, one after the other: after the proxy, before the tasks."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ..site import PlacedTask, Site
 from . import restarts, service
 from .drivers import raw_exec
 
-# What an init task must not change: programs and configuration of ours and of SPIRE, and the engine's own.
+# What an init task must not change: our programs and configuration, SPIRE's, and the state of the engine.
 _READ_ONLY = (paths.PREFIX, plan.CONFIGURATION, *paths.SPIRE, f"{plan.STATE}/engine", f"{plan.STATE}/ledger")
 
 
 def units(site: Site, group: environment.Environment) -> list[service.Unit]:
-    """The units of the group's init tasks here, each behind the ones before it. `group` is the environment that they share."""
+    """The units of the init tasks at this site, each after the ones before it. `group` is the part of the environment that they share."""
     required: list[str] = []
     earlier: list[str] = []
     built: list[service.Unit] = []
     for task in site.init_tasks:
         built.append(_unit(site, task, group, service.after(site, required, earlier)))
         earlier.append(task.unit)
-        # A daemon is only wanted: required, one crash of it would restart the proxy and every task.
+        # Others want a daemon but do not require it: if they did, a crash of it would restart the proxy and every task.
         if not task.spec.daemon:
             required.append(task.unit)
     return built
@@ -35,7 +35,7 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
 
 def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment, order: systemd.Directives) -> service.Unit:
     variables = environment.of_task(site, task, group)
-    # Whatever the driver: an init task prepares the robot, so it sees the robot as it is.
+    # Whatever its driver: an init task prepares the robot, so it must see the robot as it is.
     process = service.process(site, task, variables, raw_exec.directives, wrapper=_retry(site, task.spec))
     sections = {
         "Unit": [
@@ -50,7 +50,7 @@ def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment
 
 
 def _retry(site: Site, spec: InitTask) -> tuple[str, ...]:
-    """A group's policy is for its tasks: an init task is tried again only where it says so itself."""
+    """The group's policy is for its tasks: an init task is tried again only if it has a policy of its own."""
     policy = None if spec.daemon or spec.restart_policy is None else restarts.policy(site, spec)
     return (*helpers.RETRY.command(site.bin), str(policy.attempts), f"{policy.delay:g}") if policy else ()
 
@@ -69,7 +69,7 @@ def _start(site: Site, task: PlacedTask[InitTask]) -> systemd.Directives:
 
 
 def _ready(site: Site, readiness: Readiness | None) -> systemd.Directives:
-    """ExecStartPost holds back whoever is ordered behind the daemon until it is ready."""
+    """Units that start after the daemon wait for its ExecStartPost, which ends when the daemon is ready."""
     if readiness is None:
         return []
     wait: t.Sequence[str] = ()

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restarts as the job's restartPolicy says. systemd restarts; a helper program counts, and gives up when the policy does."""
+"""Restarts, as the job's restartPolicy says: systemd restarts the task, and a helper program counts and gives up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..site import PlacedTask, Site
 
 
 class Policy(t.NamedTuple):
-    """A restartPolicy in which nothing is left out; times are in seconds."""
+    """A restartPolicy with every key filled in. Times are in seconds."""
 
     attempts: int
     interval: Seconds
@@ -24,7 +24,7 @@ class Policy(t.NamedTuple):
 
 
 def policy(site: Site, spec: Task) -> Policy | None:
-    """The task's own, else the group's; keys left out are Nomad's defaults for the job's type."""
+    """The task's policy, or else the group's. Keys that are left out get Nomad's defaults for the type of job."""
     written = spec.restart_policy or site.group.restart_policy
     if written is None:
         return None
@@ -38,7 +38,7 @@ def policy(site: Site, spec: Task) -> Policy | None:
 
 
 def directives(site: Site, task: PlacedTask[Task]) -> systemd.Directives:
-    """Without a policy there is no limit: no other robot can take the task over, so giving up would help nobody."""
+    """Without a policy there is no limit: no other robot can take over the task, so giving up would help nobody."""
     limit = policy(site, task.spec)
     lines = [("Restart", "on-failure" if task.done else "always"), ("RestartSec", systemd.seconds(limit.delay if limit else 5.0))]
     if task.spec.timeout:

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the units of tasks and of init tasks have in common: place, limits, stop and order. The driver's part is put in between."""
+"""What the units of tasks and of init tasks have in common: the process, its limits, how it is stopped, and its place in the order."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from .drivers.launch import Launch
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Program, Resource
 
-# A fork bomb must end inside its task. Nomad and k8s4r have no key for it.
+# Keeps a fork bomb within its task. No key of a job file sets it.
 TASKS_MAX = "1024"
 
-# Keys and sockets of others hang on these users.
+# Files and identities of groups, proxies and SPIRE belong to these users.
 _RESERVED = re.compile(r"k8s4r-.*|spire-agent|spire-server")
 
 
 class Unit(t.NamedTuple):
     """A unit, and what compiling it found.
 
-    `resources` are what it needs on the robot, in the order in which they are made, itself the last. `programs` must be there
-    already. `secrets` are the secret values that its files hold.
+    `resources` are the files and directories that it needs on the robot, in the order in which they are made, and last the unit
+    itself. `programs` are those that must already be on the robot. `secrets` are the secret values in its files.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Process(t.NamedTuple):
 
 
 def process(site: Site, task: PlacedTask[Task], environment: Environment, driver: Driving, wrapper: tuple[str, ...] = ()) -> Process:
-    """The process of a task under a driver. `wrapper` is a command that is given the task's own as its arguments."""
+    """How a driver runs a task. `wrapper` is a command that runs the task's own, which it gets as its arguments."""
     found = command.command(site, task, environment.variables)
     loader = environment.loader
     launch = Launch(
@@ -87,12 +87,12 @@ def unit(
     sections: t.Mapping[str, systemd.Directives],
     run: str,
 ) -> Unit:
-    """The unit with what it needs on the robot. `run` is as in `plan.unit`."""
+    """A task's unit from its parts. `run` is as in `plan.unit`."""
     return Unit(
         task.unit,
         (
             *_directories(task, site.user),
-            # Root's alone: systemd reads it and hands it on. All of it is treated as secret.
+            # Only root can read it: systemd does, and passes the variables on. The whole file is treated as secret.
             plan.file(task.environment_file, systemd.environment_file(environment.variables), mode="0600", secret=True),
             plan.unit(task.unit, systemd.unit(sections), run=run, reads=[task.environment_file], done=task.done),
         ),
@@ -103,7 +103,7 @@ def unit(
 
 
 def after(site: Site, required: t.Sequence[str], wanted: t.Sequence[str]) -> systemd.Directives:
-    """Order behind the proxy and the init units; the proxy is awaited but never required."""
+    """The unit starts after the proxy and these init units. It never requires the proxy: a broken proxy stops no task."""
     before = [*([site.proxy] if site.proxy else []), *wanted]
     soft = [name for name in before if name not in required]
     lines = [("Requires", required), ("Wants", soft), ("After", before)]
@@ -111,7 +111,7 @@ def after(site: Site, required: t.Sequence[str], wanted: t.Sequence[str]) -> sys
 
 
 def limits(resources: Resources | None) -> systemd.Directives:
-    """Hard limits of a service or slice. No swap beside the memory: a robot's flash is not its memory."""
+    """Hard limits of a service or slice. A memory limit allows no swap on top: swapping would wear out a robot's flash."""
     lines = [("CPUAccounting", "yes"), ("MemoryAccounting", "yes"), ("TasksAccounting", "yes")]
     if resources and resources.cpu:
         lines.append(("CPUQuota", f"{resources.cpu / 10:g}%"))
@@ -121,13 +121,13 @@ def limits(resources: Resources | None) -> systemd.Directives:
 
 
 def _stop(spec: Task) -> systemd.Directives:
-    """The signal goes to every process of the task, and SIGKILL to what is left."""
+    """The signal goes to every process of the task; SIGKILL goes to those that are left after the timeout."""
     lines = [("KillSignal", spec.kill_signal), ("KillMode", "control-group"), ("TimeoutStopSec", systemd.seconds(spec.kill_timeout))]
     return [*lines, ("TasksMax", TASKS_MAX)]
 
 
 def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) -> t.Iterator[Problem]:
-    """A user that identities or other groups' files hang on, and secrets that would stand in the unit."""
+    """Users that belong to somebody else, and secrets that would end up in the unit."""
     user = task.spec.user
     if user and _RESERVED.fullmatch(user):
         remedy = "leave user out, or name a user of the robot's own"
@@ -140,7 +140,7 @@ def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) ->
 
 def _directories(task: PlacedTask[Task], group: str) -> tuple[Resource, ...]:
     return (
-        # Root's: whoever may rename `secrets` may put a link there, and systemd would mount over what it points to.
+        # Owned by root: a task that could rename `secrets` could put a link there, and systemd would mount over what it points to.
         plan.directory(task.directory, "root", group, "0750", data=True),
         plan.directory(f"{task.directory}/local", task.user, group, "0750", data=True),
         plan.directory(f"{task.directory}/secrets", task.user, group, "0700", data=True),

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The units of tasks: one for each task of each instance, behind the proxy and the init tasks."""
+"""The units of tasks: one for each task of each instance. They start after the proxy and the init tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .drivers import DRIVERS
 
 
 def units(site: Site, group: environment.Environment) -> list[service.Unit]:
-    """The units of the group's tasks here. `group` is the environment that all of them share."""
+    """The units of all tasks at this site. `group` is the part of the environment that they share."""
     return [_unit(site, task, group) for task in site.tasks]
 
 

@@ -79,14 +79,12 @@ def test_a_secret_is_scrubbed_as_it_arrives_and_a_name_in_it_is_not_shown():
 
 def test_a_secret_as_an_argument_is_refused():
     text = refusal(SECRET.replace("${ARG}", "${NOMAD_META_KEY}"))
-    assert (
-        "taskGroups[0].tasks[0].config.execConfig.args[0]: a secret would be seen by everyone who lists processes; put it into env" in text
-    )
+    assert "taskGroups[0].tasks[0].config.execConfig.args[0]: everyone who lists processes would see the secret; put it into env" in text
 
 
 def test_a_secret_as_the_program_is_refused_and_not_shown():
     text = refusal(SECRET.replace("command: app", 'command: "${NOMAD_META_KEY}"').replace('"x"}\n        tasks', '"-a=$b"}\n        tasks'))
-    assert "execConfig.command: a secret would be seen by everyone who lists processes" in text
+    assert "execConfig.command: everyone who lists processes would see the secret" in text
     assert "-a=" not in text
 
 
@@ -214,7 +212,7 @@ def test_a_secret_that_an_old_systemd_would_write_into_the_journal_is_refused_an
 def test_several_databases_warn_and_the_first_owns_the_variables():
     upstreams = "{name: db-a, localPort: 5432, upstream: 'h:1', tls: false}, {name: db-b, localPort: 5433, upstream: 'h:2', tls: false}"
     result = compiled(network(upstreams))
-    assert "the DATABASE_* variables are those of 'db-a', the first database; db-b: use PROXY_* instead" in str(result.warnings[0])
+    assert "the DATABASE_* variables describe the first database, 'db-a'; for db-b use PROXY_*" in str(result.warnings[0])
     (environment,) = [text for path, text in files(result).items() if path.endswith(".env")]
     assert 'DATABASE_URL="postgresql://127.0.0.1:5432/mydb"' in environment
 

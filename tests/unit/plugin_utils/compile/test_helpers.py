@@ -22,6 +22,7 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import helpers
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.units.drivers import exec as exec_driver
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -249,6 +250,12 @@ def test_a_proxy_that_is_not_ready_is_told_of(command, tmp_path, answers):
     with admin(path, 503) if answers else contextlib.nullcontext():
         done = run(command(helpers.AWAIT_PROXY), str(path), "0.3")
     assert (done.returncode, done.stderr) == (1, "the proxy is not ready yet; tasks start all the same\n")
+
+
+@pytest.mark.parametrize(("ends", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)])
+def test_the_shell_around_an_exec_task_hands_on_its_arguments_and_reports_its_end(ends, status):
+    done = run([*exec_driver.SHELL], "/bin/sh", "-c", f'printf "%s|" "$@"; {ends}', "sh", "a b", "", "$HOME")
+    assert (done.returncode, done.stdout) == (status, "a b||$HOME|")
 
 
 def test_python_helpers_start_without_the_robots_own_packages(command, tmp_path):

@@ -1,9 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drivers: how a task's program becomes the commands and the walls of its unit. One file each.
+"""Drivers, one file each: how a task's program is started, and what of the robot it can see.
 
-A driver is a function `(Launch) -> Directives of [Service]`; `DRIVERS` is where the compiler finds it.
+A driver is a function that turns a `Launch` into directives of [Service]. The compiler looks it up in `DRIVERS`.
 """
 
 from __future__ import annotations

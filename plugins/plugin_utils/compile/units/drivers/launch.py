@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a driver is given: the program, who runs it, and where."""
+"""What a driver is told: the program, who runs it, and where."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ...systemd import Directives
 class Launch(t.NamedTuple):
     """A program to be launched on a robot.
 
-    `argv` is complete, its first item an absolute path or a bare name. `user` runs it, with `group` as its primary
-    group (the task group's own, so that the group's files are shared). `directory` is the task's, with `local`,
-    `secrets` and `logs`; `shared` are the group's directories that the task may write. `tmp` stands for /tmp.
-    `environment_file` is read by systemd; `loader` are the variables in it that may only be set once root's
-    privileges are gone, with their values. `runtime` is the task's directory below /run, without `/run/`.
+    `argv` is the whole command; its first item is an absolute path or a bare name. `user` runs it, with `group` as the primary
+    group: the task group's own, so that its tasks can share files. `directory` is the task's, with `local`, `secrets` and
+    `logs`. `shared` are the group's directories that the task may write to. `tmp` is the directory that the task sees as /tmp.
+    systemd reads `environment_file`. `loader` are those of its variables, with their values, that must not be set before
+    root's privileges are gone. `runtime` is the task's directory below /run, without `/run/`.
     """
 
     argv: tuple[str, ...]
@@ -32,12 +32,12 @@ class Launch(t.NamedTuple):
 
     @property
     def late_variables(self) -> Directives:
-        """The loader's variables are taken away from the unit, because its commands for root would load what they name."""
+        """Removes the loader's variables from the unit's environment: the unit's own commands, run by root, would load what they name."""
         return [("UnsetEnvironment", " ".join(sorted(self.loader)))] if self.loader else []
 
     @property
     def late(self) -> tuple[str, ...]:
-        """The command that gives them to the program alone, behind the change of user."""
+        """The command that gives them to the program alone, after the change of user."""
         return ("/usr/bin/env", *(f"{name}={value}" for name, value in sorted(self.loader.items()))) if self.loader else ()
 
     @property

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""raw_exec: the program as the task's user, on the robot as it is; only /tmp and the task's secrets are its own."""
+"""raw_exec: the program runs as the task's user and sees the robot as it is, except for a /tmp and secrets of its own."""
 
 from __future__ import annotations
 
