@@ -75,6 +75,7 @@ def test_proxies_that_run_a_replaced_program_are_restarted_and_no_others(ansible
 def test_by_way_of_the_controller(ansible, provisioned, envoy_digest, tmp_path):
     provisioned.ssh("robot2", f"rm {ENVOY}")
     by_controller = {"envoy_download_by": "controller", "robot_controller_cache": str(tmp_path)}
+    ansible.envoy("robot2", "--check", envoy_checksum={"amd64": envoy_digest}, **by_controller).well()
     ansible.envoy("robot2", **by_controller).well()
     assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
     assert ansible.envoy("robot2", **by_controller).well().changed["robot2"] == 0
@@ -92,12 +93,12 @@ def test_from_a_file_on_the_controller(ansible, provisioned, envoy_digest, tmp_p
     (tmp_path / name).write_bytes(b"half of it")
     wrong = ansible.envoy("robot2", envoy_archive=str(tmp_path / name), envoy_checksum={"amd64": envoy_digest})
     wrong.refused("on the controller has SHA-256", "is pinned")
-    ansible.envoy("robot2", envoy_archive=str(tmp_path / "none")).refused("on the controller does not exist")
+    ansible.envoy("robot2", envoy_archive=str(tmp_path / "none")).refused("does not exist on the controller")
 
 
 def test_a_program_that_is_already_there(ansible, provisioned, envoy_digest):
     there = {"envoy_program": "/usr/local/bin/envoy"}
-    ansible.envoy("robot2", **there).refused("there is no /usr/local/bin/envoy, which the inventory names as envoy")
+    ansible.envoy("robot2", **there).refused("/usr/local/bin/envoy does not exist, but the inventory names it as the program envoy")
     # It takes the place of the one that came from the release.
     provisioned.ssh("robot2", f"cp {ENVOY} /usr/local/bin/envoy")
     assert ansible.envoy("robot2", **there).well().changed["robot2"] == 1
