@@ -2,19 +2,19 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: a self-signed authority whose key is made on the machine where it lives."""
+"""Ansible module: a self-signed authority whose key is made on the machine that keeps it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: spire_authority
-short_description: Make a self-signed authority on the machine that keeps its key
+short_description: Make a self-signed certificate authority on the machine that keeps its key
 version_added: 0.1.0
 author: k8s4r.robot contributors (@k8s4r)
 description:
-  - Makes a private key (ECDSA P-256, mode 0600) and a self-signed certificate over it, once, with the C(openssl) command.
-  - An authority that is there is never replaced, not even when it ends soon, because everything that trusts it would be cut
-    off; a certificate with less than a tenth of its life left is a warning.
+  - Makes a private key (ECDSA P-256, mode 0600) and a self-signed certificate for it, once, with the C(openssl) command.
+  - An authority that exists is never replaced, not even when it expires soon, because everything that trusts it would be cut
+    off. When less than a tenth of its lifetime is left, the module warns.
   - The private key is not returned and does not leave the machine.
 options:
   private_key_path:
@@ -26,19 +26,19 @@ options:
     type: path
     required: true
   common_name:
-    description: The name of the authority, its certificate's subject.
+    description: The name of the authority, which becomes the subject of its certificate.
     type: str
     required: true
   days:
-    description: How many days a new certificate is valid for.
+    description: How many days a new certificate is valid.
     type: int
     default: 3650
 attributes:
   check_mode:
-    description: Says what would be made, and makes nothing.
+    description: Reports whether anything would be made, and makes nothing.
     support: full
   diff_mode:
-    description: There is no difference to show but that of a file that is there or not.
+    description: A file is made or not; there is nothing else to show.
     support: none
 seealso:
   - module: k8s4r.robot.spire_node_certificate
@@ -54,47 +54,51 @@ EXAMPLES = r"""
 
 RETURN = r"""
 certificate:
-  description: The certificate (PEM); empty in check mode when there is none yet.
+  description: The certificate (PEM). Empty in check mode if there is none yet.
   type: str
   returned: success
 not_after:
-  description: When the certificate ends, in seconds since the epoch; absent in check mode when there is none yet.
+  description: When the certificate expires, in seconds since the epoch. Absent in check mode if there is no certificate yet.
   type: float
   returned: when there is a certificate
 """
 
 import os
+import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.module import place
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl import OpenSSL, OpenSSLError, due
 
 WARN_SHARE = 0.1
 
 
-def make(module, openssl):
-    """Make what is missing of key and certificate; return whether anything was."""
+def make(module: AnsibleModule, openssl: OpenSSL) -> bool:
+    """Make the key and the certificate if they do not exist. Return whether anything was made, or would be in check mode."""
     key, certificate = module.params["private_key_path"], module.params["certificate_path"]
     have_key, have_certificate = os.path.exists(key), os.path.exists(certificate)
     if have_certificate and not have_key:
         module.fail_json(
-            msg=f"{certificate} is there, but its private key {key} is not: put the key back from a backup, "
-            "or move the certificate away to begin with a new authority that no robot trusts yet"
+            msg=f"{certificate} exists, but its private key {key} does not: restore the key from a backup, "
+            "or move the certificate away to start with a new authority, which no robot trusts yet"
         )
     if have_certificate or module.check_mode:
         return not have_certificate
     if not have_key:
         openssl.new_key(key)
-    temporary = certificate + ".new"
-    with open(temporary, "w", encoding="ascii") as file:
-        file.write(openssl.self_signed(key, module.params["common_name"], module.params["days"]))
-    os.chmod(temporary, 0o644)
-    os.rename(temporary, certificate)
+    pem = openssl.self_signed(key, module.params["common_name"], module.params["days"])
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(certificate), prefix=".certificate-") as directory:
+        temporary = os.path.join(directory, "certificate")
+        with open(temporary, "w", encoding="ascii") as file:
+            file.write(pem)
+        place(module, temporary, certificate, "0644")
     return True
 
 
-def main():
+def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "private_key_path": {"type": "path", "required": True, "no_log": False},
@@ -110,12 +114,13 @@ def main():
         result = {"changed": make(module, openssl), "certificate": ""}
         if os.path.exists(certificate):
             if not openssl.matches(key, certificate):
-                module.fail_json(msg=f"{certificate} is not over the private key {key}: one of the two was replaced")
-            life = openssl.life(certificate)
-            if due(life, time.time(), WARN_SHARE):
-                module.warn(f"the authority {certificate} ends on {time.strftime('%Y-%m-%d', time.gmtime(life[1]))}: plan its successor")
+                module.fail_json(msg=f"{certificate} does not match the private key {key}: one of the two was replaced")
+            lifetime = openssl.lifetime(certificate)
+            if due(lifetime, time.time(), WARN_SHARE):
+                day = time.strftime("%Y-%m-%d", time.gmtime(lifetime[1]))
+                module.warn(f"the authority {certificate} expires on {day}: plan its successor")
             with open(certificate, encoding="ascii") as file:
-                result.update(certificate=file.read(), not_after=life[1])
+                result.update(certificate=file.read(), not_after=lifetime[1])
     except (OpenSSLError, OSError) as error:
         module.fail_json(msg=f"the authority {certificate} cannot be made or read: {error}")
     module.exit_json(**result)

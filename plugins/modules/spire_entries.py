@@ -8,88 +8,89 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: spire_entries
-short_description: Have a SPIRE server hold exactly these registration entries
+short_description: Create, update and delete registration entries of a SPIRE server
 version_added: 0.1.0
 author: k8s4r.robot contributors (@k8s4r)
 description:
-  - Lists the server's entries, compares them with the wanted ones, and creates, updates and deletes what differs, in calls of
-    at most 1,000. The status of every single entry is read.
-  - Runs on the machine of the SPIRE server, where its administrative socket is; delegate it there.
+  - Lists the server's entries, compares them with the wanted ones, and creates, updates and deletes those that differ, in calls
+    of at most 1,000 entries. The status of each entry is checked.
+  - Runs on the machine of the SPIRE server, because its administrative socket is there. Delegate the task to it.
   - An entry whose O(entries[].entry_id) does not begin with O(prefix) is never changed or deleted.
-  - SPIRE's batches are not atomic. When a call fails half way, the next run does the rest.
+  - SPIRE's batches are not atomic. If a call fails half way, the next run does the rest.
 options:
   entries:
-    description: The wanted entries; with O(state=absent) those to delete, of which only the id counts.
+    description: The wanted entries. With O(state=absent), the entries to delete, of which only the id is used.
     type: list
     elements: dict
     required: true
     suboptions:
       entry_id:
-        description: The id, unique on the server. It must begin with O(prefix); A-Z a-z 0-9 _ . - are allowed, 255 at most.
+        description: The id, unique on the server. It must begin with O(prefix) and have at most 255 characters of A-Z a-z 0-9 _ . -
         type: str
         required: true
       spiffe_id:
-        description: The SPIFFE ID that is given out.
+        description: The SPIFFE ID that a process gets.
         type: str
       parent_id:
-        description: The SPIFFE ID of the agent that gives it out.
+        description: The SPIFFE ID of the agent that the process gets it from.
         type: str
       selectors:
-        description: What a process must be to get it; all of them must hold.
+        description: The conditions that a process must meet to get it, all of them.
         type: list
         elements: dict
         suboptions:
           type:
-            description: The name of the attestor, such as V(unix).
+            description: The name of the workload attestor, such as V(unix).
             type: str
             required: true
           value:
-            description: Its selector, such as V(user:nobody).
+            description: The value of its selector, such as V(user:nobody).
             type: str
             required: true
       x509_svid_ttl:
-        description: Seconds that a certificate is valid for; 0 for the server's default.
+        description: How many seconds a certificate is valid; 0 for the server's default.
         type: int
         default: 0
       dns_names:
-        description: DNS names in the certificate; the first is its common name, too.
+        description: DNS names in the certificate. The first is also its common name.
         type: list
         elements: str
         default: []
       federates_with:
-        description: Trust domains whose bundles are given out, too. The server must have them already.
+        description: Trust domains whose bundles the process gets, too. The server must have them already.
         type: list
         elements: str
         default: []
       hint:
-        description: A word for processes that get several identities.
+        description: A word by which a process with several identities can tell them apart.
         type: str
         default: ""
   state:
     description:
       - V(present) creates and updates.
       - V(exact) also deletes entries that begin with O(prefix), are in O(scope), and are not wanted.
-      - V(absent) deletes the entries named.
+      - V(absent) deletes the named entries.
     type: str
     choices: [present, exact, absent]
     default: present
   scope:
     description:
-      - Path prefixes of SPIFFE IDs, such as V(/ns/default/job/web/), each beginning and ending with a slash. Wanted entries must
-        be inside.
-      - Required with O(state=exact), because it says what may be deleted; with O(state=present) what would be is returned.
+      - Path prefixes of SPIFFE IDs, such as V(/ns/default/job/web/). Each begins and ends with a slash. Wanted entries must be
+        inside.
+      - Required with O(state=exact), because it limits what may be deleted. With O(state=present), the entries that would be
+        deleted are returned as RV(superfluous).
     type: list
     elements: str
     default: []
   parents:
     description:
-      - The SPIFFE IDs of the agents whose entries in O(scope) may be deleted; none named means any agent's.
-      - A deployment names the robots that it reached, so that the others keep what they run with.
+      - The SPIFFE IDs of the agents whose entries in O(scope) may be deleted. An empty list means all agents.
+      - A deployment names the robots that it reached, so that the others keep the entries of what they still run.
     type: list
     elements: str
     default: []
   prefix:
-    description: What the ids of our entries begin with.
+    description: The beginning of the ids of all entries that this module may change.
     type: str
     default: k8s4r.
   program:
@@ -102,7 +103,7 @@ options:
     default: /run/spire/server/api.sock
 attributes:
   check_mode:
-    description: Lists and compares, and writes nothing.
+    description: Lists and compares the entries, and changes nothing.
     support: full
   diff_mode:
     description: Shows the entries that differ, before and after.
@@ -110,7 +111,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Give the web proxy of robot1 its identity, and take away what the job no longer needs
+- name: Give the web proxy of robot1 its identity, and delete the entries that the job no longer needs
   k8s4r.robot.spire_entries:
     state: exact
     scope: [/ns/default/job/web/]
@@ -148,10 +149,14 @@ superfluous:
   returned: success
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision import entries
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.server import Server, ServerError
+
+Parameters = t.Mapping[str, t.Any]
 
 SELECTOR = {"type": {"type": "str", "required": True}, "value": {"type": "str", "required": True}}
 ENTRY = {
@@ -166,29 +171,30 @@ ENTRY = {
 }
 
 
-def mistakes(parameters, wanted):
-    """Return what is wrong with the options, all of it."""
+def mistakes(parameters: Parameters, wanted: t.Sequence[entries.Entry]) -> t.List[str]:
+    """Return everything that is wrong with the options."""
     scope = parameters["scope"]
     found = [f"scope: {path!r} must begin and end with /" for path in scope if not (path[:1] == "/" == path[-1:])]
     if parameters["state"] == "exact" and not scope:
-        found.append("scope: state exact needs to know what it may delete")
+        found.append("scope: state exact needs a scope, because it deletes what is in it")
     if not parameters["prefix"]:
-        found.append("prefix: without one, every entry of the server would count as ours")
+        found.append("prefix: it must not be empty, or every entry of the server could be changed")
     if parameters["state"] == "absent":
         strange = (entry["entry_id"] for entry in wanted if not entry["entry_id"].startswith(parameters["prefix"]))
         return found + [f"entries: {name} does not begin with {parameters['prefix']}" for name in strange]
     return found + entries.mistakes(wanted, scope, parameters["prefix"])
 
 
-def difference(parameters, wanted, present):
+def difference(parameters: Parameters, wanted: t.Sequence[entries.Entry], present: t.Sequence[entries.Entry]) -> entries.Difference:
+    """Return what has to be done on a server that has the entries ``present``."""
     if parameters["state"] == "absent":
         return entries.removal([entry["entry_id"] for entry in wanted], present)
     purge = parameters["state"] == "exact"
     return entries.Difference(wanted, present, parameters["scope"], parameters["prefix"], purge, parameters["parents"])
 
 
-def perform(server, change):
-    """Write what differs; what gives way to something new goes first, and the rest of what goes, last."""
+def perform(server: Server, change: entries.Difference) -> None:
+    """Make the changes: first delete what new entries replace, then create and update, then delete the rest."""
     first = {entry["entry_id"] for entry in change.superseded}
     server.delete(sorted(first))
     server.create(change.create)
@@ -196,7 +202,8 @@ def perform(server, change):
     server.delete([entry["entry_id"] for entry in change.delete if entry["entry_id"] not in first])
 
 
-def main():
+def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "entries": {"type": "list", "elements": "dict", "required": True, "options": ENTRY},
@@ -217,8 +224,11 @@ def main():
         server = Server(module.run_command, module.params["program"], module.params["socket"])
         change = difference(module.params, wanted, server.list())
         if change.conflicts:
-            lines = [f"{new['spiffe_id']}: {old['entry_id']}, which is not ours, is the same entry" for new, old in change.conflicts]
-            module.fail_json(msg="\n".join([*lines, "Delete it there, or leave the identity to whoever made it."]))
+            lines = [
+                f"{new['spiffe_id']}: the entry {old['entry_id']}, which this collection did not make, has the same parent and selectors"
+                for new, old in change.conflicts
+            ]
+            module.fail_json(msg="\n".join([*lines, "Delete it on the server, or leave this identity to whoever made it."]))
         if not module.check_mode:
             perform(server, change)
     except ServerError as error:

@@ -2,7 +2,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: the authority's half of a node certificate, its signature."""
+"""Ansible module: the authority's part of a node certificate, which is to sign it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ short_description: Issue a node certificate for a robot's request
 version_added: 0.1.0
 author: k8s4r.robot contributors (@k8s4r)
 description:
-  - Runs on the machine that keeps the key of the node authority, and signs what M(k8s4r.robot.spire_node_request) returned
-    on a robot. Nothing is written there.
-  - The name is the caller's to say. A request whose subject is any other is refused, so that a robot under a stranger's
-    control cannot obtain the identity of another one.
+  - Runs on the machine that keeps the key of the node authority, and signs the request that M(k8s4r.robot.spire_node_request)
+    returned on a robot. Writes no file.
+  - The caller names the robot. A request with any other subject is refused, so that a robot that an attacker controls cannot
+    obtain the identity of another robot.
 options:
   csr:
     description: The signing request (PEM).
     type: str
     required: true
   common_name:
-    description: The name that the request must be for, and nothing beside it.
+    description: The name of the robot. It must be the whole subject of the request.
     type: str
     required: true
   authority_private_key_path:
@@ -35,13 +35,13 @@ options:
     required: true
   days:
     description:
-      - How many days the certificate is valid for.
-      - A robot that is off for longer than what is left of it needs a run of Ansible to come back.
+      - How many days the certificate is valid.
+      - A robot whose certificate expires while it is off needs a run of Ansible to come back.
     type: int
     default: 730
 attributes:
   check_mode:
-    description: Signs nothing; the certificate returned is empty.
+    description: Signs nothing, and returns an empty certificate.
     support: full
   diff_mode:
     description: Nothing is written.
@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 certificate:
-  description: The node certificate (PEM); empty in check mode.
+  description: The node certificate (PEM). Empty in check mode.
   type: str
   returned: success
 """
@@ -76,11 +76,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl import OpenSSL, OpenSSLError
 
-# What a SPIFFE ID's path segment may hold (SPIFFE-ID, 2.2): the agent's ID is made of the name.
+# The characters of a path segment (SPIFFE-ID, 2.2), because the name becomes part of the agent's ID.
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def main():
+def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "csr": {"type": "str", "required": True},
@@ -93,14 +94,14 @@ def main():
     )
     name = module.params["common_name"]
     if not NAME.fullmatch(name) or name in (".", ".."):
-        module.fail_json(msg=f"a node certificate cannot be for {name!r}: 1 to 64 of A-Z a-z 0-9 . _ - are allowed")
+        module.fail_json(msg=f"a node certificate cannot have the name {name!r}: use 1 to 64 characters of A-Z a-z 0-9 . _ -")
     if module.check_mode:
         module.exit_json(changed=True, certificate="")
     openssl = OpenSSL(module.run_command)
     try:
         subject = openssl.request_subject(module.params["csr"])
         if subject != "CN=" + name:
-            module.fail_json(msg=f"the machine {name} asked for a node certificate of the subject {subject!r}: refused")
+            module.fail_json(msg=f"the request of {name} is refused, because its subject is {subject!r} and not 'CN={name}'")
         certificate = openssl.sign(
             module.params["csr"],
             module.params["authority_private_key_path"],
@@ -108,7 +109,7 @@ def main():
             module.params["days"],
         )
     except (OpenSSLError, OSError) as error:
-        module.fail_json(msg=f"no node certificate for {name}: {error}")
+        module.fail_json(msg=f"the node certificate for {name} cannot be issued: {error}")
     module.exit_json(changed=True, certificate=certificate)
 
 

@@ -2,32 +2,32 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: the robot's half of a node certificate, its key and its signing request."""
+"""Ansible module: the robot's part of a node certificate, which is its key and its signing request."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: spire_node_request
-short_description: Say whether a robot needs a node certificate, and request it
+short_description: Request a node certificate for a robot if one is due
 version_added: 0.1.0
 author: k8s4r.robot contributors (@k8s4r)
 description:
-  - A node certificate is what a machine shows to the SPIRE server's C(x509pop) attestor. This module runs on that machine.
-    It makes the private key there, once, and returns a signing request when a certificate is due.
-  - A certificate is due when there is none, when it is for another name, key or authority, and when less than O(renew_at)
-    of its life is left.
+  - With a node certificate a machine proves its name to the C(x509pop) attestor of the SPIRE server. This module runs on that
+    machine. It makes the private key there, once, and returns a signing request if a certificate is due.
+  - A certificate is due when there is none, when the present one has another name, key or authority, and when less than
+    O(renew_at) of its lifetime is left.
   - The private key is not returned and does not leave the machine.
 options:
   private_key_path:
-    description: Absolute path of the private key (ECDSA P-256, mode 0600 when it is made here). Its directory must exist.
+    description: Absolute path of the private key. Its directory must exist. A new key is ECDSA P-256, with mode 0600.
     type: path
     required: true
   certificate_path:
-    description: Absolute path of the certificate that is there, or will be.
+    description: Absolute path of the certificate. The module reads it if it exists, and does not write it.
     type: path
     required: true
   common_name:
-    description: The name that the certificate is for; the SPIRE agent's ID is made of it.
+    description: The name of the certificate, which becomes part of the SPIRE agent's ID.
     type: str
     required: true
   authority:
@@ -35,12 +35,12 @@ options:
     type: str
     required: true
   renew_at:
-    description: The share of a certificate's life, 0 to 1, that is left when it is renewed.
+    description: The share of a certificate's lifetime, 0 to 1. The certificate is due when less than that is left.
     type: float
     default: 0.3333
 attributes:
   check_mode:
-    description: Says what is due, and makes no key; without a key there is no request either.
+    description: Reports whether a certificate is due, and makes no key. Without a key there is no request either.
     support: full
   diff_mode:
     description: A key is never shown.
@@ -65,17 +65,18 @@ due:
   type: bool
   returned: success
 reason:
-  description: Why one is due, or how long the present one lasts.
+  description: Why a certificate is due, or that the present one is good.
   type: str
   returned: success
 csr:
-  description: The signing request (PEM); empty when none is due, and in check mode when there is no key yet.
+  description: The signing request (PEM). Empty if no certificate is due, and in check mode if there is no key yet.
   type: str
   returned: success
 """
 
 import os
 import time
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -84,26 +85,27 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl imp
 DAY = 86400
 
 
-def why_due(openssl, parameters, now):
-    """Return why a certificate is due, or None."""
+def why_due(openssl: OpenSSL, parameters: t.Mapping[str, t.Any], now: float) -> t.Optional[str]:
+    """Return why a certificate is due, or None. ``now`` is in seconds since the epoch."""
     key, certificate = parameters["private_key_path"], parameters["certificate_path"]
     if not os.path.exists(key):
         return "there is no key yet"
     if not os.path.exists(certificate):
         return "there is no certificate yet"
     if not openssl.matches(key, certificate):
-        return "the certificate is for another key"
+        return "the certificate has another key"
     if openssl.subject(certificate) != "CN=" + parameters["common_name"]:
-        return "the certificate is for another name"
+        return "the certificate has another name"
     if not openssl.issued_by(certificate, parameters["authority"]):
-        return "the certificate is of another authority"
-    life = openssl.life(certificate)
-    if due(life, now, parameters["renew_at"]):
-        return f"{(life[1] - now) / DAY:.1f} of {(life[1] - life[0]) / DAY:.1f} days are left"
+        return "the certificate was issued by another authority"
+    start, end = openssl.lifetime(certificate)
+    if due((start, end), now, parameters["renew_at"]):
+        return f"{(end - now) / DAY:.1f} of {(end - start) / DAY:.1f} days are left"
     return None
 
 
-def main():
+def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "private_key_path": {"type": "path", "required": True, "no_log": False},
@@ -123,7 +125,7 @@ def main():
             openssl.new_key(key)
         csr = openssl.request(key, module.params["common_name"]) if reason and os.path.exists(key) else ""
     except (OpenSSLError, OSError) as error:
-        module.fail_json(msg=f"the node certificate {module.params['certificate_path']} cannot be examined: {error}")
+        module.fail_json(msg=f"the node certificate {module.params['certificate_path']} cannot be read or requested: {error}")
     module.exit_json(changed=new_key, due=reason is not None, reason=reason or "the certificate is good", csr=csr)
 
 

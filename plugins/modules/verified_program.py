@@ -2,7 +2,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: one program of a release, installed only when its checksum is right."""
+"""Ansible module: one program of a release, installed only if its checksum is right."""
 
 from __future__ import annotations
 
@@ -12,45 +12,46 @@ short_description: Install a program of a release after its checksum was verifie
 version_added: 0.1.0
 author: k8s4r.robot contributors (@k8s4r)
 description:
-  - Downloads a file of a release on the machine itself, so that every machine gets and verifies that of its own
-    architecture; compares its SHA-256 with the checksum file that the release publishes, or with a pinned one; takes one
-    program out of it; and puts it in place by rename, so that it is there whole and verified, or not at all.
-  - A record beside the program (C(.NAME.json)) holds the digests. As long as the source is the same and the program's digest
-    is that of the record, nothing is downloaded; a program that was damaged or exchanged is installed anew.
+  - Downloads a file of a release, compares its SHA-256 with the checksum file that the release publishes or with a pinned one,
+    and extracts one program from it. The program is put in place by rename, so that it is there whole and verified, or not at
+    all.
+  - The machine itself downloads, so each machine gets and verifies the file for its own architecture.
+  - A record beside the program (C(.NAME.json)) holds the digests. While the source is the same and the program has the digest
+    of the record, nothing is downloaded. A program that was damaged or replaced is installed again.
 options:
   path:
-    description: Absolute path of the program. Its directory must exist, with room for the download beside it.
+    description: Absolute path of the program. Its directory must exist and have room for the download.
     type: path
     required: true
   url:
-    description: Where the release's file is.
+    description: The address of the release's file.
     type: str
   src:
-    description: The release's file, already on this machine.
+    description: The path of the release's file, if it is already on this machine.
     type: path
   sha256:
     description: The SHA-256 that the release's file must have, 64 hexadecimal digits.
     type: str
   sha256_url:
     description:
-      - Where the release publishes its checksums, in the format of C(sha256sum), clear-signed or not. The signature is not
-        verified.
-      - Not asked when O(sha256) is given.
+      - The address of the checksum file that the release publishes, in the format of C(sha256sum), clear-signed or not. The
+        signature is not verified.
+      - Not used with O(sha256).
     type: str
   member:
-    description: The program's path in the release's file, a tar archive. Without it the file is the program.
+    description: The program's path in the release's file, which is a tar archive then. Without it the file is the program itself.
     type: str
   mode:
     description: The mode of the program, as an octal number in quotes.
     type: str
     default: "0755"
   timeout:
-    description: Seconds without an answer after which a download is given up.
+    description: How many seconds without an answer end a download.
     type: int
     default: 30
 attributes:
   check_mode:
-    description: Says whether the program would be installed, and downloads nothing.
+    description: Reports whether the program would be installed, and downloads nothing.
     support: full
   diff_mode:
     description: Programs are not text.
@@ -68,7 +69,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sha256:
-  description: The verified SHA-256 of the release's file; absent in check mode when it would be downloaded.
+  description: The verified SHA-256 of the release's file. Absent in check mode if it would be downloaded.
   type: str
   returned: when it is known
 """
@@ -76,30 +77,35 @@ sha256:
 import os
 import re
 import tempfile
+import typing as t
 import urllib.error
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision import release
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.module import place
 
+# Bytes that are read of a checksum file.
 CHECKSUM_FILE_LIMIT = 1 << 20
 
 
-def fetch(url, timeout):
-    """Open a URL; what goes wrong is said in one sentence."""
+def fetch(url: str, timeout: int) -> t.IO[bytes]:
+    """Open a URL. Raises ReleaseError with one sentence about what went wrong; ``timeout`` is in seconds."""
     try:
-        return open_url(url, timeout=timeout, http_agent="k8s4r.robot")
+        answer: t.IO[bytes] = open_url(url, timeout=timeout, http_agent="k8s4r.robot")
     except urllib.error.HTTPError as error:
         raise release.ReleaseError(f"{url} answers {error.code} {error.reason}") from None
     except (OSError, ValueError) as error:
         raise release.ReleaseError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}") from None
+    return answer
 
 
-def wanted_digest(parameters):
-    """Return the SHA-256 that the release's file must have: pinned, or as the release publishes it."""
-    if parameters["sha256"]:
-        return parameters["sha256"].lower()
+def wanted_digest(parameters: t.Mapping[str, t.Any]) -> str:
+    """Return the SHA-256 that the release's file must have: the pinned one, or the one that the release publishes."""
+    pinned: t.Optional[str] = parameters["sha256"]
+    if pinned:
+        return pinned.lower()
     with fetch(parameters["sha256_url"], parameters["timeout"]) as answer:
         text = answer.read(CHECKSUM_FILE_LIMIT).decode("utf-8", "replace")
     name = os.path.basename(parameters["url"] or parameters["src"])
@@ -109,8 +115,9 @@ def wanted_digest(parameters):
     return digest
 
 
-def install(parameters, record):
-    """Download, verify, extract, rename; return the verified digest of the release's file."""
+def install(module: AnsibleModule, record: release.Record) -> str:
+    """Download, verify, extract and place the program. Return the verified digest of the release's file."""
+    parameters: t.Mapping[str, t.Any] = module.params
     path, source = parameters["path"], parameters["url"] or parameters["src"]
     wanted = wanted_digest(parameters)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(path), prefix=".install-") as directory:
@@ -131,14 +138,14 @@ def install(parameters, record):
         else:
             with open(download, "rb") as file:
                 release.copy(file, program)
-        os.chmod(program, int(parameters["mode"], 8))
         digest = release.sha256(program)
-        os.rename(program, path)
-    record.write(source, found, digest)
+        place(module, program, path, parameters["mode"])
+    record.write(module, source, found, digest)
     return found
 
 
-def main():
+def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -156,7 +163,7 @@ def main():
     )
     path, pin = module.params["path"], (module.params["sha256"] or "").lower()
     if pin and not re.fullmatch("[0-9a-f]{64}", pin):
-        module.fail_json(msg=f"sha256 is {pin!r}: 64 hexadecimal digits are wanted")
+        module.fail_json(msg=f"sha256 is {pin!r}, but must be 64 hexadecimal digits")
     record = release.Record(path)
     known = record.read()
     same = known.get("download") == pin if pin else known.get("source") == (module.params["url"] or module.params["src"])
@@ -166,7 +173,7 @@ def main():
     if module.check_mode:
         module.exit_json(changed=True)
     try:
-        digest = install(module.params, record)
+        digest = install(module, record)
     except (release.ReleaseError, OSError) as error:
         module.fail_json(msg=f"{path} was not installed: {error}")
     module.exit_json(changed=True, sha256=digest)

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes a downloaded program trustworthy: published checksums, one member of an archive, a record beside it."""
+"""What verifying a downloaded program takes: published checksums, one member of an archive, a record beside the program."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ import os
 import re
 import shutil
 import tarfile
+import typing as t
+
+from .module import place
+
+if t.TYPE_CHECKING:
+    from .module import Module
 
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _CHUNK = 1 << 20
@@ -20,11 +26,11 @@ class ReleaseError(Exception):
     """The text is for the user."""
 
 
-def published(text, name):
+def published(text: str, name: str) -> str | None:
     """Return the SHA-256 that a release's checksum file gives for a file, or None.
 
-    Understood are the lines of sha256sum (``<hex>  name``, ``<hex> *./name``), also inside a clear-signed message, and a
-    file that holds nothing but the digest.
+    Reads lines as sha256sum writes them (``<hex>  name``, ``<hex> *./name``), also inside a clear-signed message, and a file
+    that holds nothing but the digest.
     """
     words = text.split()
     if len(words) == 1 and _DIGEST.fullmatch(words[0]):
@@ -37,8 +43,8 @@ def published(text, name):
     return None
 
 
-def sha256(path):
-    """Return the SHA-256 of a file."""
+def sha256(path: str) -> str:
+    """Return the SHA-256 of a file, in lower-case hex."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for chunk in iter(lambda: file.read(_CHUNK), b""):
@@ -46,38 +52,38 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def copy(source, target):
-    """Copy an open file to a path, and have it on the disk before returning."""
+def copy(source: t.IO[bytes], target: str) -> None:
+    """Copy an open file to a path, and return when it is on the disk."""
     with open(target, "wb") as file:
         shutil.copyfileobj(source, file, _CHUNK)
         file.flush()
         os.fsync(file.fileno())
 
 
-def extract(archive, member, target):
-    """Write one regular file of a tar archive to a path; nothing else of the archive touches the disk."""
+def extract(archive: str, member: str, target: str) -> None:
+    """Write one regular file of a tar archive to a path. Nothing else of the archive is written."""
     try:
         with tarfile.open(archive) as tar:
             source = tar.extractfile(member)
             if source is None:
-                raise ReleaseError(f"{member} in the archive is no file")
+                raise ReleaseError(f"{member} in the archive is not a file")
             copy(source, target)
     except KeyError:
-        raise ReleaseError(f"the archive holds no {member}") from None
+        raise ReleaseError(f"the archive does not contain {member}") from None
     except (tarfile.TarError, EOFError) as error:
         raise ReleaseError(f"the archive cannot be read: {error}") from None
 
 
 class Record:
-    """What is known of an installed program: a hidden JSON file beside it, replaced by rename."""
+    """Where an installed program came from: a hidden JSON file beside it."""
 
-    def __init__(self, program_path):
+    def __init__(self, program_path: str) -> None:
         directory, name = os.path.split(program_path)
         self.path = os.path.join(directory, f".{name}.json")
         self._program_path = program_path
 
-    def read(self):
-        """Return the record, or {} when the program is missing, is another than was installed, or was never recorded."""
+    def read(self) -> t.Dict[str, str]:
+        """Return the record, or {} when the program is missing, is not the one that was installed, or was never recorded."""
         try:
             with open(self.path, encoding="utf-8") as file:
                 record = json.load(file)
@@ -87,9 +93,9 @@ class Record:
             pass
         return {}
 
-    def write(self, source, download, program):
-        """Keep where the program came from and the digests of the download and of the program."""
+    def write(self, module: Module, source: str, download: str, program: str) -> None:
+        """Keep where the program came from, and the digests of the download and of the program."""
         temporary = self.path + ".new"
         with open(temporary, "w", encoding="utf-8") as file:
             json.dump({"source": source, "download": download, "program": program}, file)
-        os.rename(temporary, self.path)
+        place(module, temporary, self.path, "0644")

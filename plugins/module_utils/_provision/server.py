@@ -1,62 +1,73 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The spire-server command, as far as registration entries go: JSON in, JSON out, every failure said in words."""
+"""The part of the spire-server command that handles registration entries. It reads and prints JSON."""
 
 from __future__ import annotations
 
 import json
 import os
+import typing as t
 
 from . import entries
 
+if t.TYPE_CHECKING:
+    from .module import Run
+
 
 class ServerError(Exception):
-    """The server cannot be asked, or refused; the text is for the user."""
+    """The server does not answer, or has refused something. The text is for the user."""
 
 
 class Server:
-    """One SPIRE server, by its program and its administrative socket."""
+    """One SPIRE server, reached through its program and its administrative socket.
 
-    def __init__(self, run, program, socket):
+    ``run`` is AnsibleModule.run_command, or a function with the same signature.
+    """
+
+    def __init__(self, run: Run, program: str, socket: str) -> None:
         self._run = run
         self._program = program
         self._socket = socket
         if not os.access(program, os.X_OK):
-            raise ServerError(f"there is no {program} on this machine: is it the one of the SPIRE server, and provisioned?")
+            raise ServerError(f"{program} does not exist on this machine: is this the machine of the SPIRE server, and is it provisioned?")
 
-    def list(self):
-        """Return every entry, in the common form."""
+    def list(self) -> t.List[entries.Entry]:
+        """Return every entry."""
         return [entries.of_server(entry) for entry in self._call("show")["entries"]]
 
-    def create(self, wanted):
+    def create(self, wanted: t.Sequence[entries.Entry]) -> None:
+        """Create entries."""
         self._write("create", wanted)
 
-    def update(self, wanted):
+    def update(self, wanted: t.Sequence[entries.Entry]) -> None:
+        """Replace the entries that have the same ids."""
         self._write("update", wanted)
 
-    def delete(self, ids):
+    def delete(self, ids: t.Sequence[str]) -> None:
+        """Delete entries by their ids. One that does not exist any more is no error."""
         for batch in entries.batches(ids):
             answer = self._call("delete", "-file", "-", data={"ids": batch})
-            # Already gone (gRPC's NOT_FOUND) is what was wanted.
-            self._judge("delete", entries.refusals(answer, batch, forgiven=(5,)))
+            self._check("delete", entries.refusals(answer, batch, accepted=(entries.NOT_FOUND,)))
 
-    def _write(self, verb, wanted):
+    def _write(self, verb: str, wanted: t.Sequence[entries.Entry]) -> None:
         for batch in entries.batches(wanted):
             answer = self._call(verb, "-data", "-", data={"entries": [entries.for_server(entry) for entry in batch]})
-            self._judge(verb, entries.refusals(answer, [entry["entry_id"] for entry in batch]))
+            self._check(verb, entries.refusals(answer, [entry["entry_id"] for entry in batch]))
 
-    def _judge(self, verb, refused):
+    def _check(self, verb: str, refused: t.Sequence[str]) -> None:
         if refused:
-            raise ServerError(f"the SPIRE server refused to {verb} {len(refused)} entries: {'; '.join(refused[:20])}")
+            what = "1 entry" if len(refused) == 1 else f"{len(refused)} entries"
+            raise ServerError(f"the SPIRE server refused to {verb} {what}: {'; '.join(refused[:20])}")
 
-    def _call(self, verb, *arguments, data=None):
+    def _call(self, verb: str, *arguments: str, data: t.Optional[entries.Document] = None) -> entries.Document:
         command = [self._program, "entry", verb, "-socketPath", self._socket, "-output", "json", *arguments]
         rc, out, err = self._run(command, data=None if data is None else json.dumps(data))
         if rc != 0:
             words = (err.strip() or out.strip() or f"exit status {rc}").splitlines()[-1]
             raise ServerError(f"the SPIRE server does not answer at {self._socket}: {words}")
         try:
-            return json.loads(out)
+            answer: entries.Document = json.loads(out)
         except ValueError:
-            raise ServerError(f"{' '.join(command[:3])} printed no JSON; SPIRE 1.8 or later is needed") from None
+            raise ServerError(f"{' '.join(command[:3])} did not print JSON; SPIRE 1.8 or later is needed") from None
+        return answer

@@ -84,7 +84,7 @@ def test_somebody_elses_entries_are_left_alone(ansible, theirs):
     ansible.entries(entries=[], state="exact", scope=SCOPE).well()
     assert list(on_server(theirs)) == ["theirs"]
     same = entry("x", selectors=[{"type": "unix", "value": "uid:7"}])
-    ansible.entries(entries=[same]).refused("theirs, which is not ours, is the same entry")
+    ansible.entries(entries=[same]).refused("the entry theirs, which this collection did not make, has the same parent and selectors")
 
 
 def test_more_entries_than_a_call_takes(ansible, clean):
@@ -100,7 +100,7 @@ def test_more_entries_than_a_call_takes(ansible, clean):
 
 def test_what_the_server_refuses_is_said(ansible, clean):
     unknown = entry("fed", federates_with=["spiffe://unknown.example"])
-    ansible.entries(entries=[entry("good"), unknown]).refused("the SPIRE server refused to create 1 entries: k8s4r.fed:", "code 13")
+    ansible.entries(entries=[entry("good"), unknown]).refused("the SPIRE server refused to create 1 entry: k8s4r.fed:", "code 13")
     assert list(on_server(clean)) == ["k8s4r.good"]
 
 

@@ -71,7 +71,7 @@ def test_an_authority_that_lost_its_key_is_not_replaced(call, authority, tmp_pat
     result = call(
         spire_authority.main, private_key_path=str(tmp_path / "ca.key"), certificate_path=str(tmp_path / "ca.pem"), common_name="nodes"
     )
-    assert "put the key back from a backup" in result["msg"]
+    assert "restore the key from a backup" in result["msg"]
     assert (tmp_path / "ca.pem").read_text() == authority["certificate"]
 
 
@@ -83,7 +83,7 @@ def test_an_authority_with_another_key_is_refused(call, tmp_path):
     result = call(
         spire_authority.main, private_key_path=str(tmp_path / "ca.key"), certificate_path=str(tmp_path / "ca.pem"), common_name="nodes"
     )
-    assert "is not over the private key" in result["msg"]
+    assert "does not match the private key" in result["msg"]
 
 
 def test_an_authority_in_check_mode(call, tmp_path):
@@ -118,7 +118,7 @@ def test_check_mode_makes_no_key_and_no_certificate(ask, issue, tmp_path):
     ("changes", "reason"),
     [
         ({"renew_at": 1.1}, "2.0 of 2.0 days are left"),
-        ({"common_name": "robot2"}, "the certificate is for another name"),
+        ({"common_name": "robot2"}, "the certificate has another name"),
     ],
 )
 def test_a_certificate_is_due(ask, issue, tmp_path, changes, reason):
@@ -132,7 +132,7 @@ def test_a_certificate_of_another_key_is_due(ask, issue, tmp_path):
     (tmp_path / "node.pem").write_text(issue(ask()["csr"])["certificate"])
     (tmp_path / "node.key").unlink()
     assert ask()["reason"] == "there is no key yet"
-    assert ask()["reason"] == "the certificate is for another key"
+    assert ask()["reason"] == "the certificate has another key"
 
 
 def test_a_certificate_of_another_authority_is_due(ask, issue, call, tmp_path):
@@ -140,7 +140,7 @@ def test_a_certificate_of_another_authority_is_due(ask, issue, call, tmp_path):
     other = call(
         spire_authority.main, private_key_path=str(tmp_path / "o.key"), certificate_path=str(tmp_path / "o.pem"), common_name="nodes"
     )
-    assert ask(authority=other["certificate"])["reason"] == "the certificate is of another authority"
+    assert ask(authority=other["certificate"])["reason"] == "the certificate was issued by another authority"
 
 
 @pytest.mark.parametrize("subject", ["/CN=robot2", "/CN=robot1/CN=robot2", "/O=fleet/CN=robot1"])
@@ -167,9 +167,9 @@ def test_what_else_a_robot_asks_for_is_not_granted(ask, issue, tmp_path):
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a,b", "ro bot", "x" * 65])
 def test_names_that_no_agent_can_have(issue, name):
-    assert "a node certificate cannot be for" in issue("nothing", name=name)["msg"]
+    assert "a node certificate cannot have the name" in issue("nothing", name=name)["msg"]
 
 
 def test_a_request_that_is_none(issue, authority):
     assert authority["changed"]
-    assert issue("nothing")["msg"].startswith("no node certificate for robot1: openssl req failed")
+    assert issue("nothing")["msg"].startswith("the node certificate for robot1 cannot be issued: openssl req failed")

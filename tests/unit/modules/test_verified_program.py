@@ -88,9 +88,9 @@ def test_check_mode_writes_nothing(call, wanted, tmp_path):
     ("change", "message"),
     [
         ({"sha256": "0" * 64}, "checksum mismatch: "),
-        ({"sha256": "0" * 63}, "64 hexadecimal digits are wanted"),
-        ({"member": "tool-1/bin/other"}, "the archive holds no tool-1/bin/other"),
-        ({"member": "tool-1/bin"}, "the archive holds no tool-1/bin"),
+        ({"sha256": "0" * 63}, "must be 64 hexadecimal digits"),
+        ({"member": "tool-1/bin/other"}, "the archive does not contain tool-1/bin/other"),
+        ({"member": "tool-1/bin"}, "the archive does not contain tool-1/bin"),
         ({"url": "file:///nowhere/tool-1.tar.gz"}, "cannot be downloaded"),
         ({"url": "http://127.0.0.1:9/tool-1.tar.gz"}, "Connection refused"),
         ({"sha256_url": "file:///nowhere/sums.txt"}, "/nowhere/sums.txt cannot be downloaded"),

@@ -110,7 +110,7 @@ def test_every_mistake_at_once():
     for part in (
         "entries[0]: entry_id 'other.1' must begin with k8s4r.",
         "entries[1]: entry_id 'k8s4r.a b'",
-        "entries[2]: an entry without selectors",
+        "entries[2]: an entry needs at least one selector",
         "entries[3]: spiffe_id 'https://x'",
         "entries[3]: parent_id ''",
         "entries[3]: https://x is outside the scope",
@@ -124,7 +124,7 @@ def test_every_mistake_at_once():
 def test_every_status_is_read():
     answer = {"results": [{"status": {"code": 0}}, {"status": {"code": 6, "message": "similar entry already exists"}}]}
     assert entries.refusals(answer, ["a", "b"]) == ["b: similar entry already exists (code 6)"]
-    assert entries.refusals(answer, ["a", "b"], forgiven=(6,)) == []
+    assert entries.refusals(answer, ["a", "b"], accepted=(6,)) == []
     assert entries.refusals({}, ["a"]) == ["the server answered for 0 of 1 entries"]
 
 
