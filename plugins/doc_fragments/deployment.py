@@ -7,39 +7,40 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # What every action of a deployment supports.
+    # For every action of a deployment.
     DOCUMENTATION = r"""
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return what a run would change, without changing anything on the target.
+    description: Returns what a run would change, without changing anything on the target.
     support: full
   platform:
-    description: Target systems that are supported.
+    description: The supported target systems.
     support: full
     platforms: linux
 requirements:
   - ansible-core 2.19 or later on the controller.
 notes:
-  - The strategy C(linear) is needed, because the steps of a deployment wait for each other.
+  - The strategy C(linear) is required, because the steps of a deployment wait for each other.
 """
 
-    # Where job files come from.
+    # For actions that read job files.
     JOB = r"""
 options:
   job:
     description:
-      - A job file, several as a list or with commas between them, or a directory whose job files are taken in the order of their names.
-      - Relative paths count from the directory where the command was typed.
-      - A file named C(*.j2) is rendered by Jinja first, once per run, with the extra variables and the dictionary
-        C(k8s4r_vars) of the inventory's group C(all).
-      - Files that are vaulted whole, and C(!vault) values, are decrypted.
+      - A job file; several job files, as a list or separated by commas; or a directory, whose job files are read in the order of
+        their names.
+      - Relative paths start at the directory where the command is run.
+      - A file named C(*.j2) is a Jinja template. It is rendered once per run, with the extra variables and the dictionary C(k8s4r_vars)
+        of the inventory's group C(all).
+      - Files that are encrypted as a whole with Ansible Vault, and C(!vault) values, are decrypted.
     type: raw
 """
 
-    # What actions on a robot need there.
+    # For actions that connect to a robot.
     ROBOT = r"""
 options: {}
 requirements:
   - Python 3.8 or later and systemd 245 or later on the robot.
-  - Root on the robot, by login or by C(become).
+  - Root on the robot, by login or with C(become).
 """

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: collect
-short_description: Bring together what the robots answered to prepare
+short_description: Collect the robots' answers to prepare
 version_added: 0.1.0
 description:
-  - Reads what M(k8s4r.robot.prepare) registered as C(k8s4r_prepared) on every robot that the play still has, and fails with
-    all errors of all robots when any of them refuses. Robots that could not be reached have left the play and do not stop the others.
-  - Else says which machine belongs into which dynamic group of the run.
-  - Opens no connection. Runs once, with C(run_once).
+  - Reads what M(k8s4r.robot.prepare) registered as C(k8s4r_prepared) on every robot that is still in the play. Fails with all errors
+    of all robots if any robot refuses. Robots that could not be reached have left the play and do not stop the others.
+  - Otherwise returns which machines belong to which dynamic groups of the run.
+  - Opens no connection. Run it once, with C(run_once).
 extends_documentation_fragment:
   - k8s4r.robot.deployment
 options:
   provisioned:
-    description: Whether provisioning has run, so that a program that is still missing is an error.
+    description: Whether provisioning has run. If so, a program that is still missing is an error.
     type: bool
     default: false
 author:
@@ -26,7 +26,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Collect what they answer
+- name: Collect their answers
   k8s4r.robot.collect:
   register: k8s4r_collected
   run_once: true
@@ -35,9 +35,9 @@ EXAMPLES = r"""
 RETURN = r"""
 members:
   description:
-    - Pairs of a machine and a group that it belongs into.
-    - The groups are C(k8s4r_again) (compile and prepare once more), C(k8s4r_bare) and C(k8s4r_without_<role>) (provision
-      that role), and C(k8s4r_switch).
+    - Pairs of a machine and a group that it belongs to.
+    - The groups are C(k8s4r_again) (compile and prepare again), C(k8s4r_bare) (prepare again after provisioning),
+      C(k8s4r_without_<role>) (provision that role), and C(k8s4r_switch) (switch).
   returned: always
   type: list
   elements: dict

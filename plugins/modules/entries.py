@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: entries
-short_description: Have the SPIRE server hold the registration entries of a deployment
+short_description: Update the SPIRE server's registration entries for a deployment
 version_added: 0.1.0
 description:
-  - Hands the entries that M(k8s4r.robot.prepare) returned for the robots of the play to M(k8s4r.robot.spire_entries). Reads
+  - Passes the entries that M(k8s4r.robot.prepare) returned for the robots of the play to M(k8s4r.robot.spire_entries). Reads
     the variables C(k8s4r_compiled), C(k8s4r_prepared) and C(k8s4r_switched).
-  - Runs once, with C(run_once), delegated to the machine of the SPIRE server, so that it is reached under C(--limit) too.
-  - Does not connect where there is nothing to do.
+  - Run it once, with C(run_once). Delegate it to the machine of the SPIRE server, which is then reached under C(--limit) too.
+  - Does not connect if there is nothing to do.
 extends_documentation_fragment:
   - k8s4r.robot.deployment
 attributes:
@@ -23,8 +23,9 @@ attributes:
 options:
   state:
     description:
-      - V(present) creates and updates, before the robots switch.
-      - V(exact) also deletes what the robots that have committed no longer need. A robot that rolled back keeps its own.
+      - V(present) creates and updates entries. Use it before the robots switch.
+      - V(exact) also deletes the entries that are no longer needed by robots that have committed. A robot that rolled back keeps
+        its entries.
     type: str
     choices: [present, exact]
     default: present

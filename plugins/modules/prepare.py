@@ -7,29 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: prepare
-short_description: Ask a robot whether anything has to change, and stage what has
+short_description: Find out whether anything must change on a robot, and stage it
 version_added: 0.1.0
 description:
-  - One round trip to the robot. Where its ledger holds what the jobs want and nothing has drifted, that is all.
-  - Else the plan is sent, checked against the robot (ports, disk, programs, units, proxies) and staged beside what runs.
-    Nothing that runs is touched.
-  - Reads the variable C(k8s4r_compiled), the result of M(k8s4r.robot.compile). Register its own as C(k8s4r_prepared).
-  - The robot side is kept on the robot under its digest. In check mode a missing one runs from memory instead.
+  - Asks the robot in one round trip. If the robot already runs what the jobs describe, that is all.
+  - Otherwise sends the plan, checks it on the robot (ports, disk, programs, units, proxies) and stages it beside what runs. What
+    runs is not touched.
+  - Reads the variable C(k8s4r_compiled), the result of M(k8s4r.robot.compile). Register its own result as C(k8s4r_prepared).
+  - The program on the robot that does this is installed there when it is missing. In check mode it runs from memory instead.
   - A refusal by the robot does not fail this task. M(k8s4r.robot.collect) reports the refusals of all robots together.
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
 attributes:
   diff_mode:
-    description: Returns what would change, but for secrets; M(k8s4r.robot.switch) shows it.
+    description: Returns what would change, without secrets. M(k8s4r.robot.switch) shows it.
     support: full
 options:
   keep_data:
-    description: Whether the data of groups that leave the robot stays there.
+    description: Whether to keep the data of groups that are removed from the robot.
     type: bool
     default: false
   with_entries:
-    description: Whether an unchanged robot's registration entries are returned too, to compare them with the server.
+    description: Whether to return the registration entries of an unchanged robot too, to compare them with the server.
     type: bool
     default: false
 author:
@@ -46,15 +46,15 @@ RETURN = r"""
 status:
   description:
     - V(unchanged) or V(prepared).
-    - V(refused) for a robot that cannot take the plan or cannot be talked to, and V(failed) where its engine came to
-      grief; M(k8s4r.robot.collect) ends the run on both.
-    - V(stale) for a robot that is not as it was assumed to be, or was never asked; it is known from now on.
-    - V(waiting) for a robot that is not asked yet because another one is unknown.
+    - V(refused) for a robot that cannot take the plan or gave no usable answer, and V(failed) for one on which an error occurred.
+      M(k8s4r.robot.collect) ends the run on both.
+    - V(stale) for a robot whose capabilities were unknown or have changed. They are known from now on.
+    - V(waiting) for a robot that was not asked yet, because the capabilities of another one are unknown.
   returned: always
   type: str
   sample: prepared
 changed:
-  description: Whether the robot is a bare one in a check, which comes to no switch that would tell of the changes.
+  description: True only for a bare robot in check mode. For all others M(k8s4r.robot.switch) reports the changes.
   returned: always
   type: bool
 differs:
@@ -62,24 +62,24 @@ differs:
   returned: when prepared
   type: bool
 steps:
-  description: What a switch will do, in order.
+  description: The steps of the switch, in order.
   returned: when prepared
   type: list
   elements: str
 difference:
   description:
-    - What is made or removed, before and after, each with its place on the robot; empty without C(--diff).
+    - What is made or removed, before and after, with its path or name on the robot. Empty without C(--diff).
     - M(k8s4r.robot.switch) returns it as C(diff).
   returned: when prepared
   type: list
   elements: dict
 diff:
-  description: The same for a bare robot in a check, else empty.
+  description: The same for a bare robot in check mode. Otherwise empty.
   returned: when prepared
   type: list
   elements: dict
 missing:
-  description: What provisioning has to install first, by the names of its roles.
+  description: What must be provisioned first, by the names of the roles.
   returned: when prepared
   type: list
   elements: str
@@ -89,7 +89,7 @@ errors:
   type: list
   elements: str
 release:
-  description: The staged release; null in check mode, where nothing has to change, and where something is missing.
+  description: The staged release. Null in check mode, if nothing has to change, and if something is missing.
   returned: when prepared
   type: str
 entries:

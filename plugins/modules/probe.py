@@ -11,7 +11,7 @@ short_description: Ask a robot what it can do
 version_added: 0.1.0
 description:
   - Returns the robot's capabilities and remembers them on the controller, where placement and compiler look them up.
-    A deployment does so by itself for robots that it does not know.
+  - A deployment does so by itself for robots whose capabilities are not known yet.
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
@@ -27,7 +27,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 capabilities:
-  description: Text by name; job files use them as C(${attr.<name>}).
+  description: The capabilities by name. Job files use them as C(${attr.<name>}).
   returned: success
   type: dict
   sample: {systemd: "252", cgroup: "2", arch: amd64}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: status
-short_description: Show what a robot holds and how it does
+short_description: Show the jobs on a robot and the state of their units
 version_added: 0.1.0
 description:
-  - Reads the robot's ledger and the state of its units, and prints a table. Changes nothing, and keeps nothing on the robot.
+  - Reads the robot's ledger and the state of its units, and prints a table. Changes nothing and leaves nothing on the robot.
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
@@ -20,7 +20,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show what the robots hold
+- name: Show the jobs on the robots
   k8s4r.robot.status:
 """
 
@@ -30,7 +30,7 @@ status:
   returned: success
   type: str
 jobs:
-  description: The jobs that the robot holds something of.
+  description: The jobs that have anything on the robot.
   returned: success
   type: list
   elements: dict
@@ -42,21 +42,22 @@ jobs:
       description: The job's name.
       type: str
     whole:
-      description: Whether all of its groups are what the last run wanted of them.
+      description: Whether all of its groups are as the last run described them.
       type: bool
     groups:
       description:
-        - By the group's id, its C(name), the C(release) and when it was C(committed), its C(ports) and those of them on which nobody
-          listens (C(silent)), what it needs and the robot has not got (C(lacks)), data that it left behind (C(kept)), and C(units).
-        - Of each unit, by name, C(run) (how it shall run), C(state), C(sub), C(result), C(restarts), C(memory) in bytes,
-          C(pid), C(exit_status), and C(since) when it has been up.
+        - By the group's id, its C(name), its C(release), when that was C(committed), its C(ports), those of them on which no process
+          listens (C(silent)), what the group needs but the robot does not have (C(lacks)), the data that it left (C(kept)), and its
+          C(units).
+        - For each unit, by name, how it is meant to run (C(run)), C(state), C(sub), C(result), C(restarts), C(memory) in bytes,
+          C(pid), C(exit_status), and when it started (C(since)).
       type: dict
 busy:
-  description: Who is at work on the robot and since when; null when nobody is.
+  description: Who is changing the robot at the moment, and since when; null if nobody is.
   returned: success
   type: str
 interrupted:
-  description: The release of a switch that was cut off; null when there is none.
+  description: The release of a switch that was interrupted; null if there is none.
   returned: success
   type: str
 """

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: switch
-short_description: Switch a robot to what prepare staged
+short_description: Switch a robot to the release that prepare staged
 version_added: 0.1.0
 description:
-  - The robot works in a transient unit of its own, which outlives a lost connection. It applies the staged release,
-    waits until it is healthy, and commits it, or goes back to the last good release.
-  - This task looks on and shows progress. A connection that is lost is opened anew once, then the robot counts as
-    unreachable. The robot ends on a whole release all the same.
-  - Reads the variable C(k8s4r_prepared), the result of M(k8s4r.robot.prepare). Register its own as C(k8s4r_switched).
+  - The robot applies the staged release and waits until it is healthy. Then it commits the release, or rolls back to the last good
+    one. It does so in a transient unit, which keeps running if the connection is lost.
+  - This task waits and shows progress. It reopens a lost connection once; after that the robot counts as unreachable. The robot
+    still ends on one release as a whole.
+  - Reads the variable C(k8s4r_prepared), the result of M(k8s4r.robot.prepare). Register its own result as C(k8s4r_switched).
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
 attributes:
   diff_mode:
-    description: Shows what was made or removed, or in check mode would be, but for secrets.
+    description: Shows what was made or removed, or would be in check mode, without secrets.
     support: full
 options:
   wait:
-    description: How long to look on, in seconds.
+    description: How many seconds to wait for the robot.
     type: int
     default: 3600
 author:
@@ -41,44 +41,43 @@ RETURN = r"""
 status:
   description:
     - V(committed), or V(prepared) in check mode.
-    - When the task fails, V(rolled-back) for a robot that is back on what ran before, V(failed) for one that is not, and
-      V(refused) for one that was not touched. C(msg) then says why, with the unit, its exit status and its last log
-      lines.
+    - When the task fails, V(rolled-back) for a robot that runs the release of before again, V(failed) for one that does not, and
+      V(refused) for one that was not touched. C(msg) then says why, with the unit, its exit status and its last log lines.
   returned: when the robot has answered
   type: str
   sample: committed
 release:
   description: The release that the robot switched to, or tried to.
-  returned: when there was something to switch, but in check mode
+  returned: when there was something to switch, except in check mode
   type: str
   sample: 20261120T120000-0a1b2c3d
 groups:
-  description: How the switch ended for each group, by the group's id.
+  description: The result of the switch for each group, by the group's id.
   returned: when a switch has ended
   type: dict
   sample: {shop-web-0a1b2c3d: committed}
 units:
-  description: What every unit of the switched jobs does now.
+  description: The state of every unit of the switched jobs.
   returned: when a switch has ended
   type: dict
   sample: {k8s4r-task-shop-web-r0-store-0a1b2c3d.service: active (running)}
 restored:
-  description: The names of the groups that are back on their last good release.
+  description: The names of the groups that were rolled back to their last good release.
   returned: when a switch has ended
   type: list
   elements: str
 changes:
-  description: What was done, in order; in check mode, what would be done.
+  description: What was done, in order, or would be done in check mode.
   returned: on success, when there was something to switch
   type: list
   elements: str
 diff:
-  description: What was made or removed, before and after, each with its place on the robot; empty without C(--diff).
+  description: What was made or removed, before and after, with its path or name on the robot. Empty without C(--diff).
   returned: on success, when there was something to switch
   type: list
   elements: dict
 endpoints:
-  description: Where the proxies of the robot's groups listen; in check mode, where they would.
+  description: Where the proxies of the robot's groups listen, or would listen in check mode.
   returned: success
   type: list
   elements: dict

@@ -10,7 +10,7 @@ module: validate
 short_description: Check job files without a robot
 version_added: 0.1.0
 description:
-  - Reads job files as a deployment does and reports every error of every file, each with line and path.
+  - Reads job files as a deployment does, and reports every error of every file with its line and path.
   - Opens no connection and needs no inventory.
 extends_documentation_fragment:
   - k8s4r.robot.deployment
@@ -27,7 +27,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 jobs:
-  description: The jobs that were found, as C(namespace/name).
+  description: The jobs in the files, as C(namespace/name).
   returned: success
   type: list
   elements: str
