@@ -30,8 +30,7 @@ class Field:
 @functools.cache
 def fields(cls: type) -> tuple[Field, ...]:
     """The keys of a dataclass of the model, in the order of their declaration."""
-    hints = t.get_type_hints(cls)
-    return tuple(_field(each, hints[each.name]) for each in dataclasses.fields(cls) if "key" in each.metadata)
+    return tuple(_field(each) for each in dataclasses.fields(cls) if "key" in each.metadata)
 
 
 @functools.cache
@@ -40,7 +39,9 @@ def by_name(cls: type) -> t.Mapping[str, Field]:
     return {name: field for field in fields(cls) for name in (field.name, *field.key.aliases)}
 
 
-def _field(each: dataclasses.Field[t.Any], hint: t.Any) -> Field:
+def _field(each: dataclasses.Field[t.Any]) -> Field:
+    # The model does not import annotations from __future__: to evaluate a hundred strings would take longer than to read a job.
+    hint: t.Any = each.type
     if isinstance(hint, types.UnionType):
         hint = next(arg for arg in t.get_args(hint) if arg is not types.NoneType)
     many = {tuple: tuple, collections.abc.Mapping: dict}.get(t.get_origin(hint))

@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each driver needs to know."""
 
-from __future__ import annotations
-
 from ..declare.keys import Support, key
 from ..declare.record import record
 from .vocabulary import Reserved

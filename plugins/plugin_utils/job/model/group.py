@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tasks that run together on a robot."""
 
-from __future__ import annotations
-
 import typing as t
 
 from ..declare.keys import Support, key

@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The job: task groups and the robots that may run them."""
 
-from __future__ import annotations
-
 import typing as t
 from dataclasses import field as attribute
 

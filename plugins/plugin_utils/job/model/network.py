@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The group's network: what it calls, what it serves, and as whom."""
 
-from __future__ import annotations
-
 from ..declare.keys import Support, key
 from ..declare.record import record
 from .vocabulary import ADDRESS, HOST_PORT, NAME, PATH, SUBSTITUTED, NetworkMode, NetworkType, Protocol, Reserved, TlsMode

@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a group may run, and what happens when a task ends, a robot fails or a new version replaces the old one."""
 
-from __future__ import annotations
-
 from ..declare.keys import Seconds, key
 from ..declare.record import record
 from .vocabulary import DelayFunction, Operand, RestartMode

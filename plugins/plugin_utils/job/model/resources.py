@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a task or a whole group may use."""
 
-from __future__ import annotations
-
 from ..declare.keys import Bytes, Millicores, Support, key
 from ..declare.record import record
 from .vocabulary import Reserved

@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Services of a task and their health checks."""
 
-from __future__ import annotations
-
 from ..declare.keys import Seconds, key
 from ..declare.record import record
 from .vocabulary import NAME, CheckStatus, CheckType

@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One program of a group, or one step that prepares a robot for it."""
 
-from __future__ import annotations
-
 import typing as t
 
 from ..declare.keys import Seconds, Support, key
