@@ -70,8 +70,18 @@ def test_a_damaged_program_is_installed_anew(call, wanted, tmp_path):
     call(main, **wanted)
     program = tmp_path / "bin" / "tool"
     program.write_bytes(b"something else")
+    program.chmod(0o600)
     assert call(main, **wanted)["changed"]
     assert program.read_bytes() == PROGRAM
+    assert stat.S_IMODE(program.stat().st_mode) == 0o755
+
+
+def test_a_directory_in_its_place_is_told_and_kept(call, wanted, tmp_path):
+    (tmp_path / "bin" / "tool").mkdir()
+    result = call(main, **wanted)
+    assert "was not installed" in result["msg"]
+    assert "exception" not in result
+    assert leftovers(tmp_path) == ["tool"]
 
 
 def test_a_pin_that_is_the_installed_one_changes_nothing(call, wanted):
