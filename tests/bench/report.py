@@ -72,7 +72,7 @@ def first(samples: Samples) -> str:
     rows = [
         ["whole", f"{whole:.2f}", f"{whole / ping:.2f}", ""],
         [
-            "start-up of the programs, from the first unit's start to the last one's being active",
+            "start-up of the programs, from the start of the first unit until the last one is active",
             f"{started:.2f}",
             f"{started / ping:.2f}",
             "",
@@ -194,42 +194,42 @@ def document(figures: Figures) -> str:
     return filled.replace("@cores@", str(cores)).replace("@load@", load)
 
 
-QUIET = "which is the benchmark's own."
+QUIET = "which is what the benchmark itself causes."
 BUSY = """\
-more than the benchmark makes:
-other programs were at work, the seconds say little and the ratios lean towards whoever computes least."""
+more than the benchmark causes:
+other programs were running, so the seconds say little, and the ratios favour those that compute least."""
 
 
 HEAD = """\
 # Benchmarks
 
-Written by `make bench`; every figure is as measured, reached or missed. One machine with @cores@ cores carries both the
-controller and two container robots (Debian bookworm, whole systemd machines), so what a robot computes is in the times.
+Written by `make bench`. Every figure is as measured, whether it reaches its goal or not. One machine with @cores@ cores runs the
+controller and two container robots (Debian bookworm, complete with systemd), so the times include the work of the robots.
 The load average was @load@
 
 ## Time of a whole run
 
-Wall-clock time from the command to its end. All contenders take turns in one process, rounds: @rounds@; those whose ratio is
-near their goal run three times a round, so their medians are of @often@. Connections are warm unless a row says fresh:
-multiplexed OpenSSH (ControlPersist), opened before the clock starts. pyinfra brings its own SSH and connects anew in each
-run, as it always does; Mitogen keeps its interpreters for one run. Ansible runs with pipelining, without facts, with five
-forks, and with bytecode caching on. The plain role has three loops over six items (copy, template, systemd_service). Each
-run is checked: an unchanged one must report 0 changes.
+Wall-clock time from the start of the command to its end. The contenders take turns in one process, for @rounds@ rounds; those whose
+ratio is near their goal run three times in each round, so that their medians are of @often@ runs. Connections are warm unless a row
+says fresh: multiplexed OpenSSH (ControlPersist), opened before the clock starts. pyinfra has an SSH client of its own and connects
+anew in each run, as it always does; Mitogen keeps its interpreters for one run. Ansible runs with pipelining, without facts, with
+five forks, and with bytecode caching on. The plain role has three loops over six items (copy, template, systemd_service). The
+result of each run is checked: an unchanged one must report 0 changes.
 """
 
 BYTES = """\
 
 ## Bytes
 
-Counted by the robot's own network interface, Ethernet headers and acknowledgements included; medians of three runs on two
-robots. SPIRE rests meanwhile: an agent's own exchange with its server, about 1 KB a second, is none of a run's.
+Counted by the robot's network interface, with Ethernet headers and acknowledgements; medians of three runs on two robots. The SPIRE
+agents are stopped meanwhile, because what they exchange with their server, about 1 KB a second, is not part of a run.
 """
 
 CALLS = """\
 
 ## Task lines and round trips
 
-Lines of each robot are those that grow with the fleet. A round trip is one command over SSH.
+Task lines of each robot are the lines of output that a larger fleet has more of. A round trip is one command over SSH.
 """
 
 FLEETS = """\
@@ -245,14 +245,14 @@ robot that changed.
 
 GROWTH = """\
 
-Whole unchanged runs on the two robots (`--limit`) of an inventory that names many more, 6 tasks on each: every robot is
-placed and compiled, two are asked. CPU time and largest process of the controller, medians of three.
+Complete unchanged runs, limited (`--limit`) to the two robots of an inventory that names many more, with 6 tasks on each. Placement
+and compilation are done for every robot, and two robots are asked. CPU time and the largest process of the controller, medians of three.
 """
 
 MEMORY = """\
 
 ## What stays in a robot's memory
 
-A process's resident set counts the pages that it shares with others (the C library above all); the proportional one counts
-its part of them.
+The resident set of a process includes the pages that it shares with others, above all those of the C library. The proportional set
+includes only its share of them.
 """
