@@ -13,13 +13,13 @@ import dataclasses
 import typing as t
 
 from ..errors import Fault, Finding, Position, listed
+from ..model.drivers import CONFIG_OF
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.task import InitTask, Readiness, Task
-from ..model.vocabulary import Driver, JobType
+from ..model.vocabulary import JobType
 from . import names, network
 
-CONFIG_OF = {Driver.EXEC: "execConfig", Driver.RAW_EXEC: "execConfig"}
 READY_WHEN = ("command", "port", "file", "notify")
 
 

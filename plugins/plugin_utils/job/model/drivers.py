@@ -5,7 +5,7 @@
 
 from ..declare.keys import Support, key
 from ..declare.record import record
-from .vocabulary import Reserved
+from .vocabulary import Driver, Reserved
 
 
 @record
@@ -28,3 +28,7 @@ class TaskConfig:
     exec_config: ExecConfig | None = key("For exec and raw_exec.", default=None)
     docker_config: Reserved | None = key("For docker.", default=None, support=Support.REFUSED)
     java_config: Reserved | None = key("For java.", default=None, support=Support.REFUSED)
+
+
+# The key of `config` that each driver takes.
+CONFIG_OF = {Driver.EXEC: "execConfig", Driver.RAW_EXEC: "execConfig"}

@@ -16,7 +16,7 @@ from ..declare.shape import by_name
 from ..errors import Fault, quoted
 from ..model.job import Job
 from ..model.vocabulary import NAME
-from . import nodes, scalars
+from . import nodes, texts
 from .objects import Objects
 
 API_VERSION, KIND = "robot.k8s4r.io/v1alpha1", "Job"
@@ -81,7 +81,7 @@ class Document(Objects):
         """A job's name by its file's, without .j2 and the ending before it."""
         stem = pathlib.PurePath(self.source.name.removesuffix(".j2")).stem
         if not re.fullmatch(NAME, stem):
-            self.error("name", Fault(f"is missing, and the file's name cannot replace it: found {scalars.not_a_name(stem)}", "add name"))
+            self.error("name", Fault(f"is missing, and the file's name cannot replace it: found {texts.not_a_name(stem)}", "add name"))
         return stem
 
     def _envelope(self, entries: nodes.Entries) -> tuple[str, str, yaml.Node | None]:
@@ -100,7 +100,7 @@ class Document(Objects):
             if key not in DOCUMENT_KEYS:
                 self._unknown(key, node, "", DOCUMENT_KEYS)
         name = namespace = ""
-        metadata = self._entries(entries["metadata"][1], "metadata", "it holds name and namespace") if "metadata" in entries else {}
+        metadata = self._entries(entries["metadata"][1], "metadata", "metadata holds name and namespace") if "metadata" in entries else {}
         for key, (node, value) in (metadata or {}).items():
             if key in NAMED:
                 text = self._one(by_name(Job)[key], value, f"metadata.{key}")

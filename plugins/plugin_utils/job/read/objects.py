@@ -15,7 +15,7 @@ import yaml
 from ..declare.keys import Secret, Support
 from ..declare.shape import Field, by_name
 from ..errors import Fault, Position, Problem, child, nearest, position_of, quoted
-from . import nodes, scalars
+from . import nodes, scalars, texts
 from .source import Options, Source
 
 
@@ -57,7 +57,7 @@ class Objects:
         if node.tag != nodes.VAULT:
             return False
         try:
-            scalars.vaulted(node)
+            texts.vaulted(node)
         except Fault as fault:
             self.error(path, fault)
         return True
@@ -66,7 +66,7 @@ class Objects:
         at = child(path, key)
         self.positions[at] = nodes.position(node)
         close = nearest(key, known)
-        self.error(at, Fault("unknown key", f"did you mean {close}?" if close else f"known here: {', '.join(known)}"))
+        self.error(at, Fault("unknown key", f"did you mean {close}?" if close else f"known keys: {', '.join(known)}"))
 
     def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:
         return cls(**self._values(by_name(cls), node, path))
@@ -75,7 +75,7 @@ class Objects:
         """Attribute values of an object. One that is wrong is left out, or None where it is required; its error is noted."""
         values: dict[str, t.Any] = {}
         if entries is None:
-            entries = self._entries(node, path, f"known here: {', '.join(offered(known))}")
+            entries = self._entries(node, path, f"known keys: {', '.join(offered(known))}")
         for key, (key_node, value) in (entries or {}).items():
             field = known.get(key)
             at = child(path, key)
@@ -124,12 +124,12 @@ class Objects:
         entries = self._entries(node, path, "write one KEY: value on each line")
         if entries is None:
             return None
-        texts = {}
+        found = {}
         for key, (key_node, value) in entries.items():
             at = child(path, key)
             self.positions[at] = nodes.position(key_node)
             try:
-                scalars.valid_text(scalars.raw_text(key_node))
+                texts.valid_text(texts.raw_text(key_node))
                 if field.key.key_pattern and not re.fullmatch(field.key.key_pattern, key):
                     remedy = "use letters, digits and _, and do not begin with a digit"
                     raise Fault(", which cannot name an environment variable", remedy, found=quoted(key))
@@ -139,15 +139,15 @@ class Objects:
                 self.error(at, fault)
             text = self._one(field, value, at)
             if text is not None:
-                texts[key] = text
-        return texts
+                found[key] = text
+        return found
 
     def _one(self, field: Field, node: yaml.Node, path: str) -> t.Any:
         """One value of a field's type, or None with its error noted."""
         self.positions[path] = nodes.position(node)
         try:
             if field.key.secret and (node.tag == nodes.VAULT or self.source.vaulted):
-                return Secret(self._decrypted(node) if node.tag == nodes.VAULT else scalars.text(field, node))
+                return Secret(self._decrypted(node) if node.tag == nodes.VAULT else texts.text(field, node))
             read = scalars.SCALARS.get(field.type)
             if read is not None:
                 return read(field, node)
@@ -161,7 +161,7 @@ class Objects:
         return self._object(field.type, node, path)
 
     def _decrypted(self, node: yaml.Node) -> str:
-        encrypted = scalars.vaulted(node)
+        encrypted = texts.vaulted(node)
         if self.options.decrypt is None:
             raise Fault(
                 "found a vaulted value, but no vault password was given",
@@ -171,7 +171,7 @@ class Objects:
             text = self.options.decrypt(encrypted)
         except ValueError as error:
             raise Fault(f"cannot be decrypted ({error})", "check the vault password") from None
-        scalars.valid_text(text)
+        texts.valid_text(text)
         return text
 
 

@@ -21,7 +21,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.shape impo
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import HOST_PORT, NAME
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.publish import schema
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import nodes, scalars
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import nodes, texts
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.document import API_VERSION, KIND, Document
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
 
@@ -64,7 +64,7 @@ def agree(document):
         assert all(BEYOND.search(error.message) for error in errors), (document, list(map(str, errors)))
 
 
-NONCHARACTERS = "".join(filter(scalars._NONCHARACTER.match, map(chr, range(0x110000))))
+NONCHARACTERS = "".join(filter(texts.NONCHARACTER.match, map(chr, range(0x110000))))
 CHARACTERS = st.characters(exclude_characters=NONCHARACTERS, exclude_categories=["Cs"])
 TEXT = st.text(st.characters(exclude_characters="\0" + NONCHARACTERS, exclude_categories=["Cs"]), max_size=8)
 # Texts that match a pattern of the model.

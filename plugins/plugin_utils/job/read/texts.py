@@ -1,0 +1,110 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One YAML scalar as text, or a :class:`Fault` that says what was found and what is allowed."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import re
+import typing as t
+
+import yaml
+
+from ..declare.shape import Field
+from ..errors import Fault, nearest, quoted
+from ..model.vocabulary import NAME
+from .nodes import BOOL, FLOAT, INT, NULL, STR, TAG, VAULT, kind
+
+_SURPRISES = (INT, FLOAT, BOOL, TAG + "timestamp")
+# One argument or variable of a Linux program, with its NUL, has to fit in MAX_ARG_STRLEN.
+_MAX_TEXT = 128 * 1024 - 1
+# systemd takes no environment file that holds one, and writes the line that it refuses into the journal.
+_LAST_TWO = "".join(chr(plane | last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
+NONCHARACTER = re.compile(f"[\ufdd0-\ufdef{_LAST_TWO}]")
+A_NAME = "a name has 1 to 63 letters, digits and . _ -, and begins and ends with a letter or digit"
+
+
+def text(field: Field, node: yaml.Node) -> str:
+    """A string; what YAML 1.1 turns into something else is refused, so that nobody is surprised on the robot."""
+    plain = raw_text(node)
+    valid_text(plain)
+    if field.key.pattern and not re.fullmatch(field.key.pattern, plain):
+        if field.key.pattern == NAME:
+            raise Fault("", A_NAME, found=not_a_name(plain))
+        raise Fault("", f"write {field.key.says}", found=quoted(plain), hint=did_you_mean(plain, field.key.known))
+    return plain
+
+
+def did_you_mean(found: str, known: c.Iterable[str]) -> str:
+    """The hint for a text that resembles one of those that are known; empty where it does not."""
+    close = nearest(found, known)
+    return f"did you mean {close}?" if close else ""
+
+
+def raw_text(node: yaml.Node) -> str:
+    """The text as it is written, whatever it may say."""
+    if node.tag == VAULT:
+        vaulted(node)
+    if not isinstance(node, yaml.ScalarNode):
+        raise Fault(" where text is expected", _jinja_remedy(node), found=kind(node))
+    # YAML 1.1 gives a lone = a type of its own, which no one means.
+    if node.tag in (STR, TAG + "value"):
+        return t.cast(str, node.value)
+    if node.tag in _SURPRISES:
+        raise Fault(" where text is expected", found=kind(node), hint=f'quote it: "{node.value}"')
+    if node.tag == NULL:
+        raise Fault("found nothing where text is expected", 'write "" for empty text, or remove the key')
+    if node.tag == VAULT:
+        raise Fault(
+            "a vaulted value cannot be kept secret here",
+            "use vaulted values in env and meta: the program finds them in its environment",
+        )
+    raise Fault("", "quote the text if the ! belongs to it, otherwise remove the tag", found=f"the YAML tag {quoted(node.tag)}")
+
+
+def vaulted(node: yaml.Node) -> str:
+    """What stands behind ``!vault``, still encrypted."""
+    if isinstance(node, yaml.ScalarNode) and node.value.strip():
+        return t.cast(str, node.value)
+    found = "nothing" if isinstance(node, yaml.ScalarNode) else kind(node)
+    raise Fault(" after !vault", "write the text that ansible-vault encrypt_string printed", found=found)
+
+
+def _jinja_remedy(node: yaml.Node) -> str:
+    inner = node.value[0][0] if isinstance(node, yaml.MappingNode) and len(node.value) == 1 else None
+    return "quote {{ }}; Jinja is rendered only in files named *.j2" if isinstance(inner, yaml.MappingNode) else ""
+
+
+def valid_text(plain: str) -> None:
+    """What no program can be given is refused."""
+    if "\0" in plain:
+        raise Fault("the text contains a NUL character", "remove it: no program can be given one")
+    try:
+        size = len(plain) if plain.isascii() else len(plain.encode())
+    except UnicodeEncodeError:
+        raise Fault("the text contains half of a surrogate pair", "write the character itself") from None
+    if not plain.isascii() and NONCHARACTER.search(plain):
+        raise Fault("the text contains a Unicode noncharacter, such as U+FFFE", "remove it: systemd cannot pass it to a program")
+    if size > _MAX_TEXT:
+        remedy = f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable"
+        raise Fault("", remedy, found=f"a text of {size} bytes")
+
+
+def not_a_name(text: str) -> str:
+    """A text that is not a name, in words that say why."""
+    if not text:
+        return "an empty name"
+    if len(text) > 63:
+        return f"{quoted(text)}, which is {len(text)} characters long"
+    bad = next((char for char in text if not (char.isascii() and (char.isalnum() or char in "._-"))), None)
+    if bad is None:
+        end, char = ("begins", text[0]) if not text[0].isalnum() else ("ends", text[-1])
+        return f'{quoted(text)}, which {end} with "{char}"'
+    if bad == "/":
+        return f'{quoted(text)}, which contains "/" and would lead to another directory'
+    if bad == "%":
+        return f'{quoted(text)}, which contains "%", a character that systemd replaces in unit names'
+    if not bad.isprintable():
+        return f"{quoted(text)}, which contains the {'control' if ord(bad) < 160 else 'invisible'} character U+{ord(bad):04X}"
+    return f'{quoted(text)}, which contains "{bad}"'
