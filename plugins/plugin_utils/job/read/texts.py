@@ -19,9 +19,6 @@ from .nodes import BOOL, FLOAT, INT, NULL, STR, TAG, VAULT, kind
 _SURPRISES = (INT, FLOAT, BOOL, TAG + "timestamp")
 # One argument or variable of a Linux program, with its NUL, has to fit in MAX_ARG_STRLEN.
 _MAX_TEXT = 128 * 1024 - 1
-# systemd takes no environment file that holds one, and writes the line that it refuses into the journal.
-_LAST_TWO = "".join(chr(plane | last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
-NONCHARACTER = re.compile(f"[\ufdd0-\ufdef{_LAST_TWO}]")
 A_NAME = "a name has 1 to 63 letters, digits and . _ -, and begins and ends with a letter or digit"
 
 
@@ -84,11 +81,18 @@ def valid_text(plain: str) -> None:
         size = len(plain) if plain.isascii() else len(plain.encode())
     except UnicodeEncodeError:
         raise Fault("the text contains half of a surrogate pair", "write the character itself") from None
-    if not plain.isascii() and NONCHARACTER.search(plain):
+    # systemd takes no environment file that contains one, and writes the line that it refuses into the journal.
+    if not plain.isascii() and any(map(is_noncharacter, plain)):
         raise Fault("the text contains a Unicode noncharacter, such as U+FFFE", "remove it: systemd cannot pass it to a program")
     if size > _MAX_TEXT:
         remedy = f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable"
         raise Fault("", remedy, found=f"a text of {size} bytes")
+
+
+def is_noncharacter(char: str) -> bool:
+    """Whether Unicode sets the code point apart: U+FDD0 to U+FDEF, and the last two of each plane (Unicode 15, section 23.7)."""
+    code = ord(char)
+    return 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
 
 
 def not_a_name(text: str) -> str:

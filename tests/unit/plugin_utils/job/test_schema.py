@@ -64,7 +64,7 @@ def agree(document):
         assert all(BEYOND.search(error.message) for error in errors), (document, list(map(str, errors)))
 
 
-NONCHARACTERS = "".join(filter(texts.NONCHARACTER.match, map(chr, range(0x110000))))
+NONCHARACTERS = "".join(filter(texts.is_noncharacter, map(chr, range(0x110000))))
 CHARACTERS = st.characters(exclude_characters=NONCHARACTERS, exclude_categories=["Cs"])
 TEXT = st.text(st.characters(exclude_characters="\0" + NONCHARACTERS, exclude_categories=["Cs"]), max_size=8)
 # Texts that match a pattern of the model.

@@ -1,0 +1,52 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The checks answer with a new job and what they found; the job that they were given stays as it was."""
+
+from __future__ import annotations
+
+import copy
+
+import yaml
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.checks.job import checked
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.document import Document
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
+
+JOB = """\
+name: demo
+taskGroups:
+- name: g
+  tasks:
+  - name: a
+    config: {execConfig: {command: "true"}}
+  - name: b
+    config: {execConfig: {command: "true"}}
+    network:
+      upstreams:
+      - {name: x, localPort: 80, upstream: "h:1"}
+      - {name: y, localPort: 80, upstream: "h:2"}
+"""
+
+
+def parsed():
+    job = Document(Source("job.yml", JOB), Options()).parse(yaml.compose(JOB))
+    assert job is not None
+    return job
+
+
+def test_a_lifted_network_is_told_of_where_its_task_has_written_it():
+    result = checked(parsed())
+    [(path, _fault)] = result.errors
+    assert path == "taskGroups[0].network.upstreams[1].localPort"
+    assert result.job.positions[path] == result.job.positions["taskGroups[0].tasks[1].network.upstreams[1].localPort"] == (12, 30)
+    assert [bool(task.network) for task in result.job.task_groups[0].tasks] == [False, False]
+
+
+def test_the_job_that_was_given_stays_as_it_was():
+    job = parsed()
+    before, positions = copy.deepcopy(job), dict(job.positions)
+    checked(job)
+    assert job == before
+    assert job.positions == positions
+    assert "taskGroups[0].network" not in job.positions
