@@ -1,10 +1,11 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every name that we give to something on a robot comes from here.
+"""The names of everything that we make on a robot. No other file makes one up.
 
-A name is a readable stem and 8 hexadecimal digits of the digest of the full name (a list, so that `a-b` + `c` and
-`a` + `b-c` differ), within systemd's 255 characters for a unit and 31 for a user (systemd's strict user names).
+A name has a readable stem and 8 hexadecimal digits of a digest. The digest is made from the list of the full name's parts, so
+that `a-b`, `c` and `a`, `b-c` get different names. A unit's name stays within systemd's limit of 255 characters, a user's
+within 31 (systemd's strict user names).
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import re
 
 _STEM, _USER_STEM = 60, 12
 
-# All groups of a robot are below it.
+# The parent of the groups' slices.
 ROOT_SLICE = "k8s4r.slice"
-# Proxies are not charged to the groups' own slices.
+# The slice of all proxies: what they use does not count as the groups'.
 PROXY_SLICE = "k8s4r-proxy.slice"
 
 
@@ -43,20 +44,20 @@ def init_id(namespace: str, job: str, group: str, task: str) -> str:
 
 
 def alloc_id(namespace: str, job: str, group: str, index: int) -> str:
-    """An instance's NOMAD_ALLOC_ID: in a UUID's form, the same on every run."""
+    """NOMAD_ALLOC_ID of an instance: it has the form of a UUID and is the same in every run."""
     text = hashlib.sha256(json.dumps(["alloc", namespace, job, group, index]).encode()).hexdigest()
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:32]))
 
 
 def entry_id(trust_domain: str, namespace: str, job: str, group: str, robot: str) -> str:
-    """A registration entry's id; its prefix says that it is ours."""
+    """The id of a registration entry. By its prefix we know our own entries again."""
     return f"k8s4r.{hashlib.sha256(json.dumps([trust_domain, namespace, job, group, robot]).encode()).hexdigest()[:32]}"
 
 
 def agent_id(trust_domain: str, robot: str, attestor: str) -> str:
-    """The parent of a robot's registration entries: by the robot's name, so that a renewed certificate orphans no entry.
+    """The parent of a robot's registration entries. It is made from the robot's name, so that entries outlive a renewed certificate.
 
-    An agent that joined by a token has no such name, but the alias that its token was made with.
+    An agent that joined with a token has no such id; its parent is the alias that the token was made for.
     """
     path = "robot" if attestor == "join_token" else "spire/agent/x509pop"
     return f"spiffe://{trust_domain}/{path}/{robot}"
@@ -75,7 +76,7 @@ def proxy_user(namespace: str, job: str, group: str) -> str:
 
 
 def slice_unit(group: str) -> str:
-    """`-` nests slices, so the id's own become `_`: the group's slice is a direct child of k8s4r.slice."""
+    """In the name of a slice `-` means a level, so those of the id become `_`: the slice is a direct child of k8s4r.slice."""
     return f"k8s4r-{group.replace('-', '_')}.slice"
 
 

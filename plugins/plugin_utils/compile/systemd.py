@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one writer of systemd units and environment files: it escapes, so that any text arrives byte for byte.
+"""The only writer of units and environment files. It escapes values, so that systemd passes on any text byte for byte.
 
 Rules of systemd.syntax(7), systemd.service(5) "Command lines" and systemd.exec(5) "EnvironmentFile=".
 """
@@ -15,7 +15,7 @@ Directives = t.Sequence[tuple[str, str]]
 
 
 def unit(sections: t.Mapping[str, Directives]) -> str:
-    """A unit file; a directive's value is written as it is given, already escaped where it needs to be."""
+    """A unit file. Values are written as they are: the caller has escaped them where that is needed."""
     blocks = []
     for name, directives in sections.items():
         lines = [f"[{name}]", *(f"{directive}={value}" for directive, value in directives)]
@@ -24,17 +24,17 @@ def unit(sections: t.Mapping[str, Directives]) -> str:
 
 
 def text(value: str) -> str:
-    """Free text of one line, as for Description=: no specifier, no control character."""
+    """Free text for a directive such as Description=: one line, without specifiers and control characters."""
     return re.sub(r"[\x00-\x1f\x7f\u0085\u2028\u2029]", " ", value).replace("%", "%%").rstrip("\\")
 
 
 def item(value: str) -> str:
-    """One item of a list or of a command line, quoted where it needs to be."""
+    """One item of a list or a command line, quoted if it needs to be."""
     return value if re.fullmatch(r"[A-Za-z0-9_./@:,+=-]+", value) else _quoted(value)
 
 
 def _quoted(value: str) -> str:
-    """In double quotes, everything outside printable ASCII as `\\xNN`."""
+    """The value in double quotes, with every byte that is not printable ASCII as `\\xNN`."""
     quoted = []
     for byte in value.encode():
         if byte in (0x22, 0x5C):
@@ -49,13 +49,13 @@ def _quoted(value: str) -> str:
 
 
 def command(argv: t.Sequence[str], prefix: str = "") -> str:
-    """A command line for ExecStart= and its kin; the colon turns off the replacement of `$`."""
+    """A command line for ExecStart= and the like. The colon tells systemd not to replace `$`."""
     return f"{prefix}:{' '.join(map(item, argv))}"
 
 
 def as_root(argv: t.Sequence[str]) -> str:
-    """A command line for root in a unit whose environment is a task's. `env` throws all of that away but how the task
-    ended: a PATH, or a variable that a shell believes, would make root run the task's programs.
+    """A command line that root runs in a task's unit. `env` removes the task's variables and keeps only how the task ended: with
+    its PATH, or a variable that a shell obeys, the task could make root run programs of its own.
     """
     kept = "PATH=/usr/sbin:/usr/bin:/sbin:/bin SERVICE_RESULT=${SERVICE_RESULT} EXIT_STATUS=${EXIT_STATUS}"
     return f"+/usr/bin/env -i {kept} " + " ".join(item(argument).replace("$", "$$") for argument in argv)
@@ -89,5 +89,5 @@ def lost_in_environment_file(value: str, version: int) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time span for a directive; systemd counts in microseconds."""
+    """A time span in seconds, for a directive. systemd counts in microseconds."""
     return f"{value:.6f}".rstrip("0").rstrip(".") + "s"
