@@ -33,7 +33,7 @@ def told(support: Support) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row[1 + COLUMNS.index(support)])}
 
 
-def test_what_is_not_acted_on():
+def test_what_has_no_effect_yet():
     assert told(Support.NO_EFFECT) == {field.name for field in keys(Job) if field.key.support is Support.NO_EFFECT}
 
 
