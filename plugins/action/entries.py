@@ -29,7 +29,7 @@ class ActionModule(Action):
             known = hosts.raw_get(name)
             answer = known.get("k8s4r_prepared", {})
             ended = known.get("k8s4r_switched", answer).get("status")
-            if not exact or ended in SETTLED or (self._task.check_mode and ended == "prepared"):
+            if not exact or ended in SETTLED or (self._task.check_mode and ended == "planned"):
                 answers[name] = answer
         wanted = registrations(registered(variables, "k8s4r_compiled")["robots"], answers)
         if not wanted.entries and not (exact and wanted.parents):

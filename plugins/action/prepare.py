@@ -67,16 +67,13 @@ class ActionModule(RobotAction):
         if answer["status"] == "plan-needed":
             answer = self.call({**request, "plan": compiled.plan}, variables)
         answer = self.until_done(answer, variables, PATIENCE)
-        differs, difference = bool(answer.pop("changed", False)), answer.pop("diff", [])
-        # A robot is changed by the switch, which tells of it in a check too; but a bare robot comes to none in a check.
+        # A robot is changed by the switch, which tells of it in a check too; but in a check no switch follows on a bare robot.
         last = bool(self._task.check_mode and answer.get("missing"))
         return {
             **answer,
             "warnings": told,
-            "changed": last and differs,
-            "diff": difference if last else [],
-            "differs": differs,
-            "difference": difference,
+            "changed": last and answer.get("differs", False),
+            "diff": answer.get("difference", []) if last else [],
             "entries": list(compiled.entries),
             "endpoints": _endpoints(compiled),
         }

@@ -21,11 +21,10 @@ class ActionModule(RobotAction):
         promised = {"endpoints": prepared["endpoints"]}
         if self._task.check_mode:
             foretold = {"changes": prepared["steps"], "diff": prepared["difference"]}
-            return {"changed": prepared["differs"], "status": "prepared", **foretold, **promised}
-        release = prepared["release"]
-        if release is None:
+            return {"changed": prepared["differs"], "status": "planned", **foretold, **promised}
+        if prepared["status"] == "recorded":
             return {"changed": False, "status": "committed", **promised}
-        answer = self.call({"op": "switch", "release": release}, variables)
+        answer = self.call({"op": "switch", "release": prepared["release"]}, variables)
 
         def show(progress: str) -> None:
             self._display.display(f"{robot}: {progress}")

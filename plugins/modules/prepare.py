@@ -45,42 +45,45 @@ EXAMPLES = r"""
 RETURN = r"""
 status:
   description:
-    - V(unchanged) or V(prepared).
+    - V(unchanged) for a robot that is as the jobs want it.
+    - V(staged) for a robot that is ready to switch, and V(planned) for the same in check mode.
+    - V(recorded) for a robot that is as the plan wants it, although its ledger did not say so. It does now.
+    - V(lacking) for a robot on which something must be provisioned first.
     - V(refused) for a robot that cannot take the plan or gave no usable answer, and V(failed) for one on which an error occurred.
       M(k8s4r.robot.collect) ends the run on both.
     - V(stale) for a robot whose capabilities were unknown or have changed. They are known from now on.
     - V(waiting) for a robot that was not asked yet, because the capabilities of another one are unknown.
   returned: always
   type: str
-  sample: prepared
+  sample: staged
 changed:
   description: True only for a bare robot in check mode. For all others M(k8s4r.robot.switch) reports the changes.
   returned: always
   type: bool
 differs:
   description: Whether a switch would change anything on the robot.
-  returned: when prepared
+  returned: when the robot was given the plan
   type: bool
 steps:
   description: The steps of the switch, in order.
-  returned: when prepared
+  returned: when the robot was given the plan
   type: list
   elements: str
 difference:
   description:
     - What is made or removed, before and after, with its path or name on the robot. Empty without C(--diff).
     - M(k8s4r.robot.switch) returns it as C(diff).
-  returned: when prepared
+  returned: when the robot was given the plan
   type: list
   elements: dict
 diff:
   description: The same for a bare robot in check mode. Otherwise empty.
-  returned: when prepared
+  returned: when the robot was given the plan
   type: list
   elements: dict
 missing:
   description: What must be provisioned first, by the names of the roles.
-  returned: when prepared
+  returned: when the robot was given the plan
   type: list
   elements: str
 errors:
@@ -89,8 +92,8 @@ errors:
   type: list
   elements: str
 release:
-  description: The staged release. Null in check mode, if nothing has to change, and if something is missing.
-  returned: when prepared
+  description: The staged release.
+  returned: when staged
   type: str
 entries:
   description: The registration entries that the robot's groups need.

@@ -15,9 +15,9 @@ SHELL = sorted(str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("plugin
 
 # A collection's modules have their full names below build alone.
 PLUGINS = "build/ansible_collections/k8s4r/robot/plugins"
-# The rooms whose types are checked: one after the other, until it is all of plugins. Robots have Python 3.8 and later; the oldest
-# that mypy knows is 3.10.
-ROBOT = [f"{PLUGINS}/module_utils/_engine/{room}" for room in ("plan.py", "say", "system")]
+# What is checked for its types: one package after the other, until it is all of plugins. Robots have Python 3.8 and later; the
+# oldest that mypy knows is 3.10.
+ROBOT = [f"{PLUGINS}/module_utils/_engine"]
 CONTROLLER = [f"{PLUGINS}/plugin_utils/{room}" for room in ("job", "envoy", "compile")]
 
 LINTERS = {

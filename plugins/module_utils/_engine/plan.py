@@ -80,6 +80,27 @@ if TYPE_CHECKING:
         format: int
         jobs: list[JobPlan]
 
+    class _Asked(t.TypedDict):
+        namespace: str
+        name: str
+        digest: str  # of the job's plan, keyed by the controller
+
+    class JobRequest(_Asked, total=False):
+        empty: bool  # whether the robot shall hold nothing of the job
+
+    class _Prepare(t.TypedDict):
+        jobs: list[JobRequest]
+        who: str
+
+    class PrepareRequest(_Prepare, total=False):
+        """What ``prepare`` is asked; ``plan`` only when the robot has answered that it needs it."""
+
+        assumptions: dict[str, str]
+        check: bool
+        diff: bool
+        keep_data: bool
+        plan: RobotPlan
+
 
 FORMAT = 1
 

@@ -12,6 +12,8 @@ Answers = t.Mapping[str, t.Mapping[str, t.Any]]
 # Dynamic groups of the run: a play on a group that nobody is in costs nothing.
 AGAIN, BARE, SWITCH, WITHOUT = "k8s4r_again", "k8s4r_bare", "k8s4r_switch", "k8s4r_without_"
 AGENT, SERVER = "spire_agent", "spire_server"
+# What a robot answers to a plan that it can take: see the module prepare.
+READY = ("staged", "recorded", "planned")
 NO_SERVER = f"the jobs need identities: put the machine of the SPIRE server into the inventory group `{SERVER}`"
 
 
@@ -37,7 +39,7 @@ def memberships(answers: Answers, servers: t.Sequence[str], check: bool) -> list
     if any(answer.get("status") in ("stale", "waiting") for answer in answers.values()):
         return [{"robot": name, "group": AGAIN} for name in answers]
     lacks = {name: missing(answer) for name, answer in answers.items()}
-    ready = [name for name, answer in answers.items() if answer.get("status") == "prepared" and not lacks[name]]
+    ready = [name for name, answer in answers.items() if answer.get("status") in READY and not lacks[name]]
     # A robot that holds all of it under another digest may still miss an entry on the server.
     members = [(name, SWITCH) for name in ready if answers[name].get("differs", True) or answers[name].get("entries")]
     if not check:

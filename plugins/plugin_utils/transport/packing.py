@@ -15,10 +15,9 @@ import zipfile
 from .bootstrap import OLD_PYTHON
 
 PACKAGE = "k8s4r_engine"
-ROOM = pathlib.Path(__file__).parents[2] / "module_utils" / "_engine"
+FOLDER = pathlib.Path(__file__).parents[2] / "module_utils" / "_engine"
 BOOTSTRAP = pathlib.Path(__file__).with_name("bootstrap.py")
 
-# The engine's rooms in module_utils; the others serve ordinary modules, and a robot need not keep them.
 # Python older than the engine's own syntax must be able to run this much, to say that it is too old. Run as a file and
 # not as its directory, which would import runpy first (5 ms of a robot's time), it has to name its own place.
 MAIN = f"""\
@@ -50,7 +49,7 @@ class Engine(t.NamedTuple):
 @functools.cache
 def engine() -> Engine:
     """The engine of this collection, read once per process."""
-    files = {f"{PACKAGE}/{path.relative_to(ROOM).as_posix()}": path.read_bytes() for path in ROOM.rglob("*.py")}
+    files = {f"{PACKAGE}/{path.relative_to(FOLDER).as_posix()}": path.read_bytes() for path in FOLDER.rglob("*.py")}
     files["__main__.py"] = MAIN.encode()
     ordered = dict(sorted(files.items()))
     return Engine(digest_of(ordered), ordered)

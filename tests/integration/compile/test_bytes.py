@@ -59,7 +59,7 @@ def test_any_text_arrives_byte_for_byte(machine):
         jobs = [job(arguments, environment)]
         compiled = compile_robot(jobs, fleet, place(jobs, fleet), machine.name)
         result = machine.deploy(*compiled.plan["jobs"])
-        assert result["status"] in ("committed", "prepared"), result
+        assert result["status"] in ("committed", "recorded"), result
         for task in ("exec", "raw_exec"):
             found_arguments, found_environment = arrived(machine, task)
             assert found_arguments == arguments

@@ -69,7 +69,7 @@ class Machine:
     def deploy(self, *jobs: dict[str, t.Any], digest: str | None = None, **options: t.Any) -> dict[str, t.Any]:
         """Prepare and, where something changes, switch; the last result."""
         prepared = self.prepare(*jobs, digest=digest, **options)
-        if prepared["status"] != "prepared" or not prepared["release"]:
+        if prepared["status"] != "staged":
             return prepared
         return self.finish(self.call(op="switch", release=prepared["release"]))
 

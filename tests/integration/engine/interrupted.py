@@ -29,7 +29,7 @@ robot = Robot()
 if {recover}:
     recover.at_boot(robot)
 else:
-    switch.run(robot, {release!r}, lambda text: None, Killed)
+    switch.run(robot, {release!r}, perform.silence, Killed)
 print("steps", steps)
 """
 NEVER = -1

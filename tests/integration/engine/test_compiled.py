@@ -41,7 +41,7 @@ def test_a_golden_plan_is_taken(machine, case):
     )
     for robot, compiled in golden.compile_case(case).items():
         answer = machine.prepare(*compiled.plan["jobs"], check=True)
-        assert answer["status"] == "prepared", (robot, answer)
+        assert answer["status"] == "planned", (robot, answer)
         assert answer["steps"]
 
 

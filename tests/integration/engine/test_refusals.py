@@ -96,10 +96,10 @@ def test_a_program_that_is_not_there_yet_is_no_error(machine):
     group = Group()
     group.programs = [plan.program("/opt/later/program", "here")]
     group.more = [plan.unit("k8s4r-init.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n", run="init")]
-    assert machine.prepare(job(group))["status"] == "prepared"
+    assert machine.prepare(job(group))["status"] == "staged"
     group.programs = []
     group.more = [plan.unit("k8s4r-later.service", "[Service]\nType=exec\nExecStart=/opt/later/program\n")]
-    assert machine.prepare(job(group))["status"] == "prepared"
+    assert machine.prepare(job(group))["status"] == "staged"
 
 
 def test_a_check_that_fails(machine):
@@ -115,7 +115,7 @@ def test_what_is_missing_is_named_and_nothing_staged(machine):
     group = Group()
     group.needs = [plan.need("/opt/k8s4r/bin/envoy", "envoy"), plan.need("/bin/sh", "shell")]
     answer = machine.prepare(job(group))
-    assert (answer["status"], answer["missing"], answer["release"]) == ("prepared", ["envoy"], None)
+    assert (answer["status"], answer["missing"]) == ("lacking", ["envoy"])
     assert machine.execute("ls /var/lib/k8s4r/store | grep .").stdout == ""
 
 
@@ -162,7 +162,7 @@ def test_two_runs_at_once(machine):
     prepared = machine.prepare(job(group))
     assert machine.call(op="switch", release=prepared["release"])["status"] == "pending"
     errors = machine.prepare(job(Group("other"), name="mall"))["errors"]
-    assert "tests@controller is at work on this robot since" in errors[0]
+    assert "tests@controller has been at work on this robot since" in errors[0]
     assert "wait for that run to end" in errors[0]
     assert machine.finish(machine.call(op="poll", release=prepared["release"]))["status"] == "committed"
 

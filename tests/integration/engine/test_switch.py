@@ -41,7 +41,7 @@ def test_editing_one_task_restarts_that_task_alone(machine):
     group.tasks["one"] = (SLEEP, "A=2")
     check = machine.prepare(job(group), check=True)
     assert check["steps"] == [f"change file {group.env('one')} (content)", f"restart {group.unit('one')}"]
-    assert [(entry["before"], entry["after"]) for entry in check["diff"]] == [("A=1\n", "A=2\n")]
+    assert [(entry["before"], entry["after"]) for entry in check["difference"]] == [("A=1\n", "A=2\n")]
     assert machine.deploy(job(group))["changes"] == check["steps"]
     after = {task: pid(machine, group.unit(task)) for task in group.tasks}
     assert after["two"] == before["two"]
@@ -77,7 +77,7 @@ def test_removing_the_job_leaves_nothing(machine):
     assert machine.execute(f"id {group.user}").status != 0
     assert machine.execute("systemctl list-units --all --no-legend 'k8s4r-task*' 'k8s4r-group*' | grep .").stdout == ""
     assert machine.ask(gone) == {"status": "plan-needed"}
-    assert machine.prepare(gone)["changed"] is False
+    assert machine.prepare(gone)["status"] == "recorded"
 
 
 def test_data_is_kept_when_asked_for_and_found_again(machine):
@@ -121,7 +121,7 @@ def test_another_controller_finds_all_as_it_should_be(machine):
     before = pid(machine, group.unit("one"))
     assert machine.ask(job(group), digest="other") == {"status": "plan-needed"}
     prepared = machine.prepare(job(group), digest="other")
-    assert (prepared["status"], prepared["changed"], prepared["steps"]) == ("prepared", False, [])
+    assert (prepared["status"], prepared["differs"], prepared["steps"]) == ("recorded", False, [])
     assert machine.ask(job(group), digest="other") == {"status": "unchanged"}
     assert pid(machine, group.unit("one")) == before
 
@@ -146,7 +146,7 @@ from k8s4r_engine.state.robot import Robot
 class Watched(perform.Performer):
     def perform(self, step):
         super().perform(step)
-        if step["do"] in ("union", "make"):
+        if step["do"] in ("extend", "make"):
             print(*[member["name"] for member in json.load(open({path!r}))["resources"]])
 
 switch.run(Robot(), {release!r}, lambda text: None, Watched)

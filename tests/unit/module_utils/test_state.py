@@ -12,7 +12,7 @@ import stat
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import garbage, jsonfile, manifest
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, garbage, ledger, manifest
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 
 JOB = {"namespace": "n", "name": "j"}
@@ -26,7 +26,7 @@ def robot(tmp_path):
 
 
 def record(name="j", groups=None):
-    return {"namespace": "n", "name": name, "digest": "d", "groups": groups or {}}
+    return {"namespace": "n", "name": name, **ledger.whole("d"), "groups": groups or {}}
 
 
 def group(resources=(), **more):
@@ -53,7 +53,7 @@ def test_private_directories(robot):
 def test_no_two_jobs_share_a_file(robot):
     assert robot.ledger.path("a.b", "c") != robot.ledger.path("a", "b.c")
     robot.ledger.save(record(groups={"g": group()}))
-    assert robot.ledger.of(JOB)["digest"] == "d"
+    assert ledger.standing(robot.ledger.of(JOB)) == ledger.whole("d")
     assert robot.ledger.jobs() == [robot.ledger.of(JOB)]
 
 
@@ -61,7 +61,7 @@ def test_a_job_of_which_nothing_is_left_has_no_file(robot):
     robot.ledger.save(record(groups={"g": group()}))
     robot.ledger.save(record())
     assert os.listdir(robot.state + "/ledger") == []
-    assert robot.ledger.of(JOB) == {"namespace": "n", "name": "j", "digest": None, "groups": {}}
+    assert robot.ledger.of(JOB) == {"namespace": "n", "name": "j", "state": "empty", "plan": "", "groups": {}}
 
 
 def test_contents_come_back(robot):
@@ -81,13 +81,13 @@ def test_a_manifest_holds_digests_and_the_groups_that_go(robot):
         kept[robot.digest(content)] = content
         return robot.digest(content)
 
-    request = {"jobs": [{"namespace": "n", "name": "j", "digest": "new"}], "who": "me"}
-    found = manifest.build(wanted, request, "r8", robot.ledger, keep)
+    request = {"jobs": [{"namespace": "n", "name": "j", "digest": "new"}], "who": "me", "plan": wanted}
+    found = manifest.build(request, "r8", robot.ledger, keep)
     (job,) = found["jobs"]
     assert [entry["id"] for entry in job["groups"]] == ["old", "g"]
-    assert (job["digest"], job["before"], job["base"]) == ("new", "d", {"old": "r1", "g": "r7"})
+    assert (job["digest"], job["before"], job["base"]) == ("new", ledger.whole("d"), {"old": "r1", "g": "r7"})
     assert "sesame" not in str(found)
-    assert manifest.contents(job["groups"]) == set(kept)
+    assert set().union(*(manifest.contents(group["resources"], group) for group in job["groups"])) == set(kept)
 
 
 def test_garbage_goes_and_what_is_needed_stays(robot):
@@ -95,11 +95,11 @@ def test_garbage_goes_and_what_is_needed_stays(robot):
     robot.ledger.save(record(groups={"g": group([{"kind": "file", "path": "/p", "digest": keep}])}))
     fresh = {"jobs": [{"groups": [group([{"kind": "file", "path": "/p", "digest": staged}])]}]}
     stale = {"jobs": [{"groups": [group([{"kind": "file", "path": "/p", "digest": old}])]}]}
-    jsonfile.save(robot.manifest_path("fresh"), fresh)
-    jsonfile.save(robot.manifest_path("stale"), stale)
+    formats.save(robot.manifest_path("fresh"), fresh)
+    formats.save(robot.manifest_path("stale"), stale)
     os.utime(robot.manifest_path("stale"), (0, 0))
     for request in ("left-behind", "at-work"):
-        jsonfile.save(robot.request_path(request), {})
+        formats.save(robot.request_path(request), {})
     os.utime(robot.request_path("left-behind"), (0, 0))
     os.mkdir(robot.state + "/engine/ancient")
     os.utime(robot.state + "/engine/ancient", (0, 0))
@@ -112,7 +112,7 @@ def test_garbage_goes_and_what_is_needed_stays(robot):
 
 def test_the_release_under_way_is_never_garbage(robot):
     digest = robot.store.put(b"under way")
-    jsonfile.save(robot.manifest_path("r"), {"jobs": [{"groups": [group([{"kind": "file", "path": "/p", "digest": digest}])]}]})
+    formats.save(robot.manifest_path("r"), {"jobs": [{"groups": [group([{"kind": "file", "path": "/p", "digest": digest}])]}]})
     os.utime(robot.manifest_path("r"), (0, 0))
     robot.write_journal({"release": "r", "groups": {}})
     garbage.collect(robot)

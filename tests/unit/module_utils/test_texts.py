@@ -14,7 +14,8 @@ import socket
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import difference, health, perform
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import difference, health
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import file
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import answers, texts
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed, Refusal
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import lock
@@ -121,7 +122,7 @@ def test_an_address_that_is_not_the_robots():
 
 def test_the_lock_says_who(tmp_path):
     with lock.Lock(str(tmp_path), "alice@laptop", "switch"):
-        assert lock.held(str(tmp_path / "lock")).startswith("alice@laptop is at work on this robot since 20")
+        assert lock.held(str(tmp_path / "lock")).startswith("alice@laptop has been at work on this robot since 20")
         with pytest.raises(Refusal, match="alice@laptop"), lock.Lock(str(tmp_path), "bob", "prepare"):
             pass
     assert lock.held(str(tmp_path / "lock")) is None
@@ -146,9 +147,9 @@ def test_members_that_go_stay_beside_those_that_come():
     def members(*names):
         return json.dumps({"v": 1, "resources": [{"name": name} for name in names]}).encode()
 
-    united = json.loads(perform.union(members("a", "b"), members("b", "c"), "resources"))
+    united = json.loads(file.union(members("a", "b"), members("b", "c"), "resources"))
     assert [member["name"] for member in united["resources"]] == ["b", "c", "a"]
-    assert perform.union(b"garbage", members("b"), "resources") == members("b")
+    assert file.union(b"garbage", members("b"), "resources") == members("b")
 
 
 NOW = 1000.0
@@ -188,25 +189,27 @@ CRASHING = values(ActiveState="activating", SubState="auto-restart")
     ],
 )
 def test_health(run, shown, verdict):
-    assert watch(run).look(shown, NOW) is verdict
+    assert watch(run).verdict(shown, NOW) is verdict
 
 
 def test_patience_ends():
     watched = watch()
-    assert watched.look(CRASHING, NOW) is health.Verdict.WAITING
-    assert watched.look(CRASHING, NOW + health.PATIENCE) is health.Verdict.WAITING
-    assert watched.look(CRASHING, NOW + health.PATIENCE + 1) is health.Verdict.FAILED
+    assert watched.verdict(CRASHING, NOW) is health.Verdict.WAITING
+    assert watched.verdict(CRASHING, NOW + health.PATIENCE) is health.Verdict.WAITING
+    assert watched.verdict(CRASHING, NOW + health.PATIENCE + 1) is health.Verdict.FAILED
 
 
 def test_patience_begins_again_when_systemd_has_a_job_for_the_unit():
     watched = watch()
-    watched.look(CRASHING, NOW)
-    assert watched.look(values(Job="17"), NOW + 14) is health.Verdict.WAITING
-    assert watched.look(CRASHING, NOW + 16) is health.Verdict.WAITING
+    watched.verdict(CRASHING, NOW)
+    assert watched.verdict(values(Job="17"), NOW + 14) is health.Verdict.WAITING
+    assert watched.verdict(CRASHING, NOW + 16) is health.Verdict.WAITING
 
 
 def test_restarts_before_the_watch_do_not_count():
-    assert health.Watch({"name": "u", "run": "always", "done": None}, restarts=3).look(values(NRestarts="3"), NOW) is health.Verdict.HEALTHY
+    assert (
+        health.Watch({"name": "u", "run": "always", "done": None}, restarts=3).verdict(values(NRestarts="3"), NOW) is health.Verdict.HEALTHY
+    )
 
 
 def test_how_a_unit_ended():

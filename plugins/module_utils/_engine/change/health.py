@@ -8,8 +8,14 @@ from __future__ import annotations
 import enum
 import time
 
-from ..judge.unchanged import finished
+from ..resources.unit import finished
 from ..system import systemd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
 
 # Healthy is: active with no restart for this long.
 STEADY = 2.0
@@ -23,13 +29,13 @@ INTERVAL = 0.1
 class Unhealthy(Exception):
     """Units of the group do not do what they should: one text per unit, with its last log lines."""
 
-    def __init__(self, errors):
+    def __init__(self, errors: list[str]) -> None:
         super().__init__("; ".join(errors))
         self.errors = errors
 
 
 class Verdict(enum.Enum):
-    """What one look at a unit says."""
+    """What the properties of a unit say at one time."""
 
     HEALTHY = "healthy"
     WAITING = "waiting"
@@ -37,16 +43,16 @@ class Verdict(enum.Enum):
 
 
 class Watch:
-    """One unit, looked at again and again: counts its restarts, and for how long it is neither up nor down."""
+    """One unit, asked for again and again: counts its restarts, and for how long it is neither up nor down."""
 
-    def __init__(self, unit, restarts=0):
+    def __init__(self, unit: Resource, restarts: int = 0) -> None:
         """``unit``: its resource. ``restarts``: systemd's count of them when the watch begins."""
         self.unit = unit
         self._restarts = restarts
-        self._pending_since = None
+        self._pending_since: float | None = None
 
-    def look(self, values, now):
-        """The verdict on the unit's properties. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
+    def verdict(self, values: systemd.Properties, now: float) -> Verdict:
+        """What the unit's properties say. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
         state, run = values.get("ActiveState"), self.unit["run"]
         if values.get("Job", "0") not in ("0", ""):
             # As long as systemd is at it, the unit has time.
@@ -56,8 +62,8 @@ class Watch:
         fresh = state == "active" and now - entered < STEADY
         restarts = _restarts(values) - self._restarts
         if restarts >= RESTARTS:
-            # Just up again, systemd has forgotten how it ended: wait for its next end, which says so. One that every look
-            # finds up is not waited for endlessly.
+            # Just up again, systemd has forgotten how it ended: wait for its next end, which says so. One that is
+            # always found up is not waited for endlessly.
             return Verdict.WAITING if fresh and restarts < 2 * RESTARTS else Verdict.FAILED
         if state == "failed":
             return Verdict.FAILED
@@ -72,15 +78,15 @@ class Watch:
         return Verdict.FAILED if now - self._pending_since > PATIENCE else Verdict.WAITING
 
 
-def _ended_well(values):
+def _ended_well(values: systemd.Properties) -> bool:
     return values.get("ActiveState") == "inactive" and values.get("Result") == "success"
 
 
-def _restarts(values):
+def _restarts(values: systemd.Properties) -> int:
     return systemd.number(values, "NRestarts") or 0
 
 
-def wait(units, since):
+def wait(units: t.Sequence[Resource], since: float) -> None:
     """Wait until all units are healthy.
 
     ``units``: resources. ``since``: when the switch began (seconds since the epoch), for the log lines.
@@ -90,7 +96,7 @@ def wait(units, since):
     watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {}))) for unit in units}
     while watches:
         now = time.monotonic()
-        verdicts = {name: watch.look(shown.get(name, {}), now) for name, watch in watches.items()}
+        verdicts = {name: watch.verdict(shown.get(name, {}), now) for name, watch in watches.items()}
         failed = [name for name in names if verdicts[name] is Verdict.FAILED]
         if failed:
             raise Unhealthy(report(failed, shown, since))
@@ -100,23 +106,23 @@ def wait(units, since):
         shown = systemd.show(names)
 
 
-def report(names, shown, since):
+def report(names: t.Sequence[str], shown: systemd.Shown, since: float) -> list[str]:
     """What happened to each unit. One that itself failed comes first: the others mostly wait for it."""
     culprits = [name for name in names if shown.get(name, {}).get("Result") != "success"]
     texts = []
     for name in culprits or names:
         lines = "".join("\n    " + line for line in systemd.journal(name, since))
-        texts.append("{}: {}{}".format(name, describe(shown.get(name, {})), "; its last log lines:" + lines if lines else ""))
+        texts.append(f"{name}: {describe(shown.get(name, {}))}{'; its last log lines:' if lines else ''}{lines}")
     return texts
 
 
-def describe(values):
+def describe(values: systemd.Properties) -> str:
     """A unit's end in words."""
     if values.get("LoadState") == "not-found":
         return "there is no such unit"
-    state = "{} ({})".format(values.get("ActiveState"), values.get("SubState"))
-    result = "result {}".format(values.get("Result", "unknown"))
-    how = {"1": "exit status %s", "2": "killed by signal %s", "3": "killed by signal %s, core dumped"}.get(values.get("ExecMainCode"))
+    state = f"{values.get('ActiveState')} ({values.get('SubState')})"
+    result = f"result {values.get('Result', 'unknown')}"
+    how = {"1": "exit status %s", "2": "killed by signal %s", "3": "killed by signal %s, core dumped"}.get(values.get("ExecMainCode", ""))
     words = [state, result] + ([how % values.get("ExecMainStatus")] if how else [])
     if _restarts(values):
         words.append(f"restarted {_restarts(values)} times")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from ..plan import RESTARTS
@@ -13,24 +12,48 @@ from ..resources import kinds
 from ..system import files, ports, systemd
 from . import health, steps
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
-def silence(_text):
+    from ..state.ledger import GroupRecord, Named
+    from ..state.manifest import ManifestGroup
+    from ..state.robot import Robot
+    from .steps import Step
+
+    # Is told each step as it begins.
+    Progress = t.Callable[[str], None]
+
+
+def silence(_text: str) -> None:
     """The progress of work that nobody waits for."""
 
 
 class Performer:
-    """Performs the steps of one group of one job, and writes down in the ledger what they achieved."""
+    """Performs the steps of one group of one job, and writes down in the ledger what they achieved.
 
-    def __init__(self, robot, release, job, group, progress):
+    ``release``: the one that is switched to. ``record``: the last good release, where the group is brought back to it.
+    """
+
+    def __init__(
+        self,
+        robot: Robot,
+        release: str,
+        job: Named,
+        group: ManifestGroup,
+        progress: Progress,
+        record: GroupRecord | None = None,
+    ) -> None:
         self.robot = robot
         self.release = release
         self.job = job
         self.group = group
         self.progress = progress
+        self.record = record
         self.began = time.time()
-        self._verbs = {
-            "make": self._make,
-            "union": self._union,
+        self._verbs: dict[str, t.Callable[[Step], None]] = {
+            "make": lambda step: kinds.of(step["resource"]).fix(step["resource"], robot),
+            "extend": lambda step: kinds.of(step["resource"]).extend(step["resource"], robot),
             "reload": lambda _step: systemd.reload(),
             "stop": self._stop,
             "clear": self._clear,
@@ -38,67 +61,57 @@ class Performer:
             "start": lambda step: systemd.enqueue("start", step["units"]),
             "healthy": self._healthy,
             "commit": self._commit,
-            "remove": lambda step: kinds.KINDS[step["resource"]["kind"]].remove(step["resource"]),
+            "remove": lambda step: kinds.of(step["resource"]).remove(step["resource"]),
             "pruned": self._pruned,
         }
 
-    def perform(self, step):
+    def perform(self, step: Step) -> None:
         if step["text"]:
             self.progress(step["text"])
         self._verbs[step["do"]](step)
 
-    def _make(self, step):
-        kinds.KINDS[step["resource"]["kind"]].fix(step["resource"], self.robot)
-
-    def _union(self, step):
-        resource = step["resource"]
-        with open(resource["path"], "rb") as stream:
-            before = stream.read()
-        kinds.file.put(resource, union(before, self.robot.store.read(resource["digest"]), resource["union"]))
-
-    def _stop(self, step):
+    def _stop(self, step: Step) -> None:
         systemd.stop(step["units"])
         self._forget_restarts(step["units"])
         # A unit that failed would stay in systemd's memory when its file is gone.
         systemd.reset_failed(step["units"])
 
-    def _forget_restarts(self, units):
+    def _forget_restarts(self, units: t.Iterable[str]) -> None:
         for unit in units:
             files.remove(f"{self.robot.runtime}/{RESTARTS}/{unit}")
 
-    def _clear(self, step):
+    def _clear(self, step: Step) -> None:
         """Take away what would keep a unit from a fresh start, and the word that it started well."""
-        names = [unit["name"] for unit in step["units"]]
-        self._forget(names)
-        self._forget_restarts(names)
-        for unit in step["units"]:
-            if unit["done"]:
-                files.remove(unit["done"])
-        systemd.reset_failed(names)
+        self._forget_starts(step["units"])
+        self._forget_restarts(step["units"])
+        for path in step["done"]:
+            files.remove(path)
+        systemd.reset_failed(step["units"])
 
-    def _forget(self, units):
+    def _forget_starts(self, units: t.Iterable[str]) -> None:
         """Before the restart: a run that dies after it must not take the old word for the new start."""
         record = self.robot.ledger.of(self.job)
         group = record["groups"].get(self.group["id"])
-        if group and any(group["started"].pop(unit, None) for unit in units):
+        known = [unit for unit in units if group and group["started"].pop(unit, None)]
+        if known:
             self.robot.ledger.save(record)
 
-    def _healthy(self, step):
-        units = [resource for resource in self.group["resources"] if resource["kind"] == "unit" and resource["name"] in step["units"]]
-        self.progress("wait until {} is healthy".format(self.group["name"]))
+    def _healthy(self, step: Step) -> None:
+        units = [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in step["units"]]
+        self.progress(f"wait until {self.group['name']} is healthy")
         health.wait(units, self.began)
         taken = ports.taken(self.group["ports"], {unit["name"] for unit in units})
         if taken:
             # A proxy runs on without the listener that it could not have.
             raise health.Unhealthy(taken)
 
-    def _commit(self, step):
+    def _commit(self, step: Step) -> None:
         resources = self.group["resources"]
-        self._record(
+        self._write_down(
             {
                 "name": self.group["name"],
-                "release": self.group.get("release", self.release),
-                "committed": self.group.get("committed", time.time()),
+                "release": self.record["release"] if self.record else self.release,
+                "committed": self.record["committed"] if self.record else time.time(),
                 "resources": resources,
                 "leftovers": step["leftovers"],
                 "started": steps.run_digests(resources, self.robot.digest),
@@ -108,29 +121,17 @@ class Performer:
             }
         )
 
-    def _pruned(self, step):
-        record = self.robot.ledger.group(self.job, self.group["id"])
-        self._record(dict(record, leftovers=step["leftovers"]))
+    def _pruned(self, step: Step) -> None:
+        group = self.robot.ledger.group(self.job, self.group["id"])
+        if group:
+            self._write_down({**group, "leftovers": step["leftovers"]})
 
-    def _record(self, group):
+    def _write_down(self, group: GroupRecord) -> None:
         record = self.robot.ledger.of(self.job)
         # Until all groups of the job are committed, it is not what the controller's digest stands for.
-        record["digest"] = None
+        record["state"], record["plan"] = "partial", ""
         if group["resources"] or group["leftovers"]:
             record["groups"][self.group["id"]] = group
         else:
             record["groups"].pop(self.group["id"], None)
         self.robot.ledger.save(record)
-
-
-def union(before, after, members):
-    """A JSON file's new content with those of its old members beside it whose name the new one has not got."""
-    try:
-        old = json.loads(before.decode("utf-8"))[members]
-        new = json.loads(after.decode("utf-8"))
-        names = {member["name"] for member in new[members]}
-        new[members] = new[members] + [member for member in old if member["name"] not in names]
-    except (ValueError, KeyError, TypeError):
-        # Not what we wrote: there is nothing in it that could be kept.
-        return after
-    return json.dumps(new, sort_keys=True, indent=2).encode("utf-8")

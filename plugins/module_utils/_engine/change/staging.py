@@ -8,70 +8,120 @@ from __future__ import annotations
 from ..judge import conflicts, validate, verify
 from ..resources import kinds
 from ..say.errors import Refusal
-from ..state import garbage, install, jsonfile
+from ..state import formats, garbage, ledger
 from ..state import manifest as manifests
 from ..state.lock import Lock
 from ..state.scrub import of_release
 from ..system import capabilities
-from . import difference, steps, survey
+from . import boot_unit, difference, steps, survey
 from .perform import Performer, silence
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
-def stage(robot, request, release):
-    """The answer to ``prepare`` with a plan. ``release`` None: check mode, which leaves nothing on the robot."""
-    problems = validate.errors(request["plan"], request["jobs"])
-    if problems:
-        raise Refusal(problems)
-    if release is None:
-        return Staging(robot, request, None).run()
+    from ..plan import PrepareRequest
+    from ..state.journal import Journal
+    from ..state.manifest import ManifestGroup, ManifestJob
+    from ..state.robot import Robot
+
+    Planned = t.Sequence[t.Tuple[ManifestJob, ManifestGroup, t.Sequence[steps.Step]]]
+
+    class _Prepared(t.TypedDict):
+        """``staged``: the switch can begin. ``recorded``: the robot was as the plan wants it, and its ledger says so now.
+        ``lacking``: nothing is staged before what is missing has been installed. ``planned``: a check leaves nothing behind.
+        """
+
+        status: t.Literal["staged", "recorded", "lacking", "planned"]
+        differs: bool  # whether a switch would change anything
+        steps: list[str]
+        difference: list[difference.Difference]  # empty unless it was asked for
+        missing: list[str]
+
+    class Prepared(_Prepared, total=False):
+        release: str  # what is staged
+
+
+def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared:
+    """The answer to ``prepare`` with a plan, which is staged as this release."""
+    _refuse_unknown(robot, request)
     robot.make()
-    install.ensure(robot)
+    boot_unit.ensure(robot)
     capabilities.keep_systemd_version(robot.runtime)
     with Lock(robot.runtime, request["who"], "prepare"):
         garbage.collect(robot)
-        return Staging(robot, request, release).run()
+        staging = Staging(robot, request, release)
+        prepared = staging.judge()
+        if prepared["missing"]:
+            return {**prepared, "status": "lacking"}
+        if not prepared["differs"]:
+            staging.record()
+            return {**prepared, "status": "recorded"}
+        staging.keep()
+        return {**prepared, "status": "staged", "release": release}
+
+
+def check(robot: Robot, request: PrepareRequest) -> Prepared:
+    """The same in check mode, which leaves nothing on the robot."""
+    _refuse_unknown(robot, request)
+    return Staging(robot, request, "check").judge()
+
+
+def _refuse_unknown(robot: Robot, request: PrepareRequest) -> None:
+    """Nothing is touched where the plan, or what is on the robot, is not of a kind that this engine knows."""
+    problems = validate.errors(request["plan"], request["jobs"])
+    if problems:
+        raise Refusal(problems)
+    robot.understand()
 
 
 class Staging:
-    """One plan made a release: judged, planned and, unless it is only checked, left on the robot for the switch."""
+    """One plan made a release: judged, planned, and left on the robot for the switch."""
 
-    def __init__(self, robot, request, release):
+    def __init__(self, robot: Robot, request: PrepareRequest, release: str) -> None:
         self.robot = robot
         self.request = request
         self.release = release
         self.groups = [group for job in request["plan"]["jobs"] for group in job["groups"]]
-        self.contents = {}
-        self.manifest = manifests.build(request["plan"], request, release, robot.ledger, self._content)
+        self.contents: dict[str, bytes] = {}
+        self.manifest = manifests.build(request, release, robot.ledger, self._content)
         self.scrub = of_release(robot, self.manifest, [secret for group in self.groups for secret in group.get("secrets", [])])
 
-    def run(self):
-        """The answer to ``prepare``."""
+    def judge(self) -> Prepared:
+        """Refuse what would not work; else what would change."""
         self._refuse_what_is_wrong()
-        planned = self._plan()
-        todo = [step for _job, _group, found in planned for step in found]
+        self._planned = self._plan()
+        todo = [step for _job, _group, found in self._planned for step in found]
         interrupted = self.robot.journal()
-        changed = bool(interrupted) or not steps.idle(todo)
-        missing = verify.missing(self.groups)
-        if self.release and not missing:
-            if changed:
-                self._keep()
-            else:
-                self._write_down(planned)
         return {
-            "status": "prepared",
-            "release": self.release if changed and not missing else None,
-            "changed": changed,
+            "status": "planned",
+            "differs": bool(interrupted) or not steps.idle(todo),
             "steps": self.scrub(_texts(todo, interrupted)),
-            "diff": self.scrub(self._difference(todo)) if self.request.get("diff") else [],
-            "missing": missing,
+            "difference": self.scrub(self._difference(todo)) if self.request.get("diff") else [],
+            "missing": verify.missing(self.groups),
         }
 
-    def _content(self, content):
+    def keep(self) -> None:
+        """Leave the release for the switch: contents first, then the manifest that names them."""
+        self._store()
+        formats.save(self.robot.manifest_path(self.release), self.manifest)
+
+    def record(self) -> None:
+        """All is as it should be, only the ledger does not say so: another controller's digest, or another description."""
+        self._store()
+        for job, group, found in self._planned:
+            performer = Performer(self.robot, self.release, job, group, silence)
+            for step in found:
+                performer.perform(step)
+        for job in self.manifest["jobs"]:
+            self.robot.ledger.stand(job, ledger.whole(job["digest"]))
+
+    def _content(self, content: bytes) -> str:
         digest = self.robot.digest(content)
         self.contents[digest] = content
         return digest
 
-    def _refuse_what_is_wrong(self):
+    def _refuse_what_is_wrong(self) -> None:
         resources = [resource for _job, group in manifests.groups(self.manifest) for resource in group["resources"]]
         problems = conflicts.errors(self.robot, self.manifest)
         problems += conflicts.space(self.robot, self.contents, resources)
@@ -79,8 +129,7 @@ class Staging:
         if problems:
             raise Refusal(self.scrub(problems))
 
-    def _plan(self):
-        """Every (job, group, steps) of the release."""
+    def _plan(self) -> Planned:
         planned = []
         for job, group in manifests.groups(self.manifest):
             record = self.robot.ledger.group(job, group["id"])
@@ -88,33 +137,18 @@ class Staging:
             planned.append((job, group, found))
         return planned
 
-    def _keep(self):
-        """Contents first, then the manifest that names them."""
-        self._store()
-        jsonfile.save(self.robot.manifest_path(self.release), self.manifest)
-
-    def _write_down(self, planned):
-        """All is as it should be, only the ledger does not say so: another controller's digest, or another description."""
-        self._store()
-        for job, group, found in planned:
-            performer = Performer(self.robot, self.release, job, group, silence)
-            for step in found:
-                performer.perform(step)
-        for job in self.manifest["jobs"]:
-            self.robot.ledger.save(dict(self.robot.ledger.of(job), digest=job["digest"]))
-
-    def _store(self):
+    def _store(self) -> None:
         for content in self.contents.values():
             self.robot.store.put(content)
 
-    def _difference(self, todo):
-        groups = [group for _job, group in manifests.groups(self.manifest)] + self.robot.ledger.groups(self.manifest["jobs"])
-        resources = [resource for group in groups for resource in group["resources"] + group.get("leftovers", [])]
+    def _difference(self, todo: t.Iterable[steps.Step]) -> list[difference.Difference]:
+        resources = [resource for _job, group in manifests.groups(self.manifest) for resource in group["resources"]]
+        resources += [resource for group in self.robot.ledger.groups(self.manifest["jobs"]) for resource in ledger.known(group)]
         secret = {kinds.place(resource) for resource in resources if resource.get("secret")}
         return difference.of_steps(todo, self.contents, secret)
 
 
-def _texts(todo, interrupted):
+def _texts(todo: t.Iterable[steps.Step], interrupted: Journal | None) -> list[str]:
     """The steps for a person; going back from an interrupted switch is the first."""
-    texts = ["go back from release {}, whose switch was interrupted".format(interrupted["release"])] if interrupted else []
+    texts = [f"go back from release {interrupted['release']}, whose switch was interrupted"] if interrupted else []
     return texts + [step["text"] for step in todo if step["text"]]

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From what should be and what is to the steps between: pure, and the same for a check, a switch and the way back.
 
-A step is ``{"do": verb, "text": what a person reads or None, ...}``; perform.py knows the verbs. Steps are decided from
-state alone, so whoever dies on the way leaves nothing behind that the next look does not see.
+perform.py knows what each step does. Steps are decided from state alone, so whoever dies on the way leaves nothing
+behind that the next look does not see.
 """
 
 from __future__ import annotations
@@ -13,132 +13,175 @@ from ..plan import UNIT_DIRECTORY
 from ..resources import kinds
 from ..system import systemd
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..system.observe import Digest, State
+
+    Verb = t.Literal["make", "extend", "reload", "stop", "clear", "restart", "start", "healthy", "commit", "remove", "pruned"]
+
+    class _Step(t.TypedDict):
+        do: Verb
+        text: str  # what a person reads; empty where there is nothing to say
+
+    class Step(_Step, total=False):
+        resource: Resource  # of make, extend and remove
+        units: list[str]  # of stop, clear, restart, start and healthy
+        done: list[str]  # of clear: the files that say of a unit that it has run
+        leftovers: list[Resource]  # of commit and pruned
+
+
 # Starting one again would stop what belongs to it; a change of its file is taken in by daemon-reload.
 NEVER_RESTARTED = (".target", ".slice")
 
 
-def run_digest(unit, resources, digest):
+class Situation:
+    """All that the steps of one group are decided from.
+
+    ``wanted``, ``old``: resources, in the order in which they are made; what is not wanted any more is only in ``old``.
+    ``seen``: {place: what is there}, for each of them. ``units``: what systemd says of those among them. ``finished``:
+    the units that shall run once and have. ``started``: {unit: run digest with which it last started well}.
+    """
+
+    def __init__(
+        self,
+        wanted: t.Sequence[Resource],
+        old: t.Sequence[Resource],
+        seen: t.Mapping[str, State | None],
+        units: systemd.Shown,
+        finished: t.Container[str],
+        started: t.Mapping[str, str],
+    ) -> None:
+        self.wanted = wanted
+        self.old = old
+        self.seen = seen
+        self.units = units
+        self.finished = finished
+        self.started = started
+
+    def now(self, resource: Resource) -> State | None:
+        """What is at a resource's place."""
+        return self.seen[kinds.place(resource)]
+
+    def is_up(self, unit: str) -> bool:
+        return systemd.up(self.units.get(unit, {}))
+
+    def is_there(self, resource: Resource) -> bool:
+        """Whether anything is left of a resource; of a unit, it may be a process alone."""
+        return self.now(resource) is not None or any(self.is_up(unit) for unit in kinds.units([resource]))
+
+    def has_other_content(self, resource: Resource) -> bool:
+        return (self.now(resource) or {}).get("content") != kinds.expected(resource).get("content")
+
+
+def run_digest(unit: Resource, resources: t.Iterable[Resource], digest: Digest) -> str:
     """What a unit takes in when it starts: its own file and those that it reads."""
-    contents = {resource.get("path"): resource["digest"] for resource in resources if resource["kind"] == "file"}
-    return digest("\n".join([unit["digest"]] + [f"{path} {contents.get(path)}" for path in unit["reads"]]))
+    contents = {kinds.place(resource): resource["digest"] for resource in resources if "digest" in resource}
+    return digest("\n".join([unit["digest"]] + [f"{path} {contents.get(path)}" for path in kinds.of(unit).reads(unit)]))
 
 
-def run_digests(resources, digest):
+def run_digests(resources: t.Sequence[Resource], digest: Digest) -> dict[str, str]:
     """The run digest of each unit that should run."""
     return {unit["name"]: run_digest(unit, resources, digest) for unit in kinds.that_run(resources)}
 
 
-def between(wanted, old, seen, units, started, digest, keep_data=False, spared=()):
+def between(situation: Situation, digest: Digest, keep_data: bool = False, spared: t.Sequence[Resource] = ()) -> list[Step]:
     """The steps of one group; the commit is always one of them.
 
-    ``wanted``, ``old``: resources, in the order in which they are made. ``seen``: {place: what is there}.
-    ``units``: {unit: properties; and ``finished`` for one that runs once}. ``started``: {unit: run digest it last
-    started with}. ``keep_data``: what programs wrote, and whose it is, outlives the group. ``spared``: leftovers that
-    are none of this switch's business.
+    ``keep_data``: what programs wrote, and whose it is, outlives the group. ``spared``: leftovers that are none of this
+    switch's business.
     """
-    makes = [resource for resource in wanted if seen[kinds.place(resource)] != kinds.expected(resource)]
+    wanted, old = situation.wanted, situation.old
+    makes = [resource for resource in wanted if situation.now(resource) != kinds.expected(resource)]
     gone, kept = split(wanted, old, keep_data, spared)
-    gone = [resource for resource in gone if seen[kinds.place(resource)] is not None or _is_loaded(resource, units)]
-    steps = _makes(makes, seen)
-    stale = any(values.get("NeedDaemonReload") == "yes" for values in units.values())
+    gone = [resource for resource in gone if situation.is_there(resource)]
+    steps = _makes(situation, makes)
+    stale = any(values.get("NeedDaemonReload") == "yes" for values in situation.units.values())
     if stale or any(_is_systemd(resource) for resource in makes):
-        steps.append(_step("reload", "reload systemd's units"))
-    steps += _stops(gone, units)
-    starts = _starts(wanted, makes, seen, units, started, digest)
-    steps += starts
+        steps.append({"do": "reload", "text": "reload systemd's units"})
+    steps += _stops(situation, gone)
+    steps += _starts(situation, makes, digest)
     if steps:
-        steps.append(_step("healthy", None, units=[unit["name"] for unit in kinds.that_run(wanted)]))
-    steps.append(_step("commit", None, leftovers=gone + kept))
-    steps += [_step("remove", f"remove {kinds.label(resource)}", resource=resource) for resource in gone]
+        steps.append({"do": "healthy", "text": "", "units": [unit["name"] for unit in kinds.that_run(wanted)]})
+    steps.append({"do": "commit", "text": "", "leftovers": gone + kept})
+    for resource in gone:
+        steps.append({"do": "remove", "text": f"remove {kinds.label(resource)}", "resource": resource})
     if any(_is_systemd(resource) for resource in gone):
-        steps.append(_step("reload", None))
+        steps.append({"do": "reload", "text": ""})
     if gone:
-        steps.append(_step("pruned", None, leftovers=kept))
+        steps.append({"do": "pruned", "text": "", "leftovers": kept})
     return steps
 
 
-def idle(steps):
+def idle(steps: t.Iterable[Step]) -> bool:
     """Whether there is nothing to do but to write it down."""
     return all(step["do"] == "commit" for step in steps)
 
 
-def split(wanted, old, keep_data, spared=()):
+def split(
+    wanted: t.Iterable[Resource], old: t.Sequence[Resource], keep_data: bool, spared: t.Iterable[Resource] = ()
+) -> tuple[list[Resource], list[Resource]]:
     """The old resources that nobody wants any more, in the order of their removal, and those that stay all the same."""
     places = {kinds.place(resource) for resource in wanted}
     stay = {kinds.place(resource) for resource in spared}
     unwanted = [resource for resource in reversed(old) if kinds.place(resource) not in places]
     data = [resource["path"] for resource in unwanted if resource.get("data")] if keep_data else []
-    kept = [resource for resource in unwanted if kinds.place(resource) in stay or kinds.outlives(resource, data)]
+    kept = [resource for resource in unwanted if kinds.place(resource) in stay or kinds.of(resource).outlives(resource, data)]
     return [resource for resource in unwanted if resource not in kept], kept
 
 
-def _step(verb, text, **details):
-    return dict(details, do=verb, text=text)
+def _makes(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
+    extended = [resource for resource in makes if kinds.of(resource).extends(resource, situation.now(resource))]
+    at_once = [resource for resource in makes if resource not in extended]
+    steps: list[Step] = [{"do": "extend", "text": "", "resource": resource} for resource in extended] if at_once else []
+    for resource in at_once + extended:
+        steps.append({"do": "make", "text": _text(resource, situation.now(resource)), "resource": resource})
+    return steps
 
 
-def _makes(makes, seen):
-    unions = [resource for resource in makes if resource.get("union") and _is_file(seen[kinds.place(resource)])]
-    steps = []
-    if len(makes) > len(unions):
-        # Whoever refers to an old member, or already to a new one, must find it until all files are in place.
-        steps += [_step("union", None, resource=resource) for resource in unions]
-    ordered = [resource for resource in makes if resource not in unions] + unions
-    return steps + [_step("make", _text(resource, seen[kinds.place(resource)]), resource=resource) for resource in ordered]
-
-
-def _text(resource, now):
+def _text(resource: Resource, now: State | None) -> str:
     if now is None:
         return f"create {kinds.label(resource)}"
     expected = kinds.expected(resource)
     what = sorted(name for name in expected if now.get(name) != expected[name])
-    return "change {} ({})".format(kinds.label(resource), ", ".join(what))
+    return f"change {kinds.label(resource)} ({', '.join(what)})"
 
 
-def _is_file(now):
-    return now is not None and now["type"] == "file"
-
-
-def _is_systemd(resource):
+def _is_systemd(resource: Resource) -> bool:
     return kinds.place(resource).startswith(UNIT_DIRECTORY + "/")
 
 
-def _is_loaded(resource, units):
-    return resource["kind"] == "unit" and systemd.up(units.get(resource["name"], {}))
+def _stops(situation: Situation, gone: t.Sequence[Resource]) -> list[Step]:
+    names = [name for name in kinds.units(gone) if systemd.loaded(situation.units, name)]
+    return [{"do": "stop", "text": f"stop {', '.join(names)}", "units": names}] if names else []
 
 
-def _stops(gone, units):
-    names = [resource["name"] for resource in gone if resource["kind"] == "unit"]
-    names = [name for name in names if systemd.loaded(units, name)]
-    return [_step("stop", "stop {}".format(", ".join(names)), units=names)] if names else []
-
-
-def _starts(wanted, makes, seen, units, started, digest):
-    changed = {kinds.place(resource) for resource in makes if _content_differs(resource, seen)}
+def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> list[Step]:
+    changed = {kinds.place(resource) for resource in makes if situation.has_other_content(resource)}
     restart, start = [], []
-    for unit in kinds.that_run(wanted):
-        taken_in = [kinds.place(unit)] + unit["reads"]
-        differs = started.get(unit["name"]) != run_digest(unit, wanted, digest) or not changed.isdisjoint(taken_in)
-        runs = systemd.up(units.get(unit["name"], {}))
-        if unit["name"].endswith(NEVER_RESTARTED):
-            if differs or not runs:
+    for unit in kinds.that_run(situation.wanted):
+        name = unit["name"]
+        taken_in = [kinds.place(unit), *kinds.of(unit).reads(unit)]
+        differs = situation.started.get(name) != run_digest(unit, situation.wanted, digest) or not changed.isdisjoint(taken_in)
+        if name.endswith(NEVER_RESTARTED):
+            if differs or not situation.is_up(name):
                 start.append(unit)
-        elif differs or not (runs or units.get(unit["name"], {}).get("finished")):
+        elif differs or not (situation.is_up(name) or name in situation.finished):
             restart.append(unit)
     if not restart and not start:
         return []
-    steps = [_step("clear", None, units=[{"name": unit["name"], "done": unit["done"]} for unit in restart + start])]
-    for verb, chosen in (("restart", restart), ("start", start)):
-        names = [unit["name"] for unit in chosen]
-        if names:
-            text = ", ".join(f"{_verb(verb, units.get(name, {}))} {name}" for name in names)
-            steps.append(_step(verb, text, units=names))
+    both = restart + start
+    done = [path for path in (unit.get("done") for unit in both) if path]
+    steps: list[Step] = [{"do": "clear", "text": "", "units": [unit["name"] for unit in both], "done": done}]
+    if restart:
+        steps.append(_begin(situation, "restart", restart))
+    if start:
+        steps.append(_begin(situation, "start", start))
     return steps
 
 
-def _verb(verb, values):
-    return verb if systemd.up(values) else "start"
-
-
-def _content_differs(resource, seen):
-    now = seen[kinds.place(resource)] or {}
-    return now.get("content") != kinds.expected(resource).get("content")
+def _begin(situation: Situation, verb: t.Literal["restart", "start"], units: t.Iterable[Resource]) -> Step:
+    names = [unit["name"] for unit in units]
+    return {"do": verb, "text": ", ".join(f"{verb if situation.is_up(name) else 'start'} {name}" for name in names), "units": names}

@@ -5,34 +5,51 @@
 
 from __future__ import annotations
 
-from ..judge.unchanged import finished
 from ..resources import kinds
+from ..resources.unit import finished
 from ..state.ledger import known
 from ..system import systemd
 from ..system.observe import Observer
 from . import steps
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
-def plan_steps(robot, wanted, record, others=(), keep_data=False, spare_leftovers=False):
+    from ..plan import Resource
+    from ..state.ledger import GroupRecord
+    from ..state.robot import Robot
+
+
+def plan_steps(
+    robot: Robot,
+    wanted: t.Sequence[Resource],
+    record: GroupRecord | None,
+    others: t.Iterable[Resource] = (),
+    keep_data: bool = False,
+    spare_leftovers: bool = False,
+) -> list[steps.Step]:
     """The steps from what is to what is wanted.
 
-    ``record``: the group's record in the ledger, or None. ``others``: further resources that may be there, those of a
-    release that did not get through. ``spare_leftovers``: on the way back, what was a leftover before stays one.
+    ``record``: the group's record in the ledger. ``others``: further resources that may be there, those of a release
+    that did not get through. ``spare_leftovers``: on the way back, what was a leftover before stays one.
     """
     old = merge(known(record), others)
-    observer = Observer(robot.digest)
     everything = merge(wanted, old)
-    seen = {kinds.place(resource): kinds.actual(resource, observer) for resource in everything}
-    units = systemd.show([resource["name"] for resource in everything if resource["kind"] == "unit"])
-    for resource in wanted:
-        if resource["kind"] == "unit":
-            units.setdefault(resource["name"], {})["finished"] = finished(resource)
-    started = record["started"] if record else {}
-    spared = record["leftovers"] if record and spare_leftovers else ()
-    return steps.between(wanted, old, seen, units, started, robot.digest, keep_data, spared)
+    observer = Observer(robot.digest)
+    situation = steps.Situation(
+        wanted,
+        old,
+        seen={kinds.place(resource): kinds.actual(resource, observer) for resource in everything},
+        units=systemd.show(kinds.units(everything)),
+        finished={unit["name"] for unit in kinds.that_run(wanted) if finished(unit)},
+        started=record["started"] if record else {},
+    )
+    return steps.between(situation, robot.digest, keep_data, record["leftovers"] if record and spare_leftovers else ())
 
 
-def merge(first, second):
+def merge(first: t.Iterable[Resource], second: t.Iterable[Resource]) -> list[Resource]:
     """Resources of two lists, one for each place; the first list's win."""
-    places = {kinds.place(resource) for resource in first}
-    return list(first) + [resource for resource in second if kinds.place(resource) not in places]
+    found = list(first)
+    places = {kinds.place(resource) for resource in found}
+    return found + [resource for resource in second if kinds.place(resource) not in places]

@@ -3,14 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Switching to a staged release: group by group, each committed or taken back as a whole.
 
-The journal (``pending``) is there from before the first touch until the result is known::
-
-    {"release", "began", "groups": {id: {"phase", "errors": [...]}},
-     "changes": [...]}
-
-The phases: ``forward`` and ``back`` are under way, ``committed`` and ``rolled-back`` are whole; ``failed`` is whole too,
-but a unit of the last good release does not run or something is left over; ``stuck`` is not: the way back failed, and
-the journal stays for the next run to try again.
+The journal (state/journal.py) is there from before the first touch until the result is known.
 """
 
 from __future__ import annotations
@@ -22,26 +15,50 @@ from ..resources import kinds
 from ..say.answers import failed
 from ..say.errors import Refusal
 from ..say.texts import harmless
-from ..state import garbage, jsonfile
+from ..state import formats, garbage, ledger
 from ..state import manifest as manifests
+from ..state.journal import WHOLE
 from ..state.lock import Lock
+from ..state.results import Result
 from ..state.scrub import of_release
 from ..system import ports, systemd
-from . import health, survey
+from . import boot_unit, health, survey
 from .perform import Performer
 
-WHOLE = ("committed", "rolled-back", "failed")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.journal import Entry, Journal, Phase
+    from ..state.ledger import GroupRecord, Named
+    from ..state.manifest import Manifest, ManifestGroup, ManifestJob
+    from ..state.robot import Robot
+    from .perform import Progress
+    from .steps import Step
+
+    class Switched(t.TypedDict):
+        status: t.Literal["committed", "rolled-back", "failed"]
+        release: str
+        changes: list[str]  # what was done, in order
+        groups: dict[str, Phase]
+        units: dict[str, str]  # what each unit that should run does now
+        notices: list[str]  # what a person should know all the same
+        restored: list[str]  # the names of the groups whose last good release runs again
+        errors: list[str]
 
 
-def run(robot, release, progress, performer=Performer):
-    """Switch; the result. Called again after it was killed, it goes on from where the journal says it was."""
-    manifest = jsonfile.load(robot.manifest_path(release))
+def run(robot: Robot, release: str, progress: Progress, performer: type[Performer] = Performer) -> None:
+    """Switch, and leave the result. Called again after it was killed, it goes on from where the journal says it was."""
+    manifest = robot.manifest(release)
     if manifest is None:
         raise Refusal([f"release {release} is not staged on this robot any more: run again"])
     with Lock(robot.runtime, manifest["who"], f"switch to release {release}"):
         journal = robot.journal()
         if journal is None or journal["release"] != release:
             _still_valid(robot, manifest)
+            # What this engine writes down, an older one could not take back at boot.
+            boot_unit.ensure(robot)
             if journal:
                 go_back(robot, journal, progress)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": []}
@@ -49,33 +66,30 @@ def run(robot, release, progress, performer=Performer):
         switch = Switch(robot, manifest, journal, progress, performer)
         for job, group in manifests.groups(manifest):
             switch.group(job, group)
-        return end(robot, manifest, journal)
+        end(robot, manifest, journal)
 
 
-def _still_valid(robot, manifest):
+def _still_valid(robot: Robot, manifest: Manifest) -> None:
     """Between prepare and switch another run may have been here."""
-    problems = []
-    for job in manifest["jobs"]:
-        if manifests.base(robot.ledger.of(job)) != job["base"]:
-            text = "{}/{}: another run has changed this job on this robot since this one was prepared: run again"
-            problems.append(text.format(job["namespace"], job["name"]))
-    problems += conflicts.errors(robot, manifest)
+    text = "{}/{}: another run has changed this job on this robot since this one was prepared: run again"
+    jobs = [job for job in manifest["jobs"] if manifests.base(robot.ledger.of(job)) != job["base"]]
+    problems = [text.format(job["namespace"], job["name"]) for job in jobs] + conflicts.errors(robot, manifest)
     if problems:
         raise Refusal(problems)
 
 
-def go_back(robot, journal, progress, boot=False):
-    """After a switch that was cut off: take every group that it had not finished back, and write its result."""
-    manifest = jsonfile.load(robot.manifest_path(journal["release"]))
+def go_back(robot: Robot, journal: Journal, progress: Progress, boot: bool = False) -> None:
+    """After a switch that was cut off: take every group that it had not finished back, and leave its result."""
+    manifest = robot.manifest(journal["release"])
     if manifest is None:
         # Nothing was touched before both were written, and the manifest is the first to be written, the last to go.
         robot.end_journal()
         return
     switch = Switch(robot, manifest, journal, progress)
     for job, group in manifests.groups(manifest):
-        entry = journal["groups"].get(group["id"], {"phase": "rolled-back", "errors": []})
+        entry: Entry = journal["groups"].get(group["id"], {"phase": "rolled-back", "errors": []})
         if entry["phase"] not in WHOLE:
-            text = "{}: the switch was interrupted; gone back to the last good release".format(group["name"])
+            text = f"{group['name']}: the switch was interrupted; gone back to the last good release"
             entry = switch.back(job, group, entry["errors"] or [text], boot)
         journal["groups"][group["id"]] = entry
     end(robot, manifest, journal)
@@ -84,33 +98,35 @@ def go_back(robot, journal, progress, boot=False):
 class Switch:
     """Takes groups forward, and back where one does not come up."""
 
-    def __init__(self, robot, manifest, journal, progress, performer=Performer):
+    def __init__(
+        self, robot: Robot, manifest: Manifest, journal: Journal, progress: Progress, performer: type[Performer] = Performer
+    ) -> None:
         self.robot = robot
         self.manifest = manifest
         self.journal = journal
         self.progress = progress
         self.performer = performer
 
-    def group(self, job, group):
+    def group(self, job: Named, group: ManifestGroup) -> None:
         """Bring one group to its new release, or back to its last good one."""
-        entry = self.journal["groups"].get(group["id"], {"phase": "forward", "errors": []})
+        entry: Entry = self.journal["groups"].get(group["id"], {"phase": "forward", "errors": []})
         if entry["phase"] == "forward":
-            self._enter(group, "forward", [])
+            self._enter(group, {"phase": "forward", "errors": []})
             entry = self._forward(job, group)
         if entry["phase"] == "back":
-            self._enter(group, **entry)
+            self._enter(group, entry)
             entry = self.back(job, group, entry["errors"])
-        self._enter(group, **entry)
+        self._enter(group, entry)
 
-    def _enter(self, group, phase, errors):
-        if self.journal["groups"].get(group["id"]) != {"phase": phase, "errors": errors}:
-            self.journal["groups"][group["id"]] = {"phase": phase, "errors": errors}
+    def _enter(self, group: ManifestGroup, entry: Entry) -> None:
+        if self.journal["groups"].get(group["id"]) != entry:
+            self.journal["groups"][group["id"]] = entry
             self.robot.write_journal(self.journal)
 
-    def _forward(self, job, group):
+    def _forward(self, job: Named, group: ManifestGroup) -> Entry:
         committed = False
         try:
-            record = self._record(job, group)
+            record = self.robot.ledger.group(job, group["id"])
             committed = record is not None and record["release"] == self.manifest["release"]
             performer = self.performer(self.robot, self.manifest["release"], job, group, self.progress)
             for step in survey.plan_steps(self.robot, group["resources"], record, keep_data=self.manifest["keep_data"]):
@@ -123,26 +139,19 @@ class Switch:
             return {"phase": "failed" if committed else "back", "errors": self._shown(explain(group, error))}
         return {"phase": "committed", "errors": []}
 
-    def back(self, job, group, errors, boot=False):
+    def back(self, job: Named, group: ManifestGroup, errors: list[str], boot: bool = False) -> Entry:
         """Make a group what the ledger says of it: the last good release, or nothing.
 
         Killed behind the commit, the last good release is the new one, and only its leftovers are still to go.
         """
-        record = self._record(job, group)
+        record = self.robot.ledger.group(job, group["id"])
         committed = record["release"] == self.manifest["release"] if record else not group["resources"]
-        target = dict(record, id=group["id"]) if record else _nothing(group)
-        phase = "committed" if committed else "rolled-back"
+        target = manifests.last_good(group["id"], record) if record else manifests.nothing(group["id"], group["name"])
+        phase: Phase = "committed" if committed else "rolled-back"
         errors = [] if committed else list(errors)
         try:
-            performer = self.performer(self.robot, self.manifest["release"], job, target, self.progress)
-            for step in survey.plan_steps(
-                self.robot,
-                target["resources"],
-                record,
-                others=group["resources"],
-                keep_data=committed and self.manifest["keep_data"],
-                spare_leftovers=not committed,
-            ):
+            performer = self.performer(self.robot, self.manifest["release"], job, target, self.progress, record)
+            for step in self._steps_back(target, record, group["resources"], committed):
                 if boot and step["do"] == "healthy":
                     # Units wait for the boot to come to them, and the boot waits for us.
                     continue
@@ -152,69 +161,68 @@ class Switch:
                     phase = "failed"
                     errors += [f"and the last good release does not come up either: {text}" for text in self._shown(unhealthy.errors)]
         except Exception as error:
-            return {
-                "phase": "stuck",
-                "errors": errors + [f"and the way back failed: {text}" for text in self._shown(explain(group, error))],
-            }
+            texts = self._shown(explain(group, error))
+            return {"phase": "stuck", "errors": errors + [f"and the way back failed: {text}" for text in texts]}
         return {"phase": phase, "errors": errors}
 
-    def _shown(self, texts):
+    def _steps_back(self, target: ManifestGroup, record: GroupRecord | None, tried: t.Sequence[Resource], committed: bool) -> list[Step]:
+        return survey.plan_steps(
+            self.robot,
+            target["resources"],
+            record,
+            others=tried,
+            keep_data=committed and self.manifest["keep_data"],
+            spare_leftovers=not committed,
+        )
+
+    def _shown(self, texts: list[str]) -> list[str]:
         """Texts in which programs may have their say: secrets go first, as the programs wrote them, and before anything is cut."""
         return [harmless(text) for text in of_release(self.robot, self.manifest)(texts)]
 
-    def _record(self, job, group):
-        return self.robot.ledger.group(job, group["id"])
 
-
-def _nothing(group):
-    """What a group is where it has no last good release."""
-    return {"id": group["id"], "name": group["name"], "resources": [], "needs": [], "ports": [], "secrets": None}
-
-
-def explain(group, error):
+def explain(group: ManifestGroup, error: Exception) -> list[str]:
     """What went wrong, in words for a person."""
     texts = error.errors if isinstance(error, health.Unhealthy) else failed(error)["errors"]
     return [f"{group['name']}: {text}" for text in texts]
 
 
-def end(robot, manifest, journal):
-    """Write down what was reached; the result."""
+def end(robot: Robot, manifest: Manifest, journal: Journal) -> None:
+    """Write down what was reached, and leave the result."""
     entries = journal["groups"]
     for job in manifest["jobs"]:
         reached = {entries[group["id"]]["phase"] for group in job["groups"]}
         if reached <= {"committed"}:
-            _stands_for(robot, job, job["digest"])
+            robot.ledger.stand(job, ledger.whole(job["digest"]))
         elif reached == {"rolled-back"}:
-            _stands_for(robot, job, job["before"])
+            robot.ledger.stand(job, job["before"])
     scrub = of_release(robot, manifest)
-    result = {
+    result: Switched = {
         "status": _status({entry["phase"] for entry in entries.values()}),
         "release": manifest["release"],
         "changes": scrub(journal["changes"]),
         "groups": {group["id"]: entries[group["id"]]["phase"] for _job, group in manifests.groups(manifest)},
         "units": _units(robot, manifest),
-        "notices": _unheard(robot, manifest),
+        "notices": _without_listener(robot, manifest),
         "restored": [group["name"] for job, group in manifests.groups(manifest) if _is_back(robot, job, group, entries)],
         "errors": scrub([text for entry in entries.values() for text in entry["errors"]]),
     }
-    jsonfile.save(robot.result_path(manifest["release"]), dict(result, op="switch"))
+    Result(robot, manifest["release"], "switch").end(result)
     clear(robot, manifest["release"])
-    return result
 
 
-def _is_back(robot, job, group, entries):
+def _is_back(robot: Robot, job: ManifestJob, group: ManifestGroup, entries: t.Mapping[str, Entry]) -> bool:
     """Whether a group's last good release runs again, where there was one."""
     return entries[group["id"]]["phase"] == "rolled-back" and robot.ledger.group(job, group["id"]) is not None
 
 
-def _unheard(robot, manifest):
+def _without_listener(robot: Robot, manifest: Manifest) -> list[str]:
     """Ports that stay without a listener although every unit is up."""
     wanted = [port for group in robot.ledger.groups(manifest["jobs"]) for port in group["ports"]]
     text = "{}: nobody listens on port {} of {} yet"
     return [text.format(port["where"], port["port"], port["address"]) for port in ports.without_listener(wanted)]
 
 
-def _status(phases):
+def _status(phases: set[Phase]) -> t.Literal["committed", "rolled-back", "failed"]:
     if phases <= {"committed"}:
         return "committed"
     if phases <= {"committed", "rolled-back"}:
@@ -222,23 +230,18 @@ def _status(phases):
     return "failed"
 
 
-def _stands_for(robot, job, digest):
-    record = robot.ledger.of(job)
-    robot.ledger.save(dict(record, digest=digest))
-
-
-def clear(robot, release):
+def clear(robot: Robot, release: str) -> None:
     """Behind the result: nothing is under way any more, and nothing staged."""
     journal = robot.journal()
     if journal and journal["release"] == release:
         if any(entry["phase"] == "stuck" for entry in journal["groups"].values()):
             return
         robot.end_journal()
-    jsonfile.remove(robot.manifest_path(release))
+    formats.remove(robot.manifest_path(release))
     garbage.collect(robot)
 
 
-def _units(robot, manifest):
+def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:
     """What each unit that should run does now."""
     names = [unit["name"] for group in robot.ledger.groups(manifest["jobs"]) for unit in kinds.that_run(group["resources"])]
-    return {name: "{} ({})".format(values.get("ActiveState"), values.get("SubState")) for name, values in systemd.show(names).items()}
+    return {name: f"{values.get('ActiveState')} ({values.get('SubState')})" for name, values in systemd.show(names).items()}

@@ -8,14 +8,23 @@ from __future__ import annotations
 import os
 
 from ..resources import kinds
-from ..state import jsonfile
+from ..state.ledger import known
 from ..system import accounts, ports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Port, Resource
+    from ..state.ledger import GroupRecord, JobRecord
+    from ..state.manifest import Manifest, ManifestGroup
+    from ..state.robot import Robot
 
 MARGIN = 16 * 1024 * 1024
 SPARE_INODES = 64
 
 
-def errors(robot, manifest):
+def errors(robot: Robot, manifest: Manifest) -> list[str]:
     """Every conflict with what is on the robot."""
     mine = {(job["namespace"], job["name"]) for job in manifest["jobs"]}
     others = [record for record in robot.ledger.jobs() if (record["namespace"], record["name"]) not in mine]
@@ -23,20 +32,20 @@ def errors(robot, manifest):
     return _places(wanted, others) + _all_ports(robot, manifest, wanted, others) + _owners(wanted)
 
 
-def _interrupted(robot):
+def _interrupted(robot: Robot) -> list[ManifestGroup]:
     """The groups of a switch that was cut off: what runs of them is stopped before this release is switched to."""
     journal = robot.journal()
-    manifest = jsonfile.load(robot.manifest_path(journal["release"])) if journal else None
+    manifest = robot.manifest(journal["release"]) if journal else None
     return [group for job in manifest["jobs"] for group in job["groups"]] if manifest else []
 
 
-def _places(wanted, others):
+def _places(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> list[str]:
     """Two groups own one path, unit or user: whoever is removed first would take it from the other."""
     owned = {}
     for record in others:
-        for group in record["groups"].values():
-            for resource in group["resources"] + group["leftovers"]:
-                owned[kinds.place(resource)] = group["name"]
+        for held in record["groups"].values():
+            for resource in known(held):
+                owned[kinds.place(resource)] = held["name"]
     found = []
     for group in wanted:
         for resource in group["resources"]:
@@ -46,61 +55,61 @@ def _places(wanted, others):
     return found
 
 
-def _all_ports(robot, manifest, wanted, others):
-    homeless = ports.not_local([port for group in wanted for port in group["ports"]])
+def _all_ports(robot: Robot, manifest: Manifest, wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> list[str]:
+    found = ports.not_local([port for group in wanted for port in group["ports"]])
     declared = _ports(wanted, others)
     # A port of another job is mostly held by that job's proxy, too: said once.
-    return homeless + [text for texts in declared.values() for text in texts] + _live_ports(robot, manifest, declared)
+    return found + [text for texts in declared.values() for text in texts] + _live_ports(robot, manifest, declared)
 
 
-def _ports(wanted, others):
+def _ports(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> dict[str, list[str]]:
     """The wanted ports that other groups have: {place in the job file: texts}."""
-    found, taken = {}, []
+    found: dict[str, list[str]] = {}
+    taken: list[tuple[Port, str]] = []
     for record in others:
-        taken += [(port, group["name"]) for group in record["groups"].values() for port in group["ports"]]
+        taken += [(port, held["name"]) for held in record["groups"].values() for port in held["ports"]]
     for group in wanted:
         for port in group["ports"]:
             for other, owner in taken:
                 if other["port"] == port["port"] and ports.clash(other["address"], port["address"]):
-                    text = "{}: port {} on {} belongs to {}".format(port["where"], port["port"], port["address"], owner)
+                    text = f"{port['where']}: port {port['port']} on {port['address']} belongs to {owner}"
                     found.setdefault(port["where"], []).append(text)
             taken.append((port, group["name"]))
     return found
 
 
-def _live_ports(robot, manifest, declared):
+def _live_ports(robot: Robot, manifest: Manifest, declared: t.Container[str]) -> list[str]:
     """A port is free, or held by what is gone when its group comes to it: its own last release, or a group that goes first."""
     free = _units(_interrupted(robot))
     found = []
     for job in manifest["jobs"]:
         before = robot.ledger.of(job)["groups"]
         for group in job["groups"]:
-            own = _units([group, *([before[group["id"]]] if group["id"] in before else [])])
+            own = _units([group]) | (_units([before[group["id"]]]) if group["id"] in before else set())
             if not group["resources"]:
                 free |= own
             found += ports.taken([port for port in group["ports"] if port["where"] not in declared], free | own)
     return found
 
 
-def _units(groups):
-    return {resource["name"] for group in groups for resource in group["resources"] if resource["kind"] == "unit"}
+def _units(groups: t.Iterable[ManifestGroup | GroupRecord]) -> set[str]:
+    return {name for group in groups for name in kinds.units(group["resources"])}
 
 
-def _owners(wanted):
+def _owners(wanted: t.Sequence[ManifestGroup]) -> list[str]:
     """Files can only be given to users that the plan makes or the robot has."""
-    made = {resource["name"] for group in wanted for resource in group["resources"] if resource["kind"] == "user"}
+    made = {name for group in wanted for name in kinds.users(group["resources"])}
     found = {}
     for group in wanted:
         for resource in group["resources"]:
-            for what, exists in (("owner", accounts.user_exists), ("group", accounts.group_exists)):
-                name = resource.get(what)
+            owners = (("user", resource.get("owner"), accounts.user_exists), ("group", resource.get("group"), accounts.group_exists))
+            for what, name, exists in owners:
                 if name and name not in made and not exists(name):
-                    kind = "user" if what == "owner" else "group"
-                    found[kind, name] = f"{group['name']}: there is no {kind} {name} on this robot"
+                    found[what, name] = f"{group['name']}: there is no {what} {name} on this robot"
     return sorted(found.values())
 
 
-def space(robot, contents, resources):
+def space(robot: Robot, contents: t.Mapping[str, bytes], resources: t.Sequence[Resource]) -> list[str]:
     """Whether contents fit: once in the store, and once more beside what they replace."""
     staged = sum(len(content) for content in contents.values())
     needs = {robot.state: staged}
@@ -108,7 +117,7 @@ def space(robot, contents, resources):
         if "digest" in resource:
             directory = _existing(os.path.dirname(kinds.place(resource)))
             needs[directory] = needs.get(directory, 0) + len(contents.get(resource["digest"], b""))
-    by_device = {}
+    by_device: dict[int, tuple[str, int]] = {}
     for directory, size in needs.items():
         directory = _existing(directory)
         device = os.stat(directory).st_dev
@@ -117,7 +126,7 @@ def space(robot, contents, resources):
     return [text for directory, size in by_device.values() for text in _room(directory, size, len(resources))]
 
 
-def _room(directory, size, count):
+def _room(directory: str, size: int, count: int) -> t.Iterator[str]:
     found = os.statvfs(directory)
     free = found.f_bavail * found.f_frsize
     if free < size + MARGIN:
@@ -128,11 +137,11 @@ def _room(directory, size, count):
         yield f"disk full: the file system of {directory} has {found.f_favail} inodes left"
 
 
-def _existing(directory):
+def _existing(directory: str) -> str:
     while not os.path.isdir(directory):
         directory = os.path.dirname(directory)
     return directory
 
 
-def _mebibytes(size):
+def _mebibytes(size: int) -> str:
     return f"{size / 1048576:.1f} MiB"

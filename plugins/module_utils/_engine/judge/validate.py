@@ -8,12 +8,16 @@ The compiler makes no such plan. But the engine is root on the robot, and takes 
 
 from __future__ import annotations
 
-import re
-
 from .. import plan as wire
 from ..resources import checks, kinds
 
-GROUP_KEYS = {
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import JobRequest
+
+GROUP_KEYS: t.Mapping[str, type] = {
     "id": str,
     "name": str,
     "resources": list,
@@ -23,8 +27,9 @@ GROUP_KEYS = {
     "ports": list,
     "secrets": list,
 }
+GROUP_ID = r"[A-Za-z0-9._-]{1,200}"
 # What the members of a group's lists, but for the resources, must have.
-MEMBER_KEYS = {
+MEMBER_KEYS: t.Mapping[str, t.Mapping[str, type]] = {
     "checks": {"name": str, "argv": list, "files": dict},
     "needs": {"path": str, "what": str},
     "programs": {"path": str, "where": str, "search": str},
@@ -32,14 +37,16 @@ MEMBER_KEYS = {
 }
 
 
-def errors(plan, jobs):
-    """What is wrong with a plan; ``jobs``: the jobs of the request, which the plan must be about."""
+def errors(plan: t.Any, jobs: t.Iterable[JobRequest]) -> list[str]:
+    """What is wrong with a plan, which may be anything; ``jobs``: the jobs of the request, which the plan must be about."""
     if not isinstance(plan, dict) or plan.get("format") != wire.FORMAT:
-        return ["plan.format: {!r} is not known to this engine, which speaks {}".format(_get(plan, "format"), wire.FORMAT)]
+        return [f"plan.format: {_get(plan, 'format')!r} is not known to this engine, which knows {wire.FORMAT}"]
     named = [(job.get("namespace"), job.get("name")) for job in plan.get("jobs", [])]
     if sorted(named) != sorted((job["namespace"], job["name"]) for job in jobs):
         return ["plan.jobs: not the jobs that the request names"]
-    found, places, groups = [], {}, set()
+    found: list[str] = []
+    places: dict[str, str] = {}
+    groups: set[str] = set()
     for j, job in enumerate(plan["jobs"]):
         for g, group in enumerate(job.get("groups", [])):
             where = f"plan.jobs[{j}].groups[{g}]"
@@ -47,15 +54,17 @@ def errors(plan, jobs):
             found += problems
             if problems:
                 continue
-            if group["id"] in groups or not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", group["id"]):
-                found.append("{}.id: {!r} is no name or stands twice".format(where, group["id"]))
+            if not checks.matches(GROUP_ID, group["id"]):
+                found.append(f"{where}.id: {group['id']!r} is not a group's id")
+            if group["id"] in groups:
+                found.append(f"{where}.id: {group['id']!r} is a duplicate")
             groups.add(group["id"])
             found += _group(where, group, places)
     return found
 
 
-def _members(where, group):
-    found = []
+def _members(where: str, group: t.Mapping[str, t.Any]) -> list[str]:
+    found: list[str] = []
     for name, keys in MEMBER_KEYS.items():
         for number, member in enumerate(group[name]):
             found += checks.typed(f"{where}.{name}[{number}]", member, keys)
@@ -64,31 +73,31 @@ def _members(where, group):
     return found + [f"{where}.{name}: texts are needed" for name, values in texts if not all(isinstance(value, str) for value in values)]
 
 
-def _group(where, group, places):
-    found = []
+def _group(where: str, group: t.Mapping[str, t.Any], places: dict[str, str]) -> list[str]:
+    found, sound = [], []
     for r, resource in enumerate(group["resources"]):
         place = f"{where}.resources[{r}]"
         problems = kinds.errors(place, resource)
         found += problems
         if not problems:
+            sound.append((place, resource))
             first = places.setdefault(kinds.place(resource), place)
             if first != place:
                 found.append(f"{place}: {kinds.place(resource)} is already at {first}")
-    paths = {resource.get("path") for resource in group["resources"] if _get(resource, "kind") == "file"}
-    for r, resource in enumerate(group["resources"]):
-        if _get(resource, "kind") == "unit":
-            unknown = [path for path in resource.get("reads", []) if path not in paths]
-            found += [f"{where}.resources[{r}].reads: no file {path} in this group" for path in unknown]
+    paths = {kinds.place(resource) for _place, resource in sound if "content" in resource}
+    for place, resource in sound:
+        unknown = [path for path in kinds.of(resource).reads(resource) if path not in paths]
+        found += [f"{place}.reads: no file {path} in this group" for path in unknown]
     for c, check in enumerate(group["checks"]):
         if not check["argv"] or not check["argv"][0].startswith("/"):
             found.append(f"{where}.checks[{c}].argv: the program must be an absolute path")
-        found += [f"{where}.checks[{c}].files: {name!r} is no file name" for name in check["files"] if not _is_file_name(name)]
+        found += [f"{where}.checks[{c}].files: {name!r} is not a file name" for name in check["files"] if not _is_file_name(name)]
     return found
 
 
-def _is_file_name(name):
+def _is_file_name(name: str) -> bool:
     return bool(name) and "/" not in name and name not in (".", "..") and not checks.has_control(name)
 
 
-def _get(value, key):
+def _get(value: t.Any, key: str) -> t.Any:
     return value.get(key) if isinstance(value, dict) else None

@@ -12,7 +12,14 @@ import os
 import re
 import tempfile
 
+from ..resources import kinds
 from ..system import command, files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import GroupPlan, Program
 
 # A program may be installed by an init task, or by provisioning after a check.
 _LATER = re.compile(r"Command .* is not executable|Executable .* (not found|missing)")
@@ -20,9 +27,9 @@ _LATER = re.compile(r"Command .* is not executable|Executable .* (not found|miss
 _TOLERATED = re.compile(r"Special user nobody configured|marked (world-inaccessible|executable)|[Ff]ailed to (look up|resolve) user")
 
 
-def units(groups):
+def units(groups: t.Sequence[GroupPlan]) -> list[str]:
     """What systemd says about the unit files of plan groups. It ends with 0 on a key that it does not know, so read it."""
-    contents = {r["name"]: r["content"] for group in groups for r in group["resources"] if r["kind"] == "unit"}
+    contents = {name: r["content"] for group in groups for r in group["resources"] for name in kinds.units([r])}
     if not contents:
         return []
     with _Directory(contents) as directory:
@@ -35,10 +42,10 @@ def units(groups):
         bad.append("systemd-analyze verify did not end within 60 s")
     if code and not mine and not bad:
         bad = lines or [f"systemd-analyze verify ended with status {code}"]
-    return [f"systemd does not take this unit as it is: {line}" for line in bad]
+    return [f"systemd does not accept this unit: {line}" for line in bad]
 
 
-def checks(groups):
+def checks(groups: t.Sequence[GroupPlan]) -> list[str]:
     """Run the checks of plan groups, but those whose program is not there yet."""
     found = []
     for group in groups:
@@ -50,55 +57,55 @@ def checks(groups):
                 code, output = command.run(argv, timeout=60)
             if code:
                 why = "did not end within 60 s" if code == 124 else f"ended with status {code}"
-                found.append("{}: {} {}: {}".format(group["name"], check["name"], why, _tail(output)))
+                found.append(f"{group['name']}: {check['name']} {why}: {_tail(output)}")
     return found
 
 
-def programs(groups):
+def programs(groups: t.Sequence[GroupPlan]) -> list[str]:
     """Programs that are not on the robot: its tasks would only fail once what ran before has been stopped.
 
-    Where an init task is among the units nothing is said: it may be the one that puts them there.
+    Where an init task is among the resources nothing is said: it may be the one that puts them there.
     """
-    if any(resource.get("run") == "init" for group in groups for resource in group["resources"]):
+    if any(kinds.of(resource).installs(resource) for group in groups for resource in group["resources"]):
         return []
     return [_lacking(program) for group in groups for program in group["programs"] if not _is_there(program)]
 
 
-def _is_there(program):
+def _is_there(program: Program) -> bool:
     paths = [f"{directory}/{program['path']}" for directory in program["search"].split(":")] if program["search"] else [program["path"]]
     return any(os.path.isfile(path) and os.access(path, os.X_OK) for path in paths)
 
 
-def _lacking(program):
+def _lacking(program: Program) -> str:
     why = "is not on this robot"
     if program["search"]:
-        why = "is in no directory of its PATH on this robot ({})".format(program["search"])
+        why = f"is in no directory of its PATH on this robot ({program['search']})"
     elif os.path.exists(program["path"]):
         why = "is not executable"
-    return "{}: {} {}; install it, or have an init task do so".format(program["where"], program["path"], why)
+    return f"{program['where']}: {program['path']} {why}; install it, or have an init task do so"
 
 
-def missing(groups):
+def missing(groups: t.Sequence[GroupPlan]) -> list[str]:
     """What provisioning has to install, by its name."""
     return sorted({need["what"] for group in groups for need in group["needs"] if not os.path.exists(need["path"])})
 
 
-def _tail(output):
+def _tail(output: str) -> str:
     return "\n".join(output.strip().splitlines()[-12:])
 
 
 class _Directory:
     """A directory in memory that root alone can enter, with files in it (a context manager)."""
 
-    def __init__(self, contents):
+    def __init__(self, contents: t.Mapping[str, str]) -> None:
         self._contents = contents
 
-    def __enter__(self):
+    def __enter__(self) -> str:
         self.path = tempfile.mkdtemp(prefix="k8s4r-check-", dir="/run")
         for name, content in self._contents.items():
             with open(f"{self.path}/{name}", "w", encoding="utf-8") as stream:
                 stream.write(content)
         return self.path
 
-    def __exit__(self, *_error):
+    def __exit__(self, *_error: object) -> None:
         files.remove(self.path)

@@ -13,9 +13,24 @@ import sys
 import time
 
 from ..say.answers import failed
-from ..state import jsonfile
+from ..state import formats, results
 from ..system import command
 from ..system.paths import engine_home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import PrepareRequest
+    from ..say.answers import Answer
+    from ..state.results import Operation, Result
+    from ..state.robot import Robot
+
+    class Work(PrepareRequest, total=False):
+        """What a unit is to do; of a switch it needs no more than the release."""
+
+        op: Operation
+
 
 # An answer must come within 5 s: a task that waits longer cannot tell a slow robot from a dead link. Counted from the
 # engine's start, for on a slow robot it takes seconds to start the work.
@@ -23,114 +38,92 @@ PATIENCE = 4.0
 INTERVAL = 0.03
 
 
-def new_release():
+def new_release() -> str:
     """A name that sorts by time and meets no other."""
-    return "{}-{}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), os.urandom(4).hex())
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
 
 
-def unit(operation, release):
+def unit(operation: str, release: str) -> str:
     return f"k8s4r-{operation}-{release}.service"
 
 
-def start(robot, operation, release, request):
+def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[str, t.Any]) -> Answer:
     """Start ``prepare`` or ``switch`` in its unit; the result if it comes soon, else ``pending``."""
     robot.make()
-    jsonfile.save(robot.request_path(release), dict(request, op=operation, release=release))
-    jsonfile.save(robot.result_path(release), {"status": "pending", "op": operation, "progress": "starting"})
+    formats.save(robot.request_path(release), {**request, "op": operation})
+    results.Result(robot, release, operation).progress("starting")
+    description = f"k8s4r: {operation} of release {release}"
+    properties = ["Restart=on-failure", "RestartSec=1", "TimeoutStopSec=20"]
     command.need(
         [
-            "systemd-run",
-            "--quiet",
-            "--collect",
-            "--unit",
-            unit(operation, release),
-            "--description",
-            f"k8s4r: {operation} of release {release}",
-            "-p",
-            "Restart=on-failure",
-            "-p",
-            "RestartSec=1",
-            "-p",
-            "TimeoutStopSec=20",
-            sys.executable,
-            "-I",
-            "-S",
-            engine_home(),
-            "work",
-            release,
+            *["systemd-run", "--quiet", "--collect", "--unit", unit(operation, release), "--description", description],
+            *[word for text in properties for word in ("-p", text)],
+            *[sys.executable, "-I", "-S", engine_home(), "work", release],
         ],
         timeout=30,
     )
     return wait(robot, release)
 
 
-def wait(robot, release, patience=PATIENCE):
+def wait(robot: Robot, release: str, patience: float = PATIENCE) -> Answer:
     """The result of a release's work, or ``pending`` with how far it is."""
     deadline = robot.began + patience
     while True:
-        result = jsonfile.load(robot.result_path(release))
+        result = results.load(robot, release)
         if result is None:
             return {"status": "failed", "errors": [f"nothing is known of release {release} on this robot: run again"]}
-        if result["status"] != "pending":
-            return dict(result, release=result.get("release", release))
+        if result["status"] != results.PENDING:
+            return result
         if time.monotonic() >= deadline:
             return _pending(robot, release, result)
         time.sleep(INTERVAL)
 
 
-def _pending(robot, release, result):
+def _pending(robot: Robot, release: str, result: Answer) -> Answer:
     """Still at work; unless its unit has ended, beyond what starting it again could mend."""
     name = unit(result["op"], release)
     state = command.run(["systemctl", "is-active", name])[1].strip()
     if state in ("active", "activating", "reloading", "deactivating"):
-        return {"status": "pending", "release": release, "progress": result["progress"]}
-    again = jsonfile.load(robot.result_path(release))
-    if again and again["status"] != "pending":
-        return dict(again, release=again.get("release", release))
+        return result
+    again = results.load(robot, release)
+    if again and again["status"] != results.PENDING:
+        return again
     text = f"{name} ended without a result ({state}); the next run mends what it left. See: journalctl -u {name}"
     return {"status": "failed", "release": release, "errors": [text]}
 
 
-def work(robot, release):
+def work(robot: Robot, release: str) -> None:
     """In the unit: do what the request says and leave the result."""
-    request = jsonfile.load(robot.request_path(release))
-    result = jsonfile.load(robot.result_path(release))
-    if request is None or result is None or result["status"] != "pending":
-        # Killed between the result and the end.
-        _clear(robot, release, request)
+    request: Work | None = formats.load(robot.request_path(release), "request")
+    known = results.load(robot, release)
+    if request is None or known is None:
         return
-    operation = request["op"]
-
-    def progress(text):
-        jsonfile.save(robot.result_path(release), {"status": "pending", "op": operation, "progress": text})
-
-    try:
-        result = _OPERATIONS[operation](robot, request, progress)
-    except Exception as error:
-        result = failed(error)
-    jsonfile.save(robot.result_path(release), dict(result, op=operation))
-    _clear(robot, release, None)
-
-
-def _clear(robot, release, request):
-    if request and request["op"] == "switch":
+    if known["status"] == results.PENDING:
+        result = results.Result(robot, release, request["op"])
+        try:
+            _OPERATIONS[request["op"]](robot, request, release, result)
+        except Exception as error:
+            result.end({**failed(error), "release": release})
+    elif request["op"] == "switch":
+        # Killed between the result and the end.
         from ..change import switch
 
         switch.clear(robot, release)
-    jsonfile.remove(robot.request_path(release))
+    formats.remove(robot.request_path(release))
 
 
-def _prepare(robot, request, progress):
+def _prepare(robot: Robot, request: Work, release: str, result: Result) -> None:
     from ..change import staging
 
-    progress("checking the plan")
-    return staging.stage(robot, request, request["release"])
+    result.progress("checking the plan")
+    result.end(staging.stage(robot, request, release))
 
 
-def _switch(robot, request, progress):
+def _switch(robot: Robot, _request: Work, release: str, result: Result) -> None:
     from ..change import switch
 
-    return switch.run(robot, request["release"], progress)
+    # It ends its result itself: before the journal goes, and while no other run can be here.
+    switch.run(robot, release, result.progress)
 
 
-_OPERATIONS = {"prepare": _prepare, "switch": _switch}
+_OPERATIONS: t.Mapping[str, t.Callable[[Robot, Work, str, Result], None]] = {"prepare": _prepare, "switch": _switch}

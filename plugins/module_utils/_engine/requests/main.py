@@ -8,57 +8,65 @@ An unchanged deploy waits for this file and all that it imports, so what only so
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
+from ..say import jsontext
 from ..state.robot import Robot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..say.answers import Answer
+
+    Request = t.Any
 
 MARKER = "K8S4R-RESULT"
 
 
-def _prepare(robot, request):
+def _prepare(robot: Robot, request: Request) -> Answer:
     from . import prepare
 
     return prepare.answer(robot, request)
 
 
-def _switch(robot, request):
+def _switch(robot: Robot, request: Request) -> Answer:
     from . import background
 
     # Asked for again, after the answer to the first request was lost, it has been at work since.
     known = background.wait(robot, request["release"], patience=0)
-    if known["status"] != "prepared":
+    if known["status"] != "staged":
         return known
     return background.start(robot, "switch", request["release"], {})
 
 
-def _poll(robot, request):
+def _poll(robot: Robot, request: Request) -> Answer:
     from . import background
 
     return background.wait(robot, request["release"])
 
 
-def _probe(robot, _request):
+def _probe(robot: Robot, _request: Request) -> Answer:
     from ..system import capabilities
 
     return {"status": "ok", "capabilities": capabilities.probe(robot.runtime)}
 
 
-def _status(robot, _request):
+def _status(robot: Robot, _request: Request) -> Answer:
     from . import status
 
     return status.answer(robot)
 
 
-def _recover(robot, _request):
+def _recover(robot: Robot, _request: Request) -> Answer:
     from . import recover
 
     recover.at_boot(robot)
     return {"status": "ok"}
 
 
-OPERATIONS = {
+OPERATIONS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
     "prepare": _prepare,
     "switch": _switch,
     "poll": _poll,
@@ -68,7 +76,7 @@ OPERATIONS = {
 }
 
 
-def main(robot=None):
+def main(robot: Robot | None = None) -> int:
     """The exit status: 0 whenever there is an answer, whatever it says."""
     # The shell, or whoever sent the engine, may have another one; every mode here is meant.
     os.umask(0o022)
@@ -78,16 +86,16 @@ def main(robot=None):
 
         background.work(robot, sys.argv[2])
         return 0
-    request = {"op": "recover"} if sys.argv[1:2] == ["recover"] else json.loads(sys.stdin.buffer.read().decode("utf-8"))
-    sys.stdout.write("{}\n{}\n".format(MARKER, json.dumps(_answer(robot, request), separators=(",", ":"))))
+    request: Request = {"op": "recover"} if sys.argv[1:2] == ["recover"] else jsontext.loads(sys.stdin.buffer.read().decode("utf-8"))
+    sys.stdout.write(f"{MARKER}\n{jsontext.dumps(_answer(robot, request))}\n")
     sys.stdout.flush()
     return 0
 
 
-def _answer(robot, request):
+def _answer(robot: Robot, request: Request) -> Answer:
     operation = OPERATIONS.get(request.get("op"))
     if operation is None:
-        return {"status": "refused", "errors": ["op: {!r} is not known to this engine".format(request.get("op"))]}
+        return {"status": "refused", "errors": [f"op: {request.get('op')!r} is not known to this engine"]}
     try:
         return operation(robot, request)
     except Exception as error:

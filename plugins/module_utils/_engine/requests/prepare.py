@@ -11,8 +11,14 @@ from ..judge.unchanged import unchanged
 from ..state import lock
 from ..system import capabilities
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..plan import PrepareRequest
+    from ..say.answers import Answer
+    from ..state.robot import Robot
 
-def answer(robot, request):
+
+def answer(robot: Robot, request: PrepareRequest) -> Answer:
     """The short way; staging.py is the long one, in a unit of its own, for it may outlast the connection."""
     truth = capabilities.probe(robot.runtime)
     if capabilities.differ(request.get("assumptions") or {}, truth):
@@ -29,7 +35,7 @@ def answer(robot, request):
     if request.get("check"):
         from ..change import staging
 
-        return staging.stage(robot, request, release=None)
+        return staging.check(robot, request)
     from . import background
 
     return background.start(robot, "prepare", background.new_release(), request)

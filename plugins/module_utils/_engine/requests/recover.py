@@ -9,9 +9,14 @@ from ..change import switch
 from ..change.perform import silence
 from ..state.lock import Lock
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..state.robot import Robot
 
-def at_boot(robot):
+
+def at_boot(robot: Robot) -> None:
     """Called by k8s4r-recover.service before any group starts: no unit of ours runs, and none may be waited for."""
+    robot.understand()
     robot.make()
     with Lock(robot.runtime, "the robot itself", "going back after an interrupted switch"):
         journal = robot.journal()

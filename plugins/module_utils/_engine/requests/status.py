@@ -12,8 +12,51 @@ from ..resources import kinds
 from ..state import lock
 from ..system import ports, systemd
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
-def answer(robot):
+    from ..plan import Need, Port, Resource
+    from ..state.ledger import GroupRecord, JobRecord
+    from ..state.robot import Robot
+
+    class UnitStatus(t.TypedDict):
+        """What systemd says; null is what it does not say."""
+
+        run: str
+        state: str | None
+        sub: str | None
+        result: str | None
+        restarts: int | None
+        memory: int | None  # bytes
+        pid: int | None
+        exit_status: int | None
+        since: str | None
+
+    class GroupStatus(t.TypedDict):
+        name: str
+        release: str
+        committed: str
+        kept: list[str]
+        ports: list[Port]
+        silent: list[Port]
+        lacks: list[Need]
+        units: dict[str, UnitStatus]
+
+    class JobStatus(t.TypedDict):
+        namespace: str
+        name: str
+        whole: bool
+        groups: dict[str, GroupStatus]
+
+    class Status(t.TypedDict):
+        status: t.Literal["ok"]
+        jobs: list[JobStatus]
+        busy: str | None  # who is at work on this robot, as a sentence
+        interrupted: str | None  # the release whose switch was cut off
+
+
+def answer(robot: Robot) -> Status:
     """Per job and group the units that should run, with what they do, and the last good release."""
     records = robot.ledger.jobs()
     groups = [group for record in records for group in record["groups"].values()]
@@ -27,12 +70,12 @@ def answer(robot):
     }
 
 
-def _job(record, shown):
+def _job(record: JobRecord, shown: systemd.Shown) -> JobStatus:
     groups = {id: _group(group, shown) for id, group in record["groups"].items()}
-    return {"namespace": record["namespace"], "name": record["name"], "whole": record["digest"] is not None, "groups": groups}
+    return {"namespace": record["namespace"], "name": record["name"], "whole": record["state"] == "whole", "groups": groups}
 
 
-def _group(group, shown):
+def _group(group: GroupRecord, shown: systemd.Shown) -> GroupStatus:
     return {
         "name": group["name"],
         "release": group["release"],
@@ -45,7 +88,7 @@ def _group(group, shown):
     }
 
 
-def _unit(unit, values):
+def _unit(unit: Resource, values: systemd.Properties) -> UnitStatus:
     return {
         "run": unit["run"],
         "state": values.get("ActiveState"),
@@ -59,9 +102,9 @@ def _unit(unit, values):
     }
 
 
-def _since(microseconds):
+def _since(microseconds: int | None) -> str | None:
     return _time(time.time() - (time.monotonic() - microseconds / 1e6)) if microseconds else None
 
 
-def _time(seconds):
+def _time(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -8,35 +8,30 @@ from __future__ import annotations
 from ..system import files
 from ..system.accounts import group_id, user_id
 from . import checks
+from .kind import Kind
 
-KEYS = {"path": str, "owner": str, "group": str, "mode": str, "data": bool}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
-
-def check(where, resource):
-    yield from checks.path(f"{where}.path", resource["path"])
-    yield from checks.owned(where, resource)
-
-
-def place(resource):
-    return resource["path"]
+    from ..plan import Resource
+    from ..state.robot import Robot
+    from ..system.observe import State
 
 
-def expected(resource):
-    return {"type": "directory", "owner": resource["owner"], "group": resource["group"], "mode": resource["mode"]}
+class Directory(Kind):
+    KEYS = {"path": str, "owner": str, "group": str, "mode": str, "data": bool}
 
+    def check(self, where: str, resource: Resource) -> t.Iterator[str]:
+        yield from checks.path(f"{where}.path", resource["path"])
+        yield from checks.owned(where, resource)
 
-def actual(resource, observer):
-    return observer.path(resource["path"])
+    def expected(self, resource: Resource) -> State:
+        return {"type": "directory", "owner": resource["owner"], "group": resource["group"], "mode": resource["mode"]}
 
+    def fix(self, resource: Resource, _robot: Robot) -> None:
+        files.make_directory(resource["path"], user_id(resource["owner"]), group_id(resource["group"]), int(resource["mode"], 8))
 
-def fix(resource, _robot):
-    files.make_directory(resource["path"], user_id(resource["owner"]), group_id(resource["group"]), int(resource["mode"], 8))
-
-
-def remove(resource):
-    files.remove(resource["path"])
-
-
-def outlives(resource, data):
-    """The directory itself, and those above it."""
-    return any(path == resource["path"] or path.startswith(resource["path"] + "/") for path in data)
+    def outlives(self, resource: Resource, data: t.Sequence[str]) -> bool:
+        """The directory itself, and those above it."""
+        return any(path == resource["path"] or path.startswith(resource["path"] + "/") for path in data)

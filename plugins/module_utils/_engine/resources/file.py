@@ -8,53 +8,64 @@ from __future__ import annotations
 from ..plan import UNIT_DIRECTORY
 from ..system import files
 from ..system.accounts import group_id, user_id
+from ..system.observe import read
 from . import checks
+from .kind import Kind
 
-KEYS = {"path": str, "content": str, "owner": str, "group": str, "mode": str, "secret": bool}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
-
-def check(where, resource):
-    yield from checks.path(f"{where}.path", resource["path"])
-    yield from checks.owned(where, resource)
-    if resource["path"].startswith(UNIT_DIRECTORY + "/") and resource["path"].count("/") == 4:
-        yield f"{where}.path: a unit file is a resource of the kind unit"
-
-
-def place(resource):
-    return resource["path"]
+    from ..plan import Resource
+    from ..state.robot import Robot
+    from ..system.observe import State
 
 
-def expected(resource):
-    return {
-        "type": "file",
-        "owner": resource["owner"],
-        "group": resource["group"],
-        "mode": resource["mode"],
-        "content": resource["digest"],
-    }
+class File(Kind):
+    KEYS = {"path": str, "content": str, "owner": str, "group": str, "mode": str, "secret": bool}
+
+    def check(self, where: str, resource: Resource) -> t.Iterator[str]:
+        yield from checks.path(f"{where}.path", resource["path"])
+        yield from checks.owned(where, resource)
+        if resource["path"].startswith(UNIT_DIRECTORY + "/") and resource["path"].count("/") == 4:
+            yield f"{where}.path: a unit file is a resource of the kind unit"
+
+    def expected(self, resource: Resource) -> State:
+        return {
+            "type": "file",
+            "owner": resource["owner"],
+            "group": resource["group"],
+            "mode": resource["mode"],
+            "content": resource["digest"],
+        }
+
+    def fix(self, resource: Resource, robot: Robot) -> None:
+        _put(resource, robot.store.read(resource["digest"]))
+
+    def extends(self, resource: Resource, now: State | None) -> bool:
+        """Whoever refers to an old member, or already to a new one, must find it until all files are in place."""
+        return bool(resource.get("union")) and now is not None and now["type"] == "file"
+
+    def extend(self, resource: Resource, robot: Robot) -> None:
+        members = resource.get("union")
+        if members:
+            _put(resource, union(read(resource["path"]), robot.store.read(resource["digest"]), members))
 
 
-def actual(resource, observer):
-    return observer.path(resource["path"])
+def _put(resource: Resource, content: bytes) -> None:
+    files.write(resource["path"], content, user_id(resource["owner"]), group_id(resource["group"]), int(resource["mode"], 8))
 
 
-def fix(resource, robot):
-    put(resource, robot.store.read(resource["digest"]))
+def union(before: bytes, after: bytes, members: str) -> bytes:
+    """A JSON file's new content with those of its old members beside it whose name the new one has not got."""
+    import json
 
-
-def put(resource, content):
-    files.write(
-        resource["path"],
-        content,
-        user_id(resource["owner"]),
-        group_id(resource["group"]),
-        int(resource["mode"], 8),
-    )
-
-
-def remove(resource):
-    files.remove(resource["path"])
-
-
-def outlives(_resource, _data):
-    return False
+    try:
+        old = json.loads(before.decode("utf-8"))[members]
+        new = json.loads(after.decode("utf-8"))
+        names = {member["name"] for member in new[members]}
+        new[members] = new[members] + [member for member in old if member["name"] not in names]
+    except (ValueError, KeyError, TypeError):
+        # Not what we wrote: there is nothing in it that could be kept.
+        return after
+    return json.dumps(new, sort_keys=True, indent=2).encode("utf-8")

@@ -1,29 +1,35 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of resources. Each is a module that says where a resource is, what should be, what is, and how to get there:
-
-``KEYS``                        {key: type} that a resource in a plan must have; ``name`` or ``path`` is what people call it
-``check(where, resource)``      yields what is wrong with one that has them
-``place(resource)``             the path that stands for it; two resources of one place would be in each other's way
-``expected(resource)``          what should be, comparable with
-``actual(resource, observer)``  what is; None where it is absent
-``fix(resource, robot)``        makes it so
-``remove(resource)``            makes it absent
-``outlives(resource, data)``    whether it stays when its group goes, because of these directories of data that are kept
-
-Its constructor is in plan.py. A ``content`` is bytes in the store and its ``digest`` in the resource, for every kind.
-"""
+"""The kinds of resources: each answers, in a file of its own, what kind.py asks."""
 
 from __future__ import annotations
 
-from . import checks, directory, file, link, unit, user
+from . import checks
+from .directory import Directory
+from .file import File
+from .link import Link
+from .unit import Unit
+from .user import User
 
-KINDS = {"directory": directory, "file": file, "link": link, "unit": unit, "user": user}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..system.observe import Observer, State
+    from .kind import Kind
+
+KINDS: t.Mapping[str, Kind] = {"directory": Directory(), "file": File(), "link": Link(), "unit": Unit(), "user": User()}
 
 
-def errors(where, resource):
-    """What is wrong with a resource of a plan; ``where`` is its place in the plan."""
+def of(resource: Resource) -> Kind:
+    """The kind of a resource."""
+    return KINDS[resource["kind"]]
+
+
+def errors(where: str, resource: t.Any) -> list[str]:
+    """What is wrong with a resource of a plan, which may be anything; ``where`` is its place in the plan."""
     problems = checks.typed(where, resource, {"kind": str})
     if problems:
         return problems
@@ -33,27 +39,33 @@ def errors(where, resource):
     return checks.typed(where, resource, kind.KEYS) or list(kind.check(where, resource))
 
 
-def place(resource):
-    return KINDS[resource["kind"]].place(resource)
+def place(resource: Resource) -> str:
+    return of(resource).place(resource)
 
 
-def expected(resource):
-    return KINDS[resource["kind"]].expected(resource)
+def expected(resource: Resource) -> State:
+    return of(resource).expected(resource)
 
 
-def actual(resource, observer):
-    return KINDS[resource["kind"]].actual(resource, observer)
+def actual(resource: Resource, observer: Observer) -> State | None:
+    return of(resource).actual(resource, observer)
 
 
-def outlives(resource, data):
-    return KINDS[resource["kind"]].outlives(resource, data)
+def units(resources: t.Iterable[Resource]) -> list[str]:
+    """The names of the units among resources."""
+    return [name for name in (of(resource).unit(resource) for resource in resources) if name is not None]
 
 
-def that_run(resources):
+def that_run(resources: t.Iterable[Resource]) -> list[Resource]:
     """The units among resources that shall run, or shall have run."""
-    return [resource for resource in resources if resource["kind"] == "unit" and resource["run"] != "none"]
+    return [resource for resource in resources if of(resource).runs(resource)]
 
 
-def label(resource):
-    """How a person calls it."""
-    return "{} {}".format(resource["kind"], resource["name"] if "name" in resource else resource["path"])
+def users(resources: t.Iterable[Resource]) -> list[str]:
+    """The users that resources make."""
+    return [name for name in (of(resource).user(resource) for resource in resources) if name is not None]
+
+
+def label(resource: Resource) -> str:
+    """What people call it."""
+    return f"{resource['kind']} {resource['name'] if 'name' in resource else resource['path']}"

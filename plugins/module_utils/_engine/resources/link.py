@@ -7,35 +7,27 @@ from __future__ import annotations
 
 from ..system import files
 from . import checks
+from .kind import Kind
 
-KEYS = {"path": str, "target": str}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
-
-def check(where, resource):
-    yield from checks.path(f"{where}.path", resource["path"])
-    if not resource["target"] or checks.has_control(resource["target"]):
-        yield "{}.target: {!r} is no path".format(where, resource["target"])
-
-
-def place(resource):
-    return resource["path"]
+    from ..plan import Resource
+    from ..state.robot import Robot
+    from ..system.observe import State
 
 
-def expected(resource):
-    return {"type": "link", "target": resource["target"]}
+class Link(Kind):
+    KEYS = {"path": str, "target": str}
 
+    def check(self, where: str, resource: Resource) -> t.Iterator[str]:
+        yield from checks.path(f"{where}.path", resource["path"])
+        if not resource["target"] or checks.has_control(resource["target"]):
+            yield f"{where}.target: {resource['target']!r} is not a path"
 
-def actual(resource, observer):
-    return observer.path(resource["path"])
+    def expected(self, resource: Resource) -> State:
+        return {"type": "link", "target": resource["target"]}
 
-
-def fix(resource, _robot):
-    files.link(resource["path"], resource["target"])
-
-
-def remove(resource):
-    files.remove(resource["path"])
-
-
-def outlives(_resource, _data):
-    return False
+    def fix(self, resource: Resource, _robot: Robot) -> None:
+        files.link(resource["path"], resource["target"])

@@ -1,51 +1,66 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A systemd unit file. Whether its unit runs is the business of steps.py: that depends on other files too."""
+"""A systemd unit file, and whether its unit shall run. When it restarts is decided in steps.py: that depends on other files too."""
 
 from __future__ import annotations
 
-import re
+import os
 
 from ..plan import UNIT_DIRECTORY
 from ..system import files
 from . import checks
+from .kind import Kind
 
-KEYS = {"name": str, "content": str, "run": str, "reads": list}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.robot import Robot
+    from ..system.observe import State
+
 NAME = r"k8s4r-[A-Za-z0-9_.:@\\-]{1,200}\.(service|target|slice|socket|timer|path)"
 # Names that the engine uses for itself.
 ENGINE = r"k8s4r-(recover|prepare-.*|switch-.*)\.service"
 RUNS = ("none", "always", "init", "once")
 
 
-def check(where, resource):
-    if not re.fullmatch(NAME, resource["name"]) or re.fullmatch(ENGINE, resource["name"]):
-        yield "{}.name: {!r} is no name of a unit of ours".format(where, resource["name"])
-    if resource["run"] not in RUNS:
-        yield "{}.run: {!r} is none of {}".format(where, resource["run"], ", ".join(RUNS))
-    if resource.get("done") is not None:
-        yield from checks.path(f"{where}.done", resource["done"])
+class Unit(Kind):
+    KEYS = {"name": str, "content": str, "run": str, "reads": list}
+
+    def check(self, where: str, resource: Resource) -> t.Iterator[str]:
+        if not checks.matches(NAME, resource["name"]) or checks.matches(ENGINE, resource["name"]):
+            yield f"{where}.name: {resource['name']!r} is not the name of a unit that a job may have"
+        if resource["run"] not in RUNS:
+            yield f"{where}.run: {resource['run']!r} is none of {', '.join(RUNS)}"
+        done = resource.get("done")
+        if done is not None:
+            yield from checks.path(f"{where}.done", done)
+
+    def place(self, resource: Resource) -> str:
+        return f"{UNIT_DIRECTORY}/{resource['name']}"
+
+    def expected(self, resource: Resource) -> State:
+        return {"type": "file", "owner": "root", "group": "root", "mode": "0644", "content": resource["digest"]}
+
+    def fix(self, resource: Resource, robot: Robot) -> None:
+        files.write(self.place(resource), robot.store.read(resource["digest"]), 0, 0, 0o644)
+
+    def reads(self, resource: Resource) -> t.Sequence[str]:
+        return resource["reads"]
+
+    def unit(self, resource: Resource) -> str | None:
+        return resource["name"]
+
+    def runs(self, resource: Resource) -> bool:
+        return resource["run"] != "none"
+
+    def installs(self, resource: Resource) -> bool:
+        return resource["run"] == "init"
 
 
-def place(resource):
-    return "{}/{}".format(UNIT_DIRECTORY, resource["name"])
-
-
-def expected(resource):
-    return {"type": "file", "owner": "root", "group": "root", "mode": "0644", "content": resource["digest"]}
-
-
-def actual(resource, observer):
-    return observer.path(place(resource))
-
-
-def fix(resource, robot):
-    files.write(place(resource), robot.store.read(resource["digest"]), 0, 0, 0o644)
-
-
-def remove(resource):
-    files.remove(place(resource))
-
-
-def outlives(_resource, _data):
-    return False
+def finished(unit: Resource) -> bool:
+    """Whether a unit that runs once has run."""
+    done = unit.get("done")
+    return unit["run"] == "once" and done is not None and os.path.exists(done)

@@ -5,61 +5,67 @@
 
 from __future__ import annotations
 
-import re
-
 from ..system import command, files
 from ..system.accounts import user_exists
 from . import checks
+from .kind import Kind
 
-KEYS = {"name": str, "description": str}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.robot import Robot
+    from ..system.observe import Observer, State
+
 NAME = r"k8s4r-[a-z0-9_-]{1,25}"
 DIRECTORY = "/etc/sysusers.d"
 
 
-def check(where, resource):
-    if not re.fullmatch(NAME, resource["name"]):
-        yield "{}.name: {!r} is no name of a user of ours".format(where, resource["name"])
-    if checks.has_control(resource["description"]) or ":" in resource["description"]:
-        yield f"{where}.description: control characters and colons cannot stand there"
+class User(Kind):
+    KEYS = {"name": str, "description": str}
+
+    def check(self, where: str, resource: Resource) -> t.Iterator[str]:
+        if not checks.matches(NAME, resource["name"]):
+            yield f"{where}.name: {resource['name']!r} is not the name of a user that a job may have"
+        if checks.has_control(resource["description"]) or ":" in resource["description"]:
+            yield f"{where}.description: control characters and colons cannot stand there"
+
+    def place(self, resource: Resource) -> str:
+        return f"{DIRECTORY}/{resource['name']}.conf"
+
+    def expected(self, resource: Resource) -> State:
+        return {"type": "user", "declaration": declaration(resource), "exists": True}
+
+    def actual(self, resource: Resource, _observer: Observer) -> State | None:
+        try:
+            with open(self.place(resource), encoding="utf-8", errors="replace") as stream:
+                declared: str | None = stream.read()
+        except FileNotFoundError:
+            declared = None
+        exists = user_exists(resource["name"])
+        if declared is None and not exists:
+            return None
+        return {"type": "user", "declaration": declared, "exists": exists}
+
+    def fix(self, resource: Resource, _robot: Robot) -> None:
+        files.write(self.place(resource), declaration(resource).encode("utf-8"), 0, 0, 0o644)
+        command.need(["systemd-sysusers", self.place(resource)], timeout=60)
+
+    def remove(self, resource: Resource) -> None:
+        if user_exists(resource["name"]):
+            command.need(["userdel", resource["name"]], timeout=60)
+        files.remove(self.place(resource))
+
+    def outlives(self, _resource: Resource, data: t.Sequence[str]) -> bool:
+        """Without its user, data would belong to a number, which the next new user gets."""
+        return bool(data)
+
+    def user(self, resource: Resource) -> str | None:
+        return resource["name"]
 
 
-def place(resource):
-    return "{}/{}.conf".format(DIRECTORY, resource["name"])
-
-
-def declaration(resource):
+def declaration(resource: Resource) -> str:
     """The sysusers.d(5) file: a user without home and shell."""
     description = resource["description"].replace("\\", "\\\\").replace('"', '\\"')
-    return 'u {} - "{}" - -\n'.format(resource["name"], description)
-
-
-def expected(resource):
-    return {"type": "user", "declaration": declaration(resource), "exists": True}
-
-
-def actual(resource, _observer):
-    try:
-        with open(place(resource), encoding="utf-8", errors="replace") as stream:
-            declared = stream.read()
-    except FileNotFoundError:
-        declared = None
-    exists = user_exists(resource["name"])
-    if declared is None and not exists:
-        return None
-    return {"type": "user", "declaration": declared, "exists": exists}
-
-
-def fix(resource, _robot):
-    files.write(place(resource), declaration(resource).encode("utf-8"), 0, 0, 0o644)
-    command.need(["systemd-sysusers", place(resource)], timeout=60)
-
-
-def remove(resource):
-    if user_exists(resource["name"]):
-        command.need(["userdel", resource["name"]], timeout=60)
-    files.remove(place(resource))
-
-
-def outlives(_resource, data):
-    """Without its user, data would belong to a number, which the next new user gets."""
-    return bool(data)
+    return f'u {resource["name"]} - "{description}" - -\n'

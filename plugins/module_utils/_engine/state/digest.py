@@ -23,16 +23,16 @@ except ImportError:
 class Digester:
     """``digester(content)`` is the digest of bytes or text, in 32 hexadecimal digits."""
 
-    def __init__(self, key):
+    def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def __call__(self, content):
+    def __call__(self, content: str | bytes) -> str:
         if isinstance(content, str):
             content = content.encode("utf-8", "surrogateescape")
         return blake2b(content, key=self._key, digest_size=16).hexdigest()
 
 
-def load(path):
+def load(path: str) -> Digester:
     """The robot's digester; where the robot has no key yet, one that lasts as long as this process."""
     try:
         with open(path, "rb") as stream:
@@ -42,7 +42,7 @@ def load(path):
     return Digester(key if len(key) == 32 else os.urandom(32))
 
 
-def create(path):
+def create(path: str) -> None:
     """Make the robot's key at the first use; kept for good, since every digest on the robot depends on it."""
     try:
         if os.stat(path).st_size == 32:

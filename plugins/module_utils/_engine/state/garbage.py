@@ -10,25 +10,33 @@ import time
 
 from ..system import files
 from ..system.paths import engine_home
-from . import jsonfile
 from . import manifest as manifests
+from .ledger import known
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .robot import Robot
+
+# Seconds.
 STAGED = 3600
 RESULTS = 86400
 
 
-def collect(robot):
+def collect(robot: Robot) -> None:
     """Remove it; called under the lock, after a commit and before a release is staged."""
     journal = robot.journal()
-    needed = [group for record in robot.ledger.jobs() for group in record["groups"].values()]
-    for name in _names(robot.state + "/releases"):
-        path = f"{robot.state}/releases/{name}"
-        release = name[: -len(".json")]
+    keep: set[str] = set()
+    for record in robot.ledger.jobs():
+        for group in record["groups"].values():
+            keep |= manifests.contents(known(group), group)
+    for release in robot.releases():
+        path = robot.manifest_path(release)
+        manifest = robot.manifest(release)
         if _older(path, STAGED) and not (journal and journal["release"] == release):
             files.remove(path)
-            continue
-        needed += [group for _job, group in manifests.groups(jsonfile.load(path, {"jobs": []}))]
-    keep = manifests.contents(needed)
+        elif manifest:
+            for _job, wanted in manifests.groups(manifest):
+                keep |= manifests.contents(wanted["resources"], wanted)
     for digest in _names(robot.state + "/store"):
         if digest not in keep:
             files.remove(f"{robot.state}/store/{digest}")
@@ -39,7 +47,7 @@ def collect(robot):
     _engines(robot)
 
 
-def _engines(robot):
+def _engines(robot: Robot) -> None:
     """All engines but this one, the one that the boot unit uses, and those so new that a run may be at it."""
     current = {os.path.realpath(engine_home()), os.path.realpath(robot.state + "/engine/current")}
     for name in _names(robot.state + "/engine"):
@@ -48,14 +56,14 @@ def _engines(robot):
             files.remove(path)
 
 
-def _names(directory):
+def _names(directory: str) -> list[str]:
     try:
         return sorted(os.listdir(directory))
     except FileNotFoundError:
         return []
 
 
-def _older(path, seconds):
+def _older(path: str, seconds: float) -> bool:
     try:
         return time.time() - os.lstat(path).st_mtime > seconds
     except FileNotFoundError:

@@ -1,76 +1,119 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger: what on this robot is ours, one file per job.
-
-::
-
-    {"namespace", "name",
-     "digest":  the controller's digest of the plan that is wholly committed; null while a group of it is not,
-     "groups":  {id: {"name", "release", "committed",
-                      "resources": [...],   the last good release; contents by digest, the store holds them
-                      "leftovers": [...],   no longer wanted and still there: data that was to be kept, or a removal
-                                            that was interrupted
-                      "started":   {unit: run digest with which it last started well},
-                      "needs": [...], "ports": [...], "secrets": digest of the values that no text may
-                                                        show, or null}}}
-"""
+"""The ledger: what on this robot is ours, one file per job."""
 
 from __future__ import annotations
 
 import os
 
 from ..say.errors import Refusal
-from . import jsonfile
+from . import formats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Need, Port, Resource
+
+    State = t.Literal["empty", "partial", "whole"]
+
+    class Named(t.TypedDict):
+        """Whatever says which job it is about."""
+
+        namespace: str
+        name: str
+
+    class Standing(t.TypedDict):
+        """How much of a job the robot holds.
+
+        ``empty``: nothing; there is no file then. ``partial``: not all groups of a plan are committed, or there is no
+        plan whose groups these are. ``whole``: all of the plan whose digest, as the controller keyed it, is ``plan``;
+        else that is the empty text.
+        """
+
+        state: State
+        plan: str
+
+    class GroupRecord(t.TypedDict):
+        """The last good release of a group."""
+
+        name: str
+        release: str
+        committed: float  # seconds since the epoch
+        resources: list[Resource]  # contents by digest; the store holds them
+        leftovers: list[Resource]  # no longer wanted and still there: data that was to be kept, or a removal that was interrupted
+        started: dict[str, str]  # {unit: run digest with which it last started well}
+        needs: list[Need]
+        ports: list[Port]
+        secrets: str | None  # digest of the values that no text may show
+
+    class JobRecord(Named, Standing):
+        groups: dict[str, GroupRecord]
+
 
 # As job/model/vocabulary.py has it; without re, which an unchanged run does not import.
 NAME_CHARACTERS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
 class Ledger:
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self.directory = directory
 
-    def path(self, namespace, name):
+    def path(self, namespace: str, name: str) -> str:
         if not (valid_name(namespace) and valid_name(name)):
             raise Refusal([f"{namespace!r} and {name!r} are not the namespace and the name of a job"])
         # "@" is in no namespace and no name, so no two jobs meet in one file.
         return f"{self.directory}/{namespace}@{name}.json"
 
-    def of(self, job):
-        """The record of a job (whatever has its namespace and name); an empty one where the robot holds nothing of it."""
+    def of(self, job: Named) -> JobRecord:
+        """The record of a job; an empty one where the robot holds nothing of it."""
         namespace, name = job["namespace"], job["name"]
-        return jsonfile.load(self.path(namespace, name)) or {"namespace": namespace, "name": name, "digest": None, "groups": {}}
+        found: JobRecord | None = formats.load(self.path(namespace, name), "ledger")
+        return found or {"namespace": namespace, "name": name, "state": "empty", "plan": "", "groups": {}}
 
-    def group(self, job, id):
+    def group(self, job: Named, id: str) -> GroupRecord | None:
         """The record of one group of a job; None where the robot holds nothing of it."""
         return self.of(job)["groups"].get(id)
 
-    def groups(self, jobs):
+    def groups(self, jobs: t.Iterable[Named]) -> list[GroupRecord]:
         """The records of all groups of some jobs."""
         return [group for job in jobs for group in self.of(job)["groups"].values()]
 
-    def jobs(self):
+    def jobs(self) -> list[JobRecord]:
         try:
             names = sorted(os.listdir(self.directory))
         except FileNotFoundError:
             return []
-        records = [jsonfile.load(os.path.join(self.directory, name)) for name in names if name.endswith(".json") and "@" in name]
+        records = [formats.load(f"{self.directory}/{name}", "ledger") for name in names if name.endswith(".json") and "@" in name]
         return [record for record in records if record]
 
-    def save(self, record):
+    def save(self, record: JobRecord) -> None:
         path = self.path(record["namespace"], record["name"])
         if record["groups"]:
-            jsonfile.save(path, record)
+            formats.save(path, record)
         else:
-            jsonfile.remove(path)
+            formats.remove(path)
+
+    def stand(self, job: Named, standing: Standing) -> None:
+        """Write down how much of a job the robot holds."""
+        self.save({**self.of(job), "state": standing["state"], "plan": standing["plan"]})
 
 
-def valid_name(name):
+def valid_name(name: object) -> bool:
     """Whether a namespace or the name of a job is one; a record elsewhere would not be ours."""
     return isinstance(name, str) and 0 < len(name) <= 63 and NAME_CHARACTERS.issuperset(name) and name[0] not in "._-"
 
 
-def known(group):
+def standing(record: JobRecord) -> Standing:
+    return {"state": record["state"], "plan": record["plan"]}
+
+
+def whole(plan: str) -> Standing:
+    """All of the plan with this digest."""
+    return {"state": "whole", "plan": plan}
+
+
+def known(group: GroupRecord | None) -> list[Resource]:
     """Every resource that a group's record says is on the robot."""
     return group["resources"] + group["leftovers"] if group else []

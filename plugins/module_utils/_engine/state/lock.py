@@ -6,22 +6,22 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
 
+from ..say import jsontext
 from ..say.errors import Refusal
 
 
 class Lock:
     """A lock that ends with its process, and says who holds it (a context manager)."""
 
-    def __init__(self, runtime, who, purpose):
+    def __init__(self, runtime: str, who: str, purpose: str) -> None:
         self.path = runtime + "/lock"
         self.who = who
         self.purpose = purpose
 
-    def __enter__(self):
+    def __enter__(self) -> Lock:
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,15 +30,15 @@ class Lock:
             raise Refusal([held(self.path) or "another run is at work on this robot"]) from None
         holder = {"who": self.who, "since": time.time(), "purpose": self.purpose}
         os.ftruncate(self.fd, 0)
-        os.write(self.fd, json.dumps(holder).encode("utf-8"))
+        os.write(self.fd, jsontext.dumps(holder).encode("utf-8"))
         return self
 
-    def __exit__(self, *_error):
+    def __exit__(self, *_error: object) -> None:
         os.ftruncate(self.fd, 0)
         os.close(self.fd)
 
 
-def held(path):
+def held(path: str) -> str | None:
     """Who holds the lock, as a sentence; None when nobody does."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -49,9 +49,9 @@ def held(path):
         return None
     except BlockingIOError:
         try:
-            holder = json.loads(os.read(fd, 4096).decode("utf-8"))
+            holder = jsontext.loads(os.read(fd, 4096).decode("utf-8"))
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder["since"]))
-            return "{} is at work on this robot since {} ({}): wait for that run to end".format(holder["who"], since, holder["purpose"])
+            return f"{holder['who']} has been at work on this robot since {since} ({holder['purpose']}): wait for that run to end"
         except (ValueError, KeyError):
             return "another run is at work on this robot: wait for it to end"
     finally:

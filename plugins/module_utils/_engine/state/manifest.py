@@ -1,86 +1,114 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A staged release: what a plan wants, with contents by digest, and with what the ledger holds beyond it.
-
-::
-
-    {"release", "who", "keep_data",
-     "jobs": [{"namespace", "name", "digest", "before", "base",
-               "groups": [{"id", "name", "resources", "needs", "ports", "secrets"}]}]}
-
-``before`` and ``base`` are the digest of the job and the releases of its groups when the release was prepared. A group
-that the plan no longer has is in it with no resources, and first: it may hold what the others want (a port).
-"""
+"""A staged release: what a plan wants, with contents by digest, and with what the ledger holds beyond it."""
 
 from __future__ import annotations
 
-import json
+from ..say import jsontext
+from . import ledger as ledgers
 
-from .ledger import known
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import GroupPlan, JobPlan, Need, Port, PrepareRequest, Resource
+    from .ledger import GroupRecord, JobRecord, Ledger, Named, Standing
+
+    class ManifestGroup(t.TypedDict):
+        """A group as it shall be. One that the plan no longer has is in the manifest with no resources."""
+
+        id: str
+        name: str
+        resources: list[Resource]
+        needs: list[Need]
+        ports: list[Port]
+        secrets: str | None  # digest of the values that no text may show
+
+    class ManifestJob(Named):
+        digest: str  # of its plan, as the controller keyed it
+        before: Standing  # when the release was prepared
+        base: dict[str, str]  # {group: release that it was at then}
+        groups: list[ManifestGroup]  # those that go are first: they may hold what the others want (a port)
+
+    class Manifest(t.TypedDict):
+        release: str
+        who: str
+        keep_data: bool
+        jobs: list[ManifestJob]
+
+    Keep = t.Callable[[bytes], str]
 
 
-def build(plan, request, release, ledger, keep):
-    """The manifest of a plan. ``keep``: called with each content (bytes), gives its digest."""
+def build(request: PrepareRequest, release: str, ledger: Ledger, keep: Keep) -> Manifest:
+    """The manifest of a request's plan. ``keep``: called with each content, gives its digest."""
     digests = {(job["namespace"], job["name"]): job["digest"] for job in request["jobs"]}
-    jobs = [_job(job, digests[job["namespace"], job["name"]], ledger, keep) for job in plan["jobs"]]
+    jobs = [_job(job, digests[job["namespace"], job["name"]], ledger, keep) for job in request["plan"]["jobs"]]
     return {"release": release, "who": request["who"], "keep_data": bool(request.get("keep_data")), "jobs": jobs}
 
 
-def _job(job, digest, ledger, keep):
+def _job(job: JobPlan, digest: str, ledger: Ledger, keep: Keep) -> ManifestJob:
     record = ledger.of(job)
     wanted = [_group(group, keep) for group in job["groups"]]
     ids = {group["id"] for group in wanted}
-    gone = [
-        {"id": id, "name": group["name"], "resources": [], "needs": [], "ports": [], "secrets": group["secrets"]}
-        for id, group in record["groups"].items()
-        if id not in ids
-    ]
+    gone = [nothing(id, group["name"], group["secrets"]) for id, group in record["groups"].items() if id not in ids]
     return {
         "namespace": job["namespace"],
         "name": job["name"],
         "digest": digest,
-        "before": record["digest"],
+        "before": ledgers.standing(record),
         "base": base(record),
         "groups": gone + wanted,
     }
 
 
-def base(record):
+def nothing(id: str, name: str, secrets: str | None = None) -> ManifestGroup:
+    """A group of which nothing shall be there."""
+    return {"id": id, "name": name, "resources": [], "needs": [], "ports": [], "secrets": secrets}
+
+
+def last_good(id: str, record: GroupRecord) -> ManifestGroup:
+    """A group as the ledger says of it."""
+    return {
+        "id": id,
+        "name": record["name"],
+        "resources": record["resources"],
+        "needs": record["needs"],
+        "ports": record["ports"],
+        "secrets": record["secrets"],
+    }
+
+
+def base(record: JobRecord) -> dict[str, str]:
     """Which release each group of a job's record is at."""
     return {id: group["release"] for id, group in record["groups"].items()}
 
 
-def _group(group, keep):
-    secrets = keep(json.dumps(group["secrets"]).encode("utf-8")) if group.get("secrets") else None
+def _group(group: GroupPlan, keep: Keep) -> ManifestGroup:
     return {
         "id": group["id"],
         "name": group["name"],
         "resources": [_resource(resource, keep) for resource in group["resources"]],
         "needs": group["needs"],
         "ports": group["ports"],
-        "secrets": secrets,
+        "secrets": keep(jsontext.dumps(group["secrets"]).encode("utf-8")) if group.get("secrets") else None,
     }
 
 
-def _resource(resource, keep):
+def _resource(resource: Resource, keep: Keep) -> Resource:
     if "content" not in resource:
         return resource
-    rest = {key: value for key, value in resource.items() if key != "content"}
-    return dict(rest, digest=keep(resource["content"].encode("utf-8")))
+    staged: Resource = {**resource, "digest": keep(resource["content"].encode("utf-8"))}
+    del staged["content"]
+    return staged
 
 
-def groups(manifest):
-    """Every (job, group) of a manifest, in the order of the switch."""
+def groups(manifest: Manifest) -> list[tuple[ManifestJob, ManifestGroup]]:
+    """Every job and group of a manifest, in the order of the switch."""
     return [(job, group) for job in manifest["jobs"] for group in job["groups"]]
 
 
-def contents(groups_or_records):
-    """The digests of all contents that groups refer to."""
-    found = set()
-    for group in groups_or_records:
-        resources = known(group) if "leftovers" in group else group["resources"]
-        found.update(resource["digest"] for resource in resources if "digest" in resource)
-        if group["secrets"]:
-            found.add(group["secrets"])
-    return found
+def contents(resources: t.Iterable[Resource], group: ManifestGroup | GroupRecord) -> set[str]:
+    """The digests of all contents that a group and resources of it refer to."""
+    found = {resource["digest"] for resource in resources if "digest" in resource}
+    return found | {group["secrets"]} if group["secrets"] else found

@@ -9,24 +9,31 @@ import os
 import time
 
 from ..plan import RUNTIME, STATE
-from . import digest, jsonfile
+from . import digest, formats
 from .ledger import Ledger
 from .store import Store
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .journal import Journal
+    from .manifest import Manifest
+
 
 class Robot:
-    def __init__(self, state=STATE, runtime=RUNTIME):
+    """``state`` and ``runtime`` are directories: what is there for good, and what is gone after a boot."""
+
+    def __init__(self, state: str = STATE, runtime: str = RUNTIME) -> None:
         self.began = time.monotonic()
         self.state = state
         self.runtime = runtime
         self.ledger = Ledger(state + "/ledger")
         self.load_key()
 
-    def load_key(self):
+    def load_key(self) -> None:
         self.digest = digest.load(self.state + "/key")
         self.store = Store(self.state + "/store", self.digest)
 
-    def make(self):
+    def make(self) -> None:
         """Make the engine's own directories and key; the first thing on this robot that is ours."""
         os.makedirs(self.state, mode=0o755, exist_ok=True)
         os.makedirs(self.runtime, mode=0o755, exist_ok=True)
@@ -36,28 +43,49 @@ class Robot:
         digest.create(self.state + "/key")
         self.load_key()
 
-    def manifest_path(self, release):
+    def manifest_path(self, release: str) -> str:
         """The manifest of a staged release."""
         return f"{self.state}/releases/{release}.json"
 
-    def request_path(self, release):
+    def request_path(self, release: str) -> str:
         """What a release's work was asked for; in memory, for it may hold the plan, and with it secrets."""
         return f"{self.runtime}/requests/{release}.json"
 
-    def result_path(self, release):
+    def result_path(self, release: str) -> str:
         """How far a release's work is, and what came of it."""
         return f"{self.state}/results/{release}.json"
 
     @property
-    def journal_path(self):
+    def journal_path(self) -> str:
         """The switch that is under way, or was when the robot or the engine died."""
         return self.state + "/pending"
 
-    def journal(self):
-        return jsonfile.load(self.journal_path)
+    def journal(self) -> Journal | None:
+        """None: no switch is under way."""
+        found: Journal | None = formats.load(self.journal_path, "journal")
+        return found
 
-    def write_journal(self, journal):
-        jsonfile.save(self.journal_path, journal)
+    def write_journal(self, journal: Journal) -> None:
+        formats.save(self.journal_path, journal)
 
-    def end_journal(self):
-        jsonfile.remove(self.journal_path)
+    def end_journal(self) -> None:
+        formats.remove(self.journal_path)
+
+    def manifest(self, release: str) -> Manifest | None:
+        """None: the release is not staged, or not any more."""
+        found: Manifest | None = formats.load(self.manifest_path(release), "manifest")
+        return found
+
+    def releases(self) -> list[str]:
+        """The staged releases."""
+        try:
+            return sorted(name[: -len(".json")] for name in os.listdir(f"{self.state}/releases") if name.endswith(".json"))
+        except FileNotFoundError:
+            return []
+
+    def understand(self) -> None:
+        """Read all that engines left here; raises `Refusal` where one of them was newer than this one."""
+        self.ledger.jobs()
+        self.journal()
+        for release in self.releases():
+            self.manifest(release)

@@ -10,6 +10,13 @@ import json
 
 from . import manifest as manifests
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from .manifest import Manifest
+    from .robot import Robot
+
 HIDDEN = "********"
 # A shorter line of a secret of several lines says too little to be one, and would blot out half of every text.
 SHORTEST_LINE = 4
@@ -18,14 +25,14 @@ SHORTEST_LINE = 4
 class Scrubber:
     """``scrubber(value)`` is a JSON value with every secret in its texts hidden."""
 
-    def __init__(self, secrets):
-        forms = set()
+    def __init__(self, secrets: t.Iterable[str]) -> None:
+        forms: set[str] = set()
         for secret in secrets:
             forms.update(_forms(secret))
         # Longest first: a secret that holds another one is hidden whole.
         self._forms = sorted(forms, key=len, reverse=True)
 
-    def __call__(self, value):
+    def __call__(self, value: t.Any) -> t.Any:
         if not self._forms:
             return value
         if isinstance(value, str):
@@ -39,7 +46,7 @@ class Scrubber:
         return value
 
 
-def _forms(secret):
+def _forms(secret: str) -> list[str]:
     """A secret as it may stand in a text: as it is, line by line, as JSON, and as in an environment file."""
     if not secret:
         return []
@@ -48,14 +55,15 @@ def _forms(secret):
     return [secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], escaped, *lines]
 
 
-def of_release(robot, manifest, secrets=()):
+def of_release(robot: Robot, manifest: Manifest, secrets: t.Iterable[str] = ()) -> Scrubber:
     """Hides what the store keeps of a release's secrets, and of those that the robot holds of the same jobs.
 
     ``secrets``: further values, those of a release that is not in the store yet.
     """
-    groups = [group for _job, group in manifests.groups(manifest)] + robot.ledger.groups(manifest["jobs"])
+    digests = {group["secrets"] for _job, group in manifests.groups(manifest)}
+    digests |= {group["secrets"] for group in robot.ledger.groups(manifest["jobs"])}
     found = list(secrets)
-    for digest in {group["secrets"] for group in groups if group["secrets"]}:
+    for digest in filter(None, digests):
         # Not there: not staged yet, or never to be.
         with contextlib.suppress(FileNotFoundError):
             found += json.loads(robot.store.read(digest).decode("utf-8"))

@@ -9,22 +9,26 @@ import os
 
 from ..system import files
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..system.observe import Digest
+
 
 class Store:
-    def __init__(self, directory, digest):
+    def __init__(self, directory: str, digest: Digest) -> None:
         self.directory = directory
         self.digest = digest
 
-    def path(self, digest):
+    def path(self, digest: str) -> str:
         return f"{self.directory}/{digest}"
 
-    def put(self, content):
+    def put(self, content: bytes) -> str:
         """Keep bytes; their digest."""
         digest = self.digest(content)
         if not os.path.exists(self.path(digest)):
             files.replace(self.path(digest), content)
         return digest
 
-    def read(self, digest):
+    def read(self, digest: str) -> bytes:
         with open(self.path(digest), "rb") as stream:
             return stream.read()

@@ -9,7 +9,6 @@ So everything below the engine's roots is reached one component at a time, throu
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 
@@ -105,8 +104,7 @@ def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
     """Make a directory, or mend the owner and mode of the one that is there; what is in it stays."""
     with Parent(path, make=True) as (directory, name):
         _clear(directory, name, stat.S_ISDIR)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=directory)
+        _mkdir(directory, name)
         fd = os.open(name, _LINK_FREE, dir_fd=directory)
         try:
             os.fchown(fd, uid, gid)
@@ -145,9 +143,18 @@ def _clear(directory: int, name: str, kind: t.Callable[[int], bool]) -> None:
         _remove(directory, name)
 
 
+def _mkdir(directory: int, name: str) -> None:
+    try:
+        os.mkdir(name, 0o700, dir_fd=directory)
+    except FileExistsError:
+        return
+
+
 def _unlink(directory: int, name: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    try:
         os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return
 
 
 def _remove(directory: int, name: str) -> None:

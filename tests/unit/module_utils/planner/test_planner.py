@@ -19,7 +19,7 @@ TABLE = yaml.safe_load(pathlib.Path(__file__).with_name("cases.yml").read_text(e
 RUNNING = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no"}
 STATES = {
     "dead": {**RUNNING, "ActiveState": "inactive", "SubState": "dead"},
-    "finished": {**RUNNING, "ActiveState": "inactive", "SubState": "dead", "finished": True},
+    "finished": {**RUNNING, "ActiveState": "inactive", "SubState": "dead"},
     "crashing": {**RUNNING, "ActiveState": "activating", "SubState": "auto-restart"},
     "starting": {**RUNNING, "ActiveState": "activating", "SubState": "start-pre"},
     "stale": {**RUNNING, "NeedDaemonReload": "yes"},
@@ -56,11 +56,12 @@ def between(case):
     seen.update({kinds.place(each): kinds.expected(each) for each in there})
     units = dict.fromkeys((each["name"] for each in there if each["kind"] == "unit"), RUNNING)
     units.update({TABLE["resources"][name]["name"]: STATES[state] for name, state in case.get("units", {}).items()})
+    finished = [TABLE["resources"][name]["name"] for name, state in case.get("units", {}).items() if state == "finished"]
     started = steps.run_digests(old, digest) if case.get("started", True) else {}
     options = {name: case[name] for name in OPTIONS if name in case}
     if "spared" in options:
         options["spared"] = resources(options["spared"])
-    return steps.between(wanted, old, seen, units, started, digest, **options)
+    return steps.between(steps.Situation(wanted, old, seen, units, finished, started), digest, **options)
 
 
 def name_of(made):
@@ -76,12 +77,10 @@ def words(step):
         return [text if text.startswith(verb) else f"{text} ({verb})" for text in step["text"].split(", ")]
     if verb == "make" or (verb == "reload" and step["text"]):
         return [step["text"]]
-    if verb == "clear":
-        return [" ".join([verb, *(unit["name"] for unit in step["units"])])]
-    if verb in ("stop", "healthy"):
+    if verb in ("clear", "stop", "healthy"):
         return [" ".join([verb, *step["units"]])]
-    if verb in ("remove", "union"):
-        return [f"{'unite' if verb == 'union' else verb} {name_of(step['resource'])}"]
+    if verb in ("remove", "extend"):
+        return [f"{verb} {name_of(step['resource'])}"]
     return [f"{verb}, left are {' '.join(map(name_of, left))}" if left else verb]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import outcome
 
 UNCHANGED = {"status": "unchanged"}
-PREPARED = {"status": "prepared", "differs": True, "missing": []}
-BARE = {"status": "prepared", "differs": True, "missing": ["envoy", "spire_agent"]}
+PREPARED = {"status": "staged", "differs": True, "missing": []}
+BARE = {"status": "lacking", "differs": True, "missing": ["envoy", "spire_agent"]}
 
 
 def groups(answers, servers=(), check=False):

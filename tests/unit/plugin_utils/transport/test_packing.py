@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ast
 import io
+import subprocess
+import sys
+import typing as t
 import zipfile
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import packing
@@ -23,10 +26,44 @@ def test_the_archive_is_the_same_bytes_every_time():
 
 def test_the_archive_holds_the_engine_and_nothing_of_the_modules():
     names = zipfile.ZipFile(io.BytesIO(packing.engine().archive())).namelist()
-    assert "__main__.py" in names
-    assert "k8s4r_engine/plan.py" in names
-    assert "k8s4r_engine/resources/__init__.py" in names
+    folder = {path.relative_to(packing.FOLDER).as_posix() for path in packing.FOLDER.rglob("*") if path.is_file()}
+    assert set(names) == {f"k8s4r_engine/{name}" for name in folder if "__pycache__" not in name} | {"__main__.py"}
+    assert "k8s4r_engine/resources/unit.py" in names
     assert not [name for name in names if "provision" in name]
+
+
+def imported(name: str, content: bytes) -> t.Iterator[str]:
+    """Every module that a file of the archive names in an import, wherever in it."""
+    package = name.split("/")[:-1]
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            yield ".".join([*above, *filter(None, [node.module])])
+
+
+def test_the_archive_imports_nothing_that_is_not_in_it():
+    """Nor in the standard library. What only a type checker imports is held to it too."""
+    files = packing.engine().files
+    modules = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files}
+    foreign = {
+        (name, module)
+        for name, content in files.items()
+        for module in imported(name, content)
+        if module not in modules and module.partition(".")[0] not in sys.stdlib_module_names
+    }
+    assert foreign == set()
+
+
+def test_every_module_of_the_archive_can_be_imported_from_it(tmp_path):
+    """A name that a module lacks is found here."""
+    archive = tmp_path / "engine.zip"
+    archive.write_bytes(packing.engine().archive())
+    names = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in packing.engine().files if "/" in name]
+    program = f"import sys, importlib; sys.path.insert(0, {str(archive)!r}); [importlib.import_module(name) for name in {names!r}]"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_file_counts_in_the_digest():

@@ -1,7 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be on the robot before a switch may begin: a way to the engine that outlives its upgrades, and the boot unit."""
+"""What must be on the robot before a switch may begin: the unit that takes an interrupted one back at boot, and its engine.
+
+The unit names the engine by a link, which every release moves to the engine that staged it: its content outlives upgrades.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,15 @@ from ..plan import UNIT_DIRECTORY
 from ..system import files, systemd
 from ..system.paths import engine_home
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..state.robot import Robot
+
 UNIT = "k8s4r-recover.service"
 
 
-def recover_unit(python, engine, journal):
-    """The unit that takes an interrupted switch back at boot.
-
-    Every unit in a slice is ordered after the slice, so one line puts it before all groups.
-    """
+def content(python: str, engine: str, journal: str) -> str:
+    """The unit file. Every unit in a slice is ordered after the slice, so one line puts it before all groups."""
     return "\n".join(
         [
             "[Unit]",
@@ -38,21 +42,21 @@ def recover_unit(python, engine, journal):
     )
 
 
-def ensure(robot):
-    """Make both so, if they are not."""
+def ensure(robot: Robot) -> None:
+    """Make this engine the one that takes an interrupted switch back."""
     current = robot.state + "/engine/current"
     digest = os.path.basename(engine_home())
     if not os.path.islink(current) or os.readlink(current) != digest:
         files.link(current, digest)
-    content = recover_unit(sys.executable, current, robot.journal_path).encode("utf-8")
+    wanted = content(sys.executable, current, robot.journal_path).encode("utf-8")
     path = f"{UNIT_DIRECTORY}/{UNIT}"
     wants = f"{UNIT_DIRECTORY}/multi-user.target.wants/{UNIT}"
     try:
         with open(path, "rb") as stream:
-            same = stream.read() == content and os.path.islink(wants)
+            same = stream.read() == wanted and os.path.islink(wants)
     except FileNotFoundError:
         same = False
     if not same:
-        files.write(path, content, 0, 0, 0o644)
+        files.write(path, wanted, 0, 0, 0o644)
         files.link(wants, "../" + UNIT)
         systemd.reload()

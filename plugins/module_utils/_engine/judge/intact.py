@@ -1,0 +1,67 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether what the ledger names is as it should be, and does what it should."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..resources import kinds
+from ..resources.unit import finished
+from ..system import accounts, ports, systemd
+from ..system.observe import Observer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.ledger import GroupRecord
+    from ..state.robot import Robot
+
+# A unit that systemd has started again this often, and within so many seconds, is not well, though it is up.
+RESTARTS, RECENT = 3, 60
+# What systemd is asked about a unit that should run.
+PROPERTIES = "Id,ActiveState,SubState,NeedDaemonReload,NRestarts,ActiveEnterTimestampMonotonic"
+
+
+def notices(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> list[str] | None:
+    """None where groups are not what the ledger says of them; else what a person should know all the same."""
+    observer = Observer(robot.digest)
+    if not all((keep_data or not group["leftovers"]) and _is_intact(group, observer) and _has_needs(group) for group in groups):
+        return None
+    if ports.used_by_others([(port, users) for group in groups for users in [_users(group)] for port in group["ports"]]):
+        return None
+    units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
+    shown = systemd.show([unit["name"] for unit in units], PROPERTIES)
+    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units):
+        return None
+    return [text for unit in units for text in _often_restarted(unit["name"], shown[unit["name"]])]
+
+
+def _is_intact(group: GroupRecord, observer: Observer) -> bool:
+    return all(kinds.actual(resource, observer) == kinds.expected(resource) for resource in group["resources"])
+
+
+def _has_needs(group: GroupRecord) -> bool:
+    """Whether what the group needs of the robot is there."""
+    return all(os.path.exists(need["path"]) for need in group["needs"])
+
+
+def _users(group: GroupRecord) -> set[int]:
+    """Who may listen on the group's ports."""
+    return {accounts.user_id(name) for name in kinds.users(group["resources"])}
+
+
+def _often_restarted(name: str, values: systemd.Properties) -> t.Iterator[str]:
+    restarts, entered = (systemd.number(values, key) or 0 for key in ("NRestarts", "ActiveEnterTimestampMonotonic"))
+    ago = time.monotonic() - entered / 1e6
+    if restarts >= RESTARTS and ago < RECENT:
+        yield f"{name}: restarted {restarts} times, the last time {ago:.0f} s ago: journalctl -u {name}"
+
+
+def _as_wanted(unit: Resource, values: systemd.Properties) -> bool:
+    """Whether a unit that should run does, with the definition that is on the disk."""
+    return values.get("NeedDaemonReload") == "no" and (systemd.up(values) or finished(unit))

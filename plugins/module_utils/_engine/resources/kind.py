@@ -1,0 +1,85 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every kind of resource answers: where a resource is, what should be, what is, and how to get there.
+
+A new kind is a file with a class of its own beside this one, a row in kinds.py, and a constructor in plan.py. No other
+file of the engine asks which kind a resource is. What several kinds have is called the same in all of them: ``path`` or
+``name`` is what people call it; ``content`` is bytes in the store and its ``digest`` in the resource; ``owner``,
+``group`` and ``mode`` are those of what is at the path; ``secret`` content is shown nowhere; ``data`` is what programs wrote.
+"""
+
+from __future__ import annotations
+
+from ..system import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.robot import Robot
+    from ..system.observe import Observer, State
+
+
+class Kind:
+    """What most kinds have in common: something at a path, which is neither a unit nor a user and goes with its group."""
+
+    # {key: type} that a resource in a plan must have.
+    KEYS: t.ClassVar[t.Mapping[str, type]] = {}
+
+    def check(self, where: str, resource: Resource) -> t.Iterator[str]:
+        """What is wrong with a resource that has its keys; ``where`` is its place in the plan."""
+        raise NotImplementedError
+
+    def place(self, resource: Resource) -> str:
+        """The path that stands for it; two resources of one place would be in each other's way."""
+        return resource["path"]
+
+    def expected(self, resource: Resource) -> State:
+        """What should be, comparable with what `actual` says."""
+        raise NotImplementedError
+
+    def actual(self, resource: Resource, observer: Observer) -> State | None:
+        """What is; None where it is absent."""
+        return observer.path(self.place(resource))
+
+    def fix(self, resource: Resource, robot: Robot) -> None:
+        """Make it so."""
+        raise NotImplementedError
+
+    def remove(self, resource: Resource) -> None:
+        """Make it absent."""
+        files.remove(self.place(resource))
+
+    def outlives(self, _resource: Resource, _data: t.Sequence[str]) -> bool:
+        """Whether it stays when its group goes, because of these directories of data that are kept."""
+        return False
+
+    def extends(self, _resource: Resource, _now: State | None) -> bool:
+        """Whether it is first extended by what is new and only replaced when all else is in place; ``_now``: what is there."""
+        return False
+
+    def extend(self, resource: Resource, robot: Robot) -> None:
+        """Put what is new beside what is there."""
+        raise NotImplementedError
+
+    def reads(self, _resource: Resource) -> t.Sequence[str]:
+        """Paths of files of its group that it takes in."""
+        return ()
+
+    def unit(self, _resource: Resource) -> str | None:
+        """The name of the systemd unit that it is."""
+        return None
+
+    def runs(self, _resource: Resource) -> bool:
+        """Whether it is a unit that shall run, or shall have run."""
+        return False
+
+    def installs(self, _resource: Resource) -> bool:
+        """Whether it may bring programs that other units of its group start."""
+        return False
+
+    def user(self, _resource: Resource) -> str | None:
+        """The name of the user, and of its own group, that it makes."""
+        return None
