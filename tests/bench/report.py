@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from . import contenders as c
+from .engine import Engine
 from .growth import Growth
 from .resident import Resident
 from .rounds import Samples, median, ratio, spread
@@ -28,6 +29,7 @@ class Figures(t.NamedTuple):
     fleets: list[Scale]
     growth: list[Growth]
     resident: Resident
+    engine: Engine
     loads: tuple[float, float]
 
 
@@ -42,7 +44,7 @@ def _met(reached: bool, goal: str) -> str:
 
 def times(samples: Samples) -> str:
     """Wall-clock time of whole runs; the goals of ours are over the ping, those of the others over ours."""
-    most = {c.SIX: 0.95, c.WEB: 1.2}
+    most = {c.SIX: 0.8, c.WEB: 0.8}
     least = {c.ROLE: 8.0, c.MITOGEN: 3.0, c.PYINFRA: 3.0}
     rows = []
     for name in samples:
@@ -184,9 +186,21 @@ def memory(figures: Figures) -> str:
     )
 
 
+def engine(figures: Figures) -> str:
+    found = figures.engine
+    first, second = found.holds_nothing - found.python, found.unchanged - found.systemctl
+    rows = [
+        ["a job of which the robot holds nothing", "`python3 -I`", f"{found.python:.1f}", f"{found.holds_nothing:.1f}", f"{first:.1f}"],
+        [f"{found.units} running units", "`systemctl show` of them", f"{found.systemctl:.1f}", f"{found.unchanged:.1f}", f"{second:.1f}"],
+    ]
+    goals = [_met(more <= 15, "at most 15 ms more") for more in (first, second)]
+    head = ["unchanged", "beside", "that, ms", "the engine, ms", "more, ms", "goal"]
+    return _table(head, [[*row, goal] for row, goal in zip(rows, goals, strict=True)])
+
+
 def document(figures: Figures) -> str:
     runs = (HEAD, times(figures.samples), BYTES, wires(figures), CALLS, calls(figures))
-    parts = (*runs, FLEETS, fleets(figures), GROWTH, growth(figures), MEMORY, memory(figures))
+    parts = (*runs, ENGINE, engine(figures), FLEETS, fleets(figures), GROWTH, growth(figures), MEMORY, memory(figures))
     filled = "\n".join(parts).replace("@rounds@", str(figures.rounds)).replace("@often@", str(len(figures.samples[c.PING])))
     cores = os.cpu_count() or 1
     first, last = (f"{load:.1f}" for load in figures.loads)
@@ -231,6 +245,15 @@ CALLS = """\
 
 Task lines of each robot are the lines of output that a larger fleet has more of. A round trip is one command over SSH.
 """
+
+ENGINE = """
+## The engine on a robot
+
+The robot's part of an unchanged run: the engine that it keeps, called as the controller calls it, but on the robot itself. Medians
+of 40 calls, in turns with what it cannot be faster than.
+
+"""
+
 
 FLEETS = """\
 
