@@ -63,7 +63,8 @@ def test_check_mode_leaves_no_compiled_files_beside_a_kept_engine():
     assert ["-ISB" in command for command, _content in robot.asked] == [True, False]
 
 
-def test_a_shell_finds_no_kept_engine():
+def test_a_shell_finds_no_kept_engine(monkeypatch, tmp_path):
+    monkeypatch.setattr(transport, "ROOM", str(tmp_path))
     asked = []
 
     def once(command: str, content: bytes) -> transport.Outcome:
