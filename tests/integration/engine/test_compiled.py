@@ -33,12 +33,14 @@ taskGroups:
 """
 
 
+# What the cases run: a plan whose programs are not on the robot is refused.
+PROGRAMS = "/opt/app /opt/prepare /opt/second /opt/third /usr/local/bin/app"
+
+
 @pytest.mark.parametrize("case", golden.names())
 def test_a_golden_plan_is_taken(machine, case):
     machine.sh("for u in motor bus; do id $u >/dev/null 2>&1 || useradd --system $u; done")
-    machine.sh(
-        "for p in /opt/app /opt/second /usr/local/bin/app; do install -D /bin/true $p; done; ip address replace 192.0.2.11/32 dev lo"
-    )
+    machine.sh(f"for p in {PROGRAMS}; do install -D /bin/true $p; done; ip address replace 192.0.2.11/32 dev lo")
     for robot, compiled in golden.compile_case(case).items():
         answer = machine.prepare(*compiled.plan["jobs"], check=True)
         assert answer["status"] == "planned", (robot, answer)
