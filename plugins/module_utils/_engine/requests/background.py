@@ -66,16 +66,21 @@ def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[s
 
 
 def wait(robot: Robot, release: str, patience: float = PATIENCE) -> Answer:
-    """The result of a release's work, or ``pending`` with how far it is."""
+    """The result of a release's work, or ``pending`` with how far it is.
+
+    The result is there while the work still holds the lock, its request until all of it has ended: whoever asks for
+    something else as soon as there is a result is not to be refused for that.
+    """
     deadline = robot.began + patience
     while True:
         result = results.load(robot, release)
         if result is None:
             return {"status": "failed", "errors": [f"nothing is known of release {release} on this robot: run again"]}
-        if result["status"] != results.PENDING:
+        known = result["status"] != results.PENDING
+        if known and not os.path.exists(robot.request_path(release)):
             return result
         if time.monotonic() >= deadline:
-            return _pending(robot, release, result)
+            return result if known else _pending(robot, release, result)
         time.sleep(INTERVAL)
 
 
