@@ -26,8 +26,8 @@ if sys.version_info < (3, 8):
     sys.stderr.write("Python " + sys.version.split()[0])
     sys.exit({OLD_PYTHON})
 sys.path.insert(0, __file__.rpartition("/")[0])
-from {PACKAGE}.requests.main import main
-sys.exit(main())
+from {PACKAGE}.requests.main import end, main
+end(main())
 """
 
 
