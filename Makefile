@@ -21,7 +21,7 @@ WORKERS ?= 4
 BIN := $(CURDIR)/.venv/bin
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 COLLECTION := build/ansible_collections/k8s4r/robot
-LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 # Named after what goes in: the same lists are installed once, whichever of several checkouts or branches they stand in.
@@ -63,8 +63,9 @@ molecule: ready
 
 # One list for every Python from 3.11 on. Where packages come from is each machine's own setting, so the list names no index.
 lock: ready
-	$(LOCK) --output-file tests/requirements.txt tests/requirements.in
-	$(LOCK) --output-file tests/requirements-bench.txt --constraints tests/requirements.txt tests/requirements-bench.in
+	$(LOCK) --python-version 3.11 --output-file tests/requirements.txt tests/requirements.in
+	$(LOCK) --python-version 3.11 --output-file tests/requirements-bench.txt --constraints tests/requirements.txt tests/requirements-bench.in
+	$(LOCK) --python-version 3.13 --output-file tests/requirements-newest.txt tests/requirements-newest.in
 
 outdated: ready
 	python -m tests.outdated

@@ -13,17 +13,20 @@ import sys
 from pathlib import Path
 
 import ansible_test
+from ansible.release import __version__
 
+from tests.robots.host import CHECKOUT, cache_dir
 from tests.robots.mirror import wheel
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-HOME = CHECKOUT / "build" / "sanity"
-COPY = HOME / "ansible_collections" / "k8s4r" / "robot"
+HOME = cache_dir("sanity", __version__)
+"""ansible-test makes a virtual environment there for each of its tests, which takes longer than the tests."""
+COPY = CHECKOUT / "build" / "sanity" / __version__ / "ansible_collections" / "k8s4r" / "robot"
 
 # The pip that ansible-test makes its virtual environments with, by the version that an ansible-core asks for. What pip then
 # installs there is pinned, with all that comes along, by lists inside ansible-core, which requirements.txt locks by its hash.
 PIP_SHA256 = {
     "24.2": "2cd581cf58ab7fcfca4ce8efa6dcacd0de5bf8d0a3eb9ec927e07405f4d9e2a2",
+    "25.2": "6d67a2b4e7f14d8b31b8b52648866fa717f45a1eb70e83002f4331d07e953717",
 }
 
 # Stands in for the get-pip script that ansible-test would download for its virtual environments: pip's own wheel,

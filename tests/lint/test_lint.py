@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.lint.tools import CHECKOUT, run
+from tests.robots import controller
 
 SHELL = sorted(str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("plugins/**/*.sh"))
 
@@ -37,6 +38,12 @@ def test_linter(linter):
 
 
 @pytest.mark.sanity
-def test_ansible_test_sanity():
-    """All of its tests, with no ignore file, under every Python that this machine has."""
-    run([sys.executable, "-m", "tests.sanity", "--color", "no"], seconds=1200)
+@pytest.mark.parametrize("ansible", ["oldest", pytest.param("newest", marks=pytest.mark.robots)])
+def test_ansible_test_sanity(ansible, monkeypatch):
+    """All of its tests, with no ignore file: the oldest ansible-core's under every Python that this machine has, the newest's
+    under that of a controller in a container.
+    """
+    monkeypatch.chdir(CHECKOUT)
+    sanity = ["-m", "tests.sanity", "--color", "no"]
+    oldest = [sys.executable, *sanity]
+    run(oldest if ansible == "oldest" else controller.command("python3", *sanity, network="host", environment={}), seconds=1200)

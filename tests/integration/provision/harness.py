@@ -50,21 +50,20 @@ class Ansible:
 
     def run(self, playbook: str, *arguments: str, **variables: t.Any) -> Run:
         """Run a playbook by its path or its collection's name, with these variables."""
-        program = pathlib.Path(sys.executable).with_name("ansible-playbook")
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "PATH": f"{program.parent}:{os.environ['PATH']}",
-        }
+        environment = {"ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_LOCALHOST_WARNING": "false"}
         # A file, because an argument has at most 128 KB.
         with tempfile.NamedTemporaryFile("w", suffix=".json") as extra:
             json.dump(variables, extra)
             extra.flush()
-            command = [program, "-i", self.fleet.inventory, playbook, "-e", f"@{extra.name}", *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=600)
+            done = self.start("-i", str(self.fleet.inventory), playbook, "-e", f"@{extra.name}", *arguments, environment=environment)
         output = done.stdout + done.stderr
         return Run(done.returncode, output, {name: int(count) for name, count, _lost, _failed in _RECAP.findall(output)})
+
+    def start(self, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Start ansible-playbook, of this Python's environment, with these variables beside the present ones."""
+        program = pathlib.Path(sys.executable).with_name("ansible-playbook")
+        environment = {**os.environ, **environment, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+        return subprocess.run([program, *arguments], capture_output=True, text=True, env=environment, check=False, timeout=600)
 
     def provision(self, *arguments: str, **variables: t.Any) -> Run:
         """The whole of provisioning."""

@@ -67,7 +67,7 @@ def docker_image(spec: RobotSpec) -> str:
     if not exists(tag):
         with lock(name(spec)):
             if not exists(tag):
-                build(spec, ["docker", "import", "-", tag])
+                build(name(spec), mmdebstrap(spec), ["docker", "import", "-", tag])
     return tag
 
 
@@ -84,7 +84,7 @@ def disk_image(spec: RobotSpec) -> Path:
             with appearing(directory) as made:
                 root = made / "root"
                 root.mkdir()
-                build(spec, ["tar", "--extract", "--numeric-owner", "--directory", str(root)])
+                build(name(spec), mmdebstrap(spec), ["tar", "--extract", "--numeric-owner", "--directory", str(root)])
                 for file in ("vmlinuz", "initrd.img"):
                     next((root / "boot").glob(f"{file}-*")).rename(made / file)
                 run("mkfs.ext4", "-q", "-d", root, made / "root.img", DISK)
@@ -107,15 +107,15 @@ def write_files(disk: Path, files: dict[str, tuple[int, bytes]]) -> None:
                 raise RobotsError(f"{disk}: {path} could not be written")
 
 
-def build(spec: RobotSpec, consumer: list[str]) -> None:
-    """Feed the new root file system to ``consumer``, and leave nothing behind when either end fails."""
+def build(what: str, maker: list[str], consumer: list[str]) -> None:
+    """Feed the root file system that ``maker`` writes to ``consumer``, and leave nothing behind when either end fails."""
     need("mmdebstrap")
-    print(f"building the image {name(spec)} (half a minute)", flush=True)
+    print(f"building the image {what}", flush=True)
     with tempfile.TemporaryFile() as messages:
-        with subprocess.Popen(mmdebstrap(spec), stdout=subprocess.PIPE, stderr=messages) as maker:
-            taken = subprocess.run(consumer, stdin=maker.stdout, capture_output=True, check=False)
-            maker.stdout.close()
+        with subprocess.Popen(maker, stdout=subprocess.PIPE, stderr=messages) as made:
+            taken = subprocess.run(consumer, stdin=made.stdout, capture_output=True, check=False)
+            made.stdout.close()
         messages.seek(0)
         said = messages.read().decode(errors="replace")
-    if maker.returncode or taken.returncode:
-        raise RobotsError(f"the image {name(spec)} was not built:\n{said}\n{taken.stderr.decode(errors='replace')}"[-3000:])
+    if made.returncode or taken.returncode:
+        raise RobotsError(f"the image {what} was not built:\n{said}\n{taken.stderr.decode(errors='replace')}"[-3000:])

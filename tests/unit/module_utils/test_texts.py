@@ -59,6 +59,7 @@ def test_programs():
     assert command.run(["sh", "-c", "kill -9 $$"])[0] == 137
     assert command.run(["sleep", "5"], timeout=0.1)[0] == 124
     assert command.run(["/no/such/program"]) == (127, "/no/such/program: not found")
+    assert command.run(["/etc/passwd"]) == (127, "/etc/passwd: Permission denied")
     with pytest.raises(CommandFailed, match="ended with status 3"):
         command.need(["sh", "-c", "exit 3"])
 
