@@ -1,39 +1,41 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the robots' answers together, once: stop when any robot refuses, else say who needs what next."""
+"""Bring the robots' answers together, once: stop when any robot refuses, else say which robot needs what next."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, Answers, memberships, missing, refusals
-from ..plugin_utils.transport.action import Action, Fault
-
-Variables = t.Mapping[str, t.Any]
+from ..plugin_utils.transport.action import Action, Fault, Result, Variables
 
 
 class ActionModule(Action):
-    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"provisioned": {"type": "bool", "default": False}}
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "provisioned": {"type": "bool", "default": False},
+        "prepared": {"type": "str", "default": "k8s4r_prepared"},
+    }
 
-    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+    def act(self, arguments: Variables, variables: Variables) -> Result:
         hosts = variables["hostvars"]
         reached = variables["ansible_play_hosts"]
-        answers: Answers = {name: hosts.raw_get(name).get("k8s4r_prepared", {}) for name in reached}
+        answers: Answers = {name: hosts.raw_get(name).get(arguments["prepared"], {}) for name in reached}
         refused = refusals(answers)
         if refused:
             raise Fault(refused)
         lacking = {name: ", ".join(whats) for name, answer in sorted(answers.items()) if (whats := missing(answer))}
         if lacking and arguments["provisioned"]:
             raise Fault("\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items()))
+        agents_needed = any(AGENT in missing(answer) for answer in answers.values())
         servers = variables["groups"].get(SERVER, [])
-        if any(AGENT in whats for whats in lacking.values()) and not servers and not variables.get("spire_agent_server"):
+        if agents_needed and not servers and not variables.get("spire_agent_server"):
             raise Fault(NO_SERVER)
         check = bool(self._task.check_mode)
         lost = sorted(set(variables["ansible_play_hosts_all"]) - set(reached))
-        warnings = [f"{name}: would first be provisioned with {whats}" for name, whats in lacking.items()] if check else []
-        if check and any(AGENT in whats for whats in lacking.values()):
-            warnings.append(f"{', '.join(servers)}: the SPIRE server would be provisioned there, if there is none yet")
+        warnings = [f"{name}: {whats} would first be provisioned" for name, whats in lacking.items()] if check else []
+        if check and agents_needed:
+            warnings.append(f"{', '.join(servers)}: the SPIRE server would be provisioned, if there is none yet")
         if lost:
-            warnings.append(f"not reached, run again when they are back: {', '.join(lost)}")
+            warnings.append(f"not reached; run again when they are back: {', '.join(lost)}")
         return {"members": memberships(answers, servers, check), "lost": lost, "warnings": warnings}

@@ -8,9 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.run.outcome import NO_SERVER, SERVER, registrations
-from ..plugin_utils.transport.action import Action, Fault, registered
+from ..plugin_utils.transport.action import Action, Fault, Result, Variables, registered
 
-Variables = t.Mapping[str, t.Any]
 SOCKET = "/run/spire/server/api.sock"
 
 # Robots that hold what the run wants of them: what they had before is no longer needed.
@@ -18,20 +17,25 @@ SETTLED = ("committed", "unchanged")
 
 
 class ActionModule(Action):
-    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"state": {"type": "str", "choices": ["present", "exact"], "default": "present"}}
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "state": {"type": "str", "choices": ["present", "exact"], "default": "present"},
+        "compiled": {"type": "str", "default": "k8s4r_compiled"},
+        "prepared": {"type": "str", "default": "k8s4r_prepared"},
+        "switched": {"type": "str", "default": "k8s4r_switched"},
+    }
     _requires_connection = True
 
-    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+    def act(self, arguments: Variables, variables: Variables) -> Result:
         exact = arguments["state"] == "exact"
         hosts = variables["hostvars"]
         answers = {}
         for name in variables["ansible_play_hosts"]:
             known = hosts.raw_get(name)
-            answer = known.get("k8s4r_prepared", {})
-            ended = known.get("k8s4r_switched", answer).get("status")
+            answer = known.get(arguments["prepared"], {})
+            ended = known.get(arguments["switched"], answer).get("status")
             if not exact or ended in SETTLED or (self._task.check_mode and ended == "planned"):
                 answers[name] = answer
-        wanted = registrations(registered(variables, "k8s4r_compiled")["robots"], answers)
+        wanted = registrations(registered(variables, arguments["compiled"], "compile")["robots"], answers)
         if not wanted.entries and not (exact and wanted.parents):
             return {"changed": False}
         if not variables["groups"].get(SERVER):
@@ -47,13 +51,15 @@ class ActionModule(Action):
             "parents": wanted.parents,
             "socket": SOCKET,
         }
-        return self._execute_module("k8s4r.robot.spire_entries", options, task_vars=dict(variables))
+        return self.module("k8s4r.robot.spire_entries", options, variables)
 
     def _server_runs(self) -> bool:
-        return self._low_level_execute_command(f"test -S {SOCKET}")["rc"] == 0
+        return self.shell(f"test -S {SOCKET}").status == 0
 
-    def _without_server(self, entries: t.Sequence[Variables]) -> dict[str, t.Any]:
-        """No server has no entries: that is well where none is wanted, or where one would be provisioned first."""
+    def _without_server(self, entries: t.Sequence[Variables]) -> Result:
+        """Without a server there are no entries. That is fine where none is wanted, and in check mode, where a run would
+        first provision the server.
+        """
         if entries and not self._task.check_mode:
-            raise Fault(f"the SPIRE server does not run there ({SOCKET} is missing): ansible-playbook k8s4r.robot.provision")
+            raise Fault(f"the SPIRE server does not run there ({SOCKET} is missing); start it with: ansible-playbook k8s4r.robot.provision")
         return {"changed": bool(entries), "created": [entry["entry_id"] for entry in entries]}

@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ..plugin_utils.transport import key
-from ..plugin_utils.transport.action import RobotAction
+from ..plugin_utils.transport.action import Result, RobotAction, Variables
 from ..plugin_utils.transport.capabilities import Capabilities
-
-Variables = t.Mapping[str, t.Any]
 
 
 class ActionModule(RobotAction):
     KEEPS_ENGINE = False
 
-    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+    def act(self, arguments: Variables, variables: Variables) -> Result:
         del arguments
         capabilities = self.demand({"op": "probe"}, variables)["capabilities"]
         Capabilities(key.home()).write(str(variables["inventory_hostname"]), capabilities)

@@ -1,23 +1,24 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carry out what `prepare` staged: the robot works on its own, and this action looks on until it has ended."""
+"""Carry out what `prepare` staged: the robot works on its own, and this action watches until it has finished."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ..plugin_utils.run.outcome import failure, notices, success
-from ..plugin_utils.transport.action import RobotAction, registered
-
-Variables = t.Mapping[str, t.Any]
+from ..plugin_utils.transport.action import Result, RobotAction, Variables, registered
 
 
 class ActionModule(RobotAction):
-    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"wait": {"type": "int", "default": 3600}}
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "wait": {"type": "int", "default": 3600},
+        "prepared": {"type": "str", "default": "k8s4r_prepared"},
+    }
 
-    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        prepared, robot = registered(variables, "k8s4r_prepared"), str(variables["inventory_hostname"])
+    def act(self, arguments: Variables, variables: Variables) -> Result:
+        prepared, robot = registered(variables, arguments["prepared"], "prepare"), str(variables["inventory_hostname"])
         promised = {"endpoints": prepared["endpoints"]}
         if self._task.check_mode:
             foretold = {"changes": prepared["steps"], "diff": prepared["difference"]}
@@ -32,7 +33,7 @@ class ActionModule(RobotAction):
         answer = self.until_done(answer, variables, arguments["wait"], show)
         if answer["status"] != "committed":
             # What was done on the way has been undone: the message, which Ansible prints whole, is for what went wrong.
-            ended = {name: answer[name] for name in ("status", "release", "groups", "units", "restored") if name in answer}
+            ended: Result = {name: answer[name] for name in ("status", "release", "groups", "units", "restored") if name in answer}
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
         self._display.display(success(robot, answer))
         told = notices(robot, answer)

@@ -8,23 +8,19 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.job.errors import JobErrors
-from ..plugin_utils.run.library import Library
+from ..plugin_utils.run.job_files import JobFiles
 from ..plugin_utils.run.sources import NO_JOB
-from ..plugin_utils.transport.action import Action, Fault
-
-Variables = t.Mapping[str, t.Any]
+from ..plugin_utils.transport.action import Action, Fault, Result, Variables
 
 
 class ActionModule(Action):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"job": {"type": "raw"}}
     FAULTS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.FAULTS, JobErrors)
 
-    def act(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        library = Library(self._loader, self._templar, variables)
-        sources = library.sources(arguments["job"])
-        if not sources:
+    def act(self, arguments: Variables, variables: Variables) -> Result:
+        jobs, warnings = JobFiles(self._loader, self._templar, variables).read(arguments["job"])
+        if not jobs:
             raise Fault(NO_JOB)
-        jobs, warnings = library.jobs(sources)
         lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]
         for line in lines:
             self._display.display(line)

@@ -10,8 +10,8 @@ module: collect
 short_description: Collect the robots' answers to prepare
 version_added: 0.1.0
 description:
-  - Reads what M(k8s4r.robot.prepare) registered as C(k8s4r_prepared) on every robot that is still in the play. Fails with all errors
-    of all robots if any robot refuses. Robots that could not be reached have left the play and do not stop the others.
+  - Reads the result of M(k8s4r.robot.prepare) for every robot that is still in the play. Fails with all errors of all robots
+    if any robot refuses. Robots that could not be reached have left the play and do not stop the others.
   - Otherwise returns which machines belong to which dynamic groups of the run.
   - Opens no connection. Run it once, with C(run_once).
 extends_documentation_fragment:
@@ -21,6 +21,10 @@ options:
     description: Whether provisioning has run. If so, a program that is still missing is an error.
     type: bool
     default: false
+  prepared:
+    description: The name under which the result of M(k8s4r.robot.prepare) is registered.
+    type: str
+    default: k8s4r_prepared
 author:
   - k8s4r.robot contributors (@k8s4r)
 """

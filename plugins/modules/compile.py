@@ -14,8 +14,8 @@ description:
     every robot. Every error of every file is found before any robot is asked.
   - Always looks at the whole group C(robots), whatever the run is limited to.
   - Opens no connection. Run it once, with C(run_once).
-  - Register its result as C(k8s4r_compiled), because M(k8s4r.robot.prepare) and M(k8s4r.robot.entries) read that variable. It
-    is safe to print, because the job files in it are encrypted with the controller's key.
+  - Register its result as C(k8s4r_compiled), or give its name to M(k8s4r.robot.prepare) and M(k8s4r.robot.entries). It is safe
+    to print, because the plans in it are encrypted with the controller's key.
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.job
@@ -32,6 +32,14 @@ options:
   name:
     description: With O(state=absent) and without O(job), the name of the job to remove.
     type: str
+  keep_data:
+    description: Whether to keep the data of groups that are removed from a robot.
+    type: bool
+    default: false
+  with_entries:
+    description: Whether M(k8s4r.robot.prepare) returns an unchanged robot's registration entries too, to compare them with the server.
+    type: bool
+    default: false
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
@@ -55,7 +63,7 @@ reasons:
   returned: with C(-v), when every robot is known
   type: dict
 robots:
-  description: By robot, the digests of its jobs, what was assumed about it, and the SPIFFE ID of its agent.
+  description: By robot of the run, what M(k8s4r.robot.prepare) needs.
   returned: when every robot is known
   type: dict
   contains:
@@ -69,18 +77,22 @@ robots:
     agent:
       description: The parent ID of its registration entries. Empty without a trust domain.
       type: str
-    share:
-      description: Its share of fleet and placement for M(k8s4r.robot.prepare), readable with this controller's key alone.
+    plan:
+      description: Its plan and registration entries, encrypted with the controller's key.
       type: str
-texts:
-  description: The job files for M(k8s4r.robot.prepare), readable with this controller's key alone.
-  returned: when every robot is known
-  type: str
 unprobed:
   description: Robots of the run whose capabilities are not known yet. M(k8s4r.robot.prepare) asks them.
   returned: always
   type: list
   elements: str
+keep_data:
+  description: The option O(keep_data), for M(k8s4r.robot.prepare).
+  returned: always
+  type: bool
+with_entries:
+  description: The option O(with_entries), for M(k8s4r.robot.prepare).
+  returned: always
+  type: bool
 who:
   description: The user who runs it, and the name of the controller.
   returned: always

@@ -10,8 +10,7 @@ module: entries
 short_description: Update the SPIRE server's registration entries for a deployment
 version_added: 0.1.0
 description:
-  - Passes the entries that M(k8s4r.robot.prepare) returned for the robots of the play to M(k8s4r.robot.spire_entries). Reads
-    the variables C(k8s4r_compiled), C(k8s4r_prepared) and C(k8s4r_switched).
+  - Passes the entries that M(k8s4r.robot.prepare) returned for the robots of the play to M(k8s4r.robot.spire_entries).
   - Run it once, with C(run_once). Delegate it to the machine of the SPIRE server, which is then reached under C(--limit) too.
   - Does not connect if there is nothing to do.
 extends_documentation_fragment:
@@ -29,6 +28,18 @@ options:
     type: str
     choices: [present, exact]
     default: present
+  compiled:
+    description: The name under which the result of M(k8s4r.robot.compile) is registered.
+    type: str
+    default: k8s4r_compiled
+  prepared:
+    description: The name under which the result of M(k8s4r.robot.prepare) is registered.
+    type: str
+    default: k8s4r_prepared
+  switched:
+    description: The name under which the result of M(k8s4r.robot.switch) is registered, if there was one.
+    type: str
+    default: k8s4r_switched
 author:
   - k8s4r.robot contributors (@k8s4r)
 """

@@ -13,7 +13,7 @@ description:
   - Asks the robot in one round trip. If the robot already runs what the jobs describe, that is all.
   - Otherwise sends the plan, checks it on the robot (ports, disk, programs, units, proxies) and stages it beside what runs. What
     runs is not touched.
-  - Reads the variable C(k8s4r_compiled), the result of M(k8s4r.robot.compile). Register its own result as C(k8s4r_prepared).
+  - Register its result as C(k8s4r_prepared), or give its name to the modules that read it.
   - The program on the robot that does this is installed there when it is missing. In check mode it runs from memory instead.
   - A refusal by the robot does not fail this task. M(k8s4r.robot.collect) reports the refusals of all robots together.
 extends_documentation_fragment:
@@ -24,14 +24,10 @@ attributes:
     description: Returns what would change, without secrets. M(k8s4r.robot.switch) shows it.
     support: full
 options:
-  keep_data:
-    description: Whether to keep the data of groups that are removed from the robot.
-    type: bool
-    default: false
-  with_entries:
-    description: Whether to return the registration entries of an unchanged robot too, to compare them with the server.
-    type: bool
-    default: false
+  compiled:
+    description: The name under which the result of M(k8s4r.robot.compile) is registered.
+    type: str
+    default: k8s4r_compiled
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
@@ -97,12 +93,12 @@ release:
   type: str
 entries:
   description: The registration entries that the robot's groups need.
-  returned: when the plan was compiled, because the robot differs or with O(with_entries)
+  returned: when the robot must change, or with O(k8s4r.robot.compile#module:with_entries)
   type: list
   elements: dict
 endpoints:
   description: Where the proxies of the robot's groups will listen.
-  returned: when the plan was compiled, because the robot differs or with O(with_entries)
+  returned: when the robot must change, or with O(k8s4r.robot.compile#module:with_entries)
   type: list
   elements: dict
 """

@@ -14,7 +14,7 @@ description:
     one. It does so in a transient unit, which keeps running if the connection is lost.
   - This task waits and shows progress. It reopens a lost connection once; after that the robot counts as unreachable. The robot
     still ends on one release as a whole.
-  - Reads the variable C(k8s4r_prepared), the result of M(k8s4r.robot.prepare). Register its own result as C(k8s4r_switched).
+  - Register its result as C(k8s4r_switched), or give its name to M(k8s4r.robot.entries).
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
@@ -27,6 +27,10 @@ options:
     description: How many seconds to wait for the robot.
     type: int
     default: 3600
+  prepared:
+    description: The name under which the result of M(k8s4r.robot.prepare) is registered.
+    type: str
+    default: k8s4r_prepared
 author:
   - k8s4r.robot contributors (@k8s4r)
 """

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import pathlib
 import resource
@@ -25,8 +24,8 @@ class Scale(t.NamedTuple):
     """One fleet: CPU seconds of each step (one thread, so the time of an idle core), the process's largest resident set
     (KiB) and what it was before the fleet.
 
-    `request` is the mean size in bytes of what each robot is asked; `opened` the seconds that a changed robot's worker
-    needs to read its share of the run again.
+    `request` is the mean size in bytes of what each robot is asked, `sealed` of its plan as it travels to the robot's worker,
+    and `opened` the seconds in which a changed robot's worker reads it.
     """
 
     robots: int
@@ -35,6 +34,7 @@ class Scale(t.NamedTuple):
     resident: int
     resident_before: int
     request: float
+    sealed: float
     opened: float
 
     @property
@@ -47,14 +47,12 @@ def measure(robots: int) -> Scale:
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import load
-    from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
-    from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import parcel
-    from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.slices import compile_fleet
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Source
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import plans
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import key
 
     contents = {str(job): job.read_text(encoding="utf-8").replace("count: 1000", f"count: {robots}") for job in JOBS}
-    sources = tuple(Source(name, text) for name, text in contents.items())
-    jobs, _warnings = load(sources, Options())
+    jobs, _warnings = load([Source(name, text) for name, text in contents.items()])
     fleet = Fleet(
         robots=tuple(
             Robot(f"robot{number:04}", f"10.0.{number // 250}.{number % 250}", {"site": f"site-{number % 20}"}) for number in range(robots)
@@ -65,13 +63,10 @@ def measure(robots: int) -> Scale:
     start = time.process_time()
     placement = place(jobs, fleet)
     placed = time.process_time()
-    whole = parcel.Parcel(sources=sources, fleet=fleet, placement=placement)
-    slices = compile_fleet(jobs, whole, functools.partial(key.digest, bytes(key.KEY_BYTES)))
-    secret = bytes(key.KEY_BYTES)
-    texts = key.seal(secret, whole.texts())
-    shares = {robot.name: key.seal(secret, whole.share(robot.name, slices.peers[robot.name])) for robot in fleet.robots}
+    controller = key.Key(bytes(key.KEY_BYTES))
+    compiled, _more = plans.deployment(jobs, fleet, placement, {robot.name for robot in fleet.robots}, controller)
     sealed = time.process_time()
-    parcel.from_data(key.unseal(secret, texts), key.unseal(secret, shares[fleet.robots[-1].name]))
+    controller.unseal(compiled[fleet.robots[-1].name].sealed)
     opened = time.process_time()
     return Scale(
         robots=robots,
@@ -79,7 +74,8 @@ def measure(robots: int) -> Scale:
         compile=sealed - placed,
         resident=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         resident_before=before,
-        request=statistics.fmean(len(json.dumps(wanted)) for wanted in slices.robots.values()),
+        request=statistics.fmean(len(json.dumps(robot.jobs)) for robot in compiled.values()),
+        sealed=statistics.fmean(len(robot.sealed) for robot in compiled.values()),
         opened=opened - sealed,
     )
 

@@ -14,6 +14,7 @@ import pathlib
 import re
 import typing as t
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import CompiledRobot, compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
@@ -46,7 +47,8 @@ def compile_case(name: str) -> dict[str, CompiledRobot]:
     # Under one name, so that what is said of a place in the file is the same for all.
     jobs, _warnings = reader.load([reader.Source("job.yml", read(name))])
     placement = place(jobs, FLEET)
-    compiled = {robot.name: compile_robot(jobs, FLEET, placement, robot.name) for robot in FLEET.robots}
+    directory = peers.known_services(jobs, FLEET, placement)
+    compiled = {robot.name: compile_robot(jobs, FLEET, placement, robot.name, directory) for robot in FLEET.robots}
     return {name: robot for name, robot in compiled.items() if any(job["groups"] for job in robot.plan["jobs"])}
 
 

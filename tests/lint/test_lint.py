@@ -18,8 +18,8 @@ SHELL = sorted(str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("plugin
 PLUGINS = "build/ansible_collections/k8s4r/robot/plugins"
 # What is checked for its types: one package after the other, until it is all of plugins. Robots have Python 3.8 and later; the
 # oldest that mypy knows is 3.10.
-ROBOT = [f"{PLUGINS}/{room}" for room in ("module_utils", "modules", "doc_fragments")]
-CONTROLLER = [f"{PLUGINS}/plugin_utils/{room}" for room in ("job", "envoy", "compile")]
+ROBOT = [f"{PLUGINS}/module_utils/_engine"]
+CONTROLLER = [f"{PLUGINS}/plugin_utils/{room}" for room in ("job", "envoy", "fleet", "compile", "run")]
 
 LINTERS = {
     "ruff": ["ruff", "check"],

@@ -27,13 +27,11 @@ if t.TYPE_CHECKING:
 class CompiledGroup(t.NamedTuple):
     """A group plan, and what else compiling the group found.
 
-    `entry` is the registration entry of its proxy; None for a group without an identity. `peers` are the identities found
-    for upstreams that name none: {address: SPIFFE ID}.
+    `entry` is the registration entry of its proxy; None for a group without an identity.
     """
 
     plan: GroupPlan
     entry: Entry | None
-    peers: t.Mapping[str, str]
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
 
@@ -64,7 +62,6 @@ def compile_group(site: Site, directory: Directory) -> CompiledGroup:
             secrets=sorted(_written_secrets(site).union(*(unit.secrets for unit in units))),
         ),
         entry=proxy.entry if proxy else None,
-        peers=proxy.peers if proxy else {},
         errors=(*shared.errors, *(error for unit in units for error in unit.errors)),
         warnings=(*environment.ambiguous_databases(site), *(proxy.warnings if proxy else ())),
     )

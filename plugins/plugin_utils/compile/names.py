@@ -10,6 +10,7 @@ within 31 (systemd's strict user names).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -22,11 +23,13 @@ ROOT_SLICE = "k8s4r.slice"
 PROXY_SLICE = "k8s4r-proxy.slice"
 
 
+@functools.lru_cache(maxsize=4096)
 def _stem(parts: tuple[str, ...], limit: int) -> str:
     text = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
     return text[:limit].strip("-") or "x"
 
 
+@functools.lru_cache(maxsize=4096)
 def _digest(kind: str, parts: tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()[:8]
 

@@ -26,30 +26,23 @@ OLDEST_SYSTEMD = 245
 
 
 class CompiledRobot(t.NamedTuple):
-    """`plan` is what `plan.py` of the engine describes; `entries` are for the SPIRE server; `peers` are the identities found
-    for the addresses of upstreams that name none; `warnings` are for people.
-    """
+    """`plan` is what `plan.py` of the engine describes; `entries` are for the SPIRE server; `warnings` are for people."""
 
     plan: RobotPlan
     entries: tuple[Entry, ...]
-    peers: t.Mapping[str, str]
     warnings: tuple[Problem, ...]
 
 
-def compile_robot(
-    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, name: str, directory: peers.Directory | None = None
-) -> CompiledRobot:
+def compile_robot(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, name: str, directory: peers.Directory) -> CompiledRobot:
     """Compile what the robot `name` gets of the jobs. A job of which it gets nothing becomes an empty job plan.
 
-    `directory` is `peers.known_services` of the same run, to be computed once for many robots. Raises `JobErrors`.
+    `directory` is `peers.known_services` of the same run, computed once for all robots. Raises `JobErrors`.
     """
     robot = fleet.robot(name)
-    services = peers.known_services(jobs, fleet, placement) if directory is None else directory
     plans: list[JobPlan] = []
     sites: list[Site] = []
     entries: list[Entry] = []
     # The instances of a group often share an error or a warning: each is reported once.
-    found: dict[str, str] = {}
     errors: dict[Problem, None] = {}
     warnings: dict[Problem, None] = {}
     for job in jobs:
@@ -58,18 +51,17 @@ def compile_robot(
             instances = placement.on(name, (job.namespace, job.name, group.name))
             if instances:
                 site = Site(job, number, robot, fleet, tuple(instances))
-                compiled = compile_group(site, services)
+                compiled = compile_group(site, directory)
                 sites.append(site)
                 groups.append(compiled.plan)
                 entries += [compiled.entry] if compiled.entry else []
-                found.update(compiled.peers)
                 errors |= dict.fromkeys((*compiled.errors, *_unfit(site)))
                 warnings |= dict.fromkeys(compiled.warnings)
         plans.append(plan.job(job.namespace, job.name, groups))
     errors |= dict.fromkeys(ports.conflicts(sites))
     if errors:
         raise JobErrors(errors)
-    return CompiledRobot(plan.robot(plans), tuple(entries), found, tuple(warnings))
+    return CompiledRobot(plan.robot(plans), tuple(entries), tuple(warnings))
 
 
 def _unfit(site: Site) -> t.Iterator[Problem]:

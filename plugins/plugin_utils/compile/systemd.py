@@ -8,29 +8,35 @@ Rules of systemd.syntax(7), systemd.service(5) "Command lines" and systemd.exec(
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
 Directives = t.Sequence[tuple[str, str]]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+_PLAIN = re.compile(r"[A-Za-z0-9_./@:,+=-]+")
 
 
 def unit(sections: t.Mapping[str, Directives]) -> str:
     """A unit file. Values are written as they are: the caller has escaped them where that is needed."""
     blocks = []
     for name, directives in sections.items():
-        lines = [f"[{name}]", *(f"{directive}={value}" for directive, value in directives)]
+        lines = [f"[{name}]", *[f"{directive}={value}" for directive, value in directives]]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 
 
 def text(value: str) -> str:
     """Free text for a directive such as Description=: one line, without specifiers and control characters."""
-    return re.sub(r"[\x00-\x1f\x7f\u0085\u2028\u2029]", " ", value).replace("%", "%%").rstrip("\\")
+    return _CONTROL.sub(" ", value).replace("%", "%%").rstrip("\\")
 
 
+# The robots of a fleet have most items in common.
+@functools.lru_cache(maxsize=4096)
 def item(value: str) -> str:
     """One item of a list or a command line, quoted if it needs to be."""
-    return value if re.fullmatch(r"[A-Za-z0-9_./@:,+=-]+", value) else _quoted(value)
+    return value if _PLAIN.fullmatch(value) else _quoted(value)
 
 
 def _quoted(value: str) -> str:
@@ -63,11 +69,11 @@ def as_root(argv: t.Sequence[str]) -> str:
 
 def environment_file(variables: t.Mapping[str, str]) -> str:
     """An environment file for EnvironmentFile=, sorted by name."""
-    return "".join(f'{name}="{_escape(value)}"\n' for name, value in sorted(variables.items()))
+    return "".join([f'{name}="{_escape(value)}"\n' for name, value in sorted(variables.items())])
 
 
 def _escape(value: str) -> str:
-    return re.sub(r'(["\\`$])', r"\\\1", value)
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`").replace("$", "\\$")
 
 
 # The first major version whose EnvironmentFile= gives every value back as it was (systemd's src/basic/env-file.c and

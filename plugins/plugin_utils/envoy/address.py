@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import typing as t
@@ -52,14 +53,20 @@ class Address(t.NamedTuple):
     @property
     def numeric(self) -> bool:
         """Whether the host is an address, not a name."""
-        try:
-            ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
-        return True
+        return _numeric(self.host)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+# The robots of a fleet have most hosts in common.
+@functools.lru_cache(maxsize=4096)
+def _numeric(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def socket_address(address: Address) -> Data:

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the robots' answers mean for the rest of the run, and how they read to a person."""
+"""What the robots' answers mean for the rest of the run, and the words in which a person reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typing as t
 
 Answers = t.Mapping[str, t.Mapping[str, t.Any]]
 
-# Dynamic groups of the run: a play on a group that nobody is in costs nothing.
+# Dynamic groups of the run. A play on an empty group costs nothing.
 AGAIN, BARE, SWITCH, WITHOUT = "k8s4r_again", "k8s4r_bare", "k8s4r_switch", "k8s4r_without_"
 AGENT, SERVER = "spire_agent", "spire_server"
 # What a robot answers to a plan that it can take: see the module prepare.
@@ -18,30 +18,30 @@ NO_SERVER = f"the jobs need identities: put the machine of the SPIRE server into
 
 
 def refusals(answers: Answers) -> str:
-    """All errors of all robots as one text; robots that say the same share a line."""
+    """All errors of all robots as one text, empty where there are none; robots with the same error share a line."""
     robots: dict[str, list[str]] = {}
     for name, answer in sorted(answers.items()):
         if answer.get("status") in ("refused", "failed"):
-            for error in answer.get("errors") or ["refused without a reason"]:
+            for error in answer.get("errors") or ["the robot gave no reason"]:
                 robots.setdefault(error, []).append(name)
     if not robots:
         return ""
     lines = [f"{', '.join(names)}: {error}" for error, names in robots.items()]
-    return "nothing was changed, because robots refuse:\n" + "\n".join(lines)
+    return "nothing was changed, because these robots refused:\n" + "\n".join(lines)
 
 
 def memberships(answers: Answers, servers: t.Sequence[str], check: bool) -> list[dict[str, str]]:
     """Which machine goes into which dynamic group; `servers` are the machines of the SPIRE server.
 
-    A robot that turned out to be other than assumed may change where things belong: then all are compiled again. A
-    fleet whose agents are missing may have no server yet. Check mode names what is missing and provides nothing.
+    A robot that is not as it was assumed to be may change where instances belong: then all are compiled again. Where agents
+    are missing, there may be no server yet either. Check mode only names what is missing.
     """
     if any(answer.get("status") in ("stale", "waiting") for answer in answers.values()):
         return [{"robot": name, "group": AGAIN} for name in answers]
     lacks = {name: missing(answer) for name, answer in answers.items()}
     ready = [name for name, answer in answers.items() if answer.get("status") in READY and not lacks[name]]
     # A robot that holds all of it under another digest may still miss an entry on the server.
-    members = [(name, SWITCH) for name in ready if answers[name].get("differs", True) or answers[name].get("entries")]
+    members = [(name, SWITCH) for name in ready if answers[name]["differs"] or answers[name].get("entries")]
     if not check:
         members += [(name, group) for name, whats in lacks.items() if whats for group in (BARE, *(WITHOUT + what for what in whats))]
         if any(AGENT in whats for whats in lacks.values()):
@@ -55,7 +55,11 @@ def missing(answer: t.Mapping[str, t.Any]) -> list[str]:
 
 
 class Wanted(t.NamedTuple):
-    """What the SPIRE server shall hold for some robots of the run: entries, and where others may be deleted."""
+    """What the SPIRE server shall hold for some robots of the run.
+
+    `entries` are the registration entries. Others are deleted only below these `parents`, which are the robots' agents, and
+    only with these parts in their SPIFFE ID (`scope`), which are the run's jobs.
+    """
 
     entries: list[t.Mapping[str, t.Any]]
     scope: list[str]
@@ -63,7 +67,7 @@ class Wanted(t.NamedTuple):
 
 
 def registrations(robots: t.Mapping[str, t.Mapping[str, t.Any]], answers: Answers) -> Wanted:
-    """The entries of the robots in `answers`; `robots` are their slices as `compile` returned them."""
+    """The entries of the robots in `answers`; `robots` is what `compile` returned of them."""
     jobs = {f"/ns/{job['namespace']}/job/{job['name']}/" for name in answers for job in robots[name]["jobs"]}
     return Wanted(
         entries=[entry for answer in answers.values() for entry in answer.get("entries", ())],
@@ -73,11 +77,11 @@ def registrations(robots: t.Mapping[str, t.Mapping[str, t.Any]], answers: Answer
 
 
 def failure(robot: str, answer: t.Mapping[str, t.Any]) -> str:
-    """Why a switch did not end well, with what the robot saw."""
+    """Why a switch did not succeed, with what the robot reported."""
     restored = ", ".join(map(str, answer.get("restored", ())))
-    back = f"back on its last good release: {restored}" if restored else "nothing of it ran before"
+    back = f"back on the last good release: {restored}" if restored else "none of this was running before"
     what = {
-        "rolled-back": f"the switch failed and was taken back; {back}",
+        "rolled-back": f"the switch failed and was rolled back; {back}",
         "refused": "the robot refused to switch",
         "failed": "the switch failed",
     }.get(answer["status"], f"the switch ended as {answer['status']}")
@@ -85,12 +89,12 @@ def failure(robot: str, answer: t.Mapping[str, t.Any]) -> str:
 
 
 def notices(robot: str, answer: t.Mapping[str, t.Any]) -> list[str]:
-    """What a person should know although all is well."""
+    """Warnings about a robot on which the run succeeded."""
     return [f"{robot}: {notice}; k8s4r.robot.status shows more" for notice in answer.get("notices", ())]
 
 
 def success(robot: str, answer: t.Mapping[str, t.Any]) -> str:
-    """One line on what a switch has reached."""
+    """One line on what a switch did."""
     units = answer.get("units") or {}
     active = sum(state.startswith("active") for state in units.values())
     running = f"; {active} of {len(units)} units active" if units else ""

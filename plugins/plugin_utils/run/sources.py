@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option `job` as texts: a path, a list of paths, or a directory; vaulted files opened, `*.j2` rendered."""
+"""The texts of job files: a directory stands for its job files, vaulted files are decrypted, `*.j2` are rendered."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..job.errors import JobErrors, Problem
 from ..job.read.source import Source
 
 SUFFIXES = (".yml", ".yaml", ".json")
-NO_JOB = "say which job: -e job=<file, files with commas between them, or directory>"
-WANTED = "job= wants a job file, several with commas between them, or a directory"
+NO_JOB = "no job file is named: add -e job=<file, several with commas between them, or directory>"
+WANTED = "job= takes a job file, several with commas between them, or a directory"
 VAULT_HEADER = b"$ANSIBLE_VAULT;"
 
 
@@ -23,9 +23,9 @@ class Unreadable(Exception):
 
 
 class Readers(t.NamedTuple):
-    """What reading needs of Ansible: both raise `Unreadable`.
+    """What Ansible does for the reader; both raise `Unreadable`.
 
-    `decrypt(path)` gives the text of a file that is vaulted whole. `render(text, path)` renders Jinja.
+    `decrypt(path)` returns the text of a file that is vaulted as a whole. `render(text, path)` renders Jinja.
     """
 
     decrypt: t.Callable[[str], str]
@@ -33,9 +33,9 @@ class Readers(t.NamedTuple):
 
 
 def read(job: t.Sequence[str], readers: Readers, directory: pathlib.Path) -> list[Source]:
-    """The sources of a run, in the order given, a directory's by name; raises `JobErrors` with every file's problem.
+    """The texts of the files that `job` names, in that order, those of a directory by name.
 
-    Relative paths are the user's: they count from `directory`, where the command was typed.
+    Relative paths count from `directory`, where the command was typed. Raises `JobErrors` with every file's problem.
     """
     sources: list[Source] = []
     problems: list[Problem] = []
@@ -52,7 +52,7 @@ def read(job: t.Sequence[str], readers: Readers, directory: pathlib.Path) -> lis
 def _files(given: str, directory: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
     """Each job file as the user would name it, and where it is."""
     if not given or "\0" in given or not _encodes(given):
-        raise Unreadable(f"this is no path; {WANTED}")
+        raise Unreadable(f"this is not a path; {WANTED}")
     path = directory / os.path.expanduser(given)
     if not os.path.isdir(path):
         return [(given, path)]
@@ -62,7 +62,7 @@ def _files(given: str, directory: pathlib.Path) -> list[tuple[str, pathlib.Path]
         raise Unreadable(f"{error.strerror}") from None
     found = [name for name in names if name.removesuffix(".j2").endswith(SUFFIXES)]
     if not found:
-        raise Unreadable(f"the directory holds no job file ({', '.join(f'*{suffix}' for suffix in SUFFIXES)}, or these with .j2)")
+        raise Unreadable(f"the directory has no job file ({', '.join(f'*{suffix}' for suffix in SUFFIXES)}, or one of these with .j2)")
     return [(str(pathlib.PurePath(given) / name), path / name) for name in found]
 
 
@@ -84,14 +84,14 @@ def _source(name: str, path: pathlib.Path, readers: Readers) -> Source:
 
 
 def _decrypted(content: bytes, path: pathlib.Path, readers: Readers) -> str:
-    """The text of a vaulted file. Ansible puts halves of surrogate pairs where bytes are no UTF-8, encrypted and decrypted."""
+    """The text of a vaulted file. Where bytes are not UTF-8, before decryption or after, Ansible writes halves of surrogate pairs."""
     if not content.isascii():
-        raise Unreadable("cannot be decrypted (it begins as a vaulted file, and is not ASCII); encrypt it anew, or remove the first line")
+        raise Unreadable("cannot be decrypted (it starts like a vaulted file but is not ASCII); encrypt it again, or remove the first line")
     text = readers.decrypt(str(path))
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Unreadable("is not UTF-8 when it is decrypted; save it as UTF-8 and encrypt it anew") from None
+        raise Unreadable("is not UTF-8 once it is decrypted; save it as UTF-8 and encrypt it again") from None
     return text
 
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every action of this collection has in common: typed arguments, readable errors, and calls to the engine.
 
-It takes over from Ansible's module machinery what a low-level exec goes without: the interpreter, `environment:`, and
-the scrubbing of secrets.
+A low-level exec does without Ansible's module machinery, so this does in its place what the machinery would do: find the
+interpreter, and set the task's `environment:`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from . import deadline, packing
 from .exec import Caller, Outcome, RobotProblem
 from .key import KeyProblem
 
-# The first call of a task opens the connection and may carry the engine and a plan; any other is short. A lost link
-# is noticed within the time of two short calls.
+Variables = t.Mapping[str, t.Any]
+Result = dict[str, t.Any]
+
+# Seconds. The first call of a task opens the connection and may carry the engine and a plan; any other is short. A lost
+# link is noticed within the time of two short calls.
 FIRST_CALL, NEXT_CALL = 25, 8
 INTERVAL = 0.2
 
@@ -40,11 +43,15 @@ def _in_time(seconds: float) -> t.Iterator[None]:
 
 
 class Fault(Exception):
-    """The action cannot go on; the text is all that a person needs."""
+    """The action cannot go on; the text tells a person why and what to do."""
 
 
 class Action(ActionBase):
-    """An action that needs no connection. A subclass declares its arguments and does its work in `act`."""
+    """An action that needs no connection.
+
+    A subclass declares its `ARGUMENTS` as a module does, and does its work in `act`. `FAULTS` are the exceptions whose text is
+    the error that the user sees.
+    """
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {}
     FAULTS: t.ClassVar[tuple[type[Exception], ...]] = (Fault, KeyProblem, RobotProblem)
@@ -52,26 +59,38 @@ class Action(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
-        _specification, arguments = self.validate_argument_spec(self.ARGUMENTS)
+        _specification, arguments = ActionBase.validate_argument_spec(self, self.ARGUMENTS)
         try:
             result.update(self.act(arguments, task_vars or {}))
         except self.FAULTS as fault:
-            # Without its cause: what a person needs stands in the message, and a cause could quote a value.
+            # Without the cause: the message says all that a person needs, and a cause could quote a secret.
             raise AnsibleActionFail(str(fault)) from None
         return result
 
-    def act(self, arguments: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def act(self, arguments: Variables, variables: Variables) -> Result:
+        """The result of the task, from its arguments and variables; raises one of `FAULTS`."""
         raise NotImplementedError
 
+    def module(self, name: str, options: Result, variables: Variables) -> Result:
+        """The result of a module that runs on the task's host."""
+        result: Result = self._execute_module(name, options, task_vars=dict(variables))
+        return result
 
-def registered(variables: t.Mapping[str, t.Any], name: str) -> t.Mapping[str, t.Any]:
-    """The result of an earlier action of the run, by the name that its task has to register it under. Raises `Fault`."""
+    def shell(self, command: str, content: bytes | None = None) -> Outcome:
+        """Run a shell command on the task's host, with `content` as its standard input."""
+        done = ActionBase._low_level_execute_command(self, command, in_data=content)
+        return Outcome(done["rc"], done["stdout"], done["stderr"])
+
+
+def registered(variables: Variables, name: str, action: str) -> Variables:
+    """The result of an earlier action of the run, which its task registered as `name`. Raises `Fault` where there is none."""
     if name not in variables:
-        raise Fault(f"there is no variable {name}: a task of {name.removeprefix('k8s4r_')}, registered under this name, goes before")
-    return variables[name]
+        raise Fault(f"there is no variable {name}: a task of k8s4r.robot.{action} must come before this one, with `register: {name}`")
+    result: Variables = variables[name]
+    return result
 
 
-def _silent(_text: str) -> None:
+def _ignore(_text: str) -> None:
     """Progress that nobody asked for."""
 
 
@@ -83,15 +102,15 @@ class RobotAction(Action):
     _requires_connection = True
     _called = False
 
-    def call(self, request: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def call(self, request: Variables, variables: Variables) -> Result:
         """One round trip. Raises `AnsibleConnectionFailure` when no answer comes in time."""
         with _in_time(NEXT_CALL if self._called else FIRST_CALL):
-            answer = self._caller(variables).call(request, check=self._task.check_mode or not self.KEEPS_ENGINE)
+            answer = self._caller(variables).call(request, check=bool(self._task.check_mode) or not self.KEEPS_ENGINE)
         self._called = True
         return answer
 
-    def ask_again(self, request: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """As `call`, for a question that may be asked twice: a connection that was lost is opened anew, once."""
+    def ask_again(self, request: Variables, variables: Variables) -> Result:
+        """Like `call`, for a question that may be asked twice: a lost connection is opened again, once."""
         try:
             return self.call(request, variables)
         except AnsibleConnectionFailure:
@@ -99,14 +118,12 @@ class RobotAction(Action):
                 self._connection.reset()
             return self.call(request, variables)
 
-    def until_done(
-        self, answer: dict[str, t.Any], variables: t.Mapping[str, t.Any], seconds: float, show: t.Callable[[str], None] = _silent
-    ) -> dict[str, t.Any]:
-        """Look on while the robot works on its own, at most `seconds`; `show` is given each new word of its progress."""
+    def until_done(self, answer: Result, variables: Variables, seconds: float, show: t.Callable[[str], None] = _ignore) -> Result:
+        """Wait at most `seconds` while the robot works on its own; `show` is called with its progress whenever that changes."""
         end, shown = time.monotonic() + seconds, ""
         while answer["status"] == "pending":
             if time.monotonic() > end:
-                raise Fault(f"the robot has not ended after {seconds:g} seconds; it goes on by itself, run again later")
+                raise Fault(f"the robot has not finished after {seconds:g} seconds; it carries on by itself, so run again later")
             progress = str(answer.get("progress") or "")
             if progress not in ("", shown):
                 show(progress)
@@ -116,22 +133,18 @@ class RobotAction(Action):
         answer.pop("op", None)
         return answer
 
-    def demand(self, request: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """As `call`, where anything but an answer is an error."""
+    def demand(self, request: Variables, variables: Variables) -> Result:
+        """Like `call`, where a refusal is an error of this task."""
         answer = self.call(request, variables)
         if answer.get("status") != "ok":
             raise Fault("\n".join(map(str, answer.get("errors") or ["the robot gave no reason"])))
         return answer
 
-    def _caller(self, variables: t.Mapping[str, t.Any]) -> Caller:
+    def _caller(self, variables: Variables) -> Caller:
         configured = C.config.get_config_value("INTERPRETER_PYTHON", variables=dict(variables))
         interpreter = str(self._templar.template(configured) or "auto")
         return Caller(
-            self._execute,
+            self.shell,
             interpreter=None if interpreter.startswith("auto") else interpreter,
-            environment=self._compute_environment_string(),
+            environment=ActionBase._compute_environment_string(self),
         )
-
-    def _execute(self, command: str, content: bytes) -> Outcome:
-        done = self._low_level_execute_command(command, in_data=content)
-        return Outcome(done["rc"], done["stdout"], done["stderr"])

@@ -10,6 +10,7 @@ import json
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
@@ -57,7 +58,8 @@ def test_any_text_arrives_byte_for_byte(machine):
     def deliver(arguments, values):
         environment = {f"V{number}": value for number, value in enumerate(values)}
         jobs = [job(arguments, environment)]
-        compiled = compile_robot(jobs, fleet, place(jobs, fleet), machine.name)
+        placement = place(jobs, fleet)
+        compiled = compile_robot(jobs, fleet, placement, machine.name, known_services(jobs, fleet, placement))
         result = machine.deploy(*compiled.plan["jobs"])
         assert result["status"] in ("committed", "recorded"), result
         for task in ("exec", "raw_exec"):

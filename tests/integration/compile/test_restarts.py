@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
@@ -48,7 +49,8 @@ def test_a_task_is_given_up_after_its_attempts_and_a_restart_on_request_is_none(
     name = "restarts" + driver.replace("_", "")
     fleet = Fleet((Robot(machine.name, machine.name),))
     jobs, _warnings = reader.load([reader.Source("restarts.yml", JOB.format(driver=driver, name=name))])
-    compiled = compile_robot(jobs, fleet, place(jobs, fleet), machine.name)
+    placement = place(jobs, fleet)
+    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))
     assert machine.deploy(*compiled.plan["jobs"])["status"] == "committed"
     unit = next(r["name"] for r in compiled.plan["jobs"][0]["groups"][0]["resources"] if r.get("run") == "always" and "task" in r["name"])
     machine.sh(f"systemctl restart {unit}")

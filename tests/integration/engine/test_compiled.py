@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
@@ -63,7 +64,8 @@ LINKS = 'ln -s /etc/systemd/system "$NOMAD_SECRETS_DIR/own"; mkdir "$NOMAD_SECRE
 def compiled_jobs(machine, text):
     jobs, _warnings = reader.load([reader.Source("job.yml", text)])
     fleet = Fleet((Robot("robot1", "192.0.2.1", capabilities=machine.call(op="probe")["capabilities"]),), "fleet.example")
-    return compile_robot(jobs, fleet, place(jobs, fleet), "robot1").plan["jobs"]
+    placement = place(jobs, fleet)
+    return compile_robot(jobs, fleet, placement, "robot1", peers.known_services(jobs, fleet, placement)).plan["jobs"]
 
 
 def secretive(machine, driver, script):

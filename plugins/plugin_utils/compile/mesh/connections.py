@@ -26,7 +26,7 @@ class Connection(t.NamedTuple):
     """One upstream or inbound service.
 
     An inbound service has `rules`, which say who may call; they are a file of their own. `inlined` is the listener with the rules
-    in it, for validation. `peer` is the identity found for an upstream that names none, as {address: SPIFFE ID}.
+    in it, for validation.
     """
 
     name: str
@@ -34,7 +34,6 @@ class Connection(t.NamedTuple):
     inlined: Data
     cluster: Data
     rules: Data | None = None
-    peer: t.Mapping[str, str] = {}
 
 
 class Found(t.NamedTuple):
@@ -70,7 +69,6 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, dir
     except ValueError as error:
         return Found(None, (*errors, site.problem(f"{path}.upstream", str(error))))
     name, transport = f"upstream-{upstream.name}", None
-    peer: dict[str, str] = {}
     warnings: tuple[Problem, ...] = ()
     if upstream.tls.mode is TlsMode.SPIFFE:
         try:
@@ -85,10 +83,9 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, dir
         own = identity.spiffe_id(site)
         transport = tls.upstream_tls(own, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
         warnings = tuple(_contradictions(site, f"{path}.upstream", address, expected, directory))
-        peer = {} if upstream.tls.spiffe_id else {str(address): expected}
     listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address))
     cluster = clusters.cluster(name, address, upstream.protocol, transport)
-    return Found(Connection(name, listener, listener, cluster, peer=peer), errors, warnings)
+    return Found(Connection(name, listener, listener, cluster), errors, warnings)
 
 
 def _contradictions(site: Site, path: str, address: Address, expected: str, directory: peers.Directory) -> t.Iterator[Problem]:

@@ -31,17 +31,13 @@ ENVOY = f"{paths.PROGRAMS}/envoy"
 
 
 class Proxy(t.NamedTuple):
-    """The proxy of a group on a robot.
-
-    `peers` are the identities found for upstreams that name none: {address: SPIFFE ID}. Errors are in `unit`.
-    """
+    """The proxy of a group on a robot. Errors are in `unit`."""
 
     unit: Unit
     check: Check
     needs: tuple[Need, ...]
     ports: tuple[Port, ...]
     entry: identity.Entry | None
-    peers: t.Mapping[str, str]
     warnings: tuple[Problem, ...]
 
 
@@ -66,7 +62,6 @@ def compile_proxy(site: Site, group: Environment, directory: peers.Directory) ->
         needs=(plan.need(ENVOY, "envoy"), *([plan.need(socket, "spire_agent")] if socket else [])),
         ports=tuple(plan.port(each.address, each.port, site.where(each.path)) for each in ports.listeners(site)),
         entry=identity.entry(site, name) if secured else None,
-        peers={address: peer for each in carried for address, peer in each.peer.items()},
         warnings=tuple(warning for each in found for warning in each.warnings),
     )
 

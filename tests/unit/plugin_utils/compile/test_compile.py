@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import names
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
@@ -26,7 +27,8 @@ def compiled(*jobs: str, robot: Robot = ROBOT, **fleet):
     sources = [reader.Source(f"job{number}.yml", textwrap.dedent(text)) for number, text in enumerate(jobs)]
     loaded, _warnings = reader.load(sources, reader.Options(decrypt=lambda text: text if "$" in text else "hunter2!"))
     whole = Fleet((robot,), **{"trust_domain": "fleet.example", **fleet})
-    return compile_robot(loaded, whole, place(loaded, whole), robot.name)
+    placement = place(loaded, whole)
+    return compile_robot(loaded, whole, placement, robot.name, known_services(loaded, whole, placement))
 
 
 def refusal(*jobs: str, **more) -> str:

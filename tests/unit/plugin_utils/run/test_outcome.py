@@ -58,7 +58,7 @@ def test_refusals_of_all_robots_are_one_text_and_the_same_is_said_once():
     }
     assert outcome.refusals(answers).splitlines()[1:] == ["b: port 80 is taken", "b, c: disk full"]
     assert outcome.refusals({"a": UNCHANGED}) == ""
-    assert "without a reason" in outcome.refusals({"a": {"status": "refused"}})
+    assert "gave no reason" in outcome.refusals({"a": {"status": "refused"}})
 
 
 def test_registrations_are_those_of_the_robots_named_and_bound_to_their_agents():
@@ -72,10 +72,10 @@ def test_registrations_are_those_of_the_robots_named_and_bound_to_their_agents()
 
 def test_a_failed_switch_says_how_it_ended_and_why():
     assert outcome.failure("arm1", {"status": "rolled-back", "errors": ["unit x"]}).splitlines() == [
-        "arm1: the switch failed and was taken back; nothing of it ran before",
+        "arm1: the switch failed and was rolled back; none of this was running before",
         "unit x",
     ]
-    assert "back on its last good release: default/a/b\n" in outcome.failure(
+    assert "back on the last good release: default/a/b\n" in outcome.failure(
         "arm1", {"status": "rolled-back", "restored": ["default/a/b"], "errors": ["unit x"]}
     )
     assert outcome.failure("arm1", {"status": "odd"}) == "arm1: the switch ended as odd"

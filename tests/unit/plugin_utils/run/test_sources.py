@@ -77,13 +77,13 @@ def test_every_file_that_cannot_be_read_is_named_at_once(tmp_path):
     assert len(texts) == 10
     assert texts[0].startswith("missing.yml: No such file or directory (looked for in ")
     assert "cannot be decrypted" in texts[1]
-    assert "holds no job file (*.yml, *.yaml, *.json" in texts[2]
+    assert "has no job file (*.yml, *.yaml, *.json" in texts[2]
     assert "UTF-8" in texts[3]
-    assert "no path" in texts[4]
-    assert "no path" in texts[5]
+    assert "not a path" in texts[4]
+    assert "not a path" in texts[5]
     assert "name too long" in texts[6]
-    assert texts[7].endswith("this is no path; job= wants a job file, several with commas between them, or a directory")
+    assert texts[7].endswith("this is not a path; job= takes a job file, several with commas between them, or a directory")
     assert texts[8] == (
-        "half.yml: cannot be decrypted (it begins as a vaulted file, and is not ASCII); encrypt it anew, or remove the first line"
+        "half.yml: cannot be decrypted (it starts like a vaulted file but is not ASCII); encrypt it again, or remove the first line"
     )
-    assert texts[9] == "inner.yml.j2: is not UTF-8 when it is decrypted; save it as UTF-8 and encrypt it anew"
+    assert texts[9] == "inner.yml.j2: is not UTF-8 once it is decrypted; save it as UTF-8 and encrypt it again"

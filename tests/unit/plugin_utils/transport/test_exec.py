@@ -63,8 +63,7 @@ def test_check_mode_leaves_no_compiled_files_beside_a_kept_engine():
     assert ["-ISB" in command for command, _content in robot.asked] == [True, False]
 
 
-def test_a_shell_finds_no_kept_engine(monkeypatch, tmp_path):
-    monkeypatch.setattr(transport, "ROOM", str(tmp_path))
+def test_a_shell_finds_no_kept_engine():
     asked = []
 
     def once(command: str, content: bytes) -> transport.Outcome:

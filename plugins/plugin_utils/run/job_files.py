@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What reading job files needs of Ansible: vault and Jinja, with the variables that a job file may use."""
+"""The job files of a run, read with Ansible's vault secrets and Jinja and the variables that a job file may use."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from ansible.utils.vars import load_extra_vars
 from ..job.errors import JobErrors, Problem, quoted
 from ..job.model.job import Job
 from ..job.read import reader
-from ..job.read.source import Options
-from .sources import WANTED, Readers, Source, Unreadable, read
+from ..job.read.source import Options, Source
+from .sources import WANTED, Readers, Unreadable, read
 
 Variables = t.Mapping[str, t.Any]
 
 
-class Library(t.NamedTuple):
-    """Reads the job files of a run with the vault secrets and variables of that run."""
+class JobFiles(t.NamedTuple):
+    """Reads job files with the vault secrets and variables of a run."""
 
     loader: DataLoader
     templar: Templar
     variables: Variables
 
-    def sources(self, job: t.Any) -> list[Source]:
-        """The option `job`, paths as a list or with commas between them, as texts. Raises `JobErrors`."""
-        return read(_paths(job), Readers(self._decrypt_file, self._render), pathlib.Path.cwd())
-
-    def jobs(self, sources: t.Iterable[Source]) -> tuple[list[Job], list[str]]:
-        """The jobs and the warnings of these sources. Raises `JobErrors`."""
+    def read(self, job: t.Any) -> tuple[list[Job], list[str]]:
+        """The jobs that the option `job` names, and warnings; no job where the option names no file. Raises `JobErrors`."""
+        sources = self.sources(job)
         jobs, warnings = reader.load(sources, Options(decrypt=self._decrypt))
         return jobs, [str(warning) for warning in warnings]
+
+    def sources(self, job: t.Any) -> list[Source]:
+        """The texts of the files that the option `job` names. Raises `JobErrors`."""
+        return read(_paths(job), Readers(self._decrypt_file, self._render), pathlib.Path.cwd())
 
     def _decrypt_file(self, path: str) -> str:
         try:
@@ -53,7 +54,7 @@ class Library(t.NamedTuple):
             raise ValueError(_reason(error)) from None
 
     def _render(self, text: str, path: str) -> str:
-        """Only what is the same for every robot: extra variables, and `k8s4r_vars` of the inventory's group `all`."""
+        """A template may use what is the same for every robot: extra variables, and `k8s4r_vars` of the inventory's group `all`."""
         everywhere = self.variables["hostvars"].raw_get("localhost").get("k8s4r_vars", {})
         visible = {"k8s4r_vars": everywhere, **load_extra_vars(self.loader)}
         templar = self.templar.copy_with_new_env(searchpath=[str(pathlib.Path(path).parent)], available_variables=visible)
@@ -64,6 +65,7 @@ class Library(t.NamedTuple):
 
 
 def _paths(job: t.Any) -> list[str]:
+    """The paths that the option `job` names: one, several with commas between them, or a list."""
     if job is None:
         return []
     if isinstance(job, str):
@@ -71,7 +73,7 @@ def _paths(job: t.Any) -> list[str]:
     given = list(job) if isinstance(job, (list, tuple)) else [job]
     wrong = [path for path in given if not isinstance(path, (str, os.PathLike))]
     if wrong:
-        raise JobErrors(Problem("job", f"found {quoted(str(path))}, which is no path", WANTED) for path in wrong)
+        raise JobErrors(Problem("job", f"found {quoted(str(path))}, which is not a path", WANTED) for path in wrong)
     return [str(path) for path in given]
 
 

@@ -1,0 +1,101 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each robot of a run shall hold: its plan, and the digests by which a robot says that it already holds it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...module_utils._engine import plan
+from ..compile.mesh import peers
+from ..compile.robot import CompiledRobot, compile_robot
+from ..fleet.placement import Placement
+from ..fleet.robots import Fleet
+from ..job.errors import JobErrors, Problem
+from ..job.model.job import Job
+
+Data = t.Mapping[str, t.Any]
+
+
+class Sealing(t.Protocol):
+    """What the controller's key does."""
+
+    def digest(self, value: t.Any) -> str:
+        """A keyed digest of a JSON value, which tells nothing of the value."""
+
+    def seal(self, value: t.Any) -> str:
+        """A JSON value as a text that may be printed, because only this controller can read it."""
+
+
+class SealedPlan(t.NamedTuple):
+    """A robot's plan as it goes from `compile` to `prepare`.
+
+    `jobs` is what the robot is asked first: each job's namespace, name and digest, and whether it is `empty`, which means
+    that the robot shall hold nothing of it. `sealed` is {"plan": ..., "entries": ...}, with the registration entries.
+    """
+
+    jobs: list[dict[str, t.Any]]
+    sealed: str
+
+
+def deployment(
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, reached: t.Container[str], sealing: Sealing
+) -> tuple[dict[str, SealedPlan], list[str]]:
+    """The plans of the robots that the run reaches, by robot, and warnings.
+
+    Every robot of the fleet is compiled, so that every error is found before any robot is asked anything: raises `JobErrors`.
+    """
+    directory = peers.known_services(jobs, fleet, placement)
+    plans: dict[str, SealedPlan] = {}
+    errors: dict[Problem, None] = {}
+    warnings: dict[Problem, None] = {}
+    for robot in fleet.robots:
+        try:
+            compiled = compile_robot(jobs, fleet, placement, robot.name, directory)
+        except JobErrors as problems:
+            errors.update(dict.fromkeys(problems.errors))
+            continue
+        warnings.update(dict.fromkeys(compiled.warnings))
+        if robot.name in reached:
+            plans[robot.name] = sealed_plan(compiled, sealing)
+    if errors:
+        raise JobErrors(errors, warnings)
+    return plans, [str(warning) for warning in warnings]
+
+
+def removal(jobs: t.Sequence[tuple[str, str]], reached: t.Iterable[str], sealing: Sealing) -> dict[str, SealedPlan]:
+    """The plans that take jobs (namespace, name) away: the same for every robot, with nothing in them."""
+    nothing = CompiledRobot(plan=plan.robot([plan.job(*job, []) for job in jobs]), entries=(), warnings=())
+    return dict.fromkeys(reached, sealed_plan(nothing, sealing))
+
+
+def sealed_plan(compiled: CompiledRobot, sealing: Sealing) -> SealedPlan:
+    """What `prepare` needs of a compiled robot. The digest of a job covers its registration entries too, so that those of an
+    unchanged robot need not be looked at.
+    """
+    jobs = [
+        {
+            "namespace": job["namespace"],
+            "name": job["name"],
+            "digest": sealing.digest([_without_places(job), _entries_of(compiled.entries, job["namespace"], job["name"])]),
+            "empty": not job["groups"],
+        }
+        for job in compiled.plan["jobs"]
+    ]
+    return SealedPlan(jobs, sealing.seal({"plan": compiled.plan, "entries": list(compiled.entries)}))
+
+
+def _without_places(job: Data) -> Data:
+    """A job plan without the places in the job file that its messages name: where a file lies changes nothing on a robot."""
+
+    def bare(members: t.Iterable[Data]) -> list[Data]:
+        return [{key: value for key, value in member.items() if key != "where"} for member in members]
+
+    groups = [{**group, "ports": bare(group["ports"]), "programs": bare(group["programs"])} for group in job["groups"]]
+    return {**job, "groups": groups}
+
+
+def _entries_of(entries: t.Sequence[Data], namespace: str, job: str) -> list[Data]:
+    """A job's registration entries, by the identities that they give out."""
+    return [entry for entry in entries if f"/ns/{namespace}/job/{job}/group/" in entry["spiffe_id"]]
