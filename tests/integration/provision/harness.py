@@ -47,10 +47,11 @@ class Ansible:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
+        self.collections = CHECKOUT / "build"
 
     def run(self, playbook: str, *arguments: str, **variables: t.Any) -> Run:
         """Run a playbook by its path or its collection's name, with these variables."""
-        environment = {"ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_LOCALHOST_WARNING": "false"}
+        environment = {"ANSIBLE_COLLECTIONS_PATH": str(self.collections), "ANSIBLE_LOCALHOST_WARNING": "false"}
         # A file, because an argument has at most 128 KB.
         with tempfile.NamedTemporaryFile("w", suffix=".json") as extra:
             json.dump(variables, extra)
