@@ -4,7 +4,8 @@
 """Stands in front of an engine sent to a robot: keeps it under its digest, or runs it from memory, and hands over.
 
 Read from standard input by `python3 -c`, followed by one line of JSON (digest, size, keep), the archive and the
-request. Any Python, from 2.7 on, must be able to read this file and say that it is too old: no annotations and no f-strings here.
+request. Any Python, from 2.7 on, must be able to read this file and say that it is too old: types are comments here, and there are
+no f-strings.
 """
 
 import json
@@ -22,11 +23,13 @@ NOT_KEPT = 49
 
 
 def refuse(status, text):
+    # type: (int, str) -> None
     sys.stderr.write(text + "\n")
     sys.exit(status)
 
 
 def sync(path):
+    # type: (str) -> None
     """Wait until a file's bytes, or a directory's names, would outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -36,6 +39,7 @@ def sync(path):
 
 
 def make_room():
+    # type: () -> None
     if not os.path.isdir(ROOM):
         os.makedirs(ROOM, 0o700)
         above = os.path.dirname(ROOM)
@@ -45,6 +49,7 @@ def make_room():
 
 
 def keep(digest, content):
+    # type: (str, bytes) -> str
     """Unpack beside the target, sync and rename: a directory of that name is always whole.
 
     Without the sync a power cut within seconds leaves empty files there, which then neither take a switch back nor give an answer.
@@ -75,6 +80,7 @@ def keep(digest, content):
 
 
 def hold(content):
+    # type: (bytes) -> str
     """A path in memory, for a run that must leave nothing on the robot."""
     descriptor = os.memfd_create("k8s4r", 0)
     with open(descriptor, "wb", closefd=False) as file:
@@ -83,6 +89,7 @@ def hold(content):
 
 
 def start():
+    # type: () -> None
     if tuple(sys.version_info[:2]) < (3, 8):
         refuse(OLD_PYTHON, sys.executable + " is Python " + sys.version.split()[0])
     if os.geteuid() != 0:
