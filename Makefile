@@ -19,7 +19,6 @@ KIND ?= container
 WORKERS ?= 4
 
 BIN := $(CURDIR)/.venv/bin
-SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 COLLECTION := build/ansible_collections/k8s4r/robot
 LOCK := uv pip compile --quiet --upgrade --universal --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -44,10 +43,10 @@ demo-down: ready
 	python -m tests.demo down
 
 test: ready
-	pytest $(SIDE_BY_SIDE)
+	pytest --numprocesses $(WORKERS)
 
 check: ready
-	pytest $(SIDE_BY_SIDE) -m "not robots and not vm and not sanity"
+	pytest --numprocesses $(WORKERS) -m "not robots and not vm and not sanity"
 
 bench: ready $(INSTALLED_BENCH)
 	python -m tests.bench --rounds $(ROUNDS)

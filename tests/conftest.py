@@ -13,16 +13,10 @@ import pathlib
 
 import pytest
 
-from tests import processor
+from tests import processor, side_by_side
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
 INTEGRATION = CHECKOUT / "tests" / "integration"
-
-ONE_AFTER_ANOTHER = ("provision",)
-"""Packages below tests/integration whose tests build on what the ones before them left on the robots."""
-
-LONGEST_FIRST = ("vm", "test_molecule", "provision", "test_ansible_test_sanity", "test_killed", "test_linter")
-"""Groups that take minutes, and single tests: what is started last must be short, or the others wait for it at the end."""
 
 
 def _link_collection() -> None:
@@ -44,30 +38,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever is below tests/integration needs machines; `make check` leaves it out.
-
-    Tests of one group run one after another, in the same process.
-    """
+    """Whatever is below tests/integration needs machines; `make check` leaves it out. What takes long comes first."""
     for item in items:
         if INTEGRATION in item.path.parents and not item.get_closest_marker("vm"):
             item.add_marker("robots")
-        group = _group(item)
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_turn)
+    items.sort(key=lambda item: side_by_side.turn(item.nodeid))
 
 
-def _group(item: pytest.Item) -> str | None:
-    if item.get_closest_marker("vm"):
-        return "vm"  # one emulated machine takes a whole processor: several would take it from one another
-    if INTEGRATION not in item.path.parents:
-        return None
-    package = item.path.parent.name
-    return package if package in ONE_AFTER_ANOTHER else item.path.stem
-
-
-def _turn(item: pytest.Item) -> int:
-    for turn, name in enumerate(LONGEST_FIRST):
-        if name in (_group(item), item.name.partition("[")[0]):
-            return turn
-    return len(LONGEST_FIRST) + (not item.get_closest_marker("robots"))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> side_by_side.Groups:
+    """Tests that share robots run in one process."""
+    return side_by_side.Groups(config, log)

@@ -15,7 +15,7 @@ from pathlib import Path
 import ansible_test
 from ansible.release import __version__
 
-from tests.robots.host import CHECKOUT, cache_dir
+from tests.robots.host import CHECKOUT, cache_dir, lock
 from tests.robots.mirror import wheel
 
 HOME = cache_dir("sanity", __version__)
@@ -79,8 +79,10 @@ def environment() -> dict[str, str]:
 def main() -> int:
     """Run all sanity tests; the exit status is ansible-test's."""
     copy_collection()
-    provide_pip()
-    return subprocess.run(["ansible-test", "sanity", *sys.argv[1:]], cwd=COPY, env=environment(), check=False).returncode
+    # Another checkout may make the same virtual environments.
+    with lock(f"sanity-{__version__}"):
+        provide_pip()
+        return subprocess.run(["ansible-test", "sanity", *sys.argv[1:]], cwd=COPY, env=environment(), check=False).returncode
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.provision.harness import Ansible
 from tests.integration.system.conftest import VM
 
-pytestmark = [pytest.mark.robots, pytest.mark.vm]
+pytestmark = pytest.mark.vm
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(3600, "s ahead of"), (-3600, "s behind")])
