@@ -15,7 +15,7 @@ import typing as t
 from tests.robots import RobotsError
 from tests.robots.host import CHECKOUT
 
-from . import contenders, engine, growth, report, resident, rounds, scale, traffic
+from . import contenders, engine, growth, names, report, resident, rounds, scale, traffic
 from .report import Figures
 from .stage import BUILD, Bench, BenchError
 
@@ -51,9 +51,11 @@ def measure(bench: Bench, number: int) -> Figures:
     called = {name: traffic.calls(bench, by_name[name]) for name in (contenders.PING, contenders.SIX, contenders.WEB)}
     say("simulated fleets")
     grown = [growth.growth(bench, size) for size in (len(bench.robots), *scale.SIZES)]
+    say("many names")
+    named = names.names(bench)
     say("the engine on a robot")
     alone = engine.engine(bench, bench.robots[0])
-    return Figures(number, samples, wires, called, fleets(), grown, resident.resident(bench, bench.robots[0]), alone, loads)
+    return Figures(number, samples, wires, called, fleets(), grown, named, resident.resident(bench, bench.robots[0]), alone, loads)
 
 
 def fleets() -> list[scale.Scale]:
