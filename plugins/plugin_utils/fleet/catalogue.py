@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fleet catalogue: robots and fleet-wide settings out of raw inventory variables, once per run."""
+"""The fleet catalogue: robots and fleet-wide settings from raw inventory variables, read once per run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def fleet_from_inventory(
 ) -> Fleet:
     """Build the `Fleet` of the whole inventory group `robots`, whatever the run is limited to.
 
-    `raw_variables(host)` returns a host's untemplated variables. `render(host, value)` templates one value and is
-    called only for those that contain `{{`, because templating is what costs at a thousand robots. `capabilities` are
-    the probed ones by host. Raises `JobErrors` for values of a wrong type.
+    `raw_variables(host)` returns a host's untemplated variables. `render(host, value)` templates one value. It is called only
+    for values that contain a template, because templating takes most of the time with a thousand robots. `capabilities` are
+    what each host reported when it was probed. Raises `JobErrors` with all values of a wrong type.
     """
     names = sorted(groups.get(GROUP, ()))
     errors: list[Problem] = []
@@ -61,7 +61,7 @@ def _robot(name: str, variables: _Reader, probed: t.Mapping[str, str]) -> Robot:
 
 
 class _Reader:
-    """Typed look-ups in one host's variables; wrong types are collected as errors that name host and variable."""
+    """Reads one host's variables with their types. A wrong type is added to `errors`, with the host and the variable."""
 
     def __init__(self, host: str, variables: Variables, render: t.Callable[[str, t.Any], t.Any], errors: list[Problem]):
         self.host, self.variables, self.render, self.errors = host, variables, render, errors
@@ -104,5 +104,5 @@ def _templated(value: t.Any) -> bool:
 
 
 def _plain(value: t.Any) -> str:
-    """A label as text: `true` and `1` mean what they look like in the inventory."""
+    """A label's value as text, as it looks in the inventory: YAML's true is `true`."""
     return str(value).lower() if isinstance(value, bool) else str(value)

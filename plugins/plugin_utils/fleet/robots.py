@@ -10,16 +10,15 @@ import typing as t
 
 DEFAULT_AGENT_SOCKET = "/run/spire/sockets/agent.sock"
 
-# What a robot that was never probed is taken for; prepare compares it with the truth (the robot's own answer wins).
+# Assumed of a robot that was never probed. The robot checks it: its own answer wins.
 ASSUMED_CAPABILITIES: t.Mapping[str, str] = {"kernel.name": "linux", "systemd": "252", "cgroup": "2"}
 
 
 class Robot(t.NamedTuple):
     """One machine of the inventory group `robots`.
 
-    `capabilities` is the flat dictionary that the engine's probe returns, over it what the inventory declares in
-    `k8s4r_attributes`; `${attr.<name>}` looks here. `attestor` is how its SPIRE agent proves its name
-    (`spire_agent_attestor`).
+    `capabilities` is what the engine's probe returns, overridden by `k8s4r_attributes` of the inventory; `${attr.<name>}` looks
+    here. `attestor` is how its SPIRE agent proves its name (`spire_agent_attestor`).
     """
 
     name: str
@@ -32,16 +31,16 @@ class Robot(t.NamedTuple):
 
     @property
     def systemd(self) -> int:
-        """Major version of systemd, for the gates of the compiler."""
+        """The major version of systemd; 0 if it is unknown."""
         digits = self.capabilities.get("systemd", ASSUMED_CAPABILITIES["systemd"]).split(".")[0]
         return int(digits) if digits.isdigit() else 0
 
 
 class Fleet(t.NamedTuple):
-    """The whole inventory group `robots`, sorted by name, and what holds for all of it.
+    """The whole inventory group `robots`, sorted by name, and the settings that all of them share.
 
-    `peers` maps `host:port` to the SPIFFE ID of who answers there (`k8s4r_peers`). `skip_init_tasks` names init tasks
-    whose work provisioning did.
+    `peers` maps `host:port` to the SPIFFE ID of the service there (`k8s4r_peers`). `skip_init_tasks` names init tasks that are not
+    run, because provisioning did their work.
     """
 
     robots: tuple[Robot, ...]

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A robot's status as lines that a person reads."""
+"""A robot's status as a table for a person."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def status(robot: str, answer: Data) -> list[str]:
     """One line per job group, and one per unit below it, in columns."""
     lines = [f"{robot}: {answer['busy']}" if answer.get("busy") else robot]
     if answer.get("interrupted"):
-        lines.append(f"  the switch to release {answer['interrupted']} was interrupted; the next run, or a boot, mends it")
+        lines.append(f"  the switch to release {answer['interrupted']} was interrupted; the next run or boot finishes it or rolls it back")
     rows: list[tuple[str, ...]] = []
     for job in answer["jobs"]:
         for group in job["groups"].values():
             kept = f", keeps {' '.join(group['kept'])}" if group["kept"] else ""
             ports = "".join(f", {_port(port, group['silent'])}" for port in group["ports"])
-            rows.append((f"  {group['name']}: release {group['release'] or 'none'} of {group['committed'] or 'never'}{ports}{kept}",))
+            rows.append((f"  {group['name']}: {_release(group)}{ports}{kept}",))
             rows += [(f"    LACKS {need['path']} ({need['what']})",) for need in group["lacks"]]
             rows += [_unit(name, unit) for name, unit in sorted(group["units"].items())]
     if not rows:
@@ -30,6 +30,10 @@ def status(robot: str, answer: Data) -> list[str]:
         padded = row if len(row) == 1 else [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         lines.append("  ".join(padded).rstrip())
     return lines
+
+
+def _release(group: Data) -> str:
+    return f"release {group['release']}, committed {group['committed']}" if group["committed"] else "nothing committed yet"
 
 
 def _port(port: Data, silent: t.Sequence[Data]) -> str:

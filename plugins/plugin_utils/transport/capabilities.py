@@ -1,10 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each robot said of itself when it was last asked, kept on the controller: one small file per robot.
+"""What each robot reported of itself when it was last asked, kept on the controller: one small file per robot.
 
-These are assumptions: a request carries them and the robot says when they are wrong, so a lost, old or foreign file
-costs one more round trip and never a wrong result.
+These are assumptions. A request carries them and the robot says when they are wrong, so a file that is lost or out of date
+costs one more round trip and never gives a wrong result.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import urllib.parse
 
 
 class Capabilities(t.NamedTuple):
-    """The cache below the controller's own directory."""
+    """The cache, in the directory of the controller's state (`key.home`)."""
 
     directory: pathlib.Path
 
@@ -26,7 +26,7 @@ class Capabilities(t.NamedTuple):
         return self.directory / "capabilities" / f"{urllib.parse.quote(host, safe='')}.json"
 
     def read(self, host: str) -> dict[str, str] | None:
-        """None: never probed."""
+        """The robot's capabilities by name; None if the robot was never asked."""
         try:
             found = json.loads(self._path(host).read_bytes())
         except (OSError, ValueError):

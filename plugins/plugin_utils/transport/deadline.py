@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A time limit for a call that may hang: a dead link under a live multiplexed connection never returns by itself."""
+"""A time limit for a call that may hang: over a multiplexed connection whose link is dead, a call never returns by itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Elapsed(BaseException):
 
 @contextlib.contextmanager
 def limit(seconds: float) -> t.Iterator[None]:
-    """Raise `Elapsed` in the body after `seconds`; an alarm that is already set (a task's `timeout`) goes on after it."""
+    """Raise `Elapsed` in the body after `seconds`. An alarm that is already set (a task's `timeout`) is set again afterwards."""
 
     def ring(_signal: int, _frame: types.FrameType | None) -> None:
         raise Elapsed

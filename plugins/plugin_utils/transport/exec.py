@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One round trip to the engine on a robot: a JSON request on standard input, a JSON answer behind a marker.
 
-Nothing of a request is ever in argv or on disk. The engine kept on the robot is used; where it is missing it is sent
-in front of the request, and in check mode runs from memory, because check mode leaves nothing behind.
+No part of a request is ever in argv or on disk. The engine is kept on the robot. Where it is missing, it is sent in front of
+the request and kept, or in check mode run from memory, because check mode leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _READ = 'import sys; i = getattr(sys.stdin, "buffer", sys.stdin); exec(i.read(in
 
 
 class Outcome(t.NamedTuple):
-    """What a command on the robot ended with."""
+    """A command's exit status and output."""
 
     status: int
     stdout: str
@@ -32,7 +32,7 @@ class Outcome(t.NamedTuple):
 
 
 class RobotProblem(Exception):
-    """The robot answered, but not as an engine; the text says what to do and holds nothing of the request."""
+    """The robot gave no usable answer; the text says what to do and shows nothing of the request."""
 
 
 Execute = t.Callable[[str, bytes], Outcome]
@@ -50,7 +50,7 @@ class Caller(t.NamedTuple):
     environment: str = ""
 
     def call(self, request: t.Mapping[str, t.Any], check: bool = False) -> dict[str, t.Any]:
-        """Send a request, with the engine in front where the robot has none of this version; raise `RobotProblem`."""
+        """The engine's answer to a request; the engine is sent along where the robot lacks this version. Raises `RobotProblem`."""
         engine = packing.engine()
         body = json.dumps(request, separators=(",", ":")).encode("ascii")
         outcome = self.execute(self._kept(engine.digest, check), body)
@@ -61,7 +61,7 @@ class Caller(t.NamedTuple):
         return _answer(outcome)
 
     def _kept(self, digest: str, check: bool) -> str:
-        # Check mode must not even leave compiled files of a kept engine behind.
+        # Check mode must not even leave bytecode of a kept engine behind.
         flags = "-ISB" if check else "-IS"
         program = f"{ROOM}/{digest}/__main__.py"
         return f"test -f {program} || exit {MISSING}; {self._python(f'{flags} {program}')}"
@@ -70,7 +70,7 @@ class Caller(t.NamedTuple):
         return self._python(f"-ISB -c {shlex.quote(_READ)}")
 
     def _python(self, arguments: str) -> str:
-        """A shell command: the first Python there is, with these arguments."""
+        """A shell command that runs the first Python found, with these arguments."""
         prefix = f"{self.environment} " if self.environment else ""
         if self.interpreter:
             words = [shlex.quote(word) for word in shlex.split(self.interpreter)]
@@ -81,14 +81,14 @@ class Caller(t.NamedTuple):
 
 
 def _answer(outcome: Outcome) -> dict[str, t.Any]:
-    # Login banners may stand before the marker, and a shell's farewell behind the answer.
+    # A login banner may come before the marker, and other output of the shell after the answer.
     found = False
     for line in outcome.stdout.splitlines():
         if found:
             try:
                 answer = json.loads(line)
             except ValueError as error:
-                raise RobotProblem("the engine's answer is cut off; run again") from error
+                raise RobotProblem("the robot's answer is incomplete; run again") from error
             if isinstance(answer, dict):
                 return answer
             break
@@ -100,7 +100,7 @@ def _reason(outcome: Outcome) -> str:
     last = next((line.strip() for line in reversed(outcome.stderr.splitlines()) if line.strip()), "")[:300]
     known = {
         NO_PYTHON: "no Python 3 on the robot; install python3 (3.8 or later) or set ansible_python_interpreter",
-        OLD_PYTHON: f"the robot's Python is too old ({last}); 3.8 or later is needed, set ansible_python_interpreter if there is one",
+        OLD_PYTHON: f"the robot's Python is too old ({last}); 3.8 or later is needed: set ansible_python_interpreter if the robot has one",
         NOT_ROOT: "root is needed on the robot; use `become: true` or log in as root",
         NO_SYSTEMD: "systemd does not run on this machine; a robot is a Linux machine that systemd (245 or later) started",
         NOT_KEPT: f"the engine could not be put into {ROOM}: {last}",
@@ -108,6 +108,6 @@ def _reason(outcome: Outcome) -> str:
     if outcome.status in known:
         return known[outcome.status]
     return (
-        f"no answer from the robot's engine (exit status {outcome.status}): {last or 'it said nothing'}; "
-        f"if the next run says so too, its files are damaged: `rm -rf {ROOM}` there, and the run after that brings them again"
+        f"the robot gave no answer (exit status {outcome.status}): {last or 'no output'}; if the next run ends like this too, "
+        f"the files of the engine are damaged: remove them on the robot with `rm -rf {ROOM}`, and the next run sends them again"
     )

@@ -1,11 +1,11 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's own directory and key: keyed digests that tell nothing of secrets, and sealed texts.
+"""The directory of the controller's state, and its key: keyed digests, which reveal nothing of secrets, and sealed texts.
 
-A digest of a plan that holds a password could be guessed offline if it were a plain hash; one keyed by 32 random bytes
-that never leave the controller cannot. Another controller has another key: its digests differ, so it sends the plan
-and the robot compares contents.
+If the digest of a plan with a password were a plain hash, the password could be guessed from it offline. With a key of 32
+random bytes that never leave the controller it cannot. Another controller has another key: its digests differ, so it sends
+the plan and the robot compares contents.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Key(t.NamedTuple):
         try:
             return marshal.loads(zlib.decompress(sealing.decrypt(token.encode("ascii"))))
         except (InvalidToken, UnicodeEncodeError) as error:
-            raise KeyProblem("a sealed text of this run was made with another controller key") from error
+            raise KeyProblem("a plan of this run was encrypted with another controller key; run again") from error
 
 
 def home() -> pathlib.Path:
@@ -85,10 +85,14 @@ def controller_key(directory: pathlib.Path | None = None) -> Key:
 def _read(path: pathlib.Path) -> Key:
     with path.open("rb") as file:
         if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-            raise KeyProblem(f"{path}: others may read the controller's key; remove it (robots are then compared in full once)")
+            raise KeyProblem(
+                f"{path}: other users may read the controller's key; remove the file (the next run then compares every robot in full)"
+            )
         secret = file.read(KEY_BYTES + 1)
     if len(secret) != KEY_BYTES:
-        raise KeyProblem(f"{path}: is not {KEY_BYTES} bytes long; remove it (robots are then compared in full once)")
+        raise KeyProblem(
+            f"{path}: the controller's key is not {KEY_BYTES} bytes long; remove the file (the next run then compares every robot in full)"
+        )
     return Key(secret)
 
 

@@ -28,7 +28,7 @@ def test_groups_and_units_are_lines_in_columns():
     }
     head, group, first, second = table.status("robot1", answer(units=units))
     assert head == "robot1"
-    assert group == "  default/web/front: release r1 of 2026-01-01T00:00:00Z, 127.0.0.1:5432"
+    assert group == "  default/web/front: release r1, committed 2026-01-01T00:00:00Z, 127.0.0.1:5432"
     assert first.split() == ["a.service", "active", "(running)", "3.0", "MiB", "since", "2026-01-01T00:00:00Z"]
     assert "failed (failed), exit status 3" in second
     assert "2 restarts" in second

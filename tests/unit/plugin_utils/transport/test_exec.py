@@ -110,8 +110,8 @@ def test_a_python_that_is_not_there_is_named():
         (transport.Outcome(transport.NO_SYSTEMD, "", ""), "systemd does not run"),
         (transport.Outcome(transport.NOT_KEPT, "", "[Errno 28] No space left on device"), "No space left"),
         (transport.Outcome(1, "", "Traceback (most recent call last):\n  x\nKeyError: 1\n"), r"exit status 1\): KeyError"),
-        (transport.Outcome(0, "", ""), "said nothing"),
-        (transport.Outcome(0, 'K8S4R-RESULT\n{"cut', ""), "cut off"),
+        (transport.Outcome(0, "", ""), "no output"),
+        (transport.Outcome(0, 'K8S4R-RESULT\n{"cut', ""), "incomplete"),
         (transport.Outcome(0, "K8S4R-RESULT\n[]", ""), "no answer"),
     ],
 )

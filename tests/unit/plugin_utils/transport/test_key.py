@@ -30,7 +30,7 @@ def test_many_first_runs_agree_on_one_key_and_leave_nothing_else(tmp_path):
 def test_a_key_that_others_can_read_is_refused(tmp_path):
     key.controller_key(tmp_path)
     (tmp_path / "key").chmod(0o640)
-    with pytest.raises(key.KeyProblem, match="others may read"):
+    with pytest.raises(key.KeyProblem, match="other users may read"):
         key.controller_key(tmp_path)
 
 
