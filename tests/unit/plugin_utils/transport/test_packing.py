@@ -73,6 +73,27 @@ def test_every_file_counts_in_the_digest():
     assert packing.digest_of(dict(engine.files)) == engine.digest
 
 
+# Each costs a robot milliseconds; typing would come in with an annotation that is not a text.
+COSTLY = {"collections", "contextlib", "enum", "functools", "hashlib", "json", "re", "socket", "subprocess", "typing"}
+
+
+def test_an_unchanged_answer_waits_for_no_costly_import(tmp_path):
+    """What needs one of them imports it when it does. Python itself, started like this, imports none."""
+    with zipfile.ZipFile(io.BytesIO(packing.engine().archive())) as archive:
+        archive.extractall(tmp_path)
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from k8s4r_engine.requests import main, prepare
+from k8s4r_engine.judge import intact
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert {"k8s4r_engine.judge.intact", "k8s4r_engine.system.systemd"} <= imported
+    assert imported & COSTLY == set()
+
+
 def test_the_bootstrap_can_be_read_by_a_python_that_is_too_old():
     tree = ast.parse(packing.bootstrap())
     too_new = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef)
