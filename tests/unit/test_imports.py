@@ -167,6 +167,13 @@ def test_the_compiler_needs_yaml_and_nothing_that_changes(path: pathlib.Path) ->
     assert foreign <= (sys.stdlib_module_names | {"yaml"}) - (set() if helper(path) else IMPURE)
 
 
+@each(*(f"{ENGINE}.{room}" for room in ("say", "system", "state", "judge", "change", "requests")))
+def test_a_kind_of_resource_is_known_in_its_own_file(path: pathlib.Path) -> None:
+    """A new kind is one file and its row in kinds.py: nobody else asks which kind a resource is."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in ("kind", "union")] == []
+
+
 @each(*COMPILER)
 def test_the_compiler_reads_no_file_but_its_own_helpers(path: pathlib.Path) -> None:
     calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
