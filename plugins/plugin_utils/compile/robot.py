@@ -21,7 +21,7 @@ from .site import Site
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import JobPlan, RobotPlan
 
-# Ubuntu 20.04 has it, with every directive that our units use, and unshare and setpriv as they need them.
+# That of Ubuntu 20.04, the oldest system with all that our units use: their directives, and unshare and setpriv as they call them.
 OLDEST_SYSTEMD = 245
 
 
