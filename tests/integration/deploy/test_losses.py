@@ -23,7 +23,7 @@ def test_a_robot_that_is_not_there_does_not_keep_the_others(deployment, fleet):
         run = deployment.deploy(sleeper(value="two"))
         assert time.monotonic() - started < 45
         assert run.status == 4
-        run.refused("robot2", "not reached, run again")
+        run.refused("robot2", "not reached; run again")
         assert deployment.value("robot1") == "two"
     finally:
         fleet.restore_network("robot2")
@@ -91,7 +91,7 @@ def test_a_second_run_is_told_who_holds_the_robot(deployment):
 def test_a_task_that_fails_is_reported_and_taken_back(deployment):
     deployment.deploy(sleeper()).well()
     run = deployment.deploy(sleeper(value="two", script="'echo cannot open the camera >&2; exit 3'"))
-    run.refused("the switch failed and was taken back", "default/hello/web", "status=3", "cannot open the camera")
+    run.refused("the switch failed and was rolled back", "default/hello/web", "status=3", "cannot open the camera")
     assert deployment.value("robot1") == deployment.value("robot2") == "one"
 
 

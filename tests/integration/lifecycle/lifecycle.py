@@ -84,7 +84,7 @@ class Lifecycle:
 
     def rollback(self) -> None:
         """A program that ends at once: the run fails, and what ran before runs again."""
-        self.deploy("broken", program="raise SystemExit(3)").refused("the switch failed and was taken back")
+        self.deploy("broken", program="raise SystemExit(3)").refused("the switch failed and was rolled back")
         self.heard("welcome", 60)
 
     def remove(self) -> None:

@@ -17,9 +17,10 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fl
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Source
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import plans
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import key
+from tests import golden
 
 JOB = """
 name: web
@@ -73,6 +74,34 @@ def test_what_is_sealed_is_what_was_compiled(text):
     for robot in ("a", "b"):
         compiled = compile_robot(jobs, FLEET, placement, robot, known_services(jobs, FLEET, placement))
         assert KEY.unseal(found[robot].sealed) == {"plan": compiled.plan, "entries": list(compiled.entries)}
+
+
+@pytest.mark.parametrize("name", golden.names())
+def test_a_plan_arrives_as_it_was_sealed(name):
+    for compiled in golden.compile_case(name).values():
+        arrived = KEY.unseal(plans.sealed_plan(compiled, KEY).sealed)
+        assert json.dumps([arrived["plan"], arrived["entries"]]) == json.dumps([compiled.plan, compiled.entries])
+
+
+VAULTED = """
+name: web
+meta: {token: !vault x}
+taskGroups:
+  - name: front
+    meta: {other: !vault x}
+    tasks:
+      - name: main
+        config: {execConfig: {command: /bin/true}}
+        env: {PLAIN: !vault x, WITH_A_NAME: !vault y, LD_PRELOAD: /lib/x.so}
+"""
+
+
+def test_a_plan_with_secrets_arrives_as_it_was_sealed():
+    secrets = {"x": "canary", "y": "canary-${NOMAD_ALLOC_INDEX}"}
+    jobs, _warnings = reader.load([Source("web.yml", VAULTED)], Options(decrypt=lambda text: secrets[text.strip()]))
+    held = [robot for robot in deployed(jobs).values() if not robot.jobs[0]["empty"]]
+    (group,) = KEY.unseal(held[0].sealed)["plan"]["jobs"][0]["groups"]
+    assert group["secrets"] == ["canary", "canary-${NOMAD_ALLOC_INDEX}", "canary-0"]
 
 
 def test_only_robots_that_the_run_reaches_get_a_plan():

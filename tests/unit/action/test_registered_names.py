@@ -1,0 +1,42 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an action finds the results of earlier ones: under the names that its options say, or k8s4r's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.lint.tools import CHECKOUT
+
+
+def play(tmp_path: pathlib.Path, facts: dict, action: str, options: dict) -> str:
+    """What Ansible prints of an action on this machine, after these facts."""
+    tasks = [{"ansible.builtin.set_fact": facts}, {f"k8s4r.robot.{action}": options}]
+    path = tmp_path / "play.yml"
+    path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_NOCOLOR": "1", "K8S4R_HOME": str(tmp_path)}
+    program = pathlib.Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run([program, path], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+REFUSED = {"status": "refused", "errors": ["the disk is full"]}
+
+
+@pytest.mark.parametrize(("fact", "options"), [("k8s4r_prepared", {}), ("answers", {"prepared": "answers"})])
+def test_the_option_names_the_variable(tmp_path, fact, options):
+    said = play(tmp_path, {fact: REFUSED}, "collect", options)
+    assert "localhost: the disk is full" in said
+
+
+@pytest.mark.parametrize(("action", "option", "before"), [("prepare", "compiled", "compile"), ("switch", "prepared", "prepare")])
+def test_a_result_that_is_missing_is_named_with_the_action_that_gives_it(tmp_path, action, option, before):
+    said = play(tmp_path, {"unused": 1}, action, {option: "mine"})
+    assert f"there is no variable mine: a task of k8s4r.robot.{before} must come before this one, with `register: mine`" in said
