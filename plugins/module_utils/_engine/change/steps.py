@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From what should be and what is to the steps between: pure, and the same for a check, a switch and the way back.
 
-perform.py knows what each step does. Steps are decided from state alone, so whoever dies on the way leaves nothing
-behind that the next look does not see.
+perform.py knows what each step does. Steps are decided from state alone, so a run that dies on the way leaves nothing
+behind that the next one does not see.
 """
 
 from __future__ import annotations

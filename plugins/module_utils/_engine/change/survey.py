@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One look at everything that a group has, should have, or once had: what the planner of the steps decides from."""
+"""All that a group has, should have, or once had, as it is now: the steps are decided from it."""
 
 from __future__ import annotations
 

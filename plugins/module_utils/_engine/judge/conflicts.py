@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands in the way of a release: other groups of this robot, other programs, missing users, a full disk."""
+"""What prevents a release: other groups of this robot, other programs, missing users, a full disk."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Work that outlives the connection: a transient unit, and its result in a file.
 
-The unit is started again when the engine is killed, and the work goes on from what it finds.
+systemd starts the unit again if the engine is killed, and the work goes on from what it finds.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def _temporary(directory: int, name: str) -> str:
 
 
 def _clear(directory: int, name: str, kind: t.Callable[[int], bool]) -> None:
-    """Make room where something of another kind stands."""
+    """Remove what is in the target's place and of another kind."""
     try:
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
