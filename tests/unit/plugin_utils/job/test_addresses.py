@@ -16,9 +16,9 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job import addresses
 ADDRESSES = ("127.0.0.1", "127.0.0.2", "::1", "0.0.0.0", "::", "192.0.2.1", "2001:db8::1")
 
 
-@pytest.mark.parametrize(("first", "second"), list(itertools.product(ADDRESSES, repeat=2)))
-def test_controller_and_engine_agree(first, second):
-    assert addresses.clash(first, second) == ports.clash(first, second) == addresses.clash(second, first)
+@pytest.mark.parametrize("pair", list(itertools.product(ADDRESSES, repeat=2)))
+def test_controller_and_engine_agree(pair):
+    assert addresses.clash(*pair) == ports.clash(*pair) == addresses.clash(*reversed(pair))
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.product(("127.0.0.1", "127.0.0.2", "0.0.0.0"), repeat=2)))
