@@ -64,7 +64,7 @@ class Ansible:
         """Start ansible-playbook, of this Python's environment, with these variables beside the present ones."""
         program = pathlib.Path(sys.executable).with_name("ansible-playbook")
         environment = {**os.environ, **environment, "PATH": f"{program.parent}:{os.environ['PATH']}"}
-        return subprocess.run([program, *arguments], capture_output=True, text=True, env=environment, check=False, timeout=600)
+        return subprocess.run([program, *arguments], capture_output=True, text=True, env=environment, check=False, timeout=1200)
 
     def provision(self, *arguments: str, **variables: t.Any) -> Run:
         """The whole of provisioning."""
