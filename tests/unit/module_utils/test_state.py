@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, garbage, ledger, manifest
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import vocabulary
 
 JOB = {"namespace": "n", "name": "j"}
 
@@ -55,6 +59,15 @@ def test_no_two_jobs_share_a_file(robot):
     robot.ledger.save(record(groups={"g": group()}))
     assert ledger.standing(robot.ledger.of(JOB)) == ledger.whole("d")
     assert robot.ledger.jobs() == [robot.ledger.of(JOB)]
+
+
+@given(st.text(alphabet="aZ0._-/ é", max_size=66) | st.text())
+@example("a-")
+@example("a.")
+@example("a" * 63)
+@example("a" * 64)
+def test_names_are_those_of_the_job_format(name):
+    assert ledger.valid_name(name) == (re.fullmatch(vocabulary.NAME, name) is not None)
 
 
 def test_a_job_of_which_nothing_is_left_has_no_file(robot):

@@ -14,7 +14,7 @@ import socket
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import difference, health
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import health
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import file
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import answers, texts
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed, Refusal
@@ -130,20 +130,6 @@ def test_the_lock_says_who(tmp_path):
     assert lock.held(str(tmp_path / "nothing")) is None
 
 
-def test_secrets_are_only_changed_in_a_difference():
-    secret = dict(plan.file("/etc/k8s4r/groups/a/env", "", secret=True), digest="d")
-    (entry,) = difference.of_steps([{"do": "make", "resource": secret}], {"d": b"sesame"}, {secret["path"]})
-    assert entry == {"before_header": secret["path"], "after_header": secret["path"], "before": "", "after": "(secret, changed)\n"}
-
-
-def test_a_difference_of_a_directory_says_what_it_becomes():
-    directory = plan.directory("/var/lib/k8s4r/tasks/a", "u", "g", "0750")
-    (entry,) = difference.of_steps([{"do": "make", "resource": directory}], {}, ())
-    assert entry["after"] == "group: g\nmode: 0750\nowner: u\ntype: directory\n"
-    (entry,) = difference.of_steps([{"do": "remove", "resource": directory}], {}, ())
-    assert (entry["before"][:6], entry["after"]) == ("group:", "")
-
-
 def test_members_that_go_stay_beside_those_that_come():
     def members(*names):
         return json.dumps({"v": 1, "resources": [{"name": name} for name in names]}).encode()
@@ -222,8 +208,3 @@ def test_how_a_unit_ended():
 def test_a_programs_line_cannot_act_on_the_operators_terminal():
     assert texts.harmless("\x1b]0;OWNED\x07ok\u202e\nnext") == "\ufffd]0;OWNED\ufffdok\ufffd\nnext"
     assert len(texts.harmless("x" * 100000)) == texts.LONGEST_LINE + 3
-
-
-def test_json_on_one_line_is_shown_line_by_line():
-    assert difference._text(b'{"b":1,"a":[2]}') == '{\n "a": [\n  2\n ],\n "b": 1\n}\n'
-    assert difference._text(b"{ no json") == "{ no json"

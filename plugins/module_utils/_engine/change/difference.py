@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Resource
+    from ..system.observe import State
     from .steps import Step
 
     Contents = t.Mapping[str, bytes]
@@ -32,7 +32,7 @@ LARGEST = 100000
 
 
 def of_steps(steps: t.Iterable[Step], contents: Contents, secrets: t.Container[str]) -> list[Difference]:
-    """One entry for each resource that is made or removed.
+    """One entry for each resource that is made or removed: by its content where that differs, else by its attributes.
 
     ``contents``: {digest: bytes} of the release. ``secrets``: places whose content nobody may see, now or before.
     """
@@ -40,22 +40,26 @@ def of_steps(steps: t.Iterable[Step], contents: Contents, secrets: t.Container[s
 
 
 def _entry(step: Step, contents: Contents, secrets: t.Container[str]) -> Difference:
-    resource, place = step["resource"], kinds.place(step["resource"])
-    removed = step["do"] == "remove"
-    if "digest" in resource:
-        before, after = _content(place), "" if removed else _text(contents[resource["digest"]])
-        if place in secrets:
-            before, after = ("(secret)\n" if before else ""), ("" if removed else "(secret, changed)\n")
-        if before == after:
-            before, after = "(not as below)\n", _attributes(resource)
+    resource, now = step["resource"], step["now"]
+    place = kinds.place(resource)
+    wanted = None if step["do"] == "remove" else kinds.expected(resource)
+    by_content = (now or {}).get("content") != (wanted or {}).get("content")
+
+    def shown(state: State | None, content: t.Callable[[], str]) -> str:
+        if state is None:
+            return ""
+        return content() if by_content and "content" in state else _attributes(state)
+
+    if place in secrets:
+        before, after = shown(now, lambda: "(secret)\n"), shown(wanted, lambda: "(secret, changed)\n")
     else:
-        before, after = (_attributes(resource), "") if removed else ("", _attributes(resource))
+        before, after = shown(now, lambda: _content(place)), shown(wanted, lambda: _text(contents[resource["digest"]]))
     return {"before_header": place, "after_header": place, "before": before, "after": after}
 
 
-def _attributes(resource: Resource) -> str:
-    shown = {key: value for key, value in kinds.expected(resource).items() if key not in ("content", "exists")}
-    return "".join(f"{key}: {value if isinstance(value, str) else json.dumps(value)}\n" for key, value in sorted(shown.items()))
+def _attributes(state: State) -> str:
+    values = {key: value for key, value in state.items() if key != "content"}
+    return "".join(f"{key}: {value if isinstance(value, str) else json.dumps(value)}\n" for key, value in sorted(values.items()))
 
 
 def _content(path: str) -> str:

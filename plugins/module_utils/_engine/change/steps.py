@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     class Step(_Step, total=False):
         resource: Resource  # of make, extend and remove
+        now: State | None  # of make and remove: what is there before it
         units: list[str]  # of stop, clear, restart, start and healthy
         done: list[str]  # of clear: the files that say of a unit that it has run
         leftovers: list[Resource]  # of commit and pruned
@@ -107,7 +108,7 @@ def between(situation: Situation, digest: Digest, keep_data: bool = False, spare
         steps.append({"do": "healthy", "text": "", "units": [unit["name"] for unit in kinds.that_run(wanted)]})
     steps.append({"do": "commit", "text": "", "leftovers": gone + kept})
     for resource in gone:
-        steps.append({"do": "remove", "text": f"remove {kinds.label(resource)}", "resource": resource})
+        steps.append({"do": "remove", "text": f"remove {kinds.label(resource)}", "resource": resource, "now": situation.now(resource)})
     if any(_is_systemd(resource) for resource in gone):
         steps.append({"do": "reload", "text": ""})
     if gone:
@@ -137,7 +138,8 @@ def _makes(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
     at_once = [resource for resource in makes if resource not in extended]
     steps: list[Step] = [{"do": "extend", "text": "", "resource": resource} for resource in extended] if at_once else []
     for resource in at_once + extended:
-        steps.append({"do": "make", "text": _text(resource, situation.now(resource)), "resource": resource})
+        now = situation.now(resource)
+        steps.append({"do": "make", "text": _text(resource, now), "resource": resource, "now": now})
     return steps
 
 

@@ -35,13 +35,20 @@ def units(groups: t.Sequence[GroupPlan]) -> list[str]:
     with _Directory(contents) as directory:
         paths = [f"{directory}/{name}" for name in sorted(contents)]
         code, output = command.run(["systemd-analyze", "verify", "--man=no", *paths], timeout=60)
-    lines = [line.strip().replace(directory + "/", "") for line in output.splitlines() if line.strip()]
-    mine = [line for line in lines if any(name in line for name in contents)]
-    bad = sorted({line for line in mine if not _LATER.search(line) and not _TOLERATED.search(line)})
+        return verdict(code, output, directory, contents)
+
+
+def verdict(code: int, output: str, directory: str, names: t.Iterable[str]) -> list[str]:
+    """What is wrong with the units of these names in a directory, by systemd-analyze's exit status and output."""
     if code == 124:
-        bad.append("systemd-analyze verify did not end within 60 s")
-    if code and not mine and not bad:
-        bad = lines or [f"systemd-analyze verify ended with status {code}"]
+        return ["systemd-analyze verify did not end within 60 s"]
+    lines = [line.strip().replace(directory + "/", "") for line in output.splitlines() if line.strip()]
+    if code and not lines:
+        return [f"systemd-analyze verify ended with status {code}"]
+    mine = [line for line in lines if any(name in line for name in names)]
+    bad = sorted({line for line in mine if not _LATER.search(line) and not _TOLERATED.search(line)})
+    if code and not mine:
+        bad = lines
     return [f"systemd does not accept this unit: {line}" for line in bad]
 
 
@@ -64,11 +71,13 @@ def checks(groups: t.Sequence[GroupPlan]) -> list[str]:
 def programs(groups: t.Sequence[GroupPlan]) -> list[str]:
     """Programs that are not on the robot: its tasks would only fail once what ran before has been stopped.
 
-    Where an init task is among the resources nothing is said: it may be the one that puts them there.
+    Nothing is said of a group with an init task, which may be what puts them there.
     """
-    if any(kinds.of(resource).installs(resource) for group in groups for resource in group["resources"]):
-        return []
-    return [_lacking(program) for group in groups for program in group["programs"] if not _is_there(program)]
+    return [_lacking(program) for group in groups if not _installs(group) for program in group["programs"] if not _is_there(program)]
+
+
+def _installs(group: GroupPlan) -> bool:
+    return any(kinds.of(resource).installs(resource) for resource in group["resources"])
 
 
 def _is_there(program: Program) -> bool:

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 
 
 # As job/model/vocabulary.py has it; without re, which an unchanged run does not import.
-NAME_CHARACTERS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+ALPHANUMERIC = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+NAME_CHARACTERS = ALPHANUMERIC | set("._-")
 
 
 class Ledger:
@@ -102,7 +103,7 @@ class Ledger:
 
 def valid_name(name: object) -> bool:
     """Whether a namespace or the name of a job is one; a record elsewhere would not be ours."""
-    return isinstance(name, str) and 0 < len(name) <= 63 and NAME_CHARACTERS.issuperset(name) and name[0] not in "._-"
+    return isinstance(name, str) and 0 < len(name) <= 63 and NAME_CHARACTERS.issuperset(name) and {name[0], name[-1]} <= ALPHANUMERIC
 
 
 def standing(record: JobRecord) -> Standing:
