@@ -79,6 +79,48 @@ def test_a_compiled_job_runs(machine):
     assert machine.ask(*jobs) == {"status": "unchanged"}
 
 
+# Each daemon is ready half a second after its start, and the task fails if it comes before one of them.
+READINESS = """\
+name: patient
+taskGroups:
+  - name: g
+    initTasks:
+      - name: by-file
+        daemon: true
+        readiness: {file: /tmp/a file}
+        config: {execConfig: {command: /bin/sh, args: [-c, "sleep 0.5; touch '/tmp/a file'; exec sleep infinity"]}}
+      - name: by-command
+        daemon: true
+        readiness: {command: "test -e /tmp/answer && echo yes"}
+        config: {execConfig: {command: /bin/sh, args: [-c, "sleep 0.5; touch /tmp/answer; exec sleep infinity"]}}
+      - name: by-port
+        daemon: true
+        readiness: {port: 18123}
+        config:
+          execConfig:
+            command: python3
+            args: [-c, "import socket, time; time.sleep(0.5); s = socket.create_server(('127.0.0.1', 18123)); time.sleep(1e6)"]
+    tasks:
+      - name: main
+        config:
+          execConfig:
+            command: /bin/sh
+            args:
+              - -c
+              - |
+                test -e '/tmp/a file' && test -e /tmp/answer || exit 1
+                python3 -c "import socket; socket.create_connection(('127.0.0.1', 18123))" || exit 1
+                echo started >> "$NOMAD_ALLOC_DIR/starts"
+                exec sleep infinity
+"""
+
+
+def test_a_task_starts_when_every_daemon_before_it_is_ready(machine):
+    done = machine.deploy(*compiled_jobs(machine, READINESS))
+    assert done["status"] == "committed", done
+    assert machine.sh("cat /var/lib/k8s4r/groups/*/alloc/starts") == "started\n"
+
+
 def test_an_exec_tasks_secrets_are_in_nobody_elses_view_and_bounded(machine):
     assert secretive(machine, "exec", FILLS)["status"] == "committed"
     assert machine.sh("ls /var/lib/k8s4r/groups/*/alloc").strip() == "full"
