@@ -47,8 +47,8 @@ def test_jobs_compile_together_for_the_example_fleet():
     jobs, _warnings = load(*JOBS)
     robots = fleet()
     placement = place(jobs, robots)
-    directory = peers.known_services(jobs, robots, placement)
-    compiled = {robot.name: compile_robot(jobs, robots, placement, robot.name, directory) for robot in robots.robots}
+    known = peers.known_services(jobs, robots, placement)
+    compiled = {robot.name: compile_robot(jobs, robots, placement, robot.name, known) for robot in robots.robots}
     assert [robot.warnings for robot in compiled.values()] == [()] * 3
     held = placement.instances["default", "web-service", "web"]
     assert {name: len(indices) for name, indices in held.items()} == {"work1": 2, "work2": 2}

@@ -47,8 +47,8 @@ def compile_case(name: str) -> dict[str, CompiledRobot]:
     # Under one name, so that what is said of a place in the file is the same for all.
     jobs, _warnings = reader.load([reader.Source("job.yml", read(name))])
     placement = place(jobs, FLEET)
-    directory = peers.known_services(jobs, FLEET, placement)
-    compiled = {robot.name: compile_robot(jobs, FLEET, placement, robot.name, directory) for robot in FLEET.robots}
+    known = peers.known_services(jobs, FLEET, placement)
+    compiled = {robot.name: compile_robot(jobs, FLEET, placement, robot.name, known) for robot in FLEET.robots}
     return {name: robot for name, robot in compiled.items() if any(job["groups"] for job in robot.plan["jobs"])}
 
 

@@ -19,6 +19,8 @@ COLLECTION = "ansible_collections.k8s4r.robot.plugins."
 
 ENGINE = "module_utils._engine"
 PLAN = f"{ENGINE}.plan"
+# They import nothing of ours but themselves.
+ALONE = (PLAN, f"{ENGINE}.say")
 # A package, and what of ours it may import beside itself.
 PACKAGES = {
     "plugin_utils.job": (),
@@ -181,16 +183,22 @@ def test_the_compiler_reads_no_file_but_its_own_helpers(path: pathlib.Path) -> N
     assert called & READING == ({"read_text"} if module(path) == HELPERS else set())
 
 
-@each(HELPERS)
+@pytest.mark.parametrize("path", [path for path in FILES if helper(path)], ids=module)
 def test_a_helper_is_a_program_of_its_own(path: pathlib.Path) -> None:
     """It runs on the robot, where nothing of ours is, and nothing of ours imports it."""
-    if helper(path):
-        assert {name.partition(".")[0] for name, ours in imports(path) if not ours} <= sys.stdlib_module_names
-        assert not [name for name, ours in imports(path) if ours]
-        assert not [other for other in FILES if module(path) in dict(imports(other))]
+    assert {name.partition(".")[0] for name, ours in imports(path) if not ours} <= sys.stdlib_module_names
+    assert not [name for name, ours in imports(path) if ours]
+    assert not [other for other in FILES if module(path) in dict(imports(other))]
 
 
-def test_the_wire_format_and_words_know_nobody() -> None:
-    for path in FILES:
-        if inside(module(path), [PLAN]):
-            assert not [name for name, ours in imports(path) if ours], path
+@pytest.mark.parametrize("room", ALONE)
+def test_the_wire_format_and_words_import_nothing_of_ours(room: str) -> None:
+    paths = [path for path in FILES if inside(module(path), [room])]
+    assert paths, f"{room} is no longer there: correct its name here"
+    assert [(module(path), name) for path in paths for name, ours in imports(path) if ours and not inside(name, [room])] == []
+
+
+@pytest.mark.parametrize("room", [room for floor in FLOORS["plugin_utils.compile"] for room in floor])
+def test_a_room_of_the_compiler_states_what_belongs_in_it(room: str) -> None:
+    [path] = [path for path in FILES if module(path) == f"plugin_utils.compile.{room}"]
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

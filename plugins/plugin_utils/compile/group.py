@@ -13,9 +13,9 @@ from ..job.errors import Problem
 from ..job.model.vocabulary import JobType
 from . import systemd
 from .content import environment
-from .helpers import HELPERS, Helper
+from .helpers import HELPERS
 from .mesh.identity import Entry
-from .mesh.peers import Directory
+from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
 from .site import Site
 from .units import init, service, task
@@ -36,15 +36,16 @@ class CompiledGroup(t.NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-def compile_group(site: Site, directory: Directory) -> CompiledGroup:
+def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
     """Compile the group at this site. If there are errors, do not use the plan."""
     shared = environment.of_group(site)
-    proxy = compile_proxy(site, shared, directory)
+    proxy = compile_proxy(site, shared, known)
     units = [*([proxy.unit] if proxy else []), *init.units(site, shared), *task.units(site, shared)]
+    called = {helper for unit in units for helper in unit.helpers}
     resources = [
         *_users(site),
         *_directories(site),
-        *(plan.file(helper.path(site.bin), helper.text) for helper in _helpers(site, units)),
+        *(plan.file(helper.path(site.bin), helper.text) for helper in HELPERS if helper in called),
         plan.unit(site.slice, _slice(site)),
         *(resource for unit in units for resource in unit.resources),
         plan.unit(site.target, _target(site, [unit.name for unit in units]), run="always"),
@@ -100,17 +101,11 @@ def _directories(site: Site) -> t.Iterator[Resource]:
     yield plan.directory(site.tmp, "root", "root", "1777", data=True)
 
 
-def _helpers(site: Site, units: t.Sequence[service.Unit]) -> list[Helper]:
-    """The helper programs that the units of this group call."""
-    texts = "".join(resource["content"] for unit in units for resource in unit.resources if resource["kind"] == "unit")
-    return [helper for helper in HELPERS if helper.path(site.bin) in texts]
-
-
 def _slice(site: Site) -> str:
     return systemd.unit({"Unit": [("Description", systemd.text(site.title()))], "Slice": service.limits(site.group.resources)})
 
 
 def _target(site: Site, units: t.Sequence[str]) -> str:
-    """It wants its units but does not require them: one that fails takes no other along."""
+    """It wants its units but does not require them: one that fails stops no other."""
     wants = [("Wants", " ".join(units))] if units else []
     return systemd.unit({"Unit": [("Description", systemd.text(site.title())), *wants]})

@@ -33,10 +33,10 @@ class CompiledRobot(t.NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-def compile_robot(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, name: str, directory: peers.Directory) -> CompiledRobot:
+def compile_robot(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, name: str, known: peers.KnownServices) -> CompiledRobot:
     """Compile what the robot `name` gets of the jobs. A job of which it gets nothing becomes an empty job plan.
 
-    `directory` is `peers.known_services` of the same run, computed once for all robots. Raises `JobErrors`.
+    `known` is `peers.known_services` of the same run, computed once for all robots. Raises `JobErrors`.
     """
     robot = fleet.robot(name)
     plans: list[JobPlan] = []
@@ -51,7 +51,7 @@ def compile_robot(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, nam
             instances = placement.on(name, (job.namespace, job.name, group.name))
             if instances:
                 site = Site(job, number, robot, fleet, tuple(instances))
-                compiled = compile_group(site, directory)
+                compiled = compile_group(site, known)
                 sites.append(site)
                 groups.append(compiled.plan)
                 entries += [compiled.entry] if compiled.entry else []

@@ -1,7 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only writer of units and environment files. It escapes values, so that systemd passes on any text byte for byte.
+"""How the compiler writes units and environment files: values are escaped, so that systemd passes on any text byte for byte.
+
+Other units are not of a job: the engine writes its boot unit itself, and roles have templates for SPIRE's.
 
 Rules of systemd.syntax(7), systemd.service(5) "Command lines" and systemd.exec(5) "EnvironmentFile=".
 """
@@ -55,7 +57,7 @@ def _quoted(value: str) -> str:
 
 
 def command(argv: t.Sequence[str], prefix: str = "") -> str:
-    """A command line for ExecStart= and the like. The colon tells systemd not to replace `$`."""
+    """A command line for ExecStart= and the like. The colon keeps systemd from replacing `$`."""
     return f"{prefix}:{' '.join(map(item, argv))}"
 
 

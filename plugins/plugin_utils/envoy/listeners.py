@@ -70,7 +70,7 @@ def _forward(name: str, protocol: Protocol, cluster: str, host_rewrite: str | No
         },
     )
     if inbound:
-        # The service reads in x-forwarded-client-cert who calls. What a caller itself writes there is removed.
+        # x-forwarded-client-cert names the caller to the service. What a caller itself writes there is removed.
         manager["forward_client_cert_details"] = "SANITIZE_SET"
         manager["set_current_client_cert_details"] = {"uri": True}
         manager["access_log"] = [_access_log(name, "request", {**_CONNECTION, **_REQUEST})]

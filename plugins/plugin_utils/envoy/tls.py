@@ -29,7 +29,7 @@ _BUNDLE = _sds("ALL")
 
 
 def upstream_tls(own_id: str, peer_id: str, server_name: str | None, alpn: t.Sequence[str]) -> Data:
-    """The client's side: it presents our identity and accepts exactly one peer. The bundle alone would accept the whole trust domain."""
+    """The client's side: it presents our identity and accepts exactly one peer. The bundle alone would accept any of the trust domain."""
     peer = {"match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": peer_id}}]}
     context = {
         "tls_certificate_sds_secret_configs": [_sds(own_id)],
@@ -43,7 +43,7 @@ def upstream_tls(own_id: str, peer_id: str, server_name: str | None, alpn: t.Seq
 
 
 def downstream_tls(own_id: str, alpn: t.Sequence[str]) -> Data:
-    """The server's side: every identity of the trust domains may finish the handshake. The RBAC filter behind it lets only the
+    """The server's side: every identity of the trust domains may finish the handshake. The RBAC filter after it lets only the
     allowed ones go on: a change of the filter drains no connection, and one of the TLS context does.
     """
     context = {

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses of a robot's own, and when two listeners cannot share a port. The engine has its own copy (`system/ports.py`)."""
+"""The robot's own addresses, and when two listeners cannot share a port. The engine has its own copy (`system/ports.py`)."""
 
 from __future__ import annotations
 

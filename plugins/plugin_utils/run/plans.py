@@ -46,13 +46,13 @@ def deployment(
 
     Every robot of the fleet is compiled, so that every error is found before any robot is asked anything: raises `JobErrors`.
     """
-    directory = peers.known_services(jobs, fleet, placement)
+    known = peers.known_services(jobs, fleet, placement)
     plans: dict[str, SealedPlan] = {}
     errors: dict[Problem, None] = {}
     warnings: dict[Problem, None] = {}
     for robot in fleet.robots:
         try:
-            compiled = compile_robot(jobs, fleet, placement, robot.name, directory)
+            compiled = compile_robot(jobs, fleet, placement, robot.name, known)
         except JobErrors as problems:
             errors.update(dict.fromkeys(problems.errors))
             continue

@@ -17,7 +17,7 @@ from ...job.model.vocabulary import Protocol
 from ...job.variables import is_database, variable
 from .. import names, systemd
 from ..site import PlacedTask, Site
-from .texts import substituted
+from .substitution import substituted
 
 # The variables that glibc drops when a program gains privileges (its unsecvars.h). Programs that root starts on the task's
 # behalf must not see them.
@@ -39,12 +39,12 @@ class Environment(t.NamedTuple):
 
     @property
     def loader(self) -> dict[str, str]:
-        """Those that the dynamic loader and its kin obey. They must not be set before root's privileges are gone."""
+        """Those that the dynamic loader and similar code obey. They must not be set before root's privileges are dropped."""
         return {name: value for name, value in self.variables.items() if _LOADER.fullmatch(name)}
 
 
 def of_group(site: Site) -> Environment:
-    """What Nomad tells every task of a group. These names may also be used in `meta` and `upstream`."""
+    """What every task of a group gets, under Nomad's names. These names may also be used in `meta` and `upstream`."""
     job, group = site.job, site.group
     variables = {
         "NOMAD_GROUP_NAME": group.name,

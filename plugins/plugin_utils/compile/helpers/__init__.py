@@ -34,9 +34,16 @@ class Helper(t.NamedTuple):
         """Where it is on the robot; `directory` is the group's `bin`."""
         return f"{directory}/{self.name}"
 
+
+class Call(t.NamedTuple):
+    """A call of a helper by a unit, with its arguments. A unit lists what it calls, so that its group gets those helpers."""
+
+    helper: Helper
+    arguments: tuple[str, ...] = ()
+
     def command(self, directory: str) -> tuple[str, ...]:
-        """The command that runs it."""
-        return (*self.interpreter, self.path(directory))
+        """The command line; `directory` is the group's `bin`."""
+        return (*self.helper.interpreter, self.helper.path(directory), *self.arguments)
 
 
 def _read(file: str) -> Helper:

@@ -1,9 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""await-proxy SOCKET SECONDS: waits until Envoy, asked at its admin socket, says that it is ready.
+"""await-proxy SOCKET SECONDS: waits until Envoy, asked at its admin socket, answers that it is ready.
 
-Exits with 1 and a message when the time is over. In Python, because it speaks HTTP over a Unix socket.
+Exits with 1 and a message when the time is up. In Python, because it speaks HTTP over a Unix socket.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 
 
 def ready(path: str) -> bool:
-    """Whether Envoy answers 200; False too when nobody answers."""
+    """Whether Envoy answers 200; False too if nothing answers."""
     try:
         with socket.socket(socket.AF_UNIX) as pipe:
             pipe.settimeout(1)
@@ -32,7 +32,7 @@ def main() -> str | None:
         if ready(path):
             return None
         time.sleep(0.05)
-    return "the proxy is not ready yet; tasks start all the same"
+    return f"the proxy is not ready after {seconds:g} s; tasks start without it"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ...job.model.network import InboundService, Upstream
 from ...job.model.vocabulary import TlsMode
 from .. import names
 from ..content.environment import Environment
-from ..content.texts import substituted
+from ..content.substitution import substituted
 from ..site import Site
 from . import identity, peers
 
@@ -49,20 +49,20 @@ def rules_path(site: Site, name: str) -> str:
     return f"{site.proxy_home}/allow-{name}.json"
 
 
-def connections(site: Site, group: Environment, directory: peers.Directory) -> list[Found]:
+def connections(site: Site, group: Environment, known: peers.KnownServices) -> list[Found]:
     """All upstreams and services of the group. `group` is the environment that its tasks share."""
     network = site.network
     if network is None:
         return []
     path = f"{site.path}.network"
-    upstreams = [_upstream(site, each, f"{path}.upstreams[{n}]", group, directory) for n, each in enumerate(network.upstreams)]
+    upstreams = [_upstream(site, each, f"{path}.upstreams[{n}]", group, known) for n, each in enumerate(network.upstreams)]
     return upstreams + [_service(site, each, f"{path}.services[{n}]") for n, each in enumerate(network.services)]
 
 
-def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, directory: peers.Directory) -> Found:
+def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, known: peers.KnownServices) -> Found:
     text, errors = substituted(site, upstream.upstream, f"{path}.upstream", group.variables)
     if isinstance(text, Secret):
-        found = "a secret would stand in the proxy's configuration"
+        found = "a secret cannot be used here: it would be readable in the proxy's configuration"
         errors = (*errors, site.problem(f"{path}.upstream", found, "write the address as plain text"))
     try:
         address = Address.parse(text)
@@ -72,7 +72,7 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, dir
     warnings: tuple[Problem, ...] = ()
     if upstream.tls.mode is TlsMode.SPIFFE:
         try:
-            expected = peers.peer(address, upstream.tls.spiffe_id, site.fleet, directory)
+            expected = peers.peer(address, upstream.tls.spiffe_id, site.fleet, known)
         except ValueError as error:
             example = names.spiffe_id(site.fleet.trust_domain, "default", "<job>", "<group>")
             remedy = (
@@ -82,15 +82,15 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, dir
             return Found(None, (*errors, site.problem(f"{path}.tls", str(error), remedy)))
         own = identity.spiffe_id(site)
         transport = tls.upstream_tls(own, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
-        warnings = tuple(_contradictions(site, f"{path}.upstream", address, expected, directory))
+        warnings = tuple(_contradictions(site, f"{path}.upstream", address, expected, known))
     listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address))
     cluster = clusters.cluster(name, address, upstream.protocol, transport)
     return Found(Connection(name, listener, listener, cluster), errors, warnings)
 
 
-def _contradictions(site: Site, path: str, address: Address, expected: str, directory: peers.Directory) -> t.Iterator[Problem]:
+def _contradictions(site: Site, path: str, address: Address, expected: str, known: peers.KnownServices) -> t.Iterator[Problem]:
     """Warnings if the other side is deployed in the same run and would refuse this connection."""
-    served, own = directory.get(str(address), {}), identity.spiffe_id(site)
+    served, own = known.get(str(address), {}), identity.spiffe_id(site)
     if served and expected not in served:
         yield site.problem(path, f"{expected} is expected at {address}, but in this run {', '.join(sorted(served))} serves it")
     elif served and own not in served[expected]:

@@ -15,8 +15,8 @@ from ...job.model.job import Job
 from ...job.model.network import InboundService
 from .. import names
 
-# {host:port: {SPIFFE ID of who answers there: SPIFFE IDs that it lets in}}
-Directory = t.Mapping[str, t.Mapping[str, frozenset[str]]]
+# {host:port: {SPIFFE ID of the group that answers there: SPIFFE IDs that it lets in}}
+KnownServices = t.Mapping[str, t.Mapping[str, frozenset[str]]]
 
 
 def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
@@ -26,9 +26,9 @@ def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
     ]
 
 
-def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> Directory:
+def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> KnownServices:
     """The inbound services of the run's jobs, at every name and address of the robots that they are on. Computed once per run."""
-    directory: dict[str, dict[str, frozenset[str]]] = {}
+    known: dict[str, dict[str, frozenset[str]]] = {}
     robots = {robot.name: robot for robot in fleet.robots}
     for job in jobs:
         for group in job.task_groups:
@@ -39,20 +39,20 @@ def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) ->
                 allowed = frozenset(callers(fleet, job, service))
                 hosts = {host for name in held for host in (name, robots[name].address) if name in robots}
                 for host in hosts if service.address in WILDCARDS else hosts | {service.address}:
-                    directory.setdefault(str(Address(host, service.port)), {})[identity] = allowed
-    return directory
+                    known.setdefault(str(Address(host, service.port)), {})[identity] = allowed
+    return known
 
 
-def peer(address: Address, written: str | None, fleet: Fleet, directory: Directory) -> str:
+def peer(address: Address, written: str | None, fleet: Fleet, known: KnownServices) -> str:
     """The one identity expected at `address`; raises ValueError with what is wrong.
 
-    The upstream's own word comes first, then the fleet's map k8s4r_peers, then the inbound service known at that address.
+    An ID in the upstream itself comes first, then the fleet's map k8s4r_peers, then the inbound service known at that address.
     """
     if written:
         return written
     if str(address) in fleet.peers:
         return fleet.peers[str(address)]
-    found = sorted(directory.get(str(address), ()))
+    found = sorted(known.get(str(address), ()))
     if len(found) == 1:
         return found[0]
     if found:

@@ -44,19 +44,20 @@ class Proxy(t.NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-def compile_proxy(site: Site, group: Environment, directory: peers.Directory) -> Proxy | None:
+def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) -> Proxy | None:
     """The proxy of the group; None for a group without one. `group` is the environment that the group's tasks share."""
     name = site.proxy
     if name is None:
         return None
-    found = connections(site, group, directory)
+    found = connections(site, group, known)
     carried = [each.connection for each in found if each.connection]
     secured = identity.needed(site)
     socket = site.fleet.agent_socket if secured else None
     static = bootstrap.inlined([each.inlined for each in carried], [each.cluster for each in carried])
+    waits = proxy_unit.waits(site, socket)
     errors = (*identity.mismatches(site), *(error for each in found for error in each.errors))
     return Proxy(
-        unit=Unit(name, _resources(site, name, carried, socket), errors=errors),
+        unit=Unit(name, _resources(site, name, carried, socket), frozenset(call.helper for call in waits if call), errors=errors),
         check=plan.check(
             f"envoy configuration of {site.title()}",
             (ENVOY, "--mode", "validate", "-c", "{dir}/envoy.json", "-l", "error", "--disable-hot-restart"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .. import helpers, names, systemd
+from ..helpers import Call
 from ..network import ports
 from ..site import Site
 
@@ -23,11 +24,17 @@ def admin_socket(site: Site) -> str:
     return f"{site.proxy_runtime}/admin.sock"
 
 
+def waits(site: Site, agent_socket: str | None) -> tuple[Call | None, Call]:
+    """What the start waits for: the identity, before Envoy starts (None for a proxy without one), and then Envoy itself."""
+    identity = Call(helpers.AWAIT_IDENTITY, (agent_socket,)) if agent_socket else None
+    return identity, Call(helpers.AWAIT_PROXY, (admin_socket(site), f"{AWAIT_READY_SECONDS}"))
+
+
 def text(site: Site, envoy: str, agent_socket: str | None) -> str:
     """The unit file. `envoy` is the program; `agent_socket` is None for a proxy without an identity."""
     capability = "CAP_NET_BIND_SERVICE" if any(listener.port < 1024 for listener in ports.listeners(site)) else ""
-    wait = ("/usr/bin/timeout", f"{AWAIT_IDENTITY_SECONDS}", *helpers.AWAIT_IDENTITY.command(site.bin), agent_socket or "")
-    ready = (*helpers.AWAIT_PROXY.command(site.bin), admin_socket(site), f"{AWAIT_READY_SECONDS}")
+    identity, ready = waits(site, agent_socket)
+    timeout = ("/usr/bin/timeout", f"{AWAIT_IDENTITY_SECONDS}")
     return systemd.unit(
         {
             "Unit": [
@@ -44,9 +51,9 @@ def text(site: Site, envoy: str, agent_socket: str | None) -> str:
                 ("Group", site.proxy_user),
                 ("RuntimeDirectory", site.proxy_runtime.removeprefix("/run/")),
                 ("RuntimeDirectoryMode", "0700"),
-                *([("ExecStartPre", systemd.command(wait, "-"))] if agent_socket else []),
+                *([("ExecStartPre", systemd.command((*timeout, *identity.command(site.bin)), "-"))] if identity else []),
                 ("ExecStart", systemd.command((envoy, "-c", f"{site.proxy_home}/bootstrap.json", *_OPTIONS))),
-                ("ExecStartPost", systemd.command(ready, "-")),
+                ("ExecStartPost", systemd.command(ready.command(site.bin), "-")),
                 ("TimeoutStartSec", f"{AWAIT_IDENTITY_SECONDS + AWAIT_READY_SECONDS + 20}s"),
                 ("Restart", "always"),
                 ("RestartSec", "1s"),

@@ -12,13 +12,13 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
 from ...job.model.vocabulary import Driver
-from ..content.texts import substituted
+from ..content.substitution import substituted
 from ..site import PlacedTask, Site
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Program
 
-# Where systemd itself looks for a program, unless it is told otherwise.
+# Where systemd itself looks for a program, unless a unit sets another path.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # A task may put a program here, so it is no error if it is missing when the job is deployed.
@@ -50,7 +50,8 @@ def command(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) 
         argument, unresolved = substituted(site, text, path, variables)
         errors += unresolved
         if isinstance(argument, Secret):
-            errors.append(site.problem(path, "everyone who lists processes would see the secret", "put it into env"))
+            found = "a secret cannot be used here: anyone who lists processes would see it"
+            errors.append(site.problem(path, found, "pass it in env"))
         argv.append(argument)
     program, *arguments = argv
     if not isinstance(program, Secret) and (not program or program[0] in _PREFIXES or "=" in program):

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ....module_utils._engine import plan
 from ...job.model.task import InitTask, Readiness
 from .. import helpers, paths, systemd
 from ..content import environment
+from ..helpers import Call
 from ..site import PlacedTask, Site
 from . import restarts, service
 from .drivers import raw_exec
@@ -35,8 +34,10 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
 
 def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment, order: systemd.Directives) -> service.Unit:
     variables = environment.of_task(site, task, group)
+    retry, ready = _retry(site, task.spec), _await(task.spec.readiness)
+    wrapper = retry.command(site.bin) if retry else ()
     # Whatever its driver: an init task prepares the robot, so it must see the robot as it is.
-    process = service.process(site, task, variables, raw_exec.directives, wrapper=_retry(site, task.spec))
+    process = service.process(site, task, variables, raw_exec.directives, wrapper)
     sections = {
         "Unit": [
             ("Description", systemd.text(site.title("init", task.spec.name))),
@@ -44,18 +45,32 @@ def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment
             *order,
             ("StartLimitIntervalSec", "0"),
         ],
-        "Service": [*_start(site, task), *process.directives, ("ReadOnlyPaths", " ".join(f"-{path}" for path in _READ_ONLY))],
+        "Service": [*_start(site, task, ready), *process.directives, ("ReadOnlyPaths", " ".join(f"-{path}" for path in _READ_ONLY))],
     }
-    return service.unit(site, task, variables, process, sections, run="always" if task.spec.daemon else "init")
+    calls = [*(call for call in (retry, ready) if call), *(restarts.calls(site, task) if task.spec.daemon else ())]
+    return service.unit(site, task, variables, process, sections, "always" if task.spec.daemon else "init", calls)
 
 
-def _retry(site: Site, spec: InitTask) -> tuple[str, ...]:
+def _retry(site: Site, spec: InitTask) -> Call | None:
     """The group's policy is for its tasks: an init task is tried again only if it has a policy of its own."""
     policy = None if spec.daemon or spec.restart_policy is None else restarts.policy(site, spec)
-    return (*helpers.RETRY.command(site.bin), str(policy.attempts), f"{policy.delay:g}") if policy else ()
+    return Call(helpers.RETRY, (str(policy.attempts), f"{policy.delay:g}")) if policy else None
 
 
-def _start(site: Site, task: PlacedTask[InitTask]) -> systemd.Directives:
+def _await(readiness: Readiness | None) -> Call | None:
+    """What waits until the daemon is ready; None if it is ready by itself, or notifies systemd."""
+    if readiness is None:
+        return None
+    if readiness.command is not None:
+        return Call(helpers.AWAIT_COMMAND, (readiness.command,))
+    if readiness.file is not None:
+        return Call(helpers.AWAIT_FILE, (readiness.file,))
+    if readiness.port is not None:
+        return Call(helpers.AWAIT_PORT, (str(readiness.port),))
+    return None
+
+
+def _start(site: Site, task: PlacedTask[InitTask], ready: Call | None) -> systemd.Directives:
     spec = task.spec
     if not spec.daemon:
         timeout = systemd.seconds(spec.timeout) if spec.timeout else "infinity"
@@ -63,21 +78,14 @@ def _start(site: Site, task: PlacedTask[InitTask]) -> systemd.Directives:
     notify = spec.readiness is not None and spec.readiness.notify
     return [
         *([("Type", "notify"), ("NotifyAccess", "all")] if notify else [("Type", "exec")]),
-        *_ready(site, spec.readiness),
+        *_ready(site, spec.readiness, ready),
         *restarts.directives(site, task),
     ]
 
 
-def _ready(site: Site, readiness: Readiness | None) -> systemd.Directives:
+def _ready(site: Site, readiness: Readiness | None, ready: Call | None) -> systemd.Directives:
     """Units that start after the daemon wait for its ExecStartPost, which ends when the daemon is ready."""
     if readiness is None:
         return []
-    wait: t.Sequence[str] = ()
-    if readiness.command is not None:
-        wait = (*helpers.AWAIT_COMMAND.command(site.bin), readiness.command)
-    elif readiness.file is not None:
-        wait = (*helpers.AWAIT_FILE.command(site.bin), readiness.file)
-    elif readiness.port is not None:
-        wait = (*helpers.AWAIT_PORT.command(site.bin), str(readiness.port))
-    lines = [("ExecStartPost", systemd.command(wait))] if wait else []
+    lines = [("ExecStartPost", systemd.command(ready.command(site.bin)))] if ready else []
     return [*lines, ("TimeoutStartSec", systemd.seconds(readiness.timeout))]

@@ -37,15 +37,22 @@ def policy(site: Site, spec: Task) -> Policy | None:
     )
 
 
+def calls(site: Site, task: PlacedTask[Task]) -> list[helpers.Call]:
+    """The helpers that run when the task ends: one counts restarts, one notes that a batch task has run to its end."""
+    found: list[helpers.Call] = []
+    limit = policy(site, task.spec)
+    if limit:
+        arguments = (task.unit, str(limit.attempts), str(int(limit.interval)), limit.mode.value, site.job.type.value)
+        found.append(helpers.Call(helpers.RESTART_POLICY, arguments))
+    if task.done:
+        found.append(helpers.Call(helpers.MARK_FINISHED, (task.done,)))
+    return found
+
+
 def directives(site: Site, task: PlacedTask[Task]) -> systemd.Directives:
-    """Without a policy there is no limit: no other robot can take over the task, so giving up would help nobody."""
+    """Without a policy there is no limit: no other robot can take over the task, so giving up would not help."""
     limit = policy(site, task.spec)
     lines = [("Restart", "on-failure" if task.done else "always"), ("RestartSec", systemd.seconds(limit.delay if limit else 5.0))]
     if task.spec.timeout:
         lines.append(("RuntimeMaxSec", systemd.seconds(task.spec.timeout)))
-    if limit:
-        arguments = (task.unit, str(limit.attempts), str(int(limit.interval)), limit.mode.value, site.job.type.value)
-        lines.append(("ExecStopPost", systemd.as_root((*helpers.RESTART_POLICY.command(site.bin), *arguments))))
-    if task.done:
-        lines.append(("ExecStopPost", systemd.as_root((*helpers.MARK_FINISHED.command(site.bin), task.done))))
-    return lines
+    return lines + [("ExecStopPost", systemd.as_root(call.command(site.bin))) for call in calls(site, task)]

@@ -16,6 +16,7 @@ from ...job.model.task import Task
 from ...job.model.vocabulary import JobType
 from .. import systemd
 from ..content.environment import Environment
+from ..helpers import Call, Helper
 from ..site import PlacedTask, Site
 from . import command
 from .drivers import Driving
@@ -35,18 +36,20 @@ class Unit(t.NamedTuple):
     """A unit, and what compiling it found.
 
     `resources` are the files and directories that it needs on the robot, in the order in which they are made, and last the unit
-    itself. `programs` are those that must already be on the robot. `secrets` are the secret values in its files.
+    itself. `helpers` are the helper programs that it calls. `programs` are those that must already be on the robot. `secrets` are
+    the secret values in its files.
     """
 
     name: str
     resources: tuple[Resource, ...]
+    helpers: frozenset[Helper] = frozenset()
     programs: tuple[Program, ...] = ()
     secrets: frozenset[str] = frozenset()
     errors: tuple[Problem, ...] = ()
 
 
 class Process(t.NamedTuple):
-    """The directives of [Service] that say what runs, within which limits, and how it is stopped."""
+    """The directives of [Service] for what runs, within which limits, and how it is stopped."""
 
     directives: systemd.Directives
     programs: tuple[Program, ...]
@@ -86,16 +89,18 @@ def unit(
     process: Process,
     sections: t.Mapping[str, systemd.Directives],
     run: str,
+    calls: t.Sequence[Call],
 ) -> Unit:
-    """A task's unit from its parts. `run` is as in `plan.unit`."""
+    """A task's unit from its parts. `run` is as in `plan.unit`; `calls` are the calls of helpers in `sections`."""
     return Unit(
         task.unit,
         (
             *_directories(task, site.user),
-            # Only root can read it: systemd does, and passes the variables on. The whole file is treated as secret.
+            # Only root can read it: systemd does, and passes the variables on. All of the file is treated as secret.
             plan.file(task.environment_file, systemd.environment_file(environment.variables), mode="0600", secret=True),
             plan.unit(task.unit, systemd.unit(sections), run=run, reads=[task.environment_file], done=task.done),
         ),
+        frozenset(call.helper for call in calls),
         process.programs,
         environment.secrets,
         (*environment.errors, *process.errors),
@@ -127,7 +132,7 @@ def _stop(spec: Task) -> systemd.Directives:
 
 
 def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) -> t.Iterator[Problem]:
-    """Users that belong to somebody else, and secrets that would end up in the unit."""
+    """Users that belong to others, and secrets that would end up in the unit."""
     user = task.spec.user
     if user and _RESERVED.fullmatch(user):
         remedy = "leave user out, or name a user of the robot's own"

@@ -32,4 +32,4 @@ def _unit(site: Site, task: PlacedTask[Task], group: environment.Environment) ->
         ],
         "Service": [("Type", "exec"), *process.directives, *restarts.directives(site, task)],
     }
-    return service.unit(site, task, variables, process, sections, run="once" if task.done else "always")
+    return service.unit(site, task, variables, process, sections, "once" if task.done else "always", restarts.calls(site, task))

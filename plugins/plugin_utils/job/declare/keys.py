@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a dataclass of the job model says what its keys mean.
 
-Every field of :mod:`..model` is declared with :func:`key`. What stands there is the only place where a key's
+Every field of :mod:`..model` is declared with :func:`key`. That declaration is the only place where a key's
 meaning, limits and support are written: the reader, the JSON Schema and the reference page are all derived from it.
 """
 
@@ -47,9 +47,9 @@ class Key(t.NamedTuple):
     ``ours`` marks what k8s4r itself does not have. ``minimum``, ``maximum`` and ``min_items`` are inclusive.
     ``pattern`` is an ECMA 262 regular expression that must match the whole string. ``substituted`` says that
     ``${...}`` names are replaced per robot and instance. ``support`` is what the key as a whole gets.
-    ``says`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, to suggest to who mistypes one.
-    ``key_pattern`` holds for the keys of a mapping of text. ``secret``
-    says that a ``!vault`` value may stand here. ``refused_values`` are enumeration members not supported yet.
+    ``says`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, suggested where one is mistyped.
+    ``key_pattern`` applies to the keys of a mapping of text. ``secret``
+    allows a ``!vault`` value here. ``refused_values`` are enumeration members not supported yet.
     ``shorthand`` maps a truth value to what it is short for.
     """
 

@@ -4,8 +4,8 @@
 """Frozen dataclasses that are cheap to define.
 
 ``dataclasses.dataclass(frozen=True)`` writes and compiles six methods for every class, half a millisecond each time.
-Ansible keeps no byte code of a collection's modules, so a run would pay that anew for each class of the model: more
-than for all else that reading a job takes. Here the methods are written once and read the class's fields.
+They are compiled when the class is defined, so kept bytecode does not help: for all classes of the model, it
+would take longer than all else that reading a job takes. Here the methods are written once and read the class's fields.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class InboundService:
         says="an IP address of the robot",
     )
     protocol: Protocol = key("Protocol spoken on the connection.", default=Protocol.TCP)
-    allow: tuple[Allowed, ...] = key("The groups that may call it. Nobody else gets in.", factory=tuple)
+    allow: tuple[Allowed, ...] = key("The groups that may call it. All others are refused.", factory=tuple)
 
 
 @record

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task or a whole group may use."""
+"""What a task, or a group as a whole, may use."""
 
 from ..declare.keys import Bytes, Millicores, Support, key
 from ..declare.record import record
@@ -19,7 +19,7 @@ class NetworkResource:
 
 @record
 class Resources:
-    """Hard limits. On a task they hold for all its processes together, on a group for all its tasks together."""
+    """Hard limits. On a task they apply to all its processes together, on a group to all its tasks together."""
 
     cpu: Millicores | None = key(
         "CPU time in cores, such as `500m`, `0.5` or `2`. Default: no limit.", default=None, minimum=1, maximum=64000

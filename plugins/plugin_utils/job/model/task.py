@@ -62,7 +62,7 @@ class Task:
         says="a signal, such as SIGTERM or SIGRTMIN+3",
     )
     restart_policy: RestartPolicy | None = key("Overrides the group's.", default=None)
-    constraints: tuple[Constraint, ...] = key("Conditions on robots. They hold for the whole group.", factory=tuple)
+    constraints: tuple[Constraint, ...] = key("Conditions on robots. They apply to the whole group.", factory=tuple)
     network: Network | None = key("The group's network, written on a task. Two different ones in a group are an error.", default=None)
     services: tuple[Service, ...] = key("Services that the task offers, and their health checks.", factory=tuple, support=Support.NO_EFFECT)
     artifacts: tuple[Reserved, ...] = key("Files to download.", factory=tuple, support=Support.REFUSED)
@@ -75,7 +75,7 @@ class Task:
 @record
 class InitTask(Task):
     """A step that prepares the robot for the group. Init tasks run in order, once per group and robot, before the tasks,
-    as root unless they name a user. They see the whole robot, so the drivers exec and raw_exec are the same for them.
+    as root unless they name a user. They see all of the robot, so the drivers exec and raw_exec are the same for them.
     """
 
     daemon: bool = key("The step keeps running, and the next one starts when it is ready.", default=False)

@@ -57,7 +57,7 @@ cannot express: names used twice, conflicting ports, ranges of quantities. It ne
   such as `128Mi`. Both are Kubernetes quantities, and fractions are rounded up.
 - **duration**: as in Go, with `ns`, `us`, `ms`, `s`, `m` and `h`, such as `300ms` or `1m30s`. A number without a unit is
   refused.
-- **`!vault`**: a value that `ansible-vault encrypt_string` printed may stand in `env` and `meta`. It stays secret: it
+- **`!vault`**: a value that `ansible-vault encrypt_string` printed may be used in `env` and `meta`. It stays secret: it
   reaches the task's environment and nothing else. Anywhere else it is refused. If the whole file is vaulted, all values
   of `env` and `meta` are kept secret in the same way, but names, commands and arguments can be read on the robot.
 - **Anchors and aliases** work, and so does the merge key `<<` of YAML 1.1: a mapping's own keys override merged ones, and

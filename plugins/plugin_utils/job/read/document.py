@@ -94,13 +94,14 @@ class Document(Objects):
             self.positions[key] = nodes.position(value)
             if not isinstance(value, yaml.ScalarNode) or value.value != wanted:
                 self.error(key, Fault("", f"only {wanted} is supported", found=nodes.kind(value)))
-                # What is of another kind has other keys: to complain of each would say nothing.
+                # What is of another kind has other keys: an error for each would not help.
                 return "", "", None
         for key, (node, _value) in entries.items():
             if key not in DOCUMENT_KEYS:
                 self._unknown(key, node, "", DOCUMENT_KEYS)
         name = namespace = ""
-        metadata = self._entries(entries["metadata"][1], "metadata", "metadata holds name and namespace") if "metadata" in entries else {}
+        remedy = "metadata is a mapping with name and namespace"
+        metadata = self._entries(entries["metadata"][1], "metadata", remedy) if "metadata" in entries else {}
         for key, (node, value) in (metadata or {}).items():
             if key in NAMED:
                 text = self._one(by_name(Job)[key], value, f"metadata.{key}")

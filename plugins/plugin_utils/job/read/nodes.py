@@ -4,7 +4,7 @@
 """YAML text as nodes with positions: several documents, duplicate keys, merge keys, and limits against bombs.
 
 Nodes are used instead of loaded data because they keep line and column, and the text of every scalar as it was
-written: loading turns ``0123`` into 83 and ``12:30`` into 750 before anyone could say so.
+written: loading turns ``0123`` into 83 and ``12:30`` into 750 before it could be reported.
 """
 
 from __future__ import annotations

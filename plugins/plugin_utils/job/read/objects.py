@@ -53,7 +53,7 @@ class Objects:
         return self.walk.entries(node, report)
 
     def _vaulted(self, node: yaml.Node, path: str) -> bool:
-        """Whether ``!vault`` stands before a whole list or mapping, which is an error."""
+        """Whether ``!vault`` is before a complete list or mapping, which is an error."""
         if node.tag != nodes.VAULT:
             return False
         try:

@@ -15,7 +15,7 @@ from ..declare.keys import Bytes, Millicores, Seconds
 QUANTITY = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|M|G|T|Ki|Mi|Gi|Ti|[eE][+-]?[0-9]{1,2})?"
 DURATION = r"0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+"
 
-# Of any duration. systemd counts in microseconds of 64 bits, adds them to the time of day, and refuses what it cannot count.
+# The longest duration. systemd counts in microseconds of 64 bits, adds them to the time of day, and refuses what it cannot count.
 LONGEST = Seconds(100 * 365 * 24 * 3600)
 
 _SUFFIXES = {

@@ -24,7 +24,7 @@ class Source(t.NamedTuple):
     vaulted: bool = False
 
     def problem(self, fault: Fault, path: str = "", position: Position = NOWHERE) -> Problem:
-        """The fault as it is told of this file."""
+        """The fault as an error or warning about this file."""
         message = fault.message(self.vaulted) + (" (after rendering)" if self.rendered else "")
         return Problem(self.name, message, fault.way_out(self.vaulted), path, *(fault.at or position))
 

@@ -23,7 +23,7 @@ A_NAME = "a name has 1 to 63 letters, digits and . _ -, and begins and ends with
 
 
 def text(field: Field, node: yaml.Node) -> str:
-    """A string; what YAML 1.1 turns into something else is refused, so that nobody is surprised on the robot."""
+    """A string; what YAML 1.1 turns into something else is refused, so that there is no surprise on the robot."""
     plain = raw_text(node)
     valid_text(plain)
     if field.key.pattern and not re.fullmatch(field.key.pattern, plain):
@@ -61,7 +61,7 @@ def raw_text(node: yaml.Node) -> str:
 
 
 def vaulted(node: yaml.Node) -> str:
-    """What stands behind ``!vault``, still encrypted."""
+    """The text after ``!vault``, still encrypted."""
     if isinstance(node, yaml.ScalarNode) and node.value.strip():
         return t.cast(str, node.value)
     found = "nothing" if isinstance(node, yaml.ScalarNode) else kind(node)

@@ -79,14 +79,36 @@ def test_a_secret_is_scrubbed_as_it_arrives_and_a_name_in_it_is_not_shown():
     assert "WORD}" not in refused
 
 
+SEEN = "a secret cannot be used here: anyone who lists processes would see it"
+
+
 def test_a_secret_as_an_argument_is_refused():
     text = refusal(SECRET.replace("${ARG}", "${NOMAD_META_KEY}"))
-    assert "taskGroups[0].tasks[0].config.execConfig.args[0]: everyone who lists processes would see the secret; put it into env" in text
+    assert f"taskGroups[0].tasks[0].config.execConfig.args[0]: {SEEN}; pass it in env" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("", []),
+        ("restartPolicy: {attempts: 1}", ["restart-policy"]),
+        ("network: {services: [{name: s, port: 80, to: 'localhost:81'}]}", ["await-identity", "await-proxy"]),
+        ("network: {upstreams: [{name: u, localPort: 80, upstream: 'h:81', tls: false}]}", ["await-proxy"]),
+        ("initTasks: [{name: i, daemon: true, readiness: {port: 1}, config: {execConfig: {command: app}}}]", ["await-port"]),
+        ("initTasks: [{name: i, restartPolicy: {}, config: {execConfig: {command: app}}}]", ["retry"]),
+    ],
+)
+def test_a_group_gets_the_helpers_that_its_units_call_and_no_others(more, expected):
+    """An argument that names a helper's path is no call."""
+    bin = f"/etc/k8s4r/groups/{names.group_id('default', 'job', 'g')}/bin"
+    config = f"config: {{execConfig: {{command: app, args: [{bin}/await-command, {bin}/await-file]}}}}"
+    result = compiled(f"name: job\ntaskGroups: [{{name: g, tasks: [{{name: app, {config}}}], {more}}}]".replace(", }", "}"))
+    assert [path.removeprefix(f"{bin}/") for path in files(result) if path.startswith(f"{bin}/")] == expected
 
 
 def test_a_secret_as_the_program_is_refused_and_not_shown():
     text = refusal(SECRET.replace("command: app", 'command: "${NOMAD_META_KEY}"').replace('"x"}\n        tasks', '"-a=$b"}\n        tasks'))
-    assert "execConfig.command: everyone who lists processes would see the secret" in text
+    assert f"execConfig.command: {SEEN}" in text
     assert "-a=" not in text
 
 
@@ -94,7 +116,8 @@ def test_a_secret_in_an_upstream_is_refused_and_group_names_are_replaced():
     job = network("{name: api, localPort: 8080, upstream: '%s:1', tls: false}").replace(
         "taskGroups", "meta: {key: !vault 'x'}\n        taskGroups"
     )
-    assert "upstreams[0].upstream: a secret would stand in the proxy's configuration" in refusal(job % "${NOMAD_META_KEY}")
+    message = "a secret cannot be used here: it would be readable in the proxy's configuration"
+    assert f"upstreams[0].upstream: {message}" in refusal(job % "${NOMAD_META_KEY}")
     (clusters,) = [text for path, text in files(compiled(job % "${NOMAD_DC}.example")).items() if path.endswith("clusters.json")]
     assert '"address":"dc1.example"' in clusters
 

@@ -249,7 +249,7 @@ def test_a_proxy_that_is_not_ready_is_told_of(command, tmp_path, answers):
     path = tmp_path / "admin.sock"
     with admin(path, 503) if answers else contextlib.nullcontext():
         done = run(command(helpers.AWAIT_PROXY), str(path), "0.3")
-    assert (done.returncode, done.stderr) == (1, "the proxy is not ready yet; tasks start all the same\n")
+    assert (done.returncode, done.stderr) == (1, "the proxy is not ready after 0.3 s; tasks start without it\n")
 
 
 @pytest.mark.parametrize(("ends", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)])

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a driver is told: the program, who runs it, and where."""
+"""What a driver is given: the program, the user that runs it, and its directories."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ...systemd import Directives
 class Launch(t.NamedTuple):
     """A program to be launched on a robot.
 
-    `argv` is the whole command; its first item is an absolute path or a bare name. `user` runs it, with `group` as the primary
+    `argv` is the complete command; its first item is an absolute path or a bare name. `user` runs it, with `group` as the primary
     group: the task group's own, so that its tasks can share files. `directory` is the task's, with `local`, `secrets` and
     `logs`. `shared` are the group's directories that the task may write to. `tmp` is the directory that the task sees as /tmp.
     systemd reads `environment_file`. `loader` are those of its variables, with their values, that must not be set before
-    root's privileges are gone. `runtime` is the task's directory below /run, without `/run/`.
+    root's privileges are dropped. `runtime` is the task's directory below /run, without `/run/`.
     """
 
     argv: tuple[str, ...]
