@@ -6,7 +6,7 @@
 A plan is JSON, and these functions are the only way to make one, so that both ends agree on every key::
 
     robot plan   {"format": 1, "jobs": [job plan, ...]}
-    job plan     {"namespace", "name", "groups": [group plan, ...]}      no groups: the robot shall hold none of it
+    job plan     {"namespace", "name", "groups": [group plan, ...]}      no groups: the robot shall have none of it
     group plan   {"id", "name", "resources": [...], "checks": [...], "needs": [...],
                   "programs": [...], "ports": [...], "secrets": [...]}
 
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
         digest: str  # of the job's plan, keyed by the controller
 
     class JobRequest(_Asked, total=False):
-        empty: bool  # whether the robot shall hold nothing of the job
+        empty: bool  # whether the robot shall have nothing of the job
 
     class _Prepare(t.TypedDict):
         jobs: list[JobRequest]
@@ -141,7 +141,7 @@ def group(
     ports: t.Iterable[Port] = (),
     secrets: t.Iterable[str] = (),
 ) -> GroupPlan:
-    """``secrets``: values that stand in secret files; the engine replaces them in every text that it returns."""
+    """``secrets``: values that are in secret files; the engine replaces them in every text that it returns."""
     return {
         "id": id,
         "name": name,
@@ -160,7 +160,7 @@ def user(name: str, description: str) -> Resource:
 
 
 def directory(path: str, owner: str = "root", group: str = "root", mode: str = "0755", data: bool = False) -> Resource:
-    """``data``: holds what programs wrote; removed with the group unless the run keeps data."""
+    """``data``: contains what programs wrote; removed with the group unless the run keeps data."""
     return {"kind": "directory", "path": path, "owner": owner, "group": group, "mode": mode, "data": data}
 
 
@@ -173,7 +173,7 @@ def file(
     secret: bool = False,
     union: str | None = None,
 ) -> Resource:
-    """A whole file, replaced by rename with owner and mode set before.
+    """A complete file, replaced by rename with owner and mode set before.
 
     ``content`` is text (UTF-8). ``secret``: its content is in no diff, log or result. ``union`` names the top-level
     list of a JSON file whose members have a unique ``name``: before all files are at their new content, old members

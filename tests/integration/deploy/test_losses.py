@@ -84,7 +84,7 @@ def test_a_second_run_is_told_who_holds_the_robot(deployment):
         run = deployment.deploy(sleeper(value="two"))
     finally:
         deployment.sh("robot2", "systemctl stop holder")
-    run.refused("robot2: anna@bench is at work on this robot")
+    run.refused("robot2: anna@bench is changing this robot")
     assert deployment.value("robot1") == "one"
 
 

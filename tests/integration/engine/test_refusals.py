@@ -162,8 +162,8 @@ def test_two_runs_at_once(machine):
     prepared = machine.prepare(job(group))
     assert machine.call(op="switch", release=prepared["release"])["status"] == "pending"
     errors = machine.prepare(job(Group("other"), name="mall"))["errors"]
-    assert "tests@controller has been at work on this robot since" in errors[0]
-    assert "wait for that run to end" in errors[0]
+    assert "tests@controller is changing this robot (since " in errors[0]
+    assert "wait until that run ends" in errors[0]
     assert machine.finish(machine.call(op="poll", release=prepared["release"]))["status"] == "committed"
 
 
@@ -175,7 +175,7 @@ def test_a_run_that_was_overtaken(machine):
     assert machine.deploy(job(second))["status"] == "committed"
     answer = machine.finish(machine.call(op="switch", release=overtaken["release"]))
     assert answer["status"] == "refused"
-    assert "another run has changed this job" in answer["errors"][0]
+    assert "another run changed this job" in answer["errors"][0]
     assert machine.ask(job(second)) == {"status": "unchanged"}
 
 
@@ -184,7 +184,7 @@ def test_a_port_that_somebody_takes_after_the_switch(machine):
     group.ports = [plan.port("127.0.0.1", 5436, "here")]
     done = machine.deploy(job(group))
     assert done["status"] == "committed", done
-    assert done["notices"][0].startswith("here: nobody listens on port 5436 of 127.0.0.1 yet")
+    assert done["notices"][0].startswith("here: nothing is listening on port 5436 of 127.0.0.1 yet")
     assert machine.ask(job(group)) == {"status": "unchanged"}
     machine.sh("systemd-run --quiet --unit other python3 -m http.server --bind 127.0.0.1 5436; sleep 1")
     try:
@@ -229,4 +229,4 @@ def test_a_unit_that_is_up_between_two_ends_is_told_of(machine):
 def test_a_job_that_cannot_be_one(machine, name):
     answer = machine.call(op="prepare", jobs=[{"namespace": name, "name": "y", "digest": "d", "empty": True}], who="x")
     assert answer["status"] == "refused"
-    assert "are not the namespace and the name of a job" in answer["errors"][0]
+    assert answer["errors"] == [f"invalid job: namespace {name!r}, name 'y'"]

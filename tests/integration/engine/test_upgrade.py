@@ -133,7 +133,7 @@ def test_a_switch_left_half_done_is_finished_by_the_next_run(machine, half_way, 
     release = half_way(step)
     assert machine.ask(job(new)) == {"status": "plan-needed"}
     prepared = machine.prepare(job(new))
-    assert prepared["steps"][0] == f"go back from release {release}, whose switch was interrupted"
+    assert prepared["steps"][0] == f"roll back release {release}, whose switch was interrupted"
     drive(machine, prepared["release"])
     assert_whole(machine, new, old)
 

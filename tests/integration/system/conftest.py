@@ -44,7 +44,7 @@ class Patient(Deployment):
     def deploy(self, text, *arguments, **variables):
         for _run in range(6):
             run = super().deploy(text, *arguments, **variables)
-            if not any(words in run.output for words in ("gave no answer within", "is at work on this robot")):
+            if not any(words in run.output for words in ("gave no answer within", "is changing this robot")):
                 return run
             time.sleep(10)
         return run

@@ -101,7 +101,7 @@ def test_what_a_newer_engine_left_is_refused_and_nothing_touched(robot, leave, t
     wanted = plan.robot([plan.job("n", "j", [])])
     request = {"jobs": [{**JOB, "digest": "d"}], "who": "me", "plan": wanted}
     for work in (lambda: staging.stage(robot, request, "r1"), lambda: staging.check(robot, request), lambda: recover.at_boot(robot)):
-        with pytest.raises(Refusal, match=r"a newer version of k8s4r\.robot has been at work on this robot") as refusal:
+        with pytest.raises(Refusal, match=r"this robot was last deployed by a newer version of k8s4r\.robot") as refusal:
             work()
         assert "upgrade the collection on this controller" in str(refusal.value)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before

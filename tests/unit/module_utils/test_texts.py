@@ -123,7 +123,7 @@ def test_an_address_that_is_not_the_robots():
 
 def test_the_lock_says_who(tmp_path):
     with lock.Lock(str(tmp_path), "alice@laptop", "switch"):
-        assert lock.held(str(tmp_path / "lock")).startswith("alice@laptop has been at work on this robot since 20")
+        assert lock.held(str(tmp_path / "lock")).startswith("alice@laptop is changing this robot (since 20")
         with pytest.raises(Refusal, match="alice@laptop"), lock.Lock(str(tmp_path), "bob", "prepare"):
             pass
     assert lock.held(str(tmp_path / "lock")) is None

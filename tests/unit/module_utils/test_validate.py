@@ -75,7 +75,7 @@ def test_all_errors_at_once():
 
 def test_the_place_of_an_error_is_exact():
     (error,) = errors(plan.unit("k8s4r-a.service", "", done="/etc/passwd"))
-    assert error == "plan.jobs[0].groups[0].resources[0].done: /etc/passwd is outside of what the engine may touch"
+    assert error == "plan.jobs[0].groups[0].resources[0].done: /etc/passwd is outside the directories that the engine may change"
 
 
 def test_one_place_for_two():
@@ -110,4 +110,4 @@ def test_an_unsound_member(wrong):
 def test_a_plan_of_another_kind():
     assert validate.errors({"format": 2}, JOBS)
     assert validate.errors([], JOBS)
-    assert validate.errors(plan.robot([]), JOBS) == ["plan.jobs: not the jobs that the request names"]
+    assert validate.errors(plan.robot([]), JOBS) == ["plan.jobs: differ from the jobs of the request"]

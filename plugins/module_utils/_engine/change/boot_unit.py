@@ -1,9 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be on the robot before a switch may begin: the unit that takes an interrupted one back at boot, and its engine.
+"""What must be on the robot before a switch may begin: the unit that rolls an interrupted one back at boot, and its engine.
 
-The unit names the engine by a link, which every release moves to the engine that staged it: its content outlives upgrades.
+The unit names the engine by a link, which every release moves to the engine that staged it, so the unit file need not
+change with an upgrade.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def content(python: str, engine: str, journal: str) -> str:
 
 
 def ensure(robot: Robot) -> None:
-    """Make this engine the one that takes an interrupted switch back."""
+    """Make this engine the one that rolls an interrupted switch back."""
     current = robot.state + "/engine/current"
     digest = os.path.basename(engine_home())
     if not os.path.islink(current) or os.readlink(current) != digest:

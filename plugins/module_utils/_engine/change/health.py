@@ -62,7 +62,7 @@ class Watch:
         fresh = state == "active" and now - entered < STEADY
         restarts = _restarts(values) - self._restarts
         if restarts >= RESTARTS:
-            # Just up again, systemd has forgotten how it ended: wait for its next end, which says so. One that is
+            # Just up again, systemd has forgotten how it ended: wait for its next end, which tells. One that is
             # always found up is not waited for endlessly.
             return Verdict.WAITING if fresh and restarts < 2 * RESTARTS else Verdict.FAILED
         if state == "failed":

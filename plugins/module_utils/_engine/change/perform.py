@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
     from .steps import Step
 
-    # Is told each step as it begins.
+    # Called with each step as it begins.
     Progress = t.Callable[[str], None]
 
 
 def silence(_text: str) -> None:
-    """The progress of work that nobody waits for."""
+    """The progress of work for which no one waits."""
 
 
 class Performer:
@@ -81,7 +81,7 @@ class Performer:
             files.remove(f"{self.robot.runtime}/{RESTARTS}/{unit}")
 
     def _clear(self, step: Step) -> None:
-        """Take away what would keep a unit from a fresh start, and the word that it started well."""
+        """Take away what would keep a unit from a fresh start, and the record that it started."""
         self._forget_starts(step["units"])
         self._forget_restarts(step["units"])
         for path in step["done"]:
@@ -89,7 +89,7 @@ class Performer:
         systemd.reset_failed(step["units"])
 
     def _forget_starts(self, units: t.Iterable[str]) -> None:
-        """Before the restart: a run that dies after it must not take the old word for the new start."""
+        """Before the restart: a run that dies after it must not take the record of the earlier start for the new one."""
         record = self.robot.ledger.of(self.job)
         group = record["groups"].get(self.group["id"])
         known = [unit for unit in units if group and group["started"].pop(unit, None)]
@@ -128,7 +128,7 @@ class Performer:
 
     def _write_down(self, group: GroupRecord) -> None:
         record = self.robot.ledger.of(self.job)
-        # Until all groups of the job are committed, it is not what the controller's digest stands for.
+        # Until all groups of the job are committed, the controller's digest is not of it.
         record["state"], record["plan"] = "partial", ""
         if group["resources"] or group["leftovers"]:
             record["groups"][self.group["id"]] = group

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Planned = t.Sequence[t.Tuple[ManifestJob, ManifestGroup, t.Sequence[steps.Step]]]
 
     class _Prepared(t.TypedDict):
-        """``staged``: the switch can begin. ``recorded``: the robot was as the plan wants it, and its ledger says so now.
+        """``staged``: the switch can begin. ``recorded``: the robot was as the plan wants it, and its ledger has that now.
         ``lacking``: nothing is staged before what is missing has been installed. ``planned``: a check leaves nothing behind.
         """
 
@@ -107,7 +107,7 @@ class Staging:
         formats.save(self.robot.manifest_path(self.release), self.manifest)
 
     def record(self) -> None:
-        """All is as it should be, only the ledger does not say so: another controller's digest, or another description."""
+        """All is as it should be, only the ledger does not have it: another controller's digest, or another description."""
         self._store()
         for job, group, found in self._planned:
             performer = Performer(self.robot, self.release, job, group, silence)
@@ -149,6 +149,6 @@ class Staging:
 
 
 def _texts(todo: t.Iterable[steps.Step], interrupted: Journal | None) -> list[str]:
-    """The steps for a person; going back from an interrupted switch is the first."""
-    texts = [f"go back from release {interrupted['release']}, whose switch was interrupted"] if interrupted else []
+    """The steps for a person; rolling back an interrupted switch is the first."""
+    texts = [f"roll back release {interrupted['release']}, whose switch was interrupted"] if interrupted else []
     return texts + [step["text"] for step in todo if step["text"]]

@@ -91,8 +91,8 @@ def run_digests(resources: t.Sequence[Resource], digest: Digest) -> dict[str, st
 def between(situation: Situation, digest: Digest, keep_data: bool = False, spared: t.Sequence[Resource] = ()) -> list[Step]:
     """The steps of one group; the commit is always one of them.
 
-    ``keep_data``: what programs wrote, and whose it is, outlives the group. ``spared``: leftovers that are none of this
-    switch's business.
+    ``keep_data``: what programs wrote, and its owner, outlives the group. ``spared``: leftovers that this switch must not
+    remove.
     """
     wanted, old = situation.wanted, situation.old
     makes = [resource for resource in wanted if situation.now(resource) != kinds.expected(resource)]

@@ -32,7 +32,7 @@ def plan_steps(
     """The steps from what is to what is wanted.
 
     ``record``: the group's record in the ledger. ``others``: further resources that may be there, those of a release
-    that did not get through. ``spare_leftovers``: on the way back, what was a leftover before stays one.
+    that did not get through. ``spare_leftovers``: when rolling back, what was a leftover before stays one.
     """
     old = merge(known(record), others)
     everything = merge(wanted, old)

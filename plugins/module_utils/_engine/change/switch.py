@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Switching to a staged release: group by group, each committed or taken back as a whole.
+"""Switching to a staged release: group by group, each committed or rolled back completely.
 
 The journal (state/journal.py) is there from before the first touch until the result is known.
 """
@@ -17,7 +17,7 @@ from ..say.errors import Refusal
 from ..say.texts import harmless
 from ..state import formats, garbage, ledger
 from ..state import manifest as manifests
-from ..state.journal import WHOLE
+from ..state.journal import FINAL
 from ..state.lock import Lock
 from ..state.results import Result
 from ..state.scrub import of_release
@@ -43,21 +43,21 @@ if TYPE_CHECKING:
         changes: list[str]  # what was done, in order
         groups: dict[str, Phase]
         units: dict[str, str]  # what each unit that should run does now
-        notices: list[str]  # what a person should know all the same
+        notices: list[str]  # warnings
         restored: list[str]  # the names of the groups whose last good release runs again
         errors: list[str]
 
 
 def run(robot: Robot, release: str, progress: Progress, performer: type[Performer] = Performer) -> None:
-    """Switch, and leave the result. Called again after it was killed, it goes on from where the journal says it was."""
+    """Switch, and leave the result. Called again after it was killed, it continues from where the journal has it."""
     manifest = robot.manifest(release)
     if manifest is None:
-        raise Refusal([f"release {release} is not staged on this robot any more: run again"])
+        raise Refusal([f"release {release} is no longer staged on this robot; run again"])
     with Lock(robot.runtime, manifest["who"], f"switch to release {release}"):
         journal = robot.journal()
         if journal is None or journal["release"] != release:
             _still_valid(robot, manifest)
-            # What this engine writes down, an older one could not take back at boot.
+            # An older engine could not roll back at boot what this one records.
             boot_unit.ensure(robot)
             if journal:
                 go_back(robot, journal, progress)
@@ -71,7 +71,7 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
 
 def _still_valid(robot: Robot, manifest: Manifest) -> None:
     """Between prepare and switch another run may have been here."""
-    text = "{}/{}: another run has changed this job on this robot since this one was prepared: run again"
+    text = "{}/{}: another run changed this job on this robot after this run had prepared it; run again"
     jobs = [job for job in manifest["jobs"] if manifests.base(robot.ledger.of(job)) != job["base"]]
     problems = [text.format(job["namespace"], job["name"]) for job in jobs] + conflicts.errors(robot, manifest)
     if problems:
@@ -79,7 +79,7 @@ def _still_valid(robot: Robot, manifest: Manifest) -> None:
 
 
 def go_back(robot: Robot, journal: Journal, progress: Progress, boot: bool = False) -> None:
-    """After a switch that was cut off: take every group that it had not finished back, and leave its result."""
+    """After an interrupted switch: roll back every group that it had not finished, and leave its result."""
     manifest = robot.manifest(journal["release"])
     if manifest is None:
         # Nothing was touched before both were written, and the manifest is the first to be written, the last to go.
@@ -88,8 +88,8 @@ def go_back(robot: Robot, journal: Journal, progress: Progress, boot: bool = Fal
     switch = Switch(robot, manifest, journal, progress)
     for job, group in manifests.groups(manifest):
         entry: Entry = journal["groups"].get(group["id"], {"phase": "rolled-back", "errors": []})
-        if entry["phase"] not in WHOLE:
-            text = f"{group['name']}: the switch was interrupted; gone back to the last good release"
+        if entry["phase"] not in FINAL:
+            text = f"{group['name']}: the switch was interrupted; the last good release was restored"
             entry = switch.back(job, group, entry["errors"] or [text], boot)
         journal["groups"][group["id"]] = entry
     end(robot, manifest, journal)
@@ -135,14 +135,14 @@ class Switch:
                 performer.perform(step)
                 committed = committed or step["do"] == "commit"
         except Exception as error:
-            # Whatever it was, the group must end whole: behind the commit what is left over is only removed later.
+            # Whatever it was, the group must end complete: after the commit, leftovers only wait for their removal.
             return {"phase": "failed" if committed else "back", "errors": self._shown(explain(group, error))}
         return {"phase": "committed", "errors": []}
 
     def back(self, job: Named, group: ManifestGroup, errors: list[str], boot: bool = False) -> Entry:
-        """Make a group what the ledger says of it: the last good release, or nothing.
+        """Make a group what the ledger has of it: the last good release, or nothing.
 
-        Killed behind the commit, the last good release is the new one, and only its leftovers are still to go.
+        Killed after the commit, the last good release is the new one, and only its leftovers are still to be removed.
         """
         record = self.robot.ledger.group(job, group["id"])
         committed = record["release"] == self.manifest["release"] if record else not group["resources"]
@@ -159,10 +159,11 @@ class Switch:
                     performer.perform(step)
                 except health.Unhealthy as unhealthy:
                     phase = "failed"
-                    errors += [f"and the last good release does not come up either: {text}" for text in self._shown(unhealthy.errors)]
+                    either = f"{group['name']}: the last good release does not start either"
+                    errors += [f"{either}: {text}" for text in self._shown(unhealthy.errors)]
         except Exception as error:
-            texts = self._shown(explain(group, error))
-            return {"phase": "stuck", "errors": errors + [f"and the way back failed: {text}" for text in texts]}
+            texts = self._shown(failed(error)["errors"])
+            return {"phase": "stuck", "errors": errors + [f"{group['name']}: rolling back failed: {text}" for text in texts]}
         return {"phase": phase, "errors": errors}
 
     def _steps_back(self, target: ManifestGroup, record: GroupRecord | None, tried: t.Sequence[Resource], committed: bool) -> list[Step]:
@@ -176,7 +177,7 @@ class Switch:
         )
 
     def _shown(self, texts: list[str]) -> list[str]:
-        """Texts in which programs may have their say: secrets go first, as the programs wrote them, and before anything is cut."""
+        """Error texts that may quote program output: secrets are removed first, then control characters and long lines."""
         return [harmless(text) for text in of_release(self.robot, self.manifest)(texts)]
 
 
@@ -218,7 +219,7 @@ def _is_back(robot: Robot, job: ManifestJob, group: ManifestGroup, entries: t.Ma
 def _without_listener(robot: Robot, manifest: Manifest) -> list[str]:
     """Ports that stay without a listener although every unit is up."""
     wanted = [port for group in robot.ledger.groups(manifest["jobs"]) for port in group["ports"]]
-    text = "{}: nobody listens on port {} of {} yet"
+    text = "{}: nothing is listening on port {} of {} yet"
     return [text.format(port["where"], port["port"], port["address"]) for port in ports.without_listener(wanted)]
 
 
@@ -231,7 +232,7 @@ def _status(phases: set[Phase]) -> t.Literal["committed", "rolled-back", "failed
 
 
 def clear(robot: Robot, release: str) -> None:
-    """Behind the result: nothing is under way any more, and nothing staged."""
+    """After the result: nothing is under way any more, and nothing staged."""
     journal = robot.journal()
     if journal and journal["release"] == release:
         if any(entry["phase"] == "stuck" for entry in journal["groups"].values()):

@@ -33,7 +33,7 @@ def errors(robot: Robot, manifest: Manifest) -> list[str]:
 
 
 def _interrupted(robot: Robot) -> list[ManifestGroup]:
-    """The groups of a switch that was cut off: what runs of them is stopped before this release is switched to."""
+    """The groups of an interrupted switch: what runs of them is stopped before this release is switched to."""
     journal = robot.journal()
     manifest = robot.manifest(journal["release"]) if journal else None
     return [group for job in manifest["jobs"] for group in job["groups"]] if manifest else []
@@ -79,7 +79,7 @@ def _ports(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> 
 
 
 def _live_ports(robot: Robot, manifest: Manifest, declared: t.Container[str]) -> list[str]:
-    """A port is free, or held by what is gone when its group comes to it: its own last release, or a group that goes first."""
+    """Errors for wanted ports in use, except by this group's last release or by a group that is removed first."""
     free = _units(_interrupted(robot))
     found = []
     for job in manifest["jobs"]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a plan is one that the engine will carry out: all errors at once, each with its place in the plan.
 
-The compiler makes no such plan. But the engine is root on the robot, and takes nobody's word for a path.
+The compiler makes no such plan. But the engine is root on the robot, and trusts no one else with a path.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ MEMBER_KEYS: t.Mapping[str, t.Mapping[str, type]] = {
 def errors(plan: t.Any, jobs: t.Iterable[JobRequest]) -> list[str]:
     """What is wrong with a plan, which may be anything; ``jobs``: the jobs of the request, which the plan must be about."""
     if not isinstance(plan, dict) or plan.get("format") != wire.FORMAT:
-        return [f"plan.format: {_get(plan, 'format')!r} is not known to this engine, which knows {wire.FORMAT}"]
+        return [f"plan.format: {_get(plan, 'format')!r} is unsupported; this engine reads format {wire.FORMAT}"]
     named = [(job.get("namespace"), job.get("name")) for job in plan.get("jobs", [])]
     if sorted(named) != sorted((job["namespace"], job["name"]) for job in jobs):
-        return ["plan.jobs: not the jobs that the request names"]
+        return ["plan.jobs: differ from the jobs of the request"]
     found: list[str] = []
     places: dict[str, str] = {}
     groups: set[str] = set()
@@ -70,7 +70,8 @@ def _members(where: str, group: t.Mapping[str, t.Any]) -> list[str]:
             found += checks.typed(f"{where}.{name}[{number}]", member, keys)
     texts = [("secrets", group["secrets"])]
     texts += [(f"checks[{number}].argv", check["argv"]) for number, check in enumerate(group["checks"]) if not found]
-    return found + [f"{where}.{name}: texts are needed" for name, values in texts if not all(isinstance(value, str) for value in values)]
+    mixed = [name for name, values in texts if not all(isinstance(value, str) for value in values)]
+    return found + [f"{where}.{name}: must be a list of strings" for name in mixed]
 
 
 def _group(where: str, group: t.Mapping[str, t.Any], places: dict[str, str]) -> list[str]:

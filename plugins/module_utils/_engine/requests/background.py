@@ -68,14 +68,14 @@ def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[s
 def wait(robot: Robot, release: str, patience: float = PATIENCE) -> Answer:
     """The result of a release's work, or ``pending`` with how far it is.
 
-    The result is there while the work still holds the lock, its request until all of it has ended: whoever asks for
-    something else as soon as there is a result is not to be refused for that.
+    The result is written while the work still has the lock; its request is there until all of it has ended. So a caller
+    that has the result is not refused, when it asks for something else, because of the lock.
     """
     deadline = robot.began + patience
     while True:
         result = results.load(robot, release)
         if result is None:
-            return {"status": "failed", "errors": [f"nothing is known of release {release} on this robot: run again"]}
+            return {"status": "failed", "errors": [f"this robot has no record of release {release}; run again"]}
         known = result["status"] != results.PENDING
         if known and not os.path.exists(robot.request_path(release)):
             return result
@@ -85,7 +85,7 @@ def wait(robot: Robot, release: str, patience: float = PATIENCE) -> Answer:
 
 
 def _pending(robot: Robot, release: str, result: Answer) -> Answer:
-    """Still at work; unless its unit has ended, beyond what starting it again could mend."""
+    """Still at work; unless its unit has ended, beyond what starting it again could repair."""
     name = unit(result["op"], release)
     state = command.run(["systemctl", "is-active", name])[1].strip()
     if state in ("active", "activating", "reloading", "deactivating"):
@@ -93,12 +93,12 @@ def _pending(robot: Robot, release: str, result: Answer) -> Answer:
     again = results.load(robot, release)
     if again and again["status"] != results.PENDING:
         return again
-    text = f"{name} ended without a result ({state}); the next run mends what it left. See: journalctl -u {name}"
+    text = f"{name} ended without a result ({state}); the next run repairs what it left. See: journalctl -u {name}"
     return {"status": "failed", "release": release, "errors": [text]}
 
 
 def work(robot: Robot, release: str) -> None:
-    """In the unit: do what the request says and leave the result."""
+    """In the unit: do what was requested and leave the result."""
     request: Work | None = formats.load(robot.request_path(release), "request")
     known = results.load(robot, release)
     if request is None or known is None:

@@ -34,7 +34,7 @@ def _prepare(robot: Robot, request: Request) -> Answer:
 def _switch(robot: Robot, request: Request) -> Answer:
     from . import background
 
-    # Asked for again, after the answer to the first request was lost, it has been at work since.
+    # If the first answer was lost, the switch may be running already.
     known = background.wait(robot, request["release"], patience=0)
     if known["status"] != "staged":
         return known
@@ -77,8 +77,8 @@ OPERATIONS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
 
 
 def main(robot: Robot | None = None) -> int:
-    """The exit status: 0 whenever there is an answer, whatever it says."""
-    # The shell, or whoever sent the engine, may have another one; every mode here is meant.
+    """The exit status: 0 whenever there is an answer, whatever it is."""
+    # The shell that ran the engine may have another one; every mode here is meant.
     os.umask(0o022)
     robot = robot or Robot()
     if sys.argv[1:2] == ["work"]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def answer(robot: Robot, request: PrepareRequest) -> Answer:
-    """The short way; staging.py is the long one, in a unit of its own, for it may outlast the connection."""
+    """Answers at once if nothing changed; otherwise staging.py works in its own unit."""
     truth = capabilities.probe(robot.runtime)
     if capabilities.differ(request.get("assumptions") or {}, truth):
         return {"status": "stale", "capabilities": truth}

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``status``: what runs on this robot for whom."""
+"""``status``: what runs on this robot, and for which job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
 
     class UnitStatus(t.TypedDict):
-        """What systemd says; null is what it does not say."""
+        """What systemd reported; null where it reported nothing."""
 
         run: str
         state: str | None
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     class Status(t.TypedDict):
         status: t.Literal["ok"]
         jobs: list[JobStatus]
-        busy: str | None  # who is at work on this robot, as a sentence
-        interrupted: str | None  # the release whose switch was cut off
+        busy: str | None  # who is changing this robot, as a sentence
+        interrupted: str | None  # the release whose switch was interrupted
 
 
 def answer(robot: Robot) -> Status:

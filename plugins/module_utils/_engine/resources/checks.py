@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 OWNER = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 MODE = r"0[0-7]{3}|[1-7][0-7]{3}"
 CONTROL = r"[\x00-\x1f\x7f]"
+_NAMES: t.Mapping[type, str] = {str: "a string", list: "a list", dict: "a mapping", bool: "true or false", int: "a number"}
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a whole text is as a pattern has it."""
+    """Whether a complete text is as a pattern has it."""
     import re
 
     return re.fullmatch(pattern, text) is not None
@@ -39,16 +40,16 @@ def typed(where: str, value: t.Any, keys: t.Mapping[str, type]) -> list[str]:
     """``keys``: {key: type} that a mapping must have."""
     if not isinstance(value, dict):
         return [f"{where}: not a mapping"]
-    return [f"{where}.{key}: a {kind.__name__} is needed" for key, kind in keys.items() if not isinstance(value.get(key), kind)]
+    return [f"{where}.{key}: must be {_NAMES[kind]}" for key, kind in keys.items() if not isinstance(value.get(key), kind)]
 
 
 def path(where: str, path: str) -> t.Iterator[str]:
     """The path of something that the engine may make or remove."""
-    whole = path == os.path.normpath(path) and not has_control(path) and len(os.fsencode(path)) < 4000
-    if not whole or any(len(os.fsencode(part)) > 240 for part in path.split("/")):
+    plain = path == os.path.normpath(path) and not has_control(path) and len(os.fsencode(path)) < 4000
+    if not plain or any(len(os.fsencode(part)) > 240 for part in path.split("/")):
         yield f"{where}: {path!r} is not a plain absolute path"
     elif not any(path.startswith(root) and len(path) > len(root) for root in plan.ROOTS) or path.startswith("/etc/sysusers.d/"):
-        yield f"{where}: {path} is outside of what the engine may touch"
+        yield f"{where}: {path} is outside the directories that the engine may change"
 
 
 def owned(where: str, resource: plan.Resource) -> t.Iterator[str]:

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole file with owner, group and mode."""
+"""A complete file with owner, group and mode."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class File(Kind):
         _put(resource, robot.store.read(resource["digest"]))
 
     def extends(self, resource: Resource, now: State | None) -> bool:
-        """Whoever refers to an old member, or already to a new one, must find it until all files are in place."""
+        """What refers to an old member, or already to a new one, must find it until all files are in place."""
         return bool(resource.get("union")) and now is not None and now["type"] == "file"
 
     def extend(self, resource: Resource, robot: Robot) -> None:

@@ -37,7 +37,7 @@ class Kind:
         return resource["path"]
 
     def expected(self, resource: Resource) -> State:
-        """What should be, comparable with what `actual` says."""
+        """What should be, comparable with `actual`."""
         raise NotImplementedError
 
     def actual(self, resource: Resource, observer: Observer) -> State | None:

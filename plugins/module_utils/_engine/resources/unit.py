@@ -31,9 +31,9 @@ class Unit(Kind):
 
     def check(self, where: str, resource: Resource) -> t.Iterator[str]:
         if not checks.matches(NAME, resource["name"]) or checks.matches(ENGINE, resource["name"]):
-            yield f"{where}.name: {resource['name']!r} is not the name of a unit that a job may have"
+            yield f"{where}.name: {resource['name']!r} is not an allowed unit name"
         if resource["run"] not in RUNS:
-            yield f"{where}.run: {resource['run']!r} is none of {', '.join(RUNS)}"
+            yield f"{where}.run: {resource['run']!r} must be one of {', '.join(RUNS)}"
         done = resource.get("done")
         if done is not None:
             yield from checks.path(f"{where}.done", done)

@@ -27,9 +27,9 @@ class User(Kind):
 
     def check(self, where: str, resource: Resource) -> t.Iterator[str]:
         if not checks.matches(NAME, resource["name"]):
-            yield f"{where}.name: {resource['name']!r} is not the name of a user that a job may have"
+            yield f"{where}.name: {resource['name']!r} is not an allowed user name"
         if checks.has_control(resource["description"]) or ":" in resource["description"]:
-            yield f"{where}.description: control characters and colons cannot stand there"
+            yield f"{where}.description: must not contain control characters or colons"
 
     def place(self, resource: Resource) -> str:
         return f"{DIRECTORY}/{resource['name']}.conf"

@@ -13,11 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    # What the engine says to a request: a JSON object with at least a ``status``. The file that makes one says what is in it.
+    # The engine's answer to a request: a JSON object with at least a ``status``. The file that makes one documents it.
     Answer = t.Mapping[str, t.Any]
 
     class Failure(t.TypedDict):
-        """``refused``: the robot cannot, and nothing was touched. ``failed``: the work went wrong."""
+        """``refused``: the robot cannot, and nothing was changed. ``failed``: the work went wrong."""
 
         status: t.Literal["refused", "failed"]
         errors: list[str]
@@ -37,7 +37,7 @@ def failed(error: Exception) -> Failure:
 
 
 def internal(error: Exception) -> str:
-    """An error of the engine itself: enough to report it, and no value that it was at work on."""
+    """An error of the engine itself: enough to report it, and no value that it was handling."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Options:
-    """What `json.loads` tells the scanner when it is told nothing itself."""
+    """The options that `json.loads` gives the scanner by default."""
 
     strict = True
     object_hook = None

@@ -4,7 +4,7 @@
 """The version of everything that an engine leaves on a robot for another one: ledger, manifests, journal, requests and results.
 
 Robots outlive versions of the collection. What an older engine left is read as if this one had left it, here and nowhere
-else; what a newer one left is refused, for this one cannot know what it means. Version 1 had no number.
+else; what a newer one left is refused, since this one cannot know what it means. Version 1 had no number.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def load(path: str, kind: str) -> t.Any:
         return None
     found = document.get("version", 1)
     if not isinstance(found, int) or found > VERSION:
-        text = "a newer version of k8s4r.robot has been at work on this robot ({} is of format {}, and this version knows {} and older): {}"
-        raise Refusal([text.format(path, found, VERSION, "nothing was touched; upgrade the collection on this controller")])
+        text = "this robot was last deployed by a newer version of k8s4r.robot ({} has format {}; this version reads up to {}). {}"
+        raise Refusal([text.format(path, found, VERSION, "Nothing was changed; upgrade the collection on this controller")])
     if found < VERSION:
         from . import upgrades
 
@@ -44,7 +44,7 @@ def load(path: str, kind: str) -> t.Any:
 
 
 def save(path: str, document: t.Mapping[str, t.Any]) -> None:
-    """Replace a whole file."""
+    """Replace a file completely."""
     files.replace(path, jsontext.dumps({**document, "version": VERSION}).encode("ascii"))
 
 

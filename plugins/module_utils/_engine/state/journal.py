@@ -9,8 +9,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    # Under way: forward, back. Whole: committed, rolled-back; and failed, though a unit of the last good release does not run
-    # or something is left over. Not whole: stuck, for the way back failed; the journal stays for the next run to try again.
+    # phase        final  what is true then
+    # forward      no     steps towards the new release are under way
+    # back         no     steps back to the last good release are under way
+    # committed    yes    the new release runs, and the ledger has it
+    # rolled-back  yes    the last good release runs again, or nothing where there was none
+    # failed       yes    all files are of one release, but a unit of it does not run, or leftovers are not removed yet
+    # stuck        no     rolling back failed; the journal stays, and the next run tries again
     Phase = t.Literal["forward", "back", "committed", "rolled-back", "failed", "stuck"]
 
     class Entry(t.TypedDict):
@@ -24,4 +29,4 @@ if TYPE_CHECKING:
         changes: list[str]
 
 
-WHOLE = ("committed", "rolled-back", "failed")
+FINAL = ("committed", "rolled-back", "failed")

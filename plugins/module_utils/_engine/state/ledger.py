@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     State = t.Literal["empty", "partial", "whole"]
 
     class Named(t.TypedDict):
-        """Whatever says which job it is about."""
+        """Namespace and name of a job."""
 
         namespace: str
         name: str
@@ -63,7 +63,7 @@ class Ledger:
 
     def path(self, namespace: str, name: str) -> str:
         if not (valid_name(namespace) and valid_name(name)):
-            raise Refusal([f"{namespace!r} and {name!r} are not the namespace and the name of a job"])
+            raise Refusal([f"invalid job: namespace {namespace!r}, name {name!r}"])
         # "@" is in no namespace and no name, so no two jobs meet in one file.
         return f"{self.directory}/{namespace}@{name}.json"
 

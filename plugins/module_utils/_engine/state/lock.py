@@ -12,9 +12,12 @@ import time
 from ..say import jsontext
 from ..say.errors import Refusal
 
+# Seen while the holder has not yet written who it is.
+_UNKNOWN = "another run is changing this robot; wait until it ends"
+
 
 class Lock:
-    """A lock that ends with its process, and says who holds it (a context manager)."""
+    """A lock that ends with its process, with a record of who holds it (a context manager)."""
 
     def __init__(self, runtime: str, who: str, purpose: str) -> None:
         self.path = runtime + "/lock"
@@ -27,7 +30,7 @@ class Lock:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self.fd)
-            raise Refusal([held(self.path) or "another run is at work on this robot"]) from None
+            raise Refusal([held(self.path) or _UNKNOWN]) from None
         holder = {"who": self.who, "since": time.time(), "purpose": self.purpose}
         os.ftruncate(self.fd, 0)
         os.write(self.fd, jsontext.dumps(holder).encode("utf-8"))
@@ -39,7 +42,7 @@ class Lock:
 
 
 def held(path: str) -> str | None:
-    """Who holds the lock, as a sentence; None when nobody does."""
+    """Who holds the lock, as a sentence; None where it is free."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -51,8 +54,8 @@ def held(path: str) -> str | None:
         try:
             holder = jsontext.loads(os.read(fd, 4096).decode("utf-8"))
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder["since"]))
-            return f"{holder['who']} has been at work on this robot since {since} ({holder['purpose']}): wait for that run to end"
+            return f"{holder['who']} is changing this robot (since {since}, {holder['purpose']}); wait until that run ends"
         except (ValueError, KeyError):
-            return "another run is at work on this robot: wait for it to end"
+            return _UNKNOWN
     finally:
         os.close(fd)

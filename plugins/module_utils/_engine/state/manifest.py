@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A staged release: what a plan wants, with contents by digest, and with what the ledger holds beyond it."""
+"""A staged release: what a plan wants, with contents by digest, and with what the ledger has beyond it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def nothing(id: str, name: str, secrets: str | None = None) -> ManifestGroup:
 
 
 def last_good(id: str, record: GroupRecord) -> ManifestGroup:
-    """A group as the ledger says of it."""
+    """A group as the ledger has it."""
     return {
         "id": id,
         "name": record["name"],

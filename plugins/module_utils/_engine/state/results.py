@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What prepare and switch came to, or how far they are: kept for whoever asks after the connection was lost."""
+"""What prepare and switch came to, or how far they are: kept for a caller that asks after the connection was lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PENDING = "pending"
 
 
 class Result:
-    """The result of a release's work; nobody else writes it."""
+    """The result of a release's work; nothing else writes it."""
 
     def __init__(self, robot: Robot, release: str, operation: Operation) -> None:
         self._path = robot.result_path(release)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .robot import Robot
 
 HIDDEN = "********"
-# A shorter line of a secret of several lines says too little to be one, and would blot out half of every text.
+# A shorter line of a secret of several lines is too little to be one, and would blot out half of every text.
 SHORTEST_LINE = 4
 
 
@@ -29,7 +29,7 @@ class Scrubber:
         forms: set[str] = set()
         for secret in secrets:
             forms.update(_forms(secret))
-        # Longest first: a secret that holds another one is hidden whole.
+        # Longest first: a secret that contains another one is hidden completely.
         self._forms = sorted(forms, key=len, reverse=True)
 
     def __call__(self, value: t.Any) -> t.Any:
@@ -47,7 +47,7 @@ class Scrubber:
 
 
 def _forms(secret: str) -> list[str]:
-    """A secret as it may stand in a text: as it is, line by line, as JSON, and as in an environment file."""
+    """A secret as it may appear in a text: as it is, line by line, as JSON, and as in an environment file."""
     if not secret:
         return []
     lines = [line for line in secret.splitlines() if len(line) >= SHORTEST_LINE]

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Contents by digest: those of the last good releases, to go back to, and of staged ones. Root's alone."""
+"""Contents by digest: those of the last good releases, for rolling back, and of staged ones. Only root can read them."""
 
 from __future__ import annotations
 

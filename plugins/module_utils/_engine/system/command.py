@@ -45,7 +45,7 @@ def run(argv: list[str], errors: bool = True, timeout: float | None = None) -> t
 
 
 def _become(argv: list[str], output: int, errors: bool) -> NoReturn:
-    """In the child process: turn into the program. What the parent has buffered or registered is not the child's to finish."""
+    """In the child process: turn into the program. The child must not flush or run what the parent registered."""
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)

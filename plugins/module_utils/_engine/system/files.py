@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File operations that are whole or not at all, and that no user of the robot can lead astray.
+"""File operations that are complete or not done at all, and that no user of the robot can lead astray.
 
 Directories of a task belong to its user, who may put a symbolic link where the engine, as root, is about to write.
 So everything below the engine's roots is reached one component at a time, through descriptors that follow no link.
@@ -50,7 +50,7 @@ class Parent:
 
 
 def _base(path: str) -> str:
-    """The directory that nobody but root can change, however it is reached: a link to another disk is root's business."""
+    """The directory that only root can change; links above it are followed, since only root can have made them."""
     for root in plan.ROOTS + OWN:
         if path.startswith(root):
             return root.rsplit("/", 1)[0]
@@ -58,13 +58,13 @@ def _base(path: str) -> str:
 
 
 def write(path: str, content: bytes, uid: int, gid: int, mode: int) -> None:
-    """Put a whole file in place by rename; owner and mode are set before it appears."""
+    """Put a complete file in place by rename; owner and mode are set before it appears."""
     with Parent(path, make=True) as (directory, name):
         _write(directory, name, content, uid, gid, mode)
 
 
 def replace(path: str, content: bytes, mode: int = 0o600) -> None:
-    """The same for the engine's own files, whose directory nobody but root can change."""
+    """The same for the engine's own files, whose directory only root can change."""
     directory = os.open(os.path.dirname(path), _DIRECTORY)
     try:
         _write(directory, os.path.basename(path), content, os.geteuid(), os.getegid(), mode)
@@ -101,7 +101,7 @@ def link(path: str, target: str) -> None:
 
 
 def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
-    """Make a directory, or mend the owner and mode of the one that is there; what is in it stays."""
+    """Make a directory, or repair the owner and mode of the one that is there; what is in it stays."""
     with Parent(path, make=True) as (directory, name):
         _clear(directory, name, stat.S_ISDIR)
         _mkdir(directory, name)

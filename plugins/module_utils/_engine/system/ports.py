@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who listens on the robot's TCP ports, read from /proc."""
+"""What listens on the robot's TCP ports, read from /proc."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def clash(first: str, second: str) -> bool:
 
 
 def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None]) -> list[str]:
-    """One text for each wanted port that somebody listens on, but for units of one's own.
+    """One text for each wanted port that a program listens on, except for the group's own units.
 
     ``wanted``: ports of a group plan (plan.py). ``own_units``: names of units.
     """
@@ -77,7 +77,7 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None]) -> list[
 
 
 def used_by_others(owned: t.Sequence[tuple[Port, t.Container[int]]]) -> bool:
-    """Whether anybody listens on a port that is somebody else's; cheaper than `taken`, which says who.
+    """Whether a program of another user listens on one of these ports; cheaper than `taken`, which names it.
 
     ``owned``: (port of a group plan, ids of the users who may listen there).
     """
@@ -90,7 +90,7 @@ def used_by_others(owned: t.Sequence[tuple[Port, t.Container[int]]]) -> bool:
 
 
 def without_listener(wanted: t.Iterable[Port]) -> list[Port]:
-    """The wanted ports on which nobody listens."""
+    """The wanted ports on which nothing listens."""
     ports = list(wanted)
     used = [port for port, _address, _inode in _clashes(ports)]
     return [port for port in ports if port not in used]
