@@ -103,12 +103,14 @@ if TYPE_CHECKING:
 
 
 FORMAT = 1
+# The line before the engine's answer: what a shell or a login prints is before it.
+MARKER = "K8S4R-RESULT"
 
-# Places on the robot that both ends know. RUNTIME is empty after a boot; below it, units count their restarts in RESTARTS, a file each.
+# Places on the robot that both ends know. RUNTIME is empty after a boot; below it, RESTART_COUNTS has a file for each unit.
 CONFIGURATION = "/etc/k8s4r"
 STATE = "/var/lib/k8s4r"
 RUNTIME = "/run/k8s4r"
-RESTARTS = "restarts"
+RESTART_COUNTS = "restarts"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
 

@@ -13,10 +13,10 @@ import json
 import shlex
 import typing as t
 
+from ...module_utils._engine.plan import MARKER
 from . import packing
 from .bootstrap import MISSING, NO_PYTHON, NO_SYSTEMD, NOT_KEPT, NOT_ROOT, OLD_PYTHON, ROOM
 
-MARKER = "K8S4R-RESULT"
 INTERPRETERS = ("python3", "/usr/bin/python3", "/usr/local/bin/python3", "/usr/libexec/platform-python")
 
 # Reads the bootstrap by its length, so that what follows it stays in the same buffer for whoever reads on.

@@ -45,16 +45,16 @@ def put(path, value):
         json.dump(value, stream)
 
 
-@pytest.mark.parametrize(("digest", "standing"), [("d", ledger.whole("d")), (None, {"state": "partial", "plan": ""})])
-def test_a_ledger_of_version_1(robot, digest, standing):
+@pytest.mark.parametrize(("digest", "state"), [("d", ledger.whole("d")), (None, {"state": "partial", "plan": ""})])
+def test_a_ledger_of_version_1(robot, digest, state):
     put(robot.ledger.path("n", "j"), {**JOB, "digest": digest, "groups": {"g": GROUP}})
     record = robot.ledger.of(JOB)
-    assert ledger.standing(record) == standing
+    assert ledger.state_of(record) == state
     assert "digest" not in record
     robot.ledger.save(record)
     with open(robot.ledger.path("n", "j"), encoding="utf-8") as stream:
         assert json.load(stream)["version"] == formats.VERSION
-    assert ledger.standing(robot.ledger.of(JOB)) == standing
+    assert ledger.state_of(robot.ledger.of(JOB)) == state
 
 
 @pytest.mark.parametrize(

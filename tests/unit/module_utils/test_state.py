@@ -57,7 +57,7 @@ def test_private_directories(robot):
 def test_no_two_jobs_share_a_file(robot):
     assert robot.ledger.path("a.b", "c") != robot.ledger.path("a", "b.c")
     robot.ledger.save(record(groups={"g": group()}))
-    assert ledger.standing(robot.ledger.of(JOB)) == ledger.whole("d")
+    assert ledger.state_of(robot.ledger.of(JOB)) == ledger.whole("d")
     assert robot.ledger.jobs() == [robot.ledger.of(JOB)]
 
 

@@ -182,8 +182,8 @@ def test_health(run, shown, verdict):
 def test_patience_ends():
     watched = watch()
     assert watched.verdict(CRASHING, NOW) is health.Verdict.WAITING
-    assert watched.verdict(CRASHING, NOW + health.PATIENCE) is health.Verdict.WAITING
-    assert watched.verdict(CRASHING, NOW + health.PATIENCE + 1) is health.Verdict.FAILED
+    assert watched.verdict(CRASHING, NOW + health.LONGEST_PENDING) is health.Verdict.WAITING
+    assert watched.verdict(CRASHING, NOW + health.LONGEST_PENDING + 1) is health.Verdict.FAILED
 
 
 def test_patience_begins_again_when_systemd_has_a_job_for_the_unit():

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # Healthy is: active with no restart for this long.
 STEADY = 2.0
 # A program may fail while what it needs comes up; not for longer, and not again and again.
-PATIENCE = 15.0
-RESTARTS = 3
+LONGEST_PENDING = 15.0
+MOST_RESTARTS = 3
 
 INTERVAL = 0.1
 
@@ -61,10 +61,10 @@ class Watch:
         entered = (systemd.number(values, "ActiveEnterTimestampMonotonic") or 0) / 1e6
         fresh = state == "active" and now - entered < STEADY
         restarts = _restarts(values) - self._restarts
-        if restarts >= RESTARTS:
+        if restarts >= MOST_RESTARTS:
             # Just up again, systemd has forgotten how it ended: wait for its next end, which tells. One that is
             # always found up is not waited for endlessly.
-            return Verdict.WAITING if fresh and restarts < 2 * RESTARTS else Verdict.FAILED
+            return Verdict.WAITING if fresh and restarts < 2 * MOST_RESTARTS else Verdict.FAILED
         if state == "failed":
             return Verdict.FAILED
         if run == "once" and (state == "active" or finished(self.unit) or _ended_well(values)):
@@ -75,7 +75,7 @@ class Watch:
             return Verdict.WAITING if fresh and run != "init" else Verdict.HEALTHY
         if self._pending_since is None:
             self._pending_since = now
-        return Verdict.FAILED if now - self._pending_since > PATIENCE else Verdict.WAITING
+        return Verdict.FAILED if now - self._pending_since > LONGEST_PENDING else Verdict.WAITING
 
 
 def _ended_well(values: systemd.Properties) -> bool:

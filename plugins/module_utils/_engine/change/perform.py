@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from ..plan import RESTARTS
+from ..plan import RESTART_COUNTS
 from ..resources import kinds
 from ..system import files, ports, systemd
 from . import health, steps
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..state.ledger import GroupRecord, Named
+    from ..state.ledger import GroupRecord, JobName
     from ..state.manifest import ManifestGroup
     from ..state.robot import Robot
     from .steps import Step
@@ -39,7 +39,7 @@ class Performer:
         self,
         robot: Robot,
         release: str,
-        job: Named,
+        job: JobName,
         group: ManifestGroup,
         progress: Progress,
         record: GroupRecord | None = None,
@@ -78,7 +78,7 @@ class Performer:
 
     def _forget_restarts(self, units: t.Iterable[str]) -> None:
         for unit in units:
-            files.remove(f"{self.robot.runtime}/{RESTARTS}/{unit}")
+            files.remove(f"{self.robot.runtime}/{RESTART_COUNTS}/{unit}")
 
     def _clear(self, step: Step) -> None:
         """Take away what would keep a unit from a fresh start, and the record that it started."""

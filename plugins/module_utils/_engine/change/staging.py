@@ -72,7 +72,7 @@ def _refuse_unknown(robot: Robot, request: PrepareRequest) -> None:
     problems = validate.errors(request["plan"], request["jobs"])
     if problems:
         raise Refusal(problems)
-    robot.understand()
+    robot.refuse_newer_formats()
 
 
 class Staging:
@@ -114,7 +114,7 @@ class Staging:
             for step in found:
                 performer.perform(step)
         for job in self.manifest["jobs"]:
-            self.robot.ledger.stand(job, ledger.whole(job["digest"]))
+            self.robot.ledger.set_state(job, ledger.whole(job["digest"]))
 
     def _content(self, content: bytes) -> str:
         digest = self.robot.digest(content)

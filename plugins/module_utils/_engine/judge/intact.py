@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
 
 # A unit that systemd has started again this often, and within so many seconds, is not well, though it is up.
-RESTARTS, RECENT = 3, 60
+OFTEN_RESTARTED, RECENTLY = 3, 60
 # What systemd is asked about a unit that should run.
 PROPERTIES = "Id,ActiveState,SubState,NeedDaemonReload,NRestarts,ActiveEnterTimestampMonotonic"
 
@@ -58,7 +58,7 @@ def _users(group: GroupRecord) -> set[int]:
 def _often_restarted(name: str, values: systemd.Properties) -> t.Iterator[str]:
     restarts, entered = (systemd.number(values, key) or 0 for key in ("NRestarts", "ActiveEnterTimestampMonotonic"))
     ago = time.monotonic() - entered / 1e6
-    if restarts >= RESTARTS and ago < RECENT:
+    if restarts >= OFTEN_RESTARTED and ago < RECENTLY:
         yield f"{name}: restarted {restarts} times, the last time {ago:.0f} s ago: journalctl -u {name}"
 
 

@@ -9,7 +9,7 @@ The compiler makes no such plan. But the engine is root on the robot, and trusts
 from __future__ import annotations
 
 from .. import plan as wire
-from ..resources import checks, kinds
+from ..resources import kinds, shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ def errors(plan: t.Any, jobs: t.Iterable[JobRequest]) -> list[str]:
     for j, job in enumerate(plan["jobs"]):
         for g, group in enumerate(job.get("groups", [])):
             where = f"plan.jobs[{j}].groups[{g}]"
-            problems = checks.typed(where, group, GROUP_KEYS) or _members(where, group)
+            problems = shape.typed(where, group, GROUP_KEYS) or _members(where, group)
             found += problems
             if problems:
                 continue
-            if not checks.matches(GROUP_ID, group["id"]):
+            if not shape.matches(GROUP_ID, group["id"]):
                 found.append(f"{where}.id: {group['id']!r} is not a group's id")
             if group["id"] in groups:
                 found.append(f"{where}.id: {group['id']!r} is a duplicate")
@@ -67,7 +67,7 @@ def _members(where: str, group: t.Mapping[str, t.Any]) -> list[str]:
     found: list[str] = []
     for name, keys in MEMBER_KEYS.items():
         for number, member in enumerate(group[name]):
-            found += checks.typed(f"{where}.{name}[{number}]", member, keys)
+            found += shape.typed(f"{where}.{name}[{number}]", member, keys)
     texts = [("secrets", group["secrets"])]
     texts += [(f"checks[{number}].argv", check["argv"]) for number, check in enumerate(group["checks"]) if not found]
     mixed = [name for name, values in texts if not all(isinstance(value, str) for value in values)]
@@ -97,7 +97,7 @@ def _group(where: str, group: t.Mapping[str, t.Any], places: dict[str, str]) -> 
 
 
 def _is_file_name(name: str) -> bool:
-    return bool(name) and "/" not in name and name not in (".", "..") and not checks.has_control(name)
+    return bool(name) and "/" not in name and name not in (".", "..") and not shape.has_control(name)
 
 
 def _get(value: t.Any, key: str) -> t.Any:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
         op: Operation
 
 
-# An answer must come within 5 s: a task that waits longer cannot tell a slow robot from a dead link. Counted from the
-# engine's start, for on a slow robot it takes seconds to start the work.
-PATIENCE = 4.0
+# Seconds. An answer must come within 5 s: a task that waits longer cannot tell a slow robot from a dead link. Counted from
+# the engine's start, for on a slow robot it takes seconds to start the work.
+ANSWER_WITHIN = 4.0
 INTERVAL = 0.03
 
 
@@ -65,7 +65,7 @@ def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[s
     return wait(robot, release)
 
 
-def wait(robot: Robot, release: str, patience: float = PATIENCE) -> Answer:
+def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
     """The result of a release's work, or ``pending`` with how far it is.
 
     The result is written while the work still has the lock; its request is there until all of it has ended. So a caller
@@ -111,9 +111,9 @@ def work(robot: Robot, release: str) -> None:
             result.end({**failed(error), "release": release})
     elif request["op"] == "switch":
         # Killed between the result and the end.
-        from ..change import switch
+        from ..change import conclusion
 
-        switch.clear(robot, release)
+        conclusion.clear(robot, release)
     formats.remove(robot.request_path(release))
 
 

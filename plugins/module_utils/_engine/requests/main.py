@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
+from ..plan import MARKER
 from ..say import jsontext
 from ..state.robot import Robot
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from ..say.answers import Answer
 
     Request = t.Any
-
-MARKER = "K8S4R-RESULT"
 
 
 def _prepare(robot: Robot, request: Request) -> Answer:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..change import switch
+from ..change import recovery
 from ..change.perform import silence
 from ..state.lock import Lock
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def at_boot(robot: Robot) -> None:
     """Called by k8s4r-recover.service before any group starts: no unit of ours runs, and none may be waited for."""
-    robot.understand()
+    robot.refuse_newer_formats()
     robot.make()
     with Lock(robot.runtime, "the robot itself", "rolling back an interrupted switch"):
         journal = robot.journal()
         if journal:
-            switch.go_back(robot, journal, progress=silence, boot=True)
+            recovery.roll_back_interrupted(robot, journal, progress=silence, boot=True)

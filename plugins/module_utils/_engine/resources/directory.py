@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..system import files
 from ..system.accounts import group_id, user_id
-from . import checks
+from . import shape
 from .kind import Kind
 
 TYPE_CHECKING = False
@@ -23,8 +23,8 @@ class Directory(Kind):
     KEYS = {"path": str, "owner": str, "group": str, "mode": str, "data": bool}
 
     def check(self, where: str, resource: Resource) -> t.Iterator[str]:
-        yield from checks.path(f"{where}.path", resource["path"])
-        yield from checks.owned(where, resource)
+        yield from shape.path(f"{where}.path", resource["path"])
+        yield from shape.owned(where, resource)
 
     def expected(self, resource: Resource) -> State:
         return {"type": "directory", "owner": resource["owner"], "group": resource["group"], "mode": resource["mode"]}

@@ -9,7 +9,7 @@ from ..plan import UNIT_DIRECTORY
 from ..system import files
 from ..system.accounts import group_id, user_id
 from ..system.observe import read
-from . import checks
+from . import shape
 from .kind import Kind
 
 TYPE_CHECKING = False
@@ -25,8 +25,8 @@ class File(Kind):
     KEYS = {"path": str, "content": str, "owner": str, "group": str, "mode": str, "secret": bool}
 
     def check(self, where: str, resource: Resource) -> t.Iterator[str]:
-        yield from checks.path(f"{where}.path", resource["path"])
-        yield from checks.owned(where, resource)
+        yield from shape.path(f"{where}.path", resource["path"])
+        yield from shape.owned(where, resource)
         if resource["path"].startswith(UNIT_DIRECTORY + "/") and resource["path"].count("/") == 4:
             yield f"{where}.path: a unit file is a resource of the kind unit"
 

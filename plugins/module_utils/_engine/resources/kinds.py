@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import checks
+from . import shape
 from .directory import Directory
 from .file import File
 from .link import Link
@@ -30,13 +30,13 @@ def of(resource: Resource) -> Kind:
 
 def errors(where: str, resource: t.Any) -> list[str]:
     """What is wrong with a resource of a plan, which may be anything; ``where`` is its place in the plan."""
-    problems = checks.typed(where, resource, {"kind": str})
+    problems = shape.typed(where, resource, {"kind": str})
     if problems:
         return problems
     kind = KINDS.get(resource["kind"])
     if kind is None:
         return [f"{where}.kind: {resource['kind']!r} is not known"]
-    return checks.typed(where, resource, kind.KEYS) or list(kind.check(where, resource))
+    return shape.typed(where, resource, kind.KEYS) or list(kind.check(where, resource))
 
 
 def place(resource: Resource) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..system import files
-from . import checks
+from . import shape
 from .kind import Kind
 
 TYPE_CHECKING = False
@@ -22,8 +22,8 @@ class Link(Kind):
     KEYS = {"path": str, "target": str}
 
     def check(self, where: str, resource: Resource) -> t.Iterator[str]:
-        yield from checks.path(f"{where}.path", resource["path"])
-        if not resource["target"] or checks.has_control(resource["target"]):
+        yield from shape.path(f"{where}.path", resource["path"])
+        if not resource["target"] or shape.has_control(resource["target"]):
             yield f"{where}.target: {resource['target']!r} is not a path"
 
     def expected(self, resource: Resource) -> State:

@@ -9,7 +9,7 @@ import os
 
 from ..plan import UNIT_DIRECTORY
 from ..system import files
-from . import checks
+from . import shape
 from .kind import Kind
 
 TYPE_CHECKING = False
@@ -30,13 +30,13 @@ class Unit(Kind):
     KEYS = {"name": str, "content": str, "run": str, "reads": list}
 
     def check(self, where: str, resource: Resource) -> t.Iterator[str]:
-        if not checks.matches(NAME, resource["name"]) or checks.matches(ENGINE, resource["name"]):
+        if not shape.matches(NAME, resource["name"]) or shape.matches(ENGINE, resource["name"]):
             yield f"{where}.name: {resource['name']!r} is not an allowed unit name"
         if resource["run"] not in RUNS:
             yield f"{where}.run: {resource['run']!r} must be one of {', '.join(RUNS)}"
         done = resource.get("done")
         if done is not None:
-            yield from checks.path(f"{where}.done", done)
+            yield from shape.path(f"{where}.done", done)
 
     def place(self, resource: Resource) -> str:
         return f"{UNIT_DIRECTORY}/{resource['name']}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..system import command, files
 from ..system.accounts import user_exists
-from . import checks
+from . import shape
 from .kind import Kind
 
 TYPE_CHECKING = False
@@ -26,9 +26,9 @@ class User(Kind):
     KEYS = {"name": str, "description": str}
 
     def check(self, where: str, resource: Resource) -> t.Iterator[str]:
-        if not checks.matches(NAME, resource["name"]):
+        if not shape.matches(NAME, resource["name"]):
             yield f"{where}.name: {resource['name']!r} is not an allowed user name"
-        if checks.has_control(resource["description"]) or ":" in resource["description"]:
+        if shape.has_control(resource["description"]) or ":" in resource["description"]:
             yield f"{where}.description: must not contain control characters or colons"
 
     def place(self, resource: Resource) -> str:

@@ -16,23 +16,21 @@ if TYPE_CHECKING:
 
     from ..plan import Need, Port, Resource
 
-    State = t.Literal["empty", "partial", "whole"]
-
-    class Named(t.TypedDict):
+    class JobName(t.TypedDict):
         """Namespace and name of a job."""
 
         namespace: str
         name: str
 
-    class Standing(t.TypedDict):
-        """How much of a job the robot holds.
+    class JobState(t.TypedDict):
+        """How much of a job the robot has.
 
         ``empty``: nothing; there is no file then. ``partial``: not all groups of a plan are committed, or there is no
         plan whose groups these are. ``whole``: all of the plan whose digest, as the controller keyed it, is ``plan``;
         else that is the empty text.
         """
 
-        state: State
+        state: t.Literal["empty", "partial", "whole"]
         plan: str
 
     class GroupRecord(t.TypedDict):
@@ -48,7 +46,7 @@ if TYPE_CHECKING:
         ports: list[Port]
         secrets: str | None  # digest of the values that no text may show
 
-    class JobRecord(Named, Standing):
+    class JobRecord(JobName, JobState):
         groups: dict[str, GroupRecord]
 
 
@@ -67,17 +65,17 @@ class Ledger:
         # "@" is in no namespace and no name, so no two jobs meet in one file.
         return f"{self.directory}/{namespace}@{name}.json"
 
-    def of(self, job: Named) -> JobRecord:
-        """The record of a job; an empty one where the robot holds nothing of it."""
+    def of(self, job: JobName) -> JobRecord:
+        """The record of a job; an empty one where the robot has nothing of it."""
         namespace, name = job["namespace"], job["name"]
         found: JobRecord | None = formats.load(self.path(namespace, name), "ledger")
         return found or {"namespace": namespace, "name": name, "state": "empty", "plan": "", "groups": {}}
 
-    def group(self, job: Named, id: str) -> GroupRecord | None:
-        """The record of one group of a job; None where the robot holds nothing of it."""
+    def group(self, job: JobName, id: str) -> GroupRecord | None:
+        """The record of one group of a job; None where the robot has nothing of it."""
         return self.of(job)["groups"].get(id)
 
-    def groups(self, jobs: t.Iterable[Named]) -> list[GroupRecord]:
+    def groups(self, jobs: t.Iterable[JobName]) -> list[GroupRecord]:
         """The records of all groups of some jobs."""
         return [group for job in jobs for group in self.of(job)["groups"].values()]
 
@@ -96,9 +94,9 @@ class Ledger:
         else:
             formats.remove(path)
 
-    def stand(self, job: Named, standing: Standing) -> None:
-        """Write down how much of a job the robot holds."""
-        self.save({**self.of(job), "state": standing["state"], "plan": standing["plan"]})
+    def set_state(self, job: JobName, state: JobState) -> None:
+        """Record how much of a job the robot has."""
+        self.save({**self.of(job), "state": state["state"], "plan": state["plan"]})
 
 
 def valid_name(name: object) -> bool:
@@ -106,11 +104,11 @@ def valid_name(name: object) -> bool:
     return isinstance(name, str) and 0 < len(name) <= 63 and NAME_CHARACTERS.issuperset(name) and {name[0], name[-1]} <= ALPHANUMERIC
 
 
-def standing(record: JobRecord) -> Standing:
+def state_of(record: JobRecord) -> JobState:
     return {"state": record["state"], "plan": record["plan"]}
 
 
-def whole(plan: str) -> Standing:
+def whole(plan: str) -> JobState:
     """All of the plan with this digest."""
     return {"state": "whole", "plan": plan}
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import typing as t
 
     from ..plan import GroupPlan, JobPlan, Need, Port, PrepareRequest, Resource
-    from .ledger import GroupRecord, JobRecord, Ledger, Named, Standing
+    from .ledger import GroupRecord, JobName, JobRecord, JobState, Ledger
 
     class ManifestGroup(t.TypedDict):
         """A group as it shall be. One that the plan no longer has is in the manifest with no resources."""
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
         ports: list[Port]
         secrets: str | None  # digest of the values that no text may show
 
-    class ManifestJob(Named):
+    class ManifestJob(JobName):
         digest: str  # of its plan, as the controller keyed it
-        before: Standing  # when the release was prepared
+        before: JobState  # when the release was prepared
         base: dict[str, str]  # {group: release that it was at then}
         groups: list[ManifestGroup]  # those that go are first: they may hold what the others want (a port)
 
@@ -56,7 +56,7 @@ def _job(job: JobPlan, digest: str, ledger: Ledger, keep: Keep) -> ManifestJob:
         "namespace": job["namespace"],
         "name": job["name"],
         "digest": digest,
-        "before": ledgers.standing(record),
+        "before": ledgers.state_of(record),
         "base": base(record),
         "groups": gone + wanted,
     }

@@ -83,8 +83,8 @@ class Robot:
         except FileNotFoundError:
             return []
 
-    def understand(self) -> None:
-        """Read all that engines left here; raises `Refusal` where one of them was newer than this one."""
+    def refuse_newer_formats(self) -> None:
+        """Raise `Refusal` where anything that engines left here is in a newer format than this engine reads."""
         self.ledger.jobs()
         self.journal()
         for release in self.releases():

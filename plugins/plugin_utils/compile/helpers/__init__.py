@@ -16,7 +16,7 @@ from ....module_utils._engine import plan
 from .. import paths
 
 # Marks in the programs, and the paths that replace them: each path on a robot is written once.
-PLACES = {"@PROGRAMS@": paths.PROGRAMS, "@RESTARTS@": f"{plan.RUNTIME}/{plan.RESTARTS}"}
+PLACES = {"@PROGRAMS@": paths.PROGRAMS, "@RESTARTS@": f"{plan.RUNTIME}/{plan.RESTART_COUNTS}"}
 
 _SHELL = ("/bin/sh",)
 # -I and -S keep packages of the task and of the robot out, and Python starts sooner.

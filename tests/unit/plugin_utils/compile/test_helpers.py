@@ -79,7 +79,7 @@ def test_every_file_is_a_helper_and_no_place_is_left_open():
     files = {path.stem.replace("_", "-") for path in folder.iterdir() if path.is_file() and path.name != "__init__.py"}
     assert files == {helper.name for helper in helpers.HELPERS}
     assert not [helper.name for helper in helpers.HELPERS if re.search("@[A-Z]+@", helper.text)]
-    assert helpers.PLACES["@RESTARTS@"] == f"{plan.RUNTIME}/{plan.RESTARTS}"
+    assert helpers.PLACES["@RESTARTS@"] == f"{plan.RUNTIME}/{plan.RESTART_COUNTS}"
 
 
 class Policy:

@@ -1,0 +1,92 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a switch: what was reached, in the ledger and as the result; then nothing is under way any more."""
+
+from __future__ import annotations
+
+from ..resources import kinds
+from ..state import formats, garbage, ledger
+from ..state import manifest as manifests
+from ..state.results import Result
+from ..state.scrub import of_release
+from ..system import ports, systemd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..state.journal import Entry, Journal, Phase
+    from ..state.manifest import Manifest, ManifestGroup, ManifestJob
+    from ..state.robot import Robot
+
+    class Switched(t.TypedDict):
+        status: t.Literal["committed", "rolled-back", "failed"]
+        release: str
+        changes: list[str]  # what was done, in order
+        groups: dict[str, Phase]
+        units: dict[str, str]  # what each unit that should run does now
+        notices: list[str]  # warnings
+        restored: list[str]  # the names of the groups whose last good release runs again
+        errors: list[str]
+
+
+def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
+    """Write down what was reached, and leave the result."""
+    entries = journal["groups"]
+    for job in manifest["jobs"]:
+        reached = {entries[group["id"]]["phase"] for group in job["groups"]}
+        if reached <= {"committed"}:
+            robot.ledger.set_state(job, ledger.whole(job["digest"]))
+        elif reached == {"rolled-back"}:
+            robot.ledger.set_state(job, job["before"])
+    scrub = of_release(robot, manifest)
+    result: Switched = {
+        "status": _status({entry["phase"] for entry in entries.values()}),
+        "release": manifest["release"],
+        "changes": scrub(journal["changes"]),
+        "groups": {group["id"]: entries[group["id"]]["phase"] for _job, group in manifests.groups(manifest)},
+        "units": _units(robot, manifest),
+        "notices": _without_listener(robot, manifest),
+        "restored": [group["name"] for job, group in manifests.groups(manifest) if _is_restored(robot, job, group, entries)],
+        "errors": scrub([text for entry in entries.values() for text in entry["errors"]]),
+    }
+    Result(robot, manifest["release"], "switch").end(result)
+    clear(robot, manifest["release"])
+
+
+def _is_restored(robot: Robot, job: ManifestJob, group: ManifestGroup, entries: t.Mapping[str, Entry]) -> bool:
+    """Whether a group's last good release runs again, where there was one."""
+    return entries[group["id"]]["phase"] == "rolled-back" and robot.ledger.group(job, group["id"]) is not None
+
+
+def _without_listener(robot: Robot, manifest: Manifest) -> list[str]:
+    """Ports that stay without a listener although every unit is up."""
+    wanted = [port for group in robot.ledger.groups(manifest["jobs"]) for port in group["ports"]]
+    text = "{}: nothing is listening on port {} of {} yet"
+    return [text.format(port["where"], port["port"], port["address"]) for port in ports.without_listener(wanted)]
+
+
+def _status(phases: set[Phase]) -> t.Literal["committed", "rolled-back", "failed"]:
+    if phases <= {"committed"}:
+        return "committed"
+    if phases <= {"committed", "rolled-back"}:
+        return "rolled-back"
+    return "failed"
+
+
+def clear(robot: Robot, release: str) -> None:
+    """After the result: nothing is under way any more, and nothing staged."""
+    journal = robot.journal()
+    if journal and journal["release"] == release:
+        if any(entry["phase"] == "stuck" for entry in journal["groups"].values()):
+            return
+        robot.end_journal()
+    formats.remove(robot.manifest_path(release))
+    garbage.collect(robot)
+
+
+def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:
+    """What each unit that should run does now."""
+    names = [unit["name"] for group in robot.ledger.groups(manifest["jobs"]) for unit in kinds.that_run(group["resources"])]
+    return {name: f"{values.get('ActiveState')} ({values.get('SubState')})" for name, values in systemd.show(names).items()}
