@@ -40,6 +40,19 @@ class Machine:
         assert outcome.status == 0, (command, outcome)
         return outcome.stdout
 
+    def absent(self, command: str) -> None:
+        """A shell command that must find nothing, as `test`, `grep` and `id` tell it: with status 1, and no output."""
+        outcome = self.execute(command)
+        assert (outcome.status, outcome.stdout) == (1, ""), (command, outcome)
+
+    def state(self, unit: str) -> str:
+        """What systemd calls it: active, inactive, failed; inactive also where there is no such unit."""
+        return self.sh(f"systemctl show -p ActiveState --value {unit}").strip()
+
+    def listens(self, port: int) -> None:
+        """Wait until a program listens on a port."""
+        self.sh(f"for i in $(seq 100); do ss -ltn | grep -q ':{port} ' && exit; sleep 0.1; done; exit 1")
+
     def script(self, content: str) -> Outcome:
         """A Python program on the robot that can import the kept engine."""
         front = f"import sys; sys.path.insert(0, {self.engine!r})\n"

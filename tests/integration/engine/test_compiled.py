@@ -124,7 +124,7 @@ def test_a_task_starts_when_every_daemon_before_it_is_ready(machine):
 def test_an_exec_tasks_secrets_are_in_nobody_elses_view_and_bounded(machine):
     assert secretive(machine, "exec", FILLS)["status"] == "committed"
     assert machine.sh("ls /var/lib/k8s4r/groups/*/alloc").strip() == "full"
-    assert machine.execute("grep -rls inside /var/lib/k8s4r/tasks /run/k8s4r").stdout == ""
+    machine.absent("grep -rls inside /var/lib/k8s4r/tasks /run/k8s4r")
 
 
 def test_what_a_raw_exec_task_leaves_in_its_secrets_leads_no_root_command_astray(machine):

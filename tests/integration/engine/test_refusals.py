@@ -17,12 +17,13 @@ def refused(machine, *jobs, **options):
     """The errors of a refusal that left nothing behind."""
     answer = machine.prepare(*jobs, **options)
     assert answer["status"] == "refused", answer
-    assert machine.execute("ls /var/lib/k8s4r/store /var/lib/k8s4r/releases | grep -v : | grep .").stdout == ""
+    machine.absent("ls /var/lib/k8s4r/store /var/lib/k8s4r/releases | grep -v : | grep .")
     return answer["errors"]
 
 
 def test_a_port_that_somebody_else_has(machine):
-    machine.sh("systemd-run --quiet --unit other python3 -m http.server --bind 127.0.0.1 5432; sleep 1")
+    machine.sh("systemd-run --quiet --unit other python3 -m http.server --bind 127.0.0.1 5432")
+    machine.listens(5432)
     group = Group()
     group.ports = [plan.port("127.0.0.1", 5432, "spec.taskGroups[0].network.upstreams[0].localPort")]
     try:
@@ -108,7 +109,7 @@ def test_a_check_that_fails(machine):
     group.checks = [plan.check("configuration", argv, {"a.conf": "line 7 is wrong\n"})]
     (error,) = refused(machine, job(group))
     assert error == "web: configuration ended with status 3: 700\nline 7 is wrong"
-    assert machine.execute("ls -d /run/k8s4r-check*").status != 0
+    machine.absent("ls /run | grep k8s4r-check")
 
 
 def test_what_is_missing_is_named_and_nothing_staged(machine):
@@ -116,7 +117,7 @@ def test_what_is_missing_is_named_and_nothing_staged(machine):
     group.needs = [plan.need("/opt/k8s4r/bin/envoy", "envoy"), plan.need("/bin/sh", "shell")]
     answer = machine.prepare(job(group))
     assert (answer["status"], answer["missing"]) == ("lacking", ["envoy"])
-    assert machine.execute("ls /var/lib/k8s4r/store | grep .").stdout == ""
+    machine.absent("ls /var/lib/k8s4r/store | grep .")
 
 
 def test_an_owner_that_the_robot_has_not_got(machine):
@@ -186,7 +187,8 @@ def test_a_port_that_somebody_takes_after_the_switch(machine):
     assert done["status"] == "committed", done
     assert done["notices"][0].startswith("here: nothing is listening on port 5436 of 127.0.0.1 yet")
     assert machine.ask(job(group)) == {"status": "unchanged"}
-    machine.sh("systemd-run --quiet --unit other python3 -m http.server --bind 127.0.0.1 5436; sleep 1")
+    machine.sh("systemd-run --quiet --unit other python3 -m http.server --bind 127.0.0.1 5436")
+    machine.listens(5436)
     try:
         assert machine.ask(job(group)) == {"status": "plan-needed"}
         (error,) = machine.prepare(job(group))["errors"]

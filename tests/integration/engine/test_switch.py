@@ -60,8 +60,8 @@ def test_adding_and_removing_a_task_leaves_the_others_alone(machine):
     assert done["status"] == "committed", done
     assert done["changes"] == check["steps"]
     assert pid(machine, group.unit("one")) == before
-    assert machine.execute(f"test -e {group.data('two')} || test -e {group.env('two')}").status == 1
-    assert machine.execute(f"systemctl is-active {group.unit('two')}").status != 0
+    machine.absent(f"test -e {group.data('two')} || test -e {group.env('two')}")
+    assert machine.state(group.unit("two")) == "inactive"
     assert machine.ask(job(group)) == {"status": "unchanged"}
 
 
@@ -72,10 +72,10 @@ def test_removing_the_job_leaves_nothing(machine):
     done = machine.deploy(gone)
     assert done["status"] == "committed", done
     state = " ".join(f"/var/lib/k8s4r/{name}" for name in ("tasks", "ledger", "store", "releases"))
-    assert machine.execute(f"ls -A /etc/k8s4r/groups {state} | grep -v : | grep .").stdout == ""
-    assert machine.execute("ls /etc/systemd/system /etc/systemd/system/multi-user.target.wants | grep k8s4r-[^r]").stdout == ""
-    assert machine.execute(f"id {group.user}").status != 0
-    assert machine.execute("systemctl list-units --all --no-legend 'k8s4r-task*' 'k8s4r-group*' | grep .").stdout == ""
+    machine.absent(f"ls -A /etc/k8s4r/groups {state} | grep -v : | grep .")
+    machine.absent("ls /etc/systemd/system /etc/systemd/system/multi-user.target.wants | grep k8s4r-[^r]")
+    machine.absent(f"id {group.user}")
+    machine.absent("systemctl list-units --all --no-legend 'k8s4r-task*' 'k8s4r-group*' | grep .")
     assert machine.ask(gone) == {"status": "plan-needed"}
     assert machine.prepare(gone)["status"] == "recorded"
 
@@ -88,11 +88,11 @@ def test_data_is_kept_when_asked_for_and_found_again(machine):
     assert machine.deploy(gone, keep_data=True)["status"] == "committed"
     assert machine.ask(gone, keep_data=True) == {"status": "unchanged"}
     assert machine.sh(f"cat {group.data('one')}/file; id -un {group.user}").split() == ["precious", group.user]
-    assert machine.execute(f"systemctl is-active {group.unit('one')}").status != 0
+    assert machine.state(group.unit("one")) == "inactive"
     assert machine.deploy(job(group))["status"] == "committed"
     assert machine.sh(f"cat {group.data('one')}/file").strip() == "precious"
     assert machine.deploy(gone)["status"] == "committed"
-    assert machine.execute(f"test -e {group.data('one')} || id {group.user}").status != 0
+    machine.absent(f"test -e {group.data('one')} || id {group.user}")
 
 
 def test_drift_is_seen_and_mended(machine):

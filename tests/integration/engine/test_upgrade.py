@@ -28,7 +28,7 @@ steps = 0
 class Killed(perform.Performer):
     def perform(self, step):
         global steps
-        if steps == {kill_after}:
+        if {kill_before!r} in (steps, step["do"]):
             os.kill(os.getpid(), signal.SIGKILL)
         super().perform(step)
         steps += 1
@@ -64,10 +64,10 @@ class Former:
     def deploy(self, *jobs: dict[str, t.Any]) -> dict[str, t.Any]:
         return self.finish(self.call(op="switch", release=self.prepare(*jobs)["release"]))
 
-    def drive(self, release: str, kill_after: int = -1) -> int | None:
-        """The number of steps that a switch took, or None when it was killed after one of them."""
+    def drive(self, release: str, kill_before: str | int | None = None) -> int | None:
+        """The number of steps that a switch took, or None when it was killed before one of them (a number or a verb)."""
         front = f"import sys; sys.path.insert(0, {self.home!r})\n"
-        outcome = self.machine.execute("python3 -I -S -", (front + DRIVER.format(kill_after=kill_after, release=release)).encode())
+        outcome = self.machine.execute("python3 -I -S -", (front + DRIVER.format(kill_before=kill_before, release=release)).encode())
         assert "Traceback" not in outcome.stderr, outcome.stderr
         return None if outcome.status else int(outcome.stdout.split()[-1])
 
@@ -102,32 +102,31 @@ def test_removal_leaves_nothing(machine, older):
     old, _new = old_and_new()
     older.deploy(job(old))
     assert machine.deploy(GONE)["status"] == "committed"
-    left = machine.execute("cd /var/lib/k8s4r; ls -A ledger store releases tasks groups; ls -d pending; ls -A /etc/k8s4r/groups")
-    assert [line for line in left.stdout.splitlines() if line and not line.endswith(":")] == []
-    assert machine.execute("systemctl list-units --all --plain --no-legend 'k8s4r-task*'; getent passwd | grep ^k8s4r").stdout == ""
+    machine.absent("cd /var/lib/k8s4r || exit; ls -A ledger store releases tasks groups pending /etc/k8s4r/groups | grep -v :$ | grep .")
+    machine.absent("{ systemctl list-units --all --plain --no-legend 'k8s4r-task*'; getent passwd; } | grep ^k8s4r")
 
 
 @pytest.fixture
 def half_way(machine, older):
-    """``half_way(step)``: the older engine has died behind a step of its switch from the old release to the new; the switch's name."""
+    """``half_way(step)``: the older engine has died before a step of its switch from the old release to the new; the switch's name."""
     old, new = old_and_new()
 
-    def leave(step: int) -> str:
+    def leave(step: str) -> str:
         # That engine cannot read what this one has committed: it begins on a robot that holds nothing.
         assert machine.deploy(GONE)["status"] in ("committed", "recorded")
         assert older.deploy(job(old))["status"] == "committed"
         release = older.prepare(job(new))["release"]
-        assert older.drive(release, kill_after=step) is None
+        assert older.drive(release, kill_before=step) is None
         return release
 
     return leave
 
 
-# Steps of that switch: amid the files, behind the restart, behind the commit.
-FILES, RESTART, COMMIT = 2, 10, 12
+# Steps of that switch, and with them what is done when it dies: the files alone, the restarts, the commit.
+FILES, RESTARTS, COMMIT = "stop", "healthy", "remove"
 
 
-@pytest.mark.parametrize("step", [FILES, RESTART, COMMIT])
+@pytest.mark.parametrize("step", [FILES, RESTARTS, COMMIT])
 def test_a_switch_left_half_done_is_finished_by_the_next_run(machine, half_way, step):
     old, new = old_and_new()
     release = half_way(step)
@@ -138,7 +137,7 @@ def test_a_switch_left_half_done_is_finished_by_the_next_run(machine, half_way, 
     assert_whole(machine, new, old)
 
 
-@pytest.mark.parametrize(("step", "status"), [(FILES, "rolled-back"), (RESTART, "rolled-back"), (COMMIT, "committed")])
+@pytest.mark.parametrize(("step", "status"), [(FILES, "rolled-back"), (RESTARTS, "rolled-back"), (COMMIT, "committed")])
 def test_a_switch_left_half_done_is_taken_back_at_boot(machine, half_way, step, status):
     old, new = old_and_new()
     release = half_way(step)
@@ -150,7 +149,7 @@ def test_a_switch_left_half_done_is_taken_back_at_boot(machine, half_way, step, 
 
 def test_a_run_that_only_prepared_makes_the_boot_unit_its_own(machine, half_way):
     old, new = old_and_new()
-    release = half_way(RESTART)
+    release = half_way(RESTARTS)
     machine.prepare(job(new))
     machine.fleet.power_cut(machine.name)
     machine.fleet.start(machine.name)

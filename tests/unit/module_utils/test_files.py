@@ -20,8 +20,15 @@ def put(path, content=b"new", mode=0o640):
     files.write(str(path), content, UID, GID, mode)
 
 
+@pytest.fixture
+def private_umask():
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("private_umask")
 def test_a_file_appears_with_its_mode_and_leaves_nothing_beside_it(tmp_path):
-    os.umask(0o077)
     put(tmp_path / "file", mode=0o644)
     assert (tmp_path / "file").read_bytes() == b"new"
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644

@@ -12,6 +12,8 @@ import sys
 import typing as t
 import zipfile
 
+import pytest
+
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import packing
 
 
@@ -94,8 +96,9 @@ print(*sys.modules)
     assert imported & COSTLY == set()
 
 
-def test_the_bootstrap_can_be_read_by_a_python_that_is_too_old():
-    tree = ast.parse(packing.bootstrap())
+@pytest.mark.parametrize("program", [packing.bootstrap(), packing.MAIN.encode()], ids=["bootstrap", "main"])
+def test_what_runs_first_can_be_read_by_a_python_that_is_too_old(program):
+    tree = ast.parse(program)
     too_new = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef)
     assert not [node for node in ast.walk(tree) if isinstance(node, too_new)]
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
