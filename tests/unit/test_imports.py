@@ -176,6 +176,13 @@ def test_a_kind_of_resource_is_known_in_its_own_file(path: pathlib.Path) -> None
     assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in ("kind", "union")] == []
 
 
+@each(*(f"{ENGINE}.{room}" for room in ("judge", "change", "requests")))
+def test_kinds_are_asked_through_what_all_of_them_answer(path: pathlib.Path) -> None:
+    resources = f"{ENGINE}.resources"
+    named = {name for name, _ours in imports(path) if inside(name, [resources])}
+    assert named <= {f"{resources}.kinds", f"{resources}.shape"}
+
+
 @each(*COMPILER)
 def test_the_compiler_reads_no_file_but_its_own_helpers(path: pathlib.Path) -> None:
     calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]

@@ -148,8 +148,8 @@ def values(**more):
     return dict(found, **more)
 
 
-def watch(run="always"):
-    return health.Watch({"name": "u", "run": run, "done": None})
+def watch(run="always", restarts=0, done=None):
+    return health.Watch(plan.unit("u", "", run=run, done=done), restarts)
 
 
 JUST_NOW = values(ActiveEnterTimestampMonotonic="999000000")
@@ -171,6 +171,7 @@ CRASHING = values(ActiveState="activating", SubState="auto-restart")
         ("always", dict(JUST_NOW, NRestarts="6"), health.Verdict.FAILED),
         ("init", JUST_NOW, health.Verdict.HEALTHY),
         ("init", values(ActiveState="inactive"), health.Verdict.FAILED),
+        ("once", JUST_NOW, health.Verdict.HEALTHY),
         ("once", values(ActiveState="inactive"), health.Verdict.HEALTHY),
         ("once", values(ActiveState="inactive", Result="exit-code"), health.Verdict.FAILED),
     ],
@@ -194,9 +195,24 @@ def test_patience_begins_again_when_systemd_has_a_job_for_the_unit():
 
 
 def test_restarts_before_the_watch_do_not_count():
-    assert (
-        health.Watch({"name": "u", "run": "always", "done": None}, restarts=3).verdict(values(NRestarts="3"), NOW) is health.Verdict.HEALTHY
-    )
+    assert watch(restarts=3).verdict(values(NRestarts="3"), NOW) is health.Verdict.HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("state", "before", "after"),
+    [
+        ("inactive", health.Verdict.FAILED, health.Verdict.HEALTHY),
+        ("deactivating", health.Verdict.WAITING, health.Verdict.HEALTHY),
+        ("failed", health.Verdict.FAILED, health.Verdict.FAILED),
+    ],
+)
+def test_a_unit_that_runs_once_has_run_when_its_file_is_there(tmp_path, state, before, after):
+    done = tmp_path / "done"
+    shown = values(ActiveState=state, Result="exit-code")
+    watched = watch("once", done=str(done))
+    assert watched.verdict(shown, NOW) is before
+    done.touch()
+    assert watched.verdict(shown, NOW) is after
 
 
 def test_how_a_unit_ended():

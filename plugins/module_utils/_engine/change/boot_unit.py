@@ -12,15 +12,12 @@ from __future__ import annotations
 import os
 import sys
 
-from ..plan import UNIT_DIRECTORY
-from ..system import files, systemd
-from ..system.paths import engine_home
+from ..plan import STARTED_AT_BOOT, UNIT_DIRECTORY
+from ..system import files, own, systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..state.robot import Robot
-
-UNIT = "k8s4r-recover.service"
 
 
 def content(python: str, engine: str, journal: str) -> str:
@@ -46,12 +43,12 @@ def content(python: str, engine: str, journal: str) -> str:
 def ensure(robot: Robot) -> None:
     """Make this engine the one that rolls an interrupted switch back."""
     current = robot.state + "/engine/current"
-    digest = os.path.basename(engine_home())
+    digest = os.path.basename(own.engine_home())
     if not os.path.islink(current) or os.readlink(current) != digest:
         files.link(current, digest)
     wanted = content(sys.executable, current, robot.journal_path).encode("utf-8")
-    path = f"{UNIT_DIRECTORY}/{UNIT}"
-    wants = f"{UNIT_DIRECTORY}/multi-user.target.wants/{UNIT}"
+    path = f"{UNIT_DIRECTORY}/{own.RECOVERY}"
+    wants = f"{STARTED_AT_BOOT}/{own.RECOVERY}"
     try:
         with open(path, "rb") as stream:
             same = stream.read() == wanted and os.path.islink(wants)
@@ -59,5 +56,5 @@ def ensure(robot: Robot) -> None:
         same = False
     if not same:
         files.write(path, wanted, 0, 0, 0o644)
-        files.link(wants, "../" + UNIT)
+        files.link(wants, f"../{own.RECOVERY}")
         systemd.reload()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import time
 
-from ..resources.unit import finished
+from ..resources import kinds
 from ..system import systemd
 
 TYPE_CHECKING = False
@@ -53,33 +53,46 @@ class Watch:
 
     def verdict(self, values: systemd.Properties, now: float) -> Verdict:
         """What the unit's properties say. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
-        state, run = values.get("ActiveState"), self.unit["run"]
         if values.get("Job", "0") not in ("0", ""):
             # As long as systemd is at it, the unit has time.
             self._pending_since = None
             return Verdict.WAITING
-        entered = (systemd.number(values, "ActiveEnterTimestampMonotonic") or 0) / 1e6
-        fresh = state == "active" and now - entered < STEADY
-        restarts = _restarts(values) - self._restarts
-        if restarts >= MOST_RESTARTS:
-            # Just up again, systemd has forgotten how it ended: wait for its next end, which tells. One that is
-            # always found up is not waited for endlessly.
-            return Verdict.WAITING if fresh and restarts < 2 * MOST_RESTARTS else Verdict.FAILED
-        if state == "failed":
-            return Verdict.FAILED
-        if run == "once" and (state == "active" or finished(self.unit) or _ended_well(values)):
+        if _restarts(values) - self._restarts >= MOST_RESTARTS:
+            return self._often_restarted(values, now)
+        of_state = {"active": self._active, "inactive": self._inactive, "failed": self._failed}
+        return of_state.get(values.get("ActiveState", ""), self._in_between)(values, now)
+
+    def _often_restarted(self, values: systemd.Properties, now: float) -> Verdict:
+        """Just up again, systemd has forgotten how it ended: wait for its next end, which tells. One that is always found up
+        is not waited for endlessly.
+        """
+        endless = _restarts(values) - self._restarts >= 2 * MOST_RESTARTS
+        return Verdict.WAITING if _fresh(values, now) and not endless else Verdict.FAILED
+
+    def _active(self, values: systemd.Properties, now: float) -> Verdict:
+        return Verdict.WAITING if kinds.of(self.unit).steady(self.unit) and _fresh(values, now) else Verdict.HEALTHY
+
+    def _inactive(self, values: systemd.Properties, _now: float) -> Verdict:
+        kind = kinds.of(self.unit)
+        ended_well = kind.ends(self.unit) and values.get("Result") == "success"
+        return Verdict.HEALTHY if ended_well or kind.finished(self.unit) else Verdict.FAILED
+
+    def _failed(self, _values: systemd.Properties, _now: float) -> Verdict:
+        return Verdict.FAILED
+
+    def _in_between(self, _values: systemd.Properties, now: float) -> Verdict:
+        """Neither up nor down: starting, stopping, or waiting for its next start."""
+        if kinds.of(self.unit).finished(self.unit):
             return Verdict.HEALTHY
-        if state == "inactive":
-            return Verdict.FAILED
-        if state == "active":
-            return Verdict.WAITING if fresh and run != "init" else Verdict.HEALTHY
         if self._pending_since is None:
             self._pending_since = now
         return Verdict.FAILED if now - self._pending_since > LONGEST_PENDING else Verdict.WAITING
 
 
-def _ended_well(values: systemd.Properties) -> bool:
-    return values.get("ActiveState") == "inactive" and values.get("Result") == "success"
+def _fresh(values: systemd.Properties, now: float) -> bool:
+    """Whether the unit has become active only just now."""
+    entered = (systemd.number(values, "ActiveEnterTimestampMonotonic") or 0) / 1e6
+    return values.get("ActiveState") == "active" and now - entered < STEADY
 
 
 def _restarts(values: systemd.Properties) -> int:

@@ -34,10 +34,6 @@ if TYPE_CHECKING:
         leftovers: list[Resource]  # of commit and pruned
 
 
-# Starting one again would stop what belongs to it; a change of its file is taken in by daemon-reload.
-NEVER_RESTARTED = (".target", ".slice")
-
-
 class Situation:
     """All that the steps of one group are decided from.
 
@@ -167,11 +163,11 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
         name = unit["name"]
         taken_in = [kinds.place(unit), *kinds.of(unit).reads(unit)]
         differs = situation.started.get(name) != run_digest(unit, situation.wanted, digest) or not changed.isdisjoint(taken_in)
-        if name.endswith(NEVER_RESTARTED):
-            if differs or not situation.is_up(name):
-                start.append(unit)
-        elif differs or not (situation.is_up(name) or name in situation.finished):
-            restart.append(unit)
+        if kinds.of(unit).restarts(unit):
+            if differs or not (situation.is_up(name) or name in situation.finished):
+                restart.append(unit)
+        elif differs or not situation.is_up(name):
+            start.append(unit)
     if not restart and not start:
         return []
     both = restart + start

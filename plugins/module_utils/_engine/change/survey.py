@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from ..resources import kinds
-from ..resources.unit import finished
 from ..state.ledger import known
 from ..system import systemd
 from ..system.observe import Observer
@@ -42,7 +41,7 @@ def plan_steps(
         old,
         seen={kinds.place(resource): kinds.actual(resource, observer) for resource in everything},
         units=systemd.show(kinds.units(everything)),
-        finished={unit["name"] for unit in kinds.that_run(wanted) if finished(unit)},
+        finished={unit["name"] for unit in kinds.that_run(wanted) if kinds.of(unit).finished(unit)},
         started=record["started"] if record else {},
     )
     return steps.between(situation, robot.digest, keep_data, record["leftovers"] if record and spare_leftovers else ())

@@ -9,7 +9,6 @@ import os
 import time
 
 from ..resources import kinds
-from ..resources.unit import finished
 from ..system import accounts, ports, systemd
 from ..system.observe import Observer
 
@@ -21,24 +20,32 @@ if TYPE_CHECKING:
     from ..state.ledger import GroupRecord
     from ..state.robot import Robot
 
+    class _Compared(t.TypedDict):
+        status: t.Literal["unchanged", "plan-needed"]
+
+    class Compared(_Compared, total=False):
+        notices: list[str]  # of unchanged: warnings, where there are any
+
+
 # A unit that systemd has started again this often, and within so many seconds, is not well, though it is up.
 OFTEN_RESTARTED, RECENTLY = 3, 60
 # What systemd is asked about a unit that should run.
 PROPERTIES = "Id,ActiveState,SubState,NeedDaemonReload,NRestarts,ActiveEnterTimestampMonotonic"
 
 
-def notices(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> list[str] | None:
-    """None where groups are not what the ledger says of them; else what a person should know all the same."""
+def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Compared:
+    """``unchanged``, with warnings about these groups; ``plan-needed`` if anything differs from the ledger."""
     observer = Observer(robot.digest)
     if not all((keep_data or not group["leftovers"]) and _is_intact(group, observer) and _has_needs(group) for group in groups):
-        return None
+        return {"status": "plan-needed"}
     if ports.used_by_others([(port, users) for group in groups for users in [_users(group)] for port in group["ports"]]):
-        return None
+        return {"status": "plan-needed"}
     units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
     shown = systemd.show([unit["name"] for unit in units], PROPERTIES)
     if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units):
-        return None
-    return [text for unit in units for text in _often_restarted(unit["name"], shown[unit["name"]])]
+        return {"status": "plan-needed"}
+    notices = [text for unit in units for text in _often_restarted(unit["name"], shown[unit["name"]])]
+    return {"status": "unchanged", "notices": notices} if notices else {"status": "unchanged"}
 
 
 def _is_intact(group: GroupRecord, observer: Observer) -> bool:
@@ -64,4 +71,4 @@ def _often_restarted(name: str, values: systemd.Properties) -> t.Iterator[str]:
 
 def _as_wanted(unit: Resource, values: systemd.Properties) -> bool:
     """Whether a unit that should run does, with the definition that is on the disk."""
-    return values.get("NeedDaemonReload") == "no" and (systemd.up(values) or finished(unit))
+    return values.get("NeedDaemonReload") == "no" and (systemd.up(values) or kinds.of(unit).finished(unit))

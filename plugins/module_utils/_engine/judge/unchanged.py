@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The short answer: nothing to do for these jobs. Every run waits for it, so it imports and asks little.
 
-The ledger holds the digests that the controller sends; what the ledger says is there is still there, as it should be;
-and every unit that should run does.
+The ledger has the digests that the controller sends; what the ledger names is still there, as it should be; and every
+unit that should run does.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ if TYPE_CHECKING:
     from ..plan import JobRequest
     from ..state.ledger import GroupRecord
     from ..state.robot import Robot
+    from .intact import Compared
 
 
-def unchanged(robot: Robot, jobs: t.Iterable[JobRequest], keep_data: bool = False) -> list[str] | None:
-    """None where the robot is not what these jobs want of it; else what a person should know all the same, mostly nothing."""
+def answer(robot: Robot, jobs: t.Iterable[JobRequest], keep_data: bool = False) -> Compared:
+    """``unchanged``, with warnings; ``plan-needed`` if the robot is not what these jobs want of it."""
     groups: list[GroupRecord] = []
     for wanted in jobs:
         record = robot.ledger.of(wanted)
         if record["state"] == "empty" and wanted.get("empty"):
             continue
         if record["state"] != "whole" or record["plan"] != wanted["digest"]:
-            return None
+            return {"status": "plan-needed"}
         groups += record["groups"].values()
     if not groups:
-        return []
-    # Most runs of many jobs ask robots that hold nothing of them: those do not wait for these imports.
+        return {"status": "unchanged"}
+    # Most runs of many jobs ask robots that have nothing of them: those do not wait for these imports.
     from . import intact
 
-    return intact.notices(robot, groups, keep_data)
+    return intact.answer(robot, groups, keep_data)

@@ -14,8 +14,7 @@ import time
 
 from ..say.answers import failed
 from ..state import formats, results
-from ..system import command
-from ..system.paths import engine_home
+from ..system import command, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,10 +42,6 @@ def new_release() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
 
 
-def unit(operation: str, release: str) -> str:
-    return f"k8s4r-{operation}-{release}.service"
-
-
 def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[str, t.Any]) -> Answer:
     """Start ``prepare`` or ``switch`` in its unit; the result if it comes soon, else ``pending``."""
     robot.make()
@@ -56,9 +51,9 @@ def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[s
     properties = ["Restart=on-failure", "RestartSec=1", "TimeoutStopSec=20"]
     command.need(
         [
-            *["systemd-run", "--quiet", "--collect", "--unit", unit(operation, release), "--description", description],
+            *["systemd-run", "--quiet", "--collect", "--unit", own.worker(operation, release), "--description", description],
             *[word for text in properties for word in ("-p", text)],
-            *[sys.executable, "-I", "-S", engine_home(), "work", release],
+            *[sys.executable, "-I", "-S", own.engine_home(), "work", release],
         ],
         timeout=30,
     )
@@ -86,7 +81,7 @@ def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
 
 def _pending(robot: Robot, release: str, result: Answer) -> Answer:
     """Still at work; unless its unit has ended, beyond what starting it again could repair."""
-    name = unit(result["op"], release)
+    name = own.worker(result["op"], release)
     state = command.run(["systemctl", "is-active", name])[1].strip()
     if state in ("active", "activating", "reloading", "deactivating"):
         return result

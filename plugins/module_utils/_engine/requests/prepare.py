@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ..judge.unchanged import unchanged
+from ..judge import unchanged
 from ..state import lock
 from ..system import capabilities
 
@@ -27,11 +27,9 @@ def answer(robot: Robot, request: PrepareRequest) -> Answer:
     if holder:
         return {"status": "refused", "errors": [holder]}
     if request.get("plan") is None:
-        interrupted = os.path.exists(robot.journal_path)
-        notices = None if interrupted else unchanged(robot, request["jobs"], bool(request.get("keep_data")))
-        if notices is None:
+        if os.path.exists(robot.journal_path):
             return {"status": "plan-needed"}
-        return {"status": "unchanged", "notices": notices} if notices else {"status": "unchanged"}
+        return unchanged.answer(robot, request["jobs"], bool(request.get("keep_data")))
     if request.get("check"):
         from ..change import staging
 

@@ -76,6 +76,22 @@ class Kind:
         """Whether it is a unit that shall run, or shall have run."""
         return False
 
+    def restarts(self, _resource: Resource) -> bool:
+        """Whether it is a unit that must start again to take in what has changed."""
+        return False
+
+    def steady(self, _resource: Resource) -> bool:
+        """Whether it is a unit that does well only when it has been active for a while."""
+        return False
+
+    def ends(self, _resource: Resource) -> bool:
+        """Whether it is a unit that also does well when it has come to its end."""
+        return False
+
+    def finished(self, _resource: Resource) -> bool:
+        """Whether it is a unit that runs once, and has run."""
+        return False
+
     def installs(self, _resource: Resource) -> bool:
         """Whether it may bring programs that other units of its group start."""
         return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from ..plan import UNIT_DIRECTORY
-from ..system import files
+from ..system import files, own
 from . import shape
 from .kind import Kind
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from ..system.observe import State
 
 NAME = r"k8s4r-[A-Za-z0-9_.:@\\-]{1,200}\.(service|target|slice|socket|timer|path)"
-# Names that the engine uses for itself.
-ENGINE = r"k8s4r-(recover|prepare-.*|switch-.*)\.service"
 RUNS = ("none", "always", "init", "once")
+# Starting one again would stop what belongs to it; a change of its file is taken in by daemon-reload.
+NEVER_RESTARTED = (".target", ".slice")
 
 
 class Unit(Kind):
     KEYS = {"name": str, "content": str, "run": str, "reads": list}
 
     def check(self, where: str, resource: Resource) -> t.Iterator[str]:
-        if not shape.matches(NAME, resource["name"]) or shape.matches(ENGINE, resource["name"]):
+        if not shape.matches(NAME, resource["name"]) or shape.matches(own.UNITS, resource["name"]):
             yield f"{where}.name: {resource['name']!r} is not an allowed unit name"
         if resource["run"] not in RUNS:
             yield f"{where}.run: {resource['run']!r} must be one of {', '.join(RUNS)}"
@@ -59,8 +59,15 @@ class Unit(Kind):
     def installs(self, resource: Resource) -> bool:
         return resource["run"] == "init"
 
+    def restarts(self, resource: Resource) -> bool:
+        return not resource["name"].endswith(NEVER_RESTARTED)
 
-def finished(unit: Resource) -> bool:
-    """Whether a unit that runs once has run."""
-    done = unit.get("done")
-    return unit["run"] == "once" and done is not None and os.path.exists(done)
+    def steady(self, resource: Resource) -> bool:
+        return resource["run"] == "always"
+
+    def ends(self, resource: Resource) -> bool:
+        return resource["run"] == "once"
+
+    def finished(self, resource: Resource) -> bool:
+        done = resource.get("done")
+        return self.ends(resource) and done is not None and os.path.exists(done)

@@ -9,7 +9,7 @@ import os
 import time
 
 from ..system import files
-from ..system.paths import engine_home
+from ..system.own import engine_home
 from . import manifest as manifests
 from .ledger import known
 
