@@ -43,7 +43,7 @@ FLOORS = {
         ("declare",),
         ("model", "substitution"),
         ("variables",),
-        ("checks",),
+        ("rules",),
         ("read",),
         ("publish",),
     ),

@@ -30,22 +30,22 @@ class Problem(t.NamedTuple):
 class Fault(Exception):
     """What is wrong with a value, before anyone knows whether the value may be shown.
 
-    ``found`` is the value in words, and ``hint`` is help that repeats some of it: a file that is vaulted as a whole shows
-    neither. ``why`` (which goes on after ``found``) and ``remedy`` therefore say nothing of the value. ``at`` is its
-    place, where that is not the place of its key.
+    ``reason`` and ``remedy`` therefore repeat nothing of the value. ``value`` is the value in words, and ``value_remedy`` is a
+    better remedy that repeats some of it: a file that is vaulted as a whole shows neither. ``at`` is the value's place, where
+    that is not the place of its key.
     """
 
-    def __init__(self, why: str, remedy: str = "", *, found: str = "", hint: str = "", at: Position | None = None) -> None:
-        super().__init__(why)
-        self.why, self.remedy, self.found, self.hint, self.at = why, remedy, found, hint, at
+    def __init__(self, reason: str, remedy: str = "", *, value: str = "", value_remedy: str = "", at: Position | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.remedy, self.value, self.value_remedy, self.at = reason, remedy, value, value_remedy, at
 
     def message(self, hidden: bool = False) -> str:
-        """What was found and why it is wrong; ``hidden``: without the value."""
-        return f"found {'a value' if hidden else self.found}{self.why}" if self.found else self.why
+        """The value and what is wrong with it; ``hidden``: without the value."""
+        return f"found {self.value}: {self.reason}" if self.value and not hidden else self.reason
 
     def way_out(self, hidden: bool = False) -> str:
         """What to do about it; ``hidden``: without the value."""
-        return "; ".join(part for part in (self.remedy, "" if hidden else self.hint) if part)
+        return self.remedy if hidden else self.value_remedy or self.remedy
 
 
 # A fault and the path of the key that has it.

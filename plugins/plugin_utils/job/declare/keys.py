@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a dataclass of the job model says what its keys mean.
+"""How a dataclass of the job model states what its keys mean.
 
 Every field of :mod:`..model` is declared with :func:`key`. That declaration is the only place where a key's
 meaning, limits and support are written: the reader, the JSON Schema and the reference page are all derived from it.
@@ -47,7 +47,7 @@ class Key(t.NamedTuple):
     ``ours`` marks what k8s4r itself does not have. ``minimum``, ``maximum`` and ``min_items`` are inclusive.
     ``pattern`` is an ECMA 262 regular expression that must match the whole string. ``substituted`` says that
     ``${...}`` names are replaced per robot and instance. ``support`` is what the key as a whole gets.
-    ``says`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, suggested where one is mistyped.
+    ``expected`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, suggested where one is mistyped.
     ``key_pattern`` applies to the keys of a mapping of text. ``secret``
     allows a ``!vault`` value here. ``refused_values`` are enumeration members not supported yet.
     ``shorthand`` maps a truth value to what it is short for.
@@ -62,7 +62,7 @@ class Key(t.NamedTuple):
     maximum: float | None = None
     min_items: int | None = None
     pattern: str | None = None
-    says: str = ""
+    expected: str = ""
     known: tuple[str, ...] = ()
     key_pattern: str | None = None
     substituted: bool = False

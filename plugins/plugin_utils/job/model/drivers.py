@@ -14,7 +14,7 @@ class ExecConfig:
 
     command: str = key(
         "The program: a name to look up in PATH, an absolute path, or a path relative to the task's working directory.",
-        substituted=True, pattern=r"[^\x00]+", says="a program",
+        substituted=True, pattern=r"[^\x00]+", expected="a program",
     )  # fmt: skip
     args: tuple[str, ...] = key(
         "Its arguments. Each reaches the program byte for byte; no shell is involved.", factory=tuple, substituted=True

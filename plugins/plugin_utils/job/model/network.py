@@ -20,7 +20,7 @@ class Tls:
         default=None,
         ours=True,
         pattern=r"spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+",
-        says="spiffe://<trust domain>/<path>",
+        expected="spiffe://<trust domain>/<path>",
     )
     sni: Reserved | None = key("Server name that is asked for.", default=None, ours=True, support=Support.REFUSED)
     ca_file: Reserved | None = key("Certificate authorities of the peer.", default=None, ours=True, support=Support.REFUSED)
@@ -36,7 +36,7 @@ class Upstream:
         "Where it is: `host:port`, with an IPv6 address in brackets.",
         substituted=True,
         pattern=rf"{HOST_PORT}|{SUBSTITUTED}",
-        says="host:port or [IPv6 address]:port",
+        expected="host:port or [IPv6 address]:port",
     )
     protocol: Protocol = key("Protocol spoken on the connection.", default=Protocol.TCP)
     tls: Tls = key(
@@ -47,14 +47,14 @@ class Upstream:
         default="mydb",
         ours=True,
         pattern=r"[^/?#\x00-\x20]+",
-        says="a name without / ? # and blanks",
+        expected="a name without / ? # and blanks",
     )
     scheme: str = key(
         "Scheme of DATABASE_URL, such as `mysql`.",
         default="postgresql",
         ours=True,
         pattern=r"[a-z][a-z0-9+.-]*",
-        says="a URL scheme, such as postgresql",
+        expected="a URL scheme, such as postgresql",
     )
 
 
@@ -74,13 +74,15 @@ class InboundService:
     name: str = key("Name, unique in its group.", pattern=NAME)
     port: int = key("Port where callers reach it.", minimum=1, maximum=65535)
     to: str = key(
-        "Where the proxy passes connections on to, on the robot: `host:port`.", pattern=HOST_PORT, says="host:port or [IPv6 address]:port"
+        "Where the proxy passes connections on to, on the robot: `host:port`.",
+        pattern=HOST_PORT,
+        expected="host:port or [IPv6 address]:port",
     )
     address: str = key(
         "Address of the robot where callers reach it. `0.0.0.0`: every IPv4 address.",
         default="0.0.0.0",
         pattern=ADDRESS,
-        says="an IP address of the robot",
+        expected="an IP address of the robot",
     )
     protocol: Protocol = key("Protocol spoken on the connection.", default=Protocol.TCP)
     allow: tuple[Allowed, ...] = key("The groups that may call it. All others are refused.", factory=tuple)
@@ -94,10 +96,10 @@ class Spiffe:
         "The fleet's trust domain. Default: the inventory's.",
         default=None,
         pattern=r"[a-z0-9._-]{1,255}",
-        says="a trust domain: lower-case letters, digits, . _ -",
+        expected="a trust domain: lower-case letters, digits, . _ -",
     )
     agent_socket_path: str | None = key(
-        "Path of the SPIRE agent's socket on the robot.", default=None, pattern=PATH, says="an absolute path"
+        "Path of the SPIRE agent's socket on the robot.", default=None, pattern=PATH, expected="an absolute path"
     )
 
 

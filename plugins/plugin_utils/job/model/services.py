@@ -17,7 +17,7 @@ class Check:
     command: str | None = key("Command of a script check.", default=None)
     args: tuple[str, ...] = key("Arguments of that command.", factory=tuple)
     path: str | None = key("Path of an http check.", default=None)
-    protocol: str | None = key("Protocol of an http check: http or https.", default=None, pattern="https?", says="http or https")
+    protocol: str | None = key("Protocol of an http check: http or https.", default=None, pattern="https?", expected="http or https")
     port_label: str | None = key("Label of the port to check. Default: the service's.", default=None)
     interval: Seconds | None = key("Time between two checks.", default=None, minimum=0.1)
     timeout: Seconds | None = key("How long to wait for an answer.", default=None, minimum=0.1)

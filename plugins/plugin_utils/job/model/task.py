@@ -21,7 +21,7 @@ class Readiness:
 
     command: str | None = key("Shell command that succeeds once the daemon is ready. It is tried five times a second.", default=None)
     port: int | None = key("Ready when this TCP port on 127.0.0.1 accepts a connection.", default=None, minimum=1, maximum=65535)
-    file: str | None = key("Ready when this path exists.", default=None, pattern=PATH, says="an absolute path")
+    file: str | None = key("Ready when this path exists.", default=None, pattern=PATH, expected="an absolute path")
     notify: bool = key("Ready when the daemon itself sends READY=1 (sd_notify).", default=False)
     timeout: Seconds = key("How long to wait until it is ready.", default=Seconds(30), minimum=0.1, maximum=3600)
 
@@ -47,7 +47,7 @@ class Task:
         "User to run as. Default: the group's own system user, for an init task root.",
         default=None,
         pattern=r"[A-Za-z_][A-Za-z0-9_-]{0,30}",
-        says="a user name of at most 31 letters, digits, _ and -, not beginning with a digit or -",
+        expected="a user name of at most 31 letters, digits, _ and -, not beginning with a digit or -",
     )
     timeout: Seconds | None = key("How long the task may run before it is stopped. Default: no limit.", default=None, minimum=0.1)
     kill_timeout: Seconds = key(
@@ -59,7 +59,7 @@ class Task:
         ours=True,
         pattern=SIGNAL,
         known=SIGNALS,
-        says="a signal, such as SIGTERM or SIGRTMIN+3",
+        expected="a signal, such as SIGTERM or SIGRTMIN+3",
     )
     restart_policy: RestartPolicy | None = key("Overrides the group's.", default=None)
     constraints: tuple[Constraint, ...] = key("Conditions on robots. They apply to the whole group.", factory=tuple)

@@ -11,11 +11,11 @@ import re
 
 import yaml
 
-from ..checks.job import checked
 from ..declare.shape import by_name
 from ..errors import Fault, quoted
 from ..model.job import Job
 from ..model.vocabulary import NAME
+from ..rules.job import checked
 from . import nodes, texts
 from .objects import Objects
 
@@ -72,7 +72,8 @@ class Document(Objects):
             values = self._values(known, body, "spec")
             own = values.get("name")
             if name and own not in (None, name):
-                self.error("spec.name", Fault("", "remove spec.name", found=f"{quoted(own)}, but metadata.name is {quoted(name)}"))
+                meant = f"remove spec.name, or write {quoted(name)}"
+                self.error("spec.name", Fault("differs from metadata.name", "remove spec.name", value=quoted(own), value_remedy=meant))
             values.update({"name": name, "namespace": namespace or "default"})
         values.setdefault("name", "")
         return Job(**values, path=self.source.name, line=self.positions[""][0], root=root, positions=self.positions)
@@ -93,7 +94,7 @@ class Document(Objects):
             value = entries[key][1]
             self.positions[key] = nodes.position(value)
             if not isinstance(value, yaml.ScalarNode) or value.value != wanted:
-                self.error(key, Fault("", f"only {wanted} is supported", found=nodes.kind(value)))
+                self.error(key, Fault(f"only {wanted} is supported", value=nodes.kind(value)))
                 # What is of another kind has other keys: an error for each would not help.
                 return "", "", None
         for key, (node, _value) in entries.items():

@@ -73,9 +73,9 @@ def compose(text: str | bytes) -> c.Iterator[yaml.Node]:
         raise NotYaml(f"is longer than {MAX_BYTES // 1024} KiB", "split it into several job files")
     half = None if text.isascii() else _SURROGATE.search(text)
     if half:
-        found = f"U+{ord(half.group()):04X}"
+        value = f"U+{ord(half.group()):04X}"
         at = _place(text, half.start())
-        raise NotYaml(", half of a surrogate pair, which is not a character", "write the character itself", found=found, at=at)
+        raise NotYaml("half of a surrogate pair, which is not a character", "write the character itself", value=value, at=at)
     try:
         for node in yaml.compose_all(text, Loader=_LOADER):
             if node.tag != NULL:
@@ -135,7 +135,7 @@ class Walk:
                     else:
                         report(key, Fault("<< refers to something that is not a mapping", "refer to a mapping, or a list of mappings"))
             elif not isinstance(key, yaml.ScalarNode):
-                report(key, Fault(" as a key", "a key must be text", found=kind(key)))
+                report(key, Fault("a key must be text", value=kind(key)))
             elif key.value in own:
                 report(key, Fault(f"duplicate key, first on line {own[key.value][0].start_mark.line + 1}", "remove one of them"))
             else:

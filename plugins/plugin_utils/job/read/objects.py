@@ -41,7 +41,7 @@ class Objects:
     def _entries(self, node: yaml.Node, path: str, remedy: str) -> nodes.Entries | None:
         self.positions.setdefault(path, nodes.position(node))
         if not isinstance(node, yaml.MappingNode):
-            self.error(path, Fault(" where a mapping is expected", remedy, found=nodes.kind(node)))
+            self.error(path, Fault("expected a mapping", remedy, value=nodes.kind(node)))
             return None
         if self._vaulted(node, path):
             return None
@@ -111,7 +111,7 @@ class Objects:
 
     def _list(self, field: Field, node: yaml.Node, path: str) -> tuple[t.Any, ...] | None:
         if not isinstance(node, yaml.SequenceNode):
-            self.error(path, Fault(" where a list is expected", "begin each item with -", found=nodes.kind(node)))
+            self.error(path, Fault("expected a list", "begin each item with -", value=nodes.kind(node)))
             return None
         if self._vaulted(node, path):
             return None
@@ -132,7 +132,7 @@ class Objects:
                 texts.valid_text(texts.raw_text(key_node))
                 if field.key.key_pattern and not re.fullmatch(field.key.key_pattern, key):
                     remedy = "use letters, digits and _, and do not begin with a digit"
-                    raise Fault(", which cannot name an environment variable", remedy, found=quoted(key))
+                    raise Fault("cannot name an environment variable", remedy, value=quoted(key))
                 if not key:
                     raise Fault("the key is empty", "give it a name")
             except Fault as fault:

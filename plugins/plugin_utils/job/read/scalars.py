@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One YAML scalar as the value that its key takes, or a :class:`Fault` that says what was found and what is allowed."""
+"""One YAML scalar as the value that its key takes, or a :class:`Fault` with what was found and what is expected."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ from .nodes import BOOL, FLOAT, INT, STR, kind
 from .texts import did_you_mean, raw_text, text
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.0+)?")
-NOT_SUPPORTED = "is not supported yet"
+CPU = "an amount of CPU in cores, such as 500m, 0.5 or 2"
+MEMORY = "an amount of memory: a number with Ki, Mi, Gi, k, M or G, such as 128Mi"
+DURATION, UNITS = "a duration, such as 5s or 1m30s", "the units are ns, us, ms, s, m and h"
+NOT_SUPPORTED = "not supported yet"
 
 
 def integer(field: Field, node: yaml.Node) -> int:
     if not isinstance(node, yaml.ScalarNode) or node.tag not in (INT, FLOAT):
         quotes = isinstance(node, yaml.ScalarNode) and node.tag == STR and _DECIMAL.fullmatch(node.value)
-        raise Fault(" where a whole number is expected", "remove the quotes" if quotes else "", found=kind(node))
+        raise Fault("expected a whole number", "remove the quotes" if quotes else "", value=kind(node))
     if not _DECIMAL.fullmatch(node.value):
         remedy = "write it in decimal, without a leading 0"
-        raise Fault(" where a whole number is expected", remedy, found=quoted(node.value))
+        raise Fault("expected a whole number", remedy, value=quoted(node.value))
     # Digits beyond any limit of the format are not worth converting, and Python refuses thousands of them.
     value = int(node.value.partition(".")[0]) if len(node.value) < 30 else -(10**30) if node.value.startswith("-") else 10**30
     _in_range(field, value, node.value, str)
@@ -40,15 +43,15 @@ def _in_range(field: Field, value: float, found: str, show: c.Callable[[float], 
     low, high = field.key.minimum, field.key.maximum
     allowed = f"allowed: {show(low)} to {show(high)}" if low is not None and high is not None else ""
     if low is not None and value < low:
-        raise Fault(f", less than {show(low)}", allowed, found=quoted(found))
+        raise Fault(f"less than {show(low)}", allowed, value=quoted(found))
     if high is not None and value > high:
-        raise Fault(f", more than {show(high)}", allowed, found=quoted(found))
+        raise Fault(f"more than {show(high)}", allowed, value=quoted(found))
 
 
 def boolean(_field: Field, node: yaml.Node) -> bool:
     if not isinstance(node, yaml.ScalarNode) or node.tag != BOOL:
         quotes = isinstance(node, yaml.ScalarNode) and node.tag == STR and node.value in ("true", "false")
-        raise Fault(" where true or false is expected", "remove the quotes" if quotes else "", found=kind(node))
+        raise Fault("expected true or false", "remove the quotes" if quotes else "", value=kind(node))
     return t.cast(str, node.value).lower() in ("true", "yes", "on")
 
 
@@ -57,10 +60,10 @@ def member(field: Field, node: yaml.Node) -> enum.Enum:
     for value in field.type:
         if value.value == found:
             if value in field.key.refused_values:
-                raise Fault(f", which {NOT_SUPPORTED}", f"supported: {listed(supported(field))}", found=found)
+                raise Fault(NOT_SUPPORTED, f"supported: {listed(supported(field))}", value=found)
             return t.cast(enum.Enum, value)
-    hint = did_you_mean(found, supported(field))
-    raise Fault("", f"allowed: {listed(supported(field))}", found=quoted(found), hint=hint)
+    meant = did_you_mean(found, supported(field))
+    raise Fault(f"expected {listed(supported(field))}", value=quoted(found), value_remedy=meant)
 
 
 def supported(field: Field) -> list[str]:
@@ -69,53 +72,51 @@ def supported(field: Field) -> list[str]:
 
 
 def millicores(field: Field, node: yaml.Node) -> Millicores:
-    found = _number_text(node, "an amount of CPU, such as 500m or 0.5,")
+    found = _number_text(node, CPU)
     try:
         value = quantities.millicores(found)
     except ValueError:
-        raise Fault("", "write cores, such as 500m, 0.5 or 2", found=quoted(found)) from None
+        raise Fault(f"expected {CPU}", value=quoted(found)) from None
     if field.key.maximum is not None and value > field.key.maximum:
         digits = found.rstrip("kMGTi")
         thousandths = digits.isdecimal() and int(digits) <= field.key.maximum
-        hint = f'did you mean "{digits}m" (thousandths of a core)?' if thousandths else ""
-        remedy = "" if hint else "write less"
-        raise Fault(f", more than {field.key.maximum // 1000:g} cores", remedy, found=quoted(found), hint=hint)
+        meant = f'did you mean "{digits}m" (thousandths of a core)?' if thousandths else ""
+        raise Fault(f"more than {field.key.maximum // 1000:g} cores", "write less", value=quoted(found), value_remedy=meant)
     _in_range(field, value, found, lambda limit: f"{limit}m")
     return value
 
 
 def memory(field: Field, node: yaml.Node) -> Bytes:
-    found = _number_text(node, "an amount of memory, such as 128Mi,")
+    found = _number_text(node, MEMORY)
     try:
         value = quantities.size(found)
     except ValueError:
-        raise Fault("", "write a number with Ki, Mi, Gi, k, M or G, such as 128Mi", found=quoted(found)) from None
+        raise Fault(f"expected {MEMORY}", value=quoted(found)) from None
     if field.key.minimum is not None and value < field.key.minimum:
         number = re.match(r"[0-9.]*", found)
-        meant = f"{number.group() if number else ''}Mi"
-        hint = f'did you mean "{meant}"?' if quantities.size(meant) >= field.key.minimum else ""
+        mebibytes = f"{number.group() if number else ''}Mi"
+        meant = f'did you mean "{mebibytes}"?' if quantities.size(mebibytes) >= field.key.minimum else ""
         amount = f"{quoted(found)} ({value} byte{'s' * (value != 1)})"
-        raise Fault(", less than 4Mi", "" if hint else "write at least 4Mi", found=amount, hint=hint)
+        raise Fault("less than 4Mi", "write at least 4Mi", value=amount, value_remedy=meant)
     _in_range(field, value, found, lambda limit: f"{limit // 2**40:g}Ti")
     return value
 
 
 def duration(field: Field, node: yaml.Node) -> Seconds:
     if not isinstance(node, yaml.ScalarNode) or node.tag not in (STR, INT, FLOAT):
-        raise Fault(" where a duration, such as 5s or 1m30s, is expected", found=kind(node))
+        raise Fault(f"expected {DURATION}", value=kind(node))
     try:
         if node.tag != STR:
             raise ValueError
         value = quantities.seconds(node.value)
     except ValueError:
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", node.value):
-            raise Fault(" without a unit", found=quoted(node.value), hint=f"did you mean {node.value}s?") from None
-        remedy = "write numbers with units (ns, us, ms, s, m or h), such as 1m30s"
-        raise Fault("", remedy, found=quoted(node.value)) from None
+            raise Fault("the unit is missing", UNITS, value=quoted(node.value), value_remedy=f"did you mean {node.value}s?") from None
+        raise Fault(f"expected {DURATION}", UNITS, value=quoted(node.value)) from None
     _in_range(field, value, node.value, lambda limit: f"{limit:g}s")
     if value > quantities.LONGEST:
         longest = f"{quantities.LONGEST / 3600:.0f}h"
-        raise Fault(f", more than {longest}", f"write at most {longest}, a hundred years", found=quoted(node.value))
+        raise Fault(f"more than {longest}", f"write at most {longest}, a hundred years", value=quoted(node.value))
     return value
 
 
@@ -123,7 +124,7 @@ def _number_text(node: yaml.Node, wanted: str) -> str:
     """A quantity as it was written, quoted or not."""
     if isinstance(node, yaml.ScalarNode) and node.tag in (STR, INT, FLOAT):
         return t.cast(str, node.value)
-    raise Fault(f" where {wanted} is expected", found=kind(node))
+    raise Fault(f"expected {wanted}", value=kind(node))
 
 
 SCALARS: dict[t.Any, c.Callable[[Field, yaml.Node], t.Any]] = {

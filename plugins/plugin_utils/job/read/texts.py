@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One YAML scalar as text, or a :class:`Fault` that says what was found and what is allowed."""
+"""One YAML scalar as text, or a :class:`Fault` with what was found and what is expected."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ def text(field: Field, node: yaml.Node) -> str:
     valid_text(plain)
     if field.key.pattern and not re.fullmatch(field.key.pattern, plain):
         if field.key.pattern == NAME:
-            raise Fault("", A_NAME, found=not_a_name(plain))
-        raise Fault("", f"write {field.key.says}", found=quoted(plain), hint=did_you_mean(plain, field.key.known))
+            raise Fault(A_NAME, value=not_a_name(plain))
+        meant = did_you_mean(plain, field.key.known)
+        raise Fault(f"expected {field.key.expected}", value=quoted(plain), value_remedy=meant)
     return plain
 
 
 def did_you_mean(found: str, known: c.Iterable[str]) -> str:
-    """The hint for a text that resembles one of those that are known; empty where it does not."""
+    """The remedy for a text that resembles one of those that are known; empty where it does not."""
     close = nearest(found, known)
     return f"did you mean {close}?" if close else ""
 
@@ -44,20 +45,21 @@ def raw_text(node: yaml.Node) -> str:
     if node.tag == VAULT:
         vaulted(node)
     if not isinstance(node, yaml.ScalarNode):
-        raise Fault(" where text is expected", _jinja_remedy(node), found=kind(node))
+        raise Fault("expected text", _jinja_remedy(node), value=kind(node))
     # YAML 1.1 gives a lone = a type of its own, which no one means.
     if node.tag in (STR, TAG + "value"):
         return t.cast(str, node.value)
     if node.tag in _SURPRISES:
-        raise Fault(" where text is expected", found=kind(node), hint=f'quote it: "{node.value}"')
+        raise Fault("expected text", "quote it", value=kind(node), value_remedy=f'quote it: "{node.value}"')
     if node.tag == NULL:
-        raise Fault("found nothing where text is expected", 'write "" for empty text, or remove the key')
+        raise Fault("expected text", 'write "" for empty text, or remove the key', value=kind(node))
     if node.tag == VAULT:
         raise Fault(
             "a vaulted value cannot be kept secret here",
             "use vaulted values in env and meta: the program finds them in its environment",
         )
-    raise Fault("", "quote the text if the ! belongs to it, otherwise remove the tag", found=f"the YAML tag {quoted(node.tag)}")
+    remedy = "quote the text if the ! belongs to it, otherwise remove the tag"
+    raise Fault("expected text without a tag", remedy, value=f"the YAML tag {quoted(node.tag)}")
 
 
 def vaulted(node: yaml.Node) -> str:
@@ -65,7 +67,7 @@ def vaulted(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode) and node.value.strip():
         return t.cast(str, node.value)
     found = "nothing" if isinstance(node, yaml.ScalarNode) else kind(node)
-    raise Fault(" after !vault", "write the text that ansible-vault encrypt_string printed", found=found)
+    raise Fault("expected text after !vault", "write what ansible-vault encrypt_string printed", value=found)
 
 
 def _jinja_remedy(node: yaml.Node) -> str:
@@ -74,19 +76,18 @@ def _jinja_remedy(node: yaml.Node) -> str:
 
 
 def valid_text(plain: str) -> None:
-    """What no program can be given is refused."""
+    """Refuses what no program can be given."""
     if "\0" in plain:
         raise Fault("the text contains a NUL character", "remove it: no program can be given one")
     try:
         size = len(plain) if plain.isascii() else len(plain.encode())
     except UnicodeEncodeError:
         raise Fault("the text contains half of a surrogate pair", "write the character itself") from None
-    # systemd takes no environment file that contains one, and writes the line that it refuses into the journal.
+    # systemd accepts no environment file that contains one, and writes the line that it refuses into the journal.
     if not plain.isascii() and any(map(is_noncharacter, plain)):
         raise Fault("the text contains a Unicode noncharacter, such as U+FFFE", "remove it: systemd cannot pass it to a program")
     if size > _MAX_TEXT:
-        remedy = f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable"
-        raise Fault("", remedy, found=f"a text of {size} bytes")
+        raise Fault(f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable", value=f"a text of {size} bytes")
 
 
 def is_noncharacter(char: str) -> bool:
@@ -96,7 +97,7 @@ def is_noncharacter(char: str) -> bool:
 
 
 def not_a_name(text: str) -> str:
-    """A text that is not a name, in words that say why."""
+    """A text that is not a name, in words that show why."""
     if not text:
         return "an empty name"
     if len(text) > 63:

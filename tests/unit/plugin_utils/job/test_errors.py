@@ -59,7 +59,7 @@ def test_not_utf_8():
 def test_half_of_a_surrogate_pair_that_is_no_escape():
     """Jinja may make one. libyaml would take the text as UTF-8, which it is not."""
     [rendered, other] = load_errors(Source("a.j2", "name: demo\nmeta: {a: \ud800}\n", rendered=True), Source("b.yml", "1"))
-    message = "found U+D800, half of a surrogate pair, which is not a character (after rendering)"
+    message = "found U+D800: half of a surrogate pair, which is not a character (after rendering)"
     assert rendered == f"a.j2:2:11: {message}; write the character itself"
     assert other.startswith("b.yml:1:1: ")
 
@@ -71,7 +71,7 @@ def test_huge_negative_number():
 
 def test_huge_number():
     [line] = errors(f"priority: {'9' * 5000}\n" + JOB % "")
-    assert line == f'job.yml:1:11: priority: found "{"9" * 60}...", more than 100; allowed: 0 to 100'
+    assert line == f'job.yml:1:11: priority: found "{"9" * 60}...": more than 100; allowed: 0 to 100'
 
 
 @pytest.mark.parametrize("character", ["x", "ö"])
@@ -101,7 +101,7 @@ def test_errors_are_data():
     with pytest.raises(JobErrors) as caught:
         load([Source("job.yml", JOB % ", timeout: 5")])
     assert caught.value.errors == (
-        Problem("job.yml", 'found "5" without a unit', "did you mean 5s?", "taskGroups[0].tasks[0].timeout", line=2, column=92),
+        Problem("job.yml", 'found "5": the unit is missing', "did you mean 5s?", "taskGroups[0].tasks[0].timeout", line=2, column=92),
     )
 
 
@@ -111,9 +111,9 @@ def test_a_file_name_cannot_forge_lines():
 
 
 def test_rendered_text_is_said_to_be():
-    assert errors(JOB.replace("demo", "a b") % "", rendered=True)[0].startswith(
-        'job.yml:1:7: name: found "a b", which contains " " (after rendering); '
-    )
+    [line] = errors(JOB.replace("demo", "a b") % "", rendered=True)
+    assert line.startswith('job.yml:1:7: name: found "a b", which contains " ": a name has 1 to 63 ')
+    assert line.endswith(" (after rendering)")
 
 
 TOO_DEEP = {
@@ -134,7 +134,7 @@ def test_deep_nesting_does_not_reach_the_stack(text):
 
 
 def test_the_deepest_nesting_that_is_read():
-    assert errors("[" * 100 + "]" * 100) == ["job.yml:1:1: found a list where a mapping is expected; a job is a mapping with taskGroups"]
+    assert errors("[" * 100 + "]" * 100) == ["job.yml:1:1: found a list: expected a mapping; a job is a mapping with taskGroups"]
 
 
 def test_large_file():
@@ -183,7 +183,7 @@ class TestVault:
     @pytest.mark.parametrize("options", [NO_OPTIONS, Options(lambda text: text.strip("\n"))])
     def test_what_is_no_text(self, value, found, options):
         [line] = errors(JOB % f", env: {{A: !vault {value}}}", options)
-        assert line.endswith(f"env.A: found {found} after !vault; write the text that ansible-vault encrypt_string printed")
+        assert line.endswith(f"env.A: found {found}: expected text after !vault; write what ansible-vault encrypt_string printed")
 
     def test_where_it_cannot_stay_secret(self):
         [line] = errors(JOB % ", user: !vault good", Options(self.decrypt))
@@ -206,6 +206,24 @@ class TestVault:
         """Paths name keys, and keys are no secrets; what follows them quotes nothing that was found."""
         for problem in problems(Source("job.yml", text, vaulted=True)):
             assert not re.search('"[^"]+"', problem.message + problem.remedy)
+
+    @pytest.mark.parametrize("text", [text for _name, text, _expected in CASES if "---" not in text])
+    def test_what_is_wrong_with_a_hidden_value_is_still_reported(self, text):
+        """A message without the value has the reason, word for word as it is beside the value."""
+        shown = [problem.message for problem in problems(Source("job.yml", text))]
+        hidden = [problem.message for problem in problems(Source("job.yml", text, vaulted=True))]
+        for full, reason in zip(shown, hidden, strict=True):
+            assert re.fullmatch(f"(found .+: )?{re.escape(reason)}", full)
+            assert not reason.startswith("found ")
+
+    def test_where_the_value_is_the_reason(self):
+        """Another spelling of an address, and two keys with one variable."""
+        network = "network: {services: [{name: s, port: 80, to: 'localhost:81', address: '0::0'}]}"
+        lines = errors(f"meta: {{a-b: x, a_b: y}}\n{JOB.replace('{name: g', f'{{name: g, {network}')}" % "", vaulted=True)
+        assert [line.partition(": ")[2] for line in lines] == [
+            "meta.a_b: sets the variable NOMAD_META_A_B, as meta.a-b does; rename one of them",
+            "taskGroups[0].network.services[0].address: not the usual spelling of this address; write it in its shortest form",
+        ]
 
 
 class TestWithoutLibyaml:

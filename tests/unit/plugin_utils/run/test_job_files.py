@@ -76,5 +76,5 @@ def test_vaulted_files_that_hold_no_text(job_files):
 def test_a_template_that_makes_half_a_character(job_files):
     pathlib.Path("a.yml.j2").write_text('name: {{ "%c" % 55296 }}', encoding="utf-8")
     assert errors(job_files, "a.yml.j2") == [
-        "a.yml.j2:1:7: found U+D800, half of a surrogate pair, which is not a character (after rendering); write the character itself"
+        "a.yml.j2:1:7: found U+D800: half of a surrogate pair, which is not a character (after rendering); write the character itself"
     ]

@@ -1,9 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold between the keys of a job, beyond what each key says of itself.
+"""What must be true between the keys of a job, beyond the rules of each key by itself.
 
-A value that the reader already complained of is None here, or its default, and gives no second error.
+A value that already has an error is None here, or its default, and gives no second error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ READY_WHEN = ("command", "port", "file", "notify")
 
 
 class Checked(t.NamedTuple):
-    """A job whose tasks' networks are their groups', with positions for what has moved, and what is wrong with it."""
+    """A job whose tasks' networks are their groups', with positions for what has moved, and what is wrong with it.
+
+    A group that could not be read has an error already and is left out.
+    """
 
     job: Job
     errors: list[Finding]
@@ -50,27 +53,26 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
                 warnings += network.warnings(group.network, f"{path}.network")
         groups.append(group)
     errors += names.unique(groups, f"{job.root}taskGroups")
-    errors += names.meta(job.meta, f"{job.root}meta", ())
-    job = dataclasses.replace(job, task_groups=t.cast(tuple[TaskGroup, ...], tuple(groups)), positions=positions)
+    errors += names.meta(job.meta, f"{job.root}meta")
+    job = dataclasses.replace(job, task_groups=tuple(group for group in groups if group is not None), positions=positions)
     return Checked(job, errors, warnings)
 
 
 def _moved(positions: t.Mapping[str, Position], task: str, group: str) -> dict[str, Position]:
-    """What is said of the group's network is said where its task has written it."""
+    """An error in the group's network is reported where its task has written it."""
     return {group + path[len(task) :]: at for path, at in positions.items() if path.startswith(f"{task}.network")}
 
 
 def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
     if job.type is JobType.SYSTEM and group.count > 1:
-        found = f"{group.count} in a job of type system"
-        yield f"{path}.count", Fault(", which runs once on every robot", "remove count", found=found)
+        yield f"{path}.count", Fault("a job of type system runs once on every robot", "remove count", value=str(group.count))
     yield from names.unique(group.init_tasks, f"{path}.initTasks")
     yield from names.unique(group.tasks, f"{path}.tasks")
     for key, tasks in (("initTasks", group.init_tasks), ("tasks", group.tasks)):
         for number, task in enumerate(tasks):
             if task is not None:
                 yield from _task(task, f"{path}.{key}[{number}]", wrong)
-    yield from names.meta(group.meta, f"{path}.meta", job.meta)
+    yield from names.meta(group.meta, f"{path}.meta", job.meta, f"{job.root}meta")
     if not group.tasks and f"{path}.tasks" not in wrong and not (group.network and group.network.services):
         remedy = "add one: only a group with an inbound service (network.services) may have none"
         yield f"{path}.tasks", Fault("has no task", remedy)

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold between the keys of a group's network."""
+"""What must be true between the keys of a group's network."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _ports(upstreams: list[tuple[str, Upstream]], services: list[tuple[str, Inbo
             continue
         for other_port, other_address, other in taken:
             if port == other_port and clash(address, other_address):
-                yield path, Fault(f", which {other} already uses", "choose another port", found=str(port))
+                yield path, Fault(f"{other} already uses this port", "choose another port", value=str(port))
                 break
         taken.append((port, address, path))
 
@@ -98,20 +98,21 @@ def _ports(upstreams: list[tuple[str, Upstream]], services: list[tuple[str, Inbo
 def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding]:
     plain = _plain(service.address)
     if plain and plain != service.address:
-        found = f"{quoted(service.address)}, another spelling of {plain}"
-        yield f"{path}.address", Fault("", found=found, hint=f"write {plain}")
+        reason, remedy = "not the usual spelling of this address", "write it in its shortest form"
+        yield f"{path}.address", Fault(reason, remedy, value=quoted(service.address), value_remedy=f"write {plain}")
     host, _colon, port = (service.to or "").rpartition(":")
     if port == str(service.port) and host in LOOPBACK_HOSTS and service.address in ALWAYS_THERE:
         remedy = "choose another port, or set address to one of the robot's own addresses"
-        yield f"{path}.to", Fault(", where the service itself listens", remedy, found=quoted(service.to))
+        yield f"{path}.to", Fault("the service itself listens there", remedy, value=quoted(service.to))
     groups = [group.name for group in job.task_groups if group and group.name]
     for number, allowed in enumerate(service.allow):
         if allowed is None or allowed.group is None or allowed.group in groups:
             continue
         if allowed.job in (None, job.name) and allowed.namespace in (None, job.namespace):
             close = nearest(allowed.group, groups)
-            hint = f"did you mean {close}?" if close else "if it is a group of another job, name that job"
-            yield f"{path}.allow[{number}].group", Fault(", which is not a group of this job", found=quoted(allowed.group), hint=hint)
+            reason, remedy = "not a group of this job", "if it is a group of another job, name that job"
+            meant = f"did you mean {close}?" if close else ""
+            yield f"{path}.allow[{number}].group", Fault(reason, remedy, value=quoted(allowed.group), value_remedy=meant)
 
 
 def _plain(address: str | None) -> str | None:

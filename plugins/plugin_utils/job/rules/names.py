@@ -23,21 +23,20 @@ def unique(things: c.Iterable[t.Any], path: str) -> c.Iterator[Finding]:
         if thing is not None and thing.name is not None:
             other = first.setdefault(thing.name, number)
             if other != number:
-                yield f"{path}[{number}].name", Fault(f", already the name of {path}[{other}]", RENAME, found=quoted(thing.name))
+                yield f"{path}[{number}].name", Fault(f"already the name of {path}[{other}]", RENAME, value=quoted(thing.name))
 
 
-def meta(names: c.Iterable[str], path: str, outer: c.Iterable[str]) -> c.Iterator[Finding]:
+def meta(names: c.Iterable[str], path: str, outer: c.Iterable[str] = (), outer_path: str = "") -> c.Iterator[Finding]:
     """No two keys of meta, the job's (`outer`) and the group's, give one NOMAD_META_ variable."""
-    first = {variable(name): name for name in outer}
+    first = {variable(name): (name, outer_path) for name in outer}
     for name in names:
-        other = first.setdefault(variable(name), name)
+        other, owner = first.setdefault(variable(name), (name, path))
         if other != name:
-            found = f"{quoted(name)}, which sets the variable NOMAD_META_{variable(name)}, as {quoted(other)} does"
-            yield child(path, name), Fault("", RENAME, found=found)
+            yield child(path, name), Fault(f"sets the variable NOMAD_META_{variable(name)}, as {child(owner, other)} does", RENAME)
 
 
 def upstreams(declared: c.Iterable[tuple[str, Upstream]]) -> c.Iterator[Finding]:
-    """Every injected variable has one source, and a name that systemd takes. Upstreams come with their paths."""
+    """Every injected variable has one source, and a name that systemd accepts. Upstreams come with their paths."""
     sources: dict[str, str] = {}
     database = False
     named: set[str] = set()
@@ -51,13 +50,13 @@ def upstreams(declared: c.Iterable[tuple[str, Upstream]]) -> c.Iterator[Finding]
         if upstream.protocol is not Protocol.TCP:
             injected.append(f"{name}_URL")
             if name[0].isdigit():
-                found = f"{quoted(upstream.name)}, which sets the variable {name}_URL"
-                yield f"{path}.name", Fault("", "a variable cannot begin with a digit: begin the name with a letter", found=found)
+                value = f"{quoted(upstream.name)} (variable {name}_URL)"
+                yield f"{path}.name", Fault("a variable cannot begin with a digit", "begin the name with a letter", value=value)
         elif not database and is_database(upstream):
             database = True
             injected += ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_URL"]
         for each in injected:
             if sources.setdefault(each, path) != path:
-                found = f"{quoted(upstream.name)}, which sets the variable {each}"
-                yield f"{path}.name", Fault(f", as {sources[each]} does", RENAME, found=found)
+                value = f"{quoted(upstream.name)} (variable {each})"
+                yield f"{path}.name", Fault(f"sets the same variable as {sources[each]}", RENAME, value=value)
                 break

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks answer with a new job and what they found; the job that they were given stays as it was."""
+"""The rules between keys answer with a new job and what they found; the job that they were given stays as it was."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import copy
 
 import yaml
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.checks.job import checked
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.document import Document
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.rules.job import checked
 
 JOB = """\
 name: demo
