@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         name: str
         description: str
         content: str
-        digest: str  # stands for the content once the engine has stored it
+        digest: str  # of the content, and in its place once the engine has stored it
         owner: str
         group: str
         mode: str

@@ -34,7 +34,7 @@ LARGEST = 100000
 def of_steps(steps: t.Iterable[Step], contents: Contents, secrets: t.Container[str]) -> list[Difference]:
     """One entry for each resource that is made or removed: by its content where that differs, else by its attributes.
 
-    ``contents``: {digest: bytes} of the release. ``secrets``: places whose content nobody may see, now or before.
+    ``contents``: {digest: bytes} of the release. ``secrets``: places whose content must not be shown, now or before.
     """
     return [_entry(step, contents, secrets) for step in steps if step["do"] in ("make", "remove")]
 

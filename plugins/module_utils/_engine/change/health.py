@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the units of a group do well after a switch, and what to say when one does not."""
+"""Whether the units of a group do well after a switch, and what to report when one does not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Unhealthy(Exception):
 
 
 class Verdict(enum.Enum):
-    """What the properties of a unit say at one time."""
+    """What the properties of a unit mean at one time."""
 
     HEALTHY = "healthy"
     WAITING = "waiting"
@@ -52,7 +52,7 @@ class Watch:
         self._pending_since: float | None = None
 
     def verdict(self, values: systemd.Properties, now: float) -> Verdict:
-        """What the unit's properties say. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
+        """What the unit's properties mean. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
         if values.get("Job", "0") not in ("0", ""):
             # As long as systemd is at it, the unit has time.
             self._pending_since = None

@@ -4,7 +4,7 @@
 """From what should be and what is to the steps between: pure, and the same for a check, a switch and the way back.
 
 perform.py knows what each step does. Steps are decided from state alone, so a run that dies on the way leaves nothing
-behind that the next one does not see.
+that the next one does not see.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     class _Step(t.TypedDict):
         do: Verb
-        text: str  # what a person reads; empty where there is nothing to say
+        text: str  # what a person reads; empty where there is nothing to report
 
     class Step(_Step, total=False):
         resource: Resource  # of make, extend and remove
@@ -38,7 +38,7 @@ class Situation:
     """All that the steps of one group are decided from.
 
     ``wanted``, ``old``: resources, in the order in which they are made; what is not wanted any more is only in ``old``.
-    ``seen``: {place: what is there}, for each of them. ``units``: what systemd says of those among them. ``finished``:
+    ``seen``: {place: what is there}, for each of them. ``units``: what systemd reported of those among them. ``finished``:
     the units that shall run once and have. ``started``: {unit: run digest with which it last started well}.
     """
 
@@ -120,7 +120,7 @@ def idle(steps: t.Iterable[Step]) -> bool:
 def split(
     wanted: t.Iterable[Resource], old: t.Sequence[Resource], keep_data: bool, spared: t.Iterable[Resource] = ()
 ) -> tuple[list[Resource], list[Resource]]:
-    """The old resources that nobody wants any more, in the order of their removal, and those that stay all the same."""
+    """The old resources that are not wanted any more, in the order of their removal, and those that stay all the same."""
     places = {kinds.place(resource) for resource in wanted}
     stay = {kinds.place(resource) for resource in spared}
     unwanted = [resource for resource in reversed(old) if kinds.place(resource) not in places]

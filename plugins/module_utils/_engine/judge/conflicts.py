@@ -40,7 +40,7 @@ def _interrupted(robot: Robot) -> list[ManifestGroup]:
 
 
 def _places(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> list[str]:
-    """Two groups own one path, unit or user: whoever is removed first would take it from the other."""
+    """Two groups own one path, unit or user: the one that is removed first would take it from the other."""
     owned = {}
     for record in others:
         for held in record["groups"].values():
@@ -132,7 +132,7 @@ def _room(directory: str, size: int, count: int) -> t.Iterator[str]:
     if free < size + MARGIN:
         needed = f"{_mebibytes(size)} and a margin of {_mebibytes(MARGIN)} are needed"
         yield f"disk full: the file system of {directory} has {_mebibytes(free)} free, and {needed}"
-    # Some file systems count no inodes and say 0.
+    # Some file systems count no inodes and report 0.
     if found.f_files and found.f_favail < 2 * count + SPARE_INODES:
         yield f"disk full: the file system of {directory} has {found.f_favail} inodes left"
 

@@ -28,7 +28,7 @@ _TOLERATED = re.compile(r"Special user nobody configured|marked (world-inaccessi
 
 
 def units(groups: t.Sequence[GroupPlan]) -> list[str]:
-    """What systemd says about the unit files of plan groups. It ends with 0 on a key that it does not know, so read it."""
+    """Errors that systemd reported in the unit files of plan groups. Its exit status is 0 even for an unknown key: read its output."""
     contents = {name: r["content"] for group in groups for r in group["resources"] for name in kinds.units([r])}
     if not contents:
         return []

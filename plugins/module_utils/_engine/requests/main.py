@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the engine starts: a request on standard input, an answer behind a marker on standard output.
+"""Where the engine starts: a request on standard input, an answer after a marker on standard output.
 
 An unchanged deploy waits for this file and all that it imports, so what only some requests need is imported by them.
 """

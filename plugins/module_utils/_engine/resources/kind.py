@@ -33,7 +33,7 @@ class Kind:
         raise NotImplementedError
 
     def place(self, resource: Resource) -> str:
-        """The path that stands for it; two resources of one place would be in each other's way."""
+        """The path by which it is known; two resources of one place would be in each other's way."""
         return resource["path"]
 
     def expected(self, resource: Resource) -> State:

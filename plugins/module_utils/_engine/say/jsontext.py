@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON as text, for what an unchanged deploy reads and says: it waits for every import, and `json` imports `re` and all that it needs.
+"""JSON as text, for what an unchanged deploy reads and writes: it waits for every import, and `json` imports `re` and all that it needs.
 
 The scanner is the one that `json` itself uses, written in C. Where a Python has none of that kind, `json` does.
 """

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Digests of contents, keyed with a secret of the robot.
 
-Keyed, because the ledger holds digests of files that hold secrets: without the key a guess at a password cannot be
+Keyed, because the ledger has digests of files that contain secrets: without the key a guess at a password cannot be
 tried against them.
 """
 

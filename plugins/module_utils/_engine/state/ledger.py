@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         name: str
         release: str
         committed: float  # seconds since the epoch
-        resources: list[Resource]  # contents by digest; the store holds them
+        resources: list[Resource]  # contents by digest; the store has them
         leftovers: list[Resource]  # no longer wanted and still there: data that was to be kept, or a removal that was interrupted
         started: dict[str, str]  # {unit: run digest with which it last started well}
         needs: list[Need]
@@ -114,5 +114,5 @@ def whole(plan: str) -> JobState:
 
 
 def known(group: GroupRecord | None) -> list[Resource]:
-    """Every resource that a group's record says is on the robot."""
+    """Every resource that is on the robot by a group's record."""
     return group["resources"] + group["leftovers"] if group else []

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         digest: str  # of its plan, as the controller keyed it
         before: JobState  # when the release was prepared
         base: dict[str, str]  # {group: release that it was at then}
-        groups: list[ManifestGroup]  # those that go are first: they may hold what the others want (a port)
+        groups: list[ManifestGroup]  # those that go are first: they may use what the others want (a port)
 
     class Manifest(t.TypedDict):
         release: str

@@ -56,7 +56,7 @@ def _forms(secret: str) -> list[str]:
 
 
 def of_release(robot: Robot, manifest: Manifest, secrets: t.Iterable[str] = ()) -> Scrubber:
-    """Hides what the store keeps of a release's secrets, and of those that the robot holds of the same jobs.
+    """Hides what the store keeps of a release's secrets, and of those that the robot has of the same jobs.
 
     ``secrets``: further values, those of a release that is not in the store yet.
     """

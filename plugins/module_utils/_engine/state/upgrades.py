@@ -20,7 +20,7 @@ def to_this_version(kind: str, document: Document, version: int) -> Document:
 
 
 def _ledger_from_1(record: Document) -> Document:
-    """It said with a digest or null what a state and a plan say now."""
+    """A digest or null was there for what a state and a plan are for now."""
     digest = record.pop("digest")
     return {**record, "state": "partial" if digest is None else "whole", "plan": digest or ""}
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    # What systemd says of one unit: its properties as text.
+    # What systemd reported of one unit: its properties as text.
     Properties = t.Mapping[str, str]
     # And of several, by their names.
     Shown = t.Mapping[str, Properties]
@@ -45,7 +45,7 @@ def loaded(shown: Shown, unit: str) -> bool:
 
 
 def number(values: Properties, name: str) -> int | None:
-    """A property as a number; None where systemd has none, and says "[not set]" or the largest number that there is."""
+    """A property as a number; None where systemd has none, and reports "[not set]" or the largest number that there is."""
     text = values.get(name, "")
     return int(text) if text.isdigit() and int(text) < 2**63 else None
 
