@@ -64,7 +64,7 @@ SECRET = """
 """
 
 
-def test_a_secret_stands_in_environment_files_alone_and_is_scrubbed():
+def test_a_secret_is_in_environment_files_alone_and_is_scrubbed():
     result = compiled(SECRET)
     assert {path.rpartition(".")[2] for path, content in files(result).items() if "hunter2!" in content} == {"env"}
     assert [group["secrets"] for job in result.plan["jobs"] for group in job["groups"]] == [["hunter2!", "postgresql://user:hunter2!@h/d"]]
@@ -142,7 +142,7 @@ def test_an_upstream_without_a_known_peer_is_refused():
         ),
     ],
 )
-def test_jobs_of_a_run_that_contradict_each_other_are_told_of(allow, tls, warning):
+def test_jobs_of_a_run_that_contradict_each_other_are_reported(allow, tls, warning):
     service = f"""
         name: api
         taskGroups: [{{name: api, network: {{services: [{{name: s, port: 443, to: "127.0.0.1:80", allow: [{allow}]}}]}}, {TASKS}}}]
@@ -151,7 +151,7 @@ def test_jobs_of_a_run_that_contradict_each_other_are_told_of(allow, tls, warnin
     assert [warning in str(found) for found in warnings] == ([True] if warning else [])
 
 
-def test_the_peer_is_the_jobs_word_then_the_fleets_then_the_one_known_service():
+def test_the_peer_is_the_upstreams_id_then_the_fleets_then_the_one_known_service():
     service = f"""
         name: api
         taskGroups: [{{name: api, network: {{services: [{{name: s, port: 443, to: "127.0.0.1:80"}}]}}, {TASKS}}}]
@@ -295,7 +295,7 @@ def test_an_init_tasks_constraint_removes_robots_too():
 
 
 @pytest.mark.parametrize("user", ["k8s4r-p-web-1db223d4", "k8s4r-other-00000000", "spire-agent", "spire-server"])
-def test_nobody_runs_as_a_user_that_others_rely_on(user):
+def test_no_task_runs_as_a_user_that_others_rely_on(user):
     job = "{name: job, taskGroups: [{name: g, tasks: [{name: app, user: NAME, config: {execConfig: {command: app}}}]}]}"
     assert f"taskGroups[0].tasks[0].user: {user} belongs to a group, a proxy or SPIRE" in refusal(job.replace("NAME", user))
 

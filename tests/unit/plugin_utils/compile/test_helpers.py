@@ -245,7 +245,7 @@ def test_a_proxy_is_awaited(command, tmp_path):
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_a_proxy_that_is_not_ready_is_told_of(command, tmp_path, answers):
+def test_a_proxy_that_is_not_ready_is_reported(command, tmp_path, answers):
     path = tmp_path / "admin.sock"
     with admin(path, 503) if answers else contextlib.nullcontext():
         done = run(command(helpers.AWAIT_PROXY), str(path), "0.3")

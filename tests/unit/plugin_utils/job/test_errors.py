@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bad input is told exactly, and all at once."""
+"""Bad input is reported exactly, and all at once."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_all_errors_of_all_files_together():
     ]
 
 
-def test_documents_before_a_syntax_error_are_told_too():
+def test_documents_before_a_syntax_error_are_reported_too():
     assert [line.split(": ")[0] for line in errors("taskGroups: 1\n---\na: [\n")] == ["job.yml:1:13", "job.yml:4:1"]
 
 
@@ -174,7 +174,7 @@ class TestVault:
         assert line.endswith("env.A: cannot be decrypted (no vault secret decrypts it); check the vault password")
 
     @pytest.mark.parametrize("noncharacter", ["\ufdd0", "\ufdef", "\ufffe", "\uffff", "\U0003fffe", "\U0010ffff"])
-    def test_a_noncharacter_is_told_without_its_secret(self, noncharacter):
+    def test_a_noncharacter_is_reported_without_its_secret(self, noncharacter):
         [line] = errors(JOB % ", env: {A: !vault good}", Options(lambda _text: f"s3{noncharacter}cret"))
         remedy = "remove it: systemd cannot pass it to a program"
         assert line.endswith(f"env.A: the text contains a Unicode noncharacter, such as U+FFFE; {remedy}")

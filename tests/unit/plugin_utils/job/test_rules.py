@@ -35,7 +35,7 @@ def parsed():
     return job
 
 
-def test_a_lifted_network_is_told_of_where_its_task_has_written_it():
+def test_a_lifted_network_is_reported_where_its_task_has_written_it():
     result = checked(parsed())
     [(path, _fault)] = result.errors
     assert path == "taskGroups[0].network.upstreams[1].localPort"

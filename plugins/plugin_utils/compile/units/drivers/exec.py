@@ -53,7 +53,7 @@ def directives(launch: Launch) -> Directives:
         ("RestrictSUIDSGID", "yes"),
         ("LockPersonality", "yes"),
         # Of our state and SPIRE's, the task sees only what belongs to itself and its group. Its secrets are in a file system in
-        # memory that nobody else sees, and that counts towards the task's memory.
+        # memory that no other process sees, and that counts towards the task's memory.
         ("TemporaryFileSystem", f"{plan.STATE}:ro,mode=0755 {item(launch.secrets + ':' + SECRETS_OPTIONS)}"),
         ("InaccessiblePaths", " ".join(f"-{path}" for path in (plan.CONFIGURATION, *paths.SPIRE))),
         ("BindPaths", " ".join(binds)),
