@@ -27,7 +27,7 @@ class Problem(t.NamedTuple):
         return ": ".join(part for part in parts if part)
 
 
-class Fault(Exception):
+class Mistake(Exception):
     """What is wrong with a value, before anyone knows whether the value may be shown.
 
     ``reason`` and ``remedy`` therefore repeat nothing of the value. ``value`` is the value in words, and ``value_remedy`` is a
@@ -48,8 +48,8 @@ class Fault(Exception):
         return self.remedy if hidden else self.value_remedy or self.remedy
 
 
-# A fault and the path of the key that has it.
-Finding = tuple[str, Fault]
+# A mistake and the path of the key that has it.
+Finding = tuple[str, Mistake]
 
 
 class JobErrors(Exception):

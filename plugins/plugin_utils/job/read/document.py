@@ -12,7 +12,7 @@ import re
 import yaml
 
 from ..declare.shape import by_name
-from ..errors import Fault, quoted
+from ..errors import Mistake, quoted
 from ..model.job import Job
 from ..model.vocabulary import NAME
 from ..rules.job import checked
@@ -36,11 +36,11 @@ class Document(Objects):
         """The job, or None when it has errors."""
         try:
             job = self.parse(node)
-        except nodes.NotYaml as fault:
-            self.errors.append(self.source.problem(fault))
+        except nodes.NotYaml as mistake:
+            self.errors.append(self.source.problem(mistake))
             return None
         except RecursionError:
-            self.error("", Fault("an alias is used inside what it refers to", "write out what it refers to"))
+            self.error("", Mistake("an alias is used inside what it refers to", "write out what it refers to"))
             return None
         if job is None:
             return None
@@ -73,7 +73,7 @@ class Document(Objects):
             own = values.get("name")
             if name and own not in (None, name):
                 meant = f"remove spec.name, or write {quoted(name)}"
-                self.error("spec.name", Fault("differs from metadata.name", "remove spec.name", value=quoted(own), value_remedy=meant))
+                self.error("spec.name", Mistake("differs from metadata.name", "remove spec.name", value=quoted(own), value_remedy=meant))
             values.update({"name": name, "namespace": namespace or "default"})
         values.setdefault("name", "")
         return Job(**values, path=self.source.name, line=self.positions[""][0], root=root, positions=self.positions)
@@ -82,19 +82,19 @@ class Document(Objects):
         """A job's name by its file's, without .j2 and the ending before it."""
         stem = pathlib.PurePath(self.source.name.removesuffix(".j2")).stem
         if not re.fullmatch(NAME, stem):
-            self.error("name", Fault(f"is missing, and the file's name cannot replace it: found {texts.not_a_name(stem)}", "add name"))
+            self.error("name", Mistake(f"is missing, and the file's name cannot replace it: found {texts.not_a_name(stem)}", "add name"))
         return stem
 
     def _envelope(self, entries: nodes.Entries) -> tuple[str, str, yaml.Node | None]:
         """Name, namespace and spec of a k8s4r document."""
         for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
             if key not in entries:
-                self.error(key, Fault("is missing", f"add {key}: {wanted}"))
+                self.error(key, Mistake("is missing", f"add {key}: {wanted}"))
                 continue
             value = entries[key][1]
             self.positions[key] = nodes.position(value)
             if not isinstance(value, yaml.ScalarNode) or value.value != wanted:
-                self.error(key, Fault(f"only {wanted} is supported", value=nodes.kind(value)))
+                self.error(key, Mistake(f"only {wanted} is supported", value=nodes.kind(value)))
                 # What is of another kind has other keys: an error for each would not help.
                 return "", "", None
         for key, (node, _value) in entries.items():
@@ -110,7 +110,7 @@ class Document(Objects):
             elif key not in IGNORED_METADATA:
                 self._unknown(key, node, "metadata", (*NAMED, "labels", "annotations"))
         if metadata is not None and "name" not in metadata:
-            self.error("metadata.name", Fault("is missing", "required: the job's name"))
+            self.error("metadata.name", Mistake("is missing", "required: the job's name"))
         if "spec" not in entries:
-            self.error("spec", Fault("is missing", "required: the job's keys, such as taskGroups"))
+            self.error("spec", Mistake("is missing", "required: the job's keys, such as taskGroups"))
         return name, namespace, entries["spec"][1] if "spec" in entries else None

@@ -15,7 +15,7 @@ import typing as t
 
 import yaml
 
-from ..errors import Fault, Position, printable, quoted
+from ..errors import Mistake, Position, printable, quoted
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
@@ -54,7 +54,7 @@ def limited(loader: type) -> type:
 _LOADER = limited(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-class NotYaml(Fault):
+class NotYaml(Mistake):
     """The text is not YAML, or more of it than a job file may be. No more of its document can be read."""
 
 
@@ -118,7 +118,7 @@ class Walk:
         if self.left < 0:
             raise NotYaml(f"expands to more than {MAX_NODES} values", "use fewer aliases", at=position(node))
 
-    def entries(self, node: yaml.MappingNode, report: c.Callable[[yaml.Node, Fault], None]) -> Entries:
+    def entries(self, node: yaml.MappingNode, report: c.Callable[[yaml.Node, Mistake], None]) -> Entries:
         """A mapping's keys as written, each with its key and value node, in order.
 
         Keys that are not text or are written twice are reported. A merge key ``<<`` brings the keys of the mapping,
@@ -133,11 +133,11 @@ class Walk:
                     if isinstance(source, yaml.MappingNode):
                         merged = {**self.entries(source, lambda *_: None), **merged}
                     else:
-                        report(key, Fault("<< refers to something that is not a mapping", "refer to a mapping, or a list of mappings"))
+                        report(key, Mistake("<< refers to something that is not a mapping", "refer to a mapping, or a list of mappings"))
             elif not isinstance(key, yaml.ScalarNode):
-                report(key, Fault("a key must be text", value=kind(key)))
+                report(key, Mistake("a key must be text", value=kind(key)))
             elif key.value in own:
-                report(key, Fault(f"duplicate key, first on line {own[key.value][0].start_mark.line + 1}", "remove one of them"))
+                report(key, Mistake(f"duplicate key, first on line {own[key.value][0].start_mark.line + 1}", "remove one of them"))
             else:
                 own[key.value] = (key, value)
         return {**merged, **own} if merged else own

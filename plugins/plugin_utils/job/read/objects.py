@@ -14,7 +14,7 @@ import yaml
 
 from ..declare.keys import Secret, Support
 from ..declare.shape import Field, by_name
-from ..errors import Fault, Position, Problem, child, nearest, position_of, quoted
+from ..errors import Mistake, Position, Problem, child, nearest, position_of, quoted
 from . import nodes, scalars, texts
 from .source import Options, Source
 
@@ -29,26 +29,26 @@ class Objects:
         self.positions: dict[str, Position] = {"": (0, 0)}
         self.walk = nodes.Walk()
 
-    def error(self, path: str, fault: Fault) -> None:
-        self.errors.append(self._problem(path, fault))
+    def error(self, path: str, mistake: Mistake) -> None:
+        self.errors.append(self._problem(path, mistake))
 
-    def warn(self, path: str, fault: Fault) -> None:
-        self.warnings.append(self._problem(path, fault))
+    def warn(self, path: str, mistake: Mistake) -> None:
+        self.warnings.append(self._problem(path, mistake))
 
-    def _problem(self, path: str, fault: Fault) -> Problem:
-        return self.source.problem(fault, path, position_of(self.positions, path, self.positions[""]))
+    def _problem(self, path: str, mistake: Mistake) -> Problem:
+        return self.source.problem(mistake, path, position_of(self.positions, path, self.positions[""]))
 
     def _entries(self, node: yaml.Node, path: str, remedy: str) -> nodes.Entries | None:
         self.positions.setdefault(path, nodes.position(node))
         if not isinstance(node, yaml.MappingNode):
-            self.error(path, Fault("expected a mapping", remedy, value=nodes.kind(node)))
+            self.error(path, Mistake("expected a mapping", remedy, value=nodes.kind(node)))
             return None
         if self._vaulted(node, path):
             return None
 
-        def report(key: yaml.Node, fault: Fault) -> None:
-            fault.at = nodes.position(key)
-            self.error(child(path, key.value) if isinstance(key, yaml.ScalarNode) else path, fault)
+        def report(key: yaml.Node, mistake: Mistake) -> None:
+            mistake.at = nodes.position(key)
+            self.error(child(path, key.value) if isinstance(key, yaml.ScalarNode) else path, mistake)
 
         return self.walk.entries(node, report)
 
@@ -58,15 +58,15 @@ class Objects:
             return False
         try:
             texts.vaulted(node)
-        except Fault as fault:
-            self.error(path, fault)
+        except Mistake as mistake:
+            self.error(path, mistake)
         return True
 
     def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str]) -> None:
         at = child(path, key)
         self.positions[at] = nodes.position(node)
         close = nearest(key, known)
-        self.error(at, Fault("unknown key", f"did you mean {close}?" if close else f"known keys: {', '.join(known)}"))
+        self.error(at, Mistake("unknown key", f"did you mean {close}?" if close else f"known keys: {', '.join(known)}"))
 
     def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:
         return cls(**self._values(by_name(cls), node, path))
@@ -83,14 +83,14 @@ class Objects:
                 self._unknown(key, key_node, path, offered(known))
             elif field.key.support is Support.REFUSED:
                 self.positions[at] = nodes.position(key_node)
-                self.error(at, Fault(scalars.NOT_SUPPORTED, "remove it"))
+                self.error(at, Mistake(scalars.NOT_SUPPORTED, "remove it"))
             elif field.attribute in values:
                 self.positions[at] = nodes.position(key_node)
-                self.error(at, Fault("another spelling of this key is given too", f"write {field.name} once"))
+                self.error(at, Mistake("another spelling of this key is given too", f"write {field.name} once"))
             else:
                 values[field.attribute] = self._value(field, value, at)
                 if field.key.support is Support.NO_EFFECT:
-                    self.warn(at, Fault("has no effect yet"))
+                    self.warn(at, Mistake("has no effect yet"))
         for field in known.values():
             if not field.required:
                 if values.get(field.attribute, 0) is None:
@@ -98,7 +98,7 @@ class Objects:
             elif field.attribute not in values:
                 values[field.attribute] = None
                 if entries is not None:
-                    self.error(child(path, field.name), Fault("is missing", _what(field)))
+                    self.error(child(path, field.name), Mistake("is missing", _what(field)))
         return values
 
     def _value(self, field: Field, node: yaml.Node, path: str) -> t.Any:
@@ -111,13 +111,13 @@ class Objects:
 
     def _list(self, field: Field, node: yaml.Node, path: str) -> tuple[t.Any, ...] | None:
         if not isinstance(node, yaml.SequenceNode):
-            self.error(path, Fault("expected a list", "begin each item with -", value=nodes.kind(node)))
+            self.error(path, Mistake("expected a list", "begin each item with -", value=nodes.kind(node)))
             return None
         if self._vaulted(node, path):
             return None
         self.walk.spend(len(node.value), node)
         if field.key.min_items is not None and len(node.value) < field.key.min_items:
-            self.error(path, Fault("is empty", _what(field)))
+            self.error(path, Mistake("is empty", _what(field)))
         return tuple(self._one(field, item, f"{path}[{number}]") for number, item in enumerate(node.value))
 
     def _texts(self, field: Field, node: yaml.Node, path: str) -> dict[str, str] | None:
@@ -132,11 +132,11 @@ class Objects:
                 texts.valid_text(texts.raw_text(key_node))
                 if field.key.key_pattern and not re.fullmatch(field.key.key_pattern, key):
                     remedy = "use letters, digits and _, and do not begin with a digit"
-                    raise Fault("cannot name an environment variable", remedy, value=quoted(key))
+                    raise Mistake("cannot name an environment variable", remedy, value=quoted(key))
                 if not key:
-                    raise Fault("the key is empty", "give it a name")
-            except Fault as fault:
-                self.error(at, fault)
+                    raise Mistake("the key is empty", "give it a name")
+            except Mistake as mistake:
+                self.error(at, mistake)
             text = self._one(field, value, at)
             if text is not None:
                 found[key] = text
@@ -155,22 +155,22 @@ class Objects:
                 return scalars.member(field, node)
             if field.key.shorthand is not None and node.tag == nodes.BOOL:
                 return field.key.shorthand[scalars.boolean(field, node)]
-        except Fault as fault:
-            self.error(path, fault)
+        except Mistake as mistake:
+            self.error(path, mistake)
             return None
         return self._object(field.type, node, path)
 
     def _decrypted(self, node: yaml.Node) -> str:
         encrypted = texts.vaulted(node)
         if self.options.decrypt is None:
-            raise Fault(
+            raise Mistake(
                 "found a vaulted value, but no vault password was given",
                 "use --vault-id, --vault-password-file or --ask-vault-pass",
             )
         try:
             text = self.options.decrypt(encrypted)
         except ValueError as error:
-            raise Fault(f"cannot be decrypted ({error})", "check the vault password") from None
+            raise Mistake(f"cannot be decrypted ({error})", "check the vault password") from None
         texts.valid_text(text)
         return text
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from ..errors import Fault, JobErrors, Problem, printable, quoted
+from ..errors import JobErrors, Mistake, Problem, printable, quoted
 from ..model.job import Job
 from . import nodes
 from .document import Document
@@ -36,11 +36,11 @@ def load(sources: c.Iterable[Source], options: Options = DEFAULTS) -> tuple[list
                 warnings += sorted(document.warnings, key=_place)
                 if job is not None:
                     jobs.append(job)
-        except nodes.NotYaml as fault:
-            errors.append(source.problem(fault))
+        except nodes.NotYaml as mistake:
+            errors.append(source.problem(mistake))
         else:
             if not found:
-                errors.append(source.problem(Fault("contains no job", "add one, or leave the file out")))
+                errors.append(source.problem(Mistake("contains no job", "add one, or leave the file out")))
     errors += _twice(jobs)
     if errors:
         raise JobErrors(errors, warnings)

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One YAML scalar as the value that its key takes, or a :class:`Fault` with what was found and what is expected."""
+"""One YAML scalar as the value that its key takes, or a :class:`Mistake` with what was found and what is expected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 
 from ..declare.keys import Bytes, Millicores, Seconds
 from ..declare.shape import Field
-from ..errors import Fault, listed, quoted
+from ..errors import Mistake, listed, quoted
 from . import quantities
 from .nodes import BOOL, FLOAT, INT, STR, kind
 from .texts import did_you_mean, raw_text, text
@@ -29,10 +29,10 @@ NOT_SUPPORTED = "not supported yet"
 def integer(field: Field, node: yaml.Node) -> int:
     if not isinstance(node, yaml.ScalarNode) or node.tag not in (INT, FLOAT):
         quotes = isinstance(node, yaml.ScalarNode) and node.tag == STR and _DECIMAL.fullmatch(node.value)
-        raise Fault("expected a whole number", "remove the quotes" if quotes else "", value=kind(node))
+        raise Mistake("expected a whole number", "remove the quotes" if quotes else "", value=kind(node))
     if not _DECIMAL.fullmatch(node.value):
         remedy = "write it in decimal, without a leading 0"
-        raise Fault("expected a whole number", remedy, value=quoted(node.value))
+        raise Mistake("expected a whole number", remedy, value=quoted(node.value))
     # Digits beyond any limit of the format are not worth converting, and Python refuses thousands of them.
     value = int(node.value.partition(".")[0]) if len(node.value) < 30 else -(10**30) if node.value.startswith("-") else 10**30
     _in_range(field, value, node.value, str)
@@ -43,15 +43,15 @@ def _in_range(field: Field, value: float, found: str, show: c.Callable[[float], 
     low, high = field.key.minimum, field.key.maximum
     allowed = f"allowed: {show(low)} to {show(high)}" if low is not None and high is not None else ""
     if low is not None and value < low:
-        raise Fault(f"less than {show(low)}", allowed, value=quoted(found))
+        raise Mistake(f"less than {show(low)}", allowed, value=quoted(found))
     if high is not None and value > high:
-        raise Fault(f"more than {show(high)}", allowed, value=quoted(found))
+        raise Mistake(f"more than {show(high)}", allowed, value=quoted(found))
 
 
 def boolean(_field: Field, node: yaml.Node) -> bool:
     if not isinstance(node, yaml.ScalarNode) or node.tag != BOOL:
         quotes = isinstance(node, yaml.ScalarNode) and node.tag == STR and node.value in ("true", "false")
-        raise Fault("expected true or false", "remove the quotes" if quotes else "", value=kind(node))
+        raise Mistake("expected true or false", "remove the quotes" if quotes else "", value=kind(node))
     return t.cast(str, node.value).lower() in ("true", "yes", "on")
 
 
@@ -60,10 +60,10 @@ def member(field: Field, node: yaml.Node) -> enum.Enum:
     for value in field.type:
         if value.value == found:
             if value in field.key.refused_values:
-                raise Fault(NOT_SUPPORTED, f"supported: {listed(supported(field))}", value=found)
+                raise Mistake(NOT_SUPPORTED, f"supported: {listed(supported(field))}", value=found)
             return t.cast(enum.Enum, value)
     meant = did_you_mean(found, supported(field))
-    raise Fault(f"expected {listed(supported(field))}", value=quoted(found), value_remedy=meant)
+    raise Mistake(f"expected {listed(supported(field))}", value=quoted(found), value_remedy=meant)
 
 
 def supported(field: Field) -> list[str]:
@@ -76,12 +76,12 @@ def millicores(field: Field, node: yaml.Node) -> Millicores:
     try:
         value = quantities.millicores(found)
     except ValueError:
-        raise Fault(f"expected {CPU}", value=quoted(found)) from None
+        raise Mistake(f"expected {CPU}", value=quoted(found)) from None
     if field.key.maximum is not None and value > field.key.maximum:
         digits = found.rstrip("kMGTi")
         thousandths = digits.isdecimal() and int(digits) <= field.key.maximum
         meant = f'did you mean "{digits}m" (thousandths of a core)?' if thousandths else ""
-        raise Fault(f"more than {field.key.maximum // 1000:g} cores", "write less", value=quoted(found), value_remedy=meant)
+        raise Mistake(f"more than {field.key.maximum // 1000:g} cores", "write less", value=quoted(found), value_remedy=meant)
     _in_range(field, value, found, lambda limit: f"{limit}m")
     return value
 
@@ -91,32 +91,32 @@ def memory(field: Field, node: yaml.Node) -> Bytes:
     try:
         value = quantities.size(found)
     except ValueError:
-        raise Fault(f"expected {MEMORY}", value=quoted(found)) from None
+        raise Mistake(f"expected {MEMORY}", value=quoted(found)) from None
     if field.key.minimum is not None and value < field.key.minimum:
         number = re.match(r"[0-9.]*", found)
         mebibytes = f"{number.group() if number else ''}Mi"
         meant = f'did you mean "{mebibytes}"?' if quantities.size(mebibytes) >= field.key.minimum else ""
         amount = f"{quoted(found)} ({value} byte{'s' * (value != 1)})"
-        raise Fault("less than 4Mi", "write at least 4Mi", value=amount, value_remedy=meant)
+        raise Mistake("less than 4Mi", "write at least 4Mi", value=amount, value_remedy=meant)
     _in_range(field, value, found, lambda limit: f"{limit // 2**40:g}Ti")
     return value
 
 
 def duration(field: Field, node: yaml.Node) -> Seconds:
     if not isinstance(node, yaml.ScalarNode) or node.tag not in (STR, INT, FLOAT):
-        raise Fault(f"expected {DURATION}", value=kind(node))
+        raise Mistake(f"expected {DURATION}", value=kind(node))
     try:
         if node.tag != STR:
             raise ValueError
         value = quantities.seconds(node.value)
     except ValueError:
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", node.value):
-            raise Fault("the unit is missing", UNITS, value=quoted(node.value), value_remedy=f"did you mean {node.value}s?") from None
-        raise Fault(f"expected {DURATION}", UNITS, value=quoted(node.value)) from None
+            raise Mistake("the unit is missing", UNITS, value=quoted(node.value), value_remedy=f"did you mean {node.value}s?") from None
+        raise Mistake(f"expected {DURATION}", UNITS, value=quoted(node.value)) from None
     _in_range(field, value, node.value, lambda limit: f"{limit:g}s")
     if value > quantities.LONGEST:
         longest = f"{quantities.LONGEST / 3600:.0f}h"
-        raise Fault(f"more than {longest}", f"write at most {longest}, a hundred years", value=quoted(node.value))
+        raise Mistake(f"more than {longest}", f"write at most {longest}, a hundred years", value=quoted(node.value))
     return value
 
 
@@ -124,7 +124,7 @@ def _number_text(node: yaml.Node, wanted: str) -> str:
     """A quantity as it was written, quoted or not."""
     if isinstance(node, yaml.ScalarNode) and node.tag in (STR, INT, FLOAT):
         return t.cast(str, node.value)
-    raise Fault(f"expected {wanted}", value=kind(node))
+    raise Mistake(f"expected {wanted}", value=kind(node))
 
 
 SCALARS: dict[t.Any, c.Callable[[Field, yaml.Node], t.Any]] = {

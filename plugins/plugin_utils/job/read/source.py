@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from ..errors import Fault, Position, Problem
+from ..errors import Mistake, Position, Problem
 
 NOWHERE: Position = (0, 0)
 
@@ -23,10 +23,10 @@ class Source(t.NamedTuple):
     rendered: bool = False
     vaulted: bool = False
 
-    def problem(self, fault: Fault, path: str = "", position: Position = NOWHERE) -> Problem:
-        """The fault as an error or warning about this file."""
-        message = fault.message(self.vaulted) + (" (after rendering)" if self.rendered else "")
-        return Problem(self.name, message, fault.way_out(self.vaulted), path, *(fault.at or position))
+    def problem(self, mistake: Mistake, path: str = "", position: Position = NOWHERE) -> Problem:
+        """The mistake as an error or warning about this file."""
+        message = mistake.message(self.vaulted) + (" (after rendering)" if self.rendered else "")
+        return Problem(self.name, message, mistake.way_out(self.vaulted), path, *(mistake.at or position))
 
 
 class Options(t.NamedTuple):

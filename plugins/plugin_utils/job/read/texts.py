@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One YAML scalar as text, or a :class:`Fault` with what was found and what is expected."""
+"""One YAML scalar as text, or a :class:`Mistake` with what was found and what is expected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 import yaml
 
 from ..declare.shape import Field
-from ..errors import Fault, nearest, quoted
+from ..errors import Mistake, nearest, quoted
 from ..model.vocabulary import NAME
 from .nodes import BOOL, FLOAT, INT, NULL, STR, TAG, VAULT, kind
 
@@ -28,9 +28,9 @@ def text(field: Field, node: yaml.Node) -> str:
     valid_text(plain)
     if field.key.pattern and not re.fullmatch(field.key.pattern, plain):
         if field.key.pattern == NAME:
-            raise Fault(A_NAME, value=not_a_name(plain))
+            raise Mistake(A_NAME, value=not_a_name(plain))
         meant = did_you_mean(plain, field.key.known)
-        raise Fault(f"expected {field.key.expected}", value=quoted(plain), value_remedy=meant)
+        raise Mistake(f"expected {field.key.expected}", value=quoted(plain), value_remedy=meant)
     return plain
 
 
@@ -45,21 +45,21 @@ def raw_text(node: yaml.Node) -> str:
     if node.tag == VAULT:
         vaulted(node)
     if not isinstance(node, yaml.ScalarNode):
-        raise Fault("expected text", _jinja_remedy(node), value=kind(node))
+        raise Mistake("expected text", _jinja_remedy(node), value=kind(node))
     # YAML 1.1 gives a lone = a type of its own, which no one means.
     if node.tag in (STR, TAG + "value"):
         return t.cast(str, node.value)
     if node.tag in _SURPRISES:
-        raise Fault("expected text", "quote it", value=kind(node), value_remedy=f'quote it: "{node.value}"')
+        raise Mistake("expected text", "quote it", value=kind(node), value_remedy=f'quote it: "{node.value}"')
     if node.tag == NULL:
-        raise Fault("expected text", 'write "" for empty text, or remove the key', value=kind(node))
+        raise Mistake("expected text", 'write "" for empty text, or remove the key', value=kind(node))
     if node.tag == VAULT:
-        raise Fault(
+        raise Mistake(
             "a vaulted value cannot be kept secret here",
             "use vaulted values in env and meta: the program finds them in its environment",
         )
     remedy = "quote the text if the ! belongs to it, otherwise remove the tag"
-    raise Fault("expected text without a tag", remedy, value=f"the YAML tag {quoted(node.tag)}")
+    raise Mistake("expected text without a tag", remedy, value=f"the YAML tag {quoted(node.tag)}")
 
 
 def vaulted(node: yaml.Node) -> str:
@@ -67,7 +67,7 @@ def vaulted(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode) and node.value.strip():
         return t.cast(str, node.value)
     found = "nothing" if isinstance(node, yaml.ScalarNode) else kind(node)
-    raise Fault("expected text after !vault", "write what ansible-vault encrypt_string printed", value=found)
+    raise Mistake("expected text after !vault", "write what ansible-vault encrypt_string printed", value=found)
 
 
 def _jinja_remedy(node: yaml.Node) -> str:
@@ -78,16 +78,16 @@ def _jinja_remedy(node: yaml.Node) -> str:
 def valid_text(plain: str) -> None:
     """Refuses what no program can be given."""
     if "\0" in plain:
-        raise Fault("the text contains a NUL character", "remove it: no program can be given one")
+        raise Mistake("the text contains a NUL character", "remove it: no program can be given one")
     try:
         size = len(plain) if plain.isascii() else len(plain.encode())
     except UnicodeEncodeError:
-        raise Fault("the text contains half of a surrogate pair", "write the character itself") from None
+        raise Mistake("the text contains half of a surrogate pair", "write the character itself") from None
     # systemd accepts no environment file that contains one, and writes the line that it refuses into the journal.
     if not plain.isascii() and any(map(is_noncharacter, plain)):
-        raise Fault("the text contains a Unicode noncharacter, such as U+FFFE", "remove it: systemd cannot pass it to a program")
+        raise Mistake("the text contains a Unicode noncharacter, such as U+FFFE", "remove it: systemd cannot pass it to a program")
     if size > _MAX_TEXT:
-        raise Fault(f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable", value=f"a text of {size} bytes")
+        raise Mistake(f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable", value=f"a text of {size} bytes")
 
 
 def is_noncharacter(char: str) -> bool:

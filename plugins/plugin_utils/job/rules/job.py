@@ -12,7 +12,7 @@ import collections.abc as c
 import dataclasses
 import typing as t
 
-from ..errors import Fault, Finding, Position, listed
+from ..errors import Finding, Mistake, Position, listed
 from ..model.drivers import CONFIG_OF
 from ..model.group import TaskGroup
 from ..model.job import Job
@@ -45,7 +45,7 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
         if group is not None:
             lift = network.lifted(group, path)
             group = lift.group
-            errors += [*_group(job, group, path, wrong), *lift.faults]
+            errors += [*_group(job, group, path, wrong), *lift.mistakes]
             if lift.origin:
                 positions = {**_moved(job.positions, lift.origin, path), **positions}
             if group.network:
@@ -65,7 +65,7 @@ def _moved(positions: t.Mapping[str, Position], task: str, group: str) -> dict[s
 
 def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
     if job.type is JobType.SYSTEM and group.count > 1:
-        yield f"{path}.count", Fault("a job of type system runs once on every robot", "remove count", value=str(group.count))
+        yield f"{path}.count", Mistake("a job of type system runs once on every robot", "remove count", value=str(group.count))
     yield from names.unique(group.init_tasks, f"{path}.initTasks")
     yield from names.unique(group.tasks, f"{path}.tasks")
     for key, tasks in (("initTasks", group.init_tasks), ("tasks", group.tasks)):
@@ -75,13 +75,13 @@ def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.
     yield from names.meta(group.meta, f"{path}.meta", job.meta, f"{job.root}meta")
     if not group.tasks and f"{path}.tasks" not in wrong and not (group.network and group.network.services):
         remedy = "add one: only a group with an inbound service (network.services) may have none"
-        yield f"{path}.tasks", Fault("has no task", remedy)
+        yield f"{path}.tasks", Mistake("has no task", remedy)
 
 
 def _task(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
     config = f"{path}.config.{CONFIG_OF[task.driver]}"
     if task.config is not None and task.config.exec_config is None and f"{path}.driver" not in wrong and config not in wrong:
-        yield config, Fault("is missing", f"driver {task.driver.value} needs it")
+        yield config, Mistake("is missing", f"driver {task.driver.value} needs it")
     if isinstance(task, InitTask) and task.readiness is not None:
         yield from _readiness(task.readiness, f"{path}.readiness", task.daemon)
 
@@ -90,8 +90,8 @@ def _readiness(readiness: Readiness, path: str, daemon: bool) -> c.Iterator[Find
     given = [key for key in READY_WHEN if getattr(readiness, key) not in (None, False)]
     remedy = f"write exactly one of {listed(READY_WHEN, 'and')}"
     if not given:
-        yield path, Fault("does not say when the daemon is ready", remedy)
+        yield path, Mistake("does not say when the daemon is ready", remedy)
     elif len(given) > 1:
-        yield path, Fault(f"has {listed(given, 'and')}", remedy)
+        yield path, Mistake(f"has {listed(given, 'and')}", remedy)
     if not daemon:
-        yield path, Fault("is for daemons only", "add daemon: true, or remove readiness")
+        yield path, Mistake("is for daemons only", "add daemon: true, or remove readiness")

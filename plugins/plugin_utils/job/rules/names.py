@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from ..errors import Fault, Finding, child, quoted
+from ..errors import Finding, Mistake, child, quoted
 from ..model.network import Upstream
 from ..model.vocabulary import Protocol
 from ..variables import is_database, variable
@@ -23,7 +23,7 @@ def unique(things: c.Iterable[t.Any], path: str) -> c.Iterator[Finding]:
         if thing is not None and thing.name is not None:
             other = first.setdefault(thing.name, number)
             if other != number:
-                yield f"{path}[{number}].name", Fault(f"already the name of {path}[{other}]", RENAME, value=quoted(thing.name))
+                yield f"{path}[{number}].name", Mistake(f"already the name of {path}[{other}]", RENAME, value=quoted(thing.name))
 
 
 def meta(names: c.Iterable[str], path: str, outer: c.Iterable[str] = (), outer_path: str = "") -> c.Iterator[Finding]:
@@ -32,7 +32,7 @@ def meta(names: c.Iterable[str], path: str, outer: c.Iterable[str] = (), outer_p
     for name in names:
         other, owner = first.setdefault(variable(name), (name, path))
         if other != name:
-            yield child(path, name), Fault(f"sets the variable NOMAD_META_{variable(name)}, as {child(owner, other)} does", RENAME)
+            yield child(path, name), Mistake(f"sets the variable NOMAD_META_{variable(name)}, as {child(owner, other)} does", RENAME)
 
 
 def upstreams(declared: c.Iterable[tuple[str, Upstream]]) -> c.Iterator[Finding]:
@@ -51,12 +51,12 @@ def upstreams(declared: c.Iterable[tuple[str, Upstream]]) -> c.Iterator[Finding]
             injected.append(f"{name}_URL")
             if name[0].isdigit():
                 value = f"{quoted(upstream.name)} (variable {name}_URL)"
-                yield f"{path}.name", Fault("a variable cannot begin with a digit", "begin the name with a letter", value=value)
+                yield f"{path}.name", Mistake("a variable cannot begin with a digit", "begin the name with a letter", value=value)
         elif not database and is_database(upstream):
             database = True
             injected += ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_URL"]
         for each in injected:
             if sources.setdefault(each, path) != path:
                 value = f"{quoted(upstream.name)} (variable {each})"
-                yield f"{path}.name", Fault(f"sets the same variable as {sources[each]}", RENAME, value=value)
+                yield f"{path}.name", Mistake(f"sets the same variable as {sources[each]}", RENAME, value=value)
                 break

@@ -11,7 +11,7 @@ import ipaddress
 import typing as t
 
 from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, clash
-from ..errors import Fault, Finding, nearest, quoted
+from ..errors import Finding, Mistake, nearest, quoted
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.network import InboundService, Network, Upstream
@@ -24,13 +24,13 @@ class Lifted(t.NamedTuple):
 
     group: TaskGroup
     origin: str | None
-    faults: list[Finding]
+    mistakes: list[Finding]
 
 
 def lifted(group: TaskGroup, path: str) -> Lifted:
     """A group has one network, which a task may declare. `enabled: false` is as if it were not written."""
     network, owner, origin = _enabled(group.network), "the group", None
-    faults: list[Finding] = []
+    mistakes: list[Finding] = []
     changed: dict[str, t.Any] = {}
     for attribute, key, tasks in (("init_tasks", "initTasks", group.init_tasks), ("tasks", "tasks", group.tasks)):
         for number, task in enumerate(tasks):
@@ -41,13 +41,13 @@ def lifted(group: TaskGroup, path: str) -> Lifted:
             if network is None:
                 network, owner, origin = own, here, here
             elif own != network:
-                fault = Fault(f"differs from the network of {owner}", "a group has one network: write it once, on the group")
-                faults.append((f"{here}.network", fault))
+                mistake = Mistake(f"differs from the network of {owner}", "a group has one network: write it once, on the group")
+                mistakes.append((f"{here}.network", mistake))
         if any(task and task.network for task in tasks):
             changed[attribute] = tuple(dataclasses.replace(task, network=None) if task else task for task in tasks)
     if changed or network is not group.network:
         group = dataclasses.replace(group, network=network, **changed)
-    return Lifted(group, origin, faults)
+    return Lifted(group, origin, mistakes)
 
 
 def _enabled(network: Network | None) -> Network | None:
@@ -63,13 +63,13 @@ def errors(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
     if network.type is NetworkType.NONE:
         if services:
             remedy = "write type: envoy, or remove the services"
-            yield f"{path}.services", Fault("need a proxy, but the network's type is none", remedy)
+            yield f"{path}.services", Mistake("need a proxy, but the network's type is none", remedy)
         return
     yield from _ports(upstreams, services)
     yield from names.upstreams(upstreams)
     for here, upstream in upstreams:
         if upstream.tls and upstream.tls.mode is TlsMode.NONE and upstream.tls.spiffe_id:
-            yield f"{here}.tls.spiffeId", Fault("applies only to mode spiffe", "remove it, or write mode: spiffe")
+            yield f"{here}.tls.spiffeId", Mistake("applies only to mode spiffe", "remove it, or write mode: spiffe")
     for here, service in services:
         yield from _service(job, service, here)
 
@@ -77,7 +77,7 @@ def errors(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
 def warnings(network: Network, path: str) -> c.Iterator[Finding]:
     """What is read of a group's network, at `path`, but does less than it seems to."""
     if network.type is NetworkType.NONE and any(network.upstreams):
-        yield f"{path}.upstreams", Fault("are not reached through a proxy: the network's type is none")
+        yield f"{path}.upstreams", Mistake("are not reached through a proxy: the network's type is none")
 
 
 def _ports(upstreams: list[tuple[str, Upstream]], services: list[tuple[str, InboundService]]) -> c.Iterator[Finding]:
@@ -90,7 +90,7 @@ def _ports(upstreams: list[tuple[str, Upstream]], services: list[tuple[str, Inbo
             continue
         for other_port, other_address, other in taken:
             if port == other_port and clash(address, other_address):
-                yield path, Fault(f"{other} already uses this port", "choose another port", value=str(port))
+                yield path, Mistake(f"{other} already uses this port", "choose another port", value=str(port))
                 break
         taken.append((port, address, path))
 
@@ -99,11 +99,11 @@ def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding
     plain = _plain(service.address)
     if plain and plain != service.address:
         reason, remedy = "not the usual spelling of this address", "write it in its shortest form"
-        yield f"{path}.address", Fault(reason, remedy, value=quoted(service.address), value_remedy=f"write {plain}")
+        yield f"{path}.address", Mistake(reason, remedy, value=quoted(service.address), value_remedy=f"write {plain}")
     host, _colon, port = (service.to or "").rpartition(":")
     if port == str(service.port) and host in LOOPBACK_HOSTS and service.address in ALWAYS_THERE:
         remedy = "choose another port, or set address to one of the robot's own addresses"
-        yield f"{path}.to", Fault("the service itself listens there", remedy, value=quoted(service.to))
+        yield f"{path}.to", Mistake("the service itself listens there", remedy, value=quoted(service.to))
     groups = [group.name for group in job.task_groups if group and group.name]
     for number, allowed in enumerate(service.allow):
         if allowed is None or allowed.group is None or allowed.group in groups:
@@ -112,7 +112,7 @@ def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding
             close = nearest(allowed.group, groups)
             reason, remedy = "not a group of this job", "if it is a group of another job, name that job"
             meant = f"did you mean {close}?" if close else ""
-            yield f"{path}.allow[{number}].group", Fault(reason, remedy, value=quoted(allowed.group), value_remedy=meant)
+            yield f"{path}.allow[{number}].group", Mistake(reason, remedy, value=quoted(allowed.group), value_remedy=meant)
 
 
 def _plain(address: str | None) -> str | None:
