@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a robot may hold a group: selector, datacenters, constraints; each refusal with its reason."""
+"""Whether a robot can run a group: selector, datacenters, constraints; each refusal with its reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Refusal(t.NamedTuple):
     robot: str
 
     def __str__(self) -> str:
-        return f"{self.rule}, the robot {self.robot}"
+        return f"{self.rule}, but the robot {self.robot}"
 
 
 class UnknownAttribute(Exception):
@@ -64,13 +64,13 @@ def resolve(target: str, robot: Robot) -> str | None:
 
 
 def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[Refusal]:
-    """Every reason why `robot` may not hold `group`; it may where there is none. `path` is the group's in the job file.
+    """Every reason why `robot` cannot run `group`; it can if there is none. `path` is the group's in the job file.
 
     Raises `JobErrors` with all constraints that this robot's own values make invalid, and `UnknownAttribute`.
     """
     for label, wanted in sorted(job.robot_selector.items()):
         if robot.labels.get(label) != wanted:
-            yield Refusal(f"robotSelector.{label} wants {wanted!r}", f"has {robot.labels.get(label)!r}")
+            yield Refusal(f"robotSelector.{label} requires {wanted!r}", _has(robot.labels.get(label), "label"))
     if job.datacenters and robot.datacenter not in job.datacenters:
         yield Refusal(f"datacenters allows {', '.join(job.datacenters)}", f"is in {robot.datacenter!r}")
     resolved = [
@@ -78,7 +78,7 @@ def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[
         for where, constraint in constraints_of(job, group, path)
     ]
     wrong = [
-        job.problem(f"{where}.rTarget", f"robot {robot.name}: {fault}", f"change what the robot has for {constraint.r_target}")
+        job.problem(f"{where}.rTarget", f"robot {robot.name}: {fault}", f"correct the robot's value of {constraint.r_target}")
         for where, constraint, _left, right in resolved
         if right is not None and right != constraint.r_target and (fault := _fault(constraint.operand, right))
     ]
@@ -86,7 +86,11 @@ def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[
         raise JobErrors(wrong)
     for where, constraint, left, right in resolved:
         if not satisfied(left, constraint.operand, right):
-            yield Refusal(f"{where} wants {constraint.l_target} {constraint.operand.value} {constraint.r_target}", f"has {left!r}")
+            yield Refusal(f"{where} requires {constraint.l_target} {constraint.operand.value} {constraint.r_target}", _has(left, "value"))
+
+
+def _has(value: str | None, what: str) -> str:
+    return f"has no such {what}" if value is None else f"has {value!r}"
 
 
 def constraints_of(job: Job, group: TaskGroup, path: str) -> t.Iterator[tuple[str, Constraint]]:

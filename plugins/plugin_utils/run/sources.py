@@ -13,8 +13,8 @@ from ..job.errors import JobErrors, Problem
 from ..job.read.source import Source
 
 SUFFIXES = (".yml", ".yaml", ".json")
-NO_JOB = "no job file is named: add -e job=<file, several with commas between them, or directory>"
-WANTED = "job= takes a job file, several with commas between them, or a directory"
+NO_JOB = "no job given: add -e job=<file or directory>; separate several with commas"
+WANTED = "job= takes a file or a directory; separate several with commas"
 VAULT_HEADER = b"$ANSIBLE_VAULT;"
 
 

@@ -21,7 +21,7 @@ BAD = {
     "duplicate key": (GOOD + "name: hello\n", ("duplicate key",)),
     "name": (GOOD.replace("name: main", "name: ../x"), ("taskGroups[0].tasks[0].name", "../x")),
     "two mistakes": (GOOD.replace("32Mi", "3").replace("100m", "0"), ("resources.memory", "resources.cpu")),
-    "no robot": (GOOD + "robotSelector: {role: nobody}\n", ("no robot may hold it", "robotSelector.role")),
+    "no robot": (GOOD + "robotSelector: {role: nobody}\n", ("no robot can run this group", "robotSelector.role")),
     "unknown attribute": (GOOD + "constraints: [{lTarget: '${attr.gpu}', rTarget: x}]\n", ("${attr.gpu} is unknown for robot1, robot2",)),
 }
 
@@ -50,7 +50,7 @@ def test_a_port_that_somebody_else_holds_is_found_on_every_robot_at_once(deploym
 
 @pytest.mark.robots
 def test_no_job_and_a_missing_job_are_explained(deployment):
-    deployment.run("k8s4r.robot.deploy_taskgroup").refused("no job file is named: add -e job=")
+    deployment.run("k8s4r.robot.deploy_taskgroup").refused("no job given: add -e job=")
     deployment.run("k8s4r.robot.deploy_taskgroup", job="nowhere.yml").refused("nowhere.yml: No such file or directory")
     deployment.run("k8s4r.robot.remove_taskgroup").refused("-e job_namespace=<namespace> -e job_name=<name>")
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.catalogue import fleet_from_inventory
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.constraints import Refusal
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place, spread
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.spread import spread
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.drivers import ExecConfig, TaskConfig
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
@@ -97,11 +98,14 @@ def test_a_new_robot_moves_few_instances(count, robots):
 
 
 def test_a_system_job_is_on_every_matching_robot_once():
-    robots = fleet(Robot("a", "a", labels={"zone": "x"}), Robot("b", "b", labels={"zone": "y"}), Robot("c", "c", labels={"zone": "x"}))
+    zones = {"a": "x", "b": "y", "c": "x"}
+    robots = fleet(*(Robot(name, name, labels={"zone": zone}) for name, zone in zones.items()), Robot("d", "d"))
     placed = place([job(TaskGroup(name="g", tasks=(TASK,)), type=JobType.SYSTEM, robot_selector={"zone": "x"})], robots)
     assert placed.instances[KEY] == {"a": [0], "c": [0]}
-    assert placed.refused[KEY] == {"b": [Refusal("robotSelector.zone wants 'x'", "has 'y'")]}
-    assert placed.reason(KEY, "b") == "robotSelector.zone wants 'x', the robot has 'y'"
+    rule = "robotSelector.zone requires 'x'"
+    assert placed.refused[KEY] == {"b": [Refusal(rule, "has 'y'")], "d": [Refusal(rule, "has no such label")]}
+    assert placed.reason(KEY, "a") == "runs r0; 2 robots run this group"
+    assert placed.reason(KEY, "b") == "robotSelector.zone requires 'x', but the robot has 'y'"
 
 
 @pytest.mark.parametrize("kind", JobType)
@@ -111,8 +115,8 @@ def test_an_impossible_placement_names_what_removed_which_robots(kind):
     with pytest.raises(JobErrors) as raised:
         place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,)), type=kind, datacenters=("dc1",))], robots)
     text = str(raised.value)
-    assert "taskGroups[0].constraints[0] wants ${meta.arm} = left, which rules out a" in text
-    assert "datacenters allows dc1, which rules out b" in text
+    assert "taskGroups[0].constraints[0] requires ${meta.arm} = left (rules out a)" in text
+    assert "datacenters allows dc1 (rules out b)" in text
 
 
 def test_an_unknown_attribute_is_an_error_that_names_the_robots():
@@ -134,11 +138,11 @@ def test_a_label_that_breaks_a_condition_is_an_error_that_names_the_robot():
     pattern, version = map(str, raised.value.errors)
     assert pattern == (
         "web.yml: taskGroups[0].constraints[0].rTarget: robot b: '(, newest' is not a regular expression: "
-        "missing ), unterminated subpattern at position 0; change what the robot has for ${meta.pat}"
+        "missing ), unterminated subpattern at position 0; correct the robot's value of ${meta.pat}"
     )
     assert version == (
         "web.yml: taskGroups[0].constraints[1].rTarget: robot b: 'newest' is not a version condition such as '>= 1.2'; "
-        "change what the robot has for 1-${meta.pat}"
+        "correct the robot's value of 1-${meta.pat}"
     )
 
 

@@ -15,7 +15,7 @@ from ansible.template import Templar
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files import JobFiles
 
-WANTED = "job= takes a job file, several with commas between them, or a directory"
+WANTED = "job= takes a file or a directory; separate several with commas"
 SECRETS = [("default", VaultSecret(b"password"))]
 
 

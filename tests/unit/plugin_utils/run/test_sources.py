@@ -82,7 +82,7 @@ def test_every_file_that_cannot_be_read_is_named_at_once(tmp_path):
     assert "not a path" in texts[4]
     assert "not a path" in texts[5]
     assert "name too long" in texts[6]
-    assert texts[7].endswith("this is not a path; job= takes a job file, several with commas between them, or a directory")
+    assert texts[7].endswith("this is not a path; job= takes a file or a directory; separate several with commas")
     assert texts[8] == (
         "half.yml: cannot be decrypted (it starts like a vaulted file but is not ASCII); encrypt it again, or remove the first line"
     )
