@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, Answers, memberships, missing, refusals
-from ..plugin_utils.transport.action import Action, Fault, Result, Variables
+from ..plugin_utils.transport.action import Action, ActionProblem, Result, Variables, registered
 
 
 class ActionModule(Action):
@@ -20,17 +20,17 @@ class ActionModule(Action):
     def act(self, arguments: Variables, variables: Variables) -> Result:
         hosts = variables["hostvars"]
         reached = variables["ansible_play_hosts"]
-        answers: Answers = {name: hosts.raw_get(name).get(arguments["prepared"], {}) for name in reached}
+        answers: Answers = {name: registered(hosts.raw_get(name), arguments["prepared"], "prepare") for name in reached}
         refused = refusals(answers)
         if refused:
-            raise Fault(refused)
+            raise ActionProblem(refused)
         lacking = {name: ", ".join(whats) for name, answer in sorted(answers.items()) if (whats := missing(answer))}
         if lacking and arguments["provisioned"]:
-            raise Fault("\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items()))
+            raise ActionProblem("\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items()))
         agents_needed = any(AGENT in missing(answer) for answer in answers.values())
         servers = variables["groups"].get(SERVER, [])
         if agents_needed and not servers and not variables.get("spire_agent_server"):
-            raise Fault(NO_SERVER)
+            raise ActionProblem(NO_SERVER)
         check = bool(self._task.check_mode)
         lost = sorted(set(variables["ansible_play_hosts_all"]) - set(reached))
         warnings = [f"{name}: {whats} would first be provisioned" for name, whats in lacking.items()] if check else []

@@ -1,18 +1,18 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Have the SPIRE server hold the registration entries of the run's robots; runs once, delegated to the server."""
+"""Make the SPIRE server's registration entries those of the run's robots; runs once, delegated to the server."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ..plugin_utils.run.outcome import NO_SERVER, SERVER, registrations
-from ..plugin_utils.transport.action import Action, Fault, Result, Variables, registered
+from ..plugin_utils.transport.action import Action, ActionProblem, Result, Variables, registered
 
 SOCKET = "/run/spire/server/api.sock"
 
-# Robots that hold what the run wants of them: what they had before is no longer needed.
+# Robots that run what the jobs describe: what they had before is no longer needed.
 SETTLED = ("committed", "unchanged")
 
 
@@ -27,23 +27,24 @@ class ActionModule(Action):
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         exact = arguments["state"] == "exact"
+        robots = registered(variables, arguments["compiled"], "compile")["robots"]
         hosts = variables["hostvars"]
         answers = {}
         for name in variables["ansible_play_hosts"]:
             known = hosts.raw_get(name)
-            answer = known.get(arguments["prepared"], {})
+            answer = registered(known, arguments["prepared"], "prepare")
             ended = known.get(arguments["switched"], answer).get("status")
             if not exact or ended in SETTLED or (self._task.check_mode and ended == "planned"):
                 answers[name] = answer
-        wanted = registrations(registered(variables, arguments["compiled"], "compile")["robots"], answers)
+        wanted = registrations(robots, answers)
         if not wanted.entries and not (exact and wanted.parents):
             return {"changed": False}
         if not variables["groups"].get(SERVER):
             if wanted.entries:
-                raise Fault(NO_SERVER)
+                raise ActionProblem(NO_SERVER)
             return {"changed": False}
         if not self._server_runs():
-            return self._without_server(wanted.entries)
+            return self._without_server(wanted.entries, variables["groups"][SERVER][0])
         options = {
             "state": arguments["state"],
             "entries": wanted.entries,
@@ -56,10 +57,12 @@ class ActionModule(Action):
     def _server_runs(self) -> bool:
         return self.shell(f"test -S {SOCKET}").status == 0
 
-    def _without_server(self, entries: t.Sequence[Variables]) -> Result:
+    def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:
         """Without a server there are no entries. That is fine where none is wanted, and in check mode, where a run would
         first provision the server.
         """
         if entries and not self._task.check_mode:
-            raise Fault(f"the SPIRE server does not run there ({SOCKET} is missing); start it with: ansible-playbook k8s4r.robot.provision")
+            raise ActionProblem(
+                f"the SPIRE server is not running on {host} ({SOCKET} is missing); start it with: ansible-playbook k8s4r.robot.provision"
+            )
         return {"changed": bool(entries), "created": [entry["entry_id"] for entry in entries]}

@@ -36,7 +36,17 @@ def test_the_option_names_the_variable(tmp_path, fact, options):
     assert "localhost: the disk is full" in said
 
 
-@pytest.mark.parametrize(("action", "option", "before"), [("prepare", "compiled", "compile"), ("switch", "prepared", "prepare")])
+BEFORE = [
+    ("prepare", "compiled", "compile"),
+    ("switch", "prepared", "prepare"),
+    ("collect", "prepared", "prepare"),
+    ("entries", "compiled", "compile"),
+    ("entries", "prepared", "prepare"),
+]
+
+
+@pytest.mark.parametrize(("action", "option", "before"), BEFORE)
 def test_a_result_that_is_missing_is_named_with_the_action_that_gives_it(tmp_path, action, option, before):
-    said = play(tmp_path, {"unused": 1}, action, {option: "mine"})
-    assert f"there is no variable mine: a task of k8s4r.robot.{before} must come before this one, with `register: mine`" in said
+    """A misspelt name must not look like robots that have nothing to do."""
+    said = play(tmp_path, {"k8s4r_compiled": {"robots": {}}}, action, {option: "mine"})
+    assert f"there is no variable mine: first run k8s4r.robot.{before} with `register: mine`" in said
