@@ -21,9 +21,13 @@ from ..plugin_utils.run import plans
 from ..plugin_utils.run.job_files import JobFiles
 from ..plugin_utils.run.sources import NO_JOB
 from ..plugin_utils.transport import key
-from ..plugin_utils.transport.action import Action, Fault, Result, Variables
+from ..plugin_utils.transport.action import Action, ActionProblem, Result, Variables
 from ..plugin_utils.transport.capabilities import Capabilities
 
+# What each robot last reported of itself, by robot.
+Probed = t.Mapping[str, t.Mapping[str, str]]
+
+OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"
 NO_ROBOTS = f"the inventory has no robots: put the machines that may run task groups into the group `{GROUP}`"
 
 
@@ -36,61 +40,60 @@ class ActionModule(Action):
         "keep_data": {"type": "bool", "default": False},
         "with_entries": {"type": "bool", "default": False},
     }
-    FAULTS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.FAULTS, JobErrors)
+    PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
-        names = variables["groups"].get(GROUP, [])
-        if not names:
-            raise Fault(NO_ROBOTS)
-        removal = arguments["state"] == "absent"
-        jobs, warnings = self._read(arguments, variables, removal)
-        cache = Capabilities(key.home())
-        probed = {name: found for name in names if (found := cache.read(name)) is not None}
-        reached = [name for name in variables["ansible_play_hosts"] if name in names]
-        who = f"{getpass.getuser()}@{socket.gethostname()}"
-        unprobed = [] if removal else [name for name in reached if name not in probed]
-        # For `prepare`, but given here, once: a template among its own arguments would take the controller 2 ms for each robot.
-        wishes = {"keep_data": arguments["keep_data"], "with_entries": arguments["with_entries"]}
-        if unprobed:
-            # Which robots a constraint rules out, and what a robot can do, is known only when they have been asked.
-            return {"unprobed": unprobed, "who": who, **wishes, "warnings": warnings}
-        fleet = self._fleet(variables, probed)
-        controller = key.controller_key()
-        placement = Placement({})
-        if removal:
-            removed = [(job.namespace, job.name) for job in jobs] or [_named(arguments["namespace"], arguments["name"])]
-            compiled = plans.removal(removed, reached, controller)
-        else:
-            placement = place(jobs, fleet)
-            compiled, more = plans.deployment(jobs, fleet, placement, set(reached), controller)
-            warnings += more
+        robots = set(variables["groups"].get(GROUP, ()))
+        if not robots:
+            raise ActionProblem(NO_ROBOTS)
+        reached = [name for name in variables["ansible_play_hosts"] if name in robots]
+        compile_plans = self._removal if arguments["state"] == "absent" else self._deployment
         return {
             "unprobed": [],
-            "who": who,
-            **wishes,
-            "robots": {
-                name: {
-                    "jobs": robot.jobs,
-                    "assumptions": {} if removal else probed.get(name, {}),
-                    "agent": _agent(fleet, name),
-                    "plan": robot.sealed,
-                }
-                for name, robot in compiled.items()
-            },
-            **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
-            "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
-            "warnings": warnings,
+            "who": f"{getpass.getuser()}@{socket.gethostname()}",
+            # For `prepare`, but given here, once: a template among its own arguments would take the controller 2 ms for each robot.
+            "keep_data": arguments["keep_data"],
+            "with_entries": arguments["with_entries"],
+            **compile_plans(arguments, variables, reached),
         }
 
-    def _read(self, arguments: Variables, variables: Variables, removal: bool) -> tuple[list[Job], list[str]]:
-        if removal and arguments["name"] and not arguments["job"]:
-            return [], []
+    def _removal(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
+        """The jobs, given by their files or one by its name, are taken from every robot that is reached."""
+        if arguments["job"] or not arguments["name"]:
+            jobs, warnings = self._read(arguments, variables, f"{NO_JOB}; {OR_BY_NAME}")
+            removed = [(job.namespace, job.name) for job in jobs]
+        else:
+            removed, warnings = [_named(arguments["namespace"], arguments["name"])], []
+        sealed = plans.removal(removed, reached, key.controller_key())
+        return {"robots": _robots(sealed, self._fleet(variables, {}), {}), "placement": {}, "warnings": warnings}
+
+    def _deployment(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
+        """The jobs are placed on the fleet and compiled, unless a robot that is reached was never asked what it can do."""
+        jobs, warnings = self._read(arguments, variables, NO_JOB)
+        cache = Capabilities(key.home())
+        probed = {name: found for name in variables["groups"][GROUP] if (found := cache.read(name)) is not None}
+        unprobed = [name for name in reached if name not in probed]
+        if unprobed:
+            # Which robots a constraint rules out, and what a robot can do, is known only when they have been asked.
+            return {"unprobed": unprobed, "warnings": warnings}
+        fleet = self._fleet(variables, probed)
+        placement = place(jobs, fleet)
+        sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key())
+        return {
+            "robots": _robots(sealed, fleet, probed),
+            **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
+            "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
+            "warnings": warnings + more,
+        }
+
+    def _read(self, arguments: Variables, variables: Variables, otherwise: str) -> tuple[list[Job], list[str]]:
+        """The jobs of the option `job`, and warnings; `otherwise` is the error where it names none."""
         jobs, warnings = JobFiles(self._loader, self._templar, variables).read(arguments["job"])
         if not jobs:
-            raise Fault(NO_JOB + (", or -e job_namespace=<namespace> -e job_name=<name>" if removal else ""))
+            raise ActionProblem(otherwise)
         return jobs, warnings
 
-    def _fleet(self, variables: Variables, probed: t.Mapping[str, t.Mapping[str, str]]) -> Fleet:
+    def _fleet(self, variables: Variables, probed: Probed) -> Fleet:
         hosts = variables["hostvars"]
 
         def render(host: str, value: t.Any) -> t.Any:
@@ -99,15 +102,23 @@ class ActionModule(Action):
         return fleet_from_inventory(variables["groups"], hosts.raw_get, probed, render)
 
 
+def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: Probed) -> Result:
+    """By robot, what `prepare` needs. A removal assumes nothing of a robot, so that it never has to ask again."""
+    return {
+        name: {"jobs": plan.jobs, "assumptions": probed.get(name, {}), "agent": _agent(fleet, name), "plan": plan.sealed}
+        for name, plan in sealed.items()
+    }
+
+
 def _named(namespace: str, name: str) -> tuple[str, str]:
     for what, given in (("namespace", namespace), ("name", name)):
         if not re.fullmatch(NAME, given):
-            raise Fault(f"job_{what}: {given!r} is not a valid {what} of a job; the playbook k8s4r.robot.status shows all jobs")
+            raise ActionProblem(f"job_{what}: {given!r} is not a valid {what} of a job; the playbook k8s4r.robot.status shows all jobs")
     return namespace, name
 
 
 def _reasons(placement: Placement, fleet: Fleet) -> dict[str, dict[str, str]]:
-    """Why each robot holds these instances of each group, or none; for whoever asks with -v."""
+    """Why each robot runs these instances of each group, or none; shown with -v."""
     robots = [robot.name for robot in fleet.robots]
     return {"/".join(group): {robot: placement.reason(group, robot) for robot in robots} for group in placement.instances}
 

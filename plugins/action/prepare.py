@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One round trip to a robot: unchanged, or what a switch would do, staged beside what runs."""
+"""One round trip to a robot: it is unchanged, or the new release is staged and what a switch would do is known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typing as t
 
 from ..plugin_utils.run.outcome import notices
 from ..plugin_utils.transport import key
-from ..plugin_utils.transport.action import Fault, Result, RobotAction, Variables, registered
+from ..plugin_utils.transport.action import ActionProblem, Result, RobotAction, Variables, registered
 from ..plugin_utils.transport.capabilities import Capabilities
 from ..plugin_utils.transport.exec import RobotProblem
 
@@ -37,7 +37,10 @@ class ActionModule(RobotAction):
             return {"status": "waiting"}
         mine = run["robots"].get(robot)
         if mine is None:
-            raise Fault(f"{robot} has no plan: it is not in the inventory group `robots`, or was not in the play that compiled")
+            raise ActionProblem(
+                f"{robot} has no plan: it is not in the inventory group `robots`, "
+                "or was not a host of the play that ran k8s4r.robot.compile"
+            )
         request = {
             "op": "prepare",
             "jobs": mine["jobs"],
@@ -50,10 +53,10 @@ class ActionModule(RobotAction):
         answer = self.call(request, variables)
         if answer["status"] == "stale":
             return self._learn(robot, answer)
-        told = notices(robot, answer)
+        warnings = notices(robot, answer)
         answer.pop("notices", None)
         if answer["status"] == "unchanged" and not run["with_entries"]:
-            return {"status": "unchanged", **({"warnings": told} if told else {})}
+            return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
         compiled = key.controller_key().unseal(mine["plan"])
         if answer["status"] == "plan-needed":
             answer = self.call({**request, "plan": compiled["plan"]}, variables)
@@ -63,15 +66,14 @@ class ActionModule(RobotAction):
         last = bool(self._task.check_mode and answer.get("missing"))
         return {
             **answer,
-            "warnings": told,
-            "changed": last and answer.get("differs", False),
-            "diff": answer.get("difference", []) if last else [],
+            "warnings": warnings,
+            "changed": last and bool(answer["steps"]),
             "entries": compiled["entries"],
             "endpoints": _endpoints(compiled["plan"]),
         }
 
     def _learn(self, robot: str, answer: Variables) -> Result:
-        """The robot said what it is: the whole fleet is placed and compiled again with this knowledge."""
+        """Remember what the robot reported of itself: the complete fleet is then placed and compiled again."""
         Capabilities(key.home()).write(robot, answer["capabilities"])
         return {"status": "stale"}
 

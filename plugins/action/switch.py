@@ -21,8 +21,8 @@ class ActionModule(RobotAction):
         prepared, robot = registered(variables, arguments["prepared"], "prepare"), str(variables["inventory_hostname"])
         promised = {"endpoints": prepared["endpoints"]}
         if self._task.check_mode:
-            foretold = {"changes": prepared["steps"], "diff": prepared["difference"]}
-            return {"changed": prepared["differs"], "status": "planned", **foretold, **promised}
+            foretold = {"changes": prepared["steps"], "diff": prepared["diff"]}
+            return {"changed": bool(prepared["steps"]), "status": "planned", **foretold, **promised}
         if prepared["status"] == "recorded":
             return {"changed": False, "status": "committed", **promised}
         answer = self.call({"op": "switch", "release": prepared["release"]}, variables)
@@ -36,6 +36,6 @@ class ActionModule(RobotAction):
             ended: Result = {name: answer[name] for name in ("status", "release", "groups", "units", "restored") if name in answer}
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
         self._display.display(success(robot, answer))
-        told = notices(robot, answer)
+        warnings = notices(robot, answer)
         answer.pop("notices", None)
-        return {**answer, **promised, "warnings": told, "changed": bool(answer.get("changes")), "diff": prepared["difference"]}
+        return {**answer, **promised, "warnings": warnings, "changed": bool(answer.get("changes")), "diff": prepared["diff"]}

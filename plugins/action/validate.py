@@ -10,17 +10,17 @@ import typing as t
 from ..plugin_utils.job.errors import JobErrors
 from ..plugin_utils.run.job_files import JobFiles
 from ..plugin_utils.run.sources import NO_JOB
-from ..plugin_utils.transport.action import Action, Fault, Result, Variables
+from ..plugin_utils.transport.action import Action, ActionProblem, Result, Variables
 
 
 class ActionModule(Action):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"job": {"type": "raw"}}
-    FAULTS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.FAULTS, JobErrors)
+    PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         jobs, warnings = JobFiles(self._loader, self._templar, variables).read(arguments["job"])
         if not jobs:
-            raise Fault(NO_JOB)
+            raise ActionProblem(NO_JOB)
         lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]
         for line in lines:
             self._display.display(line)

@@ -41,9 +41,9 @@ EXAMPLES = r"""
 RETURN = r"""
 status:
   description:
-    - V(unchanged) for a robot that is as the jobs want it.
+    - V(unchanged) for a robot that is as the jobs describe.
     - V(staged) for a robot that is ready to switch, and V(planned) for the same in check mode.
-    - V(recorded) for a robot that is as the plan wants it, although its ledger did not say so. It does now.
+    - V(recorded) for a robot that already was as the plan describes, but whose ledger did not say so. Now it does.
     - V(lacking) for a robot on which something must be provisioned first.
     - V(refused) for a robot that cannot take the plan or gave no usable answer, and V(failed) for one on which an error occurred.
       M(k8s4r.robot.collect) ends the run on both.
@@ -53,27 +53,20 @@ status:
   type: str
   sample: staged
 changed:
-  description: True only for a bare robot in check mode. For all others M(k8s4r.robot.switch) reports the changes.
+  description:
+    - True only in check mode, for a robot on which something must be provisioned first. For all others M(k8s4r.robot.switch) reports
+      the changes.
   returned: always
   type: bool
-differs:
-  description: Whether a switch would change anything on the robot.
-  returned: when the robot was given the plan
-  type: bool
 steps:
-  description: The steps of the switch, in order.
+  description: The steps of the switch, in order. Empty if it would change nothing.
   returned: when the robot was given the plan
   type: list
   elements: str
-difference:
+diff:
   description:
     - What is made or removed, before and after, with its path or name on the robot. Empty without C(--diff).
-    - M(k8s4r.robot.switch) returns it as C(diff).
-  returned: when the robot was given the plan
-  type: list
-  elements: dict
-diff:
-  description: The same for a bare robot in check mode. Otherwise empty.
+    - M(k8s4r.robot.switch) returns the same, and Ansible shows it there.
   returned: when the robot was given the plan
   type: list
   elements: dict

@@ -53,7 +53,7 @@ jobs:
           C(pid), C(exit_status), and when it started (C(since)).
       type: dict
 busy:
-  description: Who is changing the robot at the moment, and since when; null if nobody is.
+  description: Which run is changing the robot at the moment, and since when; null if none is.
   returned: success
   type: str
 interrupted:

@@ -45,7 +45,7 @@ RETURN = r"""
 status:
   description:
     - V(committed), or V(planned) in check mode.
-    - When the task fails, V(rolled-back) for a robot that runs the release of before again, V(failed) for one that does not, and
+    - When the task fails, V(rolled-back) for a robot that runs the previous release again, V(failed) for one that does not, and
       V(refused) for one that was not touched. C(msg) then says why, with the unit, its exit status and its last log lines.
   returned: when the robot has answered
   type: str

@@ -28,7 +28,7 @@ def spread(key: str, count: int, robots: t.Sequence[str]) -> dict[str, list[int]
         pairs = sorted(
             (score, instance, robot)
             for robot, name in enumerate(robots)
-            if room.open(robot)
+            if room.is_open(robot)
             for score, instance in scores(f"{key}\0{name}", count, waiting, band)
         )
         for _score, instance, robot in pairs:
@@ -44,14 +44,14 @@ class Room:
         self.share, self.rest = divmod(count, robots) if robots else (0, 0)
         self.taken: list[list[int]] = [[] for _robot in range(robots)]
 
-    def open(self, robot: int) -> bool:
+    def is_open(self, robot: int) -> bool:
         """Whether the robot can be given another instance."""
         given = len(self.taken[robot])
         return given < self.share or (given == self.share and self.rest > 0)
 
     def take(self, robot: int, instance: int) -> bool:
         """Give the robot this instance, if it is open; whether it was."""
-        if not self.open(robot):
+        if not self.is_open(robot):
             return False
         if len(self.taken[robot]) == self.share:
             self.rest -= 1

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the robots' answers mean for the rest of the run, and the words in which a person reads them."""
+"""What the robots' answers mean for the rest of the run, and how they are put into words."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Answers = t.Mapping[str, t.Mapping[str, t.Any]]
 # Dynamic groups of the run. A play on an empty group costs nothing.
 AGAIN, BARE, SWITCH, WITHOUT = "k8s4r_again", "k8s4r_bare", "k8s4r_switch", "k8s4r_without_"
 AGENT, SERVER = "spire_agent", "spire_server"
-# What a robot answers to a plan that it can take: see the module prepare.
+# The answers of a robot that accepts a plan: see the module prepare.
 READY = ("staged", "recorded", "planned")
-NO_SERVER = f"the jobs need identities: put the machine of the SPIRE server into the inventory group `{SERVER}`"
+NO_SERVER = f"the jobs need identities, but the inventory group `{SERVER}` is empty: add the machine that is to run the SPIRE server"
 
 
 def refusals(answers: Answers) -> str:
@@ -27,7 +27,7 @@ def refusals(answers: Answers) -> str:
     if not robots:
         return ""
     lines = [f"{', '.join(names)}: {error}" for error, names in robots.items()]
-    return "nothing was changed, because these robots refused:\n" + "\n".join(lines)
+    return "nothing was changed, because these robots refused the plan or could not check it:\n" + "\n".join(lines)
 
 
 def memberships(answers: Answers, servers: t.Sequence[str], check: bool) -> list[dict[str, str]]:
@@ -38,13 +38,14 @@ def memberships(answers: Answers, servers: t.Sequence[str], check: bool) -> list
     """
     if any(answer.get("status") in ("stale", "waiting") for answer in answers.values()):
         return [{"robot": name, "group": AGAIN} for name in answers]
-    lacks = {name: missing(answer) for name, answer in answers.items()}
-    ready = [name for name, answer in answers.items() if answer.get("status") in READY and not lacks[name]]
-    # A robot that holds all of it under another digest may still miss an entry on the server.
-    members = [(name, SWITCH) for name in ready if answers[name]["differs"] or answers[name].get("entries")]
+    lacking = {name: roles for name, answer in answers.items() if (roles := missing(answer))}
+    ready = [name for name, answer in answers.items() if answer.get("status") in READY and name not in lacking]
+    # A robot that needs no change may still lack an entry on the server.
+    members = [(name, SWITCH) for name in ready if answers[name]["steps"] or answers[name].get("entries")]
     if not check:
-        members += [(name, group) for name, whats in lacks.items() if whats for group in (BARE, *(WITHOUT + what for what in whats))]
-        if any(AGENT in whats for whats in lacks.values()):
+        for name, roles in lacking.items():
+            members += [(name, group) for group in (BARE, *(WITHOUT + role for role in roles))]
+        if any(AGENT in roles for roles in lacking.values()):
             members += [(name, WITHOUT + SERVER) for name in servers]
     return [{"robot": name, "group": group} for name, group in members]
 
@@ -55,7 +56,7 @@ def missing(answer: t.Mapping[str, t.Any]) -> list[str]:
 
 
 class Wanted(t.NamedTuple):
-    """What the SPIRE server shall hold for some robots of the run.
+    """The registration entries that the SPIRE server is to have for some robots of the run.
 
     `entries` are the registration entries. Others are deleted only below these `parents`, which are the robots' agents, and
     only with these parts in their SPIFFE ID (`scope`), which are the run's jobs.
@@ -79,12 +80,12 @@ def registrations(robots: t.Mapping[str, t.Mapping[str, t.Any]], answers: Answer
 def failure(robot: str, answer: t.Mapping[str, t.Any]) -> str:
     """Why a switch did not succeed, with what the robot reported."""
     restored = ", ".join(map(str, answer.get("restored", ())))
-    back = f"back on the last good release: {restored}" if restored else "none of this was running before"
+    back = f"back on the last good release: {restored}" if restored else "there was no earlier release to return to"
     what = {
         "rolled-back": f"the switch failed and was rolled back; {back}",
         "refused": "the robot refused to switch",
         "failed": "the switch failed",
-    }.get(answer["status"], f"the switch ended as {answer['status']}")
+    }.get(answer["status"], f"the switch ended with the unexpected status {answer['status']!r}")
     return "\n".join([f"{robot}: {what}", *(str(error) for error in answer.get("errors", ()))])
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 
 Data = t.Mapping[str, t.Any]
+# A unit's name, state, memory, restarts and start; empty where there is nothing to say.
+Cells = tuple[str, str, str, str, str]
 
 
 def status(robot: str, answer: Data) -> list[str]:
@@ -15,32 +17,32 @@ def status(robot: str, answer: Data) -> list[str]:
     lines = [f"{robot}: {answer['busy']}" if answer.get("busy") else robot]
     if answer.get("interrupted"):
         lines.append(f"  the switch to release {answer['interrupted']} was interrupted; the next run or boot finishes it or rolls it back")
-    rows: list[tuple[str, ...]] = []
-    for job in answer["jobs"]:
-        for group in job["groups"].values():
-            kept = f", keeps {' '.join(group['kept'])}" if group["kept"] else ""
-            ports = "".join(f", {_port(port, group['silent'])}" for port in group["ports"])
-            rows.append((f"  {group['name']}: {_release(group)}{ports}{kept}",))
-            rows += [(f"    LACKS {need['path']} ({need['what']})",) for need in group["lacks"]]
-            rows += [_unit(name, unit) for name, unit in sorted(group["units"].items())]
-    if not rows:
-        return [*lines, "  holds no task group"]
-    widths = [max(len(row[column]) for row in rows if len(row) > 1) if any(len(row) > 1 for row in rows) else 0 for column in range(5)]
-    for row in rows:
-        padded = row if len(row) == 1 else [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(padded).rstrip())
-    return lines
+    groups = [group for job in answer["jobs"] for group in job["groups"].values()]
+    rows = [row for group in groups for row in _group(group)]
+    widths = [max(map(len, column)) for column in zip(*(row for row in rows if not isinstance(row, str)), strict=True)]
+    lines += [row if isinstance(row, str) else _columns(row, widths) for row in rows]
+    return lines if groups else [*lines, "  runs no task group"]
 
 
-def _release(group: Data) -> str:
-    return f"release {group['release']}, committed {group['committed']}" if group["committed"] else "nothing committed yet"
+def _group(group: Data) -> t.Iterator[str | Cells]:
+    kept = f", keeps {' '.join(group['kept'])}" if group["kept"] else ""
+    ports = "".join(f", {_port(port, group['silent'])}" for port in group["ports"])
+    yield f"  {group['name']}: release {group['release']}, committed {group['committed']}{ports}{kept}"
+    for need in group["lacks"]:
+        yield f"    MISSING {need['path']} ({need['what']})"
+    for name, unit in sorted(group["units"].items()):
+        yield _unit(name, unit)
+
+
+def _columns(cells: Cells, widths: t.Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def _port(port: Data, silent: t.Sequence[Data]) -> str:
-    return f"{port['address']}:{port['port']}{' (NOBODY LISTENS)' if port in silent else ''}"
+    return f"{port['address']}:{port['port']}{' (NOT LISTENING)' if port in silent else ''}"
 
 
-def _unit(name: str, unit: Data) -> tuple[str, ...]:
+def _unit(name: str, unit: Data) -> Cells:
     state = f"{unit['state'] or 'not loaded'} ({unit['sub']})" if unit["sub"] else unit["state"] or "not loaded"
     if unit["state"] == "failed":
         state += f", exit status {unit['exit_status']}"

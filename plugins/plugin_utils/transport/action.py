@@ -42,19 +42,19 @@ def _in_time(seconds: float) -> t.Iterator[None]:
         raise AnsibleConnectionFailure(f"the robot gave no answer within {seconds} seconds") from None
 
 
-class Fault(Exception):
+class ActionProblem(Exception):
     """The action cannot go on; the text tells a person why and what to do."""
 
 
 class Action(ActionBase):
     """An action that needs no connection.
 
-    A subclass declares its `ARGUMENTS` as a module does, and does its work in `act`. `FAULTS` are the exceptions whose text is
+    A subclass declares its `ARGUMENTS` as a module does, and does its work in `act`. `PROBLEMS` are the exceptions whose text is
     the error that the user sees.
     """
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {}
-    FAULTS: t.ClassVar[tuple[type[Exception], ...]] = (Fault, KeyProblem, RobotProblem)
+    PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (ActionProblem, KeyProblem, RobotProblem)
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -62,13 +62,13 @@ class Action(ActionBase):
         _specification, arguments = ActionBase.validate_argument_spec(self, self.ARGUMENTS)
         try:
             result.update(self.act(arguments, task_vars or {}))
-        except self.FAULTS as fault:
+        except self.PROBLEMS as problem:
             # Without the cause: the message says all that a person needs, and a cause could quote a secret.
-            raise AnsibleActionFail(str(fault)) from None
+            raise AnsibleActionFail(str(problem)) from None
         return result
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
-        """The result of the task, from its arguments and variables; raises one of `FAULTS`."""
+        """The result of the task, from its arguments and variables; raises one of `PROBLEMS`."""
         raise NotImplementedError
 
     def module(self, name: str, options: Result, variables: Variables) -> Result:
@@ -83,15 +83,15 @@ class Action(ActionBase):
 
 
 def registered(variables: Variables, name: str, action: str) -> Variables:
-    """The result of an earlier action of the run, which its task registered as `name`. Raises `Fault` where there is none."""
+    """The result of an earlier action of the run, which its task registered as `name`. Raises `ActionProblem` where there is none."""
     if name not in variables:
-        raise Fault(f"there is no variable {name}: a task of k8s4r.robot.{action} must come before this one, with `register: {name}`")
+        raise ActionProblem(f"there is no variable {name}: first run k8s4r.robot.{action} with `register: {name}`")
     result: Variables = variables[name]
     return result
 
 
 def _ignore(_text: str) -> None:
-    """Progress that nobody asked for."""
+    """Progress that is not shown."""
 
 
 class RobotAction(Action):
@@ -123,7 +123,9 @@ class RobotAction(Action):
         end, shown = time.monotonic() + seconds, ""
         while answer["status"] == "pending":
             if time.monotonic() > end:
-                raise Fault(f"the robot has not finished after {seconds:g} seconds; it carries on by itself, so run again later")
+                raise ActionProblem(
+                    f"the robot has not finished after {seconds:g} seconds; it continues on its own; run again later to see the result"
+                )
             progress = str(answer.get("progress") or "")
             if progress not in ("", shown):
                 show(progress)
@@ -137,7 +139,7 @@ class RobotAction(Action):
         """Like `call`, where a refusal is an error of this task."""
         answer = self.call(request, variables)
         if answer.get("status") != "ok":
-            raise Fault("\n".join(map(str, answer.get("errors") or ["the robot gave no reason"])))
+            raise ActionProblem("\n".join(map(str, answer.get("errors") or ["the robot gave no reason"])))
         return answer
 
     def _caller(self, variables: Variables) -> Caller:

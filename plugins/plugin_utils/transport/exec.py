@@ -103,7 +103,7 @@ def _reason(outcome: Outcome) -> str:
         OLD_PYTHON: f"the robot's Python is too old ({last}); 3.8 or later is needed: set ansible_python_interpreter if the robot has one",
         NOT_ROOT: "root is needed on the robot; use `become: true` or log in as root",
         NO_SYSTEMD: "systemd does not run on this machine; a robot is a Linux machine that systemd (245 or later) started",
-        NOT_KEPT: f"the engine could not be put into {ROOM}: {last}",
+        NOT_KEPT: f"the engine could not be written to {ROOM}: {last}",
     }
     if outcome.status in known:
         return known[outcome.status]

@@ -41,7 +41,7 @@ def test_editing_one_task_restarts_that_task_alone(machine):
     group.tasks["one"] = (SLEEP, "A=2")
     check = machine.prepare(job(group), check=True)
     assert check["steps"] == [f"change file {group.env('one')} (content)", f"restart {group.unit('one')}"]
-    assert [(entry["before"], entry["after"]) for entry in check["difference"]] == [("A=1\n", "A=2\n")]
+    assert [(entry["before"], entry["after"]) for entry in check["diff"]] == [("A=1\n", "A=2\n")]
     assert machine.deploy(job(group))["changes"] == check["steps"]
     after = {task: pid(machine, group.unit(task)) for task in group.tasks}
     assert after["two"] == before["two"]
@@ -121,7 +121,7 @@ def test_another_controller_finds_all_as_it_should_be(machine):
     before = pid(machine, group.unit("one"))
     assert machine.ask(job(group), digest="other") == {"status": "plan-needed"}
     prepared = machine.prepare(job(group), digest="other")
-    assert (prepared["status"], prepared["differs"], prepared["steps"]) == ("recorded", False, [])
+    assert (prepared["status"], prepared["steps"]) == ("recorded", [])
     assert machine.ask(job(group), digest="other") == {"status": "unchanged"}
     assert pid(machine, group.unit("one")) == before
 

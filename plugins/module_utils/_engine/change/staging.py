@@ -33,9 +33,8 @@ if TYPE_CHECKING:
         """
 
         status: t.Literal["staged", "recorded", "lacking", "planned"]
-        differs: bool  # whether a switch would change anything
-        steps: list[str]
-        difference: list[difference.Difference]  # empty unless it was asked for
+        steps: list[str]  # empty if a switch would change nothing
+        diff: list[difference.Difference]  # empty unless it was asked for
         missing: list[str]
 
     class Prepared(_Prepared, total=False):
@@ -54,7 +53,7 @@ def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared:
         prepared = staging.judge()
         if prepared["missing"]:
             return {**prepared, "status": "lacking"}
-        if not prepared["differs"]:
+        if not prepared["steps"]:
             staging.record()
             return {**prepared, "status": "recorded"}
         staging.keep()
@@ -95,9 +94,8 @@ class Staging:
         interrupted = self.robot.journal()
         return {
             "status": "planned",
-            "differs": bool(interrupted) or not steps.idle(todo),
             "steps": self.scrub(_texts(todo, interrupted)),
-            "difference": self.scrub(self._difference(todo)) if self.request.get("diff") else [],
+            "diff": self.scrub(self._difference(todo)) if self.request.get("diff") else [],
             "missing": verify.missing(self.groups),
         }
 

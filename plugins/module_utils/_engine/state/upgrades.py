@@ -36,9 +36,9 @@ def _result_from_1(result: Document) -> Document:
     """A plan that was prepared had one status, whatever came of it."""
     if result["status"] != "prepared":
         return result
-    differs, difference = result.pop("changed"), result.pop("diff")
+    del result["changed"]
     status = "staged" if result["release"] else "lacking" if result["missing"] else "recorded"
-    return {**result, "status": status, "differs": differs, "difference": difference}
+    return {**result, "status": status}
 
 
 # The first member leads from version 1 to 2. A kind that is not named stayed as it was.

@@ -8,8 +8,8 @@ from __future__ import annotations
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import outcome
 
 UNCHANGED = {"status": "unchanged"}
-PREPARED = {"status": "staged", "differs": True, "missing": []}
-BARE = {"status": "lacking", "differs": True, "missing": ["envoy", "spire_agent"]}
+PREPARED = {"status": "staged", "steps": ["start x"], "missing": []}
+BARE = {"status": "lacking", "steps": ["start x"], "missing": ["envoy", "spire_agent"]}
 
 
 def groups(answers, servers=(), check=False):
@@ -20,7 +20,7 @@ def groups(answers, servers=(), check=False):
 
 
 def test_nothing_is_left_to_do_where_nothing_changed():
-    assert groups({"a": UNCHANGED, "b": {**PREPARED, "differs": False}}) == {}
+    assert groups({"a": UNCHANGED, "b": {**PREPARED, "steps": []}}) == {}
 
 
 def test_only_robots_with_something_to_switch_are_switched():
@@ -72,13 +72,13 @@ def test_registrations_are_those_of_the_robots_named_and_bound_to_their_agents()
 
 def test_a_failed_switch_says_how_it_ended_and_why():
     assert outcome.failure("arm1", {"status": "rolled-back", "errors": ["unit x"]}).splitlines() == [
-        "arm1: the switch failed and was rolled back; none of this was running before",
+        "arm1: the switch failed and was rolled back; there was no earlier release to return to",
         "unit x",
     ]
     assert "back on the last good release: default/a/b\n" in outcome.failure(
         "arm1", {"status": "rolled-back", "restored": ["default/a/b"], "errors": ["unit x"]}
     )
-    assert outcome.failure("arm1", {"status": "odd"}) == "arm1: the switch ended as odd"
+    assert outcome.failure("arm1", {"status": "odd"}) == "arm1: the switch ended with the unexpected status 'odd'"
 
 
 def test_a_switch_that_ended_well_is_one_line():

@@ -37,12 +37,12 @@ def test_groups_and_units_are_lines_in_columns():
 
 def test_what_a_group_misses_is_seen():
     lines = table.status("robot1", answer(silent=GROUP["ports"], lacks=[{"path": "/run/agent.sock", "what": "spire_agent"}]))
-    assert lines[1].endswith("127.0.0.1:5432 (NOBODY LISTENS)")
-    assert lines[2] == "    LACKS /run/agent.sock (spire_agent)"
+    assert lines[1].endswith("127.0.0.1:5432 (NOT LISTENING)")
+    assert lines[2] == "    MISSING /run/agent.sock (spire_agent)"
 
 
 def test_a_robot_that_holds_nothing_or_is_at_work_says_so():
-    assert table.status("robot1", {"busy": None, "interrupted": None, "jobs": []}) == ["robot1", "  holds no task group"]
+    assert table.status("robot1", {"busy": None, "interrupted": None, "jobs": []}) == ["robot1", "  runs no task group"]
     assert table.status("robot1", {**answer(), "busy": "anna is at work"})[0] == "robot1: anna is at work"
     assert "r2 was interrupted" in table.status("robot1", {**answer(), "interrupted": "r2"})[1]
 
