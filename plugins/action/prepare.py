@@ -79,6 +79,6 @@ class ActionModule(RobotAction):
 
 
 def _endpoints(plan: Variables) -> list[dict[str, t.Any]]:
-    """Where the groups' proxies listen, and where the job file says so."""
+    """Where the groups' proxies listen, and where in the job file that is written."""
     groups = [group for job in plan["jobs"] for group in job["groups"]]
     return [{"group": group["name"], **port} for group in groups for port in group["ports"]]

@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   common_name:
-    description: The name of the robot. It must be the whole subject of the request.
+    description: The name of the robot. It must be the complete subject of the request.
     type: str
     required: true
   authority_private_key_path:
@@ -36,7 +36,7 @@ options:
   days:
     description:
       - How many days the certificate is valid.
-      - A robot whose certificate expires while it is off needs a run of Ansible to come back.
+      - A robot whose certificate expires while it is off needs a run of Ansible to get a new one.
     type: int
     default: 730
 attributes:

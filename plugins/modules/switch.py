@@ -13,7 +13,7 @@ description:
   - The robot applies the staged release and waits until it is healthy. Then it commits the release, or rolls back to the last good
     one. It does so in a transient unit, which keeps running if the connection is lost.
   - This task waits and shows progress. It reopens a lost connection once; after that the robot counts as unreachable. The robot
-    still ends on one release as a whole.
+    still ends on one complete release.
   - Register its result as C(k8s4r_switched), or give its name to M(k8s4r.robot.entries).
 extends_documentation_fragment:
   - k8s4r.robot.deployment

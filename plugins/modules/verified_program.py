@@ -13,10 +13,10 @@ version_added: 0.1.0
 author: k8s4r.robot contributors (@k8s4r)
 description:
   - Downloads a file of a release, compares its SHA-256 with the checksum file that the release publishes or with a pinned one,
-    and extracts one program from it. The program is put in place by rename, so that it is there whole and verified, or not at
+    and extracts one program from it. The program is put in place by rename, so that it is there complete and verified, or not at
     all.
   - The machine itself downloads, so each machine gets and verifies the file for its own architecture.
-  - A record beside the program (C(.NAME.json)) holds the digests. While the source is the same and the program has the digest
+  - A record beside the program (C(.NAME.json)) contains the digests. While the source is the same and the program has the digest
     of the record, nothing is downloaded. A program that was damaged or replaced is installed again.
 options:
   path:

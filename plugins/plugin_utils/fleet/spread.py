@@ -80,7 +80,7 @@ def scores(seed: str, count: int, waiting: t.Collection[int], band: range) -> t.
 
 
 def candidates(words: bytes, band: range) -> t.Iterator[int]:
-    """The instances whose score may be below the end of a band, told by the highest byte of their words alone.
+    """The instances whose score may be below the end of a band, by the highest byte of their words alone.
 
     Of a first band nearly all scores are too high. A pattern that searches the highest bytes finds the few others without reading
     every word: 1,000 instances on 1,000 robots take 0.03 s in place of 0.22 s.

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each robot of a run shall hold: its plan, and the digests by which a robot says that it already holds it."""
+"""The plan of each robot of a run, and the digests by which a robot knows that it already has it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SealedPlan(t.NamedTuple):
     """A robot's plan as it goes from `compile` to `prepare`.
 
     `jobs` is what the robot is asked first: each job's namespace, name and digest, and whether it is `empty`, which means
-    that the robot shall hold nothing of it. `sealed` is {"plan": ..., "entries": ...}, with the registration entries.
+    that the robot is to have nothing of it. `sealed` is {"plan": ..., "entries": ...}, with the registration entries.
     """
 
     jobs: list[dict[str, t.Any]]
@@ -65,7 +65,7 @@ def deployment(
 
 
 def removal(jobs: t.Sequence[tuple[str, str]], reached: t.Iterable[str], sealing: Sealing) -> dict[str, SealedPlan]:
-    """The plans that take jobs (namespace, name) away: the same for every robot, with nothing in them."""
+    """The plans that remove jobs (namespace, name): the same for every robot, with nothing in them."""
     nothing = CompiledRobot(plan=plan.robot([plan.job(*job, []) for job in jobs]), entries=(), warnings=())
     return dict.fromkeys(reached, sealed_plan(nothing, sealing))
 

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The texts of job files: a directory stands for its job files, vaulted files are decrypted, `*.j2` are rendered."""
+"""The texts of job files: of a directory all job files; vaulted files are decrypted, `*.j2` are rendered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Unreadable(Exception):
 class Readers(t.NamedTuple):
     """What Ansible does for the reader; both raise `Unreadable`.
 
-    `decrypt(path)` returns the text of a file that is vaulted as a whole. `render(text, path)` renders Jinja.
+    `decrypt(path)` returns the text of a file that is encrypted completely. `render(text, path)` renders Jinja.
     """
 
     decrypt: t.Callable[[str], str]

@@ -63,7 +63,7 @@ class Action(ActionBase):
         try:
             result.update(self.act(arguments, task_vars or {}))
         except self.PROBLEMS as problem:
-            # Without the cause: the message says all that a person needs, and a cause could quote a secret.
+            # Without the cause: the message has all that a person needs, and a cause could quote a secret.
             raise AnsibleActionFail(str(problem)) from None
         return result
 

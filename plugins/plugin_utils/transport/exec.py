@@ -1,9 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One round trip to the engine on a robot: a JSON request on standard input, a JSON answer behind a marker.
+"""One round trip to the engine on a robot: a JSON request on standard input, a JSON answer after a marker.
 
-No part of a request is ever in argv or on disk. The engine is kept on the robot. Where it is missing, it is sent in front of
+No part of a request is ever in argv or on disk. The engine is kept on the robot. Where it is missing, it is sent ahead of
 the request and kept, or in check mode run from memory, because check mode leaves nothing behind.
 """
 

@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 
 KEY_BYTES = 32
 
-# Kept, because json.dumps makes an encoder anew in each call that wants other than its defaults.
+# Kept, because json.dumps makes a new encoder in each call that wants other than its defaults.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -65,5 +65,5 @@ def digest_of(files: t.Mapping[str, bytes]) -> str:
 
 @functools.cache
 def bootstrap() -> bytes:
-    """The program that stands in front of an engine sent to a robot."""
+    """The program that is sent ahead of an engine, to start it."""
     return BOOTSTRAP.read_bytes()
