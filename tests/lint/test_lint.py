@@ -12,7 +12,7 @@ import pytest
 from tests.lint.tools import CHECKOUT, run
 from tests.robots import controller
 
-SHELL = sorted(str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("plugins/**/*.sh"))
+SHELL = sorted(str(path.relative_to(CHECKOUT)) for folder in ("plugins", "roles") for path in (CHECKOUT / folder).glob("**/*.sh"))
 
 # A collection's modules have their full names below build alone.
 PLUGINS = "build/ansible_collections/k8s4r/robot/plugins"

@@ -115,3 +115,34 @@ def test_what_is_installed_is_locked(name):
     assert wanted <= {package for package, _version, _hashes in locked}
     assert not [package for package, _version, hashes in locked if not hashes]
     assert not re.search(r"://|^--", text(f"tests/{name}.txt"), re.M), "make lock"
+
+
+def anchors(page: str) -> set[str]:
+    """What a link may name after `#` in a page: its headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text(page), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [name for name in tree() if name.endswith(".md")])
+def test_links_lead_somewhere(page):
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
+        path, _hash, anchor = target.partition("#")
+        if "://" in path:
+            continue
+        found = (CHECKOUT / page).parent / path if path else CHECKOUT / page
+        if not found.exists() or (anchor and anchor not in anchors(str(found.resolve().relative_to(CHECKOUT)))):
+            broken.append(target)
+    assert not broken
+
+
+@pytest.mark.parametrize("name", ["spire-server", "api.sock"])
+def test_a_path_of_the_server_is_the_same_everywhere(name):
+    """Roles, modules and actions cannot share a variable: each names it, and none may name another one."""
+    paths = {
+        found
+        for file in tree()
+        if file.startswith(("plugins/", "roles/", "docs/"))
+        for found in re.findall(rf"(?<![\w/])/(?:opt|run)/[\w/.-]+/{re.escape(name)}(?![\w.-])", text(file))
+    }
+    assert len(paths) == 1
