@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
     from .perform import Progress
 
+RESTORED = "the last good release was restored"
+REMOVED = "what it had begun was removed, since there was no earlier release"
+
 
 def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, boot: bool = False) -> None:
     """Roll back every group that the switch had not finished, and leave its result."""
@@ -31,7 +34,7 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
             # The switch had not come to this group: it is still at its last good release.
             entry = {"phase": "rolled-back", "errors": []}
         elif entry["phase"] not in FINAL:
-            text = f"{group['name']}: the switch was interrupted; the last good release was restored"
+            text = f"{group['name']}: the switch was interrupted; {RESTORED if robot.ledger.group(job, group['id']) else REMOVED}"
             entry = switch.roll_back(job, group, entry["errors"] or [text], boot)
         journal["groups"][group["id"]] = entry
     conclude(robot, manifest, journal)

@@ -1,0 +1,63 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is reported of a switch that was interrupted. That the groups are complete then is tried on robots."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import perform, recovery
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, ledger, results
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
+
+JOB = {"namespace": "n", "name": "j"}
+GROUP = {"name": "g", "needs": [], "ports": [], "secrets": None}
+TRIED = {**GROUP, "id": "g", "resources": [plan.directory("/var/lib/k8s4r/groups/never-there")]}
+RECORD = {**GROUP, "release": "r1", "committed": 1.0, "resources": [], "leftovers": [], "started": {}}
+
+
+@pytest.fixture
+def robot(tmp_path):
+    robot = Robot(str(tmp_path / "state"), str(tmp_path / "run"))
+    robot.make()
+    return robot
+
+
+def rolled_back(robot, groups, entries):
+    """The result of release r2 with these groups, interrupted with these entries in its journal."""
+    before = ledger.state_of(robot.ledger.of(JOB))
+    job = {**JOB, "digest": "d", "before": before, "base": {}, "groups": groups}
+    formats.save(robot.manifest_path("r2"), {"release": "r2", "who": "me", "keep_data": False, "jobs": [job]})
+    journal = {"release": "r2", "began": 1.0, "groups": dict(entries), "changes": []}
+    robot.write_journal(journal)
+    recovery.roll_back_interrupted(robot, journal, perform.silence)
+    assert robot.journal() is None
+    return results.load(robot, "r2")
+
+
+BEGUN = {"g": {"phase": "forward", "errors": []}}
+
+
+def test_to_the_last_good_release(robot):
+    robot.ledger.save({**JOB, **ledger.whole("old"), "groups": {"g": RECORD}})
+    result = rolled_back(robot, [TRIED], BEGUN)
+    assert (result["status"], result["groups"]) == ("rolled-back", {"g": "rolled-back"})
+    assert result["errors"] == ["g: the switch was interrupted; the last good release was restored"]
+
+
+def test_to_nothing_where_there_was_no_release(robot):
+    result = rolled_back(robot, [TRIED], BEGUN)
+    assert (result["status"], result["restored"]) == ("rolled-back", [])
+    assert result["errors"] == ["g: the switch was interrupted; what it had begun was removed, since there was no earlier release"]
+
+
+def test_the_reason_of_a_group_that_was_on_its_way_back_stays(robot):
+    result = rolled_back(robot, [TRIED], {"g": {"phase": "back", "errors": ["g: exit status 7"]}})
+    assert result["errors"] == ["g: exit status 7"]
+
+
+def test_of_a_group_to_which_the_switch_had_not_come_there_is_nothing_to_report(robot):
+    result = rolled_back(robot, [TRIED], {})
+    assert (result["status"], result["errors"]) == ("rolled-back", [])
