@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables, registered
 from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, Answers, memberships, missing, refusals
-from ..plugin_utils.transport.action import Action, ActionProblem, Result, Variables, registered
 
 
 class ActionModule(Action):

@@ -14,15 +14,15 @@ from ..plugin_utils.compile.names import agent_id
 from ..plugin_utils.fleet.catalogue import GROUP, fleet_from_inventory
 from ..plugin_utils.fleet.placement import Placement, place
 from ..plugin_utils.fleet.robots import Fleet
+from ..plugin_utils.home import key
+from ..plugin_utils.home.capabilities import Capabilities
 from ..plugin_utils.job.errors import JobErrors
 from ..plugin_utils.job.model.job import Job
 from ..plugin_utils.job.model.vocabulary import NAME
 from ..plugin_utils.run import plans
+from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables
 from ..plugin_utils.run.job_files import JobFiles
 from ..plugin_utils.run.sources import NO_JOB
-from ..plugin_utils.transport import key
-from ..plugin_utils.transport.action import Action, ActionProblem, Result, Variables
-from ..plugin_utils.transport.capabilities import Capabilities
 
 # What each robot last reported of itself, by robot.
 Probed = t.Mapping[str, t.Mapping[str, str]]

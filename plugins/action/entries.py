@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables, registered
 from ..plugin_utils.run.outcome import NO_SERVER, SERVER, registrations
-from ..plugin_utils.transport.action import Action, ActionProblem, Result, Variables, registered
 
 SOCKET = "/run/spire/server/api.sock"
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ..plugin_utils.home import key
+from ..plugin_utils.home.capabilities import Capabilities
+from ..plugin_utils.run.action import ActionProblem, Result, RobotAction, Variables, registered
 from ..plugin_utils.run.outcome import notices
-from ..plugin_utils.transport import key
-from ..plugin_utils.transport.action import ActionProblem, Result, RobotAction, Variables, registered
-from ..plugin_utils.transport.capabilities import Capabilities
 from ..plugin_utils.transport.exec import RobotProblem
 
 # Checking and staging a plan takes seconds; a robot that needs minutes has another problem.

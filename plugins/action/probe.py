@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ..plugin_utils.transport import key
-from ..plugin_utils.transport.action import Result, RobotAction, Variables
-from ..plugin_utils.transport.capabilities import Capabilities
+from ..plugin_utils.home import key
+from ..plugin_utils.home.capabilities import Capabilities
+from ..plugin_utils.run.action import Result, RobotAction, Variables
 
 
 class ActionModule(RobotAction):

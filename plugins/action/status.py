@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..plugin_utils.run import table
-from ..plugin_utils.transport.action import Result, RobotAction, Variables
+from ..plugin_utils.run.action import Result, RobotAction, Variables
 
 
 class ActionModule(RobotAction):

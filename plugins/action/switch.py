@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..plugin_utils.run.action import Result, RobotAction, Variables, registered
 from ..plugin_utils.run.outcome import failure, notices, success
-from ..plugin_utils.transport.action import Result, RobotAction, Variables, registered
 
 
 class ActionModule(RobotAction):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.job.errors import JobErrors
+from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables
 from ..plugin_utils.run.job_files import JobFiles
 from ..plugin_utils.run.sources import NO_JOB
-from ..plugin_utils.transport.action import Action, ActionProblem, Result, Variables
 
 
 class ActionModule(Action):

@@ -47,10 +47,10 @@ def measure(robots: int) -> Scale:
     """The steps of the action `compile`, with the collection's own functions and no Ansible."""
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+    from ansible_collections.k8s4r.robot.plugins.plugin_utils.home import key
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import load
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Source
     from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import plans
-    from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import key
 
     contents = {str(job): job.read_text(encoding="utf-8").replace("count: 1000", f"count: {robots}") for job in JOBS}
     jobs, _warnings = load([Source(name, text) for name, text in contents.items()])

@@ -27,6 +27,7 @@ PACKAGES = {
     "plugin_utils.fleet": ("plugin_utils.job",),
     "plugin_utils.envoy": ("plugin_utils.job",),
     "plugin_utils.compile": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", PLAN),
+    "plugin_utils.home": (),
     "plugin_utils.transport": (PLAN,),
     "plugin_utils.run": ("plugin_utils", PLAN),
     "module_utils._provision": (),

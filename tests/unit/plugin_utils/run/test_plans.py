@@ -14,12 +14,12 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers imp
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.home import key
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import plans
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import key
 from tests import golden
 
 JOB = """

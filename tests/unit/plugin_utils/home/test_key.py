@@ -10,7 +10,7 @@ import stat
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import key
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.home import key
 
 
 def test_the_key_is_made_once_and_private(tmp_path):

@@ -17,9 +17,9 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from . import deadline, packing
-from .exec import Caller, Outcome, RobotProblem
-from .key import KeyProblem
+from ..home.key import KeyProblem
+from ..transport import deadline, packing
+from ..transport.exec import Caller, Outcome, RobotProblem
 
 Variables = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]

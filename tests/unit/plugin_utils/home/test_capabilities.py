@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.capabilities import Capabilities
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.home.capabilities import Capabilities
 
 
 def test_what_is_written_is_read(tmp_path):
