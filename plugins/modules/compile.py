@@ -60,7 +60,7 @@ placement:
   sample: {default/shop/web: {robot1: [0, 2], robot2: [1, 3]}}
 reasons:
   description: By group (C(namespace/job/group)), why each robot was or was not chosen for it.
-  returned: with C(-v), when every robot is known
+  returned: with C(-v) and O(state=present), when every robot is known
   type: dict
 robots:
   description: By robot of the run, what M(k8s4r.robot.prepare) needs.
