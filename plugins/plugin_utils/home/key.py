@@ -50,7 +50,12 @@ class Key(t.NamedTuple):
         A run seals a plan for each robot that it reaches, so this has to be fast. Whoever opens the text is a worker of the same
         run, hence the same Python: `marshal` serves, and takes a tenth of the time of JSON.
         """
-        return _fernet(self.secret).encrypt(zlib.compress(marshal.dumps(value), 2)).decode("ascii")
+        try:
+            packed = marshal.dumps(value)
+        except ValueError:
+            # Texts from the command line are of a class of Ansible's own, which marshal refuses; JSON makes them plain.
+            packed = marshal.dumps(json.loads(canonical(value)))
+        return _fernet(self.secret).encrypt(zlib.compress(packed, 2)).decode("ascii")
 
     def unseal(self, token: str) -> t.Any:
         """What `seal` was given; raises `KeyProblem` for a text that another key sealed."""

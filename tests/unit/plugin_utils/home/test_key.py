@@ -9,6 +9,7 @@ import concurrent.futures
 import stat
 
 import pytest
+from ansible.template import trust_as_template
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.home import key
 
@@ -74,3 +75,12 @@ def test_a_foreign_seal_is_an_error_that_says_so(token):
     foreign = key.Key(b"b" * 32).seal("x") if token is None else token
     with pytest.raises(key.KeyProblem, match="another controller key"):
         key.Key(b"a" * 32).unseal(foreign)
+
+
+def test_texts_of_a_class_of_ansibles_are_sealed_as_plain_ones(tmp_path):
+    sealing = key.controller_key(tmp_path)
+    name = trust_as_template("hello")
+    assert type(name) is not str
+    (opened,) = sealing.unseal(sealing.seal([name]))
+    assert opened == "hello"
+    assert type(opened) is str
