@@ -17,13 +17,15 @@ from tests.lint.tools import CHECKOUT
 
 
 def play(tmp_path: pathlib.Path, facts: dict, action: str, options: dict) -> str:
-    """What Ansible prints of an action on this machine, after these facts."""
+    """What Ansible prints of an action on this machine, the only robot, after these facts."""
+    inventory = tmp_path / "robots"
+    inventory.write_text("[robots]\nlocalhost\n", encoding="utf-8")
     tasks = [{"ansible.builtin.set_fact": facts}, {f"k8s4r.robot.{action}": options}]
     path = tmp_path / "play.yml"
     path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_NOCOLOR": "1", "K8S4R_HOME": str(tmp_path)}
     program = pathlib.Path(sys.executable).with_name("ansible-playbook")
-    done = subprocess.run([program, path], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run([program, "-i", inventory, path], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
@@ -50,3 +52,10 @@ def test_a_result_that_is_missing_is_named_with_the_action_that_gives_it(tmp_pat
     """A misspelt name must not look like robots that have nothing to do."""
     said = play(tmp_path, {"k8s4r_compiled": {"robots": {}}}, action, {option: "mine"})
     assert f"there is no variable mine: first run k8s4r.robot.{before} with `register: mine`" in said
+
+
+@pytest.mark.parametrize("job", [{"name": "{{ wanted }}"}, {"name": "{{ wanted }}", "namespace": "{{ wanted }}"}])
+def test_a_job_is_removed_by_a_name_that_a_variable_holds(tmp_path, job):
+    """What Ansible's templates give is text with marks of its own, and a plan is sealed as plain values."""
+    said = play(tmp_path, {"wanted": "shop"}, "compile", {"state": "absent", **job})
+    assert "failed=0" in said
