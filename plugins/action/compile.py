@@ -114,8 +114,7 @@ def _named(namespace: str, name: str) -> tuple[str, str]:
     for what, given in (("namespace", namespace), ("name", name)):
         if not re.fullmatch(NAME, given):
             raise ActionProblem(f"job_{what}: {given!r} is not a valid {what} of a job; the playbook k8s4r.robot.status shows all jobs")
-    # Plain text: what Ansible's templates give has marks of its own, which cannot be sealed.
-    return str(namespace), str(name)
+    return namespace, name
 
 
 def _reasons(placement: Placement, fleet: Fleet) -> dict[str, dict[str, str]]:
