@@ -66,3 +66,42 @@ def test_a_task_is_given_up_after_its_attempts_and_a_restart_on_request_is_none(
     assert machine.sh(f"cat {alloc}/starts").count("start") == 4
     ran = machine.execute(f"cat {alloc}/bin/*.ran").stdout.split()
     assert "0" not in ran
+
+
+BATCH = """
+name: saves
+type: batch
+taskGroups:
+  - name: g
+    tasks:
+      - name: app
+        driver: {driver}
+        config:
+          execConfig:
+            command: /bin/sh
+            args:
+              - -c
+              - |
+                trap 'echo saved >>$NOMAD_ALLOC_DIR/log; exit 0' TERM
+                touch $NOMAD_ALLOC_DIR/ready
+                while [ ! -e $NOMAD_ALLOC_DIR/end ]; do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize("driver", ["exec", "raw_exec"])
+def test_a_batch_task_that_is_stopped_has_not_finished(machine, driver):
+    """It saves its state and exits with 0 when it is asked to stop, and goes on when its group starts again."""
+    fleet = Fleet((Robot(machine.name, machine.name),))
+    jobs, _warnings = reader.load([reader.Source("saves.yml", BATCH.format(driver=driver))])
+    placement = place(jobs, fleet)
+    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))
+    assert machine.deploy(*compiled.plan["jobs"])["status"] == "committed"
+    unit = next(r["name"] for r in compiled.plan["jobs"][0]["groups"][0]["resources"] if r.get("run") == "once")
+    alloc, done = (machine.sh(f"echo /var/lib/k8s4r/groups/saves-g-*/{name}").strip() for name in ("alloc", "done"))
+    machine.sh(f"until [ -e {alloc}/ready ]; do sleep 0.1; done; systemctl stop 'k8s4r-group-saves-*' {unit}")
+    if driver == "raw_exec":
+        # Under exec the unshare of Debian 11 (util-linux 2.36) ends at SIGTERM itself, and takes the program along.
+        assert machine.sh(f"cat {alloc}/log") == "saved\n"
+    assert machine.sh(f"ls {done}") == ""
+    machine.sh(f"systemctl start {unit} && systemctl is-active {unit}")
+    machine.sh(f"touch {alloc}/end; until ls {done}/saves-*; do sleep 0.1; done 2>/dev/null")

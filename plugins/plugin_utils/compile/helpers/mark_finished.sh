@@ -2,8 +2,12 @@
 # Copyright (c) k8s4r.robot contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# mark-finished FILE
+# mark-finished UNIT FILE
 #
-# Called when a batch task ends (ExecStopPost): makes FILE, which keeps the task from running again, if the program
-# itself ended well. A stop on request, at a shutdown too, is a success to systemd, but it is not the task's own end.
-[ "$EXIT_STATUS" != 0 ] || : >"$1"
+# Called when a batch task ends (ExecStopPost): makes FILE, which keeps the task from running again, if the program came
+# to its own good end. A program that is stopped or restarted on request, or by a shutdown, or at its timeout, may exit
+# with 0 too, having saved its state: it has not finished.
+unit=$1 file=$2
+[ "$SERVICE_RESULT" = success ] && [ "$EXIT_STATUS" = 0 ] || exit 0
+job=$(systemctl show --property=Job --value "$unit") || exit
+[ -n "$job" ] || : >"$file"

@@ -45,7 +45,7 @@ def calls(site: Site, task: PlacedTask[Task]) -> list[helpers.Call]:
         arguments = (task.unit, str(limit.attempts), str(int(limit.interval)), limit.mode.value, site.job.type.value)
         found.append(helpers.Call(helpers.RESTART_POLICY, arguments))
     if task.done:
-        found.append(helpers.Call(helpers.MARK_FINISHED, (task.done,)))
+        found.append(helpers.Call(helpers.MARK_FINISHED, (task.unit, task.done)))
     return found
 
 

@@ -164,15 +164,38 @@ def test_a_retry_hands_on_every_argument_as_it_is(command):
     assert run(command(helpers.RETRY), "0", "1", "printf", "%s|", "a b", "", "$HOME", "*").stdout == "a b||$HOME|*|"
 
 
-@pytest.mark.parametrize(("status", "made"), [("0", True), ("1", False), ("TERM", False), ("", False)])
-def test_only_a_task_that_ended_well_by_itself_is_finished(command, tmp_path, status, made):
+@pytest.mark.parametrize(
+    ("result", "status", "job", "made"),
+    [
+        ("success", "0", "", True),
+        ("exit-code", "1", "", False),
+        ("success", "TERM", "", False),
+        ("success", "", "", False),
+        ("timeout", "0", "", False),
+        ("success", "0", "4711", False),
+    ],
+)
+def test_only_a_task_that_ended_well_by_itself_is_finished(command, tmp_path, result, status, job, made):
     note = tmp_path / "a note"
-    assert run(command(helpers.MARK_FINISHED), str(note), EXIT_STATUS=status).returncode == 0
+    program(tmp_path / "systemctl", f'[ "$*" = "show --property=Job --value a.service" ] && echo {job}')
+    path = f"{tmp_path}:{ENVIRONMENT['PATH']}"
+    done = run(command(helpers.MARK_FINISHED), "a.service", str(note), PATH=path, SERVICE_RESULT=result, EXIT_STATUS=status)
+    assert done.returncode == 0, done
     assert note.exists() == made
 
 
+def test_a_task_is_not_finished_where_systemd_cannot_be_asked(command, tmp_path):
+    program(tmp_path / "systemctl", "exit 1")
+    path = f"{tmp_path}:{ENVIRONMENT['PATH']}"
+    done = run(command(helpers.MARK_FINISHED), "a.service", str(tmp_path / "note"), PATH=path, SERVICE_RESULT="success", EXIT_STATUS="0")
+    assert done.returncode == 1
+    assert not (tmp_path / "note").exists()
+
+
 def test_a_note_that_cannot_be_made_is_an_error(command, tmp_path):
-    assert run(command(helpers.MARK_FINISHED), str(tmp_path / "none" / "note"), EXIT_STATUS="0").returncode != 0
+    program(tmp_path / "systemctl", "exit 0")
+    path, note = f"{tmp_path}:{ENVIRONMENT['PATH']}", tmp_path / "none" / "note"
+    assert run(command(helpers.MARK_FINISHED), "a.service", str(note), PATH=path, SERVICE_RESULT="success", EXIT_STATUS="0").returncode
 
 
 def test_a_file_is_awaited(command, start, tmp_path):
