@@ -60,4 +60,11 @@ interrupted:
   description: The release of a switch that was interrupted; null if there is none.
   returned: success
   type: str
+unread:
+  description:
+    - What the collection keeps on the robot but this version cannot read, because it is damaged or a newer version left it. Each text names
+      the file and what to do. The jobs in these files are not among C(jobs).
+  returned: success
+  type: list
+  elements: str
 """

@@ -21,7 +21,9 @@ def status(robot: str, answer: Data) -> list[str]:
     rows = [row for group in groups for row in _group(group)]
     widths = [max(map(len, column)) for column in zip(*(row for row in rows if not isinstance(row, str)), strict=True)]
     lines += [row if isinstance(row, str) else _columns(row, widths) for row in rows]
-    return lines if groups else [*lines, "  runs no task group"]
+    if not groups:
+        lines.append("  runs no task group")
+    return lines + [f"  {text}" for text in answer["unread"]]
 
 
 def _group(group: Data) -> t.Iterator[str | Cells]:

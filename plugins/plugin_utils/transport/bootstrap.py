@@ -41,7 +41,7 @@ def sync(path):
 def make_room():
     # type: () -> None
     if not os.path.isdir(ROOM):
-        os.makedirs(ROOM, 0o700)
+        os.makedirs(ROOM, 0o700, exist_ok=True)
         above = os.path.dirname(ROOM)
         os.chmod(above, 0o755)
         sync(above)

@@ -5,19 +5,29 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from pathlib import Path
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import background
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import background, main
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, results
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 
 AT_WORK = 0.3
 
 
-def test_a_result_is_told_when_the_work_has_let_go_of_the_robot(tmp_path):
+@pytest.fixture
+def robot(tmp_path):
     robot = Robot(str(tmp_path / "state"), str(tmp_path / "run"))
     robot.make()
+    return robot
+
+
+def test_a_result_is_told_when_the_work_has_let_go_of_the_robot(robot):
     formats.save(robot.request_path("r"), {"op": "switch"})
     results.Result(robot, "r", "switch").end({"status": "committed"})
     assert background.wait(robot, "r", patience=0)["status"] == "committed"
@@ -26,3 +36,31 @@ def test_a_result_is_told_when_the_work_has_let_go_of_the_robot(tmp_path):
     worker.start()
     assert background.wait(robot, "r")["status"] == "committed"
     assert AT_WORK <= time.monotonic() - began < background.ANSWER_WITHIN
+
+
+@pytest.mark.parametrize("content", ["{", '{"version":3}'])
+@pytest.mark.parametrize("operation", ["prepare", "switch"])
+def test_a_request_that_cannot_be_read_is_refused_in_the_result(robot, operation, content):
+    Path(robot.request_path("r")).write_text(content, encoding="utf-8")
+    results.Result(robot, "r", operation).progress("starting")
+    background.work(robot, "r")
+    result = background.wait(robot, "r", patience=0)
+    assert (result["status"], result["op"], result["release"]) == ("refused", operation, "r")
+    assert robot.request_path("r") in result["errors"][0]
+    assert not Path(robot.request_path("r")).exists()
+
+
+@pytest.mark.parametrize("content", ["{", '{"version":3}'])
+def test_a_result_that_cannot_be_read_is_named_in_plain_words(robot, content, monkeypatch, capsys):
+    formats.save(robot.request_path("r"), {"op": "switch"})
+    Path(robot.result_path("r")).write_text(content, encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["engine", "work", "r"])
+    assert main.main(robot) == 1
+    assert robot.result_path("r") in capsys.readouterr().err
+
+
+def test_a_request_whose_unit_does_not_start_leaves_no_secrets(robot):
+    # No unit may have so long a name.
+    with pytest.raises(CommandFailed):
+        background.start(robot, "prepare", "r" * 240, {"plan": "sesame"})
+    assert list(Path(robot.runtime, "requests").iterdir()) == []

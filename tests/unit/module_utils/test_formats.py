@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,11 +15,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import staging
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import recover
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import status
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import jsontext
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import Refusal
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, ledger, results
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import table
 
 JOB = {"namespace": "n", "name": "j"}
 GROUP = {
@@ -94,17 +97,79 @@ def leave_manifest(robot):
     put(robot.manifest_path("r9"), {"version": formats.VERSION + 1})
 
 
+REQUEST = {"jobs": [{**JOB, "digest": "d"}], "who": "me", "plan": plan.robot([plan.job("n", "j", [])])}
+
+
 @pytest.mark.parametrize("leave", [leave_ledger, leave_journal, leave_manifest])
 def test_what_a_newer_engine_left_is_refused_and_nothing_touched(robot, leave, tmp_path):
     leave(robot)
     before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    wanted = plan.robot([plan.job("n", "j", [])])
-    request = {"jobs": [{**JOB, "digest": "d"}], "who": "me", "plan": wanted}
-    for work in (lambda: staging.stage(robot, request, "r1"), lambda: staging.check(robot, request), lambda: recover.at_boot(robot)):
+    for work in (lambda: staging.stage(robot, REQUEST, "r1"), lambda: staging.check(robot, REQUEST)):
         with pytest.raises(Refusal, match=r"this robot was last deployed by a newer version of k8s4r\.robot") as refusal:
             work()
         assert "upgrade the collection on this controller" in str(refusal.value)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
+
+
+@pytest.mark.parametrize("leave", [leave_journal, leave_manifest])
+def test_everything_that_cannot_be_read_is_named_at_once(robot, leave):
+    leave_ledger(robot)
+    leave(robot)
+    path = robot.journal_path if leave is leave_journal else robot.manifest_path("r9")
+    with pytest.raises(Refusal) as refusal:
+        staging.check(robot, REQUEST)
+    assert [place in text for place, text in zip((robot.ledger.path("other", "job"), path), refusal.value.errors)] == [True] * 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "[" * 100000, json.dumps({"version": formats.VERSION + 1})])
+def test_a_stale_manifest_bars_no_job(robot, content):
+    Path(robot.manifest_path("stale")).write_text(content, encoding="utf-8")
+    os.utime(robot.manifest_path("stale"), (0, 0))
+    assert staging.check(robot, REQUEST)["status"] == "planned"
+
+
+def test_the_manifest_of_an_interrupted_switch_is_never_stale(robot):
+    leave_manifest(robot)
+    os.utime(robot.manifest_path("r9"), (0, 0))
+    robot.write_journal({"release": "r9", "began": 1.0, "groups": {}, "changes": []})
+    with pytest.raises(Refusal, match=r"r9\.json"):
+        staging.check(robot, REQUEST)
+
+
+def damages():
+    for value in ("2", None, 2.0, True, 0, -7, [], {}):
+        yield json.dumps({**JOB, "version": value, "state": "partial", "plan": "", "groups": {}}).encode()
+    # Of version 2 in all but its number.
+    yield json.dumps({**JOB, "state": "partial", "plan": "", "groups": {}}).encode()
+    yield from (b"[]", b"2", b"null", b'"x"', b"", b"{", b"\xff", b"[" * 100000)
+
+
+@pytest.mark.parametrize("content", list(damages()), ids=lambda content: content.decode("latin-1")[:60])
+def test_a_damaged_file_is_named_with_what_to_do(robot, content):
+    path = robot.ledger.path("n", "j")
+    Path(path).write_bytes(content)
+    with pytest.raises(Refusal) as refusal:
+        robot.ledger.of(JOB)
+    (text,) = refusal.value.errors
+    assert text.startswith(f"{path} is damaged")
+    assert "remove this file and run again" in text
+
+
+def test_a_manifest_of_version_2_without_its_number_is_damaged(robot):
+    job = {**JOB, "digest": "new", "before": ledger.whole("d"), "base": {}, "groups": []}
+    put(robot.manifest_path("r2"), {"release": "r2", "who": "me", "keep_data": False, "jobs": [job]})
+    with pytest.raises(Refusal, match="is damaged"):
+        robot.manifest("r2")
+
+
+def test_status_shows_the_jobs_that_can_be_read(robot):
+    leave_ledger(robot)
+    leave_journal(robot)
+    robot.ledger.save({**JOB, **ledger.whole("d"), "groups": {"g": GROUP}})
+    shown = status.answer(robot)
+    assert [job["name"] for job in shown["jobs"]] == ["j"]
+    assert [path in text for path, text in zip((robot.ledger.path("other", "job"), robot.journal_path), shown["unread"])] == [True] * 2
+    assert table.status("r1", {**shown, "jobs": []})[-2:] == [f"  {text}" for text in shown["unread"]]
 
 
 json_values = st.recursive(

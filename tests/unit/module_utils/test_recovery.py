@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import perform, recovery
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import main
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, ledger, results
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 
@@ -61,3 +65,63 @@ def test_the_reason_of_a_group_that_was_on_its_way_back_stays(robot):
 def test_of_a_group_to_which_the_switch_had_not_come_there_is_nothing_to_report(robot):
     result = rolled_back(robot, [TRIED], {})
     assert (result["status"], result["errors"]) == ("rolled-back", [])
+
+
+@pytest.fixture
+def boot(robot, monkeypatch, capsys):
+    """What the boot unit runs: its exit status and what it wrote on standard error."""
+
+    def run():
+        monkeypatch.setattr(sys, "argv", ["engine", "recover"])
+        status = main.main(robot)
+        return status, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def interrupted(robot):
+    job = {**JOB, "digest": "d", "before": ledger.state_of(robot.ledger.of(JOB)), "base": {}, "groups": [TRIED]}
+    formats.save(robot.manifest_path("r2"), {"release": "r2", "who": "me", "keep_data": False, "jobs": [job]})
+    robot.write_journal({"release": "r2", "began": 1.0, "groups": dict(BEGUN), "changes": []})
+
+
+@pytest.mark.parametrize("content", ["{", '{"version":3}'])
+@pytest.mark.parametrize("name", ["ledger/other@job.json", "releases/r9.json"])
+@pytest.mark.usefixtures("interrupted")
+def test_at_boot_no_file_of_another_job_or_release_is_in_the_way(robot, boot, name, content):
+    kept = robot.store.put(b"what that file may refer to")
+    Path(robot.state, name).write_text(content, encoding="utf-8")
+    assert boot() == (0, "")
+    assert robot.journal() is None
+    assert results.load(robot, "r2")["status"] == "rolled-back"
+    assert Path(robot.state, name).read_text(encoding="utf-8") == content
+    assert robot.store.read(kept) == b"what that file may refer to"
+
+
+@pytest.mark.parametrize("content", ["{", '{"version":3}'])
+@pytest.mark.parametrize("name", ["pending", "releases/r2.json", "ledger/n@j.json"])
+@pytest.mark.usefixtures("interrupted")
+def test_a_boot_that_cannot_roll_back_fails_and_says_why(robot, boot, name, content):
+    Path(robot.state, name).write_text(content, encoding="utf-8")
+    status, text = boot()
+    assert status == 1
+    assert f"{robot.state}/{name}" in text
+    assert "othing was changed" not in text
+    assert "controller" not in text
+    assert Path(robot.journal_path).exists()
+
+
+def test_a_boot_at_which_rolling_back_gets_stuck_fails(robot, boot, interrupted):
+    del interrupted
+    lost = {**RECORD, "resources": [{**plan.file("/etc/k8s4r/groups/never-there/f", ""), "digest": "lost"}]}
+    del lost["resources"][0]["content"]
+    robot.ledger.save({**JOB, **ledger.whole("old"), "groups": {"g": lost}})
+    status, text = boot()
+    assert status == 1
+    assert "g: rolling back failed" in text
+    assert robot.journal()["groups"]["g"]["phase"] == "stuck"
+
+
+def test_a_boot_after_no_interrupted_switch_is_well(boot):
+    assert boot() == (0, "")

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -133,3 +134,32 @@ def test_the_release_under_way_is_never_garbage(robot):
     robot.end_journal()
     garbage.collect(robot)
     assert os.listdir(robot.state + "/store") == []
+
+
+@pytest.mark.parametrize("content", ["{", '{"version":3}'])
+def test_a_stale_manifest_goes_unread(robot, content):
+    Path(robot.manifest_path("stale")).write_text(content, encoding="utf-8")
+    os.utime(robot.manifest_path("stale"), (0, 0))
+    unused = robot.store.put(b"unused")
+    garbage.collect(robot)
+    assert os.listdir(robot.state + "/releases") == []
+    assert not os.path.exists(robot.store.path(unused))
+
+
+@pytest.mark.parametrize("name", ["releases/fresh.json", "ledger/n@j.json"])
+def test_contents_stay_while_what_may_refer_to_them_cannot_be_read(robot, name):
+    kept = robot.store.put(b"kept")
+    Path(robot.state, name).write_text("{", encoding="utf-8")
+    garbage.collect(robot)
+    assert robot.store.read(kept) == b"kept"
+    assert Path(robot.state, name).exists()
+
+
+@pytest.mark.parametrize("directory", ["releases", "ledger", "results"])
+def test_what_a_killed_run_had_half_written_goes_after_an_hour(robot, directory):
+    names = [f"{robot.state}/{directory}/.{name}.json.k8s4r~" for name in ("n@old", "n@new")]
+    for name in names:
+        Path(name).write_text("{", encoding="utf-8")
+    os.utime(names[0], (0, 0))
+    garbage.collect(robot)
+    assert [os.path.exists(name) for name in names] == [False, True]

@@ -43,7 +43,7 @@ def content(python: str, engine: str, journal: str) -> str:
 def ensure(robot: Robot) -> None:
     """Make this engine the one that rolls an interrupted switch back."""
     current = robot.state + "/engine/current"
-    digest = os.path.basename(own.engine_home())
+    digest = os.path.basename(os.path.realpath(own.engine_home()))
     if not os.path.islink(current) or os.readlink(current) != digest:
         files.link(current, digest)
     wanted = content(sys.executable, current, robot.journal_path).encode("utf-8")

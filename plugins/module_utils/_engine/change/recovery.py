@@ -37,4 +37,6 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
             text = f"{group['name']}: the switch was interrupted; {RESTORED if robot.ledger.group(job, group['id']) else REMOVED}"
             entry = switch.roll_back(job, group, entry["errors"] or [text], boot)
         journal["groups"][group["id"]] = entry
+    # The conclusion reads in it whether a group is stuck.
+    robot.write_journal(journal)
     conclude(robot, manifest, journal)

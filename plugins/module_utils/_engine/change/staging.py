@@ -68,10 +68,24 @@ def check(robot: Robot, request: PrepareRequest) -> Prepared:
 
 def _refuse_unknown(robot: Robot, request: PrepareRequest) -> None:
     """Nothing is touched where the plan, or what is on the robot, is not of a kind that this engine knows."""
-    problems = validate.errors(request["plan"], request["jobs"])
+    problems = validate.errors(request["plan"], request["jobs"]) or _unread(robot)
     if problems:
         raise Refusal(problems)
-    robot.refuse_newer_formats()
+
+
+def _unread(robot: Robot) -> list[str]:
+    """Everything that engines left here and that this one has to understand but cannot."""
+    _records, problems = robot.ledger.read()
+    try:
+        releases = garbage.staged(robot)
+    except formats.Unread as error:
+        return problems + error.errors
+    for release in releases:
+        try:
+            robot.manifest(release)
+        except formats.Unread as error:
+            problems += error.errors
+    return problems
 
 
 class Staging:

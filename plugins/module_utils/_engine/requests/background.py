@@ -45,8 +45,18 @@ def new_release() -> str:
 def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[str, t.Any]) -> Answer:
     """Start ``prepare`` or ``switch`` in its unit; the result if it comes soon, else ``pending``."""
     robot.make()
-    formats.save(robot.request_path(release), {**request, "op": operation})
-    results.Result(robot, release, operation).progress("starting")
+    try:
+        formats.save(robot.request_path(release), {**request, "op": operation})
+        results.Result(robot, release, operation).progress("starting")
+        _start_unit(operation, release)
+    except BaseException:
+        # Nothing would ever take it away, and it may hold secrets.
+        formats.remove(robot.request_path(release))
+        raise
+    return wait(robot, release)
+
+
+def _start_unit(operation: Operation, release: str) -> None:
     description = f"k8s4r: {operation} of release {release}"
     properties = ["Restart=on-failure", "RestartSec=1", "TimeoutStopSec=20"]
     command.need(
@@ -57,7 +67,6 @@ def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[s
         ],
         timeout=30,
     )
-    return wait(robot, release)
 
 
 def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
@@ -94,17 +103,17 @@ def _pending(robot: Robot, release: str, result: Answer) -> Answer:
 
 def work(robot: Robot, release: str) -> None:
     """In the unit: do what was requested and leave the result."""
-    request: Work | None = formats.load(robot.request_path(release), "request")
     known = results.load(robot, release)
-    if request is None or known is None:
+    if known is None or not os.path.exists(robot.request_path(release)):
         return
     if known["status"] == results.PENDING:
-        result = results.Result(robot, release, request["op"])
+        result = results.Result(robot, release, known["op"])
         try:
-            _OPERATIONS[request["op"]](robot, request, release, result)
+            request: Work = formats.load(robot.request_path(release), "request")
+            _OPERATIONS[known["op"]](robot, request, release, result)
         except Exception as error:
             result.end({**failed(error), "release": release})
-    elif request["op"] == "switch":
+    elif known["op"] == "switch":
         # Killed between the result and the end.
         from ..change import conclusion
 

@@ -61,7 +61,13 @@ def _status(robot: Robot, _request: Request) -> Answer:
 def _recover(robot: Robot, _request: Request) -> Answer:
     from . import recover
 
-    recover.at_boot(robot)
+    return recover.at_boot(robot)
+
+
+def _work(robot: Robot, request: Request) -> Answer:
+    from . import background
+
+    background.work(robot, request["release"])
     return {"status": "ok"}
 
 
@@ -75,17 +81,20 @@ OPERATIONS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
 }
 
 
+# What the engine's own units ask for, as an argument.
+IN_UNITS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {"recover": _recover, "work": _work}
+
+
 def main(robot: Robot | None = None) -> int:
-    """The exit status: 0 whenever there is an answer, whatever it is."""
+    """The exit status: 0 whenever there is an answer, whatever it is; in a unit, 0 only if all went well."""
     # The shell that ran the engine may have another one; every mode here is meant.
     os.umask(0o022)
     robot = robot or Robot()
-    if sys.argv[1:2] == ["work"]:
-        from . import background
-
-        background.work(robot, sys.argv[2])
-        return 0
-    request: Request = {"op": "recover"} if sys.argv[1:2] == ["recover"] else jsontext.loads(sys.stdin.buffer.read().decode("utf-8"))
+    if sys.argv[1:]:
+        answer = _attempt(IN_UNITS[sys.argv[1]], robot, {"release": sys.argv[-1]})
+        sys.stderr.write("".join([f"{text}\n" for text in answer.get("errors", [])]))
+        return 0 if answer["status"] == "ok" else 1
+    request: Request = jsontext.loads(sys.stdin.buffer.read().decode("utf-8"))
     sys.stdout.write(f"{MARKER}\n{jsontext.dumps(_answer(robot, request))}\n")
     sys.stdout.flush()
     return 0
@@ -102,6 +111,10 @@ def _answer(robot: Robot, request: Request) -> Answer:
     operation = OPERATIONS.get(request.get("op"))
     if operation is None:
         return {"status": "refused", "errors": [f"op: {request.get('op')!r} is not known to this engine"]}
+    return _attempt(operation, robot, request)
+
+
+def _attempt(operation: t.Callable[[Robot, Request], Answer], robot: Robot, request: Request) -> Answer:
     try:
         return operation(robot, request)
     except Exception as error:

@@ -7,18 +7,32 @@ from __future__ import annotations
 
 from ..change import recovery
 from ..change.perform import silence
+from ..state import formats, results
 from ..state.lock import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..say.answers import Answer
     from ..state.robot import Robot
 
 
-def at_boot(robot: Robot) -> None:
-    """Called by k8s4r-recover.service before any group starts: no unit of ours runs, and none may be waited for."""
-    robot.refuse_newer_formats()
+def at_boot(robot: Robot) -> Answer:
+    """Called by k8s4r-recover.service before any group starts: no unit of ours runs, and none may be waited for.
+
+    Only the journal, its manifest and the ledgers of that manifest's jobs must be there to be read; nothing else on the robot may be
+    in the way. ``failed`` where a group could not be rolled back.
+    """
     robot.make()
     with Lock(robot.runtime, "the robot itself", "rolling back an interrupted switch"):
-        journal = robot.journal()
-        if journal:
+        try:
+            journal = robot.journal()
+            if journal is None:
+                return {"status": "ok"}
             recovery.roll_back_interrupted(robot, journal, progress=silence, boot=True)
+        except formats.Unread as error:
+            text = "so the interrupted switch is not rolled back, and its groups may be of two releases; the next run tries again"
+            return {"status": "failed", "errors": [f"{error.what}, {text}"]}
+        result = results.load(robot, journal["release"])
+    if result and result["status"] == "failed":
+        return {"status": "failed", "errors": result["errors"]}
+    return {"status": "ok"}

@@ -9,7 +9,7 @@ import os
 import time
 
 from ..resources import kinds
-from ..state import lock
+from ..state import formats, lock
 from ..system import ports, systemd
 
 TYPE_CHECKING = False
@@ -54,19 +54,25 @@ if TYPE_CHECKING:
         jobs: list[JobStatus]
         busy: str | None  # who is changing this robot, as a sentence
         interrupted: str | None  # the release whose switch was interrupted
+        unread: list[str]  # the engine's own files that cannot be read, each with the reason
 
 
 def answer(robot: Robot) -> Status:
     """Per job and group the units that should run, with what they do, and the last good release."""
-    records = robot.ledger.jobs()
+    records, unread = robot.ledger.read()
     groups = [group for record in records for group in record["groups"].values()]
     shown = systemd.show([unit["name"] for group in groups for unit in kinds.that_run(group["resources"])])
-    journal = robot.journal()
+    try:
+        journal = robot.journal()
+    except formats.Unread as error:
+        journal = None
+        unread += error.errors
     return {
         "status": "ok",
         "jobs": [_job(record, shown) for record in records],
         "busy": lock.held(robot.runtime + "/lock"),
         "interrupted": journal["release"] if journal else None,
+        "unread": unread,
     }
 
 

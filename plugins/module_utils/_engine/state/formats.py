@@ -21,26 +21,55 @@ if TYPE_CHECKING:
 
 VERSION = 2
 
+_NEWER = "this robot was last deployed by a newer version of k8s4r.robot ({} has format {}; this version reads up to {})"
+
+
+class Unread(Refusal):
+    """A file that this engine cannot read: damaged, or of a newer version.
+
+    ``what``: which file, and why. ``remedy``: what someone who deploys can do about it.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        super().__init__([f"{what}; {remedy}"])
+
+
+def damaged(path: str, why: str) -> Unread:
+    return Unread(f"{path} is damaged ({why})", "remove this file and run again")
+
 
 def load(path: str, kind: str) -> t.Any:
     """What is in a file, in the form of this version; None where there is none.
 
-    ``kind``: ledger, manifest, journal, request or result. Raises `Refusal` for a version that is newer than this engine.
+    ``kind``: ledger, manifest, journal, request or result. Raises `Unread`.
     """
     try:
         with open(path, encoding="utf-8") as stream:
             document = jsontext.loads(stream.read())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise damaged(path, error.strerror or "it cannot be read") from error
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, "it is not JSON") from error
+    if not isinstance(document, dict):
+        raise damaged(path, "it is not a JSON object")
     found = document.get("version", 1)
-    if not isinstance(found, int) or found > VERSION:
-        text = "this robot was last deployed by a newer version of k8s4r.robot ({} has format {}; this version reads up to {}). {}"
-        raise Refusal([text.format(path, found, VERSION, "Nothing was changed; upgrade the collection on this controller")])
-    if found < VERSION:
-        from . import upgrades
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise damaged(path, f"its version is {jsontext.dumps(found)}")
+    if found > VERSION:
+        raise Unread(_NEWER.format(path, found, VERSION), "upgrade the collection on this controller")
+    return document if found == VERSION else _upgraded(path, kind, document, found)
 
-        document = upgrades.to_this_version(kind, document, found)
-    return document
+
+def _upgraded(path: str, kind: str, document: dict[str, t.Any], found: int) -> dict[str, t.Any]:
+    from . import upgrades
+
+    try:
+        return upgrades.to_this_version(kind, document, found)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"it is not in format {found}") from error
 
 
 def save(path: str, document: t.Mapping[str, t.Any]) -> None:

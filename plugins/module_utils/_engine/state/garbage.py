@@ -11,6 +11,7 @@ import time
 from ..system import files
 from ..system.own import engine_home
 from . import manifest as manifests
+from .formats import Unread
 from .ledger import known
 
 TYPE_CHECKING = False
@@ -24,27 +25,56 @@ RESULTS = 86400
 
 def collect(robot: Robot) -> None:
     """Remove it; called under the lock, after a commit and before a release is staged."""
-    journal = robot.journal()
-    keep: set[str] = set()
-    for record in robot.ledger.jobs():
-        for group in record["groups"].values():
-            keep |= manifests.contents(known(group), group)
-    for release in robot.releases():
-        path = robot.manifest_path(release)
-        manifest = robot.manifest(release)
-        if _older(path, STAGED) and not (journal and journal["release"] == release):
-            files.remove(path)
-        elif manifest:
-            for _job, wanted in manifests.groups(manifest):
-                keep |= manifests.contents(wanted["resources"], wanted)
-    for digest in _names(robot.state + "/store"):
-        if digest not in keep:
-            files.remove(f"{robot.state}/store/{digest}")
+    _releases(robot)
+    _half_written(robot)
+    _contents(robot)
     for directory, age in ((robot.state + "/results", RESULTS), (robot.runtime + "/requests", STAGED)):
         for name in _names(directory):
             if _older(f"{directory}/{name}", age):
                 files.remove(f"{directory}/{name}")
     _engines(robot)
+
+
+def staged(robot: Robot) -> list[str]:
+    """The releases that may still be switched to, and the one whose switch is under way."""
+    journal = robot.journal()
+    under_way = journal["release"] if journal else None
+    return [release for release in robot.releases() if release == under_way or not _older(robot.manifest_path(release), STAGED)]
+
+
+def _releases(robot: Robot) -> None:
+    """By their age alone: one that nobody will switch to goes, whether it can be read or not."""
+    for release in set(robot.releases()) - set(staged(robot)):
+        files.remove(robot.manifest_path(release))
+
+
+def _half_written(robot: Robot) -> None:
+    """What a killed run left beside the files that it was about to replace."""
+    for directory in (robot.state + "/releases", robot.state + "/ledger"):
+        for name in _names(directory):
+            if name.endswith(files.TEMPORARY) and _older(f"{directory}/{name}", STAGED):
+                files.remove(f"{directory}/{name}")
+
+
+def _contents(robot: Robot) -> None:
+    """All of them stay while a file that may refer to them cannot be read."""
+    records, unread = robot.ledger.read()
+    if unread:
+        return
+    keep: set[str] = set()
+    for record in records:
+        for group in record["groups"].values():
+            keep |= manifests.contents(known(group), group)
+    for release in staged(robot):
+        try:
+            manifest = robot.manifest(release)
+        except Unread:
+            return
+        for _job, wanted in manifests.groups(manifest) if manifest else ():
+            keep |= manifests.contents(wanted["resources"], wanted)
+    for digest in _names(robot.state + "/store"):
+        if digest not in keep:
+            files.remove(f"{robot.state}/store/{digest}")
 
 
 def _engines(robot: Robot) -> None:

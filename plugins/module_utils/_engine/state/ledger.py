@@ -80,12 +80,32 @@ class Ledger:
         return [group for job in jobs for group in self.of(job)["groups"].values()]
 
     def jobs(self) -> list[JobRecord]:
+        """The records of all jobs; raises `Refusal` where one of them cannot be read."""
+        records, unread = self.read()
+        if unread:
+            raise Refusal(unread)
+        return records
+
+    def read(self) -> tuple[list[JobRecord], list[str]]:
+        """The records of all jobs that can be read, and why the others cannot."""
+        records: list[JobRecord] = []
+        unread: list[str] = []
+        for path in self._paths():
+            try:
+                record: JobRecord | None = formats.load(path, "ledger")
+            except formats.Unread as error:
+                unread += error.errors
+            else:
+                records += [record] if record else []
+        return records, unread
+
+    def _paths(self) -> list[str]:
         try:
             names = sorted(os.listdir(self.directory))
         except FileNotFoundError:
             return []
-        records = [formats.load(f"{self.directory}/{name}", "ledger") for name in names if name.endswith(".json") and "@" in name]
-        return [record for record in records if record]
+        # A file that a killed run had half written begins with a dot.
+        return [f"{self.directory}/{name}" for name in names if name.endswith(".json") and "@" in name]
 
     def save(self, record: JobRecord) -> None:
         path = self.path(record["namespace"], record["name"])

@@ -82,10 +82,3 @@ class Robot:
             return sorted(name[: -len(".json")] for name in os.listdir(f"{self.state}/releases") if name.endswith(".json"))
         except FileNotFoundError:
             return []
-
-    def refuse_newer_formats(self) -> None:
-        """Raise `Refusal` where anything that engines left here is in a newer format than this engine reads."""
-        self.ledger.jobs()
-        self.journal()
-        for release in self.releases():
-            self.manifest(release)

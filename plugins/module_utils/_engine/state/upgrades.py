@@ -28,6 +28,8 @@ def _ledger_from_1(record: Document) -> Document:
 def _manifest_from_1(manifest: Document) -> Document:
     for job in manifest["jobs"]:
         digest, held = job["before"], bool(job["base"])
+        if not isinstance(digest, (str, type(None))):
+            raise ValueError("the state of a job was its digest or null")
         job["before"] = {"state": "whole" if digest else "partial" if held else "empty", "plan": digest or ""}
     return manifest
 

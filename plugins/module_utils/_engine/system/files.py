@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # The engine's own.
 OWN = (plan.STATE + "/", plan.RUNTIME + "/", "/run/")
+# How the name of a file ends that is about to replace another one.
+TEMPORARY = ".k8s4r~"
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LINK_FREE = _DIRECTORY | os.O_NOFOLLOW
@@ -128,7 +130,7 @@ def remove(path: str) -> None:
 
 def _temporary(directory: int, name: str) -> str:
     # One fixed name for each target, so that what a killed run left is found and replaced by the next.
-    temporary = f".{name[:200]}.k8s4r~"
+    temporary = f".{name[:200]}{TEMPORARY}"
     _unlink(directory, temporary)
     return temporary
 

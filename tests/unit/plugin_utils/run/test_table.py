@@ -18,7 +18,7 @@ GROUP = {
 
 
 def answer(**changes):
-    return {"busy": None, "interrupted": None, "jobs": [{"groups": {"g": {**GROUP, **changes}}}]}
+    return {"busy": None, "interrupted": None, "unread": [], "jobs": [{"groups": {"g": {**GROUP, **changes}}}]}
 
 
 def test_groups_and_units_are_lines_in_columns():
@@ -42,7 +42,7 @@ def test_what_a_group_misses_is_seen():
 
 
 def test_a_robot_that_holds_nothing_or_is_at_work_says_so():
-    assert table.status("robot1", {"busy": None, "interrupted": None, "jobs": []}) == ["robot1", "  runs no task group"]
+    assert table.status("robot1", {"busy": None, "interrupted": None, "unread": [], "jobs": []}) == ["robot1", "  runs no task group"]
     assert table.status("robot1", {**answer(), "busy": "anna is at work"})[0] == "robot1: anna is at work"
     assert "r2 was interrupted" in table.status("robot1", {**answer(), "interrupted": "r2"})[1]
 

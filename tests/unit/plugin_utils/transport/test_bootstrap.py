@@ -51,3 +51,19 @@ def test_an_engine_that_is_there_stays():
     first = os.stat(bootstrap.keep(engine.digest, engine.archive())).st_ino
     assert os.stat(bootstrap.keep(engine.digest, engine.archive())).st_ino == first
     assert os.listdir(bootstrap.ROOM) == [engine.digest]
+
+
+def test_two_first_contacts_may_make_the_room_at_once(synced, monkeypatch):
+    del synced
+    isdir = os.path.isdir
+
+    def before_the_other(path):
+        """Looks, and then the other one makes it."""
+        found = isdir(path)
+        if path == bootstrap.ROOM and not found:
+            os.makedirs(bootstrap.ROOM, 0o700)
+        return found
+
+    monkeypatch.setattr(os.path, "isdir", before_the_other)
+    engine = packing.engine()
+    assert os.path.isfile(bootstrap.keep(engine.digest, engine.archive()) + "/__main__.py")
