@@ -52,7 +52,7 @@ def test_a_port_that_somebody_else_holds_is_found_on_every_robot_at_once(deploym
 def test_no_job_and_a_missing_job_are_explained(deployment):
     deployment.run("k8s4r.robot.deploy_taskgroup").refused("no job given: add -e job=")
     deployment.run("k8s4r.robot.deploy_taskgroup", job="nowhere.yml").refused("nowhere.yml: No such file or directory")
-    deployment.run("k8s4r.robot.remove_taskgroup").refused("-e job_namespace=<namespace> -e job_name=<name>")
+    deployment.run("k8s4r.robot.remove_taskgroup").refused("no job given: add -e job=", "add -e job_name=<name>", "-e job_namespace=")
 
 
 @pytest.fixture

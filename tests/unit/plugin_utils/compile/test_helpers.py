@@ -172,12 +172,14 @@ def test_a_retry_hands_on_every_argument_as_it_is(command):
         ("success", "TERM", "", False),
         ("success", "", "", False),
         ("timeout", "0", "", False),
-        ("success", "0", "4711", False),
+        ("success", "0", "4711 a.service stop    running", False),
+        ("success", "0", "4711 a.service restart running", False),
+        ("success", "0", "4711 a.service start   waiting", True),
     ],
 )
 def test_only_a_task_that_ended_well_by_itself_is_finished(command, tmp_path, result, status, job, made):
     note = tmp_path / "a note"
-    program(tmp_path / "systemctl", f'[ "$*" = "show --property=Job --value a.service" ] && echo {job}')
+    program(tmp_path / "systemctl", f'[ "$*" = "list-jobs --no-legend --plain a.service" ] && echo "{job}"')
     path = f"{tmp_path}:{ENVIRONMENT['PATH']}"
     done = run(command(helpers.MARK_FINISHED), "a.service", str(note), PATH=path, SERVICE_RESULT=result, EXIT_STATUS=status)
     assert done.returncode == 0, done
