@@ -69,7 +69,7 @@ def test_a_removed_job_leaves_nothing(deployment, named):
     deployment.deploy(sleeper()).well()
     deployment.sh("robot1", "cd /var/lib/k8s4r/groups/*/alloc && echo 1 > written")
     removed = deployment.remove(**named).well()
-    assert "No robot of this run holds any of these jobs" not in removed.output
+    assert "No robot of this run has any of these jobs" not in removed.output
     assert ("reserved name" in removed.output) == ("name" in named)
     left = deployment.sh(
         "robot1",
@@ -79,7 +79,7 @@ def test_a_removed_job_leaves_nothing(deployment, named):
     assert "hello" not in deployment.footprint("robot1")
     again = deployment.remove(**named).well()
     assert set(again.changed.values()) == {0}
-    assert "No robot of this run holds any of these jobs" in again.output
+    assert "No robot of this run has any of these jobs" in again.output
 
 
 def test_data_can_be_kept(deployment):
