@@ -10,13 +10,14 @@
 #   make sanity        ansible-test sanity
 #   make molecule      the scenarios of extensions/molecule
 #   make lock          the newest versions into tests/requirements*.txt    make outdated  what they would break
-#   make robots-up     test machines: N=2 DISTRO=bookworm|trixie|bullseye KIND=container|vm; make robots-down
+#   make robots-up     test machines: N=2 DISTRO=bookworm|trixie|bullseye KIND=container|vm ARCH=amd64|arm64; make robots-down
 
 N ?= 2
 ROUNDS ?= 7
 DISTRO ?= bookworm
 KIND ?= container
 WORKERS ?= 4
+ARCH ?= amd64
 
 BIN := $(CURDIR)/.venv/bin
 COLLECTION := build/ansible_collections/k8s4r/robot
@@ -70,7 +71,7 @@ outdated: ready
 	python -m tests.outdated
 
 robots-up: ready
-	python -m tests.robots up --n $(N) --distro $(DISTRO) --kind $(KIND)
+	python -m tests.robots up --n $(N) --distro $(DISTRO) --kind $(KIND) --arch $(ARCH)
 
 robots-down: ready
 	python -m tests.robots down

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tests.robots import Fleet, RobotsError
-from tests.robots.spec import DISTROS, KINDS, specs
+from tests.robots.spec import ARCHITECTURES, DISTROS, KINDS, specs
 
 
 def role(text: str) -> tuple[str, int]:
@@ -32,6 +32,7 @@ def arguments() -> argparse.ArgumentParser:
     up.add_argument("--role", type=role, action="append", help="robots of a role: work=2 gives work1 and work2; may be repeated")
     up.add_argument("--distro", choices=DISTROS, default="bookworm")
     up.add_argument("--kind", choices=KINDS, default="container")
+    up.add_argument("--arch", choices=ARCHITECTURES, default="amd64", help="arm64 wants --kind vm")
     up.add_argument("--out", type=Path, help="a second place for the inventory")
     actions.add_parser("down", help="remove the fleet and what a crash left of it")
     actions.add_parser("list", help="name the fleet's robots and their addresses")
@@ -45,7 +46,8 @@ def main() -> None:
     options = arguments().parse_args()
     fleet = Fleet(options.prefix)
     if options.action == "up":
-        written = fleet.up(specs(dict(options.role) if options.role else {"robot": options.n}, options.distro, options.kind))
+        roles = dict(options.role) if options.role else {"robot": options.n}
+        written = fleet.up(specs(roles, options.distro, options.kind, options.arch))
         if options.out and options.out.resolve() != written:
             options.out.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(written, options.out)

@@ -67,7 +67,7 @@ class Fleet:
             if name not in addresses:
                 self.machine(name).remove()
         with ThreadPoolExecutor(4) as pool:
-            releases = pool.submit(mirror.ensure, self.full_name, net.gateway)
+            releases = pool.submit(mirror.ensure, self.full_name, net.gateway, {spec.arch for spec in specs})
             setups = [Setup(spec, net, addresses[spec.name], hosts, self._files(spec.name)) for spec in specs]
             list(pool.map(self._up, setups))
             releases.result()

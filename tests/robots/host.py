@@ -26,6 +26,9 @@ PACKAGES = {
     "ip": "iproute2",
     "mkfs.ext4": "e2fsprogs",
     "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-system-aarch64": "qemu-system-arm",
+    "qemu-aarch64-static": "qemu-user-static",
+    "update-binfmts": "binfmt-support",
 }
 """Programs whose package has another name."""
 

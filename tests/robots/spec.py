@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a robot shall be: its name, Debian release, kind of machine and place in the fleet."""
+"""What a robot shall be: its name, Debian release, kind of machine, processor and place in the fleet."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 DISTROS = ("bullseye", "bookworm", "trixie")
 KINDS = ("container", "vm")
+ARCHITECTURES = ("amd64", "arm64")
+"""As Debian names them. Only a virtual machine can have another one than the machine that carries it."""
 
 DATACENTRE = "datacentre"
 """The role whose robot plays the data centre: its image has PostgreSQL, and the names of upstreams lead to it."""
@@ -24,6 +26,7 @@ class RobotSpec:
     distro: str = "bookworm"
     kind: str = "container"
     labels: dict[str, str] = field(default_factory=dict)
+    arch: str = "amd64"
 
     @property
     def datacentre(self) -> bool:
@@ -31,6 +34,8 @@ class RobotSpec:
         return self.labels.get("role") == DATACENTRE
 
 
-def specs(roles: dict[str, int], distro: str, kind: str) -> list[RobotSpec]:
+def specs(roles: dict[str, int], distro: str, kind: str, arch: str = "amd64") -> list[RobotSpec]:
     """Robots numbered from 1 within each role: ``{"work": 2}`` gives work1 and work2."""
-    return [RobotSpec(f"{role}{number}", distro, kind, {"role": role}) for role, count in roles.items() for number in range(1, count + 1)]
+    return [
+        RobotSpec(f"{role}{number}", distro, kind, {"role": role}, arch) for role, count in roles.items() for number in range(1, count + 1)
+    ]

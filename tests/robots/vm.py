@@ -24,15 +24,23 @@ MEMORY = 2048
 """MiB. Resident are 1.3 GB."""
 
 ACCELERATOR = os.environ.get("K8S4R_VM_ACCELERATOR", "tcg")
-"""``kvm`` is much faster, but a guest can hang under it where the host is itself a guest."""
+"""``kvm`` is much faster, but a guest can hang under it where the host is itself a guest; for amd64 alone."""
+
+QEMU = {
+    "amd64": (*("qemu-system-x86_64", "-machine", f"q35,accel={ACCELERATOR}", "-cpu", "host" if ACCELERATOR == "kvm" else "max"),),
+    "arm64": ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"),
+}
+"""The program and its machine, by architecture; arm64's is the processor of a Raspberry Pi 4."""
+
+CONSOLE = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 
 NICENESS = -5
 """Emulation is the longest of what runs side by side; it must not wait for a turn."""
 
 STOPPING_SECONDS = 10
 REFUSAL_SECONDS = 0.5
-CABLE_SECONDS = 60
 """QEMU says within this what it cannot do."""
+CABLE_SECONDS = 60
 REBOOT_SECONDS = 400
 
 
@@ -79,14 +87,14 @@ class VirtualMachine:
 
     def create(self, setup: Setup) -> None:
         """Copy the image, make it this robot's, and start it."""
-        need("qemu-system-x86_64", "mkfs.ext4")
+        need(QEMU[setup.spec.arch][0], "mkfs.ext4")
         base = image.disk_image(setup.spec)
         self.directory.mkdir(parents=True)
         run("cp", "--sparse=always", "--reflink=auto", base / "root.img", self.directory / "root.img")
         for file in ("vmlinuz", "initrd.img"):
             (self.directory / file).symlink_to(base / file)
         image.write_files(self.directory / "root.img", guest.files(setup) | setup.files)
-        state = {"digest": setup.digest(), "address": setup.address, "bridge": setup.network.bridge}
+        state = {"digest": setup.digest(), "address": setup.address, "bridge": setup.network.bridge, "arch": setup.spec.arch}
         (self.directory / "machine.json").write_text(json.dumps(state))
         self.start()
 
@@ -97,11 +105,11 @@ class VirtualMachine:
             run("ip", "link", "set", self.tap, "master", self._state()["bridge"])
             self.network(up=True)
         mac = ":".join(["52", "54", "00", *(self.tap[index : index + 2] for index in (4, 6, 8))])
+        arch = self._state()["arch"]
         command = [
-            *("qemu-system-x86_64", "-name", self.full_name, "-smbios", mark(self.fleet), "-machine", f"q35,accel={ACCELERATOR}"),
-            *("-cpu", "host" if ACCELERATOR == "kvm" else "max", "-smp", "2", "-m", str(MEMORY), "-display", "none"),
+            *(*QEMU[arch], "-name", self.full_name, "-smbios", mark(self.fleet), "-smp", "2", "-m", str(MEMORY), "-display", "none"),
             *("-serial", f"file:{self.directory / 'console.log'}", "-kernel", self.directory / "vmlinuz"),
-            *("-initrd", self.directory / "initrd.img", "-append", "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0"),
+            *("-initrd", self.directory / "initrd.img", "-append", f"root=/dev/vda rw console={CONSOLE[arch]} quiet net.ifnames=0"),
             *("-drive", f"file={self.directory / 'root.img'},if=virtio,format=raw"),
             *("-netdev", f"tap,id=net,ifname={self.tap},script=no,downscript=no", "-device", f"virtio-net-pci,netdev=net,mac={mac}"),
             *("-chardev", f"socket,id=agent,path={self._agent},server=on,wait=off", "-device", "virtio-serial-pci"),

