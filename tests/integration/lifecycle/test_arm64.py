@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.system.conftest import Patient
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.arm64]
 
 
 def test_a_job_from_a_bare_robot_to_its_removal(bare):
