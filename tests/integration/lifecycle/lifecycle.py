@@ -62,11 +62,14 @@ class Lifecycle:
 
     def from_bare(self, seconds: float = 60) -> None:
         """What a bare robot lacks is provided, and the first answer arrives."""
-        for program in ("spire-agent", "envoy"):
-            assert not self.sh(f"ls /opt/k8s4r/bin/{program} 2>/dev/null || true")
-        run = self.deploy("hello").well()
-        assert run.changed[self.robot] > 0
+        assert self.programs() == set()
+        self.deploy("hello").well()
+        assert self.programs() == {"envoy", "spire-agent"}
         self.heard("hello", seconds)
+
+    def programs(self) -> set[str]:
+        """What the robot has of ours to run."""
+        return set(self.sh("ls /opt/k8s4r/bin 2>/dev/null || true").split())
 
     def unchanged(self) -> None:
         """The same again does nothing; so does a check."""
