@@ -55,7 +55,7 @@ check: ready
 	pytest --numprocesses $(WORKERS) -m "not robots and not vm and not sanity"
 
 bench: ready $(INSTALLED_BENCH)
-	python -m tests.bench --rounds $(ROUNDS)
+	PYTHONPATH=build python -m tests.bench --rounds $(ROUNDS)
 
 lint: ready
 	pytest tests/lint -m "not sanity"
