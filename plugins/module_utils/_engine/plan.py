@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         run: str
         reads: list[str]
         done: str | None
+        called: str
 
     class Check(t.TypedDict):
         name: str
@@ -197,15 +198,16 @@ def link(path: str, target: str) -> Resource:
     return {"kind": "link", "path": path, "target": target}
 
 
-def unit(name: str, content: str, run: str = "none", reads: t.Iterable[str] = (), done: str | None = None) -> Resource:
+def unit(name: str, content: str, run: str = "none", reads: t.Iterable[str] = (), done: str | None = None, called: str = "") -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
     ``run``: ``none`` is only written (slice); ``always`` shall be active; ``init`` is a oneshot that shall have ended
     well (active, exited); ``once`` runs to its end and is finished when the file ``done`` exists.
     ``reads``: paths of files of the same plan whose content the process takes in at its start; the unit restarts when
-    its own content or one of theirs differs from what it last started with.
+    its own content or one of theirs differs from what it last started with. ``called``: what people call it within its
+    group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``.
     """
-    return {"kind": "unit", "name": name, "content": content, "run": run, "reads": list(reads), "done": done}
+    return {"kind": "unit", "name": name, "content": content, "run": run, "reads": list(reads), "done": done, "called": called}
 
 
 def check(name: str, argv: t.Iterable[str], files: t.Mapping[str, str]) -> Check:

@@ -45,6 +45,11 @@ class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
         """Holds the task's `local`, `secrets` and `logs`."""
         return f"{plan.STATE}/tasks/{self.id}"
 
+    @property
+    def called(self) -> str:
+        """What people call it within its group."""
+        return f"{'init' if self.instance is None else f'r{self.instance}'} {self.spec.name}"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Site:

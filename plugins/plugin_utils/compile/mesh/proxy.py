@@ -84,7 +84,7 @@ def _resources(site: Site, name: str, carried: t.Sequence[Connection], socket: s
         file(f"{home}/clusters.json", clusters.resources("config.cluster.v3.Cluster", [each.cluster for each in carried]), "resources"),
         file(f"{home}/listeners.json", clusters.resources("config.listener.v3.Listener", [each.listener for each in carried])),
         file(f"{home}/bootstrap.json", _bootstrap(site, socket, dynamic, {})),
-        plan.unit(name, proxy_unit.text(site, ENVOY, socket), run="always", reads=[f"{home}/bootstrap.json"]),
+        plan.unit(name, proxy_unit.text(site, ENVOY, socket), run="always", reads=[f"{home}/bootstrap.json"], called="proxy"),
     )
 
 

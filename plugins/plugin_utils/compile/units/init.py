@@ -40,7 +40,7 @@ def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment
     process = service.process(site, task, variables, raw_exec.directives, wrapper)
     sections = {
         "Unit": [
-            ("Description", systemd.text(site.title("init", task.spec.name))),
+            ("Description", systemd.text(site.title(task.called))),
             ("PartOf", site.target),
             *order,
             ("StartLimitIntervalSec", "0"),

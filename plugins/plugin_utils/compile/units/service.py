@@ -98,7 +98,7 @@ def unit(
             *_directories(task, site.user),
             # Only root can read it: systemd does, and passes the variables on. All of the file is treated as secret.
             plan.file(task.environment_file, systemd.environment_file(environment.variables), mode="0600", secret=True),
-            plan.unit(task.unit, systemd.unit(sections), run=run, reads=[task.environment_file], done=task.done),
+            plan.unit(task.unit, systemd.unit(sections), run=run, reads=[task.environment_file], done=task.done, called=task.called),
         ),
         frozenset(call.helper for call in calls),
         process.programs,

@@ -24,7 +24,7 @@ def _unit(site: Site, task: PlacedTask[Task], group: environment.Environment) ->
     required = [init.unit for init in site.init_tasks if not init.spec.daemon]
     sections = {
         "Unit": [
-            ("Description", systemd.text(site.title(f"r{task.instance}", task.spec.name))),
+            ("Description", systemd.text(site.title(task.called))),
             ("PartOf", site.target),
             *service.after(site, required, [init.unit for init in site.init_tasks]),
             ("StartLimitIntervalSec", "0"),
