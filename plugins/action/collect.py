@@ -9,6 +9,7 @@ import typing as t
 
 from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables, registered
 from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, Answers, memberships, missing, refusals
+from ..plugin_utils.run.server import mistaken
 
 
 class ActionModule(Action):
@@ -29,6 +30,10 @@ class ActionModule(Action):
             raise ActionProblem("\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items()))
         agents_needed = any(AGENT in missing(answer) for answer in answers.values())
         servers = variables["groups"].get(SERVER, [])
+        identified = [name for name, answer in answers.items() if answer.get("entries") or AGENT in missing(answer)]
+        wrong = mistaken(servers[0] if servers else "", identified, lambda host: self.connection_to(host, variables))
+        if wrong:
+            raise ActionProblem(wrong)
         if agents_needed and not servers and not variables.get("spire_agent_server"):
             raise ActionProblem(NO_SERVER)
         check = bool(self._task.check_mode)

@@ -10,6 +10,7 @@ import re
 import socket
 import typing as t
 
+from ..plugin_utils.compile.mesh import identity
 from ..plugin_utils.compile.names import agent_id
 from ..plugin_utils.fleet.catalogue import GROUP, fleet_from_inventory
 from ..plugin_utils.fleet.placement import Placement, place
@@ -50,6 +51,8 @@ class ActionModule(Action):
         compile_plans = self._removal if arguments["state"] == "absent" else self._deployment
         return {
             "unprobed": [],
+            # Whether jobs that are removed may have registration entries that no robot knows of any more.
+            "identities": False,
             "who": f"{getpass.getuser()}@{socket.gethostname()}",
             # For `prepare`, but given here, once: a template among its own arguments would take the controller 2 ms for each robot.
             "keep_data": arguments["keep_data"],
@@ -62,10 +65,12 @@ class ActionModule(Action):
         if arguments["job"] or not arguments["name"]:
             jobs, warnings = self._read(arguments, variables, f"{NO_JOB}; {OR_BY_NAME}")
             removed = [(job.namespace, job.name) for job in jobs]
+            identities = any(identity.needed(group.network) for job in jobs for group in job.task_groups)
         else:
-            removed, warnings = [_named(arguments["namespace"], arguments["name"])], []
+            removed, warnings, identities = [_named(arguments["namespace"], arguments["name"])], [], True
         sealed = plans.removal(removed, reached, key.controller_key())
-        return {"robots": _robots(sealed, self._fleet(variables, {}), {}), "placement": {}, "warnings": warnings}
+        robots = _robots(sealed, self._fleet(variables, {}), {})
+        return {"robots": robots, "placement": {}, "identities": identities, "warnings": warnings}
 
     def _deployment(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
         """The jobs are placed on the fleet and compiled, unless a robot that is reached was never asked what it can do."""

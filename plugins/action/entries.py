@@ -7,27 +7,32 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables, registered
-from ..plugin_utils.run.outcome import NO_SERVER, SERVER, registrations
-
-SOCKET = "/run/spire/server/api.sock"
+from ..plugin_utils.run.action import ActionProblem, Result, Variables, registered
+from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, registrations
+from ..plugin_utils.run.server import SOCKET, ServerAction, State
 
 # Robots that run what the jobs describe: what they had before is no longer needed.
 SETTLED = ("committed", "unchanged")
 
+# What it means that the server cannot be asked.
+NOT_SWITCHED = "no robot was switched, because the jobs need identities, which are registered there; run again when it is back"
+LEFT = (
+    "identities that are no longer needed are still registered there; when it is back, run again (a deployment with -e verify_entries=true)"
+)
+UNKNOWN = "if it has identities of these jobs, they are still registered; to be sure, run again when it is back"
 
-class ActionModule(Action):
+
+class ActionModule(ServerAction):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
         "state": {"type": "str", "choices": ["present", "exact"], "default": "present"},
         "compiled": {"type": "str", "default": "k8s4r_compiled"},
         "prepared": {"type": "str", "default": "k8s4r_prepared"},
         "switched": {"type": "str", "default": "k8s4r_switched"},
     }
-    _requires_connection = True
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         exact = arguments["state"] == "exact"
-        robots = registered(variables, arguments["compiled"], "compile")["robots"]
+        run = registered(variables, arguments["compiled"], "compile")
         hosts = variables["hostvars"]
         answers = {}
         for name in variables["ansible_play_hosts"]:
@@ -36,15 +41,24 @@ class ActionModule(Action):
             ended = known.get(arguments["switched"], answer).get("status")
             if not exact or ended in SETTLED or (self._task.check_mode and ended == "planned"):
                 answers[name] = answer
-        wanted = registrations(robots, answers)
-        if not wanted.entries and not (exact and wanted.parents):
+        wanted = registrations(run["robots"], answers)
+        deletes = exact and bool(wanted.parents)
+        needed = bool(wanted.entries) or (deletes and (run["with_entries"] or any(AGENT in a.get("needed", ()) for a in answers.values())))
+        if not needed and not (deletes and run["identities"]):
             return {"changed": False}
-        if not variables["groups"].get(SERVER):
+        servers = variables["groups"].get(SERVER, [])
+        if not servers:
             if wanted.entries:
                 raise ActionProblem(NO_SERVER)
             return {"changed": False}
-        if not self._server_runs():
-            return self._without_server(wanted.entries, variables["groups"][SERVER][0])
+        self.refuse_mistaken(servers[0], answers, variables)
+        state, away = self.look(servers[0])
+        if state is State.NONE:
+            return self._without_server(wanted.entries, servers[0])
+        if away and needed:
+            raise ActionProblem(f"{away}; {LEFT if exact else NOT_SWITCHED}")
+        if away:
+            return {"changed": False, "warnings": [f"{away}; {UNKNOWN}"]}
         options = {
             "state": arguments["state"],
             "entries": wanted.entries,
@@ -54,15 +68,10 @@ class ActionModule(Action):
         }
         return self.module("k8s4r.robot.spire_entries", options, variables)
 
-    def _server_runs(self) -> bool:
-        return self.shell(f"test -S {SOCKET}").status == 0
-
     def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:
         """Without a server there are no entries. That is fine where none is wanted, and in check mode, where a run would
         first provision the server.
         """
         if entries and not self._task.check_mode:
-            raise ActionProblem(
-                f"the SPIRE server is not running on {host} ({SOCKET} is missing); start it with: ansible-playbook k8s4r.robot.provision"
-            )
+            raise ActionProblem(f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision")
         return {"changed": bool(entries), "created": [entry["entry_id"] for entry in entries]}

@@ -93,6 +93,12 @@ with_entries:
   description: The option O(with_entries), for M(k8s4r.robot.prepare).
   returned: always
   type: bool
+identities:
+  description:
+    - With O(state=absent), whether the jobs may have had registration entries. A job that is given by its name may, whatever it was.
+    - With O(state=present), always false.
+  returned: always
+  type: bool
 who:
   description: The user who runs it, and the name of the controller.
   returned: always

@@ -75,6 +75,11 @@ missing:
   returned: when the robot was given the plan
   type: list
   elements: str
+needed:
+  description: What the groups need that the robot has of these jobs already, by the names of the roles.
+  returned: when the robot was given the plan
+  type: list
+  elements: str
 errors:
   description: Why the robot refuses, or what failed.
   returned: when refused or failed

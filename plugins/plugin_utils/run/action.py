@@ -34,7 +34,8 @@ packing.engine()
 
 
 @contextlib.contextmanager
-def _in_time(seconds: float) -> t.Iterator[None]:
+def in_time(seconds: float) -> t.Iterator[None]:
+    """Raises `AnsibleConnectionFailure` where the body gets no answer in time."""
     try:
         with deadline.limit(seconds):
             yield
@@ -76,6 +77,11 @@ class Action(ActionBase):
         result: Result = self._execute_module(name, options, task_vars=dict(variables))
         return result
 
+    def connection_to(self, host: str, variables: Variables) -> str:
+        """The connection plugin that reaches a host, by its name: the inventory's choice, else the play's or the command line's."""
+        known = variables["hostvars"].raw_get(host)
+        return str(self._templar.template(known.get("ansible_connection") or self._task.connection))
+
     def shell(self, command: str, content: bytes | None = None) -> Outcome:
         """Run a shell command on the task's host, with `content` as its standard input."""
         done = ActionBase._low_level_execute_command(self, command, in_data=content)
@@ -104,7 +110,7 @@ class RobotAction(Action):
 
     def call(self, request: Variables, variables: Variables) -> Result:
         """One round trip. Raises `AnsibleConnectionFailure` when no answer comes in time."""
-        with _in_time(NEXT_CALL if self._called else FIRST_CALL):
+        with in_time(NEXT_CALL if self._called else FIRST_CALL):
             answer = self._caller(variables).call(request, check=bool(self._task.check_mode) or not self.KEEPS_ENGINE)
         self._called = True
         return answer
@@ -114,7 +120,7 @@ class RobotAction(Action):
         try:
             return self.call(request, variables)
         except AnsibleConnectionFailure:
-            with _in_time(NEXT_CALL):
+            with in_time(NEXT_CALL):
                 self._connection.reset()
             return self.call(request, variables)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -30,6 +31,18 @@ def test_a_robot_that_is_not_there_does_not_keep_the_others(deployment, fleet):
     run = deployment.deploy(sleeper(value="two")).well()
     assert (run.changed["robot1"], run.changed["robot2"] > 0) == (0, True)
     assert deployment.value("robot2") == "two"
+
+
+def test_jobs_without_identities_are_deployed_and_removed_while_the_machine_of_the_spire_server_is_off(deployment, fleet, tmp_path):
+    inventory = json.loads(fleet.inventory.read_text())
+    inventory["all"]["children"]["spire_server"]["hosts"] = {"hub": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
+    deployment.inventory = tmp_path / "away.json"
+    deployment.inventory.write_text(json.dumps(inventory))
+    for run in (deployment.deploy(sleeper()), deployment.remove(job="job.yml"), deployment.remove(job="job.yml")):
+        assert "cannot be reached" not in run.well().output
+    connected = "name: api\ntaskGroups: [{name: back, network: {services: [{name: api, port: 18080, to: '127.0.0.1:1'}]}}]\n"
+    deployment.deploy(connected).refused("hub, the machine of the SPIRE server, cannot be reached")
+    assert "api-back" not in deployment.footprint("robot1") + deployment.footprint("robot2")
 
 
 def test_a_robot_lost_in_the_middle_of_its_switch_ends_whole_by_itself(deployment, fleet):

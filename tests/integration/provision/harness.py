@@ -47,6 +47,7 @@ class Ansible:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
+        self.inventory = fleet.inventory
         self.collections = CHECKOUT / "build"
 
     def run(self, playbook: str, *arguments: str, **variables: t.Any) -> Run:
@@ -56,7 +57,7 @@ class Ansible:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as extra:
             json.dump(variables, extra)
             extra.flush()
-            done = self.start("-i", str(self.fleet.inventory), playbook, "-e", f"@{extra.name}", *arguments, environment=environment)
+            done = self.start("-i", str(self.inventory), playbook, "-e", f"@{extra.name}", *arguments, environment=environment)
         output = done.stdout + done.stderr
         return Run(done.returncode, output, {name: int(count) for name, count, _lost, _failed in _RECAP.findall(output)})
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         steps: list[str]  # empty if a switch would change nothing
         diff: list[difference.Difference]  # empty unless it was asked for
         missing: list[str]
+        needed: list[str]  # what the groups need that the robot has of these jobs, as a need names it
 
     class Prepared(_Prepared, total=False):
         release: str  # what is staged
@@ -111,6 +112,7 @@ class Staging:
             "steps": self.scrub(_texts(todo, interrupted)),
             "diff": self.scrub(self._difference(todo)) if self.request.get("diff") else [],
             "missing": verify.missing(self.groups),
+            "needed": sorted({need["what"] for group in self.robot.ledger.groups(self.manifest["jobs"]) for need in group["needs"]}),
         }
 
     def keep(self) -> None:

@@ -10,6 +10,7 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...job.errors import Problem
+from ...job.model.network import Network
 from ...job.model.vocabulary import TlsMode
 from .. import names
 from ..site import Site
@@ -32,9 +33,8 @@ class Entry(t.TypedDict):
     dns_names: list[str]
 
 
-def needed(site: Site) -> bool:
-    """Whether the group's proxy needs an identity: for an inbound service, or for an upstream with TLS."""
-    network = site.network
+def needed(network: Network | None) -> bool:
+    """Whether the proxy that carries these connections needs an identity: for an inbound service, or for an upstream with TLS."""
     return network is not None and (bool(network.services) or any(each.tls.mode is not TlsMode.NONE for each in network.upstreams))
 
 
@@ -70,5 +70,5 @@ def mismatches(site: Site) -> t.Iterator[Problem]:
     if spiffe and spiffe.agent_socket_path and spiffe.agent_socket_path != fleet.agent_socket:
         found = f"found {spiffe.agent_socket_path!r}, but the fleet's agents are at {fleet.agent_socket!r}"
         yield site.problem(f"{path}.spiffe.agentSocketPath", found, "leave it out")
-    if needed(site) and not fleet.trust_domain:
+    if needed(site.network) and not fleet.trust_domain:
         yield site.problem(path, "the inventory sets no k8s4r_trust_domain", "set it for the group `all`, or write tls: false")

@@ -51,7 +51,7 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
         return None
     found = connections(site, group, known)
     carried = [each.connection for each in found if each.connection]
-    secured = identity.needed(site)
+    secured = identity.needed(site.network)
     socket = site.fleet.agent_socket if secured else None
     static = bootstrap.inlined([each.inlined for each in carried], [each.cluster for each in carried])
     waits = proxy_unit.waits(site, socket)

@@ -1,0 +1,82 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machine of the SPIRE server as a run finds it: up, down, not provisioned, out of reach, or mistaken for another one."""
+
+from __future__ import annotations
+
+import enum
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+
+from .action import FIRST_CALL, Action, ActionProblem, Variables, in_time
+
+SOCKET = "/run/spire/server/api.sock"
+UNIT = "/etc/systemd/system/spire-server.service"
+
+# Prints one of the values below: a shell that could not even start (no sudo, for one) prints none of them.
+LOOK = f"if test -S {SOCKET}; then echo up; elif test -e {UNIT}; then echo down; else echo none; fi"
+
+
+class State(enum.Enum):
+    UP = "up"
+    DOWN = "down"
+    NONE = "none"
+
+
+class Looked(t.NamedTuple):
+    """What a run found on the server's machine (None: it could not look), and why the server cannot be asked, where it cannot."""
+
+    state: State | None
+    away: str
+
+
+class ServerAction(Action):
+    """An action that asks the SPIRE server: its task is delegated to the server's machine."""
+
+    _requires_connection = True
+
+    def look(self, host: str) -> Looked:
+        """Whether the server runs on its machine."""
+        try:
+            with in_time(FIRST_CALL):
+                done = self.shell(LOOK)
+            state, reason = _state(done.stdout), done.stderr
+        except AnsibleConnectionFailure as failure:
+            state, reason = None, str(failure)
+        if state is State.DOWN:
+            return Looked(state, f"the SPIRE server on {host} is not running (systemctl status spire-server)")
+        if state is None:
+            last = (reason.strip().splitlines() or ["no reason given"])[-1].strip()
+            return Looked(state, f"{host}, the machine of the SPIRE server, cannot be reached ({last})")
+        return Looked(state, "")
+
+    def refuse_mistaken(self, host: str, robots: t.Iterable[str], variables: Variables) -> None:
+        """Raises `ActionProblem` where this run would take another machine for the server's."""
+        wrong = mistaken(host, robots, lambda name: self.connection_to(name, variables))
+        if wrong:
+            raise ActionProblem(wrong)
+
+
+def _state(printed: str) -> State | None:
+    lines = printed.split()
+    return next((found for found in State if lines[-1:] == [found.value]), None)
+
+
+def mistaken(server: str, robots: t.Iterable[str], connection: t.Callable[[str], str]) -> str:
+    """Why this run would take the wrong machine for the SPIRE server's; empty where it would not.
+
+    `connection(host)` is the name of the plugin that reaches a host. Where both a robot and the server have `local`, what is
+    meant for the server is done on the robot: so it is with ansible-pull.
+    """
+    if not server or connection(server) != "local":
+        return ""
+    here = sorted(name for name in robots if name != server and connection(name) == "local")
+    if not here:
+        return ""
+    return (
+        f"{', '.join(here)}: the jobs need identities, which are registered on {server}, the machine of the SPIRE server; but this run "
+        f"has the connection `local` for both, so it would take this machine for {server}. Run it from a controller, or set a "
+        f"connection that reaches {server} in the inventory, such as ansible_connection: ssh"
+    )
