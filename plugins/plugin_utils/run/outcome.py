@@ -14,6 +14,8 @@ AGAIN, BARE, SWITCH, WITHOUT = "k8s4r_again", "k8s4r_bare", "k8s4r_switch", "k8s
 AGENT, SERVER = "spire_agent", "spire_server"
 # The answers of a robot that accepts a plan: see the module prepare.
 READY = ("staged", "recorded", "planned")
+# What a run is done with on a robot.
+SETTLED = ("committed", "unchanged", "recorded")
 NO_SERVER = f"the jobs need identities, but the inventory group `{SERVER}` is empty: add the machine that is to run the SPIRE server"
 
 

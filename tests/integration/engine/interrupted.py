@@ -18,22 +18,21 @@ from k8s4r_engine.requests import recover
 from k8s4r_engine.state.robot import Robot
 
 health.STEADY = 0.2
-steps = 0
+steps = []
 
 class Killed(perform.Performer):
     def perform(self, step):
-        global steps
-        if {kill_before!r} in (steps, step["do"]):
+        if {kill_before!r} in (len(steps), step["do"]):
             os.kill(os.getpid(), signal.SIGKILL)
         super().perform(step)
-        steps += 1
+        steps.append(step["do"])
 
 robot = Robot()
 if {recover}:
     recover.at_boot(robot)
 else:
     switch.run(robot, {release!r}, perform.silence, Killed)
-print("steps", steps)
+print("steps:", *steps)
 """
 INIT, ONCE = "k8s4r-init-web.service", "k8s4r-batch-web.service"
 HOME = "/var/lib/k8s4r/groups/web"
@@ -68,11 +67,17 @@ def old_and_new():
 
 def drive(machine, release, kill_before=None, recover=False):
     """The number of steps that a switch took, or None when it was killed before one of them (a number or a verb)."""
+    verbs = taken(machine, release, kill_before, recover)
+    return None if verbs is None else len(verbs)
+
+
+def taken(machine, release, kill_before=None, recover=False):
+    """The verbs of those steps."""
     outcome = machine.script(DRIVER.format(kill_before=kill_before, release=release, recover=recover))
     if outcome.status:
         assert "Traceback" not in outcome.stderr, outcome.stderr
         return None
-    return int(outcome.stdout.split()[-1])
+    return outcome.stdout.rpartition("steps:")[2].split()
 
 
 def assert_whole(machine, group, other, keep_data=False):

@@ -85,6 +85,11 @@ def test_a_result_of_version_1(robot, release, missing, status):
     assert results.load(robot, "r2")["status"] == "committed"
 
 
+def test_a_journal_of_version_2_spares_nothing(robot):
+    put(robot.journal_path, {"version": 2, "release": "r2", "began": 1.0, "groups": {}, "changes": []})
+    assert robot.journal()["spare"] == []
+
+
 def leave_ledger(robot):
     put(robot.ledger.path("other", "job"), {"version": formats.VERSION + 1})
 

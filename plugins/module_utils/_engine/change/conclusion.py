@@ -38,7 +38,7 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
         reached = {entries[group["id"]]["phase"] for group in job["groups"]}
         if reached <= {"committed"}:
             robot.ledger.set_state(job, ledger.whole(job["digest"]))
-        elif reached == {"rolled-back"}:
+        elif reached <= {"rolled-back", "stays"}:
             robot.ledger.set_state(job, job["before"])
     scrub = of_release(robot, manifest)
     result: Switched = {
@@ -68,9 +68,9 @@ def _without_listener(robot: Robot, manifest: Manifest) -> list[str]:
 
 
 def _status(phases: set[Phase]) -> t.Literal["committed", "rolled-back", "failed"]:
-    if phases <= {"committed"}:
+    if phases <= {"committed", "stays"}:
         return "committed"
-    if phases <= {"committed", "rolled-back"}:
+    if phases <= {"committed", "rolled-back", "stays"}:
         return "rolled-back"
     return "failed"
 

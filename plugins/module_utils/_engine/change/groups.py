@@ -1,32 +1,41 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One group of a release: to the new release, or back to the last good one."""
+"""The groups of a release that go together: all to the new release, or all back to their last good ones.
+
+Nothing is written down, and nothing removed, before all of them run.
+"""
 
 from __future__ import annotations
 
+from ..judge import handover
 from ..say.answers import failed
 from ..say.texts import harmless
+from ..state import ledger
 from ..state import manifest as manifests
+from ..state.journal import FINAL
 from ..state.scrub import of_release
-from . import health, survey
+from . import health, steps, survey
 from .perform import Performer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Resource
-    from ..state.journal import Entry, Journal, Phase
-    from ..state.ledger import GroupRecord, JobName
+    from ..judge.handover import Member, Members
+    from ..state.journal import Journal, Phase
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
     from .perform import Progress
     from .steps import Step
 
+    # The performer of each group, and the steps of all of them in turn, each with its group's number.
+    Work = t.Tuple[t.Sequence[Performer], t.Sequence[t.Tuple[int, Step]]]
+    Errors = t.Mapping[str, t.List[str]]
+
 
 class Switch:
-    """Brings groups to a release, or back where one does not start."""
+    """Brings groups to a release, or back where one of them does not come up."""
 
     def __init__(
         self, robot: Robot, manifest: Manifest, journal: Journal, progress: Progress, performer: type[Performer] = Performer
@@ -37,74 +46,142 @@ class Switch:
         self.progress = progress
         self.performer = performer
 
-    def apply(self, job: JobName, group: ManifestGroup) -> None:
-        """Bring one group to its new release, or back to its last good one."""
-        entry: Entry = self.journal["groups"].get(group["id"], {"phase": "forward", "errors": []})
-        if entry["phase"] == "forward":
-            self._enter(group, {"phase": "forward", "errors": []})
-            entry = self._forward(job, group)
-        if entry["phase"] == "back":
-            self._enter(group, entry)
-            entry = self.roll_back(job, group, entry["errors"])
-        self._enter(group, entry)
+    def apply(self, members: Members) -> None:
+        """Bring groups that go together to the new release, or all of them back. Continues from where the journal has them."""
+        if self._under_way(members, "forward", None):
+            self._enter(members, "forward")
+            self._forward(members)
+        if self._under_way(members, "commit"):
+            self._finish(members)
+        elif self._under_way(members, "back"):
+            self._roll_back(members)
 
-    def _enter(self, group: ManifestGroup, entry: Entry) -> None:
-        if self.journal["groups"].get(group["id"]) != entry:
-            self.journal["groups"][group["id"]] = entry
-            self.robot.write_journal(self.journal)
+    def recover(self, members: Members, boot: bool = False) -> None:
+        """End what was interrupted: what is written down in part is finished, everything else goes back."""
+        committed = [member for member in members if self._is_committed(member)]
+        begun = [member for member in members if member not in committed and self._phase(member) in ("forward", "back")]
+        if committed:
+            self._finish(committed)
+        if begun:
+            # Those that it had not come to go back with the others, which changes nothing about them.
+            self._roll_back([member for member in members if member not in committed and self._phase(member) not in FINAL], boot)
+        for member in members:
+            if self._phase(member) is None:
+                self._enter([member], "rolled-back")
 
-    def _forward(self, job: JobName, group: ManifestGroup) -> Entry:
-        committed = False
+    def _forward(self, members: Members) -> None:
+        at = members[0][1]
         try:
+            performers, todo = self._work(members, steps.UNTIL_COMMIT)
+            for number, step in todo:
+                at = members[number][1]
+                self._perform(performers[number], step)
+        except Exception as error:
+            # Whatever it was, the groups must end complete.
+            self._enter(members, "back", {at["id"]: self._shown(_explained(at, error))})
+        else:
+            # From here on there is no way back.
+            self._enter(members, "commit")
+
+    def _finish(self, members: Members) -> None:
+        """Write down what runs now; then remove what nothing needs any more."""
+        errors: dict[str, list[str]] = {}
+        performers, todo = self._work(members, steps.FROM_COMMIT)
+        for number, step in todo:
+            group = members[number][1]
+            if errors and step["do"] != "commit":
+                # Leftovers only wait for their removal, and the next run sees them.
+                break
+            try:
+                self._perform(performers[number], step)
+            except Exception as error:
+                errors[group["id"]] = self._shown(_explained(group, error))
+        for member in members:
+            self._enter([member], "failed" if member[1]["id"] in errors else "committed", errors)
+
+    def _roll_back(self, members: Members, boot: bool = False) -> None:
+        """Make each group what the ledger has of it: its last good release, or nothing."""
+        errors = {group["id"]: list(self._errors(group)) for _job, group in members}
+        phases: dict[str, Phase] = {group["id"]: "rolled-back" for _job, group in members}
+        self._enter(members, "back", errors)
+        performers, todo = self._work_back(members)
+        for number, step in todo:
+            group = members[number][1]
+            if phases[group["id"]] == "stuck" or (boot and step["do"] == "healthy"):
+                # At boot, units wait for the boot to come to them, and the boot waits for us.
+                continue
+            try:
+                performers[number].perform(step)
+            except health.Unhealthy as unhealthy:
+                phases[group["id"]] = "failed"
+                either = f"{group['name']}: the last good release does not start either"
+                errors[group["id"]] += [f"{either}: {text}" for text in self._shown(unhealthy.errors)]
+            except Exception as error:
+                phases[group["id"]] = "stuck"
+                errors[group["id"]] += [f"{group['name']}: rolling back failed: {text}" for text in self._shown(failed(error)["errors"])]
+        for member in members:
+            self._enter([member], phases[member[1]["id"]], errors)
+
+    def _work(self, members: Members, turns: steps.Turns) -> Work:
+        """The steps of some turns to the new release."""
+        halted = handover.listening(members, self.robot.ledger)
+        performers, found = [], []
+        for job, group in members:
             record = self.robot.ledger.group(job, group["id"])
-            committed = record is not None and record["release"] == self.manifest["release"]
-            performer = self.performer(self.robot, self.manifest["release"], job, group, self.progress)
-            for step in survey.plan_steps(self.robot, group["resources"], record, keep_data=self.manifest["keep_data"]):
-                if step["text"]:
-                    self.journal["changes"].append(step["text"])
-                performer.perform(step)
-                committed = committed or step["do"] == "commit"
-        except Exception as error:
-            # Whatever it was, the group must end complete: after the commit, leftovers only wait for their removal.
-            return {"phase": "failed" if committed else "back", "errors": self._shown(_explained(group, error))}
-        return {"phase": "committed", "errors": []}
+            stays = record if group["id"] in self.journal["spare"] else None
+            target = survey.with_what_stays(group, stays) if stays else group
+            performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress))
+            spared = ledger.known(stays)
+            keep_data = self.manifest["keep_data"]
+            found.append(survey.plan_steps(self.robot, target["resources"], record, keep_data=keep_data, halted=halted, spared=spared))
+        return performers, steps.in_turn(found, turns)
 
-    def roll_back(self, job: JobName, group: ManifestGroup, errors: list[str], boot: bool = False) -> Entry:
-        """Make a group what the ledger has of it: the last good release, or nothing.
+    def _work_back(self, members: Members) -> Work:
+        """All steps back to the last good releases."""
+        halted = handover.listening(members, self.robot.ledger)
+        performers, found = [], []
+        for job, group in members:
+            record = self.robot.ledger.group(job, group["id"])
+            target = manifests.last_good(group["id"], record) if record else manifests.nothing(group["id"], group["name"])
+            performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress, record))
+            # What was left over before stays so.
+            spared = record["leftovers"] if record else ()
+            tried = group["resources"]
+            found.append(survey.plan_steps(self.robot, target["resources"], record, others=tried, halted=halted, spared=spared))
+        return performers, steps.in_turn(found, steps.UNTIL_COMMIT + steps.FROM_COMMIT)
 
-        Killed after the commit, the last good release is the new one, and only its leftovers are still to be removed.
-        """
+    def _perform(self, performer: Performer, step: Step) -> None:
+        if step["text"]:
+            self.journal["changes"].append(step["text"])
+        performer.perform(step)
+
+    def _phase(self, member: Member) -> Phase | None:
+        """None: the switch has not come to this group."""
+        entry = self.journal["groups"].get(member[1]["id"])
+        return entry["phase"] if entry else None
+
+    def _errors(self, group: ManifestGroup) -> list[str]:
+        entry = self.journal["groups"].get(group["id"])
+        return entry["errors"] if entry else []
+
+    def _under_way(self, members: Members, *phases: Phase | None) -> bool:
+        return any(self._phase(member) in phases for member in members)
+
+    def _enter(self, members: Members, phase: Phase, errors: Errors | None = None) -> None:
+        """Groups that go together come to a phase together: in one write."""
+        for _job, group in members:
+            found = (errors or {}).get(group["id"], [])
+            self.journal["groups"][group["id"]] = {"phase": phase, "errors": found}
+        self.robot.write_journal(self.journal)
+
+    def _is_committed(self, member: Member) -> bool:
+        """Whether the way back is closed. Older engines did not write so in the journal before the ledger had it."""
+        job, group = member
+        if self._phase(member) == "commit":
+            return True
         record = self.robot.ledger.group(job, group["id"])
-        committed = record["release"] == self.manifest["release"] if record else not group["resources"]
-        target = manifests.last_good(group["id"], record) if record else manifests.nothing(group["id"], group["name"])
-        phase: Phase = "committed" if committed else "rolled-back"
-        errors = [] if committed else list(errors)
-        try:
-            performer = self.performer(self.robot, self.manifest["release"], job, target, self.progress, record)
-            for step in self._steps_back(target, record, group["resources"], committed):
-                if boot and step["do"] == "healthy":
-                    # Units wait for the boot to come to them, and the boot waits for us.
-                    continue
-                try:
-                    performer.perform(step)
-                except health.Unhealthy as unhealthy:
-                    phase = "failed"
-                    either = f"{group['name']}: the last good release does not start either"
-                    errors += [f"{either}: {text}" for text in self._shown(unhealthy.errors)]
-        except Exception as error:
-            texts = self._shown(failed(error)["errors"])
-            return {"phase": "stuck", "errors": errors + [f"{group['name']}: rolling back failed: {text}" for text in texts]}
-        return {"phase": phase, "errors": errors}
-
-    def _steps_back(self, target: ManifestGroup, record: GroupRecord | None, tried: t.Sequence[Resource], committed: bool) -> list[Step]:
-        return survey.plan_steps(
-            self.robot,
-            target["resources"],
-            record,
-            others=tried,
-            keep_data=committed and self.manifest["keep_data"],
-            spare_leftovers=not committed,
-        )
+        written = record["release"] == self.manifest["release"] if record else not group["resources"]
+        return written and self._phase(member) in ("forward", "back")
 
     def _shown(self, texts: list[str]) -> list[str]:
         """Error texts that may quote program output: secrets are removed first, then control characters and long lines."""

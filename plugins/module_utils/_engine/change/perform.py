@@ -54,6 +54,7 @@ class Performer:
         self._verbs: dict[str, t.Callable[[Step], None]] = {
             "make": lambda step: kinds.of(step["resource"]).fix(step["resource"], robot),
             "extend": lambda step: kinds.of(step["resource"]).extend(step["resource"], robot),
+            "halt": lambda step: systemd.stop(step["units"]),
             "reload": lambda _step: systemd.reload(),
             "stop": self._stop,
             "clear": self._clear,
@@ -62,6 +63,8 @@ class Performer:
             "healthy": self._healthy,
             "commit": self._commit,
             "remove": lambda step: kinds.of(step["resource"]).remove(step["resource"]),
+            "unload": lambda _step: systemd.reload(),
+            "discard": lambda step: kinds.of(step["resource"]).remove(step["resource"]),
             "pruned": self._pruned,
         }
 

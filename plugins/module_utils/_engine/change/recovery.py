@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
+from ..judge import handover
 from ..state import manifest as manifests
-from ..state.journal import FINAL
 from .conclusion import conclude
 from .groups import Switch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..state.journal import Journal
+    from ..state.ledger import GroupRecord
     from ..state.robot import Robot
     from .perform import Progress
-
-RESTORED = "the last good release was restored"
-REMOVED = "what it had begun was removed, since there was no earlier release"
 
 
 def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, boot: bool = False) -> None:
@@ -27,16 +25,15 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
         # Nothing was changed before both were written, and the manifest is the first to be written, the last to go.
         robot.end_journal()
         return
-    switch = Switch(robot, manifest, journal, progress)
     for job, group in manifests.groups(manifest):
         entry = journal["groups"].get(group["id"])
-        if entry is None:
-            # The switch had not come to this group: it is still at its last good release.
-            entry = {"phase": "rolled-back", "errors": []}
-        elif entry["phase"] not in FINAL:
-            text = f"{group['name']}: the switch was interrupted; {RESTORED if robot.ledger.group(job, group['id']) else REMOVED}"
-            entry = switch.roll_back(job, group, entry["errors"] or [text], boot)
-        journal["groups"][group["id"]] = entry
-    # The conclusion reads in it whether a group is stuck.
-    robot.write_journal(journal)
+        if entry and entry["phase"] == "forward":
+            entry["errors"] = [f"{group['name']}: the switch was interrupted; {_back_to(robot.ledger.group(job, group['id']))}"]
+    switch = Switch(robot, manifest, journal, progress)
+    for members in handover.bundles(manifest, robot.ledger, journal["spare"]):
+        switch.recover(members, boot)
     conclude(robot, manifest, journal)
+
+
+def _back_to(record: GroupRecord | None) -> str:
+    return "the last good release was restored" if record else "what it had begun was removed, since there was no earlier release"

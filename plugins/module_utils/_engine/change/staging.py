@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..judge import conflicts, validate, verify
+from ..judge import conflicts, handover, validate, verify
 from ..resources import kinds
 from ..say.errors import Refusal
 from ..state import formats, garbage, ledger
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
     from ..plan import PrepareRequest
     from ..state.journal import Journal
-    from ..state.manifest import ManifestGroup, ManifestJob
     from ..state.robot import Robot
-
-    Planned = t.Sequence[t.Tuple[ManifestJob, ManifestGroup, t.Sequence[steps.Step]]]
 
     class _Prepared(t.TypedDict):
         """``staged``: the switch can begin. ``recorded``: the robot was as the plan wants it, and its ledger has that now.
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
         diff: list[difference.Difference]  # empty unless it was asked for
         missing: list[str]
         needed: list[str]  # what the groups need that the robot has of these jobs, as a need names it
+        goes: t.Mapping[str, survey.Going]  # by the ids of groups
 
     class Prepared(_Prepared, total=False):
         release: str  # what is staged
@@ -105,7 +103,7 @@ class Staging:
         """Refuse what would not work; else what would change."""
         self._refuse_what_is_wrong()
         self._planned = self._plan()
-        todo = [step for _job, _group, found in self._planned for step in found]
+        todo = [step for _performer, step in self._planned]
         interrupted = self.robot.journal()
         return {
             "status": "planned",
@@ -113,6 +111,7 @@ class Staging:
             "diff": self.scrub(self._difference(todo)) if self.request.get("diff") else [],
             "missing": verify.missing(self.groups),
             "needed": sorted({need["what"] for group in self.robot.ledger.groups(self.manifest["jobs"]) for need in group["needs"]}),
+            "goes": self._going(),
         }
 
     def keep(self) -> None:
@@ -123,10 +122,8 @@ class Staging:
     def record(self) -> None:
         """All is as it should be, only the ledger does not have it: another controller's digest, or another description."""
         self._store()
-        for job, group, found in self._planned:
-            performer = Performer(self.robot, self.release, job, group, silence)
-            for step in found:
-                performer.perform(step)
+        for performer, step in self._planned:
+            performer.perform(step)
         for job in self.manifest["jobs"]:
             self.robot.ledger.set_state(job, ledger.whole(job["digest"]))
 
@@ -143,13 +140,26 @@ class Staging:
         if problems:
             raise Refusal(self.scrub(problems))
 
-    def _plan(self) -> Planned:
+    def _plan(self) -> list[tuple[Performer, steps.Step]]:
+        """All steps in their order, as the switch will take them, each with what would carry it out."""
         planned = []
-        for job, group in manifests.groups(self.manifest):
-            record = self.robot.ledger.group(job, group["id"])
-            found = survey.plan_steps(self.robot, group["resources"], record, keep_data=self.manifest["keep_data"])
-            planned.append((job, group, found))
+        for members in handover.bundles(self.manifest, self.robot.ledger):
+            halted = handover.listening(members, self.robot.ledger)
+            found = [self._steps(member, halted) for member in members]
+            performers = [Performer(self.robot, self.release, job, group, silence) for job, group in members]
+            planned += [(performers[number], step) for number, step in steps.in_turn(found, steps.UNTIL_COMMIT + steps.FROM_COMMIT)]
         return planned
+
+    def _steps(self, member: handover.Member, halted: t.Sequence[str]) -> list[steps.Step]:
+        job, group = member
+        record = self.robot.ledger.group(job, group["id"])
+        return survey.plan_steps(self.robot, group["resources"], record, keep_data=self.manifest["keep_data"], halted=halted)
+
+    def _going(self) -> dict[str, survey.Going]:
+        """What goes from this robot, by the ids of the groups that it belongs to."""
+        records = [(group, self.robot.ledger.group(job, group["id"])) for job, group in manifests.groups(self.manifest)]
+        going = {group["id"]: survey.going(group, record, self.manifest["keep_data"]) for group, record in records}
+        return {id: found for id, found in going.items() if found}
 
     def _store(self) -> None:
         for content in self.contents.values():

@@ -20,18 +20,40 @@ if TYPE_CHECKING:
     from ..plan import Resource
     from ..system.observe import Digest, State
 
-    Verb = t.Literal["make", "extend", "reload", "stop", "clear", "restart", "start", "healthy", "commit", "remove", "pruned"]
+    Verb = t.Literal[
+        "halt",
+        "extend",
+        "make",
+        "reload",
+        "stop",
+        "clear",
+        "restart",
+        "start",
+        "healthy",
+        "commit",
+        "remove",
+        "unload",
+        "discard",
+        "pruned",
+    ]
+    Turns = t.Tuple[t.Tuple[Verb, ...], ...]
 
     class _Step(t.TypedDict):
         do: Verb
         text: str  # what a person reads; empty where there is nothing to report
 
     class Step(_Step, total=False):
-        resource: Resource  # of make, extend and remove
-        now: State | None  # of make and remove: what is there before it
-        units: list[str]  # of stop, clear, restart, start and healthy
+        resource: Resource  # of make, extend, remove and discard
+        now: State | None  # of make, remove and discard: what is there before it
+        units: list[str]  # of halt, stop, clear, restart, start and healthy
         done: list[str]  # of clear: the files that say of a unit that it has run
         leftovers: list[Resource]  # of commit and pruned
+
+
+# The turns of groups that go together: first all files, then all stops, since a program that goes may hold what another one wants,
+# then all starts. After the commit, units go before their data, and data before its owner.
+UNTIL_COMMIT: Turns = (("halt",), ("extend", "make", "reload"), ("stop",), ("clear", "restart", "start"), ("healthy",))
+FROM_COMMIT: Turns = (("commit",), ("remove",), ("unload",), ("discard",), ("pruned",))
 
 
 class Situation:
@@ -65,6 +87,10 @@ class Situation:
     def is_up(self, unit: str) -> bool:
         return systemd.up(self.units.get(unit, {}))
 
+    def mark_down(self, units: t.Iterable[str]) -> None:
+        """These will have been stopped before anything else."""
+        self.units = {**self.units, **{name: {**self.units[name], "ActiveState": "inactive"} for name in units}}
+
     def is_there(self, resource: Resource) -> bool:
         """Whether anything is left of a resource; of a unit, it may be a process alone."""
         return self.now(resource) is not None or any(self.is_up(unit) for unit in kinds.units([resource]))
@@ -84,17 +110,24 @@ def run_digests(resources: t.Sequence[Resource], digest: Digest) -> dict[str, st
     return {unit["name"]: run_digest(unit, resources, digest) for unit in kinds.that_run(resources)}
 
 
-def between(situation: Situation, digest: Digest, keep_data: bool = False, spared: t.Sequence[Resource] = ()) -> list[Step]:
+def between(
+    situation: Situation,
+    digest: Digest,
+    keep_data: bool = False,
+    halted: t.Container[str] = (),
+    spared: t.Sequence[Resource] = (),
+) -> list[Step]:
     """The steps of one group; the commit is always one of them.
 
-    ``keep_data``: what programs wrote, and its owner, outlives the group. ``spared``: leftovers that this switch must not
-    remove.
+    ``keep_data``: what programs wrote, and its owner, outlives the group. ``halted``: units that are down while ports change
+    hands. ``spared``: resources that this switch must not remove.
     """
     wanted, old = situation.wanted, situation.old
+    steps = _halts(situation, halted)
     makes = [resource for resource in wanted if situation.now(resource) != kinds.expected(resource)]
     gone, kept = split(wanted, old, keep_data, spared)
     gone = [resource for resource in gone if situation.is_there(resource)]
-    steps = _makes(situation, makes)
+    steps += _makes(situation, makes)
     stale = any(values.get("NeedDaemonReload") == "yes" for values in situation.units.values())
     if stale or any(_is_systemd(resource) for resource in makes):
         steps.append({"do": "reload", "text": "reload systemd's units"})
@@ -103,13 +136,19 @@ def between(situation: Situation, digest: Digest, keep_data: bool = False, spare
     if steps:
         steps.append({"do": "healthy", "text": "", "units": [unit["name"] for unit in kinds.that_run(wanted)]})
     steps.append({"do": "commit", "text": "", "leftovers": gone + kept})
-    for resource in gone:
-        steps.append({"do": "remove", "text": f"remove {kinds.label(resource)}", "resource": resource, "now": situation.now(resource)})
+    last = _data_and_around(gone)
+    steps += [_removal("remove", situation, resource) for resource in gone if resource not in last]
     if any(_is_systemd(resource) for resource in gone):
-        steps.append({"do": "reload", "text": ""})
+        steps.append({"do": "unload", "text": ""})
+    steps += [_removal("discard", situation, resource) for resource in last]
     if gone:
         steps.append({"do": "pruned", "text": "", "leftovers": kept})
     return steps
+
+
+def in_turn(found: t.Sequence[t.Sequence[Step]], turns: Turns) -> list[tuple[int, Step]]:
+    """The steps of some turns of groups that go together, each with its group's number."""
+    return [(number, step) for verbs in turns for number, steps in enumerate(found) for step in steps if step["do"] in verbs]
 
 
 def idle(steps: t.Iterable[Step]) -> bool:
@@ -127,6 +166,23 @@ def split(
     data = [resource["path"] for resource in unwanted if resource.get("data")] if keep_data else []
     kept = [resource for resource in unwanted if kinds.place(resource) in stay or kinds.of(resource).outlives(resource, data)]
     return [resource for resource in unwanted if resource not in kept], kept
+
+
+def _data_and_around(gone: t.Sequence[Resource]) -> list[Resource]:
+    """What programs wrote, and what must not go before it: the directories around it, and its owner."""
+    data = [resource["path"] for resource in gone if resource.get("data")]
+    return [resource for resource in gone if kinds.of(resource).outlives(resource, data)]
+
+
+def _removal(verb: t.Literal["remove", "discard"], situation: Situation, resource: Resource) -> Step:
+    return {"do": verb, "text": f"remove {kinds.label(resource)}", "resource": resource, "now": situation.now(resource)}
+
+
+def _halts(situation: Situation, halted: t.Container[str]) -> list[Step]:
+    names = [name for name in kinds.units([*situation.wanted, *situation.old]) if name in halted and situation.is_up(name)]
+    names = list(dict.fromkeys(names))
+    situation.mark_down(names)
+    return [{"do": "halt", "text": f"stop {', '.join(names)} while ports change hands", "units": names}] if names else []
 
 
 def _makes(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from .. import plan
 from ..resources import kinds
 from ..state.ledger import known
-from ..system import systemd
+from ..system import files, systemd
 from ..system.observe import Observer
 from . import steps
 
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
 
     from ..plan import Resource
     from ..state.ledger import GroupRecord
+    from ..state.manifest import ManifestGroup
     from ..state.robot import Robot
+
+    class Going(t.TypedDict):
+        """Of a group's units, those that go from this robot. ``whole``: all of the group goes."""
+
+        name: str
+        whole: bool
+        units: list[str]  # as people call them
+        data: int  # bytes on the disk that go with them
 
 
 def plan_steps(
@@ -26,12 +36,13 @@ def plan_steps(
     record: GroupRecord | None,
     others: t.Iterable[Resource] = (),
     keep_data: bool = False,
-    spare_leftovers: bool = False,
+    halted: t.Sequence[str] = (),
+    spared: t.Sequence[Resource] = (),
 ) -> list[steps.Step]:
     """The steps from what is to what is wanted.
 
     ``record``: the group's record in the ledger. ``others``: further resources that may be there, those of a release
-    that did not get through. ``spare_leftovers``: when rolling back, what was a leftover before stays one.
+    that did not get through. ``halted``: units that are down while ports change hands. ``spared``: resources that must not go.
     """
     old = merge(known(record), others)
     everything = merge(wanted, old)
@@ -44,7 +55,34 @@ def plan_steps(
         finished={unit["name"] for unit in kinds.that_run(wanted) if kinds.of(unit).finished(unit)},
         started=record["started"] if record else {},
     )
-    return steps.between(situation, robot.digest, keep_data, record["leftovers"] if record and spare_leftovers else ())
+    return steps.between(situation, robot.digest, keep_data, halted, spared)
+
+
+def with_what_stays(group: ManifestGroup, record: GroupRecord) -> ManifestGroup:
+    """A group, with those units that it does not want any more and that go on here. A link of its own starts each at boot: the
+    group's target does so no longer.
+    """
+    wanted = set(kinds.units(group["resources"]))
+    going = [unit["name"] for unit in kinds.that_run(known(record)) if unit["name"] not in wanted]
+    links = [plan.link(f"{plan.STARTED_AT_BOOT}/{name}", f"../{name}") for name in going]
+    return {**group, "resources": merge(group["resources"], links)}
+
+
+def going(group: ManifestGroup, record: GroupRecord | None, keep_data: bool) -> Going | None:
+    """What of a group goes from this robot; None where nothing that runs does."""
+    wanted = {kinds.place(resource) for resource in group["resources"]}
+    unwanted = [resource for resource in known(record) if kinds.place(resource) not in wanted]
+    units = kinds.that_run(unwanted)
+    if not units:
+        return None
+    data = [] if keep_data else [resource["path"] for resource in unwanted if resource.get("data")]
+    outermost = [path for path in data if not any(path.startswith(other + "/") for other in data)]
+    return {
+        "name": group["name"],
+        "whole": not group["resources"],
+        "units": [name for unit in units for name in [unit.get("called")] if name],
+        "data": sum(files.size(path) for path in outermost),
+    }
 
 
 def merge(first: t.Iterable[Resource], second: t.Iterable[Resource]) -> list[Resource]:

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Switching to a staged release: group by group, each committed or rolled back completely.
+"""Switching to a staged release: groups that go together are all committed, or all rolled back.
 
 The journal (state/journal.py) is there from before the first touch until the result is known.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from ..judge import conflicts
+from ..judge import conflicts, handover
 from ..say.errors import Refusal
 from ..state import manifest as manifests
 from ..state.lock import Lock
@@ -20,13 +20,18 @@ from .perform import Performer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import typing as t
+
     from ..state.manifest import Manifest
     from ..state.robot import Robot
     from .perform import Progress
 
 
-def run(robot: Robot, release: str, progress: Progress, performer: type[Performer] = Performer) -> None:
-    """Switch, and leave the result. Called again after it was killed, it continues from where the journal has it."""
+def run(robot: Robot, release: str, progress: Progress, performer: type[Performer] = Performer, spare: t.Sequence[str] = ()) -> None:
+    """Switch, and leave the result. Called again after it was killed, it continues from where the journal has it.
+
+    ``spare``: ids of groups of which nothing goes yet, because what they run here is to run on another robot first.
+    """
     manifest = robot.manifest(release)
     if manifest is None:
         raise Refusal([f"release {release} is no longer staged on this robot; run again"])
@@ -38,11 +43,14 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
             boot_unit.ensure(robot)
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
-            journal = {"release": release, "began": time.time(), "groups": {}, "changes": []}
+            journal = {"release": release, "began": time.time(), "groups": {}, "changes": [], "spare": list(spare)}
+            for _job, group in manifests.groups(manifest):
+                if group["id"] in spare and not group["resources"]:
+                    journal["groups"][group["id"]] = {"phase": "stays", "errors": []}
             robot.write_journal(journal)
         switch = Switch(robot, manifest, journal, progress, performer)
-        for job, group in manifests.groups(manifest):
-            switch.apply(job, group)
+        for members in handover.bundles(manifest, robot.ledger, journal["spare"]):
+            switch.apply(members)
         conclusion.conclude(robot, manifest, journal)
 
 

@@ -9,7 +9,9 @@ import os
 
 from ..resources import kinds
 from ..state.ledger import known
+from ..state.manifest import groups
 from ..system import accounts, ports
+from .handover import gives_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,17 +81,18 @@ def _ports(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> 
 
 
 def _live_ports(robot: Robot, manifest: Manifest, declared: t.Container[str]) -> list[str]:
-    """Errors for wanted ports in use, except by this group's last release or by a group that is removed first."""
-    free = _units(_interrupted(robot))
+    """Errors for wanted ports in use, except by the group's own last release, by a group that goes, and by one that gives the port up."""
+    wanted = groups(manifest)
+    records = [(group, record) for job, group in wanted for record in [robot.ledger.group(job, group["id"])] if record]
+    free = _units(_interrupted(robot)) | _units(record for group, record in records if not group["resources"])
     found = []
-    for job in manifest["jobs"]:
-        before = robot.ledger.of(job)["groups"]
-        for group in job["groups"]:
-            own = _units([group]) | (_units([before[group["id"]]]) if group["id"] in before else set())
-            if not group["resources"]:
-                free |= own
-            found += ports.taken([port for port in group["ports"] if port["where"] not in declared], free | own)
-    return found
+    for _job, group in wanted:
+        own = _units([group]) | _units(record for other, record in records if other is group)
+        for port in group["ports"]:
+            if port["where"] not in declared:
+                given_up = _units(record for other, record in records if gives_up(other, record, port))
+                found += ports.taken([port], free | own | given_up)
+    return list(dict.fromkeys(found))
 
 
 def _units(groups: t.Iterable[ManifestGroup | GroupRecord]) -> set[str]:

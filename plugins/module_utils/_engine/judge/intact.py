@@ -36,7 +36,7 @@ PROPERTIES = "Id,ActiveState,SubState,NeedDaemonReload,NRestarts,ActiveEnterTime
 def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Compared:
     """``unchanged``, with warnings about these groups; ``plan-needed`` if anything differs from the ledger."""
     observer = Observer(robot.digest)
-    if not all((keep_data or not group["leftovers"]) and _is_intact(group, observer) and _has_needs(group) for group in groups):
+    if not all(_has_no_rest(group, keep_data) and _is_intact(group, observer) and _has_needs(group) for group in groups):
         return {"status": "plan-needed"}
     if ports.used_by_others([(port, users) for group in groups for users in [_users(group)] for port in group["ports"]]):
         return {"status": "plan-needed"}
@@ -50,6 +50,13 @@ def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Co
 
 def _is_intact(group: GroupRecord, observer: Observer) -> bool:
     return all(kinds.actual(resource, observer) == kinds.expected(resource) for resource in group["resources"])
+
+
+def _has_no_rest(group: GroupRecord, keep_data: bool) -> bool:
+    """Whether nothing is left over but data that is to be kept."""
+    left = group["leftovers"]
+    data = [resource["path"] for resource in left if resource.get("data")]
+    return not left or (keep_data and all(kinds.of(resource).outlives(resource, data) for resource in left))
 
 
 def _has_needs(group: GroupRecord) -> bool:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
 
     class Work(PrepareRequest, total=False):
-        """What a unit is to do; of a switch it needs no more than the release."""
+        """What a unit is to do: what ``prepare`` is asked, or which groups a switch spares (switch.py)."""
 
         op: Operation
+        spare: list[str]
 
 
 # Seconds. An answer must come within 5 s: a task that waits longer cannot tell a slow robot from a dead link. Counted from
@@ -128,11 +129,11 @@ def _prepare(robot: Robot, request: Work, release: str, result: Result) -> None:
     result.end(staging.stage(robot, request, release))
 
 
-def _switch(robot: Robot, _request: Work, release: str, result: Result) -> None:
+def _switch(robot: Robot, request: Work, release: str, result: Result) -> None:
     from ..change import switch
 
     # It ends its result itself: before the journal goes, and while no other run can be here.
-    switch.run(robot, release, result.progress)
+    switch.run(robot, release, result.progress, spare=request.get("spare") or [])
 
 
 _OPERATIONS: t.Mapping[str, t.Callable[[Robot, Work, str, Result], None]] = {"prepare": _prepare, "switch": _switch}

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-VERSION = 2
+VERSION = 3
 
 _NEWER = "this robot was last deployed by a newer version of k8s4r.robot ({} has format {}; this version reads up to {})"
 

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
     # phase        final  what is true then
     # forward      no     steps towards the new release are under way
+    # commit       no     the new release runs, as do all that go with it; what it needs no more is given up
     # back         no     steps back to the last good release are under way
     # committed    yes    the new release runs, and the ledger has it
     # rolled-back  yes    the last good release runs again, or nothing where there was none
     # failed       yes    all files are of one release, but a unit of it does not run, or leftovers are not removed yet
+    # stays        yes    it shall go, and runs on until another robot has what it runs
     # stuck        no     rolling back failed; the journal stays, and the next run tries again
-    Phase = t.Literal["forward", "back", "committed", "rolled-back", "failed", "stuck"]
+    Phase = t.Literal["forward", "commit", "back", "committed", "rolled-back", "failed", "stays", "stuck"]
 
     class Entry(t.TypedDict):
         phase: Phase
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         began: float  # seconds since the epoch
         groups: dict[str, Entry]
         changes: list[str]
+        spare: list[str]  # ids of the groups of which nothing goes
 
 
-FINAL = ("committed", "rolled-back", "failed")
+FINAL = ("committed", "rolled-back", "failed", "stays")

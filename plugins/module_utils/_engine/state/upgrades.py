@@ -44,6 +44,12 @@ def _result_from_1(result: Document) -> Document:
 
 
 # The first member leads from version 1 to 2. A kind that is not named stayed as it was.
+def _journal_from_2(journal: Document) -> Document:
+    """Every group gave up at once what it did not want any more."""
+    return {**journal, "spare": []}
+
+
 _UPGRADES: t.Sequence[t.Mapping[str, t.Callable[[Document], Document]]] = (
     {"ledger": _ledger_from_1, "manifest": _manifest_from_1, "result": _result_from_1},
+    {"journal": _journal_from_2},
 )

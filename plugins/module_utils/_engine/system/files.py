@@ -128,6 +128,17 @@ def remove(path: str) -> None:
         os.fsync(directory)
 
 
+def size(path: str) -> int:
+    """The bytes that a path takes up on the disk, with everything below it. What cannot be read counts as nothing."""
+    try:
+        found = os.lstat(path).st_blocks * 512
+        if os.path.isdir(path) and not os.path.islink(path):
+            found += sum(size(entry.path) for entry in os.scandir(path))
+    except OSError:
+        return 0
+    return found
+
+
 def _temporary(directory: int, name: str) -> str:
     # One fixed name for each target, so that what a killed run left is found and replaced by the next.
     temporary = f".{name[:200]}{TEMPORARY}"

@@ -76,6 +76,12 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None]) -> list[
     return list(found.values())
 
 
+def listening_units(wanted: t.Sequence[Port]) -> set[str]:
+    """The units whose programs listen on one of these ports."""
+    inodes = {inode for _port, _address, inode in _clashes(wanted)}
+    return {unit for _pid, _command, unit in holders(inodes).values() if unit} if inodes else set()
+
+
 def used_by_others(owned: t.Sequence[tuple[Port, t.Container[int]]]) -> bool:
     """Whether a program of another user listens on one of these ports; cheaper than `taken`, which names it.
 

@@ -61,6 +61,8 @@ def between(case):
     options = {name: case[name] for name in OPTIONS if name in case}
     if "spared" in options:
         options["spared"] = resources(options["spared"])
+    if "halted" in case:
+        options["halted"] = [TABLE["resources"][name]["name"] for name in case["halted"]]
     return steps.between(steps.Situation(wanted, old, seen, units, finished, started), digest, **options)
 
 
@@ -77,9 +79,9 @@ def words(step):
         return [text if text.startswith(verb) else f"{text} ({verb})" for text in step["text"].split(", ")]
     if verb == "make" or (verb == "reload" and step["text"]):
         return [step["text"]]
-    if verb in ("clear", "stop", "healthy"):
+    if verb in ("halt", "clear", "stop", "healthy"):
         return [" ".join([verb, *step["units"]])]
-    if verb in ("remove", "extend"):
+    if verb in ("remove", "discard", "extend"):
         return [f"{verb} {name_of(step['resource'])}"]
     return [f"{verb}, left are {' '.join(map(name_of, left))}" if left else verb]
 
@@ -96,5 +98,6 @@ def test_steps_hold_whole_resources():
     everything = resources(["all"])
     assert [step["resource"] for step in between({"wanted": ["all"]}) if step["do"] == "make"] == everything
     removal = between({"old": ["all"]})
-    assert [step["resource"] for step in removal if step["do"] == "remove"] == everything[::-1]
+    assert [step["resource"] for step in removal if step["do"] == "remove"] == resources(["target", "task", "env", "directory"])
+    assert [step["resource"] for step in removal if step["do"] == "discard"] == resources(["data", "user"])
     assert next(step for step in removal if step["do"] == "commit")["leftovers"] == everything[::-1]

@@ -1,0 +1,88 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which groups of one release hand something over to one another, and therefore go forward or back together."""
+
+from __future__ import annotations
+
+from ..resources import kinds
+from ..system import ports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Port
+    from ..state.ledger import GroupRecord, Ledger
+    from ..state.manifest import Manifest, ManifestGroup, ManifestJob
+
+    Member = t.Tuple[ManifestJob, ManifestGroup]
+    Members = t.Sequence[Member]
+    # The groups' records in the ledger, by their ids.
+    Records = t.Mapping[str, GroupRecord | None]
+
+
+def bundles(manifest: Manifest, ledger: Ledger, spare: t.Container[str] = ()) -> list[Members]:
+    """The groups of a release in their order, each with those that it goes forward or back with.
+
+    A group that goes is given up only for all that its job wants, so that job is one bundle. A group that takes a port which
+    another one gives up could not give it back alone. Every other group is a bundle of its own. ``spare``: ids of groups that
+    stay here although their job does not want them any more.
+    """
+    members = [(job, group) for job in manifest["jobs"] for group in job["groups"] if group["resources"] or group["id"] not in spare]
+    records = _records(members, ledger)
+    links = _handed_over(members, records)
+    for job in manifest["jobs"]:
+        mine = [number for number, member in enumerate(members) if member[0] is job]
+        if any(_goes(members[number][1], records) for number in mine):
+            links += [(mine[0], number) for number in mine]
+    labels = list(range(len(members)))
+    for first, second in links:
+        labels = [labels[first] if label == labels[second] else label for label in labels]
+    return [[member for number, member in enumerate(members) if labels[number] == label] for label in dict.fromkeys(labels)]
+
+
+def listening(members: Members, ledger: Ledger) -> list[str]:
+    """The units that must be down while ports change hands: of the groups concerned, those that listen now.
+
+    A program that finds its new port still in use may never try again, and one that takes up changes as it runs would do so before
+    the other has let go.
+    """
+    records = _records(members, ledger)
+    found: set[str] = set()
+    for number in {number for pair in _handed_over(members, records) for number in pair}:
+        group = members[number][1]
+        record = records[group["id"]]
+        held = [*group["ports"], *(record["ports"] if record else ())]
+        units = {*kinds.units(group["resources"]), *kinds.units(record["resources"] if record else ())}
+        found |= ports.listening_units(held) & units
+    return sorted(found)
+
+
+def gives_up(group: ManifestGroup, record: GroupRecord, port: Port) -> bool:
+    """Whether a group has this port and does not want it any more."""
+    return not _has(group["ports"], port) and _has(record["ports"], port)
+
+
+def _handed_over(members: Members, records: Records) -> list[tuple[int, int]]:
+    """Pairs of members, by their numbers: the first gives up a port that the second wants."""
+    return [
+        (giver, taker)
+        for giver, (_job, group) in enumerate(members)
+        for record in [records[group["id"]]]
+        for taker, (_other_job, other) in enumerate(members)
+        if record and taker != giver and any(gives_up(group, record, port) for port in other["ports"])
+    ]
+
+
+def _records(members: Members, ledger: Ledger) -> Records:
+    return {group["id"]: ledger.group(job, group["id"]) for job, group in members}
+
+
+def _goes(group: ManifestGroup, records: Records) -> bool:
+    record = records[group["id"]]
+    return bool(record and record["resources"]) and not group["resources"]
+
+
+def _has(held: t.Iterable[Port], port: Port) -> bool:
+    return any(each["port"] == port["port"] and ports.clash(each["address"], port["address"]) for each in held)

@@ -1,0 +1,209 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nothing goes before what replaces it works: groups that are renamed, dropped, or hand a port over."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from tests.integration.engine.harness import pid
+from tests.integration.engine.interrupted import drive, taken
+from tests.integration.engine.plans import SLEEP, Group, job
+
+FAIL = ("/bin/sh -c 'exit 7'", "A=1")
+
+
+def listener(name, *ports):
+    """A group that listens on ports and takes them in when it starts."""
+    group = Group(name)
+    listen = "; ".join(f"l{port} = socket.create_server(('127.0.0.1', {port}))" for port in ports)
+    group.tasks["main"] = (f'/usr/bin/python3 -c "import socket, time; {listen}; time.sleep(3600)"', f"PORTS={'-'.join(map(str, ports))}")
+    group.ports = [plan.port("127.0.0.1", port, f"{name}.{port}") for port in ports]
+    return group
+
+
+def precious(machine, group):
+    machine.sh(f"echo precious > {group.data('main')}/file")
+    return f"cat {group.data('main')}/file"
+
+
+def listens_as(machine, group):
+    """The ports on which a group's task listens."""
+    found = machine.sh(f"ss -Hltnp | grep 'pid={pid(machine, group.unit('main'))},' | awk '{{print $4}}'")
+    return sorted(int(line.rpartition(":")[2]) for line in found.split())
+
+
+@pytest.mark.parametrize("new", [Group("new"), listener("new", 5441)], ids=["no port", "the same port"])
+def test_a_renamed_group_that_does_not_start_leaves_the_old_one_and_its_data(machine, new):
+    old = listener("old", 5441)
+    machine.deploy(job(old))
+    content = precious(machine, old)
+    works = new.tasks["main"]
+    new.tasks["more"] = FAIL
+    done = machine.deploy(job(new))
+    assert (done["status"], done["restored"]) == ("rolled-back", ["old"]), done
+    assert done["groups"] == {"old": "rolled-back", "new": "rolled-back"}
+    assert machine.ask(job(old)) == {"status": "unchanged"}
+    assert machine.sh(content).strip() == "precious"
+    assert listens_as(machine, old) == [5441]
+    machine.absent(f"id {new.user} || test -e {new.data('main')}")
+    new.tasks = {"main": works}
+    assert machine.deploy(job(new))["status"] == "committed"
+    machine.absent(f"id {old.user} || test -e {old.data('main')}")
+
+
+def test_a_dropped_group_runs_on_where_another_one_of_its_job_does_not_start(machine):
+    kept, dropped = Group("kept"), Group("dropped")
+    machine.deploy(job(kept, dropped))
+    content = precious(machine, dropped)
+    kept.tasks["main"] = FAIL
+    prepared = machine.prepare(job(kept))
+    assert prepared["goes"]["dropped"]["name"] == "dropped"
+    assert prepared["goes"]["dropped"]["data"] > 0
+    done = machine.finish(machine.call(op="switch", release=prepared["release"]))
+    assert done["groups"] == {"kept": "rolled-back", "dropped": "rolled-back"}, done
+    assert machine.state(dropped.unit("main")) == "active"
+    assert machine.sh(content).strip() == "precious"
+
+
+def test_a_group_that_goes_stops_before_what_replaces_it_starts(machine):
+    """Both use something that no plan names."""
+    use = "/bin/sh -c 'mkdir /run/lock/the-device || exit 9; trap \"rmdir /run/lock/the-device; exit 0\" TERM; while :; do sleep 0.1; done'"
+    old, new = Group("old"), Group("new")
+    for group in (old, new):
+        group.tasks["main"] = (use, "A=1")
+    machine.sh("chmod 1777 /run/lock")
+    try:
+        assert machine.deploy(job(old))["status"] == "committed"
+        assert machine.deploy(job(new))["status"] == "committed"
+    finally:
+        machine.sh("systemctl stop k8s4r-task-old-main k8s4r-task-new-main 2>/dev/null; rm -rf /run/lock/the-device")
+
+
+def test_ports_that_groups_swap(machine):
+    one, two = listener("one", 5441), listener("two", 5442)
+    machine.deploy(job(one, two))
+    one, two = listener("one", 5442), listener("two", 5441)
+    prepared = machine.prepare(job(one, two))
+    assert prepared["status"] == "staged", prepared
+    assert [text for text in prepared["steps"] if "change hands" in text] == [
+        f"stop {group.unit('main')} while ports change hands" for group in (one, two)
+    ]
+    done = machine.finish(machine.call(op="switch", release=prepared["release"]))
+    assert done["status"] == "committed", done
+    assert (listens_as(machine, one), listens_as(machine, two)) == ([5442], [5441])
+
+
+def test_a_swap_that_fails_is_taken_back_by_both(machine):
+    one, two = listener("one", 5441), listener("two", 5442)
+    good = job(one, two)
+    machine.deploy(good)
+    new, bad = listener("one", 5442), listener("two", 5441)
+    bad.tasks["more"] = FAIL
+    done = machine.deploy(job(new, bad))
+    assert done["groups"] == {"one": "rolled-back", "two": "rolled-back"}, done
+    assert (listens_as(machine, one), listens_as(machine, two)) == ([5441], [5442])
+    assert machine.ask(good) == {"status": "unchanged"}
+
+
+def test_a_port_that_another_job_of_the_run_gives_up(machine):
+    giver, taker = listener("giver", 5441), Group("taker")
+    machine.deploy(job(giver), job(taker, name="other"))
+    giver, taker = listener("giver", 5443), listener("taker", 5441)
+    assert machine.deploy(job(taker, name="other"), job(giver))["status"] == "committed"
+    assert (listens_as(machine, giver), listens_as(machine, taker)) == ([5443], [5441])
+
+
+def test_a_port_that_a_task_of_this_job_holds_without_a_word_is_not_free(machine):
+    holder, taker = listener("holder", 5441), Group("taker")
+    holder.ports = []
+    machine.deploy(job(holder, taker))
+    refused = machine.prepare(job(holder, listener("taker", 5441)))
+    assert refused["status"] == "refused"
+    assert holder.unit("main") in refused["errors"][0]
+
+
+def test_what_moves_away_runs_on_until_it_is_given_up(machine):
+    """A group that goes, and a task of one that stays; also over a boot."""
+    stays, goes = Group("stays"), Group("goes")
+    stays.tasks["moves"] = (SLEEP, "M=1")
+    machine.deploy(job(stays, goes))
+    del stays.tasks["moves"]
+    moving = f"k8s4r-task-{stays.id}-moves.service"
+    prepared = machine.prepare(job(stays))
+    assert set(prepared["goes"]) == {"stays", "goes"}
+    assert (prepared["goes"]["stays"]["whole"], prepared["goes"]["goes"]["whole"]) == (False, True)
+    done = machine.finish(machine.call(op="switch", release=prepared["release"], spare=["stays", "goes"]))
+    assert (done["status"], done["groups"]) == ("committed", {"goes": "stays", "stays": "committed"})
+    for unit in (moving, goes.unit("main")):
+        assert machine.state(unit) == "active"
+    assert machine.sh(f"systemctl show -p WantedBy --value {moving}").strip() == "multi-user.target"
+    assert machine.ask(job(stays)) == {"status": "plan-needed"}
+    assert machine.ask(job(stays), keep_data=True) == {"status": "plan-needed"}
+    assert machine.deploy(job(stays))["status"] == "committed"
+    assert (machine.state(moving), machine.state(goes.unit("main"))) == ("inactive", "inactive")
+    machine.absent(
+        f"id {goes.user} || test -e /etc/systemd/system/{moving} || test -L /etc/systemd/system/multi-user.target.wants/{moving}"
+    )
+    assert machine.ask(job(stays)) == {"status": "unchanged"}
+
+
+def versions():
+    """A job of which one group is renamed, one dropped and added, and two swap their ports; all of it forward or back together."""
+    before = job(listener("one", 5441), listener("two", 5442), listener("old", 5443))
+    after = job(listener("one", 5442), listener("two", 5441), listener("new", 5443))
+    return before, after
+
+
+def assert_runs(machine, wanted):
+    """All of one version, and nothing of the other."""
+    groups = {group["id"]: [port["port"] for port in group["ports"]] for group in wanted["groups"]}
+    for id, ports in groups.items():
+        machine.listens(ports[0])
+        assert listens_as(machine, Group(id)) == ports
+    for gone in {"old", "new"} - groups.keys():
+        machine.absent(f"id k8s4r-{gone} || test -e {Group(gone).data('main')} || test -e /etc/k8s4r/groups/{gone}")
+    assert machine.ask(wanted) == {"status": "unchanged"}
+
+
+def turns(verbs):
+    """The numbers of the first step of each turn, and of one in the middle of it where it has several."""
+    first = [number for number, verb in enumerate(verbs) if number == 0 or verbs[number - 1] != verb]
+    return sorted({*first, *(number + 1 for number in first if verbs[number : number + 2] == [verbs[number]] * 2)})
+
+
+@pytest.fixture
+def points(machine):
+    """Where a switch from one version to the other is killed."""
+    before, after = versions()
+    machine.deploy(before)
+    points = turns(taken(machine, machine.prepare(after)["release"]))
+    machine.deploy(before)
+    return points
+
+
+def test_killed_in_every_turn_and_gone_back_at_boot(machine, points):
+    source, target = versions()
+    outcomes = set()
+    for point in points:
+        release = machine.prepare(target)["release"]
+        assert drive(machine, release, kill_before=point) is None
+        drive(machine, release, recover=True)
+        machine.sh("while systemctl list-jobs --no-legend | grep -q k8s4r; do sleep 0.05; done")
+        outcome = machine.call(op="poll", release=release)["status"]
+        outcomes.add(outcome)
+        source, target = (target, source) if outcome == "committed" else (source, target)
+        assert_runs(machine, source)
+    assert outcomes == {"rolled-back", "committed"}
+
+
+def test_killed_in_every_turn_and_resumed(machine, points):
+    source, target = versions()
+    for point in points:
+        release = machine.prepare(target)["release"]
+        assert drive(machine, release, kill_before=point) is None
+        assert drive(machine, release) is not None
+        assert_runs(machine, target)
+        source, target = target, source
