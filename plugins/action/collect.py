@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables, registered
+from ..plugin_utils.run.moves import moves
 from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, Answers, memberships, missing, refusals
 from ..plugin_utils.run.server import mistaken
 
@@ -16,6 +17,7 @@ class ActionModule(Action):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
         "provisioned": {"type": "bool", "default": False},
         "prepared": {"type": "str", "default": "k8s4r_prepared"},
+        "compiled": {"type": "str", "default": "k8s4r_compiled"},
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
@@ -43,4 +45,6 @@ class ActionModule(Action):
             warnings.append(f"{', '.join(servers)}: the SPIRE server would be provisioned, if there is none yet")
         if lost:
             warnings.append(f"not reached; run again when they are back: {', '.join(lost)}")
-        return {"members": memberships(answers, servers, check), "lost": lost, "warnings": warnings}
+        placed = registered(variables, arguments["compiled"], "compile").get("placement", {})
+        moving = {name: found for name, answer in answers.items() if (found := moves(name, answer.get("goes", {}), placed))}
+        return {"members": memberships(answers, servers, check), "moves": moving, "lost": lost, "warnings": warnings}

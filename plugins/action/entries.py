@@ -8,11 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.run.action import ActionProblem, Result, Variables, registered
-from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, registrations
+from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, SETTLED, registrations
 from ..plugin_utils.run.server import SOCKET, ServerAction, State
-
-# Robots that run what the jobs describe: what they had before is no longer needed.
-SETTLED = ("committed", "unchanged")
 
 # What it means that the server cannot be asked.
 NOT_SWITCHED = "no robot was switched, because the jobs need identities, which are registered there; run again when it is back"
@@ -38,8 +35,10 @@ class ActionModule(ServerAction):
         for name in variables["ansible_play_hosts"]:
             known = hosts.raw_get(name)
             answer = registered(known, arguments["prepared"], "prepare")
-            ended = known.get(arguments["switched"], answer).get("status")
-            if not exact or ended in SETTLED or (self._task.check_mode and ended == "planned"):
+            ended = known.get(arguments["switched"], answer)
+            status = ended.get("status")
+            # What stays on a robot for now needs its identity.
+            if not exact or (status in SETTLED and not ended.get("stays")) or (self._task.check_mode and status == "planned"):
                 answers[name] = answer
         wanted = registrations(run["robots"], answers)
         deletes = exact and bool(wanted.parents)

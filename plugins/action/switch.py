@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.run.action import Result, RobotAction, Variables, registered
+from ..plugin_utils.run.moves import waiting
 from ..plugin_utils.run.outcome import failure, notices, success
 
 
@@ -15,17 +16,30 @@ class ActionModule(RobotAction):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
         "wait": {"type": "int", "default": 3600},
         "prepared": {"type": "str", "default": "k8s4r_prepared"},
+        "collected": {"type": "str", "default": "k8s4r_collected"},
+        "switched": {"type": "str", "default": "k8s4r_switched"},
+        "moved": {"type": "bool", "default": False},
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         prepared, robot = registered(variables, arguments["prepared"], "prepare"), str(variables["inventory_hostname"])
+        if prepared["status"] == "unchanged":
+            return {"changed": False, "status": "unchanged"}
         promised = {"endpoints": prepared["endpoints"]}
         if self._task.check_mode:
             foretold = {"changes": prepared["steps"], "diff": prepared["diff"]}
             return {"changed": bool(prepared["steps"]), "status": "planned", **foretold, **promised}
         if prepared["status"] == "recorded":
             return {"changed": False, "status": "committed", **promised}
-        answer = self.call({"op": "switch", "release": prepared["release"]}, variables)
+        moving = variables.get(arguments["collected"], {}).get("moves", {}).get(robot, {})
+        stays = dict.fromkeys(moving, "")
+        if arguments["moved"]:
+            stays = waiting(moving, lambda other: _ended(variables["hostvars"].raw_get(other), arguments))
+        staying = {"stays": sorted(moving[id]["group"] for id in stays)}
+        reasons = [f"{robot}: {why}" for why in stays.values() if why]
+        if arguments["moved"] and moving.keys() == stays.keys():
+            return {"changed": False, "status": "stays", **staying, **promised, "warnings": reasons}
+        answer = self.call({"op": "switch", "release": prepared["release"], "spare": sorted(stays)}, variables)
 
         def show(progress: str) -> None:
             self._display.display(f"{robot}: {progress}")
@@ -36,6 +50,12 @@ class ActionModule(RobotAction):
             ended: Result = {name: answer[name] for name in ("status", "release", "groups", "units", "restored") if name in answer}
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
         self._display.display(success(robot, answer))
-        warnings = notices(robot, answer)
+        warnings = notices(robot, answer) + reasons
         answer.pop("notices", None)
-        return {**answer, **promised, "warnings": warnings, "changed": bool(answer.get("changes")), "diff": prepared["diff"]}
+        return {**answer, **promised, **staying, "warnings": warnings, "changed": bool(answer.get("changes")), "diff": prepared["diff"]}
+
+
+def _ended(known: Variables, arguments: Variables) -> str:
+    """The status with which the run ended on a robot whose variables these are."""
+    answer: Variables = known.get(arguments["switched"]) or known.get(arguments["prepared"]) or {}
+    return str(answer.get("status", ""))

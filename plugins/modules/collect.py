@@ -25,6 +25,10 @@ options:
     description: The name under which the result of M(k8s4r.robot.prepare) is registered.
     type: str
     default: k8s4r_prepared
+  compiled:
+    description: The name under which the result of M(k8s4r.robot.compile) is registered.
+    type: str
+    default: k8s4r_compiled
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
@@ -46,6 +50,13 @@ members:
   type: list
   elements: dict
   sample: [{robot: robot1, group: k8s4r_switch}]
+moves:
+  description:
+    - What moves away from each robot, by the group's id. C(to) has the robot that is to run each instance.
+    - M(k8s4r.robot.switch) lets a robot keep it until then.
+  returned: always
+  type: dict
+  sample: {robot1: {shop-web-0a1b2c3d: {group: default/shop/web, to: {1: robot2}}}}
 lost:
   description: Robots of the play that could not be reached.
   returned: always

@@ -31,6 +31,21 @@ options:
     description: The name under which the result of M(k8s4r.robot.prepare) is registered.
     type: str
     default: k8s4r_prepared
+  collected:
+    description: The name under which the result of M(k8s4r.robot.collect) is registered. Without one, nothing moves.
+    type: str
+    default: k8s4r_collected
+  switched:
+    description: The name under which the result of this action is registered.
+    type: str
+    default: k8s4r_switched
+  moved:
+    description:
+      - Instances that move to another robot stay on this one at first. Call the action again with V(true) once the other robots
+        have switched, after a new M(k8s4r.robot.prepare). Then what moved is given up, unless the run did not succeed on the robot
+        that it moves to.
+    type: bool
+    default: false
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
@@ -44,7 +59,7 @@ EXAMPLES = r"""
 RETURN = r"""
 status:
   description:
-    - V(committed), or V(planned) in check mode.
+    - V(committed), or V(planned) in check mode. V(stays) if O(moved=true) and nothing that moves can be given up yet.
     - When the task fails, V(rolled-back) for a robot that runs the previous release again, V(failed) for one that does not, and
       V(refused) for one that was not touched. C(msg) then says why, with the unit, its exit status and its last log lines.
   returned: when the robot has answered
@@ -80,6 +95,12 @@ diff:
   returned: on success, when there was something to switch
   type: list
   elements: dict
+stays:
+  description: The names of groups of which something stays on the robot for now, because it moves to another one.
+  returned: on success, when there was something to switch
+  type: list
+  elements: str
+  sample: [default/shop/web]
 endpoints:
   description: Where the proxies of the robot's groups listen, or would listen in check mode.
   returned: success
