@@ -11,3 +11,6 @@ PROGRAMS = f"{PREFIX}/bin"
 
 # SPIRE's configuration and keys.
 SPIRE = ("/etc/spire", "/var/lib/spire")
+
+# Where systemd itself looks for a program, unless a unit sets another path.
+SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

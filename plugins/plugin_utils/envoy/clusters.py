@@ -13,12 +13,25 @@ from .tls import Data, http2, typed
 
 ALPN: t.Mapping[Protocol, tuple[str, ...]] = {Protocol.TCP: (), Protocol.HTTP: ("http/1.1",), Protocol.GRPC: ("h2",)}
 
+# A name server is asked for 6 s at most, twice. If it is silent, Envoy reads /etc/resolv.conf again: a robot that has moved to
+# another network has another name server, and Envoy would go on asking the old one.
+_RESOLVER = {
+    "name": "envoy.network.dns_resolver.cares",
+    "typed_config": typed(
+        "extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+        query_timeout_seconds=2,
+        query_tries=2,
+        reinit_channel_on_timeout=True,
+    ),
+}
+
 # Robots often have IPv6 addresses on the link only, so a working IPv4 address (A) comes before an IPv6 one (AAAA). Names are
 # resolved again every half minute and not more often, because a query may cross a paid link; sooner while there is no answer.
 _DNS = {
     "name": "envoy.clusters.dns",
     "typed_config": typed(
         "extensions.clusters.dns.v3.DnsCluster",
+        typed_dns_resolver_config=_RESOLVER,
         dns_lookup_family="V4_PREFERRED",
         dns_refresh_rate="30s",
         dns_failure_refresh_rate={"base_interval": "1s", "max_interval": "30s"},

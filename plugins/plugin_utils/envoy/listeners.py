@@ -5,25 +5,47 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ..job.addresses import ALWAYS_THERE, LOOPBACK
-from ..job.model.vocabulary import Protocol
+from ..job.model.vocabulary import AccessLog, Protocol
+from . import access_log
 from .address import Address, socket_address
 from .tls import Data, typed
 
 
-def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, host: str) -> Data:
+def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, host: str, log: AccessLog) -> Data:
     """Plaintext on 127.0.0.1, so that clients work unmodified. `host` is what an HTTP upstream gets as the Host header."""
-    return _listener(name, Address(LOOPBACK, port), [_forward(name, protocol, cluster, host_rewrite=host)])
+    if protocol is Protocol.TCP:
+        forward = _tcp(name, cluster, access_log.failures(name, log))
+    else:
+        forward = _http(name, cluster, access_log.of_requests(name, log), {"host_rewrite_literal": host})
+    return _listener(name, Address(LOOPBACK, port), [forward])
 
 
-def inbound_listener(name: str, address: Address, protocol: Protocol, cluster: str, transport_socket: Data, authorization: Data) -> Data:
-    """mTLS on an address of the robot, then authorization, then the service. Every connection is logged with its peer."""
-    listener = _listener(name, address, [authorization, _forward(name, protocol, cluster, inbound=True)])
+def inbound_listener(
+    name: str, address: Address, protocol: Protocol, cluster: str, transport_socket: Data, authorization: Data, log: AccessLog
+) -> Data:
+    """mTLS on an address of the robot, then authorization, then the service."""
+    if protocol is Protocol.TCP:
+        forward = _tcp(name, cluster, access_log.opened(name, log), _INBOUND_TCP)
+    else:
+        forward = _http(name, cluster, access_log.of_requests(name, log), {}, _INBOUND_HTTP)
+    listener = _listener(name, address, [authorization, forward])
     listener["filter_chains"][0]["transport_socket"] = transport_socket
-    listener["access_log"] = [_access_log(name, "closed", _CONNECTION)]
+    listener["access_log"] = access_log.closed(name, log)
     return listener
+
+
+_INBOUND_TCP: Data = {
+    # By default Envoy connects to the service before the caller has shown a certificate.
+    "upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE",
+    "max_early_data_bytes": 0,
+    "access_log_options": {"flush_access_log_on_connected": True},
+}
+_INBOUND_HTTP: Data = {
+    # x-forwarded-client-cert names the caller to the service. What a caller itself writes there is removed.
+    "forward_client_cert_details": "SANITIZE_SET",
+    "set_current_client_cert_details": {"uri": True},
+}
 
 
 def _listener(name: str, address: Address, filters: list[Data]) -> Data:
@@ -34,22 +56,21 @@ def _listener(name: str, address: Address, filters: list[Data]) -> Data:
     return listener
 
 
-def _forward(name: str, protocol: Protocol, cluster: str, host_rewrite: str | None = None, inbound: bool = False) -> Data:
-    if protocol is Protocol.TCP:
-        proxy = typed("extensions.filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=name, cluster=cluster, idle_timeout="0s")
-        if inbound:
-            # By default Envoy connects to the service before the caller has shown a certificate.
-            proxy["upstream_connect_mode"], proxy["max_early_data_bytes"] = "ON_DOWNSTREAM_TLS_HANDSHAKE", 0
-            opened = _access_log(name, "opened", _CONNECTION)
-            proxy["access_log"] = [{**opened, "filter": {"log_type_filter": {"types": ["TcpUpstreamConnected"]}}}]
-            proxy["access_log_options"] = {"flush_access_log_on_connected": True}
-        else:
-            proxy["access_log"] = [_failures(name)]
-        return {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}
+def _tcp(name: str, cluster: str, logs: list[Data], more: Data | None = None) -> Data:
+    proxy = typed(
+        "extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        stat_prefix=name,
+        cluster=cluster,
+        idle_timeout="0s",
+        access_log=logs,
+        **(more or {}),
+    )
+    return {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}
+
+
+def _http(name: str, cluster: str, logs: list[Data], route: Data, more: Data | None = None) -> Data:
     # No time limits: how long a poll or a stream may take is up to the programs.
-    route: Data = {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s"}
-    if host_rewrite:
-        route["host_rewrite_literal"] = host_rewrite
+    route = {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s", **route}
     manager = typed(
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=name,
@@ -68,45 +89,7 @@ def _forward(name: str, protocol: Protocol, cluster: str, host_rewrite: str | No
             "name": name,
             "virtual_hosts": [{"name": name, "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": route}]}],
         },
+        access_log=logs,
+        **(more or {}),
     )
-    if inbound:
-        # x-forwarded-client-cert names the caller to the service. What a caller itself writes there is removed.
-        manager["forward_client_cert_details"] = "SANITIZE_SET"
-        manager["set_current_client_cert_details"] = {"uri": True}
-        manager["access_log"] = [_access_log(name, "request", {**_CONNECTION, **_REQUEST})]
-    else:
-        # The other side closes the connection without an answer (UC) if its `allow` does not name this group.
-        manager["access_log"] = [_failures(name, "UC")]
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-
-
-_CONNECTION: t.Mapping[str, str] = {
-    "peer": "%DOWNSTREAM_PEER_URI_SAN%",
-    "from": "%DOWNSTREAM_REMOTE_ADDRESS%",
-    "flags": "%RESPONSE_FLAGS%",
-    "refused": "%CONNECTION_TERMINATION_DETAILS%",
-    "tls_failure": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
-}
-_FAILURE: t.Mapping[str, str] = {
-    "address": "%UPSTREAM_HOST%",
-    "flags": "%RESPONSE_FLAGS%",
-    "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
-    "details": "%RESPONSE_CODE_DETAILS%",
-}
-_REQUEST: t.Mapping[str, str] = {"method": "%REQ(:METHOD)%", "path": "%REQ(:PATH)%", "status": "%RESPONSE_CODE%"}
-
-
-def _failures(name: str, *more: str) -> Data:
-    """Logs failures only: no connection (UF), no healthy address (UH), a name without an answer (DF), and the flags in `more`.
-    The reason is logged with them, above all that the peer has another identity.
-    """
-    filtered = {"filter": {"response_flag_filter": {"flags": ["UF", "UH", "DF", *more]}}}
-    return {**_access_log(name, "failed", _FAILURE), **filtered}
-
-
-def _access_log(service: str, event: str, fields: t.Mapping[str, str]) -> Data:
-    config = typed(
-        "extensions.access_loggers.stream.v3.StdoutAccessLog",
-        log_format={"json_format": {"service": service, "event": event, **fields}, "omit_empty_values": True},
-    )
-    return {"name": "envoy.access_loggers.stdout", "typed_config": config}

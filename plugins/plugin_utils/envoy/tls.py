@@ -18,8 +18,13 @@ def typed(type_name: str, **fields: t.Any) -> Data:
     return {"@type": TYPE + type_name, **fields}
 
 
+# Between tries for a certificate that the agent does not have yet. Envoy's own pauses grow to half a minute.
+_RETRY = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "5s"}}
+
+
 def _sds(name: str) -> Data:
-    source = {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": AGENT_CLUSTER}}]}
+    service = {"envoy_grpc": {"cluster_name": AGENT_CLUSTER, "retry_policy": _RETRY}}
+    source = {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [service]}
     return {"name": name, "sds_config": {"resource_api_version": "V3", "api_config_source": source}}
 
 

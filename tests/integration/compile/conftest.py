@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+
 import pytest
 
 from tests.integration.engine.harness import Machine
@@ -12,6 +15,8 @@ from tests.robots import RobotSpec, borrowed
 
 # Debian 11, 12 and 13: systemd 247, 252 and 257.
 DISTROS = ("bullseye", "bookworm", "trixie")
+
+ENVOY = "/opt/k8s4r/bin/envoy"
 
 
 @pytest.fixture(scope="session")
@@ -24,4 +29,15 @@ def distros():
 def machine(request, distros):
     machine = Machine(distros, request.param)
     machine.clean()
+    return machine
+
+
+@pytest.fixture
+def envoy(machine):
+    """The machine with Envoy from the local mirror, in the place where provisioning puts it."""
+    variables = json.loads(machine.fleet.inventory.read_text())["all"]["vars"]
+    version = variables["envoy_version"]
+    source = f"{variables['envoy_mirror_url']}/envoyproxy/envoy/releases/download/v{version}/envoy-{version}-linux-x86_64"
+    fetch = f"import urllib.request; urllib.request.urlretrieve({source!r}, {ENVOY!r})"
+    machine.sh(f"[ -x {ENVOY} ] || (mkdir -p /opt/k8s4r/bin && python3 -c {shlex.quote(fetch)} && chmod 755 {ENVOY})")
     return machine

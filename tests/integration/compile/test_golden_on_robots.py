@@ -10,24 +10,9 @@ import re
 import shlex
 import typing as t
 
-import pytest
-
 from tests import golden
 from tests.integration.engine.harness import Machine
 from tests.robots import identity
-
-ENVOY = "/opt/k8s4r/bin/envoy"
-
-
-@pytest.fixture
-def envoy(machine):
-    """The machine with Envoy from the local mirror, in the place where provisioning puts it."""
-    variables = json.loads(machine.fleet.inventory.read_text())["all"]["vars"]
-    version = variables["envoy_version"]
-    source = f"{variables['envoy_mirror_url']}/envoyproxy/envoy/releases/download/v{version}/envoy-{version}-linux-x86_64"
-    fetch = f"import urllib.request; urllib.request.urlretrieve({source!r}, {ENVOY!r})"
-    machine.sh(f"[ -x {ENVOY} ] || (mkdir -p /opt/k8s4r/bin && python3 -c {shlex.quote(fetch)} && chmod 755 {ENVOY})")
-    return machine
 
 
 def plans() -> t.Iterator[tuple[str, dict[str, t.Any]]]:

@@ -19,8 +19,9 @@ from .. import paths
 PLACES = {"@PROGRAMS@": paths.PROGRAMS, "@RESTARTS@": f"{plan.RUNTIME}/{plan.RESTART_COUNTS}"}
 
 _SHELL = ("/bin/sh",)
-# -I and -S keep packages of the task and of the robot out, and Python starts sooner.
-_PYTHON = ("/usr/bin/env", "python3", "-I", "-S")
+# Where Python is found must not depend on the PATH of a job. -I and -S keep packages of the task and of the robot out, and
+# Python starts sooner.
+_PYTHON = ("/usr/bin/env", f"PATH={paths.SEARCH}", "python3", "-I", "-S")
 
 
 class Helper(t.NamedTuple):

@@ -4,7 +4,8 @@
 #
 # await-command COMMAND
 #
-# Waits until the shell command succeeds; the unit's start timeout bounds the time.
+# Waits until the shell command succeeds; the unit's start timeout bounds the time. The command has the task's PATH, so
+# nothing here depends on it.
 until /bin/sh -c "$1"; do
-    sleep 0.2
+    /bin/sleep 0.2
 done

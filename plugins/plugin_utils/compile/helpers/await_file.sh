@@ -4,7 +4,8 @@
 #
 # await-file PATH
 #
-# Waits until PATH exists; the unit's start timeout bounds the time.
+# Waits until PATH exists; the unit's start timeout bounds the time. The PATH
+# is the task's, so nothing here depends on it.
 until [ -e "$1" ]; do
-    sleep 0.1
+    /bin/sleep 0.1
 done

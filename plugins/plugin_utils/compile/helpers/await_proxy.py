@@ -14,12 +14,12 @@ import time
 
 
 def ready(path: str) -> bool:
-    """Whether Envoy answers 200; False too if nothing answers."""
+    """Whether Envoy answers 200; False too if nothing answers. To HTTP/1.0 it answers 426 Upgrade Required."""
     try:
         with socket.socket(socket.AF_UNIX) as pipe:
             pipe.settimeout(1)
             pipe.connect(path)
-            pipe.sendall(b"GET /ready HTTP/1.0\r\nHost: admin\r\n\r\n")
+            pipe.sendall(b"GET /ready HTTP/1.1\r\nHost: admin\r\n\r\n")
             return b" 200 " in pipe.recv(64)
     except OSError:
         return False
@@ -31,8 +31,8 @@ def main() -> str | None:
     while time.monotonic() < deadline:
         if ready(path):
             return None
-        time.sleep(0.05)
-    return f"the proxy is not ready after {seconds:g} s; tasks start without it"
+        time.sleep(0.02)
+    return f"<4>the proxy is not ready after {seconds:g} s; tasks start without it"
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@
 #
 # Runs an init task's command until it succeeds, at most ATTEMPTS times more, with DELAY seconds in between. Restart= of
 # systemd would come too late: by then everything that requires the init task has failed.
+# The command has the task's PATH, so nothing here depends on it.
 attempts=$1 delay=$2
 shift 2
 until "$@"; do
     status=$?
     [ "$attempts" -gt 0 ] || exit "$status"
     attempts=$((attempts - 1))
-    sleep "$delay"
+    /bin/sleep "$delay"
 done

@@ -14,7 +14,7 @@ from ...envoy.tls import Data
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.network import InboundService, Upstream
-from ...job.model.vocabulary import TlsMode
+from ...job.model.vocabulary import AccessLog, TlsMode
 from .. import names
 from ..content.environment import Environment
 from ..content.substitution import substituted
@@ -55,11 +55,13 @@ def connections(site: Site, group: Environment, known: peers.KnownServices) -> l
     if network is None:
         return []
     path = f"{site.path}.network"
-    upstreams = [_upstream(site, each, f"{path}.upstreams[{n}]", group, known) for n, each in enumerate(network.upstreams)]
-    return upstreams + [_service(site, each, f"{path}.services[{n}]") for n, each in enumerate(network.services)]
+    upstreams = [
+        _upstream(site, each, f"{path}.upstreams[{n}]", group, known, network.access_log) for n, each in enumerate(network.upstreams)
+    ]
+    return upstreams + [_service(site, each, f"{path}.services[{n}]", network.access_log) for n, each in enumerate(network.services)]
 
 
-def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, known: peers.KnownServices) -> Found:
+def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, known: peers.KnownServices, log: AccessLog) -> Found:
     text, errors = substituted(site, upstream.upstream, f"{path}.upstream", group.variables)
     if isinstance(text, Secret):
         found = "a secret cannot be used here: it would be readable in the proxy's configuration"
@@ -83,7 +85,7 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, kno
         own = identity.spiffe_id(site)
         transport = tls.upstream_tls(own, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
         warnings = tuple(_contradictions(site, f"{path}.upstream", address, expected, known))
-    listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address))
+    listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address), log)
     cluster = clusters.cluster(name, address, upstream.protocol, transport)
     return Found(Connection(name, listener, listener, cluster), errors, warnings)
 
@@ -97,7 +99,7 @@ def _contradictions(site: Site, path: str, address: Address, expected: str, know
         yield site.problem(path, f"{expected} serves {address} in this run, but its `allow` does not name {own}")
 
 
-def _service(site: Site, service: InboundService, path: str) -> Found:
+def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> Found:
     errors: list[Problem] = []
 
     def parsed(text: str, key: str) -> Address | None:
@@ -116,7 +118,7 @@ def _service(site: Site, service: InboundService, path: str) -> Found:
     transport = tls.downstream_tls(identity.spiffe_id(site), ALPN[service.protocol])
 
     def listener(rules: Data) -> Data:
-        return listeners.inbound_listener(name, address, service.protocol, name, transport, rules)
+        return listeners.inbound_listener(name, address, service.protocol, name, transport, rules, log)
 
     return Found(
         Connection(

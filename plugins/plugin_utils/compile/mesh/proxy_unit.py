@@ -16,7 +16,22 @@ MEMORY_MAX = 256 * 2**20
 # Their sum is how long tasks wait when a robot boots without a network.
 AWAIT_IDENTITY_SECONDS, AWAIT_READY_SECONDS = 7, 3
 
-_OPTIONS = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "--file-flush-interval-msec", "1000")
+# Of its lines in a second journald takes so many at most, a few times as many where the disk has room (journald.conf(5)). It
+# counts the others. Lines of Envoy itself, which begin with a level, have a limit of their own.
+LOG_INTERVAL, LOG_BURST = "30s", "200"
+_LOG_FORMAT = "<4>[%l][%n] %v"
+
+_OPTIONS = (
+    "--concurrency",
+    "1",
+    "--disable-hot-restart",
+    "--log-level",
+    "warning",
+    "--log-format",
+    _LOG_FORMAT,
+    "--file-flush-interval-msec",
+    "1000",
+)
 
 
 def admin_socket(site: Site) -> str:
@@ -26,7 +41,7 @@ def admin_socket(site: Site) -> str:
 
 def waits(site: Site, agent_socket: str | None) -> tuple[Call | None, Call]:
     """What the start waits for: the identity, before Envoy starts (None for a proxy without one), and then Envoy itself."""
-    identity = Call(helpers.AWAIT_IDENTITY, (agent_socket,)) if agent_socket else None
+    identity = Call(helpers.AWAIT_IDENTITY, (agent_socket, f"{AWAIT_IDENTITY_SECONDS}")) if agent_socket else None
     return identity, Call(helpers.AWAIT_PROXY, (admin_socket(site), f"{AWAIT_READY_SECONDS}"))
 
 
@@ -34,7 +49,6 @@ def text(site: Site, envoy: str, agent_socket: str | None) -> str:
     """The unit file. `envoy` is the program; `agent_socket` is None for a proxy without an identity."""
     capability = "CAP_NET_BIND_SERVICE" if any(listener.port < 1024 for listener in ports.listeners(site)) else ""
     identity, ready = waits(site, agent_socket)
-    timeout = ("/usr/bin/timeout", f"{AWAIT_IDENTITY_SECONDS}")
     return systemd.unit(
         {
             "Unit": [
@@ -47,11 +61,13 @@ def text(site: Site, envoy: str, agent_socket: str | None) -> str:
                 ("Type", "exec"),
                 ("Slice", names.PROXY_SLICE),
                 ("SyslogIdentifier", "envoy"),
+                ("LogRateLimitIntervalSec", LOG_INTERVAL),
+                ("LogRateLimitBurst", LOG_BURST),
                 ("User", site.proxy_user),
                 ("Group", site.proxy_user),
                 ("RuntimeDirectory", site.proxy_runtime.removeprefix("/run/")),
                 ("RuntimeDirectoryMode", "0700"),
-                *([("ExecStartPre", systemd.command((*timeout, *identity.command(site.bin)), "-"))] if identity else []),
+                *([("ExecStartPre", systemd.command(identity.command(site.bin), "-"))] if identity else []),
                 ("ExecStart", systemd.command((envoy, "-c", f"{site.proxy_home}/bootstrap.json", *_OPTIONS))),
                 ("ExecStartPost", systemd.command(ready.command(site.bin), "-")),
                 ("TimeoutStartSec", f"{AWAIT_IDENTITY_SECONDS + AWAIT_READY_SECONDS + 20}s"),

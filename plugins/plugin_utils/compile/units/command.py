@@ -12,14 +12,12 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
 from ...job.model.vocabulary import Driver
+from .. import paths
 from ..content.substitution import substituted
 from ..site import PlacedTask, Site
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Program
-
-# Where systemd itself looks for a program, unless a unit sets another path.
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # A task may put a program here, so it is no error if it is missing when the job is deployed.
 _WRITTEN_BY_TASKS = (f"{plan.STATE}/", "/tmp/", "/var/tmp/", "/run/")
@@ -69,4 +67,4 @@ def command(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) 
 
 def _search_path(spec: Task, variables: t.Mapping[str, str]) -> str:
     """Where a bare name is looked up: for raw_exec by systemd itself, for exec by `env` in the task's own PATH."""
-    return variables.get("PATH", PATH) if spec.driver is Driver.EXEC else PATH
+    return variables.get("PATH", paths.SEARCH) if spec.driver is Driver.EXEC else paths.SEARCH

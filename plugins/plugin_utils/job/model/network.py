@@ -5,7 +5,7 @@
 
 from ..declare.keys import Support, key
 from ..declare.record import record
-from .vocabulary import ADDRESS, HOST_PORT, NAME, PATH, SUBSTITUTED, NetworkMode, NetworkType, Protocol, Reserved, TlsMode
+from .vocabulary import ADDRESS, HOST_PORT, NAME, PATH, SUBSTITUTED, AccessLog, NetworkMode, NetworkType, Protocol, Reserved, TlsMode
 
 
 @record
@@ -111,6 +111,12 @@ class Network:
     type: NetworkType = key("`envoy`: an Envoy proxy carries the connections. `none`: there is no proxy.", default=NetworkType.ENVOY)
     mode: NetworkMode = key(
         "`host`: the group uses the robot's network.", default=NetworkMode.HOST, ours=True, refused_values=(NetworkMode.GROUP,)
+    )
+    access_log: AccessLog = key(
+        "What the proxy writes into the journal, at a bounded rate. `connections`: connections to the group's services with their peers, "
+        "refusals and failures. `requests`: http and grpc requests as well. `none`: nothing.",
+        default=AccessLog.CONNECTIONS,
+        ours=True,
     )
     spiffe: Spiffe = key("The group's identity.", factory=Spiffe)
     upstreams: tuple[Upstream, ...] = key("Services that the group calls.", factory=tuple)

@@ -76,6 +76,12 @@ class NetworkMode(enum.Enum):
     GROUP = "group"
 
 
+class AccessLog(enum.Enum):
+    CONNECTIONS = "connections"
+    REQUESTS = "requests"
+    NONE = "none"
+
+
 class TlsMode(enum.Enum):
     NONE = "none"
     SPIFFE = "spiffe"

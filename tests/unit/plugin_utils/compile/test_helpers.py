@@ -52,8 +52,8 @@ def start():
     """Start a program that is still to end by itself; whatever became of the test, it is gone afterwards."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def run_beside(argv: list[str], argument: object) -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen([*argv, str(argument)], env=ENVIRONMENT))
+    def run_beside(argv: list[str], argument: object, **environment: str) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([*argv, str(argument)], env={**ENVIRONMENT, **environment}, stderr=subprocess.PIPE))
         return started[-1]
 
     yield run_beside
@@ -217,9 +217,16 @@ def test_a_command_is_awaited(command, tmp_path):
 def test_an_identity_is_awaited(command, tmp_path):
     calls = tmp_path / "calls"
     program(tmp_path / "spire-agent", f'{fails_until(calls, 2)}; echo "$@" >{tmp_path}/arguments')
-    done = run(command(helpers.AWAIT_IDENTITY, PROGRAMS=tmp_path), "/run/agent.sock")
+    done = run(command(helpers.AWAIT_IDENTITY, PROGRAMS=tmp_path), "/run/agent.sock", "10")
     assert (done.returncode, done.stdout, calls.read_text().count("called")) == (0, "", 2)
     assert (tmp_path / "arguments").read_text() == "api fetch x509 -silent -socketPath /run/agent.sock\n"
+
+
+def test_an_identity_that_does_not_come_is_reported_with_the_reason(command, tmp_path):
+    program(tmp_path / "spire-agent", "echo no identity issued >&2; exit 1")
+    done = run(command(helpers.AWAIT_IDENTITY, PROGRAMS=tmp_path), "/run/agent.sock", "1")
+    assert done.returncode == 1
+    assert done.stderr == "<4>no identity after 1 s, the proxy starts without one: no identity issued\n"
 
 
 def test_a_port_is_awaited(command, start):
@@ -233,7 +240,10 @@ def test_a_port_is_awaited(command, start):
 
 
 class Admin(socketserver.ThreadingUnixStreamServer):
-    """An HTTP server at a Unix socket, as Envoy's admin interface is; it answers with these statuses, the last one for ever."""
+    """An HTTP server at a Unix socket, as Envoy's admin interface is; it answers with these statuses, the last one for ever.
+
+    Like Envoy, it does not talk to HTTP/1.0. That of the robots' tests is a real one.
+    """
 
     daemon_threads = True
 
@@ -245,6 +255,9 @@ class Admin(socketserver.ThreadingUnixStreamServer):
 class Answering(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.paths.append(self.path)
+        if self.request_version == "HTTP/1.0":
+            self.send_error(426)
+            return
         self.send_response(self.server.statuses.pop(0) if len(self.server.statuses) > 1 else self.server.statuses[0])
         self.end_headers()
 
@@ -274,13 +287,29 @@ def test_a_proxy_that_is_not_ready_is_reported(command, tmp_path, answers):
     path = tmp_path / "admin.sock"
     with admin(path, 503) if answers else contextlib.nullcontext():
         done = run(command(helpers.AWAIT_PROXY), str(path), "0.3")
-    assert (done.returncode, done.stderr) == (1, "the proxy is not ready after 0.3 s; tasks start without it\n")
+    assert (done.returncode, done.stderr) == (1, "<4>the proxy is not ready after 0.3 s; tasks start without it\n")
 
 
 @pytest.mark.parametrize(("ends", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)])
 def test_the_shell_around_an_exec_task_hands_on_its_arguments_and_reports_its_end(ends, status):
     done = run([*exec_driver.SHELL], "/bin/sh", "-c", f'printf "%s|" "$@"; {ends}', "sh", "a b", "", "$HOME")
     assert (done.returncode, done.stdout) == (status, "a b||$HOME|")
+
+
+@pytest.mark.parametrize("helper", [helpers.AWAIT_FILE, helpers.AWAIT_COMMAND, helpers.AWAIT_PORT], ids=lambda helper: helper.name)
+def test_what_waits_beside_a_task_waits_in_peace_whatever_the_tasks_path_is(command, start, tmp_path, helper):
+    """Where `sleep` was looked up in the task's PATH, it was not found: the helper went round and round, and said so each time."""
+    never = {helpers.AWAIT_FILE: tmp_path / "none", helpers.AWAIT_COMMAND: "false", helpers.AWAIT_PORT: 1}
+    waiting = start(command(helper), never[helper], PATH="/nowhere")
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(0.5)
+    waiting.kill()
+    assert waiting.stderr.read() == b""
+
+
+def test_a_retry_pauses_whatever_the_tasks_path_is(command):
+    done = run(command(helpers.RETRY), "1", "0.01", "/bin/sh", "-c", "exit 7", PATH="/nowhere")
+    assert (done.returncode, done.stderr) == (7, "")
 
 
 def test_python_helpers_start_without_the_robots_own_packages(command, tmp_path):

@@ -1,0 +1,133 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A group's proxy with a real Envoy: its tasks wait for it, and its log is bounded."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shlex
+import typing as t
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.proxy_unit import AWAIT_IDENTITY_SECONDS, AWAIT_READY_SECONDS
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import DEFAULT_AGENT_SOCKET, Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from tests.integration.engine.harness import Machine
+
+OPERATIONS = pathlib.Path(__file__).parents[3] / "docs" / "operations.md"
+
+# The first thing that the task does is what its users would see fail: it calls.
+JOB = """
+name: {name}
+taskGroups:
+  - name: g
+    network:
+      accessLog: {log}
+      upstreams: [{{name: up, localPort: 19000, upstream: "127.0.0.1:19001", protocol: {protocol}, tls: {tls}}}]
+    tasks:
+      - name: app
+        config:
+          execConfig:
+            command: /bin/bash
+            args: [-c, '(: </dev/tcp/127.0.0.1/19000) 2>/dev/null && echo connected || echo refused; exec sleep infinity']
+"""
+
+
+class Started(t.NamedTuple):
+    """How a group came up: seconds that its proxy took, seconds from then until its task's start, and what both said."""
+
+    proxy: float
+    task_after: float
+    proxy_said: str
+    task_said: str
+
+
+def start(machine: Machine, name: str, tls: str = "false", protocol: str = "tcp", log: str = "connections") -> Started:
+    fleet = Fleet((Robot(machine.name, machine.name),), "fleet.example")
+    jobs, _warnings = reader.load([reader.Source("job.yml", JOB.format(name=name, tls=tls, protocol=protocol, log=log))])
+    placement = place(jobs, fleet)
+    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))
+    answer = machine.deploy(*compiled.plan["jobs"])
+    assert answer["status"] == "committed", answer
+    proxy, task = (f"'k8s4r-{kind}-{name}-*'" for kind in ("proxy", "task"))
+    began, ready = (microseconds(machine, f"{event}TimestampMonotonic", proxy) for event in ("InactiveExit", "ActiveEnter"))
+    after = microseconds(machine, "InactiveExitTimestampMonotonic", task) - ready
+    return Started((ready - began) / 1e6, after / 1e6, said(machine, proxy), said(machine, task))
+
+
+def said(machine: Machine, units: str) -> str:
+    return machine.sh(f"journalctl --sync; journalctl --no-pager -o cat -u {units}")
+
+
+def microseconds(machine: Machine, event: str, units: str) -> int:
+    return int(machine.sh(f"systemctl show --property={event} --value {units}"))
+
+
+def test_a_ready_proxy_lets_the_tasks_go(envoy):
+    started = start(envoy, "ready")
+    assert started.task_after >= 0
+    assert "the proxy is not ready" not in started.proxy_said
+    assert "connected" in started.task_said
+    # The page's command asks the same socket.
+    program = re.search(r"`(python3 -c '.+?') <socket>`", OPERATIONS.read_text())[1]
+    assert envoy.sh(f"{program} /run/k8s4r/proxy/ready-g-*/admin.sock").startswith("HTTP/1.1 200 OK")
+
+
+def test_a_proxy_that_gets_no_identity_holds_the_tasks_back_for_a_while(envoy):
+    envoy.sh(
+        f"mkdir -p $(dirname {DEFAULT_AGENT_SOCKET}) && rm -f {DEFAULT_AGENT_SOCKET}"
+        f" && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{DEFAULT_AGENT_SOCKET}\")'"
+    )
+    started = start(envoy, "unready", "{spiffeId: spiffe://fleet.example/peer}")
+    assert started.proxy >= AWAIT_IDENTITY_SECONDS + AWAIT_READY_SECONDS - 1
+    assert started.task_after >= 0
+    assert f"no identity after {AWAIT_IDENTITY_SECONDS} s, the proxy starts without one: " in started.proxy_said
+    assert f"the proxy is not ready after {AWAIT_READY_SECONDS} s; tasks start without it" in started.proxy_said
+    envoy.sh(f"rm -r $(dirname {DEFAULT_AGENT_SOCKET})")
+
+
+# Answers and asks again and again on one connection, as busy programs do.
+SERVE = """
+import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_arguments): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", 19001), Answer).serve_forever()
+"""
+ASK = """
+import http.client
+connection = http.client.HTTPConnection("127.0.0.1", 19000)
+for number in range({times}):
+    connection.request("GET", f"/{{number}}")
+    answer = connection.getresponse()
+    assert answer.status == 204, answer.status
+    answer.read()
+"""
+TIMES = 4000
+
+
+@pytest.mark.parametrize(("log", "most"), [("connections", 0), ("requests", TIMES // 2)])
+def test_requests_are_logged_where_the_job_wants_them_and_never_without_bound(envoy, log, most):
+    name = f"busy{log}"
+    start(envoy, name, protocol="http", log=log)
+    envoy.sh(f"systemd-run --quiet --unit busy-{log} python3 -c {shlex.quote(SERVE)}")
+    envoy.listens(19001)
+    envoy.sh(f"python3 -c {shlex.quote(ASK.format(times=TIMES))}; systemctl stop busy-{log}")
+    nobody = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:19000')"
+    envoy.execute(f"python3 -c {shlex.quote(nobody)}")
+    # Envoy hands its lines over every second, and what is left when it ends.
+    envoy.sh(f"systemctl stop 'k8s4r-proxy-{name}-*'")
+    lines = said(envoy, f"'k8s4r-proxy-{name}-*'").splitlines()
+    logged = [line for line in lines if '"event":"request"' in line]
+    assert bool(logged) == bool(most)
+    assert len(logged) <= most
+    assert most or any('"event":"failed"' in line for line in lines)
