@@ -29,7 +29,7 @@ taskGroups:
   - name: g
     network:
       accessLog: {log}
-      upstreams: [{{name: up, localPort: 19000, upstream: "127.0.0.1:19001", protocol: {protocol}, tls: {tls}}}]
+      upstreams: [{{name: up, localPort: 19000, upstream: "{upstream}:19001", protocol: {protocol}, tls: {tls}}}]
     tasks:
       - name: app
         config:
@@ -37,6 +37,7 @@ taskGroups:
             command: /bin/bash
             args: [-c, '(: </dev/tcp/127.0.0.1/19000) 2>/dev/null && echo connected || echo refused; exec sleep infinity']
 """
+DEFAULTS = {"tls": "false", "protocol": "tcp", "log": "connections", "upstream": "127.0.0.1"}
 
 
 class Started(t.NamedTuple):
@@ -48,9 +49,9 @@ class Started(t.NamedTuple):
     task_said: str
 
 
-def start(machine: Machine, name: str, tls: str = "false", protocol: str = "tcp", log: str = "connections") -> Started:
+def start(machine: Machine, name: str, **changes: str) -> Started:
     fleet = Fleet((Robot(machine.name, machine.name),), "fleet.example")
-    jobs, _warnings = reader.load([reader.Source("job.yml", JOB.format(name=name, tls=tls, protocol=protocol, log=log))])
+    jobs, _warnings = reader.load([reader.Source("job.yml", JOB.format(name=name, **{**DEFAULTS, **changes}))])
     placement = place(jobs, fleet)
     compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))
     answer = machine.deploy(*compiled.plan["jobs"])
@@ -84,7 +85,7 @@ def test_a_proxy_that_gets_no_identity_holds_the_tasks_back_for_a_while(envoy):
         f"mkdir -p $(dirname {DEFAULT_AGENT_SOCKET}) && rm -f {DEFAULT_AGENT_SOCKET}"
         f" && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{DEFAULT_AGENT_SOCKET}\")'"
     )
-    started = start(envoy, "unready", "{spiffeId: spiffe://fleet.example/peer}")
+    started = start(envoy, "unready", tls="{spiffeId: spiffe://fleet.example/peer}")
     assert started.proxy >= AWAIT_IDENTITY_SECONDS + AWAIT_READY_SECONDS - 1
     assert started.task_after >= 0
     assert f"no identity after {AWAIT_IDENTITY_SECONDS} s, the proxy starts without one: " in started.proxy_said
@@ -131,3 +132,48 @@ def test_requests_are_logged_where_the_job_wants_them_and_never_without_bound(en
     assert bool(logged) == bool(most)
     assert len(logged) <= most
     assert most or any('"event":"failed"' in line for line in lines)
+
+
+# A name server that gives every name one address, and the host at that address, which says who it is.
+NETWORK = """
+import http.server, socket, sys, threading
+server, host = sys.argv[1:]
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(host.encode())
+threading.Thread(target=http.server.HTTPServer((host, 19001), Answer).serve_forever, daemon=True).start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+    asked.bind((server, 53))
+    while True:
+        query, whence = asked.recvfrom(512)
+        end = query.index(0, 12) + 5
+        address = query[end - 4 : end - 2] == bytes([0, 1])
+        head = query[:2] + bytes([0x81, 0x80, 0, 1, 0, int(address), 0, 0, 0, 0])
+        record = bytes([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4]) + socket.inet_aton(host)
+        asked.sendto(head + query[12:end] + record * address, whence)
+"""
+
+
+@pytest.mark.parametrize("machine", ["bookworm"], indirect=True)
+def test_a_robot_that_moves_to_another_network_reaches_its_upstreams_within_a_minute(envoy):
+    """The name server of the network that it left is silent, which is no refusal. Takes no processor: it waits."""
+    resolv = envoy.sh("cat /etc/resolv.conf")
+    for number, network in enumerate(("here", "there")):
+        arguments = f"127.0.1.{number + 1} 127.0.2.{number + 1}"
+        envoy.sh(f"systemd-run --quiet --unit {network} python3 -c {shlex.quote(NETWORK)} {arguments}")
+    try:
+        envoy.sh("echo nameserver 127.0.1.1 >/etc/resolv.conf")
+        start(envoy, "moves", protocol="http", upstream="api.moves.example")
+        answers(envoy, "127.0.2.1")
+        envoy.sh("systemctl kill --signal=STOP here; echo nameserver 127.0.1.2 >/etc/resolv.conf")
+        answers(envoy, "127.0.2.2")
+    finally:
+        envoy.sh(f"systemctl kill --signal=KILL here; systemctl stop here there; printf %s {shlex.quote(resolv)} >/etc/resolv.conf")
+
+
+def answers(machine: Machine, host: str) -> None:
+    """Wait until the upstream is this host; for a minute, and no longer."""
+    asked = "python3 -c 'import urllib.request; print(urllib.request.urlopen(\"http://127.0.0.1:19000\", timeout=1).read().decode())'"
+    machine.sh(f"timeout 60 sh -c {shlex.quote(f'until {asked} 2>/dev/null | grep -qx {host}; do sleep 0.5; done')}")

@@ -67,6 +67,25 @@ class Lifecycle:
         assert self.programs() == {"envoy", "spire-agent"}
         self.heard("hello", seconds)
 
+    def waits_for_identity(self) -> None:
+        """A task that is restarted with its proxy waits until that has its identity, and goes when it comes."""
+        sockets, since = "/run/spire/sockets", self.sh("date +%s").strip()
+        mode = self.sh(f"stat -c %a {sockets}").strip()
+        self.sh(f"chmod 0700 {sockets} && systemctl --no-block restart 'k8s4r-group-ask-*'")
+        try:
+            wait_for(lambda: "start-pre" in self.shown("proxy"), 10, "the proxy does not wait for its identity")
+            assert "inactive" in self.shown("task")
+        finally:
+            self.sh(f"chmod {mode} {sockets}")
+        wait_for(lambda: "running" in self.shown("task"), 10, "the task does not start")
+        log = self.sh(f"journalctl --sync; journalctl --since=@{since} --output=cat -u 'k8s4r-proxy-ask-*'")
+        assert "no identity" not in log
+        assert "not ready" not in log
+
+    def shown(self, kind: str) -> str:
+        """The states of the unit of the caller's proxy, or of its task."""
+        return self.sh(f"systemctl show --property=ActiveState,SubState --value 'k8s4r-{kind}-ask-*'")
+
     def programs(self) -> set[str]:
         """What the robot has of ours to run."""
         return set(self.sh("ls /opt/k8s4r/bin 2>/dev/null || true").split())
