@@ -25,7 +25,12 @@ TOGETHER = {
 
 LONGEST_FIRST = (
     *("limits", "plugs", f"{SYSTEM}test_molecule.py", "provision", f"{INTEGRATION}lifecycle/"),
-    *("tests/lint/test_lint.py::test_ansible_test_sanity", f"{INTEGRATION}engine/test_killed.py", INTEGRATION),
+    *(
+        "tests/lint/test_lint.py::test_ansible_test_sanity",
+        f"{INTEGRATION}engine/test_killed.py",
+        f"{INTEGRATION}engine/test_bundles.py",
+        INTEGRATION,
+    ),
     *("tests/demo/test_small_examples.py", "tests/lint/test_lint.py"),
 )
 """How the groups that take long begin. What starts last must be short, or all others have ended and wait for it."""

@@ -98,5 +98,6 @@ def assert_whole(machine, group, other, keep_data=False):
         expected += [other.data(task)] if keep_data else []
     lines.append("ls -A /var/lib/k8s4r/releases; ls /var/lib/k8s4r/pending 2>/dev/null")
     lines.append("find /etc /var/lib/k8s4r -name '*k8s4r~'")
-    assert machine.execute("; ".join(lines)).stdout.splitlines() == expected
+    found = machine.execute("; ".join(lines)).stdout.splitlines()
+    assert found == expected, (found, expected)
     assert machine.ask(job(group), keep_data=keep_data) == {"status": "unchanged"}

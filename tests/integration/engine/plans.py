@@ -61,7 +61,8 @@ class Group:
             extra = f"User={self.user}\nWorkingDirectory={self.data(task)}\nEnvironmentFile={self.env(task)}\nSlice=k8s4r-{self.id}.slice"
             content = service(command, f"PartOf={self.target}", extra)
             found.append(plan.unit(self.unit(task), content, run="always", reads=[self.env(task)]))
-        wants = "".join(f"Wants={self.unit(task)}\n" for task in self.tasks)
+        wanted = [*(self.unit(task) for task in self.tasks), *(unit["name"] for unit in self.more if unit.get("run") == "init")]
+        wants = "".join(f"Wants={name}\n" for name in wanted)
         found += self.more
         found.append(plan.unit(self.target, f"[Unit]\nDescription=group\n{wants}", run="always"))
         found.append(plan.link(f"/etc/systemd/system/multi-user.target.wants/{self.target}", f"../{self.target}"))

@@ -150,6 +150,19 @@ def test_what_moves_away_runs_on_until_it_is_given_up(machine):
     assert machine.ask(job(stays)) == {"status": "unchanged"}
 
 
+def test_a_boot_before_a_renamed_group_is_removed(machine):
+    """Its units are enabled still."""
+    old, new = listener("old", 5443), listener("new", 5443)
+    machine.deploy(job(old))
+    release = machine.prepare(job(new))["release"]
+    assert drive(machine, release, kill_before="remove") is None
+    machine.fleet.power_cut(machine.name)
+    machine.fleet.start(machine.name)
+    machine.fleet.wait_ssh(machine.name)
+    assert_runs(machine, job(new))
+    assert machine.sh("systemctl is-system-running --wait").strip() == "running"
+
+
 def versions():
     """A job of which one group is renamed, one dropped and added, and two swap their ports; all of it forward or back together."""
     before = job(listener("one", 5441), listener("two", 5442), listener("old", 5443))

@@ -103,15 +103,17 @@ def test_killed_in_its_unit_it_goes_on_by_itself(machine):
     assert machine.ask(job(group)) == {"status": "unchanged"}
 
 
-def test_a_real_boot_in_the_middle_of_a_switch(machine):
+@pytest.mark.parametrize(
+    ("step", "status"), [("healthy", "rolled-back"), ("remove", "committed")], ids=["before all is well", "before the old one is removed"]
+)
+def test_a_real_boot_in_the_middle_of_a_switch(machine, step, status):
     old, new = old_and_new()
     machine.deploy(job(old))
     release = machine.prepare(job(new))["release"]
-    # After the restart, before anything is known of its health.
-    assert drive(machine, release, kill_before="healthy") is None
+    assert drive(machine, release, kill_before=step) is None
     machine.fleet.power_cut(machine.name)
     machine.fleet.start(machine.name)
     machine.fleet.wait_ssh(machine.name)
-    assert machine.call(op="poll", release=release)["status"] == "rolled-back"
-    assert_whole(machine, old, new)
-    assert machine.sh("systemctl is-system-running").strip() == "running"
+    assert machine.sh("systemctl is-system-running --wait").strip() == "running"
+    assert machine.call(op="poll", release=release)["status"] == status
+    assert_whole(machine, *((old, new) if status == "rolled-back" else (new, old)))

@@ -131,3 +131,29 @@ def test_directories_of_any_depth_are_removed_and_no_link_on_the_way_is_followed
     files.remove(str(victim))
     assert os.listdir(tmp_path) == ["precious"]
     assert os.listdir(tmp_path / "precious") == ["kept"]
+
+
+def test_the_size_of_a_directory_is_that_of_all_below_it_and_follows_no_link(tmp_path):
+    below = tmp_path / "data" / "below"
+    below.mkdir(parents=True)
+    for directory in (below, below.parent):
+        (directory / "file").write_bytes(b"x" * 40960)
+    (tmp_path / "large").write_bytes(b"x" * 409600)
+    (below / "link").symlink_to(tmp_path / "large")
+    assert 81920 <= files.size(str(tmp_path / "data")) < 122880
+    assert files.size(str(tmp_path / "nowhere")) == 0
+
+
+def test_the_size_of_a_directory_is_found_in_bounded_time_at_any_depth(tmp_path):
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _level in range(3000):
+        os.mkdir("deeper", dir_fd=here)
+        below = os.open("deeper", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert files.size(str(tmp_path)) > 0
+    for number in range(50):
+        (tmp_path / str(number)).write_bytes(b"x" * 4096)
+    assert files.size(str(tmp_path), most=10) < 30 * 4096
+    files.remove(str(tmp_path / "deeper"))

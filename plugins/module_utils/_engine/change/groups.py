@@ -48,12 +48,14 @@ class Switch:
 
     def apply(self, members: Members) -> None:
         """Bring groups that go together to the new release, or all of them back. Continues from where the journal has them."""
-        if self._under_way(members, "forward", None):
+        if self._under_way(members, "commit"):
+            self._finish(members, steps.RESUMED)
+        elif self._under_way(members, "forward", None):
             self._enter(members, "forward")
             self._forward(members)
-        if self._under_way(members, "commit"):
-            self._finish(members)
-        elif self._under_way(members, "back"):
+            if self._under_way(members, "commit"):
+                self._finish(members, steps.FROM_COMMIT)
+        if self._under_way(members, "back"):
             self._roll_back(members)
 
     def recover(self, members: Members, boot: bool = False) -> None:
@@ -61,7 +63,7 @@ class Switch:
         committed = [member for member in members if self._is_committed(member)]
         begun = [member for member in members if member not in committed and self._phase(member) in ("forward", "back")]
         if committed:
-            self._finish(committed)
+            self._finish(committed, steps.RESUMED)
         if begun:
             # Those that it had not come to go back with the others, which changes nothing about them.
             self._roll_back([member for member in members if member not in committed and self._phase(member) not in FINAL], boot)
@@ -83,10 +85,10 @@ class Switch:
             # From here on there is no way back.
             self._enter(members, "commit")
 
-    def _finish(self, members: Members) -> None:
+    def _finish(self, members: Members, turns: steps.Turns) -> None:
         """Write down what runs now; then remove what nothing needs any more."""
         errors: dict[str, list[str]] = {}
-        performers, todo = self._work(members, steps.FROM_COMMIT)
+        performers, todo = self._work(members, turns)
         for number, step in todo:
             group = members[number][1]
             if errors and step["do"] != "commit":

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 # then all starts. After the commit, units go before their data, and data before its owner.
 UNTIL_COMMIT: Turns = (("halt",), ("extend", "make", "reload"), ("stop",), ("clear", "restart", "start"), ("healthy",))
 FROM_COMMIT: Turns = (("commit",), ("remove",), ("unload",), ("discard",), ("pruned",))
+# Once more: a boot may have begun to start what goes.
+RESUMED: Turns = (("stop",), *FROM_COMMIT)
 
 
 class Situation:
