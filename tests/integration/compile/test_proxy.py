@@ -30,7 +30,7 @@ taskGroups:
   - name: g
     network:
       accessLog: {log}
-      upstreams: [{{name: up, localPort: 19000, upstream: "{upstream}:19001", protocol: {protocol}, tls: {tls}}}]
+      upstreams: [{{name: up, localPort: {port}, upstream: "{upstream}:19001", protocol: {protocol}, tls: {tls}}}]
     tasks:
       - name: app
         config:
@@ -38,7 +38,7 @@ taskGroups:
             command: /bin/bash
             args: [-c, '(: </dev/tcp/127.0.0.1/19000) 2>/dev/null && echo connected || echo refused; exec sleep infinity']
 """
-DEFAULTS = {"tls": "false", "protocol": "tcp", "log": "connections", "upstream": "127.0.0.1"}
+DEFAULTS = {"tls": "false", "protocol": "tcp", "log": "connections", "upstream": "127.0.0.1", "port": "19000"}
 
 
 class Started(t.NamedTuple):
@@ -98,12 +98,12 @@ def test_a_proxy_that_gets_no_identity_holds_the_tasks_back_for_a_while(envoy):
     envoy.sh(f"rm -r $(dirname {DEFAULT_AGENT_SOCKET})")
 
 
-# Its end of a connection is the proxy's port; when it ends, the port is free at once.
+# Its end of a connection is the proxy's port, which the task does not call; when it ends, the port is free at once.
 HOLD = """
 import socket, struct, time
 held = socket.socket()
 held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-held.bind(("127.0.0.1", 19000))
+held.bind(("127.0.0.1", 19002))
 held.connect(("127.0.0.1", 22))
 time.sleep(1e6)
 """
@@ -112,23 +112,23 @@ time.sleep(1e6)
 @pytest.mark.parametrize("machine", ["bookworm"], indirect=True)
 def test_a_proxy_that_was_kept_out_of_its_port_is_mended_by_the_next_run(envoy):
     """Envoy tries once. Takes no processor: it waits until the proxy had time enough to listen."""
-    start(envoy, "silent")
-    plan = job(envoy, "silent")
+    start(envoy, "silent", port="19002")
+    plan = job(envoy, "silent", port="19002")
     assert envoy.ask(plan) == {"status": "unchanged"}
     envoy.sh(f"systemctl stop 'k8s4r-proxy-silent-*'; systemd-run --quiet --unit holder python3 -c {shlex.quote(HOLD)}")
-    envoy.sh("until ss -tnH 'sport = :19000' | grep -q .; do sleep 0.1; done; systemctl start k8s4r-group-silent-g-*.target")
+    envoy.sh("until ss -tnH 'sport = :19002' | grep -q .; do sleep 0.1; done; systemctl start k8s4r-group-silent-g-*.target")
     envoy.sh("systemctl start $(cd /etc/systemd/system && echo k8s4r-proxy-silent-*)")
     try:
         (error,) = envoy.prepare(plan)["errors"]
-        assert "port 19000 on 127.0.0.1 is taken by python3 (process " in error
+        assert "port 19002 on 127.0.0.1 is taken by python3 (process " in error
         assert error.endswith(", unit holder.service), as its end of a connection to 127.0.0.1:22")
     finally:
         envoy.sh("systemctl stop holder")
     wait_for(lambda: envoy.ask(plan) == {"status": "plan-needed"}, 60, "the silent listener is not seen")
     (step,) = envoy.prepare(plan)["steps"]
-    assert re.fullmatch(r"restart k8s4r-proxy-silent-g-\w+\.service \(nobody listens on port 19000 of 127\.0\.0\.1\)", step)
+    assert re.fullmatch(r"restart k8s4r-proxy-silent-g-\w+\.service \(nobody listens on port 19002 of 127\.0\.0\.1\)", step)
     assert envoy.deploy(plan)["status"] == "committed"
-    envoy.listens(19000)
+    envoy.listens(19002)
     assert envoy.ask(plan) == {"status": "unchanged"}
 
 
