@@ -15,7 +15,7 @@ import typing as t
 from tests.robots import RobotsError
 from tests.robots.host import CHECKOUT
 
-from . import contenders, engine, growth, names, report, resident, rounds, scale, traffic
+from . import contenders, data_path, engine, growth, names, report, resident, rounds, scale, traffic
 from .report import Figures
 from .stage import BUILD, Bench, BenchError
 
@@ -26,6 +26,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds of every contender; medians of fewer than 7 are not published")
     parser.add_argument("--only", action="append", help="part of a contender's name; may be repeated; nothing is published")
+    parser.add_argument("--data-path", action="store_true", help="only the requests through proxies; nothing is published")
     parser.add_argument("--keep", action="store_true", help="leave the robots up")
     return parser.parse_args()
 
@@ -55,7 +56,9 @@ def measure(bench: Bench, number: int) -> Figures:
     named = names.names(bench)
     say("the engine on a robot")
     alone = engine.engine(bench, bench.robots[0])
-    return Figures(number, samples, wires, called, fleets(), grown, named, resident.resident(bench, bench.robots[0]), alone, loads)
+    remaining = resident.resident(bench, bench.robots[0])
+    carried = data_path.data_path(bench, say)
+    return Figures(number, samples, wires, called, fleets(), grown, named, remaining, alone, carried, loads)
 
 
 def fleets() -> list[scale.Scale]:
@@ -79,6 +82,9 @@ def main() -> None:
     options = arguments()
     bench = Bench()
     try:
+        if options.data_path:
+            print(report.data_path(data_path.data_path(bench, say)))
+            return
         if options.only:
             print(only(bench, options.only, options.rounds))
             return

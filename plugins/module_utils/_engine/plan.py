@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         address: str
         port: int
         where: str
+        unit: str
 
     class GroupPlan(t.TypedDict):
         id: str
@@ -230,6 +231,9 @@ def program(path: str, where: str, search: str = "") -> Program:
     return {"path": path, "where": where, "search": search}
 
 
-def port(address: str, number: int, where: str) -> Port:
-    """A TCP port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict."""
-    return {"address": address, "port": number, "where": where}
+def port(address: str, number: int, where: str, unit: str = "") -> Port:
+    """A TCP port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict.
+
+    ``unit``: the one that listens. It is started again where nobody does; empty for none.
+    """
+    return {"address": address, "port": number, "where": where, "unit": unit}

@@ -70,4 +70,6 @@ def _numeric(host: str) -> bool:
 
 
 def socket_address(address: Address) -> Data:
-    return {"socket_address": {"address": address.host, "port_value": address.port}}
+    """`::` is every address, of both families."""
+    both = {"ipv4_compat": True} if address.host == "::" else {}
+    return {"socket_address": {"address": address.host, "port_value": address.port, **both}}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..job.addresses import plain_port
 from ..job.errors import JobErrors, Problem
 from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot
 
@@ -40,7 +41,7 @@ def fleet_from_inventory(
         robots=tuple(robots),
         trust_domain=fleet.text("k8s4r_trust_domain", ""),
         agent_socket=fleet.text("k8s4r_agent_socket", DEFAULT_AGENT_SOCKET),
-        peers=fleet.mapping("k8s4r_peers"),
+        peers={plain_port(address): peer for address, peer in fleet.mapping("k8s4r_peers").items()},
         skip_init_tasks=frozenset(fleet.names("k8s4r_skip_init_tasks")),
     )
     if errors:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import functools
+import ipaddress
+
 LOOPBACK = "127.0.0.1"
 # The hosts by which `to` of an inbound service names the robot itself.
-LOOPBACK_HOSTS = (LOOPBACK, "localhost", "[::1]")
+LOOPBACK_HOSTS = (LOOPBACK, "localhost", "::1")
 # A listener at one of these is at every address of the robot.
 WILDCARDS = ("0.0.0.0", "::")
 # What every robot has, whatever its network: a listener there never waits for an address.
@@ -15,5 +18,26 @@ ALWAYS_THERE = (LOOPBACK, "::1", *WILDCARDS)
 
 
 def clash(first: str, second: str) -> bool:
-    """Whether two listeners at these addresses cannot have the same port."""
-    return first == second or first in WILDCARDS or second in WILDCARDS
+    """Whether two listeners at these addresses cannot have the same port. `::` is every address, of both families."""
+    pair = (first, second)
+    return first == second or "::" in pair or ("0.0.0.0" in pair and ":" not in first + second)
+
+
+# The robots of a fleet have most hosts in common.
+@functools.lru_cache(maxsize=4096)
+def plain(host: str) -> str:
+    """A host in the one spelling by which hosts are compared: an IPv6 address in its shortest form, without brackets, and the
+    IPv4 address where it only wraps one.
+    """
+    try:
+        found = ipaddress.IPv6Address(host.strip("[]"))
+    except ValueError:
+        return host
+    return str(found.ipv4_mapped or found)
+
+
+def plain_port(text: str) -> str:
+    """The same for `host:port`."""
+    host, _colon, port = text.rpartition(":")
+    host = plain(host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

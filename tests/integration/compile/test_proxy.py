@@ -19,6 +19,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import DEFAULT_AGENT_SOCKET, Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from tests.integration.engine.harness import Machine
+from tests.robots.host import wait_for
 
 OPERATIONS = pathlib.Path(__file__).parents[3] / "docs" / "operations.md"
 
@@ -29,7 +30,7 @@ taskGroups:
   - name: g
     network:
       accessLog: {log}
-      upstreams: [{{name: up, localPort: 19000, upstream: "{upstream}:19001", protocol: {protocol}, tls: {tls}}}]
+      upstreams: [{{name: up, localPort: {port}, upstream: "{upstream}:19001", protocol: {protocol}, tls: {tls}}}]
     tasks:
       - name: app
         config:
@@ -37,7 +38,7 @@ taskGroups:
             command: /bin/bash
             args: [-c, '(: </dev/tcp/127.0.0.1/19000) 2>/dev/null && echo connected || echo refused; exec sleep infinity']
 """
-DEFAULTS = {"tls": "false", "protocol": "tcp", "log": "connections", "upstream": "127.0.0.1"}
+DEFAULTS = {"tls": "false", "protocol": "tcp", "log": "connections", "upstream": "127.0.0.1", "port": "19000"}
 
 
 class Started(t.NamedTuple):
@@ -49,12 +50,16 @@ class Started(t.NamedTuple):
     task_said: str
 
 
-def start(machine: Machine, name: str, **changes: str) -> Started:
+def job(machine: Machine, name: str, **changes: str) -> t.Any:
+    """The plan of the job."""
     fleet = Fleet((Robot(machine.name, machine.name),), "fleet.example")
     jobs, _warnings = reader.load([reader.Source("job.yml", JOB.format(name=name, **{**DEFAULTS, **changes}))])
     placement = place(jobs, fleet)
-    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))
-    answer = machine.deploy(*compiled.plan["jobs"])
+    return compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement)).plan["jobs"][0]
+
+
+def start(machine: Machine, name: str, **changes: str) -> Started:
+    answer = machine.deploy(job(machine, name, **changes))
     assert answer["status"] == "committed", answer
     proxy, task = (f"'k8s4r-{kind}-{name}-*'" for kind in ("proxy", "task"))
     began, ready = (microseconds(machine, f"{event}TimestampMonotonic", proxy) for event in ("InactiveExit", "ActiveEnter"))
@@ -91,6 +96,40 @@ def test_a_proxy_that_gets_no_identity_holds_the_tasks_back_for_a_while(envoy):
     assert f"no identity after {AWAIT_IDENTITY_SECONDS} s, the proxy starts without one: " in started.proxy_said
     assert f"the proxy is not ready after {AWAIT_READY_SECONDS} s; tasks start without it" in started.proxy_said
     envoy.sh(f"rm -r $(dirname {DEFAULT_AGENT_SOCKET})")
+
+
+# Its end of a connection is the proxy's port, which the task does not call; when it ends, the port is free at once.
+HOLD = """
+import socket, struct, time
+held = socket.socket()
+held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+held.bind(("127.0.0.1", 19002))
+held.connect(("127.0.0.1", 22))
+time.sleep(1e6)
+"""
+
+
+@pytest.mark.parametrize("machine", ["bookworm"], indirect=True)
+def test_a_proxy_that_was_kept_out_of_its_port_is_mended_by_the_next_run(envoy):
+    """Envoy tries once. Takes no processor: it waits until the proxy had time enough to listen."""
+    start(envoy, "silent", port="19002")
+    plan = job(envoy, "silent", port="19002")
+    assert envoy.ask(plan) == {"status": "unchanged"}
+    envoy.sh(f"systemctl stop 'k8s4r-proxy-silent-*'; systemd-run --quiet --unit holder python3 -c {shlex.quote(HOLD)}")
+    envoy.sh("until ss -tnH 'sport = :19002' | grep -q .; do sleep 0.1; done; systemctl start k8s4r-group-silent-g-*.target")
+    envoy.sh("systemctl start $(cd /etc/systemd/system && echo k8s4r-proxy-silent-*)")
+    try:
+        (error,) = envoy.prepare(plan)["errors"]
+        assert "port 19002 on 127.0.0.1 is taken by python3 (process " in error
+        assert error.endswith(", unit holder.service), as its end of a connection to 127.0.0.1:22")
+    finally:
+        envoy.sh("systemctl stop holder")
+    wait_for(lambda: envoy.ask(plan) == {"status": "plan-needed"}, 60, "the silent listener is not seen")
+    (step,) = envoy.prepare(plan)["steps"]
+    assert re.fullmatch(r"restart k8s4r-proxy-silent-g-\w+\.service \(nobody listens on port 19002 of 127\.0\.0\.1\)", step)
+    assert envoy.deploy(plan)["status"] == "committed"
+    envoy.listens(19002)
+    assert envoy.ask(plan) == {"status": "unchanged"}
 
 
 # Answers and asks again and again on one connection, as busy programs do.

@@ -82,6 +82,10 @@ class Lifecycle:
         assert "no identity" not in log
         assert "not ready" not in log
 
+    def listens_at_every_address(self) -> None:
+        """Of both families, where the job names none."""
+        assert " *:18088 " in self.deployment.sh(self.server, "ss -ltnH 'sport = :18088'")
+
     def shown(self, kind: str) -> str:
         """The states of the unit of the caller's proxy, or of its task."""
         return self.sh(f"systemctl show --property=ActiveState,SubState --value 'k8s4r-{kind}-ask-*'")

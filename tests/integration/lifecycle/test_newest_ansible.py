@@ -29,6 +29,7 @@ class NewestAnsible(Deployment):
 def test_a_job_from_bare_robots_to_its_removal(bare):
     lifecycle = bare("newest", NewestAnsible, distro="trixie")
     lifecycle.from_bare()
+    lifecycle.listens_at_every_address()
     lifecycle.waits_for_identity()
     lifecycle.unchanged()
     lifecycle.change()

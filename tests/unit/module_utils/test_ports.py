@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import socket
 
+import pytest
+
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import silent
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import ports
 
 
@@ -24,6 +28,7 @@ def test_who_listens():
     assert ports.clash("0.0.0.0", "127.0.0.1")
     assert ports.clash("127.0.0.1", "::")
     assert not ports.clash("127.0.0.1", "10.0.0.1")
+    assert not ports.clash("0.0.0.0", "::1")
 
 
 def test_addresses_of_both_families(tmp_path):
@@ -68,3 +73,64 @@ def test_a_process_cannot_write_to_the_operators_terminal_by_its_name():
 def test_an_address_that_is_not_the_robots():
     wanted = [plan.port(address, 80, address) for address in ("127.0.0.1", "0.0.0.0", "192.0.2.9")]
     assert ports.not_local(wanted) == ["192.0.2.9: 192.0.2.9 is not an address of this robot"]
+
+
+@contextlib.contextmanager
+def connection():
+    """A connection of this process to itself: both ends."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.connect(server.getsockname())
+        accepted, _address = server.accept()
+        with accepted:
+            yield client, accepted
+
+
+def test_a_port_that_is_the_end_of_a_connection_is_taken_until_it_is_closed():
+    """Nobody listens there, and nobody can."""
+    with connection() as (client, accepted):
+        number = client.getsockname()[1]
+        wanted = [plan.port(address, number, "here") for address in ("127.0.0.1", "0.0.0.0", "::")]
+        assert ports.without_listener(wanted) == wanted
+        assert not ports.used_by_others([(port, set()) for port in wanted])
+        texts = ports.taken(wanted, set())
+        assert [text.split(" is taken by py")[0] for text in texts] == [f"here: port {number} on {port['address']}" for port in wanted]
+        assert all(text.endswith(f", as its end of a connection to 127.0.0.1:{accepted.getsockname()[1]}") for text in texts)
+        assert ports.taken([plan.port("127.0.0.2", number, "here")], set()) == []
+        # It closes first, so its end lingers.
+        client.close()
+    (text,) = ports.taken(wanted[:1], set())
+    assert text.startswith(f"here: port {number} on 127.0.0.1 is still the end of a connection that was closed just now")
+
+
+def test_the_ends_of_connections_to_a_former_listener_keep_nobody_out():
+    """A proxy that is started again has its port back while its callers' connections linger."""
+    with connection() as (_client, accepted):
+        number = accepted.getsockname()[1]
+        accepted.close()
+    assert ports.taken([plan.port("127.0.0.1", number, "here")], set()) == []
+
+
+RUNNING = {"ActiveState": "active", "ActiveEnterTimestampMonotonic": "1"}
+
+
+@pytest.mark.parametrize(
+    ("shown", "mended"),
+    [
+        (RUNNING, True),
+        ({**RUNNING, "ActiveEnterTimestampMonotonic": str(2**62)}, False),
+        ({**RUNNING, "ActiveState": "activating"}, False),
+        ({}, False),
+    ],
+    ids=["it has been up for long", "it has just come up", "it comes up", "there is no such unit"],
+)
+def test_a_unit_that_runs_without_listening_where_it_should(shown, mended):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wanted = [plan.port("127.0.0.1", server.getsockname()[1], "here", "a.service"), plan.port("::1", 1, "there")]
+        assert silent.units(wanted, {"a.service": shown}) == {}
+    why = f"nobody listens on port {wanted[0]['port']} of 127.0.0.1"
+    assert silent.units(wanted, {"a.service": shown}) == ({"a.service": why} if mended else {})
+
+
+def test_ports_of_former_plans_name_no_unit():
+    former = {"address": "127.0.0.1", "port": 1, "where": "here"}
+    assert silent.units([former], {"a.service": RUNNING}) == {}

@@ -103,7 +103,8 @@ class Performer:
         units = [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in step["units"]]
         self.progress(f"wait until {self.group['name']} is healthy")
         health.wait(units, self.began)
-        taken = ports.taken(self.group["ports"], {unit["name"] for unit in units})
+        wanted = self.group["ports"]
+        taken = ports.taken(wanted, {unit["name"] for unit in units}) + ports.taken(ports.without_listener(wanted), ())
         if taken:
             # A proxy runs on without the listener that it could not have.
             raise health.Unhealthy(taken)

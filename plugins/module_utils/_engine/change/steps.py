@@ -63,7 +63,8 @@ class Situation:
 
     ``wanted``, ``old``: resources, in the order in which they are made; what is not wanted any more is only in ``old``.
     ``seen``: {place: what is there}, for each of them. ``units``: what systemd reported of those among them. ``finished``:
-    the units that shall run once and have. ``started``: {unit: run digest with which it last started well}.
+    the units that shall run once and have. ``started``: {unit: run digest with which it last started well}. ``silent``: {unit that
+    runs and does not listen where it should: why}.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Situation:
         units: systemd.Shown,
         finished: t.Container[str],
         started: t.Mapping[str, str],
+        silent: t.Mapping[str, str],
     ) -> None:
         self.wanted = wanted
         self.old = old
@@ -81,6 +83,7 @@ class Situation:
         self.units = units
         self.finished = finished
         self.started = started
+        self.silent = silent
 
     def now(self, resource: Resource) -> State | None:
         """What is at a resource's place."""
@@ -222,7 +225,7 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
         taken_in = [kinds.place(unit), *kinds.of(unit).reads(unit)]
         differs = situation.started.get(name) != run_digest(unit, situation.wanted, digest) or not changed.isdisjoint(taken_in)
         if kinds.of(unit).restarts(unit):
-            if differs or not (situation.is_up(name) or name in situation.finished):
+            if differs or name in situation.silent or not (situation.is_up(name) or name in situation.finished):
                 restart.append(unit)
         elif differs or not situation.is_up(name):
             start.append(unit)
@@ -240,4 +243,9 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
 
 def _begin(situation: Situation, verb: t.Literal["restart", "start"], units: t.Iterable[Resource]) -> Step:
     names = [unit["name"] for unit in units]
-    return {"do": verb, "text": ", ".join(f"{verb if situation.is_up(name) else 'start'} {name}" for name in names), "units": names}
+    texts = [f"{verb if situation.is_up(name) else 'start'} {name}" + _because(situation.silent.get(name)) for name in names]
+    return {"do": verb, "text": ", ".join(texts), "units": names}
+
+
+def _because(why: str | None) -> str:
+    return f" ({why})" if why else ""

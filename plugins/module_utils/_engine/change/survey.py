@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .. import plan
+from ..judge import silent
 from ..resources import kinds
 from ..state.ledger import known
 from ..system import files, systemd
@@ -47,13 +48,15 @@ def plan_steps(
     old = merge(known(record), others)
     everything = merge(wanted, old)
     observer = Observer(robot.digest)
+    shown = systemd.show(kinds.units(everything))
     situation = steps.Situation(
         wanted,
         old,
         seen={kinds.place(resource): kinds.actual(resource, observer) for resource in everything},
-        units=systemd.show(kinds.units(everything)),
+        units=shown,
         finished={unit["name"] for unit in kinds.that_run(wanted) if kinds.of(unit).finished(unit)},
         started=record["started"] if record else {},
+        silent=silent.units(record["ports"], shown) if record else {},
     )
     return steps.between(situation, robot.digest, keep_data, halted, spared)
 

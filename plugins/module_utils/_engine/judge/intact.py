@@ -11,6 +11,7 @@ import time
 from ..resources import kinds
 from ..system import accounts, ports, systemd
 from ..system.observe import Observer
+from . import silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,11 +39,15 @@ def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Co
     observer = Observer(robot.digest)
     if not all(_has_no_rest(group, keep_data) and _is_intact(group, observer) and _has_needs(group) for group in groups):
         return {"status": "plan-needed"}
-    if ports.used_by_others([(port, users) for group in groups for users in [_users(group)] for port in group["ports"]]):
+    owned = [(port, users) for group in groups for users in [_users(group)] for port in group["ports"]]
+    held = ports.listeners({port["port"] for port, _users in owned}) if owned else []
+    if ports.used_by_others(owned, held):
         return {"status": "plan-needed"}
     units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
     shown = systemd.show([unit["name"] for unit in units], PROPERTIES)
-    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units):
+    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units) or silent.units(
+        [port for port, _users in owned], shown, held
+    ):
         return {"status": "plan-needed"}
     notices = [text for unit in units for text in _often_restarted(unit["name"], shown[unit["name"]])]
     return {"status": "unchanged", "notices": notices} if notices else {"status": "unchanged"}

@@ -33,7 +33,7 @@ MEMBER_KEYS: t.Mapping[str, t.Mapping[str, type]] = {
     "checks": {"name": str, "argv": list, "files": dict},
     "needs": {"path": str, "what": str},
     "programs": {"path": str, "where": str, "search": str},
-    "ports": {"address": str, "port": int, "where": str},
+    "ports": {"address": str, "port": int, "where": str, "unit": str},
 }
 
 

@@ -32,6 +32,8 @@ def probe(runtime: str) -> dict[str, str]:
         "cpu.arch": ARCHITECTURES.get(kernel.machine, kernel.machine),
         "cpu.numcores": str(os.cpu_count() or 1),
         "memory.totalbytes": str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")),
+        # A kernel that was booted with ipv6.disable=1 has no such file.
+        "ipv6": "yes" if os.path.exists("/proc/net/if_inet6") else "no",
         "kernel.name": kernel.sysname.lower(),
         "kernel.version": kernel.release,
         "os.name": release.get("ID", "linux"),

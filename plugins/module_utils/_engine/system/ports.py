@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What listens on the robot's TCP ports, read from /proc."""
+"""Who has the robot's TCP ports, read from /proc."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ if TYPE_CHECKING:
     Listener = tuple[str, int, str, int]
 
 
-# The state of a listening socket in the kernel's table.
-LISTEN = "0A"
+# States of sockets in the kernel's table (include/net/tcp_states.h): one that listens, and one that its program has closed.
+LISTEN, TIME_WAIT = "0A", "06"
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-WILDCARDS = ("0.0.0.0", "::")
 
 
 def listeners(numbers: t.Container[int], tables: t.Sequence[str] = TABLES) -> list[Listener]:
     """Every listening socket on one of these ports."""
-    found = []
+    return [(_address(row[1]), _port(row[1]), row[9], int(row[7])) for row in _rows(numbers, tables) if row[3] == LISTEN]
+
+
+def _rows(numbers: t.Container[int], tables: t.Sequence[str] = TABLES) -> t.Iterator[list[str]]:
+    """The kernel's rows of the sockets whose own end is one of these ports."""
     for table in tables:
         try:
             with open(table, encoding="utf-8") as stream:
@@ -35,11 +38,8 @@ def listeners(numbers: t.Container[int], tables: t.Sequence[str] = TABLES) -> li
         except FileNotFoundError:
             continue
         for row in rows:
-            if row[3] == LISTEN:
-                address, _colon, port = row[1].partition(":")
-                if int(port, 16) in numbers:
-                    found.append((_address(address), int(port, 16), row[9], int(row[7])))
-    return found
+            if _port(row[1]) in numbers:
+                yield row
 
 
 def _clashes(wanted: t.Sequence[Port]) -> list[tuple[Port, str, str]]:
@@ -53,12 +53,14 @@ def _clashes(wanted: t.Sequence[Port]) -> list[tuple[Port, str, str]]:
 
 
 def clash(first: str, second: str) -> bool:
-    """Whether two addresses cannot both have one port."""
-    return first == second or first in WILDCARDS or second in WILDCARDS
+    """Whether two addresses cannot both have one port. `::` is every address, of both families."""
+    pair = (first, second)
+    return first == second or "::" in pair or ("0.0.0.0" in pair and ":" not in first + second)
 
 
 def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None]) -> list[str]:
-    """One text for each wanted port that a program listens on, except for the group's own units.
+    """One text for each wanted port that a program has, except for the group's own units. Most listen there; the end of a
+    connection to somewhere else keeps a listener out as well.
 
     ``wanted``: ports of a group plan (plan.py). ``own_units``: names of units.
     """
@@ -69,11 +71,10 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None]) -> list[
     for port, address, inode in clashes:
         pid, command, unit = held.get(inode, (0, "an unknown process", None))
         if unit not in own_units:
-            of_unit = f", unit {unit}" if unit else ""
-            who = f"{command} (process {pid}{of_unit})" if pid else command
-            text = f"{port['where']}: port {port['port']} on {address} is taken by {who}"
+            text = f"{port['where']}: port {port['port']} on {address} is taken by {_who(pid, command, unit)}"
             found.setdefault((port["where"], pid), text)
-    return list(found.values())
+    listening = [port for port, _address, _inode in clashes]
+    return list(found.values()) + _end_of_connections([port for port in wanted if port not in listening], own_units)
 
 
 def listening_units(wanted: t.Sequence[Port]) -> set[str]:
@@ -82,12 +83,51 @@ def listening_units(wanted: t.Sequence[Port]) -> set[str]:
     return {unit for _pid, _command, unit in holders(inodes).values() if unit} if inodes else set()
 
 
-def used_by_others(owned: t.Sequence[tuple[Port, t.Container[int]]]) -> bool:
+def _end_of_connections(wanted: t.Iterable[Port], own_units: t.Container[str | None]) -> list[str]:
+    """One text for each port that is the end of somebody's connection and cannot be had because of that."""
+    found = []
+    for port in wanted:
+        if not _is_free(port):
+            rows = [row for row in _rows({port["port"]}) if clash(_address(row[1]), port["address"])]
+            held = holders({row[9] for row in rows})
+            others = [(row, held[row[9]]) for row in rows if row[9] in held and held[row[9]][2] not in own_units]
+            front = f"{port['where']}: port {port['port']} on {port['address']} is"
+            if others:
+                row, holder = others[0]
+                found.append(f"{front} taken by {_who(*holder)}, as its end of a connection to {_address(row[2])}:{_port(row[2])}")
+            elif any(row[3] == TIME_WAIT for row in rows):
+                found.append(f"{front} still the end of a connection that was closed just now; it is free within a minute: run again")
+    return found
+
+
+def _is_free(port: Port) -> bool:
+    """Whether a listener could have the port: the kernel is asked in the way in which a proxy asks."""
+    import errno
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in port["address"] else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if port["address"] == "::":
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        try:
+            probe.bind((port["address"], port["port"]))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def _who(pid: int, command: str, unit: str | None) -> str:
+    of_unit = f", unit {unit}" if unit else ""
+    return f"{command} (process {pid}{of_unit})" if pid else command
+
+
+def used_by_others(owned: t.Sequence[tuple[Port, t.Container[int]]], held: t.Sequence[Listener] | None = None) -> bool:
     """Whether a program of another user listens on one of these ports; cheaper than `taken`, which names it.
 
-    ``owned``: (port of a group plan, ids of the users who may listen there).
+    ``owned``: (port of a group plan, ids of the users who may listen there). ``held``: `listeners` of these ports, if known.
     """
-    held = listeners({port["port"] for port, _uids in owned}) if owned else []
+    if held is None:
+        held = listeners({port["port"] for port, _uids in owned}) if owned else []
     return any(
         number == port["port"] and uid not in uids and clash(port["address"], address)
         for port, uids in owned
@@ -95,11 +135,16 @@ def used_by_others(owned: t.Sequence[tuple[Port, t.Container[int]]]) -> bool:
     )
 
 
-def without_listener(wanted: t.Iterable[Port]) -> list[Port]:
-    """The wanted ports on which nothing listens."""
+def without_listener(wanted: t.Iterable[Port], held: t.Sequence[Listener] | None = None) -> list[Port]:
+    """The wanted ports on which nothing listens. ``held``: `listeners` of these ports, if known."""
     ports = list(wanted)
-    used = [port for port, _address, _inode in _clashes(ports)]
-    return [port for port in ports if port not in used]
+    if held is None:
+        held = listeners({port["port"] for port in ports}) if ports else []
+    return [
+        port
+        for port in ports
+        if not any(number == port["port"] and clash(port["address"], address) for address, number, _inode, _uid in held)
+    ]
 
 
 def not_local(wanted: t.Iterable[Port]) -> list[str]:
@@ -136,8 +181,14 @@ def holders(inodes: t.Iterable[str]) -> dict[str, tuple[int, str, str | None]]:
     return found
 
 
-def _address(text: str) -> str:
-    """An address as the kernel prints it: 32-bit words in the byte order of the machine."""
+def _port(end: str) -> int:
+    """The port of a socket's end as the kernel prints it."""
+    return int(end.rpartition(":")[2], 16)
+
+
+def _address(end: str) -> str:
+    """The address of a socket's end as the kernel prints it: 32-bit words in the byte order of the machine."""
+    text = end.partition(":")[0]
     words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
     if len(words) == 1:
         return ".".join(map(str, words[0]))

@@ -18,6 +18,7 @@ from ...job.model.vocabulary import AccessLog, TlsMode
 from .. import names
 from ..content.environment import Environment
 from ..content.substitution import substituted
+from ..network.ports import inbound_host
 from ..site import Site
 from . import identity, peers
 
@@ -110,7 +111,7 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
             return None
 
     target = parsed(service.to, "to")
-    address = parsed(str(Address(service.address.strip("[]"), service.port)), "address")
+    address = parsed(str(Address(inbound_host(site, service), service.port)), "address")
     if target is None or address is None:
         return Found(None, tuple(errors))
     name = f"service-{service.name}"

@@ -10,7 +10,7 @@ import typing as t
 from ...envoy.address import Address
 from ...fleet.placement import Placement
 from ...fleet.robots import Fleet
-from ...job.addresses import WILDCARDS
+from ...job.addresses import WILDCARDS, plain
 from ...job.model.job import Job
 from ...job.model.network import InboundService
 from .. import names
@@ -39,7 +39,7 @@ def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) ->
                 allowed = frozenset(callers(fleet, job, service))
                 hosts = {host for name in held for host in (name, robots[name].address) if name in robots}
                 for host in hosts if service.address in WILDCARDS else hosts | {service.address}:
-                    known.setdefault(str(Address(host, service.port)), {})[identity] = allowed
+                    known.setdefault(str(Address(plain(host), service.port)), {})[identity] = allowed
     return known
 
 

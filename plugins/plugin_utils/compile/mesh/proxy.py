@@ -64,7 +64,7 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
             {"envoy.json": _dump(_bootstrap(site, socket, {}, static))},
         ),
         needs=(plan.need(ENVOY, "envoy"), *([plan.need(socket, "spire_agent")] if socket else [])),
-        ports=tuple(plan.port(each.address, each.port, site.where(each.path)) for each in ports.listeners(site)),
+        ports=tuple(plan.port(each.address, each.port, site.where(each.path), name) for each in ports.listeners(site)),
         entry=identity.entry(site, name) if secured else None,
         warnings=tuple(warning for each in found for warning in each.warnings),
     )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ...job.addresses import LOOPBACK, clash
+from ...envoy.address import Address
+from ...job.addresses import LOOPBACK, clash, plain
 from ...job.errors import Problem
+from ...job.model.network import InboundService
 from ..site import Site
 
 
@@ -27,7 +29,13 @@ def listeners(site: Site) -> t.Iterator[Listener]:
     for number, upstream in enumerate(site.network.upstreams):
         yield Listener(LOOPBACK, upstream.local_port, f"{site.path}.network.upstreams[{number}].localPort")
     for number, service in enumerate(site.network.services):
-        yield Listener(service.address, service.port, f"{site.path}.network.services[{number}].port")
+        yield Listener(inbound_host(site, service), service.port, f"{site.path}.network.services[{number}].port")
+
+
+def inbound_host(site: Site, service: InboundService) -> str:
+    """The address that an inbound service listens on. A robot whose kernel has no IPv6 cannot listen on all addresses of both."""
+    host = plain(service.address)
+    return "0.0.0.0" if host == "::" and site.robot.capabilities.get("ipv6") == "no" else host
 
 
 def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
@@ -39,14 +47,16 @@ def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
         for address, port, path in listeners(site):
             for other, where in (*taken.get(port, ()), *_served(sites, site, port)):
                 if clash(address, other):
-                    found = f"{address}:{port} on robot {site.robot.name} is taken by {where}"
+                    found = f"{Address(address, port)} on robot {site.robot.name} is taken by {where}"
                     yield site.problem(path, found, "choose another port")
             taken.setdefault(port, []).append((address, site.where(path)))
 
 
 def _served(sites: t.Sequence[Site], but: Site, port: int) -> t.Iterator[tuple[str, str]]:
-    """The loopback addresses where programs of other groups should be listening on a port."""
+    """The addresses of the robot where programs of other groups should be listening on a port."""
     for site in sites:
         for number, service in enumerate(site.network.services if site.network and site is not but else ()):
-            if service.to in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
-                yield LOOPBACK, site.where(f"{site.path}.network.services[{number}].to")
+            host, _colon, number_of_port = service.to.rpartition(":")
+            if number_of_port == f"{port}":
+                address = LOOPBACK if host == "localhost" else plain(host)
+                yield address, site.where(f"{site.path}.network.services[{number}].to")

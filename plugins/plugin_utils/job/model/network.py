@@ -79,8 +79,8 @@ class InboundService:
         expected="host:port or [IPv6 address]:port",
     )
     address: str = key(
-        "Address of the robot where callers reach it. `0.0.0.0`: every IPv4 address.",
-        default="0.0.0.0",
+        "Address of the robot where callers reach it. `::`: every address, IPv4 and IPv6. `0.0.0.0`: every IPv4 address.",
+        default="::",
         pattern=ADDRESS,
         expected="an IP address of the robot",
     )

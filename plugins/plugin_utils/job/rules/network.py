@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
-import ipaddress
 import typing as t
 
-from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, clash
+from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, clash, plain
 from ..errors import Finding, Mistake, nearest, quoted
 from ..model.group import TaskGroup
 from ..model.job import Job
@@ -96,12 +95,12 @@ def _ports(upstreams: list[tuple[str, Upstream]], services: list[tuple[str, Inbo
 
 
 def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding]:
-    plain = _plain(service.address)
-    if plain and plain != service.address:
+    usual = plain(service.address or "")
+    if service.address and usual != service.address:
         reason, remedy = "not the usual spelling of this address", "write it in its shortest form"
-        yield f"{path}.address", Mistake(reason, remedy, value=quoted(service.address), value_remedy=f"write {plain}")
+        yield f"{path}.address", Mistake(reason, remedy, value=quoted(service.address), value_remedy=f"write {usual}")
     host, _colon, port = (service.to or "").rpartition(":")
-    if port == str(service.port) and host in LOOPBACK_HOSTS and service.address in ALWAYS_THERE:
+    if port == str(service.port) and plain(host) in LOOPBACK_HOSTS and service.address in ALWAYS_THERE:
         remedy = "choose another port, or set address to one of the robot's own addresses"
         yield f"{path}.to", Mistake("the service itself listens there", remedy, value=quoted(service.to))
     groups = [group.name for group in job.task_groups if group and group.name]
@@ -113,12 +112,3 @@ def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding
             reason, remedy = "not a group of this job", "if it is a group of another job, name that job"
             meant = f"did you mean {close}?" if close else ""
             yield f"{path}.allow[{number}].group", Mistake(reason, remedy, value=quoted(allowed.group), value_remedy=meant)
-
-
-def _plain(address: str | None) -> str | None:
-    """An IPv6 address in the one spelling by which ports are compared; the IPv4 address where it only wraps one."""
-    try:
-        found = ipaddress.IPv6Address(address or "")
-    except ValueError:
-        return None
-    return str(found.ipv4_mapped or found)

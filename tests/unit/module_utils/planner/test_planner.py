@@ -58,12 +58,13 @@ def between(case):
     units.update({TABLE["resources"][name]["name"]: STATES[state] for name, state in case.get("units", {}).items()})
     finished = [TABLE["resources"][name]["name"] for name, state in case.get("units", {}).items() if state == "finished"]
     started = steps.run_digests(old, digest) if case.get("started", True) else {}
+    silent = {TABLE["resources"][name]["name"]: why for name, why in case.get("silent", {}).items()}
     options = {name: case[name] for name in OPTIONS if name in case}
     if "spared" in options:
         options["spared"] = resources(options["spared"])
     if "halted" in case:
         options["halted"] = [TABLE["resources"][name]["name"] for name in case["halted"]]
-    return steps.between(steps.Situation(wanted, old, seen, units, finished, started), digest, **options)
+    return steps.between(steps.Situation(wanted, old, seen, units, finished, started, silent), digest, **options)
 
 
 def name_of(made):

@@ -339,3 +339,40 @@ def test_a_listener_on_the_port_of_another_groups_program_is_refused(host):
     for jobs in ((served, network("{name: a, localPort: 8080, upstream: 'h:1', tls: false}")),):
         for order in (jobs, jobs[::-1]):
             assert "127.0.0.1:8080 on robot r1 is taken by" in refusal(*order)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[0:0:0:0:0:0:0:1]", "192.0.2.1"])
+def test_a_service_at_every_address_is_refused_the_port_of_another_groups_program(host):
+    jobs = [
+        f"""
+        name: {name}
+        taskGroups: [{{name: g, network: {{services: [{{name: s, port: {port}, to: "{to}"}}]}}, {TASKS}}}]
+        """
+        for name, port, to in (("one", 18080, f"{host}:8080"), ("two", 8080, "127.0.0.1:8081"))
+    ]
+    for order in (jobs, jobs[::-1]):
+        assert "[::]:8080 on robot r1 is taken by" in refusal(*order)
+
+
+@pytest.mark.parametrize("written", ["fd12:3456::10", "FD12:3456:0:0::10", "fd12:3456:0:0:0:0:0:10"])
+def test_an_address_is_the_same_however_it_is_spelled(written):
+    service = f"""
+        name: answer
+        taskGroups:
+          - name: g
+            network: {{services: [{{name: s, port: 80, to: "127.0.0.1:81", allow: [{{job: job, group: g}}]}}]}}
+            {TASKS}
+    """
+    call = network("{name: answer, localPort: 9088, upstream: '[FD12:3456::0:10]:80'}")
+    assert compiled(service, call, robot=ROBOT._replace(address=written)).warnings == ()
+
+
+@pytest.mark.parametrize(("ipv6", "address"), [("yes", '"address":"::","ipv4_compat":true'), ("no", '"address":"0.0.0.0"')])
+def test_a_service_is_at_every_address_that_the_robots_kernel_knows(ipv6, address):
+    service = f'{{name: job, taskGroups: [{{name: g, network: {{services: [{{name: s, port: 80, to: "127.0.0.1:81"}}]}}, {TASKS}}}]}}'
+    result = compiled(service, robot=ROBOT._replace(capabilities={**ROBOT.capabilities, "ipv6": ipv6}))
+    (listeners,) = [text for path, text in files(result).items() if path.endswith("listeners.json")]
+    assert address in listeners
+    (port,) = result.plan["jobs"][0]["groups"][0]["ports"]
+    assert f'"address":"{port["address"]}"' in listeners
+    assert port["unit"].startswith("k8s4r-proxy-job-g-")

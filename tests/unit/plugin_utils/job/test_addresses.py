@@ -31,3 +31,23 @@ def test_the_kernel_agrees(first, second):
         except OSError:
             shared = False
     assert shared is not addresses.clash(first, second)
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ("FD12:3456:0:0::10", "fd12:3456::10"),
+        ("[fd12:3456::10]", "fd12:3456::10"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("Robot.example", "Robot.example"),
+    ],
+)
+def test_an_address_has_one_spelling(written, same):
+    assert addresses.plain(written) == same
+
+
+def test_so_has_an_address_with_a_port():
+    """As in `k8s4r_peers`."""
+    assert addresses.plain_port("[FD12:3456:0:0::10]:80") == "[fd12:3456::10]:80"
+    assert addresses.plain_port("api.example:443") == "api.example:443"

@@ -123,7 +123,7 @@ EXPECTED = Job(
                         "telemetry", 9090, "${meta.telemetry}:443", Protocol.GRPC, Tls(spiffe_id="spiffe://example.org/x"), "d", "mysql"
                     ),
                 ),
-                services=(InboundService("s", 443, "127.0.0.1:80", "0.0.0.0", Protocol.HTTP, (Allowed("web"), Allowed("g", "j", "n"))),),
+                services=(InboundService("s", 443, "127.0.0.1:80", "::", Protocol.HTTP, (Allowed("web"), Allowed("g", "j", "n"))),),
             ),
         ),
     ),
