@@ -8,7 +8,7 @@ from __future__ import annotations
 from .. import plan
 from ..resources import kinds
 from ..state.ledger import known
-from ..system import files, systemd
+from ..system import endings, files, systemd
 from ..system.observe import Observer
 from . import steps
 
@@ -47,15 +47,29 @@ def plan_steps(
     old = merge(known(record), others)
     everything = merge(wanted, old)
     observer = Observer(robot.digest)
+    shown = systemd.show(kinds.units(everything))
     situation = steps.Situation(
         wanted,
         old,
         seen={kinds.place(resource): kinds.actual(resource, observer) for resource in everything},
-        units=systemd.show(kinds.units(everything)),
+        units=shown,
         finished={unit["name"] for unit in kinds.that_run(wanted) if kinds.of(unit).finished(unit)},
         started=record["started"] if record else {},
+        dead=dead(record, shown) if record else {},
     )
     return steps.between(situation, robot.digest, keep_data, halted, spared)
+
+
+def dead(record: GroupRecord, shown: systemd.Shown) -> dict[str, str]:
+    """Of the units that should run and do not: since when, and of what they ended."""
+    found = {}
+    for unit in kinds.that_run(record["resources"]):
+        values = shown.get(unit["name"], {})
+        if kinds.of(unit).restarts(unit) and not systemd.up(values) and not kinds.of(unit).finished(unit):
+            ended = endings.when(values)
+            since = f"down since {endings.wall(ended)}" if ended else "down"
+            found[unit["name"]] = f"{since}: {endings.words(values, kinds.of(unit).steady(unit))}"
+    return found
 
 
 def with_what_stays(group: ManifestGroup, record: GroupRecord) -> ManifestGroup:
