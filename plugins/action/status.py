@@ -1,9 +1,11 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Show which jobs a robot has and the state of their units."""
+"""Ask a robot which jobs it has and what their units do."""
 
 from __future__ import annotations
+
+from ansible.errors import AnsibleConnectionFailure
 
 from ..plugin_utils.run import table
 from ..plugin_utils.run.action import Result, RobotAction, Variables
@@ -14,6 +16,9 @@ class ActionModule(RobotAction):
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         del arguments
-        answer = self.demand({"op": "status"}, variables)
-        self._display.display("\n".join(table.status(str(variables["inventory_hostname"]), answer)))
-        return answer
+        try:
+            return self.demand({"op": "status"}, variables)
+        except AnsibleConnectionFailure as failure:
+            # A robot that is off is part of what is to be shown.
+            reason = str(failure).strip().splitlines()[-1:] or ["no connection"]
+            return {"status": table.OFF, "msg": reason[0].rpartition("ssh: ")[2]}

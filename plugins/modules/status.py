@@ -7,10 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: status
-short_description: Show the jobs on a robot and the state of their units
+short_description: Ask a robot which jobs it has and what their units do
 version_added: 0.1.0
 description:
-  - Reads the robot's ledger and the state of its units, and prints a table. Changes nothing and leaves nothing on the robot.
+  - Reads the robot's ledger and the state of its units. Changes nothing and leaves nothing on the robot.
+  - A robot that cannot be reached does not fail; its RV(status) is V(off). M(k8s4r.robot.show_status) shows all robots as a table.
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
@@ -20,13 +21,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show the jobs on the robots
+- name: Ask the robots
   k8s4r.robot.status:
+  register: k8s4r_status
 """
 
 RETURN = r"""
 status:
-  description: V(ok).
+  description: V(ok), or V(off) for a robot that gave no answer. C(msg) then says why.
   returned: success
   type: str
 jobs:
@@ -49,8 +51,9 @@ jobs:
         - By the group's id, its C(name), its C(release), when that was C(committed), its C(ports), those of them on which no process
           listens (C(silent)), what the group needs but the robot does not have (C(lacks)), the data that it left (C(kept)), and its
           C(units).
-        - For each unit, by name, how it is meant to run (C(run)), C(state), C(sub), C(result), C(restarts), C(memory) in bytes,
-          C(pid), C(exit_status), and when it started (C(since)).
+        - For each unit, by name, what people call it (C(called)), whether it does what it should (C(well)) and has done it once and for
+          all (C(done)), how it is meant to run (C(run)), C(state), C(sub), C(result), C(restarts), C(memory) in bytes, C(pid),
+          C(exit_status), when it started (C(since)), when it C(ended) and C(how), and for how many C(seconds) that has been so.
       type: dict
 busy:
   description: Which run is changing the robot at the moment, and since when; null if none is.

@@ -206,7 +206,8 @@ def unit(name: str, content: str, run: str = "none", reads: t.Iterable[str] = ()
     well (active, exited); ``once`` runs to its end and is finished when the file ``done`` exists.
     ``reads``: paths of files of the same plan whose content the process takes in at its start; the unit restarts when
     its own content or one of theirs differs from what it last started with. ``called``: what people call it within its
-    group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``.
+    group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``. A target that runs wants every other unit of its
+    group that runs: its start starts all of them that are down, in the order that they want.
     """
     return {"kind": "unit", "name": name, "content": content, "run": run, "reads": list(reads), "done": done, "called": called}
 

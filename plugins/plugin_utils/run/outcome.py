@@ -100,6 +100,8 @@ def success(robot: str, answer: t.Mapping[str, t.Any]) -> str:
     """One line on what a switch did."""
     units = answer.get("units") or {}
     active = sum(state.startswith("active") for state in units.values())
-    running = f"; {active} of {len(units)} units active" if units else ""
+    done = sum(state == "done" for state in units.values())
+    running = f"; {active} of {len(units) - done} units active" if len(units) > done else ""
+    running += f"; {done} done" if done else ""
     changes = len(answer.get("changes") or ())
     return f"{robot}: {changes} change{'' if changes == 1 else 's'}{running}"

@@ -1,53 +1,154 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A robot's status as a table for a person."""
+"""What the robots run as one table for a person: a line for each group that is well, and more only where something is wrong."""
 
 from __future__ import annotations
 
 import typing as t
 
 Data = t.Mapping[str, t.Any]
-# A unit's name, state, memory, restarts and start; empty where there is nothing to say.
-Cells = tuple[str, str, str, str, str]
+# Robot, group or unit, state, for how long, memory, and what else there is to say.
+Cells = tuple[str, str, str, str, str, str]
+# A robot that gave no answer has this status, and a `msg` that says why.
+OFF = "off"
+
+HEADER: Cells = ("robot", "group", "state", "for", "memory", "")
+_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
-def status(robot: str, answer: Data) -> list[str]:
-    """One line per job group, and one per unit below it, in columns."""
-    lines = [f"{robot}: {answer['busy']}" if answer.get("busy") else robot]
+def overview(answers: t.Mapping[str, Data], job: str = "", problems: bool = False) -> list[str]:
+    """The table. `answers` are what the robots answered, by their names.
+
+    `job`: only the jobs of this name, with all of their units. `problems`: only what is wrong.
+    """
+    rows: list[Cells] = []
+    wrong = groups = 0
+    for robot, answer in sorted(answers.items()):
+        mine = _of_robot(robot, answer, job, problems)
+        rows += mine.rows
+        wrong += mine.wrong
+        groups += mine.groups
+    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
+    lines = [_line(row, widths) for row in (HEADER, *rows)] if rows else []
+    return [*lines, _sum(len(answers), groups, wrong)]
+
+
+class _Part(t.NamedTuple):
+    """The rows of a robot; how many groups it has, and how many things are wrong with it and them."""
+
+    rows: list[Cells]
+    groups: int
+    wrong: int
+
+
+def _of_robot(robot: str, answer: Data, job: str, problems: bool) -> _Part:
+    if answer.get("status") == OFF:
+        return _Part([(robot, "", "OFF", "", "", str(answer.get("msg", "")))], 0, 1)
+    notes = [*_around(answer), *map(str, answer["unread"])]
+    rows: list[Cells] = [("", "", "WRONG", "", "", note) for note in notes]
+    wrong, groups = len(notes), 0
+    for found in answer["jobs"]:
+        for group in found["groups"].values() if job in ("", found["name"]) else ():
+            well = _is_well(group)
+            groups += 1
+            wrong += not well
+            if not (well and problems):
+                rows += _group(group, detailed=bool(job))
+    if not (rows or job or problems):
+        rows.append(("", "-", "", "", "", "runs no task group"))
+    return _Part([(robot, *rows[0][1:]), *rows[1:]] if rows else [], groups, wrong)
+
+
+def _around(answer: Data) -> t.Iterator[str]:
+    if answer.get("busy"):
+        yield str(answer["busy"])
     if answer.get("interrupted"):
-        lines.append(f"  the switch to release {answer['interrupted']} was interrupted; the next run or boot finishes it or rolls it back")
-    groups = [group for job in answer["jobs"] for group in job["groups"].values()]
-    rows = [row for group in groups for row in _group(group)]
-    widths = [max(map(len, column)) for column in zip(*(row for row in rows if not isinstance(row, str)), strict=True)]
-    lines += [row if isinstance(row, str) else _columns(row, widths) for row in rows]
-    if not groups:
-        lines.append("  runs no task group")
-    return lines + [f"  {text}" for text in answer["unread"]]
+        yield f"the switch to release {answer['interrupted']} was interrupted; the next run or boot finishes it or rolls it back"
 
 
-def _group(group: Data) -> t.Iterator[str | Cells]:
-    kept = f", keeps {' '.join(group['kept'])}" if group["kept"] else ""
-    ports = "".join(f", {_port(port, group['silent'])}" for port in group["ports"])
-    yield f"  {group['name']}: release {group['release']}, committed {group['committed']}{ports}{kept}"
+def _is_well(group: Data) -> bool:
+    return not (group["lacks"] or group["silent"]) and all(unit["well"] for unit in group["units"].values())
+
+
+def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
+    name = str(group["name"]).removeprefix("default/")
+    # A target only starts the others; it is worth a line when it is down.
+    units = {unit: values for unit, values in sorted(group["units"].items()) if values["called"] or not values["well"]}
+    if not units:
+        kept = group["kept"]
+        yield "", name, "removed" if kept else "-", "", "", f"data kept: {_directories(kept)}" if kept else ""
+        return
+    memory = sum(values["memory"] or 0 for values in units.values() if values["state"] == "active")
+    yield "", name, _state(units), _latest(units), _mib(memory), "; ".join(_notes(group))
+    for unit, values in units.items():
+        if detailed or not values["well"]:
+            yield _unit(unit, values)
+
+
+def _state(units: t.Mapping[str, Data]) -> str:
+    down = sum(not values["well"] for values in units.values())
+    if down:
+        return f"{down} OF {len(units)} DOWN"
+    done = sum(values["done"] for values in units.values())
+    parts = [f"{len(units) - done} up" if len(units) > done else "", f"{done} done" if done else ""]
+    return ", ".join(filter(None, parts))
+
+
+def _latest(units: t.Mapping[str, Data]) -> str:
+    """How long nothing has started or ended."""
+    known = [values["seconds"] for values in units.values() if values["seconds"] is not None]
+    return duration(min(known)) if known else ""
+
+
+def _notes(group: Data) -> t.Iterator[str]:
+    for port in group["silent"]:
+        yield f"{port['address']}:{port['port']} NOT LISTENING"
     for need in group["lacks"]:
-        yield f"    MISSING {need['path']} ({need['what']})"
-    for name, unit in sorted(group["units"].items()):
-        yield _unit(name, unit)
+        yield f"MISSING {need['path']} ({need['what']})"
+    if group["kept"]:
+        yield f"keeps {_directories(group['kept'])}"
 
 
-def _columns(cells: Cells, widths: t.Sequence[int]) -> str:
+def _unit(unit: str, values: Data) -> Cells:
+    word = "done" if values["done"] else _WORDS.get((values["state"], values["sub"])) or values["state"] or "not loaded"
+    memory = _mib(values["memory"] or 0) if values["state"] == "active" else ""
+    restarts = f"restarted {values['restarts']} times" if values["well"] and values["restarts"] else ""
+    after = "" if values["seconds"] is None else duration(values["seconds"])
+    notes = [text for text in (values["how"], restarts, unit.removesuffix(".service")) if text]
+    return "", f"  {values['called'] or 'target'}", word, after, memory, "; ".join(notes)
+
+
+_WORDS = {
+    ("active", "running"): "up",
+    ("active", "exited"): "up",
+    ("activating", "auto-restart"): "tries again",
+    ("inactive", "dead"): "down",
+}
+
+
+def _directories(paths: t.Sequence[str]) -> str:
+    outermost = [path for path in paths if not any(path.startswith(other + "/") for other in paths)]
+    return outermost[0] if len(outermost) == 1 else f"{outermost[0]} and {len(outermost) - 1} more"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB" if size else ""
+
+
+def duration(seconds: int) -> str:
+    """A time span as people say it: its largest unit and the next smaller one."""
+    for large, name, small, smaller in _UNITS:
+        if seconds >= large:
+            rest = seconds % large // small
+            return f"{seconds // large} {name} {rest} {smaller}" if rest else f"{seconds // large} {name}"
+    return f"{seconds} s"
+
+
+def _line(cells: Cells, widths: t.Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def _port(port: Data, silent: t.Sequence[Data]) -> str:
-    return f"{port['address']}:{port['port']}{' (NOT LISTENING)' if port in silent else ''}"
-
-
-def _unit(name: str, unit: Data) -> Cells:
-    state = f"{unit['state'] or 'not loaded'} ({unit['sub']})" if unit["sub"] else unit["state"] or "not loaded"
-    if unit["state"] == "failed":
-        state += f", exit status {unit['exit_status']}"
-    memory = f"{unit['memory'] / 2**20:.1f} MiB" if unit["memory"] else ""
-    restarts = f"{unit['restarts']} restarts" if unit["restarts"] else ""
-    return f"    {name}", state, memory, restarts, f"since {unit['since']}" if unit["since"] else ""
+def _sum(robots: int, groups: int, wrong: int) -> str:
+    found = f"{wrong} {'things are' if wrong > 1 else 'thing is'} wrong" if wrong else "nothing is wrong"
+    return f"{robots} robot{'s' * (robots != 1)}, {groups} group{'s' * (groups != 1)}: {found}"

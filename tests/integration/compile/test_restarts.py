@@ -9,11 +9,8 @@ import time
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from tests.integration.engine.harness import compiled
 
 # Each start leaves a line; ending is told by a file, so that the switch sees a healthy task first. Whatever root would
 # look up in the task's PATH is a trap.
@@ -47,12 +44,9 @@ taskGroups:
 def test_a_task_is_given_up_after_its_attempts_and_a_restart_on_request_is_none(machine, driver):
     # A name of its own: the journal of a unit outlives the unit.
     name = "restarts" + driver.replace("_", "")
-    fleet = Fleet((Robot(machine.name, machine.name),))
-    jobs, _warnings = reader.load([reader.Source("restarts.yml", JOB.format(driver=driver, name=name))])
-    placement = place(jobs, fleet)
-    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))
-    assert machine.deploy(*compiled.plan["jobs"])["status"] == "committed"
-    unit = next(r["name"] for r in compiled.plan["jobs"][0]["groups"][0]["resources"] if r.get("run") == "always" and "task" in r["name"])
+    (job,) = compiled(machine.name, JOB.format(driver=driver, name=name))
+    assert machine.deploy(job)["status"] == "committed"
+    unit = next(r["name"] for r in job["groups"][0]["resources"] if r.get("run") == "always" and "task" in r["name"])
     machine.sh(f"systemctl restart {unit}")
     alloc = machine.sh(f"echo /var/lib/k8s4r/groups/{name}-g-*/alloc").strip()
     machine.sh(f"touch {alloc}/end")
@@ -91,12 +85,9 @@ taskGroups:
 @pytest.mark.parametrize("driver", ["exec", "raw_exec"])
 def test_a_batch_task_that_is_stopped_has_not_finished(machine, driver):
     """It saves its state and exits with 0 when it is asked to stop, and goes on when its group starts again."""
-    fleet = Fleet((Robot(machine.name, machine.name),))
-    jobs, _warnings = reader.load([reader.Source("saves.yml", BATCH.format(driver=driver))])
-    placement = place(jobs, fleet)
-    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))
-    assert machine.deploy(*compiled.plan["jobs"])["status"] == "committed"
-    unit = next(r["name"] for r in compiled.plan["jobs"][0]["groups"][0]["resources"] if r.get("run") == "once")
+    (job,) = compiled(machine.name, BATCH.format(driver=driver))
+    assert machine.deploy(job)["status"] == "committed"
+    unit = next(r["name"] for r in job["groups"][0]["resources"] if r.get("run") == "once")
     alloc, done = (machine.sh(f"echo /var/lib/k8s4r/groups/saves-g-*/{name}").strip() for name in ("alloc", "done"))
     machine.sh(f"until [ -e {alloc}/ready ]; do sleep 0.1; done; systemctl stop 'k8s4r-group-saves-*' {unit}")
     if driver == "raw_exec":
@@ -105,3 +96,40 @@ def test_a_batch_task_that_is_stopped_has_not_finished(machine, driver):
     assert machine.sh(f"ls {done}") == ""
     machine.sh(f"systemctl start {unit} && systemctl is-active {unit}")
     machine.sh(f"touch {alloc}/end; until ls {done}/saves-*; do sleep 0.1; done 2>/dev/null")
+
+
+DELAYED = """
+name: delayed
+taskGroups:
+  - name: g
+    tasks:
+      - name: app
+        driver: raw_exec
+        config: {execConfig: {command: /bin/sh, args: [-c, "while [ ! -e $NOMAD_ALLOC_DIR/end ]; do sleep 0.1; done; exit 3"]}}
+        restartPolicy: {attempts: 0, interval: 1h, mode: delay}
+"""
+
+
+def test_the_one_timer_of_a_delayed_task_goes_with_its_unit_its_group_and_its_job(machine):
+    (job,) = compiled(machine.name, DELAYED)
+    assert machine.deploy(job)["status"] == "committed"
+    unit, target = (
+        next(r["name"] for r in job["groups"][0]["resources"] if r["kind"] == "unit" and kind in r["name"])
+        for kind in ("-task-", "-group-")
+    )
+    timer = unit.replace(".service", ".timer")
+    machine.sh("touch /var/lib/k8s4r/groups/delayed-g-*/alloc/end")
+    used_up = f"for i in $(seq 100); do systemctl is-active -q {timer} && ! systemctl is-active -q {unit} && exit; sleep 0.1; done; exit 1"
+    for ends_it in (f"systemctl stop {unit}", f"systemctl stop {target}"):
+        machine.sh(used_up)
+        # Somebody starts it before its time: it is used up again, and the timer set anew.
+        machine.sh(f"systemctl start {unit}; sleep 0.5; {used_up}")
+        assert machine.sh("systemctl list-timers --all --no-legend 'k8s4r-*' | wc -l").strip() == "1"
+        assert machine.sh(f"systemctl show -p Unit --value {timer}").strip() == unit
+        machine.sh(ends_it)
+        assert machine.state(timer) == "inactive"
+        machine.sh(f"systemctl start {target} {unit}")
+    machine.sh(used_up)
+    assert machine.deploy(plan.job("default", "delayed", []))["status"] == "committed"
+    machine.absent("systemctl list-timers --all --no-legend 'k8s4r-*' | grep .")
+    machine.absent("ls /run/systemd/transient | grep k8s4r-task")

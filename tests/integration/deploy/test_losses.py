@@ -104,7 +104,7 @@ def test_a_second_run_is_told_who_holds_the_robot(deployment):
 def test_a_task_that_fails_is_reported_and_taken_back(deployment):
     deployment.deploy(sleeper()).well()
     run = deployment.deploy(sleeper(value="two", script="'echo cannot open the camera >&2; exit 3'"))
-    run.refused("the switch failed and was rolled back", "default/hello/web", "status=3", "cannot open the camera")
+    run.refused("the switch failed and was rolled back", "default/hello/web", "exit status 3", "cannot open the camera")
     assert deployment.value("robot1") == deployment.value("robot2") == "one"
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.integration.deploy.harness import lines_of, sleeper
@@ -94,9 +96,15 @@ def test_data_can_be_kept(deployment):
 def test_status_shows_what_runs(deployment):
     deployment.deploy(sleeper()).well()
     shown = deployment.run("k8s4r.robot.status").well()
-    assert "default/hello/web" in shown.output
-    assert "active (running)" in shown.output
+    assert re.search(r"^robot1 +hello/web +1 up +\d+ s +[\d.]+ MiB$", shown.output, re.MULTILINE)
+    assert "2 robots, 2 groups: nothing is wrong" in shown.output
     assert set(shown.changed.values()) == {0}
+    deployment.sh("robot2", "systemctl kill -s KILL 'k8s4r-task-*'")
+    # It is back 5 s later.
+    wrong = deployment.run("k8s4r.robot.status", problems=True, job_name="hello").well()
+    assert "1 OF 1 DOWN" in wrong.output
+    assert "tries again" in wrong.output
+    assert "robot1  hello" not in wrong.output
 
 
 def test_what_was_assumed_of_a_robot_is_put_right_within_the_run(deployment, controller_home):

@@ -11,6 +11,11 @@ import time
 import typing as t
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet import robots
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import packing
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.exec import Caller, Outcome
 from tests.robots import Fleet
@@ -103,6 +108,15 @@ def digest_of(*jobs: dict[str, t.Any]) -> str:
 def request_of(*jobs: dict[str, t.Any], digest: str | None = None) -> dict[str, t.Any]:
     named = [{"namespace": job["namespace"], "name": job["name"], "digest": digest or digest_of(job)} for job in jobs]
     return {"op": "prepare", "jobs": named, "assumptions": {}, "check": False, "diff": True, "who": "tests@controller"}
+
+
+def compiled(robot: str, *texts: str) -> list[dict[str, t.Any]]:
+    """The job plans of job files for a fleet of this one robot."""
+    fleet = robots.Fleet((robots.Robot(robot, robot),))
+    jobs, _warnings = reader.load([reader.Source(f"{number}.yml", text) for number, text in enumerate(texts)])
+    placement = place(jobs, fleet)
+    found: list[dict[str, t.Any]] = compile_robot(jobs, fleet, placement, robot, peers.known_services(jobs, fleet, placement)).plan["jobs"]
+    return found
 
 
 def pid(machine: Machine, unit: str) -> str:

@@ -48,6 +48,10 @@ class Group:
     def data(self, task: str) -> str:
         return f"/var/lib/k8s4r/tasks/{self.id}-{task}"
 
+    def relations(self, _task: str) -> str:
+        """What the unit of a task says of other units."""
+        return f"PartOf={self.target}"
+
     def resources(self) -> list[dict[str, t.Any]]:
         """In the order in which they are made."""
         found = [
@@ -59,11 +63,11 @@ class Group:
             found.append(plan.directory(self.data(task), self.user, self.user, "0750", data=True))
             found.append(plan.file(self.env(task), env + "\n", mode="0600", secret=bool(self.secrets)))
             extra = f"User={self.user}\nWorkingDirectory={self.data(task)}\nEnvironmentFile={self.env(task)}\nSlice=k8s4r-{self.id}.slice"
-            content = service(command, f"PartOf={self.target}", extra)
+            content = service(command, self.relations(task), extra)
             found.append(plan.unit(self.unit(task), content, run="always", reads=[self.env(task)]))
-        wanted = [*(self.unit(task) for task in self.tasks), *(unit["name"] for unit in self.more if unit.get("run") == "init")]
-        wants = "".join(f"Wants={name}\n" for name in wanted)
         found += self.more
+        running = [each["name"] for each in found if each["kind"] == "unit" and each["run"] != "none"]
+        wants = "".join(f"Wants={unit}\n" for unit in running)
         found.append(plan.unit(self.target, f"[Unit]\nDescription=group\n{wants}", run="always"))
         found.append(plan.link(f"/etc/systemd/system/multi-user.target.wants/{self.target}", f"../{self.target}"))
         return found

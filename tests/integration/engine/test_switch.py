@@ -101,7 +101,7 @@ def test_drift_is_seen_and_mended(machine):
     harm = {
         f"echo A=3 > {group.env('one')}": f"restart {group.unit('one')}",
         f"chmod 644 {group.env('one')}": f"change file {group.env('one')} (mode)",
-        f"systemctl stop {group.unit('two')}": f"start {group.unit('two')}",
+        f"systemctl stop {group.unit('two')}": f"start {group.unit('two')} (down since 20",
         f"rm /etc/systemd/system/{group.unit('two')}; systemctl daemon-reload": f"create unit {group.unit('two')}",
         f"chown root {group.data('two')}": f"change directory {group.data('two')} (owner)",
         f"rm /etc/systemd/system/multi-user.target.wants/{group.target}": "create link",
@@ -161,6 +161,6 @@ def test_status_says_what_runs(machine):
     (found,) = status["jobs"]
     assert (found["namespace"], found["name"], found["whole"]) == ("default", "shop", True)
     unit = found["groups"][group.id]["units"][group.unit("one")]
-    assert (unit["state"], unit["restarts"]) == ("active", 0)
+    assert (unit["state"], unit["restarts"], unit["well"], unit["how"], unit["ended"]) == ("active", 0, True, None, None)
     assert unit["memory"] > 0
     assert unit["since"].startswith("20")

@@ -65,6 +65,35 @@ def test_patience_begins_again_when_systemd_has_a_job_for_the_unit():
     assert watched.verdict(CRASHING, NOW + 16) is health.Verdict.WAITING
 
 
+def ended(status, lived=0.1, up=True, **more):
+    """A unit whose program ended just now and that waits for its next try."""
+    began, exited = NOW - 1 - lived, NOW - 1
+    times = {
+        "ExecMainStartTimestampMonotonic": began,
+        "ExecMainExitTimestampMonotonic": exited,
+        "ActiveEnterTimestampMonotonic": began + 0.01 if up else 1,
+    }
+    shown = {name: str(int(seconds * 1e6)) for name, seconds in times.items()}
+    return dict(CRASHING, ExecMainCode="1", ExecMainStatus=str(status), Result="exit-code", **shown, **more)
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"),
+    [
+        pytest.param(ended(203, up=False), health.Verdict.FAILED, id="systemd cannot execute it"),
+        pytest.param(ended(217, up=False, lived=5), health.Verdict.FAILED, id="nor on a slow robot"),
+        pytest.param(ended(203, up=False, Job="17"), health.Verdict.WAITING, id="systemd is just starting it"),
+        pytest.param(ended(203), health.Verdict.WAITING, id="the program itself ended with 203"),
+        pytest.param(ended(127), health.Verdict.FAILED, id="a shell does not find it"),
+        pytest.param(ended(126), health.Verdict.FAILED, id="a shell cannot execute it"),
+        pytest.param(ended(127, lived=1.5), health.Verdict.WAITING, id="it ran before"),
+        pytest.param(ended(125), health.Verdict.WAITING, id="another status"),
+    ],
+)
+def test_what_can_never_start_is_not_waited_for(shown, verdict):
+    assert watch().verdict(shown, NOW) is verdict
+
+
 def test_restarts_before_the_watch_do_not_count():
     assert watch(restarts=3).verdict(values(NRestarts="3"), NOW) is health.Verdict.HEALTHY
 
@@ -84,9 +113,3 @@ def test_a_unit_that_runs_once_has_run_when_its_file_is_there(tmp_path, state, b
     assert watched.verdict(shown, NOW) is before
     done.touch()
     assert watched.verdict(shown, NOW) is after
-
-
-def test_how_a_unit_ended():
-    shown = values(ActiveState="failed", SubState="failed", Result="exit-code", ExecMainCode="1", ExecMainStatus="7")
-    assert health.describe(shown) == "failed (failed), result exit-code, exit status 7"
-    assert health.describe({"LoadState": "not-found"}) == "there is no such unit"

@@ -92,7 +92,7 @@ def interrupted(robot):
 def test_at_boot_no_file_of_another_job_or_release_is_in_the_way(robot, boot, name, content):
     kept = robot.store.put(b"what that file may refer to")
     Path(robot.state, name).write_text(content, encoding="utf-8")
-    assert boot() == (0, "")
+    assert boot() == (0, "g: the switch was interrupted; what it had begun was removed, since there was no earlier release\n")
     assert robot.journal() is None
     assert results.load(robot, "r2")["status"] == "rolled-back"
     assert Path(robot.state, name).read_text(encoding="utf-8") == content
@@ -124,4 +124,11 @@ def test_a_boot_at_which_rolling_back_gets_stuck_fails(robot, boot, interrupted)
 
 
 def test_a_boot_after_no_interrupted_switch_is_well(boot):
-    assert boot() == (0, "")
+    assert boot() == (0, "no switch was interrupted\n")
+
+
+def test_a_boot_after_a_switch_that_had_reached_its_end_says_so(robot, boot, interrupted):
+    del interrupted
+    robot.write_journal({"release": "r2", "began": 1.0, "groups": {"g": {"phase": "committed", "errors": []}}, "changes": [], "spare": []})
+    assert boot() == (0, "the switch to release r2 had reached its end; what it left is removed\n")
+    assert robot.journal() is None

@@ -87,6 +87,8 @@ def clear(robot: Robot, release: str) -> None:
 
 
 def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:
-    """What each unit that should run does now."""
-    names = [unit["name"] for group in robot.ledger.groups(manifest["jobs"]) for unit in kinds.that_run(group["resources"])]
-    return {name: f"{values.get('ActiveState')} ({values.get('SubState')})" for name, values in systemd.show(names).items()}
+    """What each unit that should run does now, or that it has done what it should do once."""
+    units = [unit for group in robot.ledger.groups(manifest["jobs"]) for unit in kinds.that_run(group["resources"])]
+    done = {unit["name"] for unit in units if kinds.of(unit).finished(unit)}
+    shown = systemd.show([unit["name"] for unit in units])
+    return {name: "done" if name in done else f"{values.get('ActiveState')} ({values.get('SubState')})" for name, values in shown.items()}

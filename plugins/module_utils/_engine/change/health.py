@@ -9,7 +9,7 @@ import enum
 import time
 
 from ..resources import kinds
-from ..system import systemd
+from ..system import endings, systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ STEADY = 2.0
 # A program may fail while what it needs comes up; not for longer, and not again and again.
 LONGEST_PENDING = 15.0
 MOST_RESTARTS = 3
+# When one unit has failed, others that began with it get this long to show whether they fail too: a report has all reasons.
+MOMENT = 1.0
 
 INTERVAL = 0.1
 
@@ -57,6 +59,8 @@ class Watch:
             # As long as systemd is at it, the unit has time.
             self._pending_since = None
             return Verdict.WAITING
+        if _is_down(values) and endings.cannot_start(values):
+            return Verdict.FAILED
         if _restarts(values) - self._restarts >= MOST_RESTARTS:
             return self._often_restarted(values, now)
         of_state = {"active": self._active, "inactive": self._inactive, "failed": self._failed}
@@ -89,10 +93,15 @@ class Watch:
         return Verdict.FAILED if now - self._pending_since > LONGEST_PENDING else Verdict.WAITING
 
 
-def _fresh(values: systemd.Properties, now: float) -> bool:
+def _is_down(values: systemd.Properties) -> bool:
+    """Whether the unit's program has ended, for good or until the next try."""
+    return values.get("ActiveState") in systemd.DOWN or values.get("SubState") == systemd.AUTO_RESTART
+
+
+def _fresh(values: systemd.Properties, now: float, seconds: float = STEADY) -> bool:
     """Whether the unit has become active only just now."""
     entered = (systemd.number(values, "ActiveEnterTimestampMonotonic") or 0) / 1e6
-    return values.get("ActiveState") == "active" and now - entered < STEADY
+    return values.get("ActiveState") == "active" and now - entered < seconds
 
 
 def _restarts(values: systemd.Properties) -> int:
@@ -102,41 +111,48 @@ def _restarts(values: systemd.Properties) -> int:
 def wait(units: t.Sequence[Resource], since: float) -> None:
     """Wait until all units are healthy.
 
-    ``units``: resources. ``since``: when the switch began (seconds since the epoch), for the log lines.
+    ``units``: resources. ``since``: when the switch began, of the monotonic clock, for the log lines.
     """
     names = [unit["name"] for unit in units]
     shown = systemd.show(names)
     watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {}))) for unit in units}
+    moment: float | None = None
     while watches:
         now = time.monotonic()
         verdicts = {name: watch.verdict(shown.get(name, {}), now) for name, watch in watches.items()}
-        failed = [name for name in names if verdicts[name] is Verdict.FAILED]
+        failed = [unit for unit in units if verdicts[unit["name"]] is Verdict.FAILED]
         if failed:
-            raise Unhealthy(report(failed, shown, since))
-        if Verdict.WAITING not in verdicts.values():
+            moment = moment or now + MOMENT
+            undecided = any(_undecided(unit, verdicts[unit["name"]], shown.get(unit["name"], {}), now) for unit in units)
+            if now >= moment or not undecided:
+                ended = [unit for unit in units if unit in failed or _has_ended(verdicts[unit["name"]], shown.get(unit["name"], {}))]
+                raise Unhealthy(report(ended, shown, since))
+        elif Verdict.WAITING not in verdicts.values():
             return
         time.sleep(INTERVAL)
         shown = systemd.show(names)
 
 
-def report(names: t.Sequence[str], shown: systemd.Shown, since: float) -> list[str]:
-    """What happened to each unit. One that itself failed comes first: the others mostly wait for it."""
-    culprits = [name for name in names if shown.get(name, {}).get("Result") != "success"]
+def _has_ended(verdict: Verdict, values: systemd.Properties) -> bool:
+    """Whether a unit that may still come up has ended once already: that may be why another one failed."""
+    return verdict is Verdict.WAITING and values.get("SubState") == systemd.AUTO_RESTART
+
+
+def _undecided(unit: Resource, verdict: Verdict, values: systemd.Properties, now: float) -> bool:
+    """Whether a unit with a program may soon turn out to have failed, too."""
+    return kinds.of(unit).restarts(unit) and (verdict is Verdict.WAITING or (verdict is Verdict.HEALTHY and _fresh(values, now, MOMENT)))
+
+
+def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float) -> list[str]:
+    """What happened to each unit. Those that only waited for one that failed are not mentioned beside it."""
+    tried = [unit for unit in units if _tried(shown.get(unit["name"], {}), since)]
     texts = []
-    for name in culprits or names:
-        lines = "".join("\n    " + line for line in systemd.journal(name, since))
-        texts.append(f"{name}: {describe(shown.get(name, {}))}{'; its last log lines:' if lines else ''}{lines}")
+    for unit in tried or units:
+        lines = "".join("\n    " + line for line in systemd.last_words(unit["name"], since))
+        how = endings.words(shown.get(unit["name"], {}), kinds.of(unit).steady(unit))
+        texts.append(f"{kinds.called(unit)}: {how}{'; its last lines:' if lines else ''}{lines}")
     return texts
 
 
-def describe(values: systemd.Properties) -> str:
-    """A unit's end in words."""
-    if values.get("LoadState") == "not-found":
-        return "there is no such unit"
-    state = f"{values.get('ActiveState')} ({values.get('SubState')})"
-    result = f"result {values.get('Result', 'unknown')}"
-    how = {"1": "exit status %s", "2": "killed by signal %s", "3": "killed by signal %s, core dumped"}.get(values.get("ExecMainCode", ""))
-    words = [state, result] + ([how % values.get("ExecMainStatus")] if how else [])
-    if _restarts(values):
-        words.append(f"restarted {_restarts(values)} times")
-    return ", ".join(words)
+def _tried(values: systemd.Properties, since: float) -> bool:
+    return endings.started(values, since) or values.get("Result", "success") != "success"

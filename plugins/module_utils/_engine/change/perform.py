@@ -50,7 +50,7 @@ class Performer:
         self.group = group
         self.progress = progress
         self.record = record
-        self.began = time.time()
+        self.began = time.monotonic()
         self._verbs: dict[str, t.Callable[[Step], None]] = {
             "make": lambda step: kinds.of(step["resource"]).fix(step["resource"], robot),
             "extend": lambda step: kinds.of(step["resource"]).extend(step["resource"], robot),
@@ -58,8 +58,8 @@ class Performer:
             "reload": lambda _step: systemd.reload(),
             "stop": self._stop,
             "clear": self._clear,
-            "restart": lambda step: systemd.enqueue("restart", step["units"]),
-            "start": lambda step: systemd.enqueue("start", step["units"]),
+            "down": lambda step: systemd.stop(step["units"]),
+            "start": self._start,
             "healthy": self._healthy,
             "commit": self._commit,
             "remove": lambda step: kinds.of(step["resource"]).remove(step["resource"]),
@@ -78,6 +78,11 @@ class Performer:
         self._forget_restarts(step["units"])
         # A unit that failed would stay in systemd's memory when its file is gone.
         systemd.reset_failed(step["units"])
+
+    def _start(self, step: Step) -> None:
+        """All at once: a request for each would make systemd try a unit that failed again, for each that depends on it."""
+        resources = [unit for unit in kinds.that_run(self.group["resources"]) if kinds.of(unit).starts_the_others(unit)]
+        systemd.start([unit["name"] for unit in resources] or step["units"])
 
     def _forget_restarts(self, units: t.Iterable[str]) -> None:
         for unit in units:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         "reload",
         "stop",
         "clear",
-        "restart",
+        "down",
         "start",
         "healthy",
         "commit",
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
     class Step(_Step, total=False):
         resource: Resource  # of make, extend, remove and discard
         now: State | None  # of make, remove and discard: what is there before it
-        units: list[str]  # of halt, stop, clear, restart, start and healthy
+        units: list[str]  # of halt, stop, clear, down, start and healthy
         done: list[str]  # of clear: the files that say of a unit that it has run
         leftovers: list[Resource]  # of commit and pruned
 
 
 # The turns of groups that go together: first all files, then all stops, since a program that goes may hold what another one wants,
 # then all starts. After the commit, units go before their data, and data before its owner.
-UNTIL_COMMIT: Turns = (("halt",), ("extend", "make", "reload"), ("stop",), ("clear", "restart", "start"), ("healthy",))
+UNTIL_COMMIT: Turns = (("halt",), ("extend", "make", "reload"), ("stop",), ("clear", "down"), ("start",), ("healthy",))
 FROM_COMMIT: Turns = (("commit",), ("remove",), ("unload",), ("discard",), ("pruned",))
 # Once more: a boot may have begun to start what goes.
 RESUMED: Turns = (("stop",), *FROM_COMMIT)
@@ -64,7 +64,7 @@ class Situation:
     ``wanted``, ``old``: resources, in the order in which they are made; what is not wanted any more is only in ``old``.
     ``seen``: {place: what is there}, for each of them. ``units``: what systemd reported of those among them. ``finished``:
     the units that shall run once and have. ``started``: {unit: run digest with which it last started well}. ``silent``: {unit that
-    runs and does not listen where it should: why}.
+    runs and does not listen where it should: why}. ``dead``: {unit that should run and does not: since when and of what}.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Situation:
         finished: t.Container[str],
         started: t.Mapping[str, str],
         silent: t.Mapping[str, str],
+        dead: t.Mapping[str, str],
     ) -> None:
         self.wanted = wanted
         self.old = old
@@ -84,6 +85,7 @@ class Situation:
         self.finished = finished
         self.started = started
         self.silent = silent
+        self.dead = dead
 
     def now(self, resource: Resource) -> State | None:
         """What is at a resource's place."""
@@ -234,18 +236,18 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
     both = restart + start
     done = [path for path in (unit.get("done") for unit in both) if path]
     steps: list[Step] = [{"do": "clear", "text": "", "units": [unit["name"] for unit in both], "done": done}]
-    if restart:
-        steps.append(_begin(situation, "restart", restart))
-    if start:
-        steps.append(_begin(situation, "start", start))
+    down = [unit["name"] for unit in restart if systemd.loaded(situation.units, unit["name"])]
+    text = ", ".join(_beginning(situation, unit) for unit in both)
+    if down:
+        # Nothing of the group starts before all of this is down: one request starts it all, so that what depends on a unit
+        # that fails fails with it. A restart of each would make systemd try that unit again for each of its dependents.
+        steps.append({"do": "down", "text": text, "units": down})
+    steps.append({"do": "start", "text": "" if down else text, "units": [unit["name"] for unit in both]})
     return steps
 
 
-def _begin(situation: Situation, verb: t.Literal["restart", "start"], units: t.Iterable[Resource]) -> Step:
-    names = [unit["name"] for unit in units]
-    texts = [f"{verb if situation.is_up(name) else 'start'} {name}" + _because(situation.silent.get(name)) for name in names]
-    return {"do": verb, "text": ", ".join(texts), "units": names}
-
-
-def _because(why: str | None) -> str:
-    return f" ({why})" if why else ""
+def _beginning(situation: Situation, unit: Resource) -> str:
+    name = unit["name"]
+    verb = "restart" if kinds.of(unit).restarts(unit) and situation.is_up(name) else "start"
+    why = situation.silent.get(name) or situation.dead.get(name)
+    return f"{verb} {name} ({why})" if why else f"{verb} {name}"

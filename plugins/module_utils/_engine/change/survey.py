@@ -9,7 +9,7 @@ from .. import plan
 from ..judge import silent
 from ..resources import kinds
 from ..state.ledger import known
-from ..system import files, systemd
+from ..system import endings, files, systemd
 from ..system.observe import Observer
 from . import steps
 
@@ -57,8 +57,21 @@ def plan_steps(
         finished={unit["name"] for unit in kinds.that_run(wanted) if kinds.of(unit).finished(unit)},
         started=record["started"] if record else {},
         silent=silent.units(record["ports"], shown) if record else {},
+        dead=dead(record, shown) if record else {},
     )
     return steps.between(situation, robot.digest, keep_data, halted, spared)
+
+
+def dead(record: GroupRecord, shown: systemd.Shown) -> dict[str, str]:
+    """Of the units that should run and do not: since when, and of what they ended."""
+    found = {}
+    for unit in kinds.that_run(record["resources"]):
+        values = shown.get(unit["name"], {})
+        if kinds.of(unit).restarts(unit) and not systemd.up(values) and not kinds.of(unit).finished(unit):
+            ended = endings.when(values)
+            since = f"down since {endings.wall(ended)}" if ended else "down"
+            found[unit["name"]] = f"{since}: {endings.words(values, kinds.of(unit).steady(unit))}"
+    return found
 
 
 def with_what_stays(group: ManifestGroup, record: GroupRecord) -> ManifestGroup:

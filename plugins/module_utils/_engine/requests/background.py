@@ -14,7 +14,7 @@ import time
 
 from ..say.answers import failed
 from ..state import formats, results
-from ..system import command, own
+from ..system import own, systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,16 +58,10 @@ def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[s
 
 
 def _start_unit(operation: Operation, release: str) -> None:
-    description = f"k8s4r: {operation} of release {release}"
-    properties = ["Restart=on-failure", "RestartSec=1", "TimeoutStopSec=20"]
-    command.need(
-        [
-            *["systemd-run", "--quiet", "--collect", "--unit", own.worker(operation, release), "--description", description],
-            *[word for text in properties for word in ("-p", text)],
-            *[sys.executable, "-I", "-S", own.engine_home(), "work", release],
-        ],
-        timeout=30,
-    )
+    """Asked for twice it is no harm: the second one finds no request any more."""
+    properties = [f"Description=k8s4r: {operation} of release {release}", "Restart=on-failure", "RestartSec=1", "TimeoutStopSec=20"]
+    argv = [sys.executable, "-I", "-S", own.engine_home(), "work", release]
+    systemd.run_in_unit(own.worker(operation, release), properties, argv)
 
 
 def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
@@ -92,12 +86,14 @@ def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
 def _pending(robot: Robot, release: str, result: Answer) -> Answer:
     """Still at work; unless its unit has ended, beyond what starting it again could repair."""
     name = own.worker(result["op"], release)
-    state = command.run(["systemctl", "is-active", name])[1].strip()
+    state = systemd.state(name)
     if state in ("active", "activating", "reloading", "deactivating"):
         return result
     again = results.load(robot, release)
     if again and again["status"] != results.PENDING:
         return again
+    # It may hold secrets.
+    formats.remove(robot.request_path(release))
     text = f"{name} ended without a result ({state}); the next run repairs what it left. See: journalctl -u {name}"
     return {"status": "failed", "release": release, "errors": [text]}
 

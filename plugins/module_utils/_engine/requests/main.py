@@ -86,13 +86,13 @@ IN_UNITS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {"recover": _re
 
 
 def main(robot: Robot | None = None) -> int:
-    """The exit status: 0 whenever there is an answer, whatever it is; in a unit, 0 only if all went well."""
+    """The exit status: 0 whenever there is an answer, whatever it is; in a unit, which writes into the journal, 0 only if all went well."""
     # The shell that ran the engine may have another one; every mode here is meant.
     os.umask(0o022)
     robot = robot or Robot()
     if sys.argv[1:]:
         answer = _attempt(IN_UNITS[sys.argv[1]], robot, {"release": sys.argv[-1]})
-        sys.stderr.write("".join([f"{text}\n" for text in answer.get("errors", [])]))
+        sys.stderr.write("".join([f"{text}\n" for text in (*answer.get("did", ()), *answer.get("errors", ()))]))
         return 0 if answer["status"] == "ok" else 1
     request: Request = jsontext.loads(sys.stdin.buffer.read().decode("utf-8"))
     sys.stdout.write(f"{MARKER}\n{jsontext.dumps(_answer(robot, request))}\n")

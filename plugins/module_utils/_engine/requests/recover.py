@@ -20,19 +20,21 @@ def at_boot(robot: Robot) -> Answer:
     """Called by k8s4r-recover.service before any group starts: no unit of ours runs, and none may be waited for.
 
     Only the journal, its manifest and the ledgers of that manifest's jobs must be there to be read; nothing else on the robot may be
-    in the way. ``failed`` where a group could not be rolled back.
+    in the way. The answer's ``did`` is what was done, one text per group. ``failed`` where a group could not be rolled back.
     """
     robot.make()
     with Lock(robot.runtime, "the robot itself", "rolling back an interrupted switch"):
         try:
             journal = robot.journal()
             if journal is None:
-                return {"status": "ok"}
+                return {"status": "ok", "did": ["no switch was interrupted"]}
             recovery.roll_back_interrupted(robot, journal, progress=silence, boot=True)
         except formats.Unread as error:
             text = "so the interrupted switch is not rolled back, and its groups may be of two releases; the next run tries again"
             return {"status": "failed", "errors": [f"{error.what}, {text}"]}
-        result = results.load(robot, journal["release"])
-    if result and result["status"] == "failed":
-        return {"status": "failed", "errors": result["errors"]}
-    return {"status": "ok"}
+        result = results.load(robot, journal["release"]) or {}
+    # Of a group that was rolled back, its error is what was done.
+    texts = result.get("errors", [])
+    if result.get("status") == "failed":
+        return {"status": "failed", "errors": texts}
+    return {"status": "ok", "did": texts or [f"the switch to release {journal['release']} had reached its end; what it left is removed"]}

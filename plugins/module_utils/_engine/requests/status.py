@@ -10,7 +10,7 @@ import time
 
 from ..resources import kinds
 from ..state import formats, lock
-from ..system import ports, systemd
+from ..system import endings, ports, systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     class UnitStatus(t.TypedDict):
         """What systemd reported; null where it reported nothing."""
 
+        called: str  # within its group; empty for the group's target
+        well: bool  # it runs, or has done what it should do once
+        done: bool
         run: str
         state: str | None
         sub: str | None
@@ -31,7 +34,10 @@ if TYPE_CHECKING:
         memory: int | None  # bytes
         pid: int | None
         exit_status: int | None
-        since: str | None
+        since: str | None  # when it started
+        ended: str | None  # of one that is down or done: when, and how
+        how: str | None
+        seconds: int | None  # since then: since it ended, or else since it started
 
     class GroupStatus(t.TypedDict):
         name: str
@@ -85,7 +91,7 @@ def _group(group: GroupRecord, shown: systemd.Shown) -> GroupStatus:
     return {
         "name": group["name"],
         "release": group["release"],
-        "committed": _time(group["committed"]),
+        "committed": endings.utc(group["committed"]),
         "kept": [r["path"] for r in group["leftovers"] if r.get("data")],
         "ports": group["ports"],
         "silent": ports.without_listener(group["ports"]),
@@ -95,7 +101,16 @@ def _group(group: GroupRecord, shown: systemd.Shown) -> GroupStatus:
 
 
 def _unit(unit: Resource, values: systemd.Properties) -> UnitStatus:
+    kind = kinds.of(unit)
+    done, up = kind.finished(unit), systemd.up(values)
+    entered = systemd.number(values, "ActiveEnterTimestampMonotonic")
+    started = entered / 1e6 if entered else None
+    ended = None if up else _finished_at(unit) if done else endings.when(values)
+    moment = started if up else ended
     return {
+        "called": unit.get("called", ""),
+        "well": up or done,
+        "done": done,
         "run": unit["run"],
         "state": values.get("ActiveState"),
         "sub": values.get("SubState"),
@@ -104,13 +119,16 @@ def _unit(unit: Resource, values: systemd.Properties) -> UnitStatus:
         "memory": systemd.number(values, "MemoryCurrent"),
         "pid": systemd.number(values, "MainPID") or None,
         "exit_status": systemd.number(values, "ExecMainStatus"),
-        "since": _since(systemd.number(values, "ActiveEnterTimestampMonotonic")),
+        "since": endings.wall(started) if started else None,
+        "ended": endings.wall(ended) if ended else None,
+        "how": None if up or done else endings.words(values, kind.steady(unit)),
+        "seconds": None if moment is None else max(0, int(time.monotonic() - moment)),
     }
 
 
-def _since(microseconds: int | None) -> str | None:
-    return _time(time.time() - (time.monotonic() - microseconds / 1e6)) if microseconds else None
-
-
-def _time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+def _finished_at(unit: Resource) -> float | None:
+    """When a unit that runs once did so: of the monotonic clock, and below 0 where that was before this boot."""
+    try:
+        return time.monotonic() - (time.time() - os.stat(unit["done"] or "").st_mtime)
+    except FileNotFoundError:
+        return None

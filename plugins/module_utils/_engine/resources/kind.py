@@ -80,6 +80,10 @@ class Kind:
         """Whether it is a unit that must start again to take in what has changed."""
         return False
 
+    def starts_the_others(self, _resource: Resource) -> bool:
+        """Whether it is a unit whose start starts all of its group that is down."""
+        return False
+
     def steady(self, _resource: Resource) -> bool:
         """Whether it is a unit that does well only when it has been active for a while."""
         return False

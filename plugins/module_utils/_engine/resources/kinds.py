@@ -69,3 +69,8 @@ def users(resources: t.Iterable[Resource]) -> list[str]:
 def label(resource: Resource) -> str:
     """What people call it."""
     return f"{resource['kind']} {resource['name'] if 'name' in resource else resource['path']}"
+
+
+def called(unit: Resource) -> str:
+    """A unit by the name that people have for it and by its own, with which `journalctl -u` finds it."""
+    return f"{unit['called']} ({unit['name']})" if unit.get("called") else unit["name"]

@@ -62,6 +62,9 @@ class Unit(Kind):
     def restarts(self, resource: Resource) -> bool:
         return not resource["name"].endswith(NEVER_RESTARTED)
 
+    def starts_the_others(self, resource: Resource) -> bool:
+        return resource["name"].endswith(".target")
+
     def steady(self, resource: Resource) -> bool:
         return resource["run"] == "always"
 

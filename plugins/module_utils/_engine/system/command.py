@@ -63,5 +63,10 @@ def need(argv: list[str], timeout: float | None = None) -> str:
     """Run a program that must end well; what it printed."""
     code, output = run(argv, timeout=timeout)
     if code:
-        raise CommandFailed(f"{' '.join(argv)} ended with status {code}: {output.strip()[-2000:]}")
+        raise failed(argv, code, output)
     return output
+
+
+def failed(argv: list[str], code: int, output: str) -> CommandFailed:
+    """The error of a program that had to end well."""
+    return CommandFailed(f"{' '.join(argv)} ended with status {code}: {output.strip()[-2000:]}")

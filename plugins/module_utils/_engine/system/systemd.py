@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ..say.errors import CommandFailed
 from . import command
 
@@ -19,19 +21,57 @@ if TYPE_CHECKING:
 # What decides whether a unit does what it should, and what a person wants to know of one.
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,Job,ExecMainCode,ExecMainStatus,"
-    "ActiveEnterTimestampMonotonic,MemoryCurrent,MainPID"
+    "ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,"
+    "TimeoutStartUSec,MemoryCurrent,MainPID"
 )
 # The states of a unit of which no process is left.
 DOWN = ("inactive", "failed")
+# The sub-state of one that waits for its next try.
+AUTO_RESTART = "auto-restart"
+
+
+# What the programs that talk to systemd say when it is gone before it has answered. It executes itself anew whenever it is upgraded
+# (systemctl daemon-reexec), in less than a second on most machines.
+GONE = (
+    "Message recipient disconnected",
+    "Transport endpoint is not connected",
+    "Connection reset by peer",
+    "Connection refused",
+    "Broken pipe",
+)
+PATIENCE, INTERVAL = 15.0, 0.1
+# A unit is asked for that is there already.
+THERE = ("was already loaded", "already exists")
+
+
+def ask(argv: list[str], timeout: float | None = None) -> tuple[int, str]:
+    """Run a program that asks systemd for something, and again for some seconds where it is gone before it has answered.
+
+    Its exit status and what it printed, as `command.run` has them. What is asked for may be done twice.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        code, output = command.run(argv, timeout=timeout)
+        if not code or not any(text in output for text in GONE) or time.monotonic() > deadline:
+            return code, output
+        time.sleep(INTERVAL)
+
+
+def need(argv: list[str], timeout: float | None = None) -> None:
+    """Ask systemd for something that it must do."""
+    code, output = ask(argv, timeout)
+    if code:
+        raise command.failed(argv, code, output)
 
 
 def show(units: t.Sequence[str], properties: str = PROPERTIES) -> dict[str, dict[str, str]]:
     """The properties of units, in one call: {unit: {property: text}}. A unit that is not loaded costs 3-4 ms."""
     if not units:
         return {}
-    code, output = command.run(["systemctl", "show", "--no-pager", "-p", properties, "--", *units], errors=False)
+    argv = ["systemctl", "show", "--no-pager", "-p", properties, "--"]
+    code, output = ask([*argv, *units])
     if code:
-        raise CommandFailed(f"systemctl show ended with status {code}")
+        raise command.failed(argv, code, output)
     shown = {}
     for block in output.strip().split("\n\n"):
         pairs = [line.partition("=") for line in block.splitlines()]
@@ -53,16 +93,16 @@ def number(values: Properties, name: str) -> int | None:
 def up(values: Properties) -> bool:
     """Whether a unit runs or is about to, and has not just failed."""
     state = values.get("ActiveState")
-    return state in ("active", "reloading") or (state == "activating" and values.get("SubState") != "auto-restart")
+    return state in ("active", "reloading") or (state == "activating" and values.get("SubState") != AUTO_RESTART)
 
 
 def reload() -> None:
-    command.need(["systemctl", "daemon-reload"], timeout=90)
+    need(["systemctl", "daemon-reload"], timeout=90)
 
 
 def stop(units: t.Sequence[str]) -> None:
     """Stop units and wait until they are down; one that systemd does not know, for it was down already, is no error."""
-    code, output = command.run(["systemctl", "stop", "--", *units])
+    code, output = ask(["systemctl", "stop", "--", *units])
     if not code:
         return
     still = sorted(name for name, values in show(units, "Id,ActiveState").items() if values.get("ActiveState") not in DOWN)
@@ -72,17 +112,46 @@ def stop(units: t.Sequence[str]) -> None:
 
 def reset_failed(units: t.Sequence[str]) -> None:
     """Forget failures and used-up start limits; what has none of both is no error."""
-    command.run(["systemctl", "reset-failed", "--", *units])
+    ask(["systemctl", "reset-failed", "--", *units])
 
 
-def enqueue(verb: str, units: t.Sequence[str]) -> None:
-    command.need(["systemctl", "--no-block", verb, "--", *units], timeout=90)
+def start(units: t.Sequence[str]) -> None:
+    """Have units started, each with all that it requires or wants, and do not wait for it."""
+    need(["systemctl", "--no-block", "start", "--", *units], timeout=90)
 
 
-def journal(unit: str, since: float, lines: int = 10) -> list[str]:
-    """The last lines that a unit, and systemd about it, wrote since a time (seconds since the epoch), as they were written."""
+def run_in_unit(name: str, properties: t.Iterable[str], argv: t.Sequence[str]) -> None:
+    """Run a program in a transient unit, whose end is not waited for."""
+    options = [word for text in properties for word in ("-p", text)]
+    command_line = ["systemd-run", "--quiet", "--collect", "--unit", name, *options, *argv]
+    code, output = ask(command_line, timeout=30)
+    # It was started by a first request, whose answer was lost.
+    if code and not any(text in output for text in THERE):
+        raise command.failed(command_line, code, output)
+
+
+def state(unit: str) -> str:
+    """The state of a unit; inactive also where there is no such unit."""
+    return ask(["systemctl", "is-active", unit])[1].strip()
+
+
+def last_words(unit: str, since: float, lines: int = 10) -> list[str]:
+    """The last lines that a unit's programs wrote since a time of the monotonic clock, and why one could not be executed; without what
+    systemd writes of starts and ends.
+    """
+    import json
+
     command.run(["journalctl", "--sync"], timeout=10)
-    argv = ["journalctl", "--no-pager", "-q", "-o", "cat", "-r", "-n", str(lines), "--since", f"@{int(since)}", "-u", unit]
-    # With --since, -n alone would count from there: the newest are asked for, newest first.
-    newest = command.run(argv, errors=False, timeout=20)[1].split("\n")
-    return [line for line in reversed(newest) if line]
+    fields = ["-o", "json", "--output-fields=MESSAGE,_PID", "--all"]
+    # Newest first. Of each try, systemd itself writes some six lines.
+    argv = ["journalctl", "--no-pager", "-q", "-b", *fields, "-r", "-n", str(lines * 10), "-u", unit]
+    entries = [json.loads(line) for line in command.run(argv, errors=False, timeout=20)[1].splitlines() if line.startswith("{")]
+    written = [entry for entry in entries if entry.get("_PID") != "1" and int(entry["__MONOTONIC_TIMESTAMP"]) >= since * 1e6]
+    said = [_message(entry) for entry in reversed(written[:lines])]
+    return [text[len(unit) + 2 :] if text.startswith(f"{unit}: ") else text for text in said if text]
+
+
+def _message(entry: t.Mapping[str, t.Any]) -> str:
+    """A message that is not UTF-8 is a list of its bytes."""
+    message = entry.get("MESSAGE") or ""
+    return message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")

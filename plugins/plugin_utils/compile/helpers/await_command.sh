@@ -4,8 +4,11 @@
 #
 # await-command COMMAND
 #
-# Waits until the shell command succeeds; the unit's start timeout bounds the time. The command has the task's PATH, so
-# nothing here depends on it.
+# Waits until the shell command succeeds. The unit's start timeout bounds the time: asked to end, it says how the command
+# last ended. The PATH is the task's, and the command's own business.
+status=none
+trap 'echo "the command of readiness, at its last end: exit status $status" >&2; exit 1' HUP INT QUIT TERM
 until /bin/sh -c "$1"; do
+    status=$?
     /bin/sleep 0.2
 done

@@ -4,8 +4,9 @@
 #
 # await-file PATH
 #
-# Waits until PATH exists; the unit's start timeout bounds the time. The PATH
+# Waits until PATH exists. The unit's start timeout bounds the time: asked to end, it says what it has waited for. The PATH
 # is the task's, so nothing here depends on it.
+trap 'echo "$1 does not exist" >&2; exit 1' HUP INT QUIT TERM
 until [ -e "$1" ]; do
     /bin/sleep 0.1
 done

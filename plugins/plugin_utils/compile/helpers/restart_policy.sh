@@ -5,27 +5,56 @@
 # restart-policy UNIT ATTEMPTS INTERVAL MODE TYPE
 #
 # Called when a task ends (ExecStopPost). Counts restarts as Nomad does: ATTEMPTS within a window of INTERVAL seconds
-# that begins with its first restart. When they are used up, MODE `fail` stops the unit for good, and `delay` starts it
-# again when the window ends. TYPE is the job's type, `service`, `batch` or `system`: the success of a batch task is no
-# restart, and neither is a stop or restart that somebody asked for.
+# that begins with its first restart. When they are used up, MODE `fail` stops the unit for good, and `delay` stops it and
+# sets a timer that starts it again when the window ends. TYPE is the job's type, `service`, `batch` or `system`: the
+# success of a batch task is no restart, and neither is a stop or restart that somebody asked for.
 #
 # systemd's own limit (StartLimitBurst=) cannot be used: it loses its count at a daemon-reload (seen on 252).
 unit=$1 attempts=$2 interval=$3 mode=$4 type=$5
 count_file=@RESTARTS@/$unit
-[ -n "$(systemctl show --property=Job --value "$unit")" ] && exit 0
+# systemd gives no answer for a moment while it executes itself anew (daemon-reexec).
+tries=0
+until jobs=$(systemctl list-jobs --no-legend --plain "$unit"); do
+    tries=$((tries + 1))
+    [ "$tries" -lt 15 ] || break
+    sleep 0.2
+done
+case "$jobs" in
+    # A job of the type start is no request to end: it only waits for this end, or it is the start that just failed.
+    *" stop "* | *" restart "* | *" try-restart "*) exit 0 ;;
+esac
 [ "$type" = batch ] && [ "$SERVICE_RESULT" = success ] && exit 0
-mkdir -p @RESTARTS@
-now=$(date +%s) first=$now count=0
+# The boot clock: a robot's wall clock jumps when it is set.
+read -r now _ </proc/uptime
+now=${now%.*} first=$now count=0
 [ -r "$count_file" ] && read -r first count <"$count_file"
-[ $((now - first)) -ge "$interval" ] && first=$now count=0
+case "$first$count" in
+    # Cut off when /run was full.
+    *[!0-9]* | "") first=$now count=0 ;;
+esac
+# A time in the future is from a version that counted on the wall clock.
+if [ "$first" -gt "$now" ] || [ $((now - first)) -ge "$interval" ]; then
+    first=$now count=0
+fi
 count=$((count + 1))
+mkdir -p @RESTARTS@
 echo "$first $count" >"$count_file"
 [ "$count" -le "$attempts" ] && exit 0
-if [ "$mode" = delay ]; then
-    rest=$((first + interval - now))
-    echo "restart policy: $attempts attempts used up, next start in $rest s"
-    systemd-run --quiet --collect --on-active="$rest" --timer-property=AccuracySec=1s systemctl start "$unit"
-else
+if [ "$mode" = fail ]; then
     echo "restart policy: $attempts attempts within $interval s used up, giving up"
+    exec systemctl --no-block stop "$unit"
 fi
-exec systemctl --no-block stop "$unit"
+rest=$((first + interval - now))
+timer=${unit%.service}.timer
+# Somebody may have started the unit before its time.
+systemctl stop "$timer" 2>/dev/null
+# Whoever stops the unit or its group stops the timer too. The group alone would not do, and neither would the unit: the
+# stop of a group is not handed on by a unit that is down already.
+group=$(systemctl show --property=PartOf --value "$unit")
+if systemd-run --quiet --on-active="$rest" --unit="$unit" --description="Starts $unit again" \
+    --timer-property=AccuracySec=1s --timer-property=PartOf="$unit" ${group:+--timer-property=PartOf="$group"}; then
+    echo "restart policy: $attempts attempts used up, next start in $rest s"
+    # This stop must not reach the timer.
+    exec systemctl --no-block --job-mode=ignore-dependencies stop "$unit"
+fi
+echo "restart policy: $attempts attempts used up, but the timer for the next start cannot be set, so the restarts go on"

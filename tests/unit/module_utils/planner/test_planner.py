@@ -64,7 +64,7 @@ def between(case):
         options["spared"] = resources(options["spared"])
     if "halted" in case:
         options["halted"] = [TABLE["resources"][name]["name"] for name in case["halted"]]
-    return steps.between(steps.Situation(wanted, old, seen, units, finished, started, silent), digest, **options)
+    return steps.between(steps.Situation(wanted, old, seen, units, finished, started, silent, case.get("dead", {})), digest, **options)
 
 
 def name_of(made):
@@ -76,10 +76,10 @@ def name_of(made):
 def words(step):
     """A step as the table writes it. What people read of it is there as they read it."""
     verb, left = step["do"], step.get("leftovers")
-    if verb in ("restart", "start"):
-        return [text if text.startswith(verb) else f"{text} ({verb})" for text in step["text"].split(", ")]
     if verb == "make" or (verb == "reload" and step["text"]):
         return [step["text"]]
+    if verb in ("down", "start"):
+        return [" ".join([verb, *step["units"]]), *([f"({step['text']})"] if step["text"] else [])]
     if verb in ("halt", "clear", "stop", "healthy"):
         return [" ".join([verb, *step["units"]])]
     if verb in ("remove", "discard", "extend"):

@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import socket
 import socketserver
 import subprocess
@@ -88,20 +89,22 @@ class Policy:
     def __init__(self, argv: list[str], home: pathlib.Path) -> None:
         self.argv, self.home = argv, home
         self.count = home / "restarts" / "a.service"
-        for name in ("systemctl", "systemd-run"):
-            program(home / "bin" / name, f'if [ "$1" = show ]; then cat {home}/job; else echo {name} "$@" >>{home}/calls; fi')
+        answers = f'case $1 in list-jobs) cat {home}/jobs;; show) echo group.target;; *) echo systemctl "$@" >>{home}/calls;; esac'
+        program(home / "bin" / "systemctl", answers)
+        program(home / "bin" / "systemd-run", f'echo systemd-run "$@" >>{home}/calls; [ ! -e {home}/no-timers ]')
         self.job("")
 
-    def job(self, number: str) -> None:
-        """What systemd is about to do with the unit because somebody asked for it."""
-        (self.home / "job").write_text(number)
+    def job(self, line: str) -> None:
+        """What systemd is about to do with the unit, as it lists its jobs."""
+        (self.home / "jobs").write_text(line)
 
-    def ends(self, *policy: str, result: str = "exit-code") -> str:
+    def ends(self, *policy: str, result: str = "exit-code", said: str = "") -> str:
         """One end of the task; returns what was done with the unit."""
         (self.home / "calls").write_text("")
         path = f"{self.home}/bin:{ENVIRONMENT['PATH']}"
         done = run(self.argv, "a.service", *policy, PATH=path, SERVICE_RESULT=result, EXIT_STATUS="3")
         assert done.returncode == 0, done
+        assert said in done.stdout
         return (self.home / "calls").read_text()
 
 
@@ -111,27 +114,59 @@ def policy(command, tmp_path):
     return Policy(command(helpers.RESTART_POLICY, RESTARTS=tmp_path / "restarts"), tmp_path)
 
 
+def uptime() -> int:
+    return int(float(pathlib.Path("/proc/uptime").read_text().split()[0]))
+
+
 def test_a_task_is_restarted_as_often_as_its_policy_says_and_then_stopped(policy):
     assert [policy.ends("2", "60", "fail", "service") for _time in range(3)] == ["", "", "systemctl --no-block stop a.service\n"]
     first, count = policy.count.read_text().split()
-    assert abs(int(first) - time.time()) < 60
+    assert abs(int(first) - uptime()) < 60
     assert count == "3"
 
 
 def test_a_delayed_task_is_stopped_and_starts_again_when_the_window_ends(policy):
     policy.ends("0", "3600", "delay", "service")
-    timer, stop = policy.ends("0", "3600", "delay", "service").splitlines()
+    former, timer, stop = policy.ends("0", "3600", "delay", "service", said="next start in 3").splitlines()
+    assert former == "systemctl stop a.timer"
     seconds = int(timer.partition("--on-active=")[2].split()[0])
     assert 3590 <= seconds <= 3600
-    assert timer.endswith("systemctl start a.service")
-    assert stop == "systemctl --no-block stop a.service"
+    assert "--unit=a.service" in timer
+    assert timer.endswith("--timer-property=PartOf=a.service --timer-property=PartOf=group.target")
+    assert stop == "systemctl --no-block --job-mode=ignore-dependencies stop a.service"
 
 
-def test_a_new_window_counts_anew(policy):
+def test_a_task_whose_timer_cannot_be_set_is_not_stopped(policy):
+    """Nothing would ever start it again."""
+    (policy.home / "no-timers").touch()
+    calls = policy.ends("0", "3600", "delay", "service", said="the timer for the next start cannot be set, so the restarts go on")
+    assert "systemctl --no-block" not in calls
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(f"{uptime() - 61} 9", id="the window is over"),
+        pytest.param(f"{int(time.time())} 9", id="of a version that counted on the wall clock"),
+        pytest.param("", id="emptied"),
+        pytest.param("rubbish", id="rubbish"),
+        pytest.param("1 x", id="rubbish that begins well"),
+    ],
+)
+def test_a_new_window_counts_anew(policy, kept):
     policy.count.parent.mkdir()
-    policy.count.write_text(f"{int(time.time()) - 61} 9\n")
+    policy.count.write_text(kept)
     assert policy.ends("1", "60", "fail", "service") == ""
-    assert policy.count.read_text().split()[1] == "1"
+    first, count = policy.count.read_text().split()
+    assert abs(int(first) - uptime()) < 60
+    assert count == "1"
+
+
+def test_a_task_whose_restarts_cannot_be_counted_is_restarted(policy):
+    """As on a robot whose /run is full: for ever, since giving it up would not be its policy either."""
+    policy.count.parent.write_text("no directory")
+    assert [policy.ends("0", "60", "fail", "service") for _time in range(2)] == ["systemctl --no-block stop a.service\n"] * 2
+    assert [policy.ends("1", "60", "fail", "service") for _time in range(3)] == [""] * 3
 
 
 @pytest.mark.parametrize(
@@ -142,10 +177,31 @@ def test_the_success_of_a_batch_task_alone_is_no_restart(policy, kind, result, c
     assert policy.count.exists() == counted
 
 
-def test_what_somebody_asked_for_is_no_restart(policy):
-    policy.job("4711")
+@pytest.mark.parametrize("kind", ["stop   ", "restart", "try-restart"])
+def test_what_somebody_asked_for_is_no_restart(policy, kind):
+    policy.job(f"4711 a.service {kind} running")
     assert policy.ends("0", "60", "fail", "service") == ""
     assert not policy.count.exists()
+
+
+def test_a_start_that_waits_or_failed_is_nobodys_request_to_end(policy):
+    policy.job("4711 a.service start running")
+    assert policy.ends("0", "60", "fail", "service") == "systemctl --no-block stop a.service\n"
+
+
+SILENT_AT_FIRST = "echo asked >>$0.asked; [ $(wc -l <$0.asked) -ge 3 ] || exit 1; echo 4711 a.service stop running"
+
+
+def test_systemd_is_asked_again_while_it_executes_itself_anew(policy):
+    program(policy.home / "bin" / "systemctl", SILENT_AT_FIRST)
+    policy.ends("0", "60", "fail", "service")
+    assert not policy.count.exists()
+
+
+def test_an_end_is_counted_where_systemd_cannot_be_asked(policy):
+    program(policy.home / "bin" / "systemctl", "exit 1")
+    policy.ends("5", "60", "fail", "service")
+    assert policy.count.read_text().split()[1] == "1"
 
 
 def test_a_retry_goes_on_until_the_command_succeeds(command, tmp_path):
@@ -194,6 +250,14 @@ def test_a_task_is_not_finished_where_systemd_cannot_be_asked(command, tmp_path)
     assert not (tmp_path / "note").exists()
 
 
+def test_a_task_that_is_being_stopped_is_not_finished_though_systemd_has_to_be_asked_again(command, tmp_path):
+    program(tmp_path / "systemctl", SILENT_AT_FIRST)
+    path = f"{tmp_path}:{ENVIRONMENT['PATH']}"
+    done = run(command(helpers.MARK_FINISHED), "a.service", str(tmp_path / "note"), PATH=path, SERVICE_RESULT="success", EXIT_STATUS="0")
+    assert done.returncode == 0, done
+    assert not (tmp_path / "note").exists()
+
+
 def test_a_note_that_cannot_be_made_is_an_error(command, tmp_path):
     program(tmp_path / "systemctl", "exit 0")
     path, note = f"{tmp_path}:{ENVIRONMENT['PATH']}", tmp_path / "none" / "note"
@@ -212,6 +276,27 @@ def test_a_command_is_awaited(command, tmp_path):
     calls = tmp_path / "calls"
     assert run(command(helpers.AWAIT_COMMAND), fails_until(calls, 2)).returncode == 0
     assert calls.read_text().count("called") == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    ("helper", "argument", "words"),
+    [
+        (helpers.AWAIT_FILE, "/none", "/none does not exist"),
+        (helpers.AWAIT_COMMAND, "exit 7", "the command of readiness, at its last end: exit status 7"),
+        (helpers.AWAIT_PORT, "1", "nothing listens on 127.0.0.1:1"),
+    ],
+)
+def test_what_was_awaited_in_vain_is_said(command, helper, argument, words, number):
+    """At its start timeout, systemd sends the unit's `killSignal` to all of its processes."""
+    argv = [*command(helper), argument]
+    with subprocess.Popen(argv, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True) as waiting:
+        time.sleep(0.5)
+        os.killpg(waiting.pid, number)
+        _out, said = waiting.communicate(timeout=10)
+    assert waiting.returncode == 1
+    # A shell may say before it that its `sleep` was killed, too.
+    assert said.splitlines()[-1] == words
 
 
 def test_an_identity_is_awaited(command, tmp_path):

@@ -1,53 +1,136 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A robot's status as a person reads it."""
+"""What the robots run, as a person reads it."""
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import table
 
-UNIT = {
-    "run": "always", "state": "active", "sub": "running", "result": "success", "restarts": 0, "memory": 3 * 2**20, "pid": 7,
-    "exit_status": 0, "since": "2026-01-01T00:00:00Z",
+NEXT = {
+    "called": "r0 web", "well": True, "done": False, "run": "always", "state": "active", "sub": "running", "restarts": 0,
+    "memory": 3 * 2**20, "seconds": 11520, "how": None,
 }  # fmt: skip
-GROUP = {
-    "name": "default/web/front", "release": "r1", "committed": "2026-01-01T00:00:00Z", "kept": [],
-    "ports": [{"address": "127.0.0.1", "port": 5432, "where": "x"}], "silent": [], "lacks": [], "units": {"a.service": UNIT},
-}  # fmt: skip
+TARGET = {**NEXT, "called": "", "memory": None, "sub": "active"}
+DOWN = {
+    **NEXT,
+    "well": False,
+    "state": "failed",
+    "sub": "failed",
+    "memory": None,
+    "seconds": 120,
+    "how": "its program ended with exit status 7",
+}
+DONE = {**NEXT, "done": True, "run": "once", "state": "inactive", "sub": "dead", "memory": None, "seconds": 90000}
+PORT = {"address": "127.0.0.1", "port": 5432}
 
 
-def answer(**changes):
-    return {"busy": None, "interrupted": None, "unread": [], "jobs": [{"groups": {"g": {**GROUP, **changes}}}]}
+def group(name="default/shop/web", **more):
+    units = {"k8s4r-task-web.service": NEXT, "k8s4r-group-web.target": TARGET}
+    return {"name": name, "kept": [], "ports": [PORT], "silent": [], "lacks": [], "units": units, **more}
 
 
-def test_groups_and_units_are_lines_in_columns():
-    units = {
-        "a.service": UNIT,
-        "longer.service": {**UNIT, "state": "failed", "sub": "failed", "exit_status": 3, "restarts": 2, "memory": None},
-    }
-    head, group, first, second = table.status("robot1", answer(units=units))
-    assert head == "robot1"
-    assert group == "  default/web/front: release r1, committed 2026-01-01T00:00:00Z, 127.0.0.1:5432"
-    assert first.split() == ["a.service", "active", "(running)", "3.0", "MiB", "since", "2026-01-01T00:00:00Z"]
-    assert "failed (failed), exit status 3" in second
-    assert "2 restarts" in second
-    assert first.index("active") == second.index("failed")
+def robot(*groups, job="shop", **more):
+    jobs = [{"name": job, "groups": {each["name"]: each for each in groups}}] if groups else []
+    return {"status": "ok", "busy": None, "interrupted": None, "unread": [], "jobs": jobs, **more}
 
 
-def test_what_a_group_misses_is_seen():
-    lines = table.status("robot1", answer(silent=GROUP["ports"], lacks=[{"path": "/run/agent.sock", "what": "spire_agent"}]))
-    assert lines[1].endswith("127.0.0.1:5432 (NOT LISTENING)")
-    assert lines[2] == "    MISSING /run/agent.sock (spire_agent)"
+def text(answers, **options):
+    return "\n".join(table.overview(answers, **options))
 
 
-def test_a_robot_that_holds_nothing_or_is_at_work_says_so():
-    assert table.status("robot1", {"busy": None, "interrupted": None, "unread": [], "jobs": []}) == ["robot1", "  runs no task group"]
-    assert table.status("robot1", {**answer(), "busy": "anna is at work"})[0] == "robot1: anna is at work"
-    assert "r2 was interrupted" in table.status("robot1", {**answer(), "interrupted": "r2"})[1]
+def test_a_fleet_that_is_well_is_a_line_for_each_group():
+    batch = group("night/maps/fetch", units={"k8s4r-task-fetch.service": DONE})
+    assert table.overview({"work2": robot(group()), "work1": robot(group(), batch)}) == [
+        "robot  group             state   for         memory",
+        "work1  shop/web          1 up    3 h 12 min  3.0 MiB",
+        "       night/maps/fetch  1 done  1 d 1 h",
+        "work2  shop/web          1 up    3 h 12 min  3.0 MiB",
+        "2 robots, 3 groups: nothing is wrong",
+    ]
 
 
-def test_a_unit_that_is_not_loaded_and_a_group_without_units():
-    nothing = dict.fromkeys(UNIT)
-    assert "not loaded" in table.status("robot1", answer(units={"a.service": nothing}))[2]
-    assert table.status("robot1", answer(units={}, kept=["/data"]))[1].endswith("keeps /data")
+BROKEN = group(
+    units={"k8s4r-task-web.service": NEXT, "k8s4r-task-bad.service": {**DOWN, "called": "r0 bad"}, "k8s4r-group-web.target": TARGET}
+)
+
+
+def test_a_unit_that_is_down_has_a_line_with_the_reason_and_where_to_look():
+    lines = table.overview({"work1": robot(BROKEN)})
+    assert lines[1].split() == ["work1", "shop/web", "1", "OF", "2", "DOWN", "2", "min", "3.0", "MiB"]
+    assert lines[2].split()[:5] == ["r0", "bad", "failed", "2", "min"]
+    assert lines[2].endswith("its program ended with exit status 7; k8s4r-task-bad")
+    assert lines[3] == "1 robot, 1 group: 1 thing is wrong"
+    assert len(lines) == 4
+
+
+def test_a_robot_that_is_off_stands_in_the_table():
+    lines = table.overview({"work1": robot(group()), "work2": {"status": "off", "msg": "No route to host"}})
+    assert lines[2].split() == ["work2", "OFF", "No", "route", "to", "host"]
+    assert lines[3] == "2 robots, 1 group: 1 thing is wrong"
+
+
+def test_what_a_group_lacks_and_where_nobody_listens_is_wrong():
+    lines = table.overview({"work1": robot(group(silent=[PORT], lacks=[{"path": "/run/agent.sock", "what": "spire_agent"}]))})
+    assert lines[1].endswith("127.0.0.1:5432 NOT LISTENING; MISSING /run/agent.sock (spire_agent)")
+    assert "1 thing is wrong" in lines[-1]
+
+
+def test_only_what_is_wrong():
+    answers = {"work1": robot(group()), "work2": robot(BROKEN, group("default/shop/other")), "work3": robot()}
+    found = text(answers, problems=True)
+    assert "work2" in found
+    assert "r0 bad" in found
+    assert not [word for word in ("work1", "work3", "shop/other") if word in found]
+    assert text({"work1": robot(group())}, problems=True) == "1 robot, 1 group: nothing is wrong"
+
+
+def test_one_job_with_all_its_units():
+    restarted = group(units={"k8s4r-task-web.service": {**NEXT, "restarts": 2}, "k8s4r-group-web.target": TARGET})
+    answers = {"work1": robot(restarted), "work2": robot(group("default/other/web"), job="other"), "work3": {"status": "off", "msg": "x"}}
+    lines = table.overview(answers, job="shop")
+    assert lines[2].endswith("restarted 2 times; k8s4r-task-web")
+    assert not [line for line in lines if "work2" in line]
+    assert [line for line in lines if "work3" in line]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"busy": "anna is changing this robot"}, "anna is changing this robot"),
+        ({"interrupted": "r2"}, "the switch to release r2 was interrupted"),
+        ({"unread": ["/var/x is damaged"]}, "/var/x is damaged"),
+    ],
+)
+def test_what_is_wrong_with_a_robot_itself_is_said(changes, words):
+    found = table.overview({"work1": robot(group(), **changes)}, problems=True)
+    assert words in found[1]
+    assert found[1].startswith("work1")
+
+
+def test_a_robot_without_groups_and_a_group_of_which_data_is_kept_are_one_line():
+    kept = group(units={}, kept=["/var/lib/k8s4r/groups/web", "/var/lib/k8s4r/groups/web/alloc", "/var/lib/k8s4r/tasks/web"])
+    lines = table.overview({"work1": robot(kept), "work2": robot()})
+    assert lines[1].split("  ")[-1].strip() == "data kept: /var/lib/k8s4r/groups/web and 1 more"
+    assert lines[2].endswith("runs no task group")
+    assert len(lines) == 4
+
+
+def test_a_unit_that_systemd_does_not_know_and_a_target_that_is_down():
+    nothing = {**DOWN, "state": None, "sub": None, "seconds": None, "how": "there is no such unit"}
+    lines = table.overview(
+        {"work1": robot(group(units={"k8s4r-task-web.service": nothing, "k8s4r-group-web.target": {**DOWN, "called": ""}}))}
+    )
+    assert "2 OF 2 DOWN" in lines[1]
+    assert any("r0 web" in line and "not loaded" in line and "there is no such unit" in line for line in lines)
+    assert any("  target" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (7200, "2 h"), (11520, "3 h 12 min"), (90000, "1 d 1 h")],
+)
+def test_durations(seconds, words):
+    assert table.duration(seconds) == words

@@ -1,0 +1,133 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How and when a unit ended, in words, from what systemd reports of it: systemd.service(5), Result in org.freedesktop.systemd1(5),
+and "Process Exit Codes" of systemd.exec(5).
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from .systemd import number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .systemd import Properties
+
+# The exit statuses with which systemd itself ends before it runs the program. More than these have names; these are met.
+NOT_STARTED = range(200, 246)
+REASONS = {
+    200: "its working directory cannot be entered",
+    203: "it cannot be executed",
+    216: "its group does not exist",
+    217: "its user does not exist",
+    226: "its view of the file system cannot be set up",
+}
+CANNOT_EXECUTE, NOT_FOUND = 126, 127
+# Results that say all; the others need the exit status.
+RESULTS = {
+    "oom-kill": "the kernel killed its program, for memory was short",
+    "protocol": "its program ended before it was ready",
+    "resources": "systemd could not prepare its start",
+    "start-limit-hit": "it was started too often",
+    "watchdog": "its program no longer answered its watchdog and was killed",
+}
+EXITED, DUMPED = "1", "3"
+
+
+def words(values: Properties, stays: bool = False) -> str:
+    """How a unit ended. ``stays``: it is a service, whose program should never end."""
+    if values.get("LoadState") == "not-found":
+        return "there is no such unit"
+    result = values.get("Result", "")
+    if not _seconds(values, "ExecMainStartTimestampMonotonic"):
+        return RESULTS.get(result) or ("it was not started" if result == "success" else "what prepares its start failed")
+    if result == "success" and values.get("ActiveState") == "inactive" and _by_signal(values):
+        return "it was stopped"
+    text = _after_timeout(values, stays) if result == "timeout" else RESULTS.get(result) or _of_program(values, stays)
+    restarts = number(values, "NRestarts") or 0
+    times = f"{text}, {restarts + 1} times" if restarts else text
+    return f"{times}; a service stays in the foreground" if stays and _by_itself(values) else times
+
+
+def _by_itself(values: Properties) -> bool:
+    """Whether a unit that should run ended well although nobody stopped it."""
+    ended_well = values.get("Result") == "success" and values.get("ExecMainCode") == EXITED and values.get("ExecMainStatus") == "0"
+    return ended_well and (values.get("ActiveState") != "inactive" or bool(number(values, "NRestarts")))
+
+
+def _by_signal(values: Properties) -> bool:
+    """Whether a unit whose end counts as a good one ended by a signal; a shell around the program reports it as a status."""
+    return values.get("ExecMainCode") != EXITED or (number(values, "ExecMainStatus") or 0) > 128
+
+
+def _after_timeout(values: Properties, stays: bool) -> str:
+    if never_up(values):
+        return f"{'it was not ready' if stays else 'it did not end'} within {values.get('TimeoutStartUSec', 'its time')}"
+    if values.get("ExecMainStatus") == str(int(signal.SIGKILL)):
+        return "its program did not end when it was asked to, and was killed"
+    return "its program ran for longer than it may, and was stopped"
+
+
+def _of_program(values: Properties, stays: bool) -> str:
+    status = number(values, "ExecMainStatus") or 0
+    if values.get("ExecMainCode") != EXITED:
+        dumped = " and dumped core" if values.get("ExecMainCode") == DUMPED else ""
+        return f"its program was killed by signal {_signal(status)}{dumped}"
+    if status in NOT_STARTED and never_up(values):
+        return f"its program was not started, exit status {status}" + (f": {REASONS[status]}" if status in REASONS else "")
+    if status in (CANNOT_EXECUTE, NOT_FOUND):
+        reason = "was not found" if status == NOT_FOUND else "cannot be executed"
+        return f"its program ended with exit status {status}: it, or one that it starts, {reason}"
+    if status == 0:
+        return f"its program ended {'by itself ' if stays and _by_itself(values) else ''}with 0"
+    # What a shell reports of a program that a signal killed.
+    shell = f", as after signal {_signal(status - 128)}" if 128 < status <= 128 + int(signal.SIGRTMAX) else ""
+    return f"its program ended with exit status {status}{shell}"
+
+
+def _signal(number_: int) -> str:
+    try:
+        return f"{number_} ({signal.Signals(number_).name})"
+    except ValueError:
+        return str(number_)
+
+
+def never_up(values: Properties) -> bool:
+    """Whether the last start of a unit did not come to its end."""
+    return _seconds(values, "ActiveEnterTimestampMonotonic") < _seconds(values, "ExecMainStartTimestampMonotonic")
+
+
+def cannot_start(values: Properties) -> bool:
+    """Whether a unit that has ended would never start, however often it was tried: its program is not there, or cannot be run."""
+    status = number(values, "ExecMainStatus")
+    if values.get("ExecMainCode") != EXITED or status is None:
+        return False
+    lived = _seconds(values, "ExecMainExitTimestampMonotonic") - _seconds(values, "ExecMainStartTimestampMonotonic")
+    return (status in NOT_STARTED and never_up(values)) or (status in (CANNOT_EXECUTE, NOT_FOUND) and lived < 1)
+
+
+def started(values: Properties, since: float) -> bool:
+    """Whether a unit's program was started after a time of the monotonic clock."""
+    return _seconds(values, "ExecMainStartTimestampMonotonic") >= since
+
+
+def when(values: Properties) -> float | None:
+    """When a unit that is down ended, or one that waits for its next try last did: of the monotonic clock, in seconds."""
+    down = values.get("ActiveState") in ("inactive", "failed")
+    return _seconds(values, "InactiveEnterTimestampMonotonic" if down else "ExecMainExitTimestampMonotonic") or None
+
+
+def wall(monotonic: float) -> str:
+    """A time of the monotonic clock as one of the wall clock, as that is set now."""
+    return utc(time.time() - (time.monotonic() - monotonic))
+
+
+def utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _seconds(values: Properties, name: str) -> float:
+    return (number(values, name) or 0) / 1e6

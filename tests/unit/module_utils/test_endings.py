@@ -1,0 +1,76 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a unit ended, in words, from what systemd reports of it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import endings
+
+KILLED, DUMPED = "2", "3"
+
+
+def values(result="exit-code", status=0, code="1", restarts=0, state="activating", up=True, **more):
+    """What systemd reports of a unit whose program began at 100 s."""
+    return {
+        "ActiveState": state, "Result": result, "ExecMainCode": code, "ExecMainStatus": str(status), "NRestarts": str(restarts),
+        "ExecMainStartTimestampMonotonic": "100000000", "ActiveEnterTimestampMonotonic": "100100000" if up else "50000000", **more,
+    }  # fmt: skip
+
+
+NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive")
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        ({"LoadState": "not-found"}, "there is no such unit"),
+        (NEVER, "it was not started"),
+        (dict(NEVER, Result="resources"), "systemd could not prepare its start"),
+        (dict(NEVER, Result="exit-code"), "what prepares its start failed"),
+        (values("success", restarts=3), "its program ended by itself with 0, 4 times; a service stays in the foreground"),
+        (values("success"), "its program ended by itself with 0; a service stays in the foreground"),
+        (values("success", state="inactive"), "its program ended with 0"),
+        (values(status=7), "its program ended with exit status 7"),
+        (values(status=7, restarts=1), "its program ended with exit status 7, 2 times"),
+        (values(status=203, up=False), "its program was not started, exit status 203: it cannot be executed"),
+        (values(status=242, up=False), "its program was not started, exit status 242"),
+        (values(status=203), "its program ended with exit status 203"),
+        (values(status=126), "its program ended with exit status 126: it, or one that it starts, cannot be executed"),
+        (values(status=127), "its program ended with exit status 127: it, or one that it starts, was not found"),
+        (values(status=137), "its program ended with exit status 137, as after signal 9 (SIGKILL)"),
+        (values(status=255), "its program ended with exit status 255"),
+        (values("signal", 11, KILLED), "its program was killed by signal 11 (SIGSEGV)"),
+        (values("signal", 33, KILLED), "its program was killed by signal 33"),
+        (values("core-dump", 6, DUMPED), "its program was killed by signal 6 (SIGABRT) and dumped core"),
+        (values("success", 15, KILLED), "its program was killed by signal 15 (SIGTERM)"),
+        (values("success", 15, KILLED, state="inactive"), "it was stopped"),
+        (values("success", 143, state="inactive"), "it was stopped"),
+        (values("oom-kill", 9, KILLED), "the kernel killed its program, for memory was short"),
+        (values("timeout", 15, KILLED, TimeoutStartUSec="3s", up=False), "it was not ready within 3s"),
+        (values("timeout", 15, KILLED), "its program ran for longer than it may, and was stopped"),
+        (values("timeout", 9, KILLED), "its program did not end when it was asked to, and was killed"),
+    ],
+)
+def test_words(shown, text):
+    assert endings.words(shown, stays=True) == text
+
+
+def test_words_for_what_may_end():
+    assert endings.words(values("timeout", 15, KILLED, TimeoutStartUSec="1min", up=False)) == "it did not end within 1min"
+    assert endings.words(values("success", restarts=1)) == "its program ended with 0, 2 times"
+
+
+def test_when():
+    times = {"InactiveEnterTimestampMonotonic": "100200000", "ExecMainExitTimestampMonotonic": "100100000"}
+    assert endings.when(values(state="failed", **times)) == 100.2
+    assert endings.when(values(state="activating", **times)) == 100.1
+    assert endings.when(values(state="inactive")) is None
+
+
+def test_a_time_of_the_monotonic_clock_is_told_by_the_wall_clock():
+    assert endings.wall(time.monotonic() - 3600)[:16] in {endings.utc(time.time() - 3600 - second)[:16] for second in (0, 1)}

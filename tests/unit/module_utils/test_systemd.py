@@ -1,0 +1,45 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking systemd while it executes itself anew; a program of the test's own stands for systemctl."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import systemd
+
+LOST = "Failed to stop a.service: Transport endpoint is not connected"
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """What is said by a program that fails at first, and how often it was asked."""
+
+    def ask(says, fails):
+        calls = tmp_path / "calls"
+        script = f"echo called >>{calls}; [ $(wc -l <{calls}) -gt {fails} ] || {{ echo '{says}'; exit 1; }}; echo done"
+        return systemd.ask(["sh", "-c", script]), calls.read_text().count("called")
+
+    return ask
+
+
+def test_what_gets_no_answer_is_asked_again(asked):
+    assert asked(LOST, fails=2) == ((0, "done\n"), 3)
+
+
+def test_any_other_failure_is_one(asked):
+    assert asked("Unit a.service not found.", fails=2) == ((1, "Unit a.service not found.\n"), 1)
+
+
+def test_patience_ends(asked, monkeypatch):
+    monkeypatch.setattr(systemd, "PATIENCE", 0.3)
+    (code, said), times = asked(LOST, fails=99)
+    assert (code, said) == (1, LOST + "\n")
+    assert times > 1
+
+
+def test_what_must_be_done_is_an_error_with_what_was_said():
+    with pytest.raises(CommandFailed, match="ended with status 1: no such unit"):
+        systemd.need(["sh", "-c", "echo no such unit; exit 1"])
