@@ -61,6 +61,8 @@ class ActionModule(RobotAction):
         if answer["status"] == "plan-needed":
             answer = self.call({**request, "plan": compiled["plan"]}, variables)
         answer = self.until_done(answer, variables, PATIENCE)
+        warnings += notices(robot, answer)
+        answer.pop("notices", None)
         # Nothing has changed yet: the task `switch` reports the change, in check mode too. It does not run for a robot that
         # would first be provisioned, so in check mode such a robot's changes are reported here.
         last = bool(self._task.check_mode and answer.get("missing"))

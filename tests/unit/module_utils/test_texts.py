@@ -34,7 +34,8 @@ def test_the_longer_secret_first():
     ("error", "status", "text"),
     [
         (Refusal(["a", "b"]), "refused", "a"),
-        (OSError(errno.ENOSPC, "No space", "/x"), "refused", "disk full: there is no space left on this robot (/x)"),
+        (OSError(errno.ENOSPC, "No space", "/x"), "refused", "disk full: the file system at / has no space or no inodes left for /x"),
+        (OSError(errno.EROFS, "Read-only", "/x"), "refused", "read-only: the file system at / cannot be changed: /x"),
         (OSError(errno.EACCES, "Permission denied", "/x"), "failed", "Permission denied (/x)"),
         (CommandFailed("userdel ended"), "failed", "userdel ended"),
         (KeyError("secret value"), "failed", "error in the engine (KeyError); please report it"),

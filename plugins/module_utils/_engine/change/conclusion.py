@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..resources import kinds
-from ..state import formats, garbage, ledger
+from ..state import garbage, ledger
 from ..state import manifest as manifests
 from ..state.results import Result
 from ..state.scrub import of_release
@@ -82,7 +82,7 @@ def clear(robot: Robot, release: str) -> None:
         if any(entry["phase"] == "stuck" for entry in journal["groups"].values()):
             return
         robot.end_journal()
-    formats.remove(robot.manifest_path(release))
+    robot.forget_manifest(release)
     garbage.collect(robot)
 
 

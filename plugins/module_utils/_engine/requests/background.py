@@ -12,7 +12,8 @@ import os
 import sys
 import time
 
-from ..say.answers import failed
+from ..say.answers import failed, is_internal
+from ..say.errors import Refusal
 from ..state import formats, results
 from ..system import command, own
 
@@ -47,7 +48,7 @@ def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[s
     """Start ``prepare`` or ``switch`` in its unit; the result if it comes soon, else ``pending``."""
     robot.make()
     try:
-        formats.save(robot.request_path(release), {**request, "op": operation})
+        formats.save(robot.request_path(release), {**request, "op": operation, "mended": robot.mended})
         results.Result(robot, release, operation).progress("starting")
         _start_unit(operation, release)
     except BaseException:
@@ -113,6 +114,9 @@ def work(robot: Robot, release: str) -> None:
             request: Work = formats.load(robot.request_path(release), "request")
             _OPERATIONS[known["op"]](robot, request, release, result)
         except Exception as error:
+            if is_internal(error) and own.is_damaged():
+                own.retire()
+                error = Refusal([own.DAMAGED])
             result.end({**failed(error), "release": release})
     elif known["op"] == "switch":
         # Killed between the result and the end.

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ..judge import unchanged
 from ..state import lock
 from ..system import capabilities
@@ -27,7 +25,7 @@ def answer(robot: Robot, request: PrepareRequest) -> Answer:
     if holder:
         return {"status": "refused", "errors": [holder]}
     if request.get("plan") is None:
-        if os.path.exists(robot.journal_path):
+        if robot.interrupted():
             return {"status": "plan-needed"}
         return unchanged.answer(robot, request["jobs"], bool(request.get("keep_data")))
     if request.get("check"):
