@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 def answer(robot: Robot, request: PrepareRequest) -> Answer:
     """Answers at once if nothing changed; otherwise staging.py works in its own unit."""
+    if robot.has_requests():
+        from . import background
+
+        background.sweep(robot)
     truth = capabilities.probe(robot.runtime)
     if capabilities.differ(request.get("assumptions") or {}, truth):
         return {"status": "stale", "capabilities": truth}

@@ -56,6 +56,13 @@ class Robot:
         """What a release's work was asked for; in memory, for it may hold the plan, and with it secrets."""
         return f"{self.runtime}/requests/{release}.json"
 
+    def has_requests(self) -> bool:
+        """Whether anything is being worked on, or was left behind."""
+        try:
+            return bool(os.listdir(self.runtime + "/requests"))
+        except FileNotFoundError:
+            return False
+
     def result_path(self, release: str) -> str:
         """How far a release's work is, and what came of it; in memory, for it is written at each step, and must be on a full disk."""
         return f"{self.runtime}/results/{release}.json"
