@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         diff: bool
         keep_data: bool
         plan: RobotPlan
+        robot: str  # the name of this machine in the inventory
         mended: list[str]  # added by the robot: what it found damaged, and put right, when the request came
 
 

@@ -37,7 +37,7 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
     for job in manifest["jobs"]:
         reached = {entries[group["id"]]["phase"] for group in job["groups"]}
         if reached <= {"committed"}:
-            robot.ledger.set_state(job, ledger.whole(job["digest"]))
+            robot.ledger.set_state(job, ledger.whole(job["digest"]), manifest.get("robot", ""))
         elif reached <= {"rolled-back", "stays"}:
             robot.ledger.set_state(job, job["before"])
     scrub = of_release(robot, manifest)

@@ -100,7 +100,7 @@ class Staging:
             "missing": verify.missing(self.groups),
             "needed": sorted({need["what"] for group in self.robot.ledger.groups(self.manifest["jobs"]) for need in group["needs"]}),
             "goes": self._going(),
-            "notices": self.request.get("mended", []) + self.notices,
+            "notices": self.request.get("mended", []) + self.notices + self._other_names(),
         }
 
     def keep(self) -> None:
@@ -114,7 +114,7 @@ class Staging:
         for performer, step in self._planned:
             performer.perform(step)
         for job in self.manifest["jobs"]:
-            self.robot.ledger.set_state(job, ledger.whole(job["digest"]))
+            self.robot.ledger.set_state(job, ledger.whole(job["digest"]), self.manifest["robot"])
 
     def _content(self, content: bytes) -> str:
         digest = self.robot.digest(content)
@@ -149,6 +149,15 @@ class Staging:
         records = [(group, self.robot.ledger.group(job, group["id"])) for job, group in manifests.groups(self.manifest)]
         going = {group["id"]: survey.going(group, record, self.manifest["keep_data"]) for group, record in records}
         return {id: found for id, found in going.items() if found}
+
+    def _other_names(self) -> list[str]:
+        """A machine with two names in one inventory: each of them undoes what was deployed to the other."""
+        mine = self.manifest["robot"]
+        others = sorted({self.robot.ledger.of(job).get("robot", "") for job in self.manifest["jobs"]} - {mine, ""})
+        text = (
+            f"this machine was {{}} when the job was last deployed to it, and is {mine} now: in one inventory, a machine must have one name"
+        )
+        return [text.format(name) for name in others] if mine else []
 
     def _store(self) -> None:
         for content in self.contents.values():

@@ -46,8 +46,11 @@ if TYPE_CHECKING:
         ports: list[Port]
         secrets: str | None  # digest of the values that no text may show
 
-    class JobRecord(JobName, JobState):
+    class _JobRecord(JobName, JobState):
         groups: dict[str, GroupRecord]
+
+    class JobRecord(_JobRecord, total=False):
+        robot: str  # the name of this machine in the inventory of who deployed the job
 
 
 # As job/model/vocabulary.py has it; without re, which an unchanged run does not import.
@@ -121,9 +124,12 @@ class Ledger:
         else:
             formats.remove_both(path)
 
-    def set_state(self, job: JobName, state: JobState) -> None:
-        """Record how much of a job the robot has."""
-        self.save({**self.of(job), "state": state["state"], "plan": state["plan"]})
+    def set_state(self, job: JobName, state: JobState, robot: str = "") -> None:
+        """Record how much of a job the robot has; and as which robot, where it was deployed."""
+        record: JobRecord = {**self.of(job), "state": state["state"], "plan": state["plan"]}
+        if robot:
+            record["robot"] = robot
+        self.save(record)
 
 
 def valid_name(name: object) -> bool:
