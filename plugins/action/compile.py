@@ -12,7 +12,7 @@ import typing as t
 
 from ..plugin_utils.compile.mesh import identity
 from ..plugin_utils.compile.names import agent_id
-from ..plugin_utils.fleet.catalogue import GROUP, fleet_from_inventory
+from ..plugin_utils.fleet.catalogue import GROUP, fleet_from_inventory, names_of_one_machine
 from ..plugin_utils.fleet.placement import Placement, place
 from ..plugin_utils.fleet.robots import Fleet
 from ..plugin_utils.home import key
@@ -29,6 +29,10 @@ from ..plugin_utils.run.sources import NO_JOB
 Probed = t.Mapping[str, t.Mapping[str, str]]
 
 OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"
+ASK_ALL = (
+    "this rests on what robots reported when they were last asked, and this run asks only those that it reaches; "
+    "all are asked by: ansible-playbook k8s4r.robot.probe"
+)
 NO_ROBOTS = f"the inventory has no robots: put the machines that may run task groups into the group `{GROUP}`"
 
 
@@ -40,6 +44,7 @@ class ActionModule(Action):
         "name": {"type": "str"},
         "keep_data": {"type": "bool", "default": False},
         "with_entries": {"type": "bool", "default": False},
+        "asked": {"type": "bool", "default": False},
     }
     PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
 
@@ -82,13 +87,22 @@ class ActionModule(Action):
             # Which robots a constraint rules out, and what a robot can do, is known only when they have been asked.
             return {"unprobed": unprobed, "warnings": warnings}
         fleet = self._fleet(variables, probed)
-        placement = place(jobs, fleet)
-        sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key())
+        try:
+            placement = place(jobs, fleet)
+            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key())
+        except JobErrors as errors:
+            if not _rest_on_reports(errors, jobs, self._fleet(variables, {})):
+                raise
+            if not arguments["asked"]:
+                return {"unprobed": reached, "warnings": warnings}
+            if set(reached) < set(probed):
+                raise ActionProblem(f"{errors}\n{ASK_ALL}") from None
+            raise
         return {
             "robots": _robots(sealed, fleet, probed),
             **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
-            "warnings": warnings + more,
+            "warnings": warnings + more + names_of_one_machine(fleet),
         }
 
     def _read(self, arguments: Variables, variables: Variables, otherwise: str) -> tuple[list[Job], list[str]]:
@@ -105,6 +119,15 @@ class ActionModule(Action):
             return self._templar.copy_with_new_env(available_variables=hosts.raw_get(host)).template(value)
 
         return fleet_from_inventory(variables["groups"], hosts.raw_get, probed, render)
+
+
+def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet) -> bool:
+    """Whether there would be other errors if no robot had reported anything: then a report that is out of date may be the cause."""
+    try:
+        plans.deployment(jobs, unasked, place(jobs, unasked), (), key.controller_key())
+    except JobErrors as others:
+        return set(errors.errors) != set(others.errors)
+    return True
 
 
 def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: Probed) -> Result:

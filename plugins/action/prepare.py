@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.home import key
-from ..plugin_utils.home.capabilities import Capabilities
+from ..plugin_utils.home.capabilities import Capabilities, OddCapabilities
 from ..plugin_utils.run.action import ActionProblem, Result, RobotAction, Variables, registered
 from ..plugin_utils.run.outcome import notices
 from ..plugin_utils.transport.exec import RobotProblem
@@ -25,7 +25,7 @@ class ActionModule(RobotAction):
     def act(self, arguments: Variables, variables: Variables) -> Result:
         try:
             return self._prepare(arguments, variables)
-        except RobotProblem as problem:
+        except (RobotProblem, OddCapabilities) as problem:
             # Reported as a refusal, so that `collect` names the problems of all robots together.
             return {"status": "refused", "errors": [str(problem)]}
 
@@ -59,8 +59,10 @@ class ActionModule(RobotAction):
             return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
         compiled = key.controller_key().unseal(mine["plan"])
         if answer["status"] == "plan-needed":
-            answer = self.call({**request, "plan": compiled["plan"]}, variables)
+            answer = self.call({**request, "plan": compiled["plan"], "robot": robot}, variables)
         answer = self.until_done(answer, variables, PATIENCE)
+        warnings += notices(robot, answer)
+        answer.pop("notices", None)
         # Nothing has changed yet: the task `switch` reports the change, in check mode too. It does not run for a robot that
         # would first be provisioned, so in check mode such a robot's changes are reported here.
         last = bool(self._task.check_mode and answer.get("missing"))

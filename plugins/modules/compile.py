@@ -40,6 +40,12 @@ options:
     description: Whether M(k8s4r.robot.prepare) returns an unchanged robot's registration entries too, to compare them with the server.
     type: bool
     default: false
+  asked:
+    description:
+      - Whether the robots of the run were asked in this run what they can do.
+      - Unless they were, an error that may rest on what a robot reported earlier makes M(k8s4r.robot.prepare) ask it again.
+    type: bool
+    default: false
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
@@ -81,7 +87,7 @@ robots:
       description: Its plan and registration entries, encrypted with the controller's key.
       type: str
 unprobed:
-  description: Robots of the run whose capabilities are not known yet. M(k8s4r.robot.prepare) asks them.
+  description: Robots of the run whose capabilities are not known yet, or may be out of date. M(k8s4r.robot.prepare) asks them.
   returned: always
   type: list
   elements: str

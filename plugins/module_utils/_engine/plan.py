@@ -102,11 +102,15 @@ if TYPE_CHECKING:
         diff: bool
         keep_data: bool
         plan: RobotPlan
+        robot: str  # the name of this machine in the inventory
+        mended: list[str]  # added by the robot: what it found damaged, and put right, when the request came
 
 
 FORMAT = 1
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
+# The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
+MISSING = 44
 
 # Places on the robot that both ends know. RUNTIME is empty after a boot; below it, RESTART_COUNTS has a file for each unit.
 CONFIGURATION = "/etc/k8s4r"

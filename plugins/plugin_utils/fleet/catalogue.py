@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..job.addresses import plain_port
-from ..job.errors import JobErrors, Problem
+from ..job.errors import JobErrors, Problem, quoted
 from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot
 
 GROUP = "robots"
+# What decides, beside the address, which machine Ansible reaches.
+WAY = ("ansible_port", "ansible_connection", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+# A robot's name is a part of its identity, and of paths: no slash, no space, nothing that a path gives a meaning.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,199}")
 
 Variables = t.Mapping[str, t.Any]
 
@@ -33,6 +38,9 @@ def fleet_from_inventory(
     robots = []
     settings: Variables = {}
     for name in names:
+        if not NAME.fullmatch(name):
+            allowed = "a name begins with a letter, a digit or _, and has only letters, digits and . _ : - after that"
+            errors.append(Problem("inventory", f"{quoted(name)} cannot be the name of a robot", allowed))
         variables = raw_variables(name)
         settings = settings or variables
         robots.append(_robot(name, _Reader(name, variables, render, errors), capabilities.get(name, {})))
@@ -50,15 +58,30 @@ def fleet_from_inventory(
 
 
 def _robot(name: str, variables: _Reader, probed: t.Mapping[str, str]) -> Robot:
+    address = variables.text("ansible_host", name)
     return Robot(
         name=name,
-        address=variables.text("ansible_host", name),
+        address=address,
         labels=variables.mapping("k8s4r_labels"),
         datacenter=variables.text("k8s4r_datacenter", "dc1"),
         node_class=variables.text("k8s4r_class", ""),
         capabilities={**ASSUMED_CAPABILITIES, **probed, **variables.mapping("k8s4r_attributes")},
         attestor=variables.text("spire_agent_attestor", "x509pop"),
+        way=(address, *(str(variables.raw(variable)) for variable in WAY)),
     )
+
+
+def names_of_one_machine(fleet: Fleet) -> list[str]:
+    """A warning for each address that several robots have: as one machine they would undo each other's deployments."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for robot in fleet.robots:
+        names.setdefault(robot.way, []).append(robot.name)
+    return [
+        f"inventory: {', '.join(same[:3])}{f' and {len(same) - 3} more' if len(same) > 3 else ''} have one address, {way[0]}: "
+        "if they are one machine, each of them undoes what was deployed to the others; give a machine one name"
+        for way, same in names.items()
+        if len(same) > 1 and way
+    ]
 
 
 class _Reader:
@@ -70,6 +93,10 @@ class _Reader:
     def _value(self, name: str, default: t.Any) -> t.Any:
         value = self.variables.get(name, default)
         return self.render(self.host, value) if _templated(value) else value
+
+    def raw(self, name: str) -> t.Any:
+        """A variable as it stands in the inventory; the empty text where it is not there."""
+        return self.variables.get(name, "")
 
     def _wrong(self, name: str, value: t.Any, wanted: str) -> None:
         self.errors.append(Problem("inventory", f"{value!r} is not {wanted}", path=f"{self.host}.{name}"))

@@ -18,7 +18,8 @@ class Robot(t.NamedTuple):
     """One machine of the inventory group `robots`.
 
     `capabilities` is what the engine's probe returns, overridden by `k8s4r_attributes` of the inventory; `${attr.<name>}` looks
-    here. `attestor` is how its SPIRE agent proves its name (`spire_agent_attestor`).
+    here. `attestor` is how its SPIRE agent proves its name (`spire_agent_attestor`). `way` is all that decides which machine Ansible
+    reaches by this name.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Robot(t.NamedTuple):
     node_class: str = ""
     capabilities: t.Mapping[str, str] = ASSUMED_CAPABILITIES
     attestor: str = "x509pop"
+    way: tuple[str, ...] = ()
 
     @property
     def systemd(self) -> int:

@@ -12,9 +12,20 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import secrets
 import typing as t
 import urllib.parse
+
+from .key import unusable
+
+# What the compiler works with, and what it looks like.
+FORMS = {"systemd": r"[1-9][0-9]{1,3}", "cgroup": "[12]"}
+MOST, LONGEST = 200, 500
+
+
+class OddCapabilities(Exception):
+    """A robot reported what no robot can be; the text says what."""
 
 
 class Capabilities(t.NamedTuple):
@@ -26,18 +37,38 @@ class Capabilities(t.NamedTuple):
         return self.directory / "capabilities" / f"{urllib.parse.quote(host, safe='')}.json"
 
     def read(self, host: str) -> dict[str, str] | None:
-        """The robot's capabilities by name; None if the robot was never asked."""
+        """The robot's capabilities by name; None if the robot was never asked, or answered oddly."""
+        path = self._path(host)
+        # Reading a pipe would wait for whoever writes into it.
+        if not path.is_file():
+            return None
         try:
-            found = json.loads(self._path(host).read_bytes())
+            found = json.loads(path.read_bytes())
         except (OSError, ValueError):
             return None
-        if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()):
-            return found
-        return None
+        return None if odd(found) else found
 
     def write(self, host: str, capabilities: t.Mapping[str, str]) -> None:
+        """Remember them. Raises `OddCapabilities` for what no robot can have, and `KeyProblem` where there is no place for them."""
+        fault = odd(capabilities)
+        if fault:
+            raise OddCapabilities(f"{fault}; this is not remembered: find out why the robot says so, and run again")
         path = self._path(host)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = path.with_name(f".{secrets.token_hex(8)}")
-        beside.write_text(json.dumps(dict(sorted(capabilities.items()))), encoding="utf-8")
-        os.replace(beside, path)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            beside.write_text(json.dumps(dict(sorted(capabilities.items()))), encoding="utf-8")
+            os.replace(beside, path)
+        except OSError as error:
+            raise unusable(f"what {host} can do cannot be kept in {path.parent}", error) from error
+
+
+def odd(capabilities: t.Any) -> str:
+    """What is wrong with what a robot reports of itself, which may be anything; empty where nothing is."""
+    if not isinstance(capabilities, dict) or len(capabilities) > MOST:
+        return "the robot does not report what it can do in a form that this version knows"
+    for name, value in capabilities.items():
+        plain = isinstance(value, str) and value.isprintable() and len(value) <= LONGEST and name.isprintable() and len(name) <= LONGEST
+        if not plain or not re.fullmatch(FORMS.get(name, ".*"), value):
+            return f"the robot reports {name[:LONGEST]!r} as {str(value)[:LONGEST]!r}"
+    return "" if "systemd" in capabilities else "the robot does not report its version of systemd"

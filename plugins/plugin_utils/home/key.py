@@ -71,9 +71,12 @@ class Key(t.NamedTuple):
 def home() -> pathlib.Path:
     """The directory of the controller's state: `$K8S4R_HOME`, else `k8s4r` in the user's configuration directory."""
     chosen = os.environ.get("K8S4R_HOME")
-    if chosen:
-        return pathlib.Path(chosen).expanduser().absolute()
-    return pathlib.Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser().absolute() / "k8s4r"
+    try:
+        if chosen:
+            return pathlib.Path(chosen).expanduser().absolute()
+        return pathlib.Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser().absolute() / "k8s4r"
+    except RuntimeError:
+        raise KeyProblem("this user has no home directory on the controller; set K8S4R_HOME to a directory of your own") from None
 
 
 def controller_key(directory: pathlib.Path | None = None) -> Key:
@@ -84,12 +87,16 @@ def controller_key(directory: pathlib.Path | None = None) -> Key:
     except FileNotFoundError:
         return _make(path)
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise unusable(f"the controller's key {path}", error) from error
 
 
 def _read(path: pathlib.Path) -> Key:
-    with path.open("rb") as file:
-        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+    # Whatever else may be there, opening a pipe must not wait for its other end.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise KeyProblem(f"{path}: the controller's key is not a file; remove what is there, or set K8S4R_HOME to another directory")
+        if stat.S_IMODE(found.st_mode) & 0o077:
             raise KeyProblem(
                 f"{path}: other users may read the controller's key; remove the file (the next run then compares every robot in full)"
             )
@@ -117,11 +124,12 @@ def _make(path: pathlib.Path) -> Key:
             temporary.unlink()
         return _read(path)
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise unusable(f"the controller's key {path}", error) from error
 
 
-def _unusable(path: pathlib.Path, error: OSError) -> KeyProblem:
-    return KeyProblem(f"the controller's key {path}: {error.strerror}; set K8S4R_HOME to a directory of your own")
+def unusable(what: str, error: OSError) -> KeyProblem:
+    """The error for a place where the controller cannot keep what it must."""
+    return KeyProblem(f"{what}: {error.strerror}; set K8S4R_HOME to a directory of your own")
 
 
 def canonical(value: t.Any) -> bytes:

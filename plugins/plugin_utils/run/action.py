@@ -17,6 +17,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+from ..home.capabilities import OddCapabilities
 from ..home.key import KeyProblem
 from ..transport import deadline, packing
 from ..transport.exec import Caller, Outcome, RobotProblem
@@ -24,9 +25,10 @@ from ..transport.exec import Caller, Outcome, RobotProblem
 Variables = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
 
-# Seconds. The first call of a task opens the connection and may carry the engine and a plan; any other is short. A lost
-# link is noticed within the time of two short calls.
+# Seconds. The first call of a task opens the connection; any other is short. A lost link is noticed within the time of two short calls.
 FIRST_CALL, NEXT_CALL = 25, 8
+# Bytes per second of the slowest link, and robot, that is waited for when a call carries the engine or a plan.
+SLOWEST = 4096
 INTERVAL = 0.2
 
 # Ansible imports an action before it forks a worker for each robot: read here, the engine is read once per run.
@@ -55,7 +57,7 @@ class Action(ActionBase):
     """
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {}
-    PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (ActionProblem, KeyProblem, RobotProblem)
+    PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (ActionProblem, KeyProblem, OddCapabilities, RobotProblem)
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -110,10 +112,14 @@ class RobotAction(Action):
 
     def call(self, request: Variables, variables: Variables) -> Result:
         """One round trip. Raises `AnsibleConnectionFailure` when no answer comes in time."""
-        with in_time(NEXT_CALL if self._called else FIRST_CALL):
-            answer = self._caller(variables).call(request, check=bool(self._task.check_mode) or not self.KEEPS_ENGINE)
+        return self._caller(variables).call(request, check=bool(self._task.check_mode) or not self.KEEPS_ENGINE)
+
+    def _execute(self, command: str, content: bytes) -> Outcome:
+        """A shell command on the robot. How long it may take grows with what is sent."""
+        with in_time((NEXT_CALL if self._called else FIRST_CALL) + len(content) / SLOWEST):
+            outcome = self.shell(command, content)
         self._called = True
-        return answer
+        return outcome
 
     def ask_again(self, request: Variables, variables: Variables) -> Result:
         """Like `call`, for a question that may be asked twice: a lost connection is opened again, once."""
@@ -152,7 +158,7 @@ class RobotAction(Action):
         configured = C.config.get_config_value("INTERPRETER_PYTHON", variables=dict(variables))
         interpreter = str(self._templar.template(configured) or "auto")
         return Caller(
-            self.shell,
+            self._execute,
             interpreter=None if interpreter.startswith("auto") else interpreter,
             environment=ActionBase._compute_environment_string(self),
         )

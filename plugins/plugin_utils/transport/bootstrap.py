@@ -13,13 +13,16 @@ import os
 import sys
 
 ROOM = "/var/lib/k8s4r/engine"
+# What the engine puts aside for a full disk: system/reserve.py.
+RESERVE = "/var/lib/k8s4r/reserve"
 # Exit statuses of what runs in front of the engine: the shell command, this file, the engine's own first lines.
-MISSING = 44
 NO_PYTHON = 45
 OLD_PYTHON = 46
 NOT_ROOT = 47
 NO_SYSTEMD = 48
 NOT_KEPT = 49
+# Begins the line on standard error about an engine that was damaged.
+REPLACED = "files of the engine on this robot were damaged or missing, and have been replaced: "
 
 
 def refuse(status, text):
@@ -48,11 +51,27 @@ def make_room():
         sync(os.path.dirname(above))
 
 
+def differing(wanted, found):
+    # type: (str, str) -> list[str]
+    """The files of one directory that the other does not have with the same bytes."""
+    import filecmp
+
+    names = []
+    for directory, _directories, files in os.walk(wanted):
+        there = os.path.join(found, os.path.relpath(directory, wanted))
+        for name in files:
+            path = os.path.join(there, name)
+            if not os.path.isfile(path) or not filecmp.cmp(os.path.join(directory, name), path, shallow=False):
+                names.append(os.path.normpath(path))
+    return names
+
+
 def keep(digest, content):
     # type: (str, bytes) -> str
-    """Unpack beside the target, sync and rename: a directory of that name is always whole.
+    """Unpack beside the target, sync and rename: a directory of that name is whole, and stays so unless the disk harms it.
 
     Without the sync a power cut within seconds leaves empty files there, which then neither take a switch back nor give an answer.
+    An engine that is there and was sent all the same gave no answer: where a file of it differs, it is replaced.
     """
     import io
     import shutil
@@ -69,14 +88,35 @@ def keep(digest, content):
             for name in files:
                 sync(os.path.join(directory, name))
             sync(directory)
-        if not os.path.isfile(os.path.join(target, "__main__.py")):
-            # None there, or what is left of one.
+        damaged = differing(beside, target) if os.path.isdir(target) else []
+        if os.path.isdir(target) and not damaged:
+            # Bytecode may be damaged too, and Python makes it again.
+            for directory, _directories, _files in os.walk(target):
+                shutil.rmtree(os.path.join(directory, "__pycache__"), ignore_errors=True)
+        else:
+            if damaged:
+                sys.stderr.write(REPLACED + ", ".join(damaged) + "\n")
             shutil.rmtree(target, ignore_errors=True)
             os.rename(beside, target)
             sync(ROOM)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return target
+
+
+def keep_on_full_disk(digest, content):
+    # type: (str, bytes) -> str
+    """A new engine must come in also where a job has filled the disk: it is to remove that."""
+    import errno
+    import shutil
+
+    try:
+        return keep(digest, content)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not os.path.isdir(RESERVE):
+            raise
+    shutil.rmtree(RESERVE, ignore_errors=True)
+    return keep(digest, content)
 
 
 def hold(content):
@@ -101,7 +141,7 @@ def start():
     if len(content) != header["size"]:
         refuse(NOT_KEPT, "the engine arrived incomplete")
     try:
-        path = keep(header["digest"], content) if header["keep"] else hold(content)
+        path = keep_on_full_disk(header["digest"], content) if header["keep"] else hold(content)
     except OSError as error:
         refuse(NOT_KEPT, str(error))
     import runpy

@@ -23,7 +23,7 @@ BOOTSTRAP = pathlib.Path(__file__).with_name("bootstrap.py")
 MAIN = f"""\
 import sys
 if sys.version_info < (3, 8):
-    sys.stderr.write("Python " + sys.version.split()[0])
+    sys.stderr.write(sys.executable + " is Python " + sys.version.split()[0])
     sys.exit({OLD_PYTHON})
 sys.path.insert(0, __file__.rpartition("/")[0])
 from {PACKAGE}.requests.main import end, main

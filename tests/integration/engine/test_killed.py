@@ -40,7 +40,7 @@ def test_killed_at_every_step_and_gone_back_at_boot(machine, steps):
         killed = drive(machine, release, kill_before=step) is None
         assert killed == (step < steps)
         drive(machine, release, recover=True)
-        done = json.loads(machine.sh(f"cat /var/lib/k8s4r/results/{release}.json"))["status"]
+        done = json.loads(machine.sh(f"cat /run/k8s4r/results/{release}.json"))["status"]
         outcomes.add(done)
         # At boot nobody waits for the units.
         machine.sh("while systemctl list-jobs --no-legend | grep -q k8s4r; do sleep 0.05; done")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sys
 import threading
 import time
@@ -64,3 +66,20 @@ def test_a_request_whose_unit_does_not_start_leaves_no_secrets(robot):
     with pytest.raises(CommandFailed):
         background.start(robot, "prepare", "r" * 240, {"plan": "sesame"})
     assert list(Path(robot.runtime, "requests").iterdir()) == []
+
+
+def test_a_request_that_nobody_works_on_goes_at_the_next_contact(robot):
+    Path(robot.request_path("left")).write_text("sesame", encoding="utf-8")
+    Path(robot.runtime, "requests", ".half.json.k8s4r~").write_text("sesame", encoding="utf-8")
+    assert robot.has_requests()
+    background.sweep(robot)
+    assert not robot.has_requests()
+
+
+def test_a_request_whose_unit_is_about_to_start_stays(robot):
+    Path(robot.request_path("new")).write_text("{}", encoding="utf-8")
+    starting = os.open(robot.runtime + "/requests", os.O_RDONLY)
+    fcntl.flock(starting, fcntl.LOCK_SH)
+    background.sweep(robot)
+    assert robot.has_requests()
+    os.close(starting)

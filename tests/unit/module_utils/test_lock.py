@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
+import time
+
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import Refusal
@@ -18,3 +23,42 @@ def test_the_lock_says_who(tmp_path):
             pass
     assert lock.held(str(tmp_path / "lock")) is None
     assert lock.held(str(tmp_path / "nothing")) is None
+
+
+def test_whoever_only_asks_is_in_nobodys_way(tmp_path):
+    path = tmp_path / "lock"
+    path.touch()
+    asking = os.open(path, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    done = threading.Timer(0.1, os.close, [asking])
+    done.start()
+    with lock.Lock(str(tmp_path), "alice", "switch"):
+        assert lock.held(str(path)).startswith("alice is changing")
+    done.join()
+
+
+def test_a_holder_that_has_just_come_is_named(tmp_path):
+    path = tmp_path / "lock"
+    path.touch()
+    holder = os.open(path, os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    name = threading.Timer(0.1, os.write, [holder, b'{"who":"carol","since":1780000000,"purpose":"switch"}'])
+    name.start()
+    with pytest.raises(Refusal, match="carol is changing this robot"), lock.Lock(str(tmp_path), "bob", "prepare"):
+        pass
+    os.close(holder)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '"x"', '{"who":1,"since":"never","purpose":2}', '{"who":"x","since":1e300,"purpose":"y"}', "\0"]
+)
+def test_a_lock_with_rubbish_in_it_is_a_lock(tmp_path, content):
+    path = tmp_path / "lock"
+    path.write_text(content)
+    with path.open() as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        began = time.monotonic()
+        assert "wait until it ends" in lock.held(str(path))
+        with pytest.raises(Refusal, match="another run is changing this robot"), lock.Lock(str(tmp_path), "bob", "prepare"):
+            pass
+        assert time.monotonic() - began < 5

@@ -103,7 +103,8 @@ def test_at_boot_no_file_of_another_job_or_release_is_in_the_way(robot, boot, na
 @pytest.mark.parametrize("name", ["pending", "releases/r2.json", "ledger/n@j.json"])
 @pytest.mark.usefixtures("interrupted")
 def test_a_boot_that_cannot_roll_back_fails_and_says_why(robot, boot, name, content):
-    Path(robot.state, name).write_text(content, encoding="utf-8")
+    for path in (f"{robot.state}/{name}", f"{robot.state}/{name}{formats.COPY}"):
+        Path(path).write_text(content, encoding="utf-8")
     status, text = boot()
     assert status == 1
     assert f"{robot.state}/{name}" in text

@@ -51,15 +51,17 @@ def test_two_robots_have_different_digests(robot, tmp_path):
 
 
 def test_private_directories(robot):
-    for name in ("ledger", "store", "releases", "results", "engine"):
+    for name in ("ledger", "store", "releases", "engine", "reserve"):
         assert stat.S_IMODE(os.stat(f"{robot.state}/{name}").st_mode) == 0o700
+    for name in ("requests", "results"):
+        assert stat.S_IMODE(os.stat(f"{robot.runtime}/{name}").st_mode) == 0o700
 
 
 def test_no_two_jobs_share_a_file(robot):
     assert robot.ledger.path("a.b", "c") != robot.ledger.path("a", "b.c")
     robot.ledger.save(record(groups={"g": group()}))
     assert ledger.state_of(robot.ledger.of(JOB)) == ledger.whole("d")
-    assert robot.ledger.jobs() == [robot.ledger.of(JOB)]
+    assert robot.ledger.read() == ([robot.ledger.of(JOB)], [])
 
 
 @given(st.text(alphabet="aZ0._-/ é", max_size=66) | st.text())
@@ -155,9 +157,9 @@ def test_contents_stay_while_what_may_refer_to_them_cannot_be_read(robot, name):
     assert Path(robot.state, name).exists()
 
 
-@pytest.mark.parametrize("directory", ["releases", "ledger", "results"])
-def test_what_a_killed_run_had_half_written_goes_after_an_hour(robot, directory):
-    names = [f"{robot.state}/{directory}/.{name}.json.k8s4r~" for name in ("n@old", "n@new")]
+@pytest.mark.parametrize("directory", ["state/releases", "state/ledger", "run/results"])
+def test_what_a_killed_run_had_half_written_goes_after_an_hour(robot, directory, tmp_path):
+    names = [f"{tmp_path}/{directory}/.{name}.json.k8s4r~" for name in ("n@old", "n@new")]
     for name in names:
         Path(name).write_text("{", encoding="utf-8")
     os.utime(names[0], (0, 0))

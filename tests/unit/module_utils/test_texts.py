@@ -25,6 +25,34 @@ def test_a_secret_is_hidden_in_every_form(text):
         assert text.splitlines()[0] not in shown
 
 
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("sesame \n", "'sesame'"),
+        (" sesame", "x=sesame"),
+        ("p/ss w?rd", "http://u:p%2Fss%20w%3Frd@h"),
+        ("p/ss w?rd", "http://u:p%2fss%20w%3frd@h"),
+        ("p/ss w?rd", "q=p%2Fss+w%3Frd"),
+        ("p/ss w?rd", "http://u:p/ss%20w%3Frd@h"),
+        ("k\u00e4se", "k%C3%A4se"),
+        ("a\x1bb'c", repr("a\x1bb'c")),
+        ("k\u00e4se", repr("k\u00e4se".encode())),
+        ("tab\there", "ValueError: 'tab\\there'"),
+    ],
+)
+def test_a_secret_is_hidden_as_programs_print_it(secret, shown):
+    scrubbed = Scrubber([secret])(shown)
+    assert "********" in scrubbed
+    for part in ("sesame", "ss", "se", "there", "x1b"):
+        assert part not in scrubbed
+
+
+def test_what_is_too_short_to_be_a_secret_blots_out_nothing():
+    text = "task 1 ended with exit status 11"
+    assert Scrubber(["1", "11", "e", " "])(text) == text
+    assert Scrubber(["***", "abc"])("abc ***") == "******** ********"
+
+
 def test_the_longer_secret_first():
     assert Scrubber(["abc", "abcdef", ""])("x abcdef y") == "x ******** y"
     assert Scrubber([])(["text", 1, None]) == ["text", 1, None]
@@ -34,7 +62,8 @@ def test_the_longer_secret_first():
     ("error", "status", "text"),
     [
         (Refusal(["a", "b"]), "refused", "a"),
-        (OSError(errno.ENOSPC, "No space", "/x"), "refused", "disk full: there is no space left on this robot (/x)"),
+        (OSError(errno.ENOSPC, "No space", "/x"), "refused", "disk full: the file system at / has no space or no inodes left for /x"),
+        (OSError(errno.EROFS, "Read-only", "/x"), "refused", "read-only: the file system at / cannot be changed: /x"),
         (OSError(errno.EACCES, "Permission denied", "/x"), "failed", "Permission denied (/x)"),
         (CommandFailed("userdel ended"), "failed", "userdel ended"),
         (KeyError("secret value"), "failed", "error in the engine (KeyError); please report it"),

@@ -26,7 +26,8 @@ def content(python: str, engine: str, journal: str) -> str:
         [
             "[Unit]",
             "Description=k8s4r: go back to the last good release after an interrupted switch",
-            f"ConditionPathExists={journal}",
+            # The journal or its copy.
+            f"ConditionPathExistsGlob={journal}*",
             "Before=k8s4r.slice",
             "",
             "[Service]",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..resources import kinds
-from ..state import formats, garbage, ledger
+from ..state import garbage, ledger
 from ..state import manifest as manifests
 from ..state.results import Result
 from ..state.scrub import of_release
@@ -37,7 +37,7 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
     for job in manifest["jobs"]:
         reached = {entries[group["id"]]["phase"] for group in job["groups"]}
         if reached <= {"committed"}:
-            robot.ledger.set_state(job, ledger.whole(job["digest"]))
+            robot.ledger.set_state(job, ledger.whole(job["digest"]), manifest.get("robot", ""))
         elif reached <= {"rolled-back", "stays"}:
             robot.ledger.set_state(job, job["before"])
     scrub = of_release(robot, manifest)
@@ -82,7 +82,7 @@ def clear(robot: Robot, release: str) -> None:
         if any(entry["phase"] == "stuck" for entry in journal["groups"].values()):
             return
         robot.end_journal()
-    formats.remove(robot.manifest_path(release))
+    robot.forget_manifest(release)
     garbage.collect(robot)
 
 

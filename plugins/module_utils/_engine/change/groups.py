@@ -8,7 +8,7 @@ Nothing is written down, and nothing removed, before all of them run.
 
 from __future__ import annotations
 
-from ..judge import handover
+from ..judge import handover, room
 from ..say.answers import failed
 from ..say.texts import harmless
 from ..state import ledger
@@ -80,7 +80,8 @@ class Switch:
                 self._perform(performers[number], step)
         except Exception as error:
             # Whatever it was, the groups must end complete.
-            self._enter(members, "back", {at["id"]: self._shown(_explained(at, error))})
+            texts = _explained(at, error) + room.explained(self.robot, error)
+            self._enter(members, "back", {at["id"]: self._shown(texts)})
         else:
             # From here on there is no way back.
             self._enter(members, "commit")

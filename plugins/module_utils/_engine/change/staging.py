@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from ..judge import conflicts, handover, validate, verify
+from ..judge import conflicts, damage, handover, room, validate, verify
 from ..resources import kinds
 from ..say.errors import Refusal
-from ..state import formats, garbage, ledger
+from ..state import garbage, ledger
 from ..state import manifest as manifests
 from ..state.lock import Lock
 from ..state.scrub import of_release
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         missing: list[str]
         needed: list[str]  # what the groups need that the robot has of these jobs, as a need names it
         goes: t.Mapping[str, survey.Going]  # by the ids of groups
+        notices: list[str]  # warnings
 
     class Prepared(_Prepared, total=False):
         release: str  # what is staged
@@ -48,7 +49,7 @@ def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared:
     capabilities.keep_systemd_version(robot.runtime)
     with Lock(robot.runtime, request["who"], "prepare"):
         garbage.collect(robot)
-        staging = Staging(robot, request, release)
+        staging = Staging(robot, request, release, damage.repair(robot, request["plan"], keep=True))
         prepared = staging.judge()
         if prepared["missing"]:
             return {**prepared, "status": "lacking"}
@@ -62,48 +63,35 @@ def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared:
 def check(robot: Robot, request: PrepareRequest) -> Prepared:
     """The same in check mode, which leaves nothing on the robot."""
     _refuse_unknown(robot, request)
-    return Staging(robot, request, "check").judge()
+    return Staging(robot, request, "check", damage.repair(robot, request["plan"], keep=False)).judge()
 
 
 def _refuse_unknown(robot: Robot, request: PrepareRequest) -> None:
     """Nothing is touched where the plan, or what is on the robot, is not of a kind that this engine knows."""
-    problems = validate.errors(request["plan"], request["jobs"]) or _unread(robot)
+    problems = validate.errors(request["plan"], request["jobs"]) or damage.barriers(robot)
     if problems:
         raise Refusal(problems)
-
-
-def _unread(robot: Robot) -> list[str]:
-    """Everything that engines left here and that this one has to understand but cannot."""
-    _records, problems = robot.ledger.read()
-    try:
-        releases = garbage.staged(robot)
-    except formats.Unread as error:
-        return problems + error.errors
-    for release in releases:
-        try:
-            robot.manifest(release)
-        except formats.Unread as error:
-            problems += error.errors
-    return problems
 
 
 class Staging:
     """One plan made a release: judged, planned, and left on the robot for the switch."""
 
-    def __init__(self, robot: Robot, request: PrepareRequest, release: str) -> None:
+    def __init__(self, robot: Robot, request: PrepareRequest, release: str, notices: list[str]) -> None:
         self.robot = robot
         self.request = request
         self.release = release
+        self.notices = notices
         self.groups = [group for job in request["plan"]["jobs"] for group in job["groups"]]
         self.contents: dict[str, bytes] = {}
         self.manifest = manifests.build(request, release, robot.ledger, self._content)
+        self.wanted = [resource for _job, group in manifests.groups(self.manifest) for resource in group["resources"]]
         self.scrub = of_release(robot, self.manifest, [secret for group in self.groups for secret in group.get("secrets", [])])
 
     def judge(self) -> Prepared:
         """Refuse what would not work; else what would change."""
-        self._refuse_what_is_wrong()
         self._planned = self._plan()
         todo = [step for _performer, step in self._planned]
+        self._refuse_what_is_wrong(todo)
         interrupted = self.robot.journal()
         return {
             "status": "planned",
@@ -112,12 +100,13 @@ class Staging:
             "missing": verify.missing(self.groups),
             "needed": sorted({need["what"] for group in self.robot.ledger.groups(self.manifest["jobs"]) for need in group["needs"]}),
             "goes": self._going(),
+            "notices": self.request.get("mended", []) + self.notices + self._other_names(),
         }
 
     def keep(self) -> None:
         """Leave the release for the switch: contents first, then the manifest that names them."""
         self._store()
-        formats.save(self.robot.manifest_path(self.release), self.manifest)
+        self.robot.keep_manifest(self.manifest)
 
     def record(self) -> None:
         """All is as it should be, only the ledger does not have it: another controller's digest, or another description."""
@@ -125,17 +114,17 @@ class Staging:
         for performer, step in self._planned:
             performer.perform(step)
         for job in self.manifest["jobs"]:
-            self.robot.ledger.set_state(job, ledger.whole(job["digest"]))
+            self.robot.ledger.set_state(job, ledger.whole(job["digest"]), self.manifest["robot"])
 
     def _content(self, content: bytes) -> str:
         digest = self.robot.digest(content)
         self.contents[digest] = content
         return digest
 
-    def _refuse_what_is_wrong(self) -> None:
-        resources = [resource for _job, group in manifests.groups(self.manifest) for resource in group["resources"]]
+    def _refuse_what_is_wrong(self, todo: t.Sequence[steps.Step]) -> None:
+        changes = [(step["do"], step["resource"], step["now"]) for step in todo if step["do"] in ("make", "remove")]
         problems = conflicts.errors(self.robot, self.manifest)
-        problems += conflicts.space(self.robot, self.contents, resources)
+        problems += room.errors(self.robot, self.contents, changes)
         problems += verify.units(self.groups) + verify.programs(self.groups) + verify.checks(self.groups)
         if problems:
             raise Refusal(self.scrub(problems))
@@ -161,13 +150,23 @@ class Staging:
         going = {group["id"]: survey.going(group, record, self.manifest["keep_data"]) for group, record in records}
         return {id: found for id, found in going.items() if found}
 
+    def _other_names(self) -> list[str]:
+        """A machine with two names in one inventory: each of them undoes what was deployed to the other."""
+        mine = self.manifest["robot"]
+        others = sorted({self.robot.ledger.of(job).get("robot", "") for job in self.manifest["jobs"]} - {mine, ""})
+        text = (
+            f"this machine was {{}} when the job was last deployed to it, and is {mine} now: in one inventory, a machine must have one name"
+        )
+        return [text.format(name) for name in others] if mine else []
+
     def _store(self) -> None:
         for content in self.contents.values():
             self.robot.store.put(content)
 
     def _difference(self, todo: t.Iterable[steps.Step]) -> list[difference.Difference]:
-        resources = [resource for _job, group in manifests.groups(self.manifest) for resource in group["resources"]]
-        resources += [resource for group in self.robot.ledger.groups(self.manifest["jobs"]) for resource in ledger.known(group)]
+        resources = self.wanted + [
+            resource for group in self.robot.ledger.groups(self.manifest["jobs"]) for resource in ledger.known(group)
+        ]
         secret = {kinds.place(resource) for resource in resources if resource.get("secret")}
         return difference.of_steps(todo, self.contents, secret)
 

@@ -1,11 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What prevents a release: other groups of this robot, other programs, missing users, a full disk."""
+"""What prevents a release: other groups of this robot, other programs, missing users."""
 
 from __future__ import annotations
-
-import os
 
 from ..resources import kinds
 from ..state.ledger import known
@@ -17,19 +15,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Port, Resource
+    from ..plan import Port
     from ..state.ledger import GroupRecord, JobRecord
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
-
-MARGIN = 16 * 1024 * 1024
-SPARE_INODES = 64
 
 
 def errors(robot: Robot, manifest: Manifest) -> list[str]:
     """Every conflict with what is on the robot."""
     mine = {(job["namespace"], job["name"]) for job in manifest["jobs"]}
-    others = [record for record in robot.ledger.jobs() if (record["namespace"], record["name"]) not in mine]
+    others = [record for record in robot.ledger.read()[0] if (record["namespace"], record["name"]) not in mine]
     wanted = [group for job in manifest["jobs"] for group in job["groups"]]
     return _places(wanted, others) + _all_ports(robot, manifest, wanted, others) + _owners(wanted)
 
@@ -110,41 +105,3 @@ def _owners(wanted: t.Sequence[ManifestGroup]) -> list[str]:
                 if name and name not in made and not exists(name):
                     found[what, name] = f"{group['name']}: there is no {what} {name} on this robot"
     return sorted(found.values())
-
-
-def space(robot: Robot, contents: t.Mapping[str, bytes], resources: t.Sequence[Resource]) -> list[str]:
-    """Whether contents fit: once in the store, and once more beside what they replace."""
-    staged = sum(len(content) for content in contents.values())
-    needs = {robot.state: staged}
-    for resource in resources:
-        if "digest" in resource:
-            directory = _existing(os.path.dirname(kinds.place(resource)))
-            needs[directory] = needs.get(directory, 0) + len(contents.get(resource["digest"], b""))
-    by_device: dict[int, tuple[str, int]] = {}
-    for directory, size in needs.items():
-        directory = _existing(directory)
-        device = os.stat(directory).st_dev
-        first, before = by_device.get(device, (directory, 0))
-        by_device[device] = (first, before + size)
-    return [text for directory, size in by_device.values() for text in _room(directory, size, len(resources))]
-
-
-def _room(directory: str, size: int, count: int) -> t.Iterator[str]:
-    found = os.statvfs(directory)
-    free = found.f_bavail * found.f_frsize
-    if free < size + MARGIN:
-        needed = f"{_mebibytes(size)} and a margin of {_mebibytes(MARGIN)} are needed"
-        yield f"disk full: the file system of {directory} has {_mebibytes(free)} free, and {needed}"
-    # Some file systems count no inodes and report 0.
-    if found.f_files and found.f_favail < 2 * count + SPARE_INODES:
-        yield f"disk full: the file system of {directory} has {found.f_favail} inodes left"
-
-
-def _existing(directory: str) -> str:
-    while not os.path.isdir(directory):
-        directory = os.path.dirname(directory)
-    return directory
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 1048576:.1f} MiB"

@@ -9,6 +9,8 @@ unit that should run does.
 
 from __future__ import annotations
 
+from ..state import formats
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
@@ -23,7 +25,13 @@ def answer(robot: Robot, jobs: t.Iterable[JobRequest], keep_data: bool = False) 
     """``unchanged``, with warnings; ``plan-needed`` if the robot is not what these jobs want of it."""
     groups: list[GroupRecord] = []
     for wanted in jobs:
-        record = robot.ledger.of(wanted)
+        try:
+            record, damage = robot.ledger.load(wanted)
+        except formats.Damaged:
+            return {"status": "plan-needed"}
+        if damage:
+            # With the plan, it is written anew.
+            return {"status": "plan-needed"}
         if record["state"] == "empty" and wanted.get("empty"):
             continue
         if record["state"] != "whole" or record["plan"] != wanted["digest"]:

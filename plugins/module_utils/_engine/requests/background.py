@@ -8,11 +8,13 @@ systemd starts the unit again if the engine is killed, and the work goes on from
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import time
 
-from ..say.answers import failed
+from ..say.answers import failed, is_internal
+from ..say.errors import Refusal
 from ..state import formats, results
 from ..system import own, systemd
 
@@ -46,15 +48,48 @@ def new_release() -> str:
 def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[str, t.Any]) -> Answer:
     """Start ``prepare`` or ``switch`` in its unit; the result if it comes soon, else ``pending``."""
     robot.make()
+    requests = _requests(robot, fcntl.LOCK_SH)
     try:
-        formats.save(robot.request_path(release), {**request, "op": operation})
+        formats.save(robot.request_path(release), {**request, "op": operation, "mended": robot.mended})
         results.Result(robot, release, operation).progress("starting")
         _start_unit(operation, release)
     except BaseException:
         # Nothing would ever take it away, and it may hold secrets.
         formats.remove(robot.request_path(release))
         raise
+    finally:
+        os.close(requests)
     return wait(robot, release)
+
+
+def _requests(robot: Robot, lock: int) -> int:
+    """The opened directory of requests, locked: shared by those who leave one there until its unit runs. Raises `BlockingIOError`."""
+    directory = os.open(robot.runtime + "/requests", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, lock)
+    except BaseException:
+        os.close(directory)
+        raise
+    return directory
+
+
+def sweep(robot: Robot) -> None:
+    """Remove requests that no unit works on, and none will: they may hold a plan, and secrets."""
+    try:
+        directory = _requests(robot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    try:
+        for name in os.listdir(directory):
+            release = name.partition(".json")[0]
+            if name.startswith(".") or not any(_at_work(own.worker(operation, release)) for operation in _OPERATIONS):
+                os.unlink(name, dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def _at_work(unit: str) -> bool:
+    return systemd.state(unit) in ("active", "activating", "reloading", "deactivating")
 
 
 def _start_unit(operation: Operation, release: str) -> None:
@@ -86,15 +121,14 @@ def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
 def _pending(robot: Robot, release: str, result: Answer) -> Answer:
     """Still at work; unless its unit has ended, beyond what starting it again could repair."""
     name = own.worker(result["op"], release)
-    state = systemd.state(name)
-    if state in ("active", "activating", "reloading", "deactivating"):
+    if _at_work(name):
         return result
     again = results.load(robot, release)
     if again and again["status"] != results.PENDING:
         return again
     # It may hold secrets.
     formats.remove(robot.request_path(release))
-    text = f"{name} ended without a result ({state}); the next run repairs what it left. See: journalctl -u {name}"
+    text = f"{name} ended without a result; the next run repairs what it left. See: journalctl -u {name}"
     return {"status": "failed", "release": release, "errors": [text]}
 
 
@@ -109,6 +143,9 @@ def work(robot: Robot, release: str) -> None:
             request: Work = formats.load(robot.request_path(release), "request")
             _OPERATIONS[known["op"]](robot, request, release, result)
         except Exception as error:
+            if is_internal(error) and own.is_damaged():
+                own.retire()
+                error = Refusal([own.DAMAGED])
             result.end({**failed(error), "release": release})
     elif known["op"] == "switch":
         # Killed between the result and the end.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..plan import MARKER
+from ..plan import MARKER, MISSING
 from ..say import jsontext
 from ..state.robot import Robot
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ..say.answers import Answer
 
     Request = t.Any
+
+
+class Damaged(Exception):
+    """The engine's own files are."""
 
 
 def _prepare(robot: Robot, request: Request) -> Answer:
@@ -91,11 +95,20 @@ def main(robot: Robot | None = None) -> int:
     os.umask(0o022)
     robot = robot or Robot()
     if sys.argv[1:]:
-        answer = _attempt(IN_UNITS[sys.argv[1]], robot, {"release": sys.argv[-1]})
+        try:
+            answer = _attempt(IN_UNITS[sys.argv[1]], robot, {"release": sys.argv[-1]})
+        except Damaged:
+            from ..system import own
+
+            answer = {"status": "failed", "errors": [own.DAMAGED]}
         sys.stderr.write("".join([f"{text}\n" for text in (*answer.get("did", ()), *answer.get("errors", ()))]))
         return 0 if answer["status"] == "ok" else 1
     request: Request = jsontext.loads(sys.stdin.buffer.read().decode("utf-8"))
-    sys.stdout.write(f"{MARKER}\n{jsontext.dumps(_answer(robot, request))}\n")
+    try:
+        answer = _answer(robot, request)
+    except Damaged:
+        return MISSING
+    sys.stdout.write(f"{MARKER}\n{jsontext.dumps(answer)}\n")
     sys.stdout.flush()
     return 0
 
@@ -118,6 +131,10 @@ def _attempt(operation: t.Callable[[Robot, Request], Answer], robot: Robot, requ
     try:
         return operation(robot, request)
     except Exception as error:
-        from ..say.answers import failed
+        from ..say.answers import failed, is_internal
+        from ..system import own
 
+        if is_internal(error) and own.is_damaged():
+            own.retire()
+            raise Damaged from error
         return failed(error)

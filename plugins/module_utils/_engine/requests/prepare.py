@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ..judge import unchanged
 from ..state import lock
 from ..system import capabilities
@@ -20,6 +18,10 @@ if TYPE_CHECKING:
 
 def answer(robot: Robot, request: PrepareRequest) -> Answer:
     """Answers at once if nothing changed; otherwise staging.py works in its own unit."""
+    if robot.has_requests():
+        from . import background
+
+        background.sweep(robot)
     truth = capabilities.probe(robot.runtime)
     if capabilities.differ(request.get("assumptions") or {}, truth):
         return {"status": "stale", "capabilities": truth}
@@ -27,7 +29,7 @@ def answer(robot: Robot, request: PrepareRequest) -> Answer:
     if holder:
         return {"status": "refused", "errors": [holder]}
     if request.get("plan") is None:
-        if os.path.exists(robot.journal_path):
+        if robot.interrupted():
             return {"status": "plan-needed"}
         return unchanged.answer(robot, request["jobs"], bool(request.get("keep_data")))
     if request.get("check"):

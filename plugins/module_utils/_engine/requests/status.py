@@ -65,7 +65,8 @@ if TYPE_CHECKING:
 
 def answer(robot: Robot) -> Status:
     """Per job and group the units that should run, with what they do, and the last good release."""
-    records, unread = robot.ledger.read()
+    records, problems = robot.ledger.read()
+    unread = [text for error in problems for text in error.errors]
     groups = [group for record in records for group in record["groups"].values()]
     shown = systemd.show([unit["name"] for group in groups for unit in kinds.that_run(group["resources"])])
     try:

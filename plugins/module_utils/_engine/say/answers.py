@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 
+from . import disk
 from .errors import CommandFailed, Refusal
 
 TYPE_CHECKING = False
@@ -29,11 +30,30 @@ def failed(error: Exception) -> Failure:
         return {"status": "refused", "errors": error.errors}
     if isinstance(error, CommandFailed):
         return {"status": "failed", "errors": [str(error)]}
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return {"status": "refused", "errors": [f"disk full: there is no space left on this robot{_at(error)}"]}
     if isinstance(error, OSError):
-        return {"status": "failed", "errors": [f"{error.strerror or error}{_at(error)}"]}
+        found = _of_the_disk(error)
+        return (
+            {"status": "refused", "errors": [found]}
+            if found
+            else {"status": "failed", "errors": [f"{error.strerror or error}{_at(error)}"]}
+        )
     return {"status": "failed", "errors": [internal(error)]}
+
+
+def _of_the_disk(error: OSError) -> str | None:
+    """What is wrong with the file system, where that is what is wrong."""
+    path = error.filename if isinstance(error.filename, str) else ""
+    where = f"the file system at {disk.mount_point(path)}" if path.startswith("/") else "a file system"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"disk full: {where} has no space or no inodes left" + (f" for {path}" if path else "")
+    if error.errno == errno.EROFS:
+        return f"read-only: {where} cannot be changed" + (f": {path}" if path else "")
+    return None
+
+
+def is_internal(error: Exception) -> bool:
+    """Whether an error is the engine's own: it should not be, unless its files are damaged."""
+    return not isinstance(error, (Refusal, CommandFailed, OSError))
 
 
 def internal(error: Exception) -> str:

@@ -48,7 +48,8 @@ def loads(text: str) -> t.Any:
     text = text.strip(" \t\r\n")
     try:
         value, end = _scan(text, 0)
-    except StopIteration:
+    except (StopIteration, SystemError):
+        # The scanner finds no class for its error where `json.decoder` is not imported, and Python calls that a SystemError.
         raise ValueError("not JSON") from None
     if end != len(text):
         raise ValueError("more than one JSON value")

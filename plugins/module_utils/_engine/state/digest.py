@@ -32,21 +32,56 @@ class Digester:
         return blake2b(content, key=self._key, digest_size=16).hexdigest()
 
 
+KEY_BYTES = 32
+# The copy has a checksum behind the key: where the two differ, it is known which is right.
+COPY, SUM_BYTES = ".copy", 8
+
+
 def load(path: str) -> Digester:
     """The robot's digester; where the robot has no key yet, one that lasts as long as this process."""
+    return Digester(_key(path) or _of_copy(path) or os.urandom(KEY_BYTES))
+
+
+def create(path: str) -> list[str]:
+    """Make the robot's key at the first use; kept for good, and twice, since every digest on the robot depends on it.
+
+    Returns what was wrong with a key that was there before.
+    """
+    key, copy = _key(path), _of_copy(path)
+    if copy is None:
+        used = os.path.exists(path) or os.path.exists(path + COPY)
+        files.replace(path, key or os.urandom(KEY_BYTES))
+        files.replace(path + COPY, _with_sum(_read(path)))
+        return (
+            [f"{path} was damaged, and its copy too: with the new key every task restarts at its job's next run"]
+            if used and not key
+            else []
+        )
+    if key != copy:
+        files.replace(path, copy)
+        return [f"{path} was damaged, and was restored from its copy"]
+    return []
+
+
+def _key(path: str) -> bytes | None:
+    found = _read(path)
+    return found if len(found) == KEY_BYTES else None
+
+
+def _of_copy(path: str) -> bytes | None:
+    found = _read(path + COPY)
+    key = found[:KEY_BYTES]
+    return key if len(key) == KEY_BYTES and found == _with_sum(key) else None
+
+
+def _with_sum(key: bytes) -> bytes:
+    return key + blake2b(key, digest_size=SUM_BYTES).digest()
+
+
+def _read(path: str) -> bytes:
+    """What is in a file; nothing where it cannot be read."""
     try:
         with open(path, "rb") as stream:
-            key = stream.read()
-    except FileNotFoundError:
-        key = b""
-    return Digester(key if len(key) == 32 else os.urandom(32))
-
-
-def create(path: str) -> None:
-    """Make the robot's key at the first use; kept for good, since every digest on the robot depends on it."""
-    try:
-        if os.stat(path).st_size == 32:
-            return
-    except FileNotFoundError:
-        pass
-    files.replace(path, os.urandom(32))
+            return stream.read(4096)
+    except OSError:
+        return b""

@@ -5,6 +5,8 @@
 
 Robots outlive versions of the collection. What an older engine left is read as if this one had left it, here and nowhere
 else; what a newer one left is refused, since this one cannot know what it means. Version 1 had no number.
+
+What a robot cannot do without is kept twice: the copy stands in for a file that is damaged, or gone.
 """
 
 from __future__ import annotations
@@ -20,6 +22,17 @@ if TYPE_CHECKING:
     import typing as t
 
 VERSION = 3
+# The end of a copy's name.
+COPY = ".copy"
+# What each kind must have to be one.
+KEYS: t.Mapping[str, t.Mapping[str, type]] = {
+    "ledger": {"namespace": str, "name": str, "state": str, "plan": str, "groups": dict},
+    "manifest": {"jobs": list},
+    "journal": {"release": str, "groups": dict},
+    "request": {},
+    "result": {"status": str},
+}
+GROUP_KEYS = {"name": str, "release": str, "resources": list, "leftovers": list}
 
 _NEWER = "this robot was last deployed by a newer version of k8s4r.robot ({} has format {}; this version reads up to {})"
 
@@ -35,8 +48,19 @@ class Unread(Refusal):
         super().__init__([f"{what}; {remedy}"])
 
 
-def damaged(path: str, why: str) -> Unread:
-    return Unread(f"{path} is damaged ({why})", "remove this file and run again")
+class Damaged(Unread):
+    """One that nobody can read any more."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path} is damaged ({why})", "remove this file and run again")
+
+
+class Gone(Unread):
+    """One that is no longer there, though its copy is."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is missing", "its copy was read")
 
 
 def load(path: str, kind: str) -> t.Any:
@@ -44,20 +68,60 @@ def load(path: str, kind: str) -> t.Any:
 
     ``kind``: ledger, manifest, journal, request or result. Raises `Unread`.
     """
+    document = _load(path, kind)
+    if document is not None:
+        _require(path, document, KEYS[kind])
+        for group in document["groups"].values() if kind == "ledger" else ():
+            _require(path, group, GROUP_KEYS)
+    return document
+
+
+def _require(path: str, document: t.Any, keys: t.Mapping[str, type]) -> None:
+    for key, shape in keys.items():
+        if not isinstance(document, dict) or not isinstance(document.get(key), shape):
+            raise Damaged(path, f"it has no {key}")
+
+
+def load_either(path: str, kind: str) -> tuple[t.Any, Unread | None]:
+    """What was saved twice, and what is wrong with the file, where it is the copy that was read; (None, None) where there is neither.
+
+    Raises `Unread` where neither can be read.
+    """
+    problem: Unread
+    try:
+        found = load(path, kind)
+        if found is not None:
+            return found, None
+        problem = Gone(path)
+    except Damaged as error:
+        problem = error
+    try:
+        copy = load(path + COPY, kind)
+    except Damaged as error:
+        # Without the file, and with a damaged copy, there is no knowing either.
+        raise problem if isinstance(problem, Damaged) else error from None
+    if copy is None:
+        if isinstance(problem, Damaged):
+            raise problem
+        return None, None
+    return copy, problem
+
+
+def _load(path: str, kind: str) -> t.Any:
     try:
         with open(path, encoding="utf-8") as stream:
             document = jsontext.loads(stream.read())
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise damaged(path, error.strerror or "it cannot be read") from error
+        raise Damaged(path, error.strerror or "it cannot be read") from error
     except (ValueError, RecursionError) as error:
-        raise damaged(path, "it is not JSON") from error
+        raise Damaged(path, "it is not JSON") from error
     if not isinstance(document, dict):
-        raise damaged(path, "it is not a JSON object")
+        raise Damaged(path, "it is not a JSON object")
     found = document.get("version", 1)
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise damaged(path, f"its version is {jsontext.dumps(found)}")
+        raise Damaged(path, f"its version is {jsontext.dumps(found)}")
     if found > VERSION:
         raise Unread(_NEWER.format(path, found, VERSION), "upgrade the collection on this controller")
     return document if found == VERSION else _upgraded(path, kind, document, found)
@@ -69,12 +133,27 @@ def _upgraded(path: str, kind: str, document: dict[str, t.Any], found: int) -> d
     try:
         return upgrades.to_this_version(kind, document, found)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise damaged(path, f"it is not in format {found}") from error
+        raise Damaged(path, f"it is not in format {found}") from error
 
 
 def save(path: str, document: t.Mapping[str, t.Any]) -> None:
     """Replace a file completely."""
     files.replace(path, jsontext.dumps({**document, "version": VERSION}).encode("ascii"))
+
+
+def save_twice(path: str, document: t.Mapping[str, t.Any]) -> None:
+    """Replace a file completely, and then its copy; one that cannot be written, on a full disk, must not be there at all."""
+    save(path, document)
+    try:
+        save(path + COPY, document)
+    except OSError:
+        remove(path + COPY)
+
+
+def remove_both(path: str) -> None:
+    """Remove what was saved twice; the copy first, so that it never stands in for what was removed."""
+    remove(path + COPY)
+    remove(path)
 
 
 def remove(path: str) -> None:

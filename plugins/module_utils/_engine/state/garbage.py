@@ -11,7 +11,7 @@ import time
 from ..system import files
 from ..system.own import engine_home
 from . import manifest as manifests
-from .formats import Unread
+from .formats import COPY, Unread
 from .ledger import known
 
 TYPE_CHECKING = False
@@ -28,7 +28,12 @@ def collect(robot: Robot) -> None:
     _releases(robot)
     _half_written(robot)
     _contents(robot)
-    for directory, age in ((robot.state + "/results", RESULTS), (robot.runtime + "/requests", STAGED)):
+    # The first engines left results on the disk.
+    for directory, age in (
+        (robot.runtime + "/results", RESULTS),
+        (robot.state + "/results", RESULTS),
+        (robot.runtime + "/requests", STAGED),
+    ):
         for name in _names(directory):
             if _older(f"{directory}/{name}", age):
                 files.remove(f"{directory}/{name}")
@@ -39,13 +44,18 @@ def staged(robot: Robot) -> list[str]:
     """The releases that may still be switched to, and the one whose switch is under way."""
     journal = robot.journal()
     under_way = journal["release"] if journal else None
-    return [release for release in robot.releases() if release == under_way or not _older(robot.manifest_path(release), STAGED)]
+    return [release for release in robot.releases() if release == under_way or _is_fresh(robot, release)]
+
+
+def _is_fresh(robot: Robot, release: str) -> bool:
+    path = robot.manifest_path(release)
+    return not _older(path if os.path.exists(path) else path + COPY, STAGED)
 
 
 def _releases(robot: Robot) -> None:
     """By their age alone: one that nobody will switch to goes, whether it can be read or not."""
     for release in set(robot.releases()) - set(staged(robot)):
-        files.remove(robot.manifest_path(release))
+        robot.forget_manifest(release)
 
 
 def _half_written(robot: Robot) -> None:

@@ -46,8 +46,11 @@ if TYPE_CHECKING:
         ports: list[Port]
         secrets: str | None  # digest of the values that no text may show
 
-    class JobRecord(JobName, JobState):
+    class _JobRecord(JobName, JobState):
         groups: dict[str, GroupRecord]
+
+    class JobRecord(_JobRecord, total=False):
+        robot: str  # the name of this machine in the inventory of who deployed the job
 
 
 # As job/model/vocabulary.py has it; without re, which an unchanged run does not import.
@@ -58,6 +61,7 @@ NAME_CHARACTERS = ALPHANUMERIC | set("._-")
 class Ledger:
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._presumed: dict[str, JobRecord] = {}
 
     def path(self, namespace: str, name: str) -> str:
         if not (valid_name(namespace) and valid_name(name)):
@@ -66,10 +70,22 @@ class Ledger:
         return f"{self.directory}/{namespace}@{name}.json"
 
     def of(self, job: JobName) -> JobRecord:
-        """The record of a job; an empty one where the robot has nothing of it."""
+        """The record of a job; an empty one where the robot has nothing of it. Raises `Unread` where neither file nor copy can be."""
+        return self.load(job)[0]
+
+    def load(self, job: JobName) -> tuple[JobRecord, formats.Unread | None]:
+        """The record of a job, and what is wrong with its file, where it is the copy that was read. Raises `Unread` as `of` does."""
         namespace, name = job["namespace"], job["name"]
-        found: JobRecord | None = formats.load(self.path(namespace, name), "ledger")
-        return found or {"namespace": namespace, "name": name, "state": "empty", "plan": "", "groups": {}}
+        path = self.path(namespace, name)
+        if path in self._presumed:
+            return self._presumed[path], None
+        found: JobRecord | None
+        found, problem = formats.load_either(path, "ledger")
+        return found or {"namespace": namespace, "name": name, "state": "empty", "plan": "", "groups": {}}, problem
+
+    def presume(self, record: JobRecord) -> None:
+        """Let this be the record of its job, as long as this process lasts: a check must not write it."""
+        self._presumed[self.path(record["namespace"], record["name"])] = record
 
     def group(self, job: JobName, id: str) -> GroupRecord | None:
         """The record of one group of a job; None where the robot has nothing of it."""
@@ -79,44 +95,41 @@ class Ledger:
         """The records of all groups of some jobs."""
         return [group for job in jobs for group in self.of(job)["groups"].values()]
 
-    def jobs(self) -> list[JobRecord]:
-        """The records of all jobs; raises `Refusal` where one of them cannot be read."""
-        records, unread = self.read()
-        if unread:
-            raise Refusal(unread)
-        return records
-
-    def read(self) -> tuple[list[JobRecord], list[str]]:
-        """The records of all jobs that can be read, and why the others cannot."""
+    def read(self) -> tuple[list[JobRecord], list[formats.Unread]]:
+        """The records of all jobs that can be read, and what is wrong with the files of the others."""
         records: list[JobRecord] = []
-        unread: list[str] = []
+        unread: list[formats.Unread] = []
         for path in self._paths():
             try:
-                record: JobRecord | None = formats.load(path, "ledger")
+                record = formats.load_either(path, "ledger")[0]
             except formats.Unread as error:
-                unread += error.errors
+                unread.append(error)
             else:
                 records += [record] if record else []
         return records, unread
 
     def _paths(self) -> list[str]:
         try:
-            names = sorted(os.listdir(self.directory))
+            names = os.listdir(self.directory)
         except FileNotFoundError:
             return []
+        found = {name[: -len(formats.COPY)] if name.endswith(formats.COPY) else name for name in names}
         # A file that a killed run had half written begins with a dot.
-        return [f"{self.directory}/{name}" for name in names if name.endswith(".json") and "@" in name]
+        return [f"{self.directory}/{name}" for name in sorted(found) if name.endswith(".json") and "@" in name]
 
     def save(self, record: JobRecord) -> None:
         path = self.path(record["namespace"], record["name"])
         if record["groups"]:
-            formats.save(path, record)
+            formats.save_twice(path, record)
         else:
-            formats.remove(path)
+            formats.remove_both(path)
 
-    def set_state(self, job: JobName, state: JobState) -> None:
-        """Record how much of a job the robot has."""
-        self.save({**self.of(job), "state": state["state"], "plan": state["plan"]})
+    def set_state(self, job: JobName, state: JobState, robot: str = "") -> None:
+        """Record how much of a job the robot has; and as which robot, where it was deployed."""
+        record: JobRecord = {**self.of(job), "state": state["state"], "plan": state["plan"]}
+        if robot:
+            record["robot"] = robot
+        self.save(record)
 
 
 def valid_name(name: object) -> bool:

@@ -16,6 +16,10 @@ from ..say.errors import Refusal
 _UNKNOWN = "another run is changing this robot; wait until it ends"
 
 
+# How often, and after how many seconds each time, a taken lock is tried again that nobody has put a name to.
+ATTEMPTS, PAUSE = 50, 0.01
+
+
 class Lock:
     """A lock that ends with its process, with a record of who holds it (a context manager)."""
 
@@ -26,14 +30,20 @@ class Lock:
 
     def __enter__(self) -> Lock:
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self.fd)
-            raise Refusal([held(self.path) or _UNKNOWN]) from None
-        holder = {"who": self.who, "since": time.time(), "purpose": self.purpose}
+        for attempt in range(ATTEMPTS):
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                holder = held(self.path)
+                # Whoever only asks has it for a moment too; whoever has just got it will say its name.
+                if attempt == ATTEMPTS - 1 or holder not in (None, _UNKNOWN):
+                    os.close(self.fd)
+                    raise Refusal([holder or _UNKNOWN]) from None
+                time.sleep(PAUSE)
+        record = {"who": self.who, "since": time.time(), "purpose": self.purpose}
         os.ftruncate(self.fd, 0)
-        os.write(self.fd, jsontext.dumps(holder).encode("utf-8"))
+        os.write(self.fd, jsontext.dumps(record).encode("utf-8"))
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -55,7 +65,7 @@ def held(path: str) -> str | None:
             holder = jsontext.loads(os.read(fd, 4096).decode("utf-8"))
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder["since"]))
             return f"{holder['who']} is changing this robot (since {since}, {holder['purpose']}); wait until that run ends"
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError, OverflowError, OSError):
             return _UNKNOWN
     finally:
         os.close(fd)

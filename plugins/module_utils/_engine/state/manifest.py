@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     class Manifest(t.TypedDict):
         release: str
         who: str
+        robot: str  # the name of this machine in the inventory; empty where it is not known
         keep_data: bool
         jobs: list[ManifestJob]
 
@@ -44,7 +45,8 @@ def build(request: PrepareRequest, release: str, ledger: Ledger, keep: Keep) -> 
     """The manifest of a request's plan. ``keep``: called with each content, gives its digest."""
     digests = {(job["namespace"], job["name"]): job["digest"] for job in request["jobs"]}
     jobs = [_job(job, digests[job["namespace"], job["name"]], ledger, keep) for job in request["plan"]["jobs"]]
-    return {"release": release, "who": request["who"], "keep_data": bool(request.get("keep_data")), "jobs": jobs}
+    robot, keep_data = request.get("robot", ""), bool(request.get("keep_data"))
+    return {"release": release, "who": request["who"], "robot": robot, "keep_data": keep_data, "jobs": jobs}
 
 
 def _job(job: JobPlan, digest: str, ledger: Ledger, keep: Keep) -> ManifestJob:

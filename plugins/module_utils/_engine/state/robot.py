@@ -9,6 +9,7 @@ import os
 import time
 
 from ..plan import RUNTIME, STATE
+from ..system import reserve
 from . import digest, formats
 from .ledger import Ledger
 from .store import Store
@@ -24,6 +25,8 @@ class Robot:
 
     def __init__(self, state: str = STATE, runtime: str = RUNTIME) -> None:
         self.began = time.monotonic()
+        # What `make` put right, for whoever deploys.
+        self.mended: list[str] = []
         self.state = state
         self.runtime = runtime
         self.ledger = Ledger(state + "/ledger")
@@ -37,10 +40,12 @@ class Robot:
         """Make the engine's own directories and key; the first thing on this robot that is ours."""
         os.makedirs(self.state, mode=0o755, exist_ok=True)
         os.makedirs(self.runtime, mode=0o755, exist_ok=True)
-        for name in ("engine", "ledger", "store", "releases", "results"):
+        for name in ("engine", "ledger", "store", "releases"):
             os.makedirs(f"{self.state}/{name}", mode=0o700, exist_ok=True)
-        os.makedirs(self.runtime + "/requests", mode=0o700, exist_ok=True)
-        digest.create(self.state + "/key")
+        for name in ("requests", "results"):
+            os.makedirs(f"{self.runtime}/{name}", mode=0o700, exist_ok=True)
+        reserve.fill(self.state + "/reserve")
+        self.mended += digest.create(self.state + "/key")
         self.load_key()
 
     def manifest_path(self, release: str) -> str:
@@ -51,9 +56,16 @@ class Robot:
         """What a release's work was asked for; in memory, for it may hold the plan, and with it secrets."""
         return f"{self.runtime}/requests/{release}.json"
 
+    def has_requests(self) -> bool:
+        """Whether anything is being worked on, or was left behind."""
+        try:
+            return bool(os.listdir(self.runtime + "/requests"))
+        except FileNotFoundError:
+            return False
+
     def result_path(self, release: str) -> str:
-        """How far a release's work is, and what came of it."""
-        return f"{self.state}/results/{release}.json"
+        """How far a release's work is, and what came of it; in memory, for it is written at each step, and must be on a full disk."""
+        return f"{self.runtime}/results/{release}.json"
 
     @property
     def journal_path(self) -> str:
@@ -62,23 +74,34 @@ class Robot:
 
     def journal(self) -> Journal | None:
         """None: no switch is under way."""
-        found: Journal | None = formats.load(self.journal_path, "journal")
+        found: Journal | None = formats.load_either(self.journal_path, "journal")[0]
         return found
 
+    def interrupted(self) -> bool:
+        """Whether there is a journal, whatever is in it."""
+        return os.path.exists(self.journal_path) or os.path.exists(self.journal_path + formats.COPY)
+
     def write_journal(self, journal: Journal) -> None:
-        formats.save(self.journal_path, journal)
+        formats.save_twice(self.journal_path, journal)
 
     def end_journal(self) -> None:
-        formats.remove(self.journal_path)
+        formats.remove_both(self.journal_path)
 
     def manifest(self, release: str) -> Manifest | None:
         """None: the release is not staged, or not any more."""
-        found: Manifest | None = formats.load(self.manifest_path(release), "manifest")
+        found: Manifest | None = formats.load_either(self.manifest_path(release), "manifest")[0]
         return found
+
+    def keep_manifest(self, manifest: Manifest) -> None:
+        formats.save_twice(self.manifest_path(manifest["release"]), manifest)
+
+    def forget_manifest(self, release: str) -> None:
+        formats.remove_both(self.manifest_path(release))
 
     def releases(self) -> list[str]:
         """The staged releases."""
         try:
-            return sorted(name[: -len(".json")] for name in os.listdir(f"{self.state}/releases") if name.endswith(".json"))
+            names = os.listdir(f"{self.state}/releases")
         except FileNotFoundError:
             return []
+        return sorted({name.partition(".json")[0] for name in names if name.endswith((".json", ".json" + formats.COPY))})

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+from urllib import parse
 
 from . import manifest as manifests
+from .formats import Damaged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
     from .robot import Robot
 
 HIDDEN = "********"
-# A shorter line of a secret of several lines is too little to be one, and would blot out half of every text.
-SHORTEST_LINE = 4
+# What is shorter is too little to be a secret, and would blot out half of every text; a line of several is likelier to be a common word.
+SHORTEST, SHORTEST_LINE = 3, 4
 
 
 class Scrubber:
@@ -30,15 +33,14 @@ class Scrubber:
         for secret in secrets:
             forms.update(_forms(secret))
         # Longest first: a secret that contains another one is hidden completely.
-        self._forms = sorted(forms, key=len, reverse=True)
+        longest_first = sorted((form for form in forms if len(form) >= SHORTEST), key=len, reverse=True)
+        self._forms = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __call__(self, value: t.Any) -> t.Any:
-        if not self._forms:
+        if self._forms is None:
             return value
         if isinstance(value, str):
-            for form in self._forms:
-                value = value.replace(form, HIDDEN)
-            return value
+            return self._forms.sub(HIDDEN, value)
         if isinstance(value, list):
             return [self(item) for item in value]
         if isinstance(value, dict):
@@ -47,12 +49,23 @@ class Scrubber:
 
 
 def _forms(secret: str) -> list[str]:
-    """A secret as it may appear in a text: as it is, line by line, as JSON, and as in an environment file."""
-    if not secret:
-        return []
+    """A secret as it may appear in a text: as programs print it, whole, without the spaces at its ends, or line by line."""
     lines = [line for line in secret.splitlines() if len(line) >= SHORTEST_LINE]
-    escaped = "".join("\\" + char if char in '"\\`$' else char for char in secret)
-    return [secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], escaped, *lines]
+    return [form for text in (secret, secret.rstrip(), secret.strip(), *lines) for form in _written(text)]
+
+
+def _written(text: str) -> t.Iterator[str]:
+    """A text as it is, as JSON, as Python shows it, in an environment file, and in a URL."""
+    yield text
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield repr(text)[1:-1]
+    content = text.encode("utf-8", "surrogateescape")
+    yield repr(content)[2:-1]
+    yield "".join("\\" + char if char in '"\\`$' else char for char in text)
+    for encoded in (parse.quote(content, safe=""), parse.quote(content), parse.quote_plus(content)):
+        yield encoded
+        yield re.sub("%..", lambda found: found.group().lower(), encoded)
 
 
 def of_release(robot: Robot, manifest: Manifest, secrets: t.Iterable[str] = ()) -> Scrubber:
@@ -64,7 +77,7 @@ def of_release(robot: Robot, manifest: Manifest, secrets: t.Iterable[str] = ()) 
     digests |= {group["secrets"] for group in robot.ledger.groups(manifest["jobs"])}
     found = list(secrets)
     for digest in filter(None, digests):
-        # Not there: not staged yet, or never to be.
-        with contextlib.suppress(FileNotFoundError):
+        # Not there: not staged yet, or never to be. Or damaged: then there is nothing to compare texts with.
+        with contextlib.suppress(FileNotFoundError, Damaged):
             found += json.loads(robot.store.read(digest).decode("utf-8"))
     return Scrubber(found)

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import os
-
 from ..system import files
+from .formats import Damaged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +24,24 @@ class Store:
     def put(self, content: bytes) -> str:
         """Keep bytes; their digest."""
         digest = self.digest(content)
-        if not os.path.exists(self.path(digest)):
+        if not self.has(digest, content):
             files.replace(self.path(digest), content)
         return digest
 
+    def has(self, digest: str, content: bytes) -> bool:
+        """Whether these bytes are kept, and undamaged."""
+        try:
+            return self._bytes(digest) == content
+        except OSError:
+            return False
+
     def read(self, digest: str) -> bytes:
+        """Raises `Damaged` where it has other bytes than it was given."""
+        content = self._bytes(digest)
+        if self.digest(content) != digest:
+            raise Damaged(self.path(digest), "it has other content than it was given")
+        return content
+
+    def _bytes(self, digest: str) -> bytes:
         with open(self.path(digest), "rb") as stream:
             return stream.read()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+from ..say.errors import CommandFailed
+from ..say.texts import harmless
 from . import command
 
 TYPE_CHECKING = False
@@ -55,11 +57,24 @@ def systemd_version(runtime: str) -> str:
     try:
         with open(runtime + "/systemd-version", encoding="utf-8") as stream:
             kept_stamp, version = stream.read().split()
-        if kept_stamp == stamp:
+        if kept_stamp == stamp and version.isdigit():
             return version
     except (FileNotFoundError, ValueError):
         pass
-    return command.need([SYSTEMCTL, "--version"]).split()[1].split(".")[0]
+    return _major(command.need([SYSTEMCTL, "--version"]))
+
+
+def _major(said: str) -> str:
+    """The number in "systemd 257~rc1 (257~rc1-2)"; raises `CommandFailed` where there is none."""
+    words = said.split()
+    digits = ""
+    for char in words[1] if len(words) > 1 else "":
+        if not char.isdigit():
+            break
+        digits += char
+    if not digits:
+        raise CommandFailed(f"{SYSTEMCTL} --version does not tell a version: {harmless(said.strip()[:200])}")
+    return digits
 
 
 def keep_systemd_version(runtime: str) -> None:

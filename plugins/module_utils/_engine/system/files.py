@@ -9,11 +9,12 @@ So everything below the engine's roots is reached one component at a time, throu
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from .. import plan
-from . import command
+from . import command, reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,15 +24,20 @@ if TYPE_CHECKING:
 OWN = (plan.STATE + "/", plan.RUNTIME + "/", "/run/")
 # How the name of a file ends that is about to replace another one.
 TEMPORARY = ".k8s4r~"
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LINK_FREE = _DIRECTORY | os.O_NOFOLLOW
 
 
 class Parent:
-    """The opened directory of a path, and the path's last component (a context manager)."""
+    """The opened directory of a path, and the path's last component (a context manager).
+
+    An error in its block names the path, and not a name below some directory.
+    """
 
     def __init__(self, path: str, make: bool = False) -> None:
+        self.path = path
         base = _base(path)
         if make:
             os.makedirs(base, mode=0o755, exist_ok=True)
@@ -40,6 +46,8 @@ class Parent:
         for component in between:
             try:
                 below = os.open(component, _LINK_FREE, dir_fd=self.fd)
+            except OSError as error:
+                raise _about(error, path) from None
             finally:
                 os.close(self.fd)
             self.fd = below
@@ -47,8 +55,16 @@ class Parent:
     def __enter__(self) -> tuple[int, str]:
         return self.fd, self.name
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, _type: object, error: object, _trace: object) -> None:
         os.close(self.fd)
+        if isinstance(error, OSError):
+            _about(error, self.path)
+
+
+def _about(error: OSError, path: str) -> OSError:
+    """An error that names this path."""
+    error.filename, error.filename2 = path, None
+    return error
 
 
 def _base(path: str) -> str:
@@ -70,20 +86,22 @@ def replace(path: str, content: bytes, mode: int = 0o600) -> None:
     directory = os.open(os.path.dirname(path), _DIRECTORY)
     try:
         _write(directory, os.path.basename(path), content, os.geteuid(), os.getegid(), mode)
+    except OSError as error:
+        raise _about(error, path) from None
     finally:
         os.close(directory)
 
 
 def _write(directory: int, name: str, content: bytes, uid: int, gid: int, mode: int) -> None:
     temporary = _temporary(directory, name)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchown(fd, uid, gid)
-            os.fchmod(fd, mode)
-            os.fsync(fd)
+        try:
+            _complete(directory, temporary, os.O_CREAT | os.O_EXCL, content, uid, gid, mode)
+        except OSError as error:
+            _unlink(directory, temporary)
+            if error.errno not in NO_SPACE or not reserve.take(len(content), directory, temporary):
+                raise
+            _complete(directory, temporary, 0, content, uid, gid, mode)
         _clear(directory, name, stat.S_ISREG)
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
@@ -92,11 +110,33 @@ def _write(directory: int, name: str, content: bytes, uid: int, gid: int, mode: 
     os.fsync(directory)
 
 
+def _complete(directory: int, name: str, how: int, content: bytes, uid: int, gid: int, mode: int) -> None:
+    """Make a file, or write over one, so that this is all that is in it."""
+    fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | how, 0o600, dir_fd=directory)
+    with os.fdopen(fd, "wb") as stream:
+        stream.write(content)
+        stream.truncate()
+        stream.flush()
+        os.fchown(fd, uid, gid)
+        os.fchmod(fd, mode)
+        os.fsync(fd)
+
+
+def _with_room(make: t.Callable[[], None]) -> None:
+    """Make something small; on a full disk, in the room of a file of the reserve."""
+    try:
+        make()
+    except OSError as error:
+        if error.errno not in NO_SPACE or not reserve.give_up():
+            raise
+        make()
+
+
 def link(path: str, target: str) -> None:
     """Put a symbolic link in place by rename."""
     with Parent(path, make=True) as (directory, name):
         temporary = _temporary(directory, name)
-        os.symlink(target, temporary, dir_fd=directory)
+        _with_room(lambda: os.symlink(target, temporary, dir_fd=directory))
         _clear(directory, name, stat.S_ISLNK)
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
@@ -106,7 +146,7 @@ def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
     """Make a directory, or repair the owner and mode of the one that is there; what is in it stays."""
     with Parent(path, make=True) as (directory, name):
         _clear(directory, name, stat.S_ISDIR)
-        _mkdir(directory, name)
+        _with_room(lambda: _mkdir(directory, name))
         fd = os.open(name, _LINK_FREE, dir_fd=directory)
         try:
             os.fchown(fd, uid, gid)

@@ -9,12 +9,46 @@ import os
 
 # Rolls back at boot; and every unit of the engine, as a pattern: no job may have a unit of such a name.
 RECOVERY = "k8s4r-recover.service"
+SLICE = "k8s4r.slice"
 UNITS = r"k8s4r-(recover|prepare-.*|switch-.*)\.service"
+
+
+def is_own(unit: str) -> bool:
+    """Whether a unit's name is one of the engine's own, or of the slice of all groups."""
+    import re
+
+    return unit == SLICE or re.fullmatch(UNITS, unit) is not None
+
+
+DAMAGED = "files of the engine on this robot are damaged; run again: they are replaced then"
 
 
 def worker(operation: str, release: str) -> str:
     """The unit that does the work of ``prepare`` or ``switch``."""
     return f"k8s4r-{operation}-{release}.service"
+
+
+def is_damaged() -> bool:
+    """Whether this engine's files are not those that its directory is called after, as transport/packing.py calls it."""
+    import hashlib
+
+    home = engine_home()
+    digest = hashlib.sha256()
+    paths = sorted(
+        os.path.relpath(f"{above}/{name}", home) for above, _rooms, names in os.walk(home) for name in names if name.endswith(".py")
+    )
+    for path in paths:
+        with open(f"{home}/{path}", "rb") as stream:
+            content = stream.read()
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    # Run from memory, or from a checkout, it has no such name.
+    name = os.path.basename(os.path.realpath(home))
+    return len(name) == 32 and digest.hexdigest()[:32] != name
+
+
+def retire() -> None:
+    """Let the next request find no engine, so that it is sent again."""
+    os.unlink(engine_home() + "/__main__.py")
 
 
 def engine_home() -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import marshal
+import os
 import stat
 
 import pytest
@@ -46,6 +47,21 @@ def test_a_place_that_cannot_hold_a_key_is_named_with_the_way_out(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(key.KeyProblem, match="K8S4R_HOME"):
         key.controller_key(tmp_path / "file" / "k8s4r")
+
+
+@pytest.mark.parametrize(("make", "said"), [(os.mkfifo, "is not a file"), (os.mkdir, "Is a directory")])
+def test_what_is_no_file_is_no_key_and_keeps_nobody_waiting(tmp_path, make, said):
+    make(tmp_path / "key", 0o700)
+    with pytest.raises(key.KeyProblem, match=f"{said}.*K8S4R_HOME"):
+        key.controller_key(tmp_path)
+
+
+def test_a_user_without_a_home_is_told_the_way_out(monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("K8S4R_HOME", "~nobody-of-this-name/k8s4r")
+    with pytest.raises(key.KeyProblem, match="set K8S4R_HOME"):
+        key.home()
 
 
 def test_home_is_the_users_choice_first(monkeypatch, tmp_path):

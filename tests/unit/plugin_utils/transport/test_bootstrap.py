@@ -45,6 +45,35 @@ def test_what_is_left_of_an_engine_is_replaced():
     assert (target / "__main__.py").read_bytes() == engine.files["__main__.py"]
 
 
+HARM = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "rubbish": lambda path: path.write_bytes(b"\0\xff" * 100),
+    "removed": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.usefixtures("synced")
+@pytest.mark.parametrize("harm", HARM)
+@pytest.mark.parametrize("name", ["__main__.py", "k8s4r_engine/plan.py", "k8s4r_engine/requests/main.py"])
+def test_a_damaged_file_is_replaced_and_named(name, harm, capsys):
+    engine = packing.engine()
+    target = Path(bootstrap.keep(engine.digest, engine.archive()))
+    HARM[harm](target / name)
+    bootstrap.keep(engine.digest, engine.archive())
+    assert (target / name).read_bytes() == engine.files[name]
+    assert capsys.readouterr().err == f"{bootstrap.REPLACED}{target / name}\n"
+
+
+@pytest.mark.usefixtures("synced")
+def test_damaged_bytecode_goes():
+    engine = packing.engine()
+    target = Path(bootstrap.keep(engine.digest, engine.archive()))
+    (target / "k8s4r_engine" / "__pycache__").mkdir()
+    bootstrap.keep(engine.digest, engine.archive())
+    assert not (target / "k8s4r_engine" / "__pycache__").exists()
+
+
 @pytest.mark.usefixtures("synced")
 def test_an_engine_that_is_there_stays():
     engine = packing.engine()

@@ -27,7 +27,7 @@ class Scripted:
 
     def __call__(self, command: str, content: bytes) -> transport.Outcome:
         self.asked.append((command, content))
-        return self.outcomes.pop(0)
+        return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
 
 
 def answering(answer: dict) -> transport.Outcome:
@@ -45,21 +45,21 @@ def test_a_kept_engine_is_asked_once_and_nothing_of_the_request_is_in_the_comman
 @pytest.mark.parametrize("check", [False, True])
 def test_a_missing_engine_is_sent_in_front_of_the_same_request(check):
     robot = Scripted(transport.Outcome(transport.MISSING, "", ""), answering({"status": "unchanged"}))
-    assert transport.Caller(robot).call({"op": "probe"}, check=check)["status"] == "unchanged"
+    assert transport.Caller(robot).call({"op": "prepare"}, check=check)["status"] == "unchanged"
     (_first, (command, content)) = robot.asked
     length, _newline, rest = content.partition(b"\n")
     header, _newline, rest = rest[int(length) :].partition(b"\n")
     header = json.loads(header)
     assert header["keep"] is not check
     assert rest[: header["size"]][:2] == b"PK"
-    assert json.loads(rest[header["size"] :]) == {"op": "probe"}
+    assert json.loads(rest[header["size"] :]) == {"op": "prepare"}
     assert len(command) < 500
 
 
 def test_check_mode_leaves_no_compiled_files_beside_a_kept_engine():
-    robot = Scripted(answering({}), answering({}))
-    transport.Caller(robot).call({}, check=True)
-    transport.Caller(robot).call({}, check=False)
+    robot = Scripted(answering({"status": "unchanged"}), answering({"status": "unchanged"}))
+    transport.Caller(robot).call({"op": "prepare"}, check=True)
+    transport.Caller(robot).call({"op": "prepare"}, check=False)
     assert ["-ISB" in command for command, _content in robot.asked] == [True, False]
 
 
@@ -68,9 +68,9 @@ def test_a_shell_finds_no_kept_engine():
 
     def once(command: str, content: bytes) -> transport.Outcome:
         asked.append(command)
-        return shell(command, content) if len(asked) == 1 else answering({"status": "x"})
+        return shell(command, content) if len(asked) == 1 else answering({"status": "unchanged"})
 
-    transport.Caller(once).call({})
+    transport.Caller(once).call({"op": "prepare"})
     assert len(asked) == 2
 
 
@@ -80,17 +80,17 @@ def test_what_precedes_the_archive_is_read_by_its_length_in_a_real_shell():
     def robot(command: str, content: bytes) -> transport.Outcome:
         if content.startswith(b"{"):
             return transport.Outcome(transport.MISSING, "", "")
-        return shell(command, b"%d\n%b%b" % (len(program), program, b'{"got": "%d"}' % len(content)))
+        return shell(command, b"%d\n%b%b" % (len(program), program, b'{"status": "unchanged", "got": "%d"}' % len(content)))
 
-    assert int(transport.Caller(robot).call({})["got"]) > 1000
+    assert int(transport.Caller(robot).call({"op": "prepare"})["got"]) > 1000
 
 
 def test_environment_and_interpreter_are_honoured():
-    robot = Scripted(transport.Outcome(transport.MISSING, "", ""), answering({}))
-    transport.Caller(robot, interpreter="/opt/my python/bin/python3", environment="A='b c'").call({})
+    robot = Scripted(transport.Outcome(transport.MISSING, "", ""), answering({"status": "unchanged"}))
+    transport.Caller(robot, interpreter="/opt/my python/bin/python3", environment="A='b c'").call({"op": "prepare"})
     assert "A='b c' '/opt/my" not in robot.asked[0][0]
-    robot = Scripted(answering({}))
-    transport.Caller(robot, interpreter="'/opt/my python/bin/python3' -X utf8", environment="A='b c'").call({})
+    robot = Scripted(answering({"status": "unchanged"}))
+    transport.Caller(robot, interpreter="'/opt/my python/bin/python3' -X utf8", environment="A='b c'").call({"op": "prepare"})
     assert "A='b c' '/opt/my python/bin/python3' -X utf8 -IS " in robot.asked[0][0]
 
 
@@ -99,7 +99,7 @@ def test_a_python_that_is_not_there_is_named():
         return shell(command, content) if content[:1] != b"{" else transport.Outcome(transport.MISSING, "", "")
 
     with pytest.raises(transport.RobotProblem, match="install python3"):
-        transport.Caller(robot, interpreter="/nowhere/python3").call({})
+        transport.Caller(robot, interpreter="/nowhere/python3").call({"op": "prepare"})
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,71 @@ def test_a_python_that_is_not_there_is_named():
 )
 def test_what_is_no_answer_is_explained_in_one_line(outcome, said):
     with pytest.raises(transport.RobotProblem, match=said) as problem:
-        transport.Caller(Scripted(outcome)).call({})
+        transport.Caller(Scripted(outcome)).call({"op": "prepare"})
     assert "Traceback" not in str(problem.value)
     assert "\n" not in str(problem.value)
+
+
+ENGINE_LESS = transport.Outcome(1, "", "SyntaxError: '(' was never closed")
+
+
+def test_a_kept_engine_that_gives_no_answer_is_sent_again():
+    robot = Scripted(ENGINE_LESS, answering({"status": "unchanged"}))
+    assert transport.Caller(robot).call({"op": "prepare"}) == {"status": "unchanged"}
+    assert len(robot.asked) == 2
+
+
+def test_what_was_damaged_is_told():
+    answer = answering({"status": "unchanged"})
+    robot = Scripted(ENGINE_LESS, answer._replace(stderr=f"{transport.REPLACED}/var/lib/x.py\n"))
+    assert transport.Caller(robot).call({"op": "prepare"})["notices"] == [f"{transport.REPLACED}/var/lib/x.py"]
+
+
+def test_a_python_2_is_named_with_its_version_and_the_variable():
+    old = "Unknown option: -I\nusage: python2 [option] ... [-c cmd | -m mod | file | -] [arg] ...\n"
+    robot = Scripted(*[transport.Outcome(2, "", old)] * 2, transport.Outcome(0, "Python 2.7.18\n", ""))
+    with pytest.raises(transport.RobotProblem) as problem:
+        transport.Caller(robot, interpreter="/usr/bin/python2").call({"op": "prepare"})
+    said = str(problem.value)
+    assert "/usr/bin/python2 is Python 2.7.18; 3.8 or later is needed" in said
+    assert "set ansible_python_interpreter (it is /usr/bin/python2)" in said
+
+
+GOES = {"g": {"name": "d/j/g", "whole": True, "units": [], "data": 0}}
+STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": [], "goes": GOES, "release": "r"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "said"),
+    [
+        ("prepare", {}, "status None"),
+        ("prepare", {"status": "wonderful\x1b[2J"}, r"status 'wonderful\\x1b\[2J'"),
+        ("prepare", {"status": "committed"}, "status 'committed'"),
+        ("prepare", {"status": 7}, "status 7"),
+        ("prepare", {**STAGED, "steps": "all"}, "staged, but steps is missing or malformed"),
+        ("prepare", {**STAGED, "diff": [1]}, "staged, but diff is missing or malformed"),
+        ("prepare", {**STAGED, "goes": {"g": {"name": 1}}}, "staged, but goes is missing or malformed"),
+        ("prepare", {name: value for name, value in STAGED.items() if name != "release"}, "staged, but release is missing"),
+        ("prepare", {"status": "refused"}, "refused, but errors is missing"),
+        ("prepare", {"status": "refused", "errors": [["x"]]}, "refused, but errors is missing"),
+        ("prepare", {"status": "unchanged", "notices": {"a": 1}}, "unchanged, but notices is missing or malformed"),
+        ("prepare", {"status": "stale", "capabilities": {"systemd": 3}}, "capabilities is missing or malformed"),
+        ("switch", {"status": "committed"}, "committed, but"),
+        ("poll", {"status": "pending"}, "pending, but release is missing"),
+        ("probe", {"status": "ok"}, "ok, but capabilities is missing"),
+        ("status", {"status": "ok", "jobs": []}, "ok, but unread is missing"),
+    ],
+)
+def test_an_answer_that_no_engine_gives_is_an_error(operation, answer, said):
+    with pytest.raises(transport.RobotProblem, match=said) as problem:
+        transport.Caller(Scripted(answering(answer))).call({"op": operation})
+    assert "\x1b" not in str(problem.value)
+
+
+def test_nothing_in_an_answer_acts_on_a_terminal():
+    steps = ["create \x1b]0;OWNED\x07file\u202e", "two\nlines\tand \u00e9"]
+    answer = transport.Caller(Scripted(answering({**STAGED, "steps": steps}))).call({"op": "prepare"})
+    assert answer["steps"] == ["create \ufffd]0;OWNED\ufffdfile\ufffd", "two\nlines\tand \u00e9"]
+    failing = transport.Outcome(3, "", "\x1b[31mred")
+    with pytest.raises(transport.RobotProblem, match="\ufffd\\[31mred"):
+        transport.Caller(Scripted(failing)).call({"op": "prepare"})

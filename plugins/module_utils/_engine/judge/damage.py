@@ -1,0 +1,102 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of the engine's own that cannot be read: which of them bar a release, and what of the others is to be known.
+
+A damaged file stands in the way of its own job alone, and there only until the next release writes it anew.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..plan import ROOTS
+from ..resources import kinds
+from ..state import formats, garbage
+from ..state.ledger import known
+from ..system import own
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..plan import JobPlan, RobotPlan
+    from ..state.ledger import GroupRecord, JobRecord
+    from ..state.robot import Robot
+
+
+def barriers(robot: Robot) -> list[str]:
+    """What bars every release: files of a newer engine, which may mean anything, and an interrupted switch that cannot be rolled back."""
+    found = [text for error in robot.ledger.read()[1] if not isinstance(error, formats.Damaged) for text in error.errors]
+    try:
+        journal = robot.journal()
+    except formats.Unread as error:
+        return found + error.errors
+    for release in garbage.staged(robot):
+        try:
+            manifest = robot.manifest(release)
+            if journal and manifest and journal["release"] == release:
+                robot.ledger.groups(manifest["jobs"])
+        except formats.Unread as error:
+            if not isinstance(error, formats.Damaged) or (journal and journal["release"] == release):
+                found += error.errors
+    return found
+
+
+def repair(robot: Robot, plan: RobotPlan, keep: bool) -> list[str]:
+    """Give each job of a plan a ledger file that can be read; what whoever deploys should know of damaged ones.
+
+    ``keep``: on the disk too, which a check leaves as it is.
+    """
+    found, lost, mine = [], False, set()
+    for job in plan["jobs"]:
+        mine.add(robot.ledger.path(job["namespace"], job["name"]))
+        try:
+            record, problem = robot.ledger.load(job)
+            remedy = "it is written anew from its copy"
+        except formats.Damaged as error:
+            record, problem, lost = _presumed(job), error, True
+            remedy = "it is written anew, with what the plan has"
+        if problem:
+            found.append(f"{problem.what}; {remedy}")
+            (robot.ledger.save if keep else robot.ledger.presume)(record)
+    for other in robot.ledger.read()[1]:
+        if isinstance(other, formats.Damaged) and other.path not in mine:
+            found.append(f"{other.what}; the next run of its job writes it anew")
+    return found + (_unclaimed(robot, plan) if lost else [])
+
+
+def _presumed(job: JobPlan) -> JobRecord:
+    """The record of a job of which nothing is known but its plan: data that is there is kept, also when the switch is rolled back."""
+    groups: dict[str, GroupRecord] = {}
+    for group in job["groups"]:
+        data = [r["path"] for r in group["resources"] if r.get("data") and os.path.lexists(r["path"])]
+        kept = [r for r in group["resources"] if r.get("path") in data or kinds.of(r).outlives(r, data)]
+        if data:
+            groups[group["id"]] = {
+                "name": group["name"],
+                "release": "",
+                "committed": 0,
+                "resources": [],
+                "leftovers": kept,
+                "started": {},
+                "needs": [],
+                "ports": [],
+                "secrets": None,
+            }
+    return {"namespace": job["namespace"], "name": job["name"], "state": "partial", "plan": "", "groups": groups}
+
+
+def _unclaimed(robot: Robot, plan: RobotPlan) -> list[str]:
+    """What is ours by its name, and of no job that the plan or the ledger knows."""
+    places = [kinds.place(resource) for job in plan["jobs"] for group in job["groups"] for resource in group["resources"]]
+    places += [kinds.place(r) for record in robot.ledger.read()[0] for group in record["groups"].values() for r in known(group)]
+    found = []
+    for root in ROOTS:
+        directory, _slash, start = root.rpartition("/")
+        claimed = {place[len(directory) + 1 :].partition("/")[0] for place in places if place.startswith(root)}
+        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
+            if name.startswith(start) and name not in claimed and not own.is_own(name):
+                found.append(f"{directory}/{name}")
+    if not found:
+        return []
+    what = "is of no job that this robot's ledger knows; deploy the job that had it and remove that, or remove it by hand"
+    return [f"{', '.join(found)}: {what}"]

@@ -1,0 +1,110 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a robot may answer: anything else, from a robot that is broken or hostile, is an error and not a success.
+
+The engine's own files say what each key means.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+Shape = t.Callable[[t.Any], bool]
+
+
+class Strange(Exception):
+    """An answer that no engine of this version gives."""
+
+
+def _text(value: t.Any) -> bool:
+    return isinstance(value, str)
+
+
+def _texts(value: t.Any) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _mappings(value: t.Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _mapping(value: t.Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _going(value: t.Any) -> bool:
+    """What goes from a robot, by the ids of groups: change/survey.py."""
+    shape = {"name": str, "whole": bool, "units": list, "data": int}
+    return isinstance(value, dict) and all(
+        isinstance(going, dict) and all(isinstance(going.get(key), kind) for key, kind in shape.items()) for going in value.values()
+    )
+
+
+def _text_by_name(value: t.Any) -> bool:
+    return isinstance(value, dict) and all(map(_text, value.values()))
+
+
+_FAILURE = {"errors": _texts}
+_PREPARED = {"steps": _texts, "diff": _mappings, "missing": _texts, "needed": _texts, "goes": _going}
+_SWITCHED = {"changes": _texts, "groups": _text_by_name, "units": _text_by_name, "notices": _texts, "restored": _texts, "errors": _texts}
+_OK: t.Mapping[str, t.Mapping[str, Shape]] = {
+    "probe": {"capabilities": _text_by_name},
+    "status": {"jobs": _mappings, "unread": _texts},
+}
+# What an answer of each status must have; whatever else has one of these names must have its shape too.
+_REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
+    "refused": _FAILURE,
+    "failed": _FAILURE,
+    "pending": {"release": _text},
+    "unchanged": {},
+    "plan-needed": {},
+    "stale": {"capabilities": _text_by_name},
+    "staged": {**_PREPARED, "release": _text},
+    "recorded": _PREPARED,
+    "lacking": _PREPARED,
+    "planned": _PREPARED,
+    "committed": _SWITCHED,
+    "rolled-back": _SWITCHED,
+}
+_OPTIONAL: t.Mapping[str, Shape] = {**_PREPARED, **_SWITCHED, "release": _text, "progress": _text}
+_FAILURES = ("refused", "failed")
+# By request, the answers beside `refused` and `failed`.
+_STATUSES: t.Mapping[str, t.Sequence[str]] = {
+    "prepare": ("unchanged", "plan-needed", "stale", "pending", "staged", "recorded", "lacking", "planned"),
+    "switch": ("pending", "committed", "rolled-back"),
+    "poll": ("pending", "staged", "recorded", "lacking", "committed", "rolled-back"),
+    "probe": ("ok",),
+    "status": ("ok",),
+}
+
+
+def checked(operation: str, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The answer to a request, if it is one, with nothing in its texts that a terminal would act on. Raises `Strange`."""
+    strange = f"the robot's answer to {operation} is not one that its engine gives"
+    status = answer.get("status")
+    if not isinstance(status, str) or status not in (*_STATUSES[operation], *_FAILURES):
+        raise Strange(f"{strange}: status {harmless(repr(status))[:100]}")
+    required = _OK[operation] if status == "ok" else _REQUIRED[status]
+    for key, shape in {**_OPTIONAL, **required}.items():
+        if (key in required or key in answer) and not shape(answer.get(key)):
+            raise Strange(f"{strange}: {status}, but {key} is missing or malformed")
+    found: dict[str, t.Any] = _harmless(answer)
+    return found
+
+
+def harmless(text: str) -> str:
+    """A text without control characters and what else a terminal acts on; its lines and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+
+
+def _harmless(value: t.Any) -> t.Any:
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, list):
+        return [_harmless(item) for item in value]
+    if isinstance(value, dict):
+        return {harmless(key): _harmless(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,50 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet as the inventory has it: names that can be a robot's, and machines with more than one."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.catalogue import fleet_from_inventory, names_of_one_machine
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+
+
+def fleet_of(robots):
+    return fleet_from_inventory({"robots": list(robots)}, lambda name: robots[name], {})
+
+
+@pytest.mark.parametrize("name", ["r/../x", "../x", "a b", "", "-x", ".", "..", "a\nb", "r\x1b[2J", "x" * 201, "r/x", "r%2fx"])
+def test_what_cannot_be_a_robots_name_is_refused_with_what_can(name):
+    with pytest.raises(JobErrors) as errors:
+        fleet_of({name: {}, "arm1": {}})
+    (error,) = map(str, errors.value.errors)
+    assert "cannot be the name of a robot; a name begins with" in error
+    assert error.isprintable()
+
+
+@pytest.mark.parametrize("name", ["arm1", "Arm-1.site_2", "192.0.2.10", "2001:db8::1", "_x"])
+def test_what_can_be_a_robots_name(name):
+    assert fleet_of({name: {}}).robot(name).name == name
+
+
+def test_names_of_one_machine_are_told():
+    one = {"ansible_host": "192.0.2.10"}
+    (warning,) = names_of_one_machine(fleet_of({"arm1": one, "arm2": one, "base": {"ansible_host": "192.0.2.11"}}))
+    assert warning.startswith("inventory: arm1, arm2 have one address, 192.0.2.10: if they are one machine")
+    (warning,) = names_of_one_machine(fleet_of({f"arm{number}": one for number in range(9)}))
+    assert "arm0, arm1, arm2 and 6 more have one address" in warning
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"ansible_host": "192.0.2.11"},
+        {"ansible_host": "192.0.2.10", "ansible_port": 2222},
+        # Two sites with the same private addresses.
+        {"ansible_host": "192.0.2.10", "ansible_ssh_common_args": "-J gateway2"},
+    ],
+)
+def test_other_machines_are_not(other):
+    assert names_of_one_machine(fleet_of({"arm1": {"ansible_host": "192.0.2.10"}, "arm2": other})) == []
