@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # What decides whether a unit does what it should, and what a person wants to know of one.
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,Job,ExecMainCode,ExecMainStatus,"
-    "ActiveEnterTimestampMonotonic,MemoryCurrent,MainPID"
+    "ActiveEnterTimestampMonotonic,InactiveEnterTimestamp,MemoryCurrent,MainPID"
 )
 # The states of a unit of which no process is left.
 DOWN = ("inactive", "failed")
