@@ -35,6 +35,8 @@ class ActionModule(ServerAction):
         for name in variables["ansible_play_hosts"]:
             known = hosts.raw_get(name)
             answer = registered(known, arguments["prepared"], "prepare")
+            if not _looked_at(run["robots"].get(name), answer):
+                continue
             ended = known.get(arguments["switched"], answer)
             status = ended.get("status")
             # What stays on a robot for now needs its identity.
@@ -74,3 +76,10 @@ class ActionModule(ServerAction):
         if entries and not self._task.check_mode:
             raise ActionProblem(f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision")
         return {"changed": bool(entries), "created": [entry["entry_id"] for entry in entries]}
+
+
+def _looked_at(robot: Variables | None, answer: Variables) -> bool:
+    """Whether the run knows all entries that a machine needs. Of an unchanged robot it does not, unless it shall have none; and
+    a machine of the SPIRE server need not be a robot.
+    """
+    return robot is not None and ("entries" in answer or all(job["empty"] for job in robot["jobs"]))

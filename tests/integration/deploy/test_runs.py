@@ -32,7 +32,7 @@ def test_an_unchanged_run_is_one_round_trip_and_two_lines_for_each_robot(deploym
     second = deployment.deploy(sleeper(), "-vvv").well()
     assert set(second.changed.values()) == {0}
     assert second.output.count("SSH: EXEC ssh") == 2
-    assert "robot2" not in "".join(lines_of(second, "Collect their answers"))
+    assert "robot2" not in "".join(lines_of(second, "Say what changes"))
     assert deployment.footprint("robot1") == footprint
     assert "Switch the robots" not in second.output
 
