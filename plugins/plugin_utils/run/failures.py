@@ -25,7 +25,7 @@ class Failed(AnsibleActionFail):
     omit_exception_key = True
 
     def __init__(self, text: str, result: t.Mapping[str, t.Any]) -> None:
-        super().__init__(text, result=dict(result))
+        AnsibleActionFail.__init__(self, text, result=dict(result))
 
 
 class Unreachable(AnsibleConnectionFailure):

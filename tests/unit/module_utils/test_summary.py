@@ -64,8 +64,8 @@ def kept(resources):
     ]
 
 
-def said(old, new, units=None, seen=None):
-    """The lines for a group that was `old` and shall be `new`; `units` are in other states than running."""
+def said(old, new, units=None, seen=None, dead=(), silent=()):
+    """The lines for a group that was `old` and shall be `new`; `units` are in other states than running; see `steps.Situation`."""
     old, new = merged(old), merged(new)
     contents = Contents(old, new)
     before, after = kept(old), kept(new)
@@ -73,7 +73,7 @@ def said(old, new, units=None, seen=None):
     found.update({kinds.place(each): kinds.expected(each) for each in before})
     found.update(seen or {})
     shown = {**dict.fromkeys(kinds.units(before), RUNNING), **(units or {})}
-    situation = steps.Situation(after, before, found, shown, (), steps.run_digests(before, digest))
+    situation = steps.Situation(after, before, found, shown, (), steps.run_digests(before, digest), dict(silent), dict(dead))
     todo = steps.between(situation, digest)
     changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents)
     assert all(change["group"] == "default/shop/web" for change in changes)
@@ -111,28 +111,19 @@ def test_limits_of_the_group_and_files_that_a_proxy_watches_change_in_place():
     assert said(old, new) == [("", "in place", ["limits", "proxy/listeners"])]
 
 
-FAILED = {
-    **RUNNING,
-    "ActiveState": "failed",
-    "ExecMainCode": "1",
-    "ExecMainStatus": "3",
-    "InactiveEnterTimestamp": "Thu 2026-11-26 04:01:02 UTC",
-}
-KILLED = {**FAILED, "ExecMainCode": "2", "ExecMainStatus": "9"}
 STOPPED = {**RUNNING, "ActiveState": "inactive", "ExecMainCode": "0"}
 
 
-@pytest.mark.parametrize(
-    ("state", "why"),
-    [
-        (FAILED, "it had failed since 2026-11-26 04:01:02 UTC, exit status 3"),
-        (KILLED, "it had failed since 2026-11-26 04:01:02 UTC, killed by signal 9"),
-        (STOPPED, "it was not running"),
-    ],
-)
-def test_what_was_dead_is_started_and_of_what_it_died(state, why):
+@pytest.mark.parametrize("why", ["down since 2026-11-26T04:01:02Z: its program ended with status 3", None])
+def test_what_was_dead_is_started_and_of_what_it_died(why):
     unit = "k8s4r-task-r0-store.service"
-    assert said(BEFORE, BEFORE, units={unit: state}) == [("r0 store", "start", [why])]
+    dead = {unit: why} if why else {}
+    assert said(BEFORE, BEFORE, units={unit: STOPPED}, dead=dead) == [("r0 store", "start", [why or "it was not running"])]
+
+
+def test_what_runs_and_does_not_listen_restarts():
+    why = "nobody listens on port 80 of 127.0.0.1"
+    assert said(BEFORE, BEFORE, silent={"k8s4r-task-r0-store.service": why}) == [("r0 store", "restart", [why])]
 
 
 def test_what_requires_a_changed_init_task_restarts_with_it():

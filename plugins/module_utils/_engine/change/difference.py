@@ -84,7 +84,7 @@ def _file(resource: Resource, now: State | None, contents: Contents, known: Reso
     place = kinds.place(resource)
     before = contents.before(resource) if now and now.get("type") == "file" else ""
     after = contents.after(resource)
-    if resource.get("secret") or (known or {}).get("secret"):
+    if resource.get("secret") or (known and known.get("secret")):
         before, after = _without_secrets(before, after, _hidden(known), _hidden(resource), now is not None)
     return {"before_header": place, "after_header": place, "before": before, "after": after}
 

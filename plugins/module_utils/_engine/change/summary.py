@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ..plan import Resource
     from ..state.journal import Journal
-    from ..system.systemd import Properties
     from .steps import Situation, Step
 
     class Change(t.TypedDict):
@@ -63,6 +62,7 @@ _WORDS = {
     "RuntimeMaxSec": "timeout",
     "ExecStartPost": "readiness",
 }
+NOT_RUNNING = "it was not running"
 # These say nothing that a person has to know: a description, and the order of units, which changes whenever one comes or goes.
 _SILENT = ("Description", "After", "Before", "Wants", "Requires", "PartOf")
 
@@ -97,7 +97,7 @@ class _Summary:
         self.situation = situation
         self.contents = contents
         self.made = [step["resource"] for step in todo if step["do"] == "make"]
-        self.begun = {unit for step in todo if step["do"] in ("restart", "start") for unit in step["units"]}
+        self.begun = {unit for step in todo if step["do"] == "start" for unit in step["units"]}
         self.called = [unit for unit in kinds.that_run(situation.wanted) if unit.get("called")]
         self.halted = {unit for step in todo if step["do"] == "halt" for unit in step["units"]}
         self.told: list[Resource] = []
@@ -117,7 +117,7 @@ class _Summary:
             elif name in self.begun and up:
                 found.append((unit["called"], "restart", self._causes(own) or [self._without_cause(name)]))
             elif name in self.begun:
-                found.append((unit["called"], "start", [_end(self.situation.units.get(name, {})), *self._causes(own)]))
+                found.append((unit["called"], "start", [self.situation.dead.get(name, NOT_RUNNING), *self._causes(own)]))
             elif name in pulled and up:
                 found.append((unit["called"], "restart", [f"{pulled[name]} runs again"]))
             else:
@@ -149,7 +149,8 @@ class _Summary:
 
     def _without_cause(self, unit: str) -> str:
         """Why a unit restarts that takes in what it took in before."""
-        return "while ports change hands" if unit in self.halted else "it has not taken in its files yet"
+        otherwise = "while ports change hands" if unit in self.halted else "it has not taken in its files yet"
+        return self.situation.silent.get(unit, otherwise)
 
     def _causes(self, own: t.Iterable[Resource]) -> list[str]:
         """What differs in what a unit takes in."""
@@ -181,12 +182,3 @@ class _Summary:
 def _of_unit(before: str, after: str) -> list[str]:
     names = compare.differing(compare.directives(before), compare.directives(after))
     return sorted({_WORDS.get(name, name) for name in names if name not in _SILENT})
-
-
-def _end(values: Properties) -> str:
-    """Of a unit that should run and does not: since when, and how it ended."""
-    since = " ".join(values.get("InactiveEnterTimestamp", "").split()[1:])
-    code, status = values.get("ExecMainCode", "0"), values.get("ExecMainStatus", "0")
-    how = f", exit status {status}" if code == "1" else f", killed by signal {status}" if code in ("2", "3") else ""
-    what = "it had failed" if values.get("ActiveState") in ("failed", "activating") else "it was not running"
-    return f"{what}{f' since {since}' if since else ''}{how}"

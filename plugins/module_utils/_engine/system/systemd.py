@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,Job,ExecMainCode,ExecMainStatus,"
     "ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,"
-    "InactiveEnterTimestamp,TimeoutStartUSec,MemoryCurrent,MainPID"
+    "TimeoutStartUSec,MemoryCurrent,MainPID"
 )
 # The states of a unit of which no process is left.
 DOWN = ("inactive", "failed")
