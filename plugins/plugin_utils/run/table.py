@@ -103,7 +103,8 @@ def _latest(units: t.Mapping[str, Data]) -> str:
 
 def _notes(group: Data) -> t.Iterator[str]:
     for port in group["silent"]:
-        yield f"{port['address']}:{port['port']} NOT LISTENING"
+        address = f"[{port['address']}]" if ":" in port["address"] else port["address"]
+        yield f"{address}:{port['port']} NOT LISTENING"
     for need in group["lacks"]:
         yield f"MISSING {need['path']} ({need['what']})"
     if group["kept"]:

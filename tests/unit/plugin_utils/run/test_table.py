@@ -76,6 +76,8 @@ def test_what_a_group_lacks_and_where_nobody_listens_is_wrong():
     lines = table.overview({"work1": robot(group(silent=[PORT], lacks=[{"path": "/run/agent.sock", "what": "spire_agent"}]))})
     assert lines[1].endswith("127.0.0.1:5432 NOT LISTENING; MISSING /run/agent.sock (spire_agent)")
     assert "1 thing is wrong" in lines[-1]
+    lines = table.overview({"work1": robot(group(silent=[{**PORT, "address": "::"}]))})
+    assert lines[1].endswith("[::]:5432 NOT LISTENING")
 
 
 def test_only_what_is_wrong():
