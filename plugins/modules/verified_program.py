@@ -45,6 +45,9 @@ options:
     description: The mode of the program, as an octal number in quotes.
     type: str
     default: "0755"
+  otherwise:
+    description: What to do if O(url) cannot be downloaded. The error message ends with it.
+    type: str
   timeout:
     description: How many seconds without an answer end a download.
     type: int
@@ -90,14 +93,15 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._provision.module impo
 CHECKSUM_FILE_LIMIT = 1 << 20
 
 
-def fetch(url: str, timeout: int) -> t.IO[bytes]:
-    """Open a URL. Raises ReleaseError with one sentence about what went wrong; ``timeout`` is in seconds."""
+def fetch(url: str, parameters: t.Mapping[str, t.Any]) -> t.IO[bytes]:
+    """Open a URL. Raises ReleaseError with what went wrong, and what to do if the module was told."""
+    otherwise = f"; {parameters['otherwise']}" if parameters["otherwise"] else ""
     try:
-        answer: t.IO[bytes] = open_url(url, timeout=timeout, http_agent="k8s4r.robot")
+        answer: t.IO[bytes] = open_url(url, timeout=parameters["timeout"], http_agent="k8s4r.robot")
     except urllib.error.HTTPError as error:
-        raise release.ReleaseError(f"{url} answers {error.code} {error.reason}") from None
+        raise release.ReleaseError(f"{url} answers {error.code} {error.reason}{otherwise}") from None
     except (OSError, ValueError) as error:
-        raise release.ReleaseError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}") from None
+        raise release.ReleaseError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}{otherwise}") from None
     return answer
 
 
@@ -106,7 +110,7 @@ def wanted_digest(parameters: t.Mapping[str, t.Any]) -> str:
     pinned: t.Optional[str] = parameters["sha256"]
     if pinned:
         return pinned.lower()
-    with fetch(parameters["sha256_url"], parameters["timeout"]) as answer:
+    with fetch(parameters["sha256_url"], parameters) as answer:
         text = answer.read(CHECKSUM_FILE_LIMIT).decode("utf-8", "replace")
     name = os.path.basename(parameters["url"] or parameters["src"])
     digest = release.published(text, name)
@@ -123,7 +127,7 @@ def install(module: AnsibleModule, record: release.Record) -> str:
     with tempfile.TemporaryDirectory(dir=os.path.dirname(path), prefix=".install-") as directory:
         download = parameters["src"] or os.path.join(directory, "download")
         if parameters["url"]:
-            with fetch(source, parameters["timeout"]) as answer:
+            with fetch(source, parameters) as answer:
                 release.copy(answer, download)
         found = release.sha256(download)
         if found != wanted:
@@ -155,6 +159,7 @@ def main() -> None:
             "sha256_url": {"type": "str"},
             "member": {"type": "str"},
             "mode": {"type": "str", "default": "0755"},
+            "otherwise": {"type": "str"},
             "timeout": {"type": "int", "default": 30},
         },
         mutually_exclusive=[("url", "src")],

@@ -19,6 +19,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 SCHEMA_LINE = "# yaml-language-server: $schema="
+KEYS = ("name", "constraints", "network")  # of a group, on which what the README says of call-and-answer depends
 JOBS = sorted(path for path in EXAMPLES.rglob("*.yml") if "taskGroups:" in path.read_text())
 
 
@@ -27,9 +28,9 @@ def load(*paths: pathlib.Path):
     return reader.load(sources, reader.Options(decrypt=lambda _text: "a password"))
 
 
-def fleet():
-    """The fleet of examples/inventory.yml, read as plainly as it is written."""
-    everything = yaml.safe_load((EXAMPLES / "inventory.yml").read_text())["all"]
+def fleet(inventory: str | None = None):
+    """The fleet of an inventory, by default examples/inventory.yml, read as plainly as it is written."""
+    everything = yaml.safe_load(inventory or (EXAMPLES / "inventory.yml").read_text())["all"]
     robots = everything["children"]["robots"]["hosts"]
     return fleet_from_inventory({"robots": list(robots)}, lambda name: {**everything["vars"], **robots[name]}, {})
 
@@ -55,10 +56,41 @@ def test_jobs_compile_together_for_the_example_fleet():
     assert sorted(placement.instances["default", "watch-disk", "watch"]) == ["datacentre1", "work1", "work2"]
 
 
-def test_the_job_of_the_readme_is_valid():
-    blocks = re.findall(r"```yaml\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.DOTALL)
-    (job,) = [block for block in blocks if block.startswith("taskGroups:")]
-    _jobs, warnings = reader.load([reader.Source("hello.yml", job)])
+def blocks(page: str) -> list[str]:
+    """The YAML of a page that a reader copies."""
+    return re.findall(r"```yaml\n(.*?)```", (EXAMPLES.parent / page).read_text(), re.DOTALL)
+
+
+def test_the_jobs_of_the_readme_compile_for_its_inventory():
+    (inventory,) = [block for block in blocks("README.md") if block.startswith("all:")]
+    files = [block for block in blocks("README.md") if "taskGroups:" in block]
+    sources = [reader.Source(name, block) for name, block in zip(("hello.yml", "answer.yml", "call.yml"), files, strict=True)]
+    jobs, warnings = reader.load(sources)
+    assert warnings == []
+    robots = fleet(inventory)
+    placement = place(jobs, robots)
+    known = peers.known_services(jobs, robots, placement)
+    assert [compile_robot(jobs, robots, placement, robot.name, known).warnings for robot in robots.robots] == [()] * 2
+    assert {"work1", "datacentre1"} == set(placement.instances["default", "hello", "hello"])
+
+
+def test_the_readme_the_inventory_and_call_and_answer_tell_of_one_fleet():
+    (inventory,) = [block for block in blocks("README.md") if block.startswith("all:")]
+    examples = {robot.name: robot for robot in fleet().robots}
+    for robot in fleet(inventory).robots:
+        assert (robot.address, robot.labels) == (examples[robot.name].address, examples[robot.name].labels)
+    for name in ("answer", "call"):
+        (block,) = [block for block in blocks("README.md") if block.startswith(f"# jobs/{name}.yml")]
+        (here,) = yaml.safe_load(block)["taskGroups"]
+        (there,) = yaml.safe_load((EXAMPLES / "call-and-answer" / f"{name}.yml").read_text())["taskGroups"]
+        for connection in (*there["network"].get("upstreams", ()), *there["network"].get("services", ())):
+            connection.pop("tls", None)
+        assert [(key, here.get(key)) for key in KEYS] == [(key, there.get(key)) for key in KEYS]
+
+
+def test_the_job_of_a_program_of_ones_own_is_valid():
+    (job,) = [block for block in blocks("docs/everyday.md") if block.startswith("taskGroups:")]
+    _jobs, warnings = reader.load([reader.Source("rover.yml", job.replace("{{ version }}", "2.1"))])
     assert warnings == []
 
 

@@ -36,7 +36,8 @@ def test_a_right_pin_changes_nothing(ansible, envoy_digest):
 
 def test_a_release_that_is_not_there_is_named(ansible, provisioned):
     assert provisioned
-    ansible.envoy("robot2", envoy_version="0.0.1").refused("/envoyproxy/envoy/releases/download/v0.0.1/checksums.txt.asc", "404")
+    otherwise = "set envoy_mirror_url, or envoy_download_by: controller"
+    ansible.envoy("robot2", envoy_version="0.0.1").refused("/envoyproxy/envoy/releases/download/v0.0.1/checksums.txt.asc", "404", otherwise)
 
 
 def test_an_exchanged_program_is_put_right_and_its_service_restarted(ansible, provisioned):

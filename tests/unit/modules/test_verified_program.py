@@ -114,6 +114,11 @@ def test_says_what_is_wrong_and_installs_nothing(call, wanted, tmp_path, change,
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("change", [{"url": "file:///nowhere/tool-1.tar.gz"}, {"sha256_url": "http://127.0.0.1:9/sums.txt"}])
+def test_a_download_that_fails_says_what_to_do_instead(call, wanted, change):
+    assert call(main, **{**wanted, **change, "otherwise": "set tool_mirror_url"})["msg"].endswith("; set tool_mirror_url")
+
+
 def test_a_mismatch_leaves_the_program_that_was_there(call, wanted, tmp_path):
     call(main, **wanted)
     result = call(main, **{**wanted, "sha256": "1" * 64})

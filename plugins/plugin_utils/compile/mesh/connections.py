@@ -72,23 +72,44 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, kno
     except ValueError as error:
         return Found(None, (*errors, site.problem(f"{path}.upstream", str(error))))
     name, transport = f"upstream-{upstream.name}", None
-    warnings: tuple[Problem, ...] = ()
+    warnings = tuple(_inventory_name(site, f"{path}.upstream", address))
     if upstream.tls.mode is TlsMode.SPIFFE:
         try:
             expected = peers.peer(address, upstream.tls.spiffe_id, site.fleet, known)
         except ValueError as error:
-            example = names.spiffe_id(site.fleet.trust_domain, "default", "<job>", "<group>")
-            remedy = (
-                "deploy it together with the job that serves this address, "
-                f"write tls: {{mode: spiffe, spiffeId: {example}}}, or add the address to k8s4r_peers"
-            )
-            return Found(None, (*errors, site.problem(f"{path}.tls", str(error), remedy)))
+            return Found(None, (*errors, _no_peer(site, path, address, str(error), known)))
         own = identity.spiffe_id(site)
         transport = tls.upstream_tls(own, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
-        warnings = tuple(_contradictions(site, f"{path}.upstream", address, expected, known))
+        warnings = (*warnings, *_contradictions(site, f"{path}.upstream", address, expected, known))
     listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address), log)
     cluster = clusters.cluster(name, address, upstream.protocol, transport)
     return Found(Connection(name, listener, listener, cluster), errors, warnings)
+
+
+def _no_peer(site: Site, path: str, address: Address, found: str, known: peers.KnownServices) -> Problem:
+    """No identity, or no single one, is known at the address of the upstream at `path`."""
+    elsewhere = None if known.get(str(address)) else peers.elsewhere(address, site.fleet, known)
+    if elsewhere:
+        where, remedy = elsewhere
+        return site.problem(f"{path}.upstream", f"{found}: {where}", remedy)
+    example = names.spiffe_id(site.fleet.trust_domain, "default", "<job>", "<group>")
+    remedy = (
+        "deploy it together with the job that serves this address, "
+        f"write tls: {{mode: spiffe, spiffeId: {example}}}, or add the address to k8s4r_peers"
+    )
+    return site.problem(f"{path}.tls", found, remedy)
+
+
+def _inventory_name(site: Site, path: str, address: Address) -> t.Iterator[Problem]:
+    """A warning if the host is a robot's name in the inventory, which says nothing of whether robots can resolve it.
+
+    A name with a dot, or by which Ansible itself connects, is taken for one of the DNS.
+    """
+    robot = None if "." in address.host else site.fleet.find(address.host)
+    if robot and Address(robot.address, address.port).numeric:
+        found = f"{robot.name} is a name in the inventory, and robots do not know those"
+        known = f"see that the robots' DNS or /etc/hosts knows {robot.name}"
+        yield site.problem(path, found, f"write {Address(robot.address, address.port)}, or {known}")
 
 
 def _contradictions(site: Site, path: str, address: Address, expected: str, known: peers.KnownServices) -> t.Iterator[Problem]:

@@ -15,6 +15,9 @@ from ...job.model.job import Job
 from ...job.model.network import InboundService
 from .. import names
 
+# Robots that a message names, of all that it could.
+NAMED = 3
+
 # {host:port: {SPIFFE ID of the group that answers there: SPIFFE IDs that it lets in}}
 KnownServices = t.Mapping[str, t.Mapping[str, frozenset[str]]]
 
@@ -58,3 +61,18 @@ def peer(address: Address, written: str | None, fleet: Fleet, known: KnownServic
     if found:
         raise ValueError(f"{len(found)} services answer at {address}: {', '.join(found)}")
     raise ValueError(f"no identity is known for {address}")
+
+
+def elsewhere(address: Address, fleet: Fleet, known: KnownServices) -> tuple[str, str] | None:
+    """What was found and what to do, if nothing answers at `address` but a service of this run has that port on other robots."""
+    robots: dict[str, list[str]] = {}
+    for robot in fleet.robots:
+        for served in known.get(str(Address(plain(robot.name), address.port)), ()):
+            robots.setdefault(served, []).append(robot.name if robot.address == robot.name else f"{robot.name} ({robot.address})")
+    if not robots:
+        return None
+    served, found = min(robots.items())
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    there = [robot.name for robot in fleet.robots if plain(robot.address) == address.host]
+    constrain = f"correct `upstream`, or constrain that group to {there[0]}, which has this address" if there else "correct `upstream`"
+    return f"{served} has port {address.port}, but on {', '.join(found[:NAMED])}{more}", constrain

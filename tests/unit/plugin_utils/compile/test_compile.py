@@ -26,7 +26,7 @@ TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"
 def compiled(*jobs: str, robot: Robot = ROBOT, source: dict[str, bool] | None = None, **fleet):
     sources = [reader.Source(f"job{number}.yml", textwrap.dedent(text), **(source or {})) for number, text in enumerate(jobs)]
     loaded, _warnings = reader.load(sources, reader.Options(decrypt=lambda text: text if "$" in text else "hunter2!"))
-    whole = Fleet((robot,), **{"trust_domain": "fleet.example", **fleet})
+    whole = Fleet(**{"robots": (robot,), "trust_domain": "fleet.example", **fleet})
     placement = place(loaded, whole)
     return compile_robot(loaded, whole, placement, robot.name, known_services(loaded, whole, placement))
 
@@ -144,6 +144,58 @@ def test_an_upstream_without_a_known_peer_is_refused():
     assert "taskGroups[0].network.upstreams[0].tls: no identity is known for api.example:443" in text
     assert "deploy it together with the job that serves this address" in text
     assert "spiffeId: spiffe://fleet.example/ns/default/job/<job>/group/<group>}" in text
+
+
+def everywhere(job: str) -> str:
+    return job.replace("taskGroups", "type: system\n        taskGroups", 1)
+
+
+SERVED = f"""
+    name: api
+    type: system
+    constraints: [{{lTarget: "${{node.unique.name}}", rTarget: r1}}]
+    taskGroups:
+      - name: web
+        network: {{services: [{{name: s, port: 443, to: "127.0.0.1:80", allow: [{{job: job, group: g}}]}}]}}
+        {TASKS}
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "remedy"),
+    [
+        ("192.0.2.2", "correct `upstream`, or constrain that group to r2, which has this address"),
+        ("192.0.2.9", "correct `upstream`"),
+        ("api.example", "correct `upstream`"),
+    ],
+)
+def test_an_upstream_whose_service_is_on_another_robot_is_told_where(host, remedy):
+    caller = network(f"{{name: api, localPort: 8080, upstream: '{host}:443'}}")
+    text = refusal(SERVED, everywhere(caller), robots=(ROBOT, Robot("r2", "192.0.2.2")))
+    served = "spiffe://fleet.example/ns/default/job/api/group/web has port 443, but on r1 (192.0.2.1)"
+    assert f"taskGroups[0].network.upstreams[0].upstream: no identity is known for {host}:443: {served}; {remedy}\n" in f"{text}\n"
+
+
+def test_of_many_robots_with_the_service_some_are_named():
+    robots = tuple(Robot(f"r{number}", f"192.0.2.{number}") for number in range(1, 6))
+    caller = network("{name: api, localPort: 8080, upstream: '192.0.2.9:443'}")
+    text = refusal(SERVED.replace("rTarget: r1", 'operand: "!=", rTarget: none'), everywhere(caller), robots=robots)
+    assert "but on r1 (192.0.2.1), r2 (192.0.2.2), r3 (192.0.2.3) and 2 more; correct `upstream`" in text
+
+
+@pytest.mark.parametrize(
+    ("robot", "warned"),
+    [
+        (ROBOT, True),
+        (ROBOT._replace(address="r1"), False),
+        (ROBOT._replace(address="r1.example"), False),
+        (ROBOT._replace(name="r2"), False),
+    ],
+)
+def test_a_name_of_the_inventory_as_an_upstream_is_warned_of(robot, warned):
+    found = compiled(network("{name: api, localPort: 8080, upstream: 'r1:443', tls: false}"), robot=robot).warnings
+    expected = "upstreams[0].upstream: r1 is a name in the inventory, and robots do not know those; write 192.0.2.1:443, or see that"
+    assert [expected in str(warning) for warning in found] == [True] * warned
 
 
 @pytest.mark.parametrize(
