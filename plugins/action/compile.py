@@ -10,24 +10,30 @@ import re
 import socket
 import typing as t
 
+from ansible.errors import AnsibleError
+
 from ..plugin_utils.compile.mesh import identity
 from ..plugin_utils.compile.names import agent_id
 from ..plugin_utils.fleet.catalogue import GROUP, fleet_from_inventory, names_of_one_machine
+from ..plugin_utils.fleet.constraints import constraints_of
 from ..plugin_utils.fleet.placement import Placement, place
 from ..plugin_utils.fleet.robots import Fleet
 from ..plugin_utils.home import key
 from ..plugin_utils.home.capabilities import Capabilities
-from ..plugin_utils.job.errors import JobErrors
+from ..plugin_utils.job.errors import JobErrors, quoted
 from ..plugin_utils.job.model.job import Job
-from ..plugin_utils.job.model.vocabulary import NAME
+from ..plugin_utils.job.model.vocabulary import NAME, Operand
 from ..plugin_utils.run import plans
 from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables
-from ..plugin_utils.run.job_files import JobFiles
+from ..plugin_utils.run.job_files import JobFiles, reason
 from ..plugin_utils.run.sources import NO_JOB
+from ..plugin_utils.transport import deadline
 
 # What each robot last reported of itself, by robot.
 Probed = t.Mapping[str, t.Mapping[str, str]]
 
+# Placing groups on a thousand robots takes one.
+PLACING_SECONDS = 10
 OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"
 ASK_ALL = (
     "this rests on what robots reported when they were last asked, and this run asks only those that it reaches; "
@@ -43,7 +49,7 @@ class ActionModule(Action):
         "namespace": {"type": "str", "default": "default"},
         "name": {"type": "str"},
         "keep_data": {"type": "bool", "default": False},
-        "with_entries": {"type": "bool", "default": False},
+        "verify_entries": {"type": "bool", "default": False},
         "asked": {"type": "bool", "default": False},
     }
     PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
@@ -61,7 +67,7 @@ class ActionModule(Action):
             "who": f"{getpass.getuser()}@{socket.gethostname()}",
             # For `prepare`, but given here, once: a template among its own arguments would take the controller 2 ms for each robot.
             "keep_data": arguments["keep_data"],
-            "with_entries": arguments["with_entries"],
+            "verify_entries": arguments["verify_entries"],
             **compile_plans(arguments, variables, reached),
         }
 
@@ -116,7 +122,10 @@ class ActionModule(Action):
         hosts = variables["hostvars"]
 
         def render(host: str, value: t.Any) -> t.Any:
-            return self._templar.copy_with_new_env(available_variables=hosts.raw_get(host)).template(value)
+            try:
+                return self._templar.copy_with_new_env(available_variables=hosts.raw_get(host)).template(value)
+            except AnsibleError as error:
+                raise ValueError(reason(error)) from None
 
         return fleet_from_inventory(variables["groups"], hosts.raw_get, probed, render)
 

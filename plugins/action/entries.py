@@ -42,7 +42,7 @@ class ActionModule(ServerAction):
                 answers[name] = answer
         wanted = registrations(run["robots"], answers)
         deletes = exact and bool(wanted.parents)
-        needed = bool(wanted.entries) or (deletes and (run["with_entries"] or any(AGENT in a.get("needed", ()) for a in answers.values())))
+        needed = bool(wanted.entries) or (deletes and (run["verify_entries"] or any(AGENT in a.get("needed", ()) for a in answers.values())))
         if not needed and not (deletes and run["identities"]):
             return {"changed": False}
         servers = variables["groups"].get(SERVER, [])
@@ -65,7 +65,18 @@ class ActionModule(ServerAction):
             "parents": wanted.parents,
             "socket": SOCKET,
         }
-        return self.module("k8s4r.robot.spire_entries", options, variables)
+        result = self.module("k8s4r.robot.spire_entries", options, variables)
+        if exact and not self._task.check_mode:
+            self._tell_repaired(servers[0], wanted.entries, result)
+        return result
+
+    def _tell_repaired(self, host: str, entries: t.Sequence[Variables], result: Result) -> None:
+        """Before the switch, everything was registered: what had to be written after it was missing, or somebody's."""
+        written = {*result.get("created", ()), *result.get("updated", ())}
+        identities = sorted({entry["spiffe_id"] for entry in entries if entry["entry_id"] in written})
+        if identities:
+            entry = "1 registration entry" if len(written) == 1 else f"{len(written)} registration entries"
+            self._display.display(f"{host}: {entry} had been lost or changed, and {'is' if len(written) == 1 else 'are'} right again: {', '.join(identities)}")
 
     def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:
         """Without a server there are no entries. That is fine where none is wanted, and in check mode, where a run would

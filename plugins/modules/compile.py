@@ -36,7 +36,7 @@ options:
     description: Whether to keep the data of groups that are removed from a robot.
     type: bool
     default: false
-  with_entries:
+  verify_entries:
     description: Whether M(k8s4r.robot.prepare) returns an unchanged robot's registration entries too, to compare them with the server.
     type: bool
     default: false
@@ -95,8 +95,8 @@ keep_data:
   description: The option O(keep_data), for M(k8s4r.robot.prepare).
   returned: always
   type: bool
-with_entries:
-  description: The option O(with_entries), for M(k8s4r.robot.prepare).
+verify_entries:
+  description: The option O(verify_entries), for M(k8s4r.robot.prepare).
   returned: always
   type: bool
 identities:

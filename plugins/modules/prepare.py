@@ -99,12 +99,12 @@ release:
   type: str
 entries:
   description: The registration entries that the robot's groups need.
-  returned: when the robot must change, or with O(k8s4r.robot.compile#module:with_entries)
+  returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: list
   elements: dict
 endpoints:
   description: Where the proxies of the robot's groups will listen.
-  returned: when the robot must change, or with O(k8s4r.robot.compile#module:with_entries)
+  returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: list
   elements: dict
 """
