@@ -9,7 +9,7 @@ import typing as t
 
 from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables, registered
 from ..plugin_utils.run.moves import moves
-from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, Answers, memberships, missing, refusals
+from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, Answers, memberships, missing, refusals, taken_over
 from ..plugin_utils.run.server import mistaken
 
 
@@ -45,6 +45,8 @@ class ActionModule(Action):
             warnings.append(f"{', '.join(servers)}: the SPIRE server would be provisioned, if there is none yet")
         if lost:
             warnings.append(f"not reached; run again when they are back: {', '.join(lost)}")
-        placed = registered(variables, arguments["compiled"], "compile").get("placement", {})
+        run = registered(variables, arguments["compiled"], "compile")
+        placed = run.get("placement", {})
+        warnings += taken_over(answers, run.get("files", {}), placed)
         moving = {name: found for name, answer in answers.items() if (found := moves(name, answer.get("goes", {}), placed))}
         return {"members": memberships(answers, servers, check), "moves": moving, "lost": lost, "warnings": warnings}

@@ -108,6 +108,7 @@ class ActionModule(Action):
             "robots": _robots(sealed, fleet, probed),
             **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
+            "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
             "warnings": warnings + more + names_of_one_machine(fleet),
         }
 

@@ -42,7 +42,9 @@ class ActionModule(ServerAction):
                 answers[name] = answer
         wanted = registrations(run["robots"], answers)
         deletes = exact and bool(wanted.parents)
-        needed = bool(wanted.entries) or (deletes and (run["verify_entries"] or any(AGENT in a.get("needed", ()) for a in answers.values())))
+        needed = bool(wanted.entries) or (
+            deletes and (run["verify_entries"] or any(AGENT in a.get("needed", ()) for a in answers.values()))
+        )
         if not needed and not (deletes and run["identities"]):
             return {"changed": False}
         servers = variables["groups"].get(SERVER, [])
@@ -76,7 +78,9 @@ class ActionModule(ServerAction):
         identities = sorted({entry["spiffe_id"] for entry in entries if entry["entry_id"] in written})
         if identities:
             entry = "1 registration entry" if len(written) == 1 else f"{len(written)} registration entries"
-            self._display.display(f"{host}: {entry} had been lost or changed, and {'is' if len(written) == 1 else 'are'} right again: {', '.join(identities)}")
+            self._display.display(
+                f"{host}: {entry} had been lost or changed, and {'is' if len(written) == 1 else 'are'} right again: {', '.join(identities)}"
+            )
 
     def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:
         """Without a server there are no entries. That is fine where none is wanted, and in check mode, where a run would

@@ -64,6 +64,10 @@ placement:
   returned: when every robot is known
   type: dict
   sample: {default/shop/web: {robot1: [0, 2], robot2: [1, 3]}}
+files:
+  description: By job (C(namespace/job)), the file that describes it.
+  returned: with O(state=present), when every robot is known
+  type: dict
 reasons:
   description: By group (C(namespace/job/group)), why each robot was or was not chosen for it.
   returned: with C(-v) and O(state=present), when every robot is known

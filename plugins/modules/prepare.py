@@ -75,6 +75,11 @@ missing:
   returned: when the robot was given the plan
   type: list
   elements: str
+holds:
+  description: The groups that the robot has of these jobs already, as C(namespace/job/group).
+  returned: when the robot was given the plan
+  type: list
+  elements: str
 needed:
   description: What the groups need that the robot has of these jobs already, by the names of the roles.
   returned: when the robot was given the plan

@@ -18,8 +18,8 @@ extends_documentation_fragment:
 options:
   lookups:
     description:
-      - Whether to render a C(*.j2) file in which C(lookup), C(query) or C(q) is called. Lookups may run any program on the controller, and a
-        file that is only to be checked may be a stranger's. A deployment renders them.
+      - Whether to render a C(*.j2) file in which C(lookup), C(query) or C(q) is called. Lookups may run any program on the
+        controller, and a file that is only to be checked may be a stranger's. A deployment renders them.
       - Without it, such a file is an error.
     type: bool
     default: false

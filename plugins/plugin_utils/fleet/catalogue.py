@@ -63,7 +63,9 @@ def _fleet(robots: tuple[Robot, ...], readers: t.Sequence[Reader], errors: list[
     return Fleet(
         robots=robots,
         trust_domain=agreed(readers, "k8s4r_trust_domain", domain, ONE_FLEET),
-        agent_socket=agreed(readers, "k8s4r_agent_socket", lambda reader: reader.text("k8s4r_agent_socket", DEFAULT_AGENT_SOCKET), ONE_FLEET),
+        agent_socket=agreed(
+            readers, "k8s4r_agent_socket", lambda reader: reader.text("k8s4r_agent_socket", DEFAULT_AGENT_SOCKET), ONE_FLEET
+        ),
         peers={plain_port(address): peer for address, peer in peers.items()},
         skip_init_tasks=frozenset(
             agreed(readers, "k8s4r_skip_init_tasks", lambda reader: reader.names("k8s4r_skip_init_tasks"), ONE_FLEET)

@@ -53,7 +53,9 @@ class Reader:
         for key, content in value.items():
             if key is None or isinstance(key, bool):
                 # YAML 1.1 reads yes, no, on and off as truth values.
-                self._wrong(name, Mistake("a name must be text", "quote it, as yes, no, on and off are not text in YAML", value=_shown(key)))
+                self._wrong(
+                    name, Mistake("a name must be text", "quote it, as yes, no, on and off are not text in YAML", value=_shown(key))
+                )
             elif not _is_scalar(content):
                 self._wrong(name, Mistake("expected text", value=f"{_shown(content)} at {quoted(str(key))}"))
             else:

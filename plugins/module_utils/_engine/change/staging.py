@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         missing: list[str]
         needed: list[str]  # what the groups need that the robot has of these jobs, as a need names it
         goes: t.Mapping[str, survey.Going]  # by the ids of groups
+        holds: list[str]  # the names of the groups that the robot has of these jobs
         notices: list[str]  # warnings
 
     class Prepared(_Prepared, total=False):
@@ -100,6 +101,7 @@ class Staging:
             "missing": verify.missing(self.groups),
             "needed": sorted({need["what"] for group in self.robot.ledger.groups(self.manifest["jobs"]) for need in group["needs"]}),
             "goes": self._going(),
+            "holds": sorted(group["name"] for group in self.robot.ledger.groups(self.manifest["jobs"])),
             "notices": self.request.get("mended", []) + self.notices + self._other_names(),
         }
 

@@ -93,7 +93,10 @@ def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:
     first, blank, rest = (program.command or "").partition(" ")
     if blank and not program.args and ("/" not in first or rest.startswith("-") or "/" not in rest):
         value_remedy = f"write command: {first} and args: [{', '.join(rest.split())}]"
-        yield path, Mistake("arguments go into args", "command is the program alone", value=quoted(program.command), value_remedy=value_remedy)
+        yield (
+            path,
+            Mistake("arguments go into args", "command is the program alone", value=quoted(program.command), value_remedy=value_remedy),
+        )
 
 
 def _readiness(readiness: Readiness, path: str, daemon: bool) -> c.Iterator[Finding]:

@@ -42,11 +42,17 @@ def test_vaulted_values_and_templates_are_as_in_the_clear():
 
 
 WRONG = [
-    ({"k8s4r_trust_domain": "Fleet"}, 'inventory: a.k8s4r_trust_domain: found "Fleet": expected 1 to 255 lower-case letters, digits, . _ -'),
+    (
+        {"k8s4r_trust_domain": "Fleet"},
+        'inventory: a.k8s4r_trust_domain: found "Fleet": expected 1 to 255 lower-case letters, digits, . _ -',
+    ),
     ({"k8s4r_trust_domain": 7}, "inventory: a.k8s4r_trust_domain: found the value 7: expected text; quote it"),
     ({"k8s4r_trust_domain": "{{ nothing }}"}, "inventory: a.k8s4r_trust_domain: cannot be rendered: 'nothing' is undefined"),
     ({"k8s4r_trust_domain": Vaulted("Secret")}, "inventory: a.k8s4r_trust_domain: expected 1 to 255 lower-case letters, digits, . _ -"),
-    ({"spire_agent_attestor": "x509"}, 'inventory: a.spire_agent_attestor: found "x509": expected x509pop or join_token; did you mean x509pop?'),
+    (
+        {"spire_agent_attestor": "x509"},
+        'inventory: a.spire_agent_attestor: found "x509": expected x509pop or join_token; did you mean x509pop?',
+    ),
     ({"k8s4r_labels": [1]}, "inventory: a.k8s4r_labels: found a list: expected a mapping of names to text"),
     ({"k8s4r_labels": {True: "x"}}, "a.k8s4r_labels: found the value true: a name must be text; quote it, as yes, no, on and off are not"),
     ({"k8s4r_labels": {"a": ["x"]}}, 'inventory: a.k8s4r_labels: found a list at "a": expected text'),
@@ -66,7 +72,7 @@ def test_a_wrong_variable_is_named_with_its_host(variables, words):
 
 
 def test_what_a_run_keeps_for_itself_and_what_is_somebody_elses_is_no_error():
-    assert fleet({"a": dict.fromkeys(("k8s4r_compiled", "k8s4r_prepared", "k8s4r_switched", "k8s4r_vars", "k8s4r_become", "labels"), {})})
+    assert fleet({"a": dict.fromkeys(("k8s4r_compiled", "k8s4r_prepared", "k8s4r_switched", "k8s4r_vars", "k8s4r_become", "labels"), "x")})
 
 
 DIFFERENT = [
