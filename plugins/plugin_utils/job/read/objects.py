@@ -187,11 +187,8 @@ def offered(known: t.Mapping[str, Field]) -> list[str]:
 
 def _below(known: t.Mapping[str, Field], key: str) -> str:
     """The key of an object whose own keys include this one; empty where none or several do."""
-    found = [
-        name
-        for name, field in known.items()
-        if field.many is None and dataclasses.is_dataclass(field.type) and field.key.support is Support.WORKS and key in by_name(field.type)
-    ]
+    single = {name: field for name, field in known.items() if field.many is None and field.key.support is Support.WORKS}
+    found = [name for name, field in single.items() if dataclasses.is_dataclass(t.cast(object, field.type)) and key in by_name(field.type)]
     return found[0] if len(found) == 1 else ""
 
 
