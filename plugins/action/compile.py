@@ -94,7 +94,7 @@ class ActionModule(Action):
             return {"unprobed": unprobed, "warnings": warnings}
         fleet = self._fleet(variables, probed)
         try:
-            placement = place(jobs, fleet)
+            placement = _place(jobs, fleet)
             sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key())
         except JobErrors as errors:
             if not _rest_on_reports(errors, jobs, self._fleet(variables, {})):
@@ -134,10 +134,32 @@ class ActionModule(Action):
 def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet) -> bool:
     """Whether there would be other errors if no robot had reported anything: then a report that is out of date may be the cause."""
     try:
-        plans.deployment(jobs, unasked, place(jobs, unasked), (), key.controller_key())
+        plans.deployment(jobs, unasked, _place(jobs, unasked), (), key.controller_key())
     except JobErrors as others:
         return set(errors.errors) != set(others.errors)
     return True
+
+
+def _place(jobs: t.Sequence[Job], fleet: Fleet) -> Placement:
+    """Place the jobs. A regular expression can take longer than anybody lives, so those have a limit."""
+    patterns = [
+        str(job.problem(f"{where}.rTarget", quoted(constraint.r_target)))
+        for job in jobs
+        for number, group in enumerate(job.task_groups)
+        for where, constraint in constraints_of(job, group, f"taskGroups[{number}]")
+        if constraint.operand is Operand.REGEXP
+    ]
+    if not patterns:
+        return place(jobs, fleet)
+    try:
+        with deadline.limit(PLACING_SECONDS):
+            return place(jobs, fleet)
+    except deadline.Elapsed:
+        lines = "\n".join(dict.fromkeys(patterns))
+        raise ActionProblem(
+            f"comparing robots with regular expressions took more than {PLACING_SECONDS} s; write one without a repetition inside a "
+            f"repetition, such as (a+)+. The jobs have:\n{lines}"
+        ) from None
 
 
 def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: Probed) -> Result:

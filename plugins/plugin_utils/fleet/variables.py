@@ -90,10 +90,11 @@ def agreed(readers: t.Sequence[Reader], name: str, read: t.Callable[[Reader], Va
     first = readers[0]
     value = read(first)
     raw = first.variables.get(name)
+    # Rendering takes most of the time with a thousand robots, and a decrypted text is worth keeping.
+    constant, plain = not _has_template(raw), not _is_rendered(raw)
     for other in readers[1:]:
         theirs = other.variables.get(name)
-        # Rendering takes most of the time with a thousand robots, and a decrypted text is worth keeping.
-        if (theirs is raw and not _has_template(raw)) or (not _is_rendered(raw) and not _is_rendered(theirs) and theirs == raw):
+        if (constant and theirs is raw) or (plain and theirs == raw):
             continue
         found = read(other)
         if found != value:
