@@ -7,26 +7,33 @@ from __future__ import annotations
 
 import typing as t
 
+from ..plugin_utils.fleet.catalogue import GROUP
 from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables, registered
 from ..plugin_utils.run.moves import moves
-from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, Answers, memberships, missing, refusals, taken_over
+from ..plugin_utils.run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, taken_over, what_next
 from ..plugin_utils.run.server import mistaken
+from ..plugin_utils.run.summary import line, summary
+
+NOTHING_TO_REMOVE = "No robot of this run has any of these jobs. The playbook k8s4r.robot.status lists the jobs that the robots have."
 
 
 class ActionModule(Action):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "again": {"type": "bool", "default": False},
         "provisioned": {"type": "bool", "default": False},
-        "prepared": {"type": "str", "default": "k8s4r_prepared"},
         "compiled": {"type": "str", "default": "k8s4r_compiled"},
+        "prepared": {"type": "str", "default": "k8s4r_prepared"},
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         hosts = variables["hostvars"]
-        reached = variables["ansible_play_hosts"]
+        robots = set(variables["groups"].get(GROUP, ()))
+        reached = [name for name in variables["ansible_play_hosts"] if name in robots]
         answers: Answers = {name: registered(hosts.raw_get(name), arguments["prepared"], "prepare") for name in reached}
         refused = refusals(answers)
         if refused:
             raise ActionProblem(refused)
+        run = registered(variables, arguments["compiled"], "compile")
         lacking = {name: ", ".join(whats) for name, answer in sorted(answers.items()) if (whats := missing(answer))}
         if lacking and arguments["provisioned"]:
             raise ActionProblem("\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items()))
@@ -39,14 +46,30 @@ class ActionModule(Action):
         if agents_needed and not servers and not variables.get("spire_agent_server"):
             raise ActionProblem(NO_SERVER)
         check = bool(self._task.check_mode)
-        lost = sorted(set(variables["ansible_play_hosts_all"]) - set(reached))
-        warnings = [f"{name}: {whats} would first be provisioned" for name, whats in lacking.items()] if check else []
-        if check and agents_needed:
-            warnings.append(f"{', '.join(servers)}: the SPIRE server would be provisioned, if there is none yet")
-        if lost:
-            warnings.append(f"not reached; run again when they are back: {', '.join(lost)}")
-        run = registered(variables, arguments["compiled"], "compile")
+        lost = sorted(robots.intersection(variables["ansible_play_hosts_all"]).difference(reached))
+        if run["state"] == "absent" and {answer["status"] for answer in answers.values()} == {"unchanged"}:
+            self._display.display(NOTHING_TO_REMOVE)
         placed = run.get("placement", {})
-        warnings += taken_over(answers, run.get("files", {}), placed)
         moving = {name: found for name, answer in answers.items() if (found := moves(name, answer.get("goes", {}), placed))}
-        return {"members": memberships(answers, servers, check), "moves": moving, "lost": lost, "warnings": warnings}
+        following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving))
+        if following.file == AGAIN and arguments["again"]:
+            odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
+            raise ActionProblem(f"{', '.join(odd)}: reports something else of itself each time that it is asked; run again")
+        changes = summary(answers, moving, lost)
+        if agents_needed:
+            changes.append({"robots": list(servers), "text": "the SPIRE server: installed first, if there is none yet"})
+        warnings: list[str] = []
+        if following.file != AGAIN and not arguments["provisioned"]:
+            # Said once: where machines have been provisioned, it was said before that.
+            warnings = taken_over(answers, run.get("files", {}), placed)
+            for said in changes:
+                self._display.display(line(said))
+        return {
+            "warnings": warnings,
+            "summary": changes,
+            "next": following.file,
+            "machines": following.machines,
+            "without": following.without,
+            "moves": moving,
+            "lost": lost,
+        }

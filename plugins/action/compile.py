@@ -61,6 +61,7 @@ class ActionModule(Action):
         reached = [name for name in variables["ansible_play_hosts"] if name in robots]
         compile_plans = self._removal if arguments["state"] == "absent" else self._deployment
         return {
+            "state": arguments["state"],
             "unprobed": [],
             # Whether jobs that are removed may have registration entries that no robot knows of any more.
             "identities": False,

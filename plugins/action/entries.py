@@ -35,6 +35,8 @@ class ActionModule(ServerAction):
         for name in variables["ansible_play_hosts"]:
             known = hosts.raw_get(name)
             answer = registered(known, arguments["prepared"], "prepare")
+            if not _looked_at(run["robots"].get(name), answer):
+                continue
             ended = known.get(arguments["switched"], answer)
             status = ended.get("status")
             # What stays on a robot for now needs its identity.
@@ -68,18 +70,18 @@ class ActionModule(ServerAction):
             "socket": SOCKET,
         }
         result = self.module("k8s4r.robot.spire_entries", options, variables)
-        if exact and not self._task.check_mode:
-            self._tell_repaired(servers[0], wanted.entries, result)
+        self._tell_repaired(servers[0], answers, result)
         return result
 
-    def _tell_repaired(self, host: str, entries: t.Sequence[Variables], result: Result) -> None:
-        """Before the switch, everything was registered: what had to be written after it was missing, or somebody's."""
+    def _tell_repaired(self, host: str, answers: t.Mapping[str, Variables], result: Result) -> None:
+        """Where nothing was to change, what had to be written was missing on the server, or somebody else's."""
+        unchanged = [entry for answer in answers.values() if answer["status"] == "unchanged" for entry in answer.get("entries", ())]
         written = {*result.get("created", ()), *result.get("updated", ())}
-        identities = sorted({entry["spiffe_id"] for entry in entries if entry["entry_id"] in written})
-        if identities:
-            entry = "1 registration entry" if len(written) == 1 else f"{len(written)} registration entries"
+        again = [entry["spiffe_id"] for entry in unchanged if entry["entry_id"] in written]
+        if again:
+            entries = "1 registration entry" if len(again) == 1 else f"{len(again)} registration entries"
             self._display.display(
-                f"{host}: {entry} had been lost or changed, and {'is' if len(written) == 1 else 'are'} right again: {', '.join(identities)}"
+                f"{host}: {entries} missing or changed on the SPIRE server, now right again: {', '.join(sorted(set(again)))}"
             )
 
     def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:
@@ -89,3 +91,10 @@ class ActionModule(ServerAction):
         if entries and not self._task.check_mode:
             raise ActionProblem(f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision")
         return {"changed": bool(entries), "created": [entry["entry_id"] for entry in entries]}
+
+
+def _looked_at(robot: Variables | None, answer: Variables) -> bool:
+    """Whether the run knows all entries that a machine needs. Of an unchanged robot it does not, unless it shall have none; and
+    a machine of the SPIRE server need not be a robot.
+    """
+    return robot is not None and ("entries" in answer or all(job["empty"] for job in robot["jobs"]))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ..plugin_utils.fleet.catalogue import GROUP
 from ..plugin_utils.home import key
 from ..plugin_utils.home.capabilities import Capabilities, OddCapabilities
 from ..plugin_utils.run.action import ActionProblem, Result, RobotAction, Variables, registered
 from ..plugin_utils.run.outcome import notices
+from ..plugin_utils.run.plans import other_identities
 from ..plugin_utils.transport.exec import RobotProblem
 
 # Checking and staging a plan takes seconds; a robot that needs minutes has another problem.
@@ -36,11 +38,11 @@ class ActionModule(RobotAction):
         if run["unprobed"]:
             return {"status": "waiting"}
         mine = run["robots"].get(robot)
+        if mine is None and robot not in variables["groups"].get(GROUP, ()):
+            # A machine of the SPIRE server, which the run may have to provision.
+            return {"status": "unchanged", "skipped": True}
         if mine is None:
-            raise ActionProblem(
-                f"{robot} has no plan: it is not in the inventory group `robots`, "
-                "or was not a host of the play that ran k8s4r.robot.compile"
-            )
+            raise ActionProblem(f"{robot} has no plan: it was not a host of the play that ran k8s4r.robot.compile")
         request = {
             "op": "prepare",
             "jobs": mine["jobs"],
@@ -71,6 +73,7 @@ class ActionModule(RobotAction):
             "warnings": warnings,
             "changed": last and bool(answer["steps"]),
             "entries": compiled["entries"],
+            "entries_differ": other_identities(mine["jobs"], answer.pop("before", [])),
             "endpoints": _endpoints(compiled["plan"]),
         }
 

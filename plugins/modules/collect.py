@@ -12,23 +12,27 @@ version_added: 0.1.0
 description:
   - Reads the result of M(k8s4r.robot.prepare) for every robot that is still in the play. Fails with all errors of all robots
     if any robot refuses. Robots that could not be reached have left the play and do not stop the others.
-  - Otherwise returns which machines belong to which dynamic groups of the run.
+  - Otherwise returns what comes next, and for which machines.
   - Opens no connection. Run it once, with C(run_once).
 extends_documentation_fragment:
   - k8s4r.robot.deployment
 options:
+  again:
+    description: Whether all robots were compiled again. If so, a robot that reports something else once more is an error.
+    type: bool
+    default: false
   provisioned:
     description: Whether provisioning has run. If so, a program that is still missing is an error.
     type: bool
     default: false
-  prepared:
-    description: The name under which the result of M(k8s4r.robot.prepare) is registered.
-    type: str
-    default: k8s4r_prepared
   compiled:
     description: The name under which the result of M(k8s4r.robot.compile) is registered.
     type: str
     default: k8s4r_compiled
+  prepared:
+    description: The name under which the result of M(k8s4r.robot.prepare) is registered.
+    type: str
+    default: k8s4r_prepared
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
@@ -41,15 +45,35 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-members:
+summary:
   description:
-    - Pairs of a machine and a group that it belongs to.
-    - The groups are C(k8s4r_again) (compile and prepare again), C(k8s4r_bare) (prepare again after provisioning),
-      C(k8s4r_without_<role>) (provision that role), and C(k8s4r_switch) (switch).
+    - What changes, one entry for each thing, in plain words. Each is also printed, as a line.
+    - C(text) names the group, the unit where it is one, what happens to it, and why. No value of a variable is in it.
+    - C(robots) are those of which it is true.
   returned: always
   type: list
   elements: dict
-  sample: [{robot: robot1, group: k8s4r_switch}]
+  sample: [{robots: [robot1, robot2], text: "web r0 store: restart (env SPEED)"}]
+next:
+  description:
+    - V(again) if the fleet is to be compiled and prepared again, because a robot is not as it was assumed to be.
+    - V(install_missing) if machines lack something that provisioning installs.
+    - V(switch) if robots are to be switched, V(switch_with_identities) if the SPIRE server is to be asked too, and
+      V(switch_with_moves) if something moves from one robot to another.
+    - V(identities) if only the SPIRE server is to be asked.
+  returned: always
+  type: str
+  sample: switch
+machines:
+  description: The machines for which it is to be done; none if there is nothing to do.
+  returned: always
+  type: list
+  elements: str
+  sample: [robot1]
+without:
+  description: For V(install_missing), the machines that lack what each of the roles C(spire_server), C(spire_agent) and C(envoy) installs.
+  returned: always
+  type: dict
 moves:
   description:
     - What moves away from each robot, by the group's id. C(to) has the robot that is to run each instance.

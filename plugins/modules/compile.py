@@ -95,6 +95,10 @@ unprobed:
   returned: always
   type: list
   elements: str
+state:
+  description: The option O(state), for M(k8s4r.robot.collect).
+  returned: always
+  type: str
 keep_data:
   description: The option O(keep_data), for M(k8s4r.robot.prepare).
   returned: always

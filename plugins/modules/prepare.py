@@ -85,6 +85,15 @@ needed:
   returned: when the robot was given the plan
   type: list
   elements: str
+summary:
+  description:
+    - What the switch does to each unit, or where C(unit) is empty to the rest of the C(group), and why.
+    - C(does) is V(new), V(restart), V(start) for what should run and does not, or V(in place) for what restarts nothing.
+    - M(k8s4r.robot.collect) prints this for all robots together.
+  returned: when the robot was given the plan
+  type: list
+  elements: dict
+  sample: [{group: default/shop/web, unit: r0 store, does: restart, why: [env SPEED]}]
 goes:
   description:
     - What would go from the robot, by the group's id.
@@ -107,6 +116,10 @@ entries:
   returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: list
   elements: dict
+entries_differ:
+  description: Whether the SPIRE server may need other entries for it than before. If not, the run does not ask the server.
+  returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
+  type: bool
 endpoints:
   description: Where the proxies of the robot's groups will listen.
   returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)

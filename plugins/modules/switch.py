@@ -61,7 +61,7 @@ status:
   description:
     - V(committed), or V(planned) in check mode. V(stays) if O(moved=true) and nothing that moves can be given up yet.
     - When the task fails, V(rolled-back) for a robot that runs the previous release again, V(failed) for one that does not, and
-      V(refused) for one that was not touched. C(msg) then says why, with the unit, its exit status and its last log lines.
+      V(refused) for one that was not touched. The output then says why, with the unit, its exit status and its last log lines.
   returned: when the robot has answered
   type: str
   sample: committed
@@ -72,12 +72,12 @@ release:
   sample: 20261120T120000-0a1b2c3d
 groups:
   description: The result of the switch for each group, by the group's id.
-  returned: when a switch has ended
+  returned: on success, when there was something to switch
   type: dict
   sample: {shop-web-0a1b2c3d: committed}
 units:
   description: The state of every unit of the switched jobs.
-  returned: when a switch has ended
+  returned: on success, when there was something to switch
   type: dict
   sample: {k8s4r-task-shop-web-r0-store-0a1b2c3d.service: active (running)}
 restored:

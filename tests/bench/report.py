@@ -115,9 +115,10 @@ def wires(figures: Figures) -> str:
 def calls(figures: Figures) -> str:
     rows = []
     for name, called in figures.calls.items():
-        goal = _met(called.per_robot <= 2 and called.round_trips <= 1, "at most 2 lines, 1 round trip") if name != c.PING else ""
-        rows.append([name, str(called.per_robot), str(called.once), str(called.round_trips), goal])
-    return _table(["run", "task lines of each robot", "lines once per run", "round trips to each robot", "goal"], rows)
+        few = called.per_robot <= 2 and called.round_trips <= 1 and called.lines <= 12
+        goal = _met(few, "at most 2 lines, 1 round trip, 12 lines in all") if name != c.PING else ""
+        rows.append([name, *map(str, (called.per_robot, called.once, called.round_trips, called.lines)), goal])
+    return _table(["run", "task lines of each robot", "lines once per run", "round trips to each robot", "all lines", "goal"], rows)
 
 
 def fleets(figures: Figures) -> str:
@@ -305,7 +306,8 @@ CALLS = """\
 
 ## Task lines and round trips
 
-Task lines of each robot are the lines of output that a larger fleet has more of. A round trip is one command over SSH.
+Task lines of each robot are the lines of output that a larger fleet has more of. A round trip is one command over SSH. All lines are
+those that are not empty, of a run on two robots with Ansible's own callback.
 """
 
 ENGINE = """

@@ -23,11 +23,12 @@ class Traffic(t.NamedTuple):
 
 
 class Calls(t.NamedTuple):
-    """Of one run: task lines of each robot, task lines of the run, and commands sent to each robot over SSH."""
+    """Of one run: task lines of each robot, task lines of the run, commands sent to each robot over SSH, and lines that are not empty."""
 
     per_robot: int
     once: int
     round_trips: int
+    lines: int
 
 
 def traffic(bench: Bench, contender: Contender, fresh: bool, runs: int) -> Traffic:
@@ -58,4 +59,5 @@ def calls(bench: Bench, contender: Contender) -> Calls:
     lines = {robot: len(re.findall(rf"^(?:ok|changed|skipping|included): \[{robot}\]", plain, re.MULTILINE)) for robot in bench.robots}
     addresses = [bench.fleet.address(robot) for robot in bench.robots]
     trips = [len(re.findall(rf"^<{re.escape(address)}> SSH: EXEC", verbose, re.MULTILINE)) for address in addresses]
-    return Calls(min(lines.values()), max(lines.values()) - min(lines.values()), max(trips))
+    printed = sum(bool(line.strip()) for line in plain.splitlines())
+    return Calls(min(lines.values()), max(lines.values()) - min(lines.values()), max(trips), printed)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         mode: str
         data: bool
         secret: bool
+        hidden: list[str]
         union: str | None
         target: str
         run: str
@@ -180,14 +181,16 @@ def file(
     mode: str = "0644",
     secret: bool = False,
     union: str | None = None,
+    hidden: t.Iterable[str] | None = None,
 ) -> Resource:
     """A complete file, replaced by rename with owner and mode set before.
 
-    ``content`` is text (UTF-8). ``secret``: its content is in no diff, log or result. ``union`` names the top-level
+    ``content`` is text (UTF-8). ``secret``: its content is in no diff, log or result. ``hidden``: if such a file is an environment
+    file, the variables whose values are secret; a diff shows the other values. Without it all values are. ``union`` names the top-level
     list of a JSON file whose members have a unique ``name``: before all files are at their new content, old members
     stay beside the new ones, so that nothing that still refers to them breaks in between.
     """
-    return {
+    made: Resource = {
         "kind": "file",
         "path": path,
         "content": content,
@@ -197,6 +200,7 @@ def file(
         "secret": secret,
         "union": union,
     }
+    return made if hidden is None else {**made, "hidden": sorted(hidden)}
 
 
 def link(path: str, target: str) -> Resource:

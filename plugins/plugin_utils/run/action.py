@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ansible import constants as C
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..home.capabilities import OddCapabilities
@@ -22,10 +22,13 @@ from ..home.key import KeyProblem
 from ..job.errors import quoted
 from ..transport import deadline, packing
 from ..transport.exec import Caller, Outcome, RobotProblem
+from .failures import Unreachable, failed
 
 Variables = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
 
+# Seconds. For so long a robot works without a word, and afterwards it says at most once in this time what it is doing.
+SILENT = 5
 # Seconds. The first call of a task opens the connection; any other is short. A lost link is noticed within the time of two short calls.
 FIRST_CALL, NEXT_CALL = 25, 8
 # Bytes per second of the slowest link, and robot, that is waited for when a call carries the engine or a plan.
@@ -68,7 +71,11 @@ class Action(ActionBase):
             result.update(self.act(arguments, task_vars or {}))
         except self.PROBLEMS as problem:
             # Without the cause: the message has all that a person needs, and a cause could quote a secret.
-            raise AnsibleActionFail(str(problem)) from None
+            raise failed(str(problem)) from None
+        except AnsibleConnectionFailure as lost:
+            raise Unreachable(str(lost)) from None
+        if result.get("failed"):
+            raise failed(str(result.pop("msg", "")), result)
         return result
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
@@ -134,17 +141,19 @@ class RobotAction(Action):
             return self.call(request, variables)
 
     def until_done(self, answer: Result, variables: Variables, seconds: float, show: t.Callable[[str], None] = _ignore) -> Result:
-        """Wait at most `seconds` while the robot works on its own; `show` is called with its progress whenever that changes."""
-        end, shown = time.monotonic() + seconds, ""
+        """Wait at most `seconds` while the robot works on its own; if that takes long, `show` is called now and then with its progress."""
+        began = time.monotonic()
+        told, shown = began, ""
         while answer["status"] == "pending":
-            if time.monotonic() > end:
+            now = time.monotonic()
+            if now > began + seconds:
                 raise ActionProblem(
                     f"the robot has not finished after {seconds:g} seconds; it continues on its own; run again later to see the result"
                 )
             progress = str(answer.get("progress") or "")
-            if progress not in ("", shown):
-                show(progress)
-                shown = progress
+            if progress not in ("", shown) and now > told + SILENT:
+                show(f"{progress} ({now - began:.0f} s)")
+                told, shown = now, progress
             time.sleep(INTERVAL)
             answer = self.ask_again({"op": "poll", "release": answer["release"]}, variables)
         answer.pop("op", None)

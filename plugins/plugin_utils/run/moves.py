@@ -32,13 +32,13 @@ def moves(robot: str, goes: t.Mapping[str, Data], placed: Placed) -> dict[str, M
     found: dict[str, Move] = {}
     for id, going in goes.items():
         homes = {index: name for name, held in placed.get(going["name"], {}).items() if name != robot for index in held}
-        to = {index: homes[index] for index in _instances(going["units"]) if index in homes}
+        to = {index: homes[index] for index in instances(going["units"]) if index in homes}
         if to:
             found[id] = {"group": going["name"], "to": to}
     return found
 
 
-def _instances(units: t.Iterable[str]) -> list[int]:
+def instances(units: t.Iterable[str]) -> list[int]:
     """The instances to which units belong, by what people call them: `r0 server`."""
     return sorted({int(match[1]) for name in units if (match := INSTANCE.match(name))})
 

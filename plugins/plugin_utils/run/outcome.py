@@ -9,9 +9,12 @@ import typing as t
 
 Answers = t.Mapping[str, t.Mapping[str, t.Any]]
 
-# Dynamic groups of the run. A play on an empty group costs nothing.
-AGAIN, BARE, SWITCH, WITHOUT = "k8s4r_again", "k8s4r_bare", "k8s4r_switch", "k8s4r_without_"
+# What comes after the robots' answers: a file of playbooks/tasks.
+AGAIN, INSTALL_MISSING, IDENTITIES = "again", "install_missing", "identities"
+SWITCH, SWITCH_WITH_IDENTITIES, SWITCH_WITH_MOVES = "switch", "switch_with_identities", "switch_with_moves"
 AGENT, SERVER = "spire_agent", "spire_server"
+# What provisioning can install, by the names of its roles.
+ROLES = (SERVER, AGENT, "envoy")
 # The answers of a robot that accepts a plan: see the module prepare.
 READY = ("staged", "recorded", "planned")
 # What a run is done with on a robot.
@@ -32,24 +35,40 @@ def refusals(answers: Answers) -> str:
     return "nothing was changed, because these robots refused the plan or could not check it:\n" + "\n".join(lines)
 
 
-def memberships(answers: Answers, servers: t.Sequence[str], check: bool) -> list[dict[str, str]]:
-    """Which machine goes into which dynamic group; `servers` are the machines of the SPIRE server.
+class Next(t.NamedTuple):
+    """What comes next: a file of playbooks/tasks, and the machines for which it is included; for nothing, no machine.
+
+    `without` are, for provisioning, the machines that lack what a role installs.
+    """
+
+    file: str
+    machines: list[str]
+    without: dict[str, list[str]]
+
+
+def what_next(answers: Answers, servers: t.Sequence[str], check: bool, verify: bool, moving: bool) -> Next:
+    """What the robots' answers ask for; `servers` are the machines of the SPIRE server.
 
     A robot that is not as it was assumed to be may change where instances belong: then all are compiled again. Where agents
-    are missing, there may be no server yet either. Check mode only names what is missing.
+    are missing, there may be no server yet either. Check mode only names what is missing. `verify`: the identities are compared
+    with the server even where nothing changes. `moving`: whether something moves from one robot to another.
     """
     if any(answer.get("status") in ("stale", "waiting") for answer in answers.values()):
-        return [{"robot": name, "group": AGAIN} for name in answers]
+        return Next(AGAIN, list(answers), {})
     lacking = {name: roles for name, answer in answers.items() if (roles := missing(answer))}
     ready = [name for name, answer in answers.items() if answer.get("status") in READY and name not in lacking]
-    # A robot that needs no change may still lack an entry on the server.
-    members = [(name, SWITCH) for name in ready if answers[name]["steps"] or answers[name].get("entries")]
-    if not check:
-        for name, roles in lacking.items():
-            members += [(name, group) for group in (BARE, *(WITHOUT + role for role in roles))]
-        if any(AGENT in roles for roles in lacking.values()):
-            members += [(name, WITHOUT + SERVER) for name in servers]
-    return [{"robot": name, "group": group} for name, group in members]
+    if lacking and not check:
+        without = {role: [name for name, roles in lacking.items() if role in roles] for role in ROLES}
+        without[SERVER] = list(servers) if without[AGENT] else []
+        return Next(INSTALL_MISSING, sorted({*ready, *lacking, *without[SERVER]}), without)
+    # A robot that needs no change may still lack an identity on the server.
+    changed = [name for name in ready if answers[name]["steps"] or answers[name]["entries_differ"]]
+    if changed and moving and not check:
+        return Next(SWITCH_WITH_MOVES, changed, {})
+    if changed:
+        others = verify or any(answers[name]["entries_differ"] for name in changed)
+        return Next(SWITCH_WITH_IDENTITIES if others else SWITCH, changed, {})
+    return Next(IDENTITIES, list(answers) if verify and not lacking else [], {})
 
 
 def taken_over(answers: Answers, files: t.Mapping[str, str], placed: t.Iterable[str]) -> list[str]:
@@ -114,11 +133,10 @@ def notices(robot: str, answer: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def success(robot: str, answer: t.Mapping[str, t.Any]) -> str:
-    """One line on what a switch did."""
-    units = answer.get("units") or {}
-    active = sum(state.startswith("active") for state in units.values())
-    done = sum(state == "done" for state in units.values())
-    running = f"; {active} of {len(units) - done} units active" if len(units) > done else ""
-    running += f"; {done} done" if done else ""
+    """One line on what a switch did, for -v."""
+    states = (answer.get("units") or {}).values()
+    done = sum(state == "done" for state in states)
     changes = len(answer.get("changes") or ())
-    return f"{robot}: {changes} change{'' if changes == 1 else 's'}{running}"
+    told = [f"{changes} change{'' if changes == 1 else 's'}"]
+    told += [f"units: {len(states) - done} active, {done} done"] if states else []
+    return f"{robot}: {', '.join(told)}"

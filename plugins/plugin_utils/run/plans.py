@@ -17,6 +17,9 @@ from ..job.model.job import Job
 
 Data = t.Mapping[str, t.Any]
 
+# Between the two parts of a job's digest: that of its plan, and that of its registration entries.
+_AND_ENTRIES = "."
+
 
 class Sealing(t.Protocol):
     """What the controller's key does."""
@@ -71,19 +74,46 @@ def removal(jobs: t.Sequence[tuple[str, str]], reached: t.Iterable[str], sealing
 
 
 def sealed_plan(compiled: CompiledRobot, sealing: Sealing) -> SealedPlan:
-    """What `prepare` needs of a compiled robot. The digest of a job covers its registration entries too, so that those of an
-    unchanged robot need not be looked at.
+    """What `prepare` needs of a compiled robot. The digest of a job has a part for its registration entries, so that those of an
+    unchanged robot need not be looked at, and the SPIRE server is not asked when only other things changed.
     """
     jobs = [
         {
             "namespace": job["namespace"],
             "name": job["name"],
-            "digest": sealing.digest([_without_places(job), _entries_of(compiled.entries, job["namespace"], job["name"])]),
+            "digest": f"{sealing.digest(_without_places(job))}{_AND_ENTRIES}{_digest_of_entries(compiled, job, sealing)}",
             "empty": not job["groups"],
         }
         for job in compiled.plan["jobs"]
     ]
     return SealedPlan(jobs, sealing.seal({"plan": compiled.plan, "entries": list(compiled.entries)}))
+
+
+def _digest_of_entries(compiled: CompiledRobot, job: Data, sealing: Sealing) -> str:
+    """Empty for a job without registration entries."""
+    entries = _entries_of(compiled.entries, job["namespace"], job["name"])
+    return sealing.digest(entries) if entries else ""
+
+
+def other_identities(jobs: t.Sequence[Data], before: t.Sequence[Data]) -> bool:
+    """Whether a robot may need other registration entries for `jobs` than the SPIRE server has.
+
+    `before` is how much of each job the robot had, in the same order, and the digest of its plan.
+    """
+    if len(jobs) != len(before):
+        return True
+    return any(_part_for_entries(job["digest"]) != _had_entries(had) for job, had in zip(jobs, before, strict=True))
+
+
+def _part_for_entries(digest: str) -> str:
+    return digest.partition(_AND_ENTRIES)[2]
+
+
+def _had_entries(before: Data) -> str | None:
+    """None where nobody knows: the robot had a part of the job, or has a digest that an older version made."""
+    if before["state"] == "empty":
+        return ""
+    return _part_for_entries(before["plan"]) if _AND_ENTRIES in before["plan"] else None
 
 
 def _without_places(job: Data) -> Data:

@@ -24,7 +24,7 @@ def test_a_robot_that_is_not_there_does_not_keep_the_others(deployment, fleet):
         run = deployment.deploy(sleeper(value="two"))
         assert time.monotonic() - started < 45
         assert run.status == 4
-        run.refused("robot2", "not reached; run again")
+        run.refused("robot2: off, run again")
         assert deployment.value("robot1") == "two"
     finally:
         fleet.restore_network("robot2")

@@ -24,10 +24,10 @@ HERE = {"ansible_connection": "local"}
 
 def run(tmp_path: pathlib.Path, action: str, options: dict, *, hub: dict, prepared: dict, **compiled: object) -> tuple[int, str]:
     """Exit status and output of an action on a robot that is this machine, after `compile` and `prepare` answered so."""
-    robots = {"robot1": {"jobs": [{"namespace": "default", "name": "web"}], "agent": AGENT}}
+    robots = {"robot1": {"jobs": [{"namespace": "default", "name": "web", "empty": True}], "agent": AGENT}}
     facts = {
-        "k8s4r_compiled": {"robots": robots, "identities": False, "verify_entries": False, **compiled},
-        "k8s4r_prepared": {"status": "committed", "steps": ["x"], "missing": [], **prepared},
+        "k8s4r_compiled": {"robots": robots, "state": "present", "identities": False, "verify_entries": False, **compiled},
+        "k8s4r_prepared": {"status": "committed", "steps": ["x"], "missing": [], "entries_differ": False, **prepared},
     }
     inventory = {"all": {"children": {"robots": {"hosts": {"robot1": HERE}}, "spire_server": {"hosts": {"hub": hub}}}}}
     (tmp_path / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")

@@ -1,27 +1,28 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a release changes, file by file, in the form in which Ansible shows differences."""
+"""What a release changes, in the form in which Ansible shows differences: files by their contents, all else a line for each."""
 
 from __future__ import annotations
 
 import json
 
 from ..resources import kinds
+from ..say import compare
 from ..system.observe import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..plan import Resource
     from ..system.observe import State
     from .steps import Step
 
-    Contents = t.Mapping[str, bytes]
+    class Difference(t.TypedDict, total=False):
+        """In the form in which Ansible shows it: lines, or a text before and after with the place of the file as headers."""
 
-    class Difference(t.TypedDict):
-        """In the form in which Ansible shows it; the headers are the resource's place."""
-
+        prepared: str
         before_header: str
         after_header: str
         before: str
@@ -29,44 +30,86 @@ if TYPE_CHECKING:
 
 
 LARGEST = 100000
+SECRET, CHANGED = "(secret)", "(secret, changed)"
 
 
-def of_steps(steps: t.Iterable[Step], contents: Contents, secrets: t.Container[str]) -> list[Difference]:
-    """One entry for each resource that is made or removed: by its content where that differs, else by its attributes.
+class Contents:
+    """The texts of files as they are and as they will be; ``staged``: {digest: bytes} of the release."""
 
-    ``contents``: {digest: bytes} of the release. ``secrets``: places whose content must not be shown, now or before.
-    """
-    return [_entry(step, contents, secrets) for step in steps if step["do"] in ("make", "remove")]
+    def __init__(self, staged: t.Mapping[str, bytes]) -> None:
+        self.staged = staged
 
-
-def _entry(step: Step, contents: Contents, secrets: t.Container[str]) -> Difference:
-    resource, now = step["resource"], step["now"]
-    place = kinds.place(resource)
-    wanted = None if step["do"] == "remove" else kinds.expected(resource)
-    by_content = (now or {}).get("content") != (wanted or {}).get("content")
-
-    def shown(state: State | None, content: t.Callable[[], str]) -> str:
-        if state is None:
+    def before(self, resource: Resource) -> str:
+        """What is at a resource's place; empty where nothing is that can be read."""
+        try:
+            return _text(read(kinds.place(resource)))
+        except OSError:
             return ""
-        return content() if by_content and "content" in state else _attributes(state)
 
-    if place in secrets:
-        before, after = shown(now, lambda: "(secret)\n"), shown(wanted, lambda: "(secret, changed)\n")
-    else:
-        before, after = shown(now, lambda: _content(place)), shown(wanted, lambda: _text(contents[resource["digest"]]))
+    def after(self, resource: Resource) -> str:
+        return _text(self.staged[resource["digest"]])
+
+
+def of_steps(steps: t.Iterable[Step], contents: Contents, known: t.Mapping[str, Resource]) -> list[Difference]:
+    """What is made and removed: all that has no content, or keeps it, in lines, then each file with its content.
+
+    ``known``: {place: resource} that the robot had before. A file that was secret or will be is not shown, but for variables.
+    """
+    lines: list[str] = []
+    files: list[Difference] = []
+    for step in steps:
+        if step["do"] in ("remove", "discard"):
+            lines.append(f"- {kinds.label(step['resource'])}")
+        elif step["do"] == "make":
+            resource, now = step["resource"], step["now"]
+            if (now or {}).get("content") == kinds.expected(resource).get("content"):
+                lines.append(_line(resource, now))
+            else:
+                files.append(_file(resource, now, contents, known.get(kinds.place(resource))))
+    shown: list[Difference] = [{"prepared": "\n".join([*lines, ""])}] if lines else []
+    return shown + files
+
+
+def _line(resource: Resource, now: State | None) -> str:
+    """What has no content, or another owner or mode: `+ directory /a (root:root 0755)`, `~ directory /a (mode 0777 -> 0755)`."""
+    expected = kinds.expected(resource)
+    if now is None:
+        owned = f" ({expected['owner']}:{expected['group']} {expected['mode']})" if "mode" in expected else ""
+        return f"+ {kinds.label(resource)}{owned}"
+    differing = [f"{name} {now.get(name)} -> {expected[name]}" for name in sorted(expected) if now.get(name) != expected[name]]
+    return f"~ {kinds.label(resource)} ({', '.join(differing)})"
+
+
+def _file(resource: Resource, now: State | None, contents: Contents, known: Resource | None) -> Difference:
+    place = kinds.place(resource)
+    before = contents.before(resource) if now and now.get("type") == "file" else ""
+    after = contents.after(resource)
+    if resource.get("secret") or (known and known.get("secret")):
+        before, after = _without_secrets(before, after, _hidden(known), _hidden(resource), now is not None)
     return {"before_header": place, "after_header": place, "before": before, "after": after}
 
 
-def _attributes(state: State) -> str:
-    values = {key: value for key, value in state.items() if key != "content"}
-    return "".join(f"{key}: {value if isinstance(value, str) else json.dumps(value)}\n" for key, value in sorted(values.items()))
+def _hidden(resource: Resource | None) -> list[str] | None:
+    """The variables whose values must not be shown; None: of all."""
+    return resource.get("hidden") if resource else None
 
 
-def _content(path: str) -> str:
-    try:
-        return _text(read(path))
-    except OSError:
-        return ""
+def _without_secrets(before: str, after: str, hides: list[str] | None, hides_then: list[str] | None, is_there: bool) -> tuple[str, str]:
+    """Two texts of a secret file, to be shown. Of an environment file the names of all variables are, and values that are no secret."""
+    old, new = compare.variables(before), compare.variables(after)
+    if old is None or new is None:
+        return f"{SECRET}\n" if is_there else "", f"{CHANGED}\n"
+    changed = compare.differing(old, new)
+
+    def shown(values: t.Mapping[str, str], hidden: list[str] | None, otherwise: str) -> str:
+        def value(name: str) -> str:
+            if hidden is None or name in hidden:
+                return otherwise if name in changed else SECRET
+            return values[name]
+
+        return "".join(f"{name}={value(name)}\n" for name in sorted(values))
+
+    return shown(old, hides, SECRET), shown(new, hides_then, CHANGED)
 
 
 def _text(content: bytes) -> str:

@@ -13,7 +13,8 @@ from ..state import manifest as manifests
 from ..state.lock import Lock
 from ..state.scrub import of_release
 from ..system import capabilities
-from . import boot_unit, difference, steps, survey
+from . import boot_unit, difference, steps, summary, survey
+from .difference import Contents
 from .perform import Performer, silence
 
 TYPE_CHECKING = False
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..plan import PrepareRequest
     from ..state.journal import Journal
+    from ..state.ledger import JobState
     from ..state.robot import Robot
 
     class _Prepared(t.TypedDict):
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
         diff: list[difference.Difference]  # empty unless it was asked for
         missing: list[str]
         needed: list[str]  # what the groups need that the robot has of these jobs, as a need names it
+        before: list[JobState]  # of each job of the plan, in its order
+        summary: list[summary.Change]
         goes: t.Mapping[str, survey.Going]  # by the ids of groups
         holds: list[str]  # the names of the groups that the robot has of these jobs
         notices: list[str]  # warnings
@@ -100,6 +104,8 @@ class Staging:
             "diff": self.scrub(self._difference(todo)) if self.request.get("diff") else [],
             "missing": verify.missing(self.groups),
             "needed": sorted({need["what"] for group in self.robot.ledger.groups(self.manifest["jobs"]) for need in group["needs"]}),
+            "before": [job["before"] for job in self.manifest["jobs"]],
+            "summary": self.scrub(summary.of_interrupted(interrupted) + self._summary),
             "goes": self._going(),
             "holds": sorted(group["name"] for group in self.robot.ledger.groups(self.manifest["jobs"])),
             "notices": self.request.get("mended", []) + self.notices + self._other_names(),
@@ -133,6 +139,7 @@ class Staging:
 
     def _plan(self) -> list[tuple[Performer, steps.Step]]:
         """All steps in their order, as the switch will take them, each with what would carry it out."""
+        self._summary: list[summary.Change] = []
         planned = []
         for members in handover.bundles(self.manifest, self.robot.ledger):
             halted = handover.listening(members, self.robot.ledger)
@@ -143,8 +150,10 @@ class Staging:
 
     def _steps(self, member: handover.Member, halted: t.Sequence[str]) -> list[steps.Step]:
         job, group = member
-        record = self.robot.ledger.group(job, group["id"])
-        return survey.plan_steps(self.robot, group["resources"], record, keep_data=self.manifest["keep_data"], halted=halted)
+        situation = survey.look(self.robot, group["resources"], self.robot.ledger.group(job, group["id"]))
+        found = steps.between(situation, self.robot.digest, self.manifest["keep_data"], halted)
+        self._summary += summary.of_group(group["id"], group["name"], situation, found, Contents(self.contents))
+        return found
 
     def _going(self) -> dict[str, survey.Going]:
         """What goes from this robot, by the ids of the groups that it belongs to."""
@@ -166,11 +175,9 @@ class Staging:
             self.robot.store.put(content)
 
     def _difference(self, todo: t.Iterable[steps.Step]) -> list[difference.Difference]:
-        resources = self.wanted + [
-            resource for group in self.robot.ledger.groups(self.manifest["jobs"]) for resource in ledger.known(group)
-        ]
-        secret = {kinds.place(resource) for resource in resources if resource.get("secret")}
-        return difference.of_steps(todo, self.contents, secret)
+        groups = self.robot.ledger.groups(self.manifest["jobs"])
+        known = {kinds.place(resource): resource for group in groups for resource in ledger.known(group)}
+        return difference.of_steps(todo, Contents(self.contents), known)
 
 
 def _texts(todo: t.Iterable[steps.Step], interrupted: Journal | None) -> list[str]:

@@ -40,16 +40,21 @@ def plan_steps(
     halted: t.Sequence[str] = (),
     spared: t.Sequence[Resource] = (),
 ) -> list[steps.Step]:
-    """The steps from what is to what is wanted.
+    """The steps from what is to what is wanted: `look` with what `steps.between` makes of it."""
+    return steps.between(look(robot, wanted, record, others), robot.digest, keep_data, halted, spared)
+
+
+def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None, others: t.Iterable[Resource] = ()) -> steps.Situation:
+    """What there is of what a group shall have, and of what it had.
 
     ``record``: the group's record in the ledger. ``others``: further resources that may be there, those of a release
-    that did not get through. ``halted``: units that are down while ports change hands. ``spared``: resources that must not go.
+    that did not get through.
     """
     old = merge(known(record), others)
     everything = merge(wanted, old)
     observer = Observer(robot.digest)
     shown = systemd.show(kinds.units(everything))
-    situation = steps.Situation(
+    return steps.Situation(
         wanted,
         old,
         seen={kinds.place(resource): kinds.actual(resource, observer) for resource in everything},
@@ -59,7 +64,6 @@ def plan_steps(
         silent=silent.units(record["ports"], shown) if record else {},
         dead=dead(record, shown) if record else {},
     )
-    return steps.between(situation, robot.digest, keep_data, halted, spared)
 
 
 def dead(record: GroupRecord, shown: systemd.Shown) -> dict[str, str]:

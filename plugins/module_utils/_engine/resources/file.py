@@ -29,6 +29,9 @@ class File(Kind):
         yield from shape.owned(where, resource)
         if resource["path"].startswith(UNIT_DIRECTORY + "/") and resource["path"].count("/") == 4:
             yield f"{where}.path: a unit file is a resource of the kind unit"
+        hidden = resource.get("hidden", [])
+        if not isinstance(hidden, list) or not all(isinstance(name, str) for name in hidden):
+            yield f"{where}.hidden: must be a list of strings"
 
     def expected(self, resource: Resource) -> State:
         return {

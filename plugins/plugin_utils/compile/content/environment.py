@@ -38,6 +38,11 @@ class Environment(t.NamedTuple):
         return frozenset(str(value) for value in self.variables.values() if isinstance(value, Secret) and value)
 
     @property
+    def hidden(self) -> frozenset[str]:
+        """The names of variables whose values are secret."""
+        return frozenset(name for name, value in self.variables.items() if isinstance(value, Secret))
+
+    @property
     def loader(self) -> dict[str, str]:
         """Those that the dynamic loader and similar code obey. They must not be set before root's privileges are dropped."""
         return {name: value for name, value in self.variables.items() if _LOADER.fullmatch(name)}

@@ -92,12 +92,13 @@ def unit(
     calls: t.Sequence[Call],
 ) -> Unit:
     """A task's unit from its parts. `run` is as in `plan.unit`; `calls` are the calls of helpers in `sections`."""
+    # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
+    content, hidden = systemd.environment_file(environment.variables), None if site.job.opaque else environment.hidden
     return Unit(
         task.unit,
         (
             *_directories(task, site.user),
-            # Only root can read it: systemd does, and passes the variables on. All of the file is treated as secret.
-            plan.file(task.environment_file, systemd.environment_file(environment.variables), mode="0600", secret=True),
+            plan.file(task.environment_file, content, mode="0600", secret=True, hidden=hidden),
             plan.unit(task.unit, systemd.unit(sections), run=run, reads=[task.environment_file], done=task.done, called=task.called),
         ),
         frozenset(call.helper for call in calls),

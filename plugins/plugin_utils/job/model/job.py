@@ -29,6 +29,8 @@ class Job:
     constraints: tuple[Constraint, ...] = key("Conditions on robots, for every group.", factory=tuple)
     update: Update | None = key("How a new version replaces the old one.", default=None, ours=True, support=Support.NO_EFFECT)
     schedule: Reserved | None = key("Periodic runs.", default=None, ours=True, support=Support.REFUSED)
+    # Whether its values are shown nowhere: the file was rendered, and any value may be a vaulted variable's, or it was all encrypted.
+    opaque: bool = attribute(default=False, compare=False)
     # Where the job is written: file, line, what precedes its keys in their paths (`spec.` in a k8s4r document), and the
     # line and column of every path.
     path: str = attribute(default="", compare=False)

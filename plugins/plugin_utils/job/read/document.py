@@ -76,7 +76,8 @@ class Document(Objects):
                 self.error("spec.name", Mistake("differs from metadata.name", "remove spec.name", value=quoted(own), value_remedy=meant))
             values.update({"name": name, "namespace": namespace or "default"})
         values.setdefault("name", "")
-        return Job(**values, path=self.source.name, line=self.positions[""][0], root=root, positions=self.positions)
+        opaque = self.source.rendered or self.source.vaulted
+        return Job(**values, opaque=opaque, path=self.source.name, line=self.positions[""][0], root=root, positions=self.positions)
 
     def _stem(self) -> str:
         """A job's name by its file's, without .j2 and the ending before it."""

@@ -23,8 +23,8 @@ ROBOT = Robot("r1", "192.0.2.1", {"arm": "left"})
 TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"
 
 
-def compiled(*jobs: str, robot: Robot = ROBOT, **fleet):
-    sources = [reader.Source(f"job{number}.yml", textwrap.dedent(text)) for number, text in enumerate(jobs)]
+def compiled(*jobs: str, robot: Robot = ROBOT, source: dict[str, bool] | None = None, **fleet):
+    sources = [reader.Source(f"job{number}.yml", textwrap.dedent(text), **(source or {})) for number, text in enumerate(jobs)]
     loaded, _warnings = reader.load(sources, reader.Options(decrypt=lambda text: text if "$" in text else "hunter2!"))
     whole = Fleet((robot,), **{"trust_domain": "fleet.example", **fleet})
     placement = place(loaded, whole)
@@ -68,6 +68,22 @@ def test_a_secret_is_in_environment_files_alone_and_is_scrubbed():
     result = compiled(SECRET)
     assert {path.rpartition(".")[2] for path, content in files(result).items() if "hunter2!" in content} == {"env"}
     assert [group["secrets"] for job in result.plan["jobs"] for group in job["groups"]] == [["hunter2!", "postgresql://user:hunter2!@h/d"]]
+
+
+def hidden(result) -> list[list[str] | None]:
+    """Of each environment file the variables whose values a diff must not show; None: of all."""
+    resources = [resource for job in result.plan["jobs"] for group in job["groups"] for resource in group["resources"]]
+    return [resource.get("hidden") for resource in resources if resource.get("secret")]
+
+
+def test_only_values_that_are_secret_are_hidden_in_a_diff():
+    assert hidden(compiled(SECRET)) == [["NOMAD_META_KEY", "PASSWORD", "URL"]]
+    assert hidden(compiled(network("{name: a, localPort: 1, upstream: 'h:1', tls: false}"))) == [[]]
+
+
+def test_all_values_of_a_file_that_was_rendered_or_encrypted_are_hidden_in_a_diff():
+    for source in ({"rendered": True}, {"vaulted": True}):
+        assert hidden(compiled(SECRET.replace('!vault "x"', "plain"), source=source)) == [None]
 
 
 def test_a_secret_is_scrubbed_as_it_arrives_and_a_name_in_it_is_not_shown():

@@ -8,46 +8,56 @@ from __future__ import annotations
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import outcome
 
 UNCHANGED = {"status": "unchanged"}
-PREPARED = {"status": "staged", "steps": ["start x"], "missing": []}
-BARE = {"status": "lacking", "steps": ["start x"], "missing": ["envoy", "spire_agent"]}
+PREPARED = {"status": "staged", "steps": ["start x"], "missing": [], "entries_differ": False}
+BARE = {"status": "lacking", "steps": ["start x"], "missing": ["envoy", "spire_agent"], "entries_differ": True}
 
 
-def groups(answers, servers=(), check=False):
-    found: dict[str, list[str]] = {}
-    for member in outcome.memberships(answers, servers, check):
-        found.setdefault(member["group"], []).append(member["robot"])
-    return found
+def what_next(answers, servers=(), check=False, verify=False, moving=False):
+    return outcome.what_next(answers, servers, check, verify, moving)
 
 
 def test_nothing_is_left_to_do_where_nothing_changed():
-    assert groups({"a": UNCHANGED, "b": {**PREPARED, "steps": []}}) == {}
+    assert what_next({"a": UNCHANGED, "b": {**PREPARED, "steps": []}}).machines == []
 
 
 def test_only_robots_with_something_to_switch_are_switched():
-    assert groups({"a": UNCHANGED, "b": PREPARED}) == {"k8s4r_switch": ["b"]}
+    assert what_next({"a": UNCHANGED, "b": PREPARED}) == ("switch", ["b"], {})
+
+
+def test_the_server_is_asked_only_where_an_identity_may_change():
+    assert what_next({"a": PREPARED, "b": {**PREPARED, "steps": [], "entries_differ": True}}) == ("switch_with_identities", ["a", "b"], {})
+
+
+def test_the_server_is_asked_where_that_is_wanted():
+    assert what_next({"a": UNCHANGED}, verify=True) == ("identities", ["a"], {})
+    assert what_next({"a": UNCHANGED, "b": PREPARED}, verify=True) == ("switch_with_identities", ["b"], {})
+
+
+def test_what_moves_is_given_up_after_the_others_have_it_and_a_check_moves_nothing():
+    assert what_next({"a": PREPARED}, moving=True).file == "switch_with_moves"
+    assert what_next({"a": PREPARED}, moving=True, check=True).file == "switch"
 
 
 def test_what_is_missing_is_provided_first_with_the_server_of_the_agents():
-    assert groups({"a": PREPARED, "b": BARE}, servers=["s"]) == {
-        "k8s4r_switch": ["a"],
-        "k8s4r_bare": ["b"],
-        "k8s4r_without_envoy": ["b"],
-        "k8s4r_without_spire_agent": ["b"],
-        "k8s4r_without_spire_server": ["s"],
-    }
+    assert what_next({"a": PREPARED, "b": BARE, "c": UNCHANGED}, servers=["s"]) == (
+        "install_missing",
+        ["a", "b", "s"],
+        {"spire_server": ["s"], "spire_agent": ["b"], "envoy": ["b"]},
+    )
 
 
 def test_the_server_is_left_alone_where_only_envoy_is_missing():
-    assert "k8s4r_without_spire_server" not in groups({"b": {**BARE, "missing": ["envoy"]}}, servers=["s"])
+    found = what_next({"b": {**BARE, "missing": ["envoy"]}}, servers=["s"])
+    assert found == ("install_missing", ["b"], {"spire_server": [], "spire_agent": [], "envoy": ["b"]})
 
 
 def test_check_mode_provides_nothing_and_switches_only_what_is_provided():
-    assert groups({"a": PREPARED, "b": BARE}, servers=["s"], check=True) == {"k8s4r_switch": ["a"]}
+    assert what_next({"a": PREPARED, "b": BARE}, servers=["s"], check=True) == ("switch", ["a"], {})
 
 
 def test_one_robot_that_is_not_as_assumed_sends_all_through_again():
-    assert groups({"a": PREPARED, "b": {"status": "stale"}, "c": BARE}) == {"k8s4r_again": ["a", "b", "c"]}
-    assert groups({"a": {"status": "waiting"}}) == {"k8s4r_again": ["a"]}
+    assert what_next({"a": PREPARED, "b": {"status": "stale"}, "c": BARE}) == ("again", ["a", "b", "c"], {})
+    assert what_next({"a": {"status": "waiting"}}) == ("again", ["a"], {})
 
 
 def test_refusals_of_all_robots_are_one_text_and_the_same_is_said_once():
@@ -82,12 +92,9 @@ def test_a_failed_switch_says_how_it_ended_and_why():
 
 
 def test_a_switch_that_ended_well_is_one_line():
-    answer = {"changes": ["a", "b"], "units": {"x.service": "active (running)", "y.service": "inactive (dead)"}}
-    assert outcome.success("arm1", answer) == "arm1: 2 changes; 1 of 2 units active"
+    answer = {"changes": ["a", "b"], "units": {"x.service": "active (running)", "y.service": "done"}}
+    assert outcome.success("arm1", answer) == "arm1: 2 changes, units: 1 active, 1 done"
     assert outcome.success("arm1", {"changes": ["stop x"], "units": {}}) == "arm1: 1 change"
-    batch = {"changes": ["start x"], "units": {"x.service": "done", "x.target": "active (active)"}}
-    assert outcome.success("arm1", batch) == "arm1: 1 change; 1 of 1 units active; 1 done"
-    assert outcome.success("arm1", {"units": {"x.service": "done"}}) == "arm1: 0 changes; 1 done"
 
 
 def test_a_file_that_takes_over_another_files_job_is_named_with_what_goes():

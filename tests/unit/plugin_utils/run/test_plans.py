@@ -152,3 +152,27 @@ def test_a_removed_job_is_an_empty_plan_on_every_robot():
     found = plans.removal([("default", "web")], ["a", "b"], KEY)
     assert {(job["name"], job["empty"]) for robot in found.values() for job in robot.jobs} == {("web", True)}
     assert KEY.unseal(found["a"].sealed)["plan"]["jobs"] == [{"namespace": "default", "name": "web", "groups": []}]
+
+
+def test_the_server_is_asked_only_where_a_jobs_registration_entries_differ():
+    def had(plan, state="whole"):
+        return [{"state": state, "plan": plan}]
+
+    def wanted(digest):
+        return [{"digest": digest}]
+
+    assert not plans.other_identities(wanted("p2.e1"), had("p1.e1"))
+    assert plans.other_identities(wanted("p1.e2"), had("p1.e1"))
+    assert plans.other_identities(wanted("p2."), had("p1.e1"))
+    # A robot that has nothing of the job has no entries of it either; of a part of one, or of an older version, nobody knows.
+    assert not plans.other_identities(wanted("p1."), had("", "empty"))
+    assert plans.other_identities(wanted("p1.e1"), had("", "empty"))
+    assert plans.other_identities(wanted("p1."), had("", "partial"))
+    assert plans.other_identities(wanted("p2."), had("p1"))
+    assert plans.other_identities(wanted("p2."), [])
+
+
+def test_only_the_part_for_entries_differs_where_only_they_do():
+    parts = [job["digest"].split(".") for job in deployed(load(SERVED))["b"].jobs]
+    assert all(plan for plan, _entries in parts)
+    assert any(entries for _plan, entries in parts)

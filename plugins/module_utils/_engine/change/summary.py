@@ -1,0 +1,184 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a switch does to each unit of a group and why, for a person who knows the job and not its files: pure, as steps.py is.
+
+No value of a variable is in it. What goes is told by survey.py, with its data.
+"""
+
+from __future__ import annotations
+
+from ..plan import CONFIGURATION
+from ..resources import kinds
+from ..say import compare
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.journal import Journal
+    from .steps import Situation, Step
+
+    class Change(t.TypedDict):
+        """What happens to a unit, or where ``unit`` is empty, to the rest of the group.
+
+        ``does``: ``new``, ``restart``, ``start`` (it should run and does not) or ``in place`` (nothing restarts).
+        ``why``: what differs; of a new group, its units. Without a ``group``, ``does`` tells all.
+        """
+
+        group: str
+        unit: str  # as people call it
+        does: str
+        why: list[str]
+
+    # Of a unit: what people call it, what it does, and why.
+    Told = t.Tuple[str, str, t.List[str]]
+
+    class Contents(t.Protocol):
+        """The texts that are compared; empty where there is none that can be read."""
+
+        def before(self, resource: Resource) -> str:
+            """What is at its place now."""
+
+        def after(self, resource: Resource) -> str:
+            """What will be there."""
+
+
+# What people call directives of systemd, where that is another word. A few units have a word, and so share it.
+_WORDS = {
+    "ExecStart": "command",
+    "CPUQuota": "limits",
+    "MemoryMax": "limits",
+    "MemorySwapMax": "limits",
+    "TasksMax": "limits",
+    "User": "user",
+    "Group": "user",
+    "KillSignal": "how it is stopped",
+    "TimeoutStopSec": "how it is stopped",
+    "Restart": "restart policy",
+    "RestartSec": "restart policy",
+    "ExecStopPost": "restart policy",
+    "RuntimeMaxSec": "timeout",
+    "ExecStartPost": "readiness",
+}
+NOT_RUNNING = "it was not running"
+# These say nothing that a person has to know: a description, and the order of units, which changes whenever one comes or goes.
+_SILENT = ("Description", "After", "Before", "Wants", "Requires", "PartOf")
+
+
+def of_group(id: str, name: str, situation: Situation, todo: t.Sequence[Step], contents: Contents) -> list[Change]:
+    """What the steps of one group do to it; nothing for what goes."""
+    summary = _Summary(id, situation, todo, contents)
+    changes = summary.units()
+    if changes and all(does == "new" for _unit, does, _why in changes) and len(changes) == len(summary.called):
+        return [{"group": name, "unit": "", "does": "new", "why": [unit for unit, _does, _why in changes]}]
+    rest = summary.rest(any(does == "new" for _unit, does, _why in changes))
+    if rest:
+        changes.append(("", "in place", rest))
+    if not changes and summary.begun:
+        changes.append(("", "start", []))
+    if not changes and not any(step["do"] in ("remove", "discard") for step in todo):
+        texts = [step["text"] for step in todo if step["text"]]
+        changes += [("", "in place", texts)] if texts else []
+    return [{"group": name, "unit": unit, "does": does, "why": why} for unit, does, why in changes]
+
+
+def of_interrupted(journal: Journal | None) -> list[Change]:
+    """What is done before anything else, where a switch was interrupted."""
+    if journal is None:
+        return []
+    return [{"group": "", "unit": "", "does": f"rolls back release {journal['release']}, whose switch was interrupted", "why": []}]
+
+
+class _Summary:
+    def __init__(self, id: str, situation: Situation, todo: t.Sequence[Step], contents: Contents) -> None:
+        self.home = f"{CONFIGURATION}/groups/{id}/"
+        self.situation = situation
+        self.contents = contents
+        self.made = [step["resource"] for step in todo if step["do"] == "make"]
+        self.begun = {unit for step in todo if step["do"] == "start" for unit in step["units"]}
+        self.called = [unit for unit in kinds.that_run(situation.wanted) if unit.get("called")]
+        self.halted = {unit for step in todo if step["do"] == "halt" for unit in step["units"]}
+        self.told: list[Resource] = []
+
+    def units(self) -> list[Told]:
+        """Of each unit that does not stay as it is: what people call it, what it does, and why."""
+        pulled = self._pulled()
+        found: list[Told] = []
+        for unit in self.called:
+            name = unit["name"]
+            places = {kinds.place(unit), *kinds.of(unit).reads(unit)}
+            own = [resource for resource in self.made if kinds.place(resource) in places]
+            self.told += own
+            up = self._is_up(name)
+            if self.situation.now(unit) is None and not up:
+                found.append((unit["called"], "new", []))
+            elif name in self.begun and up:
+                found.append((unit["called"], "restart", self._causes(own) or [self._without_cause(name)]))
+            elif name in self.begun:
+                found.append((unit["called"], "start", [self.situation.dead.get(name, NOT_RUNNING), *self._causes(own)]))
+            elif name in pulled and up:
+                found.append((unit["called"], "restart", [f"{pulled[name]} runs again"]))
+            else:
+                why = [text for resource in own for text in self._in_place(resource)]
+                found += [(unit["called"], "in place", why)] if why else []
+        return found
+
+    def rest(self, anything_new: bool) -> list[str]:
+        """What else of the group changes, and restarts nothing. What comes with a new unit is not worth a word."""
+        rest = [resource for resource in self.made if resource not in self.told]
+        if anything_new:
+            rest = [resource for resource in rest if self.situation.now(resource) is not None]
+        return sorted({text for resource in rest for text in self._in_place(resource)})
+
+    def _pulled(self) -> dict[str, str]:
+        """The units that systemd starts anew because one that they require does: what people call that one, by their names."""
+        required = {unit["name"]: " ".join(compare.directives(self.contents.after(unit)).get("Requires", [])) for unit in self.called}
+        anew = {unit["name"]: unit["called"] for unit in self.called if unit["name"] in self.begun and self._is_up(unit["name"])}
+        pulled: dict[str, str] = {}
+        # In their order, so that what a unit requires is before it.
+        for name, others in required.items():
+            cause = next((anew[other] for other in others.split() if other in anew), None)
+            if cause and name not in anew:
+                pulled[name] = anew[name] = cause
+        return pulled
+
+    def _is_up(self, unit: str) -> bool:
+        return self.situation.is_up(unit) or unit in self.halted
+
+    def _without_cause(self, unit: str) -> str:
+        """Why a unit restarts that takes in what it took in before."""
+        otherwise = "while ports change hands" if unit in self.halted else "it has not taken in its files yet"
+        return self.situation.silent.get(unit, otherwise)
+
+    def _causes(self, own: t.Iterable[Resource]) -> list[str]:
+        """What differs in what a unit takes in."""
+        return [text for resource in own if self.situation.has_other_content(resource) for text in self._of_content(resource)]
+
+    def _of_content(self, resource: Resource) -> list[str]:
+        before, after = self.contents.before(resource), self.contents.after(resource)
+        if kinds.of(resource).unit(resource):
+            return _of_unit(before, after) or ["its unit"]
+        old, new = compare.variables(before), compare.variables(after)
+        if new is None:
+            return [self._label(resource)]
+        return [f"env {name}" for name in compare.differing(old or {}, new)] or ["env"]
+
+    def _in_place(self, resource: Resource) -> list[str]:
+        if kinds.of(resource).unit(resource) and self.situation.now(resource) is not None:
+            return _of_unit(self.contents.before(resource), self.contents.after(resource))
+        return [self._label(resource)]
+
+    def _label(self, resource: Resource) -> str:
+        """A file by its path in the group's configuration, without the ending that tells its form."""
+        place = kinds.place(resource)
+        if place.startswith(self.home):
+            place = place[len(self.home) :]
+            return place[: -len(".json")] if place.endswith(".json") else place
+        return kinds.label(resource)
+
+
+def _of_unit(before: str, after: str) -> list[str]:
+    names = compare.differing(compare.directives(before), compare.directives(after))
+    return sorted({_WORDS.get(name, name) for name in names if name not in _SILENT})

@@ -1,0 +1,97 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run changes, before it does: one line for each thing, for a person. Robots of which the same is said share a line."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .moves import Move, instances
+
+Data = t.Mapping[str, t.Any]
+
+# So many names are written out; of the rest, how many there are.
+MOST = 6
+_UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+class Said(t.TypedDict):
+    """One line. `text` is as it is printed, without the robots."""
+
+    robots: list[str]
+    text: str
+
+
+def summary(answers: t.Mapping[str, Data], moving: t.Mapping[str, t.Mapping[str, Move]], lost: t.Sequence[str]) -> list[Said]:
+    """Everything that changes, in the order of the groups; `moving` is what `moves` found of each robot.
+
+    `answers` are those of `prepare`; robots that could not be reached are `lost`.
+    """
+    groups = {change["group"] for answer in answers.values() for change in (*_changes(answer), *_going(answer))}
+    shown = _short(groups - {""})
+    robots: dict[str, list[str]] = {}
+    for name, answer in sorted(answers.items()):
+        for text in _of_robot(name, answer, moving.get(name, {}), shown):
+            robots.setdefault(text, []).append(name)
+    for name in lost:
+        robots.setdefault("off, run again", []).append(name)
+    return [{"robots": names, "text": text} for text, names in robots.items()]
+
+
+def line(said: Said) -> str:
+    return f"{few(said['robots'])}: {said['text']}"
+
+
+def few(names: t.Sequence[str]) -> str:
+    """Names with commas between them; of many, the first ones and how many more."""
+    return ", ".join(names) if len(names) <= MOST + 1 else f"{', '.join(names[:MOST])} and {len(names) - MOST} more"
+
+
+def size(number: float) -> str:
+    """An amount of data on a disk: 12 MB."""
+    unit = next((unit for unit in _UNITS if number < 1000 * _UNITS[unit]), "TB")
+    amount = number / _UNITS[unit]
+    return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
+
+
+def _changes(answer: Data) -> t.Sequence[Data]:
+    found: t.Sequence[Data] = answer.get("summary", ())
+    return found
+
+
+def _going(answer: Data) -> list[Data]:
+    return [{**going, "group": going["name"], "id": id} for id, going in answer.get("goes", {}).items()]
+
+
+def _of_robot(robot: str, answer: Data, moving: t.Mapping[str, Move], shown: t.Mapping[str, str]) -> t.Iterator[str]:
+    if answer.get("missing"):
+        yield f"{few(sorted(set(answer['missing'])))}: installed first"
+    for change in _changes(answer):
+        what = f"{shown.get(change['group'], '')} {change['unit']}".strip()
+        why = f" ({few(change['why'])})" if change["why"] else ""
+        yield f"{what}: {change['does']}{why}" if what else change["does"]
+    for going in _going(answer):
+        yield from _that_goes(robot, going, moving.get(going["id"]), shown[going["group"]])
+
+
+def _that_goes(robot: str, going: Data, move: Move | None, group: str) -> t.Iterator[str]:
+    data = f", with {size(going['data'])} of data" if going["data"] else ""
+    to = move["to"] if move else {}
+    for index, other in sorted(to.items()):
+        whole = going["whole"] and len(to) == 1
+        yield f"{group if whole else f'{group} r{index}'}: moves away from {robot} to {other}{data}"
+        data = ""
+    left = [unit for unit in going["units"] if not set(instances([unit])) & to.keys()]
+    if going["whole"] and not to:
+        yield f"{group}: goes{data}"
+    elif left and not going["whole"]:
+        yield f"{group} {few(left)}: {'goes' if len(left) == 1 else 'go'}{data}"
+
+
+def _short(groups: t.Iterable[str]) -> dict[str, str]:
+    """What the lines call each group, `namespace/job/group`: without what they have all in common."""
+    parts = {group: group.split("/") for group in groups}
+    jobs = {tuple(names[:2]) for names in parts.values()}
+    kept = 1 if len(jobs) < 2 else 2 if len({namespace for namespace, _job in jobs}) < 2 else 3
+    return {group: "/".join(names[-kept:]) for group, names in parts.items()}

@@ -1,0 +1,161 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a robot says that a switch does to a group, and why: from the same situation as the steps."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import steps, summary
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import compare
+
+RUNNING = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no"}
+HOME = "/etc/k8s4r/groups/g-1"
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def task(name="r0 store", **directives):
+    lines = "".join(f"{key}={value}\n" for key, value in {"ExecStart": "/bin/a", **directives}.items())
+    env = f"{HOME}/env/{name[:2]}.env"
+    return [
+        plan.unit(f"k8s4r-task-{name.replace(' ', '-')}.service", f"[Service]\n{lines}", run="always", reads=[env], called=name),
+        plan.file(env, "", secret=True),
+    ]
+
+
+def env(text, name="r0 store"):
+    return plan.file(f"{HOME}/env/{name[:2]}.env", text, secret=True)
+
+
+def init(script="a"):
+    return plan.unit("k8s4r-init-a.service", f"[Service]\nExecStart={script}\n", run="init", called="init prepare")
+
+
+class Contents:
+    def __init__(self, old, new):
+        self.old = {kinds.place(each): each.get("content", "") for each in old}
+        self.new = {kinds.place(each): each.get("content", "") for each in new}
+
+    def before(self, resource):
+        return self.old.get(kinds.place(resource), "")
+
+    def after(self, resource):
+        return self.new[kinds.place(resource)]
+
+
+def merged(resources):
+    """The last of each place."""
+    return list({kinds.place(each): each for each in resources}.values())
+
+
+def kept(resources):
+    """As the engine holds them: by digest."""
+    return [
+        {**{k: v for k, v in each.items() if k != "content"}, **({"digest": digest(each["content"])} if "content" in each else {})}
+        for each in resources
+    ]
+
+
+def said(old, new, units=None, seen=None, dead=(), silent=()):
+    """The lines for a group that was `old` and shall be `new`; `units` are in other states than running; see `steps.Situation`."""
+    old, new = merged(old), merged(new)
+    contents = Contents(old, new)
+    before, after = kept(old), kept(new)
+    found = dict.fromkeys(map(kinds.place, [*after, *before]))
+    found.update({kinds.place(each): kinds.expected(each) for each in before})
+    found.update(seen or {})
+    shown = {**dict.fromkeys(kinds.units(before), RUNNING), **(units or {})}
+    situation = steps.Situation(after, before, found, shown, (), steps.run_digests(before, digest), dict(silent), dict(dead))
+    todo = steps.between(situation, digest)
+    changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents)
+    assert all(change["group"] == "default/shop/web" for change in changes)
+    return [(change["unit"], change["does"], change["why"]) for change in changes]
+
+
+BEFORE = [*task(), env('SPEED="1"\nMODE="slow"\n'), plan.unit("k8s4r-g_1.slice", "[Slice]\nMemoryMax=1\n")]
+
+
+def test_nothing_changes():
+    assert said(BEFORE, BEFORE) == []
+
+
+def test_a_variable_restarts_its_task_and_is_named_without_its_value():
+    assert said(BEFORE, [*BEFORE, env('SPEED="canary"\nMODE="slow"\nNEW="1"\n')]) == [("r0 store", "restart", ["env NEW", "env SPEED"])]
+
+
+def test_a_command_and_limits_are_told_apart():
+    new = [*BEFORE[2:], *task(ExecStart="/bin/b", MemoryMax="5", CPUQuota="5%", After="other.service"), BEFORE[1]]
+    assert said(BEFORE, [*new, env('SPEED="1"\nMODE="slow"\n')]) == [("r0 store", "restart", ["command", "limits"])]
+
+
+def test_a_new_group_is_one_line_with_its_units():
+    assert said([], [*BEFORE, *task("r1 store")]) == [("", "new", ["r0 store", "r1 store"])]
+
+
+def test_a_new_task_of_a_group_is_new_and_its_directories_are_not_worth_a_word():
+    new = [*BEFORE, plan.directory("/var/lib/k8s4r/tasks/b"), *task("r1 store")]
+    assert said(BEFORE, new) == [("r1 store", "new", [])]
+
+
+def test_limits_of_the_group_and_files_that_a_proxy_watches_change_in_place():
+    old = [*BEFORE, plan.file(f"{HOME}/proxy/listeners.json", "{}")]
+    new = [*BEFORE[:-1], plan.unit("k8s4r-g_1.slice", "[Slice]\nMemoryMax=2\n"), plan.file(f"{HOME}/proxy/listeners.json", "[]")]
+    assert said(old, new) == [("", "in place", ["limits", "proxy/listeners"])]
+
+
+STOPPED = {**RUNNING, "ActiveState": "inactive", "ExecMainCode": "0"}
+
+
+@pytest.mark.parametrize("why", ["down since 2026-11-26T04:01:02Z: its program ended with status 3", None])
+def test_what_was_dead_is_started_and_of_what_it_died(why):
+    unit = "k8s4r-task-r0-store.service"
+    dead = {unit: why} if why else {}
+    assert said(BEFORE, BEFORE, units={unit: STOPPED}, dead=dead) == [("r0 store", "start", [why or "it was not running"])]
+
+
+def test_what_runs_and_does_not_listen_restarts():
+    why = "nobody listens on port 80 of 127.0.0.1"
+    assert said(BEFORE, BEFORE, silent={"k8s4r-task-r0-store.service": why}) == [("r0 store", "restart", [why])]
+
+
+def test_what_requires_a_changed_init_task_restarts_with_it():
+    def group(script):
+        return [init(script), *task(Requires="k8s4r-init-a.service"), *task("r1 store")]
+
+    assert said(group("a"), group("b")) == [
+        ("init prepare", "restart", ["command"]),
+        ("r0 store", "restart", ["init prepare runs again"]),
+    ]
+
+
+def test_what_was_changed_by_hand_is_said():
+    directory = plan.directory("/var/lib/k8s4r/tasks/a", "u", "u")
+    wrong = {**kinds.expected(directory), "mode": "0777"}
+    assert said([*BEFORE, directory], [*BEFORE, directory], seen={directory["path"]: wrong}) == [
+        ("", "in place", ["directory /var/lib/k8s4r/tasks/a"])
+    ]
+
+
+def test_what_goes_is_not_said_here():
+    assert said([*BEFORE, *task("r1 store")], BEFORE) == []
+
+
+def test_an_interrupted_switch_is_rolled_back_first():
+    (change,) = summary.of_interrupted({"release": "r1"})
+    assert (change["group"], change["does"]) == ("", "rolls back release r1, whose switch was interrupted")
+    assert summary.of_interrupted(None) == []
+
+
+def test_the_variables_of_an_environment_file():
+    assert compare.variables('A="1"\nB="x \\" y\nz"\nC=""\n') == {"A": "1", "B": 'x \\" y\nz', "C": ""}
+    assert compare.variables("") == {}
+    for text in ("A=1\n", '{"a"="b"}', 'A="1', "[Unit]\nA=1\n"):
+        assert compare.variables(text) is None

@@ -1,0 +1,81 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run changes, in lines for a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import summary
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.moves import moves
+
+RESTART = {"group": "default/shop/web", "unit": "r0 store", "does": "restart", "why": ["env SPEED"]}
+
+
+def goes(name="default/shop/old", whole=True, units=("r0 store",), data=12_000_000):
+    return {"old-1": {"name": name, "whole": whole, "units": list(units), "data": data}}
+
+
+def lines(answers, placed=None, lost=()):
+    moving = {name: moves(name, answer.get("goes", {}), placed or {}) for name, answer in answers.items()}
+    return [summary.line(said) for said in summary.summary(answers, moving, list(lost))]
+
+
+def test_robots_of_which_the_same_is_said_share_a_line():
+    other = {**RESTART, "unit": "r1 store"}
+    assert lines({"b": {"summary": [RESTART, other]}, "a": {"summary": [RESTART]}, "c": {"status": "unchanged"}}) == [
+        "a, b: web r0 store: restart (env SPEED)",
+        "b: web r1 store: restart (env SPEED)",
+    ]
+
+
+def test_many_robots_and_reasons_are_counted():
+    answers = {f"r{number:02}": {"summary": [{**RESTART, "why": [f"env V{one}" for one in range(9)]}]} for number in range(20)}
+    assert lines(answers) == [
+        "r00, r01, r02, r03, r04, r05 and 14 more: web r0 store: restart (env V0, env V1, env V2, env V3, env V4, env V5 and 3 more)"
+    ]
+
+
+def test_a_group_is_called_by_what_tells_it_from_the_others():
+    def called(*groups):
+        return [text.split(": ")[1] for text in lines({"a": {"summary": [{**RESTART, "group": group, "unit": ""} for group in groups]}})]
+
+    assert called("default/shop/web", "default/shop/db") == ["web", "db"]
+    assert called("default/shop/web", "default/pay/web") == ["shop/web", "pay/web"]
+    assert called("default/shop/web", "test/shop/web") == ["default/shop/web", "test/shop/web"]
+
+
+def test_what_goes_is_said_with_its_data():
+    assert lines({"a": {"goes": goes()}}) == ["a: old: goes, with 12 MB of data"]
+    assert lines({"a": {"goes": goes(data=0)}}) == ["a: old: goes"]
+    assert lines({"a": {"goes": goes(whole=False, units=["r1 store", "r1 report"])}}) == [
+        "a: old r1 store, r1 report: go, with 12 MB of data",
+    ]
+
+
+def test_what_moves_away_is_said_with_the_robot_that_it_moves_to():
+    assert lines({"a": {"goes": goes()}}, {"default/shop/old": {"b": [0]}}) == ["a: old: moves away from a to b, with 12 MB of data"]
+    going = goes(whole=False, units=["r1 store", "r2 store"])
+    assert lines({"a": {"goes": going}}, {"default/shop/old": {"a": [0], "b": [1]}}) == [
+        "a: old r1: moves away from a to b, with 12 MB of data",
+        "a: old r2 store: goes",
+    ]
+
+
+def test_robots_that_are_off_and_what_is_installed_have_their_lines():
+    assert lines({"a": {"missing": ["envoy"]}}, lost=["b", "c"]) == ["a: envoy: installed first", "b, c: off, run again"]
+
+
+def test_an_interrupted_switch_is_rolled_back_first():
+    assert lines({"a": {"summary": [{"group": "", "unit": "", "does": "rolls back release 1", "why": []}, RESTART]}}) == [
+        "a: rolls back release 1",
+        "a: web r0 store: restart (env SPEED)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(4096, "4.1 kB"), (999_000, "999 kB"), (12_582_912, "13 MB"), (2.5e9, "2.5 GB"), (3e15, "3000 TB")]
+)
+def test_an_amount_of_data(number, text):
+    assert summary.size(number) == text
