@@ -50,7 +50,7 @@ class ActionModule(Action):
         if run["state"] == "absent" and {answer["status"] for answer in answers.values()} == {"unchanged"}:
             self._display.display(NOTHING_TO_REMOVE)
         placed = run.get("placement", {})
-        moving = {name: found for name, answer in answers.items() if (found := moves(name, answer.get("goes", {}), placed))}
+        moving = {name: found for name in answers if (found := moves(name, answers, placed))}
         following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving))
         if following.file == AGAIN and arguments["again"]:
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
