@@ -118,18 +118,20 @@ def test_the_one_timer_of_a_delayed_task_goes_with_its_unit_its_group_and_its_jo
         for kind in ("-task-", "-group-")
     )
     timer = unit.replace(".service", ".timer")
-    machine.sh("touch /var/lib/k8s4r/groups/delayed-g-*/alloc/end")
+    machine.sh("cd /var/lib/k8s4r/groups/delayed-g-*/alloc && touch end")
     used_up = f"for i in $(seq 100); do systemctl is-active -q {timer} && ! systemctl is-active -q {unit} && exit; sleep 0.1; done; exit 1"
     for ends_it in (f"systemctl stop {unit}", f"systemctl stop {target}"):
         machine.sh(used_up)
         # Somebody starts it before its time: it is used up again, and the timer set anew.
-        machine.sh(f"systemctl start {unit}; sleep 0.5; {used_up}")
+        machine.sh(f"systemctl --no-block start {unit}; sleep 0.5; {used_up}")
         assert machine.sh("systemctl list-timers --all --no-legend 'k8s4r-*' | wc -l").strip() == "1"
         assert machine.sh(f"systemctl show -p Unit --value {timer}").strip() == unit
         machine.sh(ends_it)
         assert machine.state(timer) == "inactive"
-        machine.sh(f"systemctl start {target} {unit}")
+        machine.sh(f"systemctl --no-block start {target} {unit}")
     machine.sh(used_up)
+    (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
+    assert group["units"][unit]["how"] == "its program ended with exit status 3; its timer will start it again"
     assert machine.deploy(plan.job("default", "delayed", []))["status"] == "committed"
     machine.absent("systemctl list-timers --all --no-legend 'k8s4r-*' | grep .")
     machine.absent("ls /run/systemd/transient | grep k8s4r-task")

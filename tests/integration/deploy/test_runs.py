@@ -99,11 +99,10 @@ def test_status_shows_what_runs(deployment):
     assert re.search(r"^robot1 +hello/web +1 up +\d+ s +[\d.]+ MiB$", shown.output, re.MULTILINE)
     assert "2 robots, 2 groups: nothing is wrong" in shown.output
     assert set(shown.changed.values()) == {0}
-    deployment.sh("robot2", "systemctl kill -s KILL 'k8s4r-task-*'")
-    # It is back 5 s later.
+    deployment.sh("robot2", "systemctl stop 'k8s4r-task-*'")
     wrong = deployment.run("k8s4r.robot.status", problems=True, job_name="hello").well()
     assert "1 OF 1 DOWN" in wrong.output
-    assert "tries again" in wrong.output
+    assert re.search(r"^ +r\d main +down +\d+ s +it was stopped; k8s4r-task-hello-web-r\d-main-\w+$", wrong.output, re.MULTILINE)
     assert "robot1  hello" not in wrong.output
 
 
@@ -119,3 +118,12 @@ def test_another_controllers_digest_sends_the_plan_and_changes_nothing(deploymen
     deployment.deploy(sleeper()).well()
     monkeypatch.setenv("K8S4R_HOME", str(tmp_path / "other"))
     assert set(deployment.deploy(sleeper()).well().changed.values()) == {0}
+
+
+def test_a_copied_file_with_the_same_name_is_told_before_it_takes_over(deployment):
+    deployment.deploy(sleeper()).well()
+    copied = sleeper(script="exec sleep 1000").replace("name: web", "name: copy")
+    warning = "job hello is taken over by job.yml: group web goes from robot1, robot2"
+    assert warning in " ".join(deployment.deploy(copied, "--check").well().output.split())
+    assert warning in " ".join(deployment.deploy(copied).well().output.split())
+    assert "is taken over" not in deployment.deploy(copied.replace("1000", "2000")).well().output

@@ -88,5 +88,6 @@ def test_every_unit_that_failed_gives_its_reason(machine):
     assert found.keys() == {group.unit(task) for task in ("first", "again", "later", "quits")}
     assert found[group.unit("again")].startswith("its program ended with exit status 3")
     assert "; its last lines:\n    no camera" in found[group.unit("again")]
-    assert found[group.unit("later")].endswith("was not found; its last lines:\n    no memory")
+    assert "exit status 127: it, or one that it starts, was not found" in found[group.unit("later")]
+    assert "; its last lines:\n    no memory" in found[group.unit("later")]
     assert "its program ended by itself with 0" in found[group.unit("quits")]

@@ -42,7 +42,7 @@ def test_a_clock_that_is_set_back_delays_no_restart(machine):
     (job,) = compiled(VM, CRASHING)
     assert machine.deploy(job)["status"] == "committed"
     unit = next(r["name"] for r in job["groups"][0]["resources"] if r["kind"] == "unit" and "-task-" in r["name"])
-    machine.sh("touch /var/lib/k8s4r/groups/clock-g-*/alloc/end")
+    machine.sh("cd /var/lib/k8s4r/groups/clock-g-*/alloc && touch end")
     machine.sh(f"until [ -e /run/k8s4r/restarts/{unit} ]; do sleep 0.1; done; date -s @$(($(date +%s) - 28800))")
     try:
         said = machine.sh(f"until journalctl -o cat -u {unit} | grep 'next start in'; do sleep 0.2; done")

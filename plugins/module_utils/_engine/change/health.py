@@ -116,17 +116,18 @@ def wait(units: t.Sequence[Resource], since: float) -> None:
     names = [unit["name"] for unit in units]
     shown = systemd.show(names)
     watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {}))) for unit in units}
+    ends: dict[str, systemd.Properties] = {}
     moment: float | None = None
     while watches:
         now = time.monotonic()
         verdicts = {name: watch.verdict(shown.get(name, {}), now) for name, watch in watches.items()}
-        failed = [unit for unit in units if verdicts[unit["name"]] is Verdict.FAILED]
-        if failed:
+        ends.update({name: shown.get(name, {}) for name in names if _has_ended(verdicts[name], shown.get(name, {}))})
+        if Verdict.FAILED in verdicts.values():
             moment = moment or now + MOMENT
             undecided = any(_undecided(unit, verdicts[unit["name"]], shown.get(unit["name"], {}), now) for unit in units)
             if now >= moment or not undecided:
-                ended = [unit for unit in units if unit in failed or _has_ended(verdicts[unit["name"]], shown.get(unit["name"], {}))]
-                raise Unhealthy(report(ended, shown, since))
+                ended = [unit for unit in units if unit["name"] in ends and verdicts[unit["name"]] is not Verdict.HEALTHY]
+                raise Unhealthy(report(ended, ends, since))
         elif Verdict.WAITING not in verdicts.values():
             return
         time.sleep(INTERVAL)
@@ -134,8 +135,8 @@ def wait(units: t.Sequence[Resource], since: float) -> None:
 
 
 def _has_ended(verdict: Verdict, values: systemd.Properties) -> bool:
-    """Whether a unit that may still come up has ended once already: that may be why another one failed."""
-    return verdict is Verdict.WAITING and values.get("SubState") == systemd.AUTO_RESTART
+    """Whether a unit has failed, or is to be tried again: that may be why another one failed."""
+    return verdict is Verdict.FAILED or (verdict is Verdict.WAITING and values.get("SubState") == systemd.AUTO_RESTART)
 
 
 def _undecided(unit: Resource, verdict: Verdict, values: systemd.Properties, now: float) -> bool:

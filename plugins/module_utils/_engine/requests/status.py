@@ -68,7 +68,10 @@ def answer(robot: Robot) -> Status:
     records, problems = robot.ledger.read()
     unread = [text for error in problems for text in error.errors]
     groups = [group for record in records for group in record["groups"].values()]
-    shown = systemd.show([unit["name"] for group in groups for unit in kinds.that_run(group["resources"])])
+    units = [unit["name"] for group in groups for unit in kinds.that_run(group["resources"])]
+    shown: dict[str, t.Mapping[str, str]] = {**systemd.show(units)}
+    # A restart policy may have set a timer for a unit that it has stopped.
+    shown.update(systemd.show([_timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], "Id,ActiveState"))
     try:
         journal = robot.journal()
     except formats.Unread as error:
@@ -97,12 +100,21 @@ def _group(group: GroupRecord, shown: systemd.Shown) -> GroupStatus:
         "ports": group["ports"],
         "silent": ports.without_listener(group["ports"]),
         "lacks": [need for need in group["needs"] if not os.path.exists(need["path"])],
-        "units": {unit["name"]: _unit(unit, shown.get(unit["name"], {})) for unit in kinds.that_run(group["resources"])},
+        "units": {unit["name"]: _unit(unit, shown) for unit in kinds.that_run(group["resources"])},
     }
 
 
-def _unit(unit: Resource, values: systemd.Properties) -> UnitStatus:
-    kind = kinds.of(unit)
+def _timer(unit: str) -> str:
+    return unit.rpartition(".")[0] + ".timer"
+
+
+def _how(unit: Resource, shown: systemd.Shown) -> str:
+    again = "; its timer will start it again" if systemd.up(shown.get(_timer(unit["name"]), {})) else ""
+    return endings.words(shown.get(unit["name"], {}), kinds.of(unit).steady(unit)) + again
+
+
+def _unit(unit: Resource, shown: systemd.Shown) -> UnitStatus:
+    kind, values = kinds.of(unit), shown.get(unit["name"], {})
     done, up = kind.finished(unit), systemd.up(values)
     entered = systemd.number(values, "ActiveEnterTimestampMonotonic")
     started = entered / 1e6 if entered else None
@@ -122,7 +134,7 @@ def _unit(unit: Resource, values: systemd.Properties) -> UnitStatus:
         "exit_status": systemd.number(values, "ExecMainStatus"),
         "since": endings.wall(started) if started else None,
         "ended": endings.wall(ended) if ended else None,
-        "how": None if up or done else endings.words(values, kind.steady(unit)),
+        "how": None if up or done else _how(unit, shown),
         "seconds": None if moment is None else max(0, int(time.monotonic() - moment)),
     }
 

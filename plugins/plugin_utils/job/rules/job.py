@@ -12,8 +12,8 @@ import collections.abc as c
 import dataclasses
 import typing as t
 
-from ..errors import Finding, Mistake, Position, listed
-from ..model.drivers import CONFIG_OF
+from ..errors import Finding, Mistake, Position, listed, quoted
+from ..model.drivers import CONFIG_OF, ExecConfig
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.task import InitTask, Readiness, Task
@@ -82,8 +82,21 @@ def _task(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]
     config = f"{path}.config.{CONFIG_OF[task.driver]}"
     if task.config is not None and task.config.exec_config is None and f"{path}.driver" not in wrong and config not in wrong:
         yield config, Mistake("is missing", f"driver {task.driver.value} needs it")
+    if task.config is not None and task.config.exec_config is not None:
+        yield from _command(task.config.exec_config, f"{config}.command")
     if isinstance(task, InitTask) and task.readiness is not None:
         yield from _readiness(task.readiness, f"{path}.readiness", task.daemon)
+
+
+def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:
+    """A program and its arguments in one text. A name may have blanks too, so this one must look like arguments."""
+    first, blank, rest = (program.command or "").partition(" ")
+    if blank and not program.args and ("/" not in first or rest.startswith("-") or "/" not in rest):
+        value_remedy = f"write command: {first} and args: [{', '.join(rest.split())}]"
+        yield (
+            path,
+            Mistake("arguments go into args", "command is the program alone", value=quoted(program.command), value_remedy=value_remedy),
+        )
 
 
 def _readiness(readiness: Readiness, path: str, daemon: bool) -> c.Iterator[Finding]:
