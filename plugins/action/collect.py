@@ -10,7 +10,7 @@ import typing as t
 from ..plugin_utils.fleet.catalogue import GROUP
 from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables, registered
 from ..plugin_utils.run.moves import moves
-from ..plugin_utils.run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, what_next
+from ..plugin_utils.run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, taken_over, what_next
 from ..plugin_utils.run.server import mistaken
 from ..plugin_utils.run.summary import line, summary
 
@@ -50,19 +50,22 @@ class ActionModule(Action):
         if run["state"] == "absent" and {answer["status"] for answer in answers.values()} == {"unchanged"}:
             self._display.display(NOTHING_TO_REMOVE)
         placed = run.get("placement", {})
-        moving = {name: found for name, answer in answers.items() if (found := moves(name, answer.get("goes", {}), placed))}
-        following = what_next(answers, servers, check, run["with_entries"] or run["identities"], bool(moving))
+        moving = {name: found for name in answers if (found := moves(name, answers, placed))}
+        following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving))
         if following.file == AGAIN and arguments["again"]:
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
             raise ActionProblem(f"{', '.join(odd)}: reports something else of itself each time that it is asked; run again")
         changes = summary(answers, moving, lost)
         if agents_needed:
             changes.append({"robots": list(servers), "text": "the SPIRE server: installed first, if there is none yet"})
+        warnings: list[str] = []
         if following.file != AGAIN and not arguments["provisioned"]:
             # Said once: where machines have been provisioned, it was said before that.
+            warnings = taken_over(answers, run.get("files", {}), placed)
             for said in changes:
                 self._display.display(line(said))
         return {
+            "warnings": warnings,
             "summary": changes,
             "next": following.file,
             "machines": following.machines,

@@ -10,24 +10,30 @@ import re
 import socket
 import typing as t
 
+from ansible.errors import AnsibleError
+
 from ..plugin_utils.compile.mesh import identity
 from ..plugin_utils.compile.names import agent_id
 from ..plugin_utils.fleet.catalogue import GROUP, fleet_from_inventory, names_of_one_machine
+from ..plugin_utils.fleet.constraints import constraints_of
 from ..plugin_utils.fleet.placement import Placement, place
 from ..plugin_utils.fleet.robots import Fleet
 from ..plugin_utils.home import key
 from ..plugin_utils.home.capabilities import Capabilities
-from ..plugin_utils.job.errors import JobErrors
+from ..plugin_utils.job.errors import JobErrors, quoted
 from ..plugin_utils.job.model.job import Job
-from ..plugin_utils.job.model.vocabulary import NAME
+from ..plugin_utils.job.model.vocabulary import NAME, Operand
 from ..plugin_utils.run import plans
 from ..plugin_utils.run.action import Action, ActionProblem, Result, Variables
-from ..plugin_utils.run.job_files import JobFiles
+from ..plugin_utils.run.job_files import JobFiles, reason
 from ..plugin_utils.run.sources import NO_JOB
+from ..plugin_utils.transport import deadline
 
 # What each robot last reported of itself, by robot.
 Probed = t.Mapping[str, t.Mapping[str, str]]
 
+# Placing groups on a thousand robots takes one.
+PLACING_SECONDS = 10
 OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"
 ASK_ALL = (
     "this rests on what robots reported when they were last asked, and this run asks only those that it reaches; "
@@ -43,7 +49,7 @@ class ActionModule(Action):
         "namespace": {"type": "str", "default": "default"},
         "name": {"type": "str"},
         "keep_data": {"type": "bool", "default": False},
-        "with_entries": {"type": "bool", "default": False},
+        "verify_entries": {"type": "bool", "default": False},
         "asked": {"type": "bool", "default": False},
     }
     PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
@@ -62,7 +68,7 @@ class ActionModule(Action):
             "who": f"{getpass.getuser()}@{socket.gethostname()}",
             # For `prepare`, but given here, once: a template among its own arguments would take the controller 2 ms for each robot.
             "keep_data": arguments["keep_data"],
-            "with_entries": arguments["with_entries"],
+            "verify_entries": arguments["verify_entries"],
             **compile_plans(arguments, variables, reached),
         }
 
@@ -89,7 +95,7 @@ class ActionModule(Action):
             return {"unprobed": unprobed, "warnings": warnings}
         fleet = self._fleet(variables, probed)
         try:
-            placement = place(jobs, fleet)
+            placement = _place(jobs, fleet)
             sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key())
         except JobErrors as errors:
             if not _rest_on_reports(errors, jobs, self._fleet(variables, {})):
@@ -103,6 +109,7 @@ class ActionModule(Action):
             "robots": _robots(sealed, fleet, probed),
             **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
+            "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
             "warnings": warnings + more + names_of_one_machine(fleet),
         }
 
@@ -117,7 +124,10 @@ class ActionModule(Action):
         hosts = variables["hostvars"]
 
         def render(host: str, value: t.Any) -> t.Any:
-            return self._templar.copy_with_new_env(available_variables=hosts.raw_get(host)).template(value)
+            try:
+                return self._templar.copy_with_new_env(available_variables=hosts.raw_get(host)).template(value)
+            except AnsibleError as error:
+                raise ValueError(reason(error)) from None
 
         return fleet_from_inventory(variables["groups"], hosts.raw_get, probed, render)
 
@@ -125,10 +135,32 @@ class ActionModule(Action):
 def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet) -> bool:
     """Whether there would be other errors if no robot had reported anything: then a report that is out of date may be the cause."""
     try:
-        plans.deployment(jobs, unasked, place(jobs, unasked), (), key.controller_key())
+        plans.deployment(jobs, unasked, _place(jobs, unasked), (), key.controller_key())
     except JobErrors as others:
         return set(errors.errors) != set(others.errors)
     return True
+
+
+def _place(jobs: t.Sequence[Job], fleet: Fleet) -> Placement:
+    """Place the jobs. A regular expression can take longer than anybody lives, so those have a limit."""
+    patterns = [
+        str(job.problem(f"{where}.rTarget", quoted(constraint.r_target)))
+        for job in jobs
+        for number, group in enumerate(job.task_groups)
+        for where, constraint in constraints_of(job, group, f"taskGroups[{number}]")
+        if constraint.operand is Operand.REGEXP
+    ]
+    if not patterns:
+        return place(jobs, fleet)
+    try:
+        with deadline.limit(PLACING_SECONDS):
+            return place(jobs, fleet)
+    except deadline.Elapsed:
+        lines = "\n".join(dict.fromkeys(patterns))
+        raise ActionProblem(
+            f"comparing robots with regular expressions took more than {PLACING_SECONDS} s; write one without a repetition inside a "
+            f"repetition, such as (a+)+. The jobs have:\n{lines}"
+        ) from None
 
 
 def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: Probed) -> Result:

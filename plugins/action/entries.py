@@ -44,7 +44,9 @@ class ActionModule(ServerAction):
                 answers[name] = answer
         wanted = registrations(run["robots"], answers)
         deletes = exact and bool(wanted.parents)
-        needed = bool(wanted.entries) or (deletes and (run["with_entries"] or any(AGENT in a.get("needed", ()) for a in answers.values())))
+        needed = bool(wanted.entries) or (
+            deletes and (run["verify_entries"] or any(AGENT in a.get("needed", ()) for a in answers.values()))
+        )
         if not needed and not (deletes and run["identities"]):
             return {"changed": False}
         servers = variables["groups"].get(SERVER, [])
@@ -67,7 +69,20 @@ class ActionModule(ServerAction):
             "parents": wanted.parents,
             "socket": SOCKET,
         }
-        return self.module("k8s4r.robot.spire_entries", options, variables)
+        result = self.module("k8s4r.robot.spire_entries", options, variables)
+        self._tell_repaired(servers[0], answers, result)
+        return result
+
+    def _tell_repaired(self, host: str, answers: t.Mapping[str, Variables], result: Result) -> None:
+        """Where nothing was to change, what had to be written was missing on the server, or somebody else's."""
+        unchanged = [entry for answer in answers.values() if answer["status"] == "unchanged" for entry in answer.get("entries", ())]
+        written = {*result.get("created", ()), *result.get("updated", ())}
+        again = [entry["spiffe_id"] for entry in unchanged if entry["entry_id"] in written]
+        if again:
+            entries = "1 registration entry" if len(again) == 1 else f"{len(again)} registration entries"
+            self._display.display(
+                f"{host}: {entries} missing or changed on the SPIRE server, now right again: {', '.join(sorted(set(again)))}"
+            )
 
     def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:
         """Without a server there are no entries. That is fine where none is wanted, and in check mode, where a run would

@@ -57,7 +57,7 @@ class ActionModule(RobotAction):
             return self._learn(robot, answer)
         warnings = notices(robot, answer)
         answer.pop("notices", None)
-        if answer["status"] == "unchanged" and not run["with_entries"]:
+        if answer["status"] == "unchanged" and not run["verify_entries"]:
             return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
         compiled = key.controller_key().unseal(mine["plan"])
         if answer["status"] == "plan-needed":

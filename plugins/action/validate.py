@@ -14,11 +14,11 @@ from ..plugin_utils.run.sources import NO_JOB
 
 
 class ActionModule(Action):
-    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"job": {"type": "raw"}}
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"job": {"type": "raw"}, "lookups": {"type": "bool", "default": False}}
     PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
-        jobs, warnings = JobFiles(self._loader, self._templar, variables).read(arguments["job"])
+        jobs, warnings = JobFiles(self._loader, self._templar, variables, arguments["lookups"]).read(arguments["job"])
         if not jobs:
             raise ActionProblem(NO_JOB)
         lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]

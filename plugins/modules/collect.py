@@ -76,11 +76,12 @@ without:
   type: dict
 moves:
   description:
-    - What moves away from each robot, by the group's id. C(to) has the robot that is to run each instance.
+    - What must not go from each robot yet, by the group's id. C(to) has the robot that is to run each instance. C(after) has, where
+      the group ends, the other robots on which something of its job is new.
     - M(k8s4r.robot.switch) lets a robot keep it until then.
   returned: always
   type: dict
-  sample: {robot1: {shop-web-0a1b2c3d: {group: default/shop/web, to: {1: robot2}}}}
+  sample: {robot1: {shop-web-0a1b2c3d: {group: default/shop/web, to: {1: robot2}, after: {}}}}
 lost:
   description: Robots of the play that could not be reached.
   returned: always

@@ -36,7 +36,7 @@ options:
     description: Whether to keep the data of groups that are removed from a robot.
     type: bool
     default: false
-  with_entries:
+  verify_entries:
     description: Whether M(k8s4r.robot.prepare) returns an unchanged robot's registration entries too, to compare them with the server.
     type: bool
     default: false
@@ -64,6 +64,10 @@ placement:
   returned: when every robot is known
   type: dict
   sample: {default/shop/web: {robot1: [0, 2], robot2: [1, 3]}}
+files:
+  description: By job (C(namespace/job)), the file that describes it.
+  returned: with O(state=present), when every robot is known
+  type: dict
 reasons:
   description: By group (C(namespace/job/group)), why each robot was or was not chosen for it.
   returned: with C(-v) and O(state=present), when every robot is known
@@ -99,8 +103,8 @@ keep_data:
   description: The option O(keep_data), for M(k8s4r.robot.prepare).
   returned: always
   type: bool
-with_entries:
-  description: The option O(with_entries), for M(k8s4r.robot.prepare).
+verify_entries:
+  description: The option O(verify_entries), for M(k8s4r.robot.prepare).
   returned: always
   type: bool
 identities:

@@ -75,6 +75,11 @@ missing:
   returned: when the robot was given the plan
   type: list
   elements: str
+holds:
+  description: The groups that the robot has of these jobs already, as C(namespace/job/group).
+  returned: when the robot was given the plan
+  type: list
+  elements: str
 needed:
   description: What the groups need that the robot has of these jobs already, by the names of the roles.
   returned: when the robot was given the plan
@@ -108,16 +113,16 @@ release:
   type: str
 entries:
   description: The registration entries that the robot's groups need.
-  returned: when the robot must change, or with O(k8s4r.robot.compile#module:with_entries)
+  returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: list
   elements: dict
 entries_differ:
   description: Whether the SPIRE server may need other entries for it than before. If not, the run does not ask the server.
-  returned: when the robot must change, or with O(k8s4r.robot.compile#module:with_entries)
+  returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: bool
 endpoints:
   description: Where the proxies of the robot's groups will listen.
-  returned: when the robot must change, or with O(k8s4r.robot.compile#module:with_entries)
+  returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: list
   elements: dict
 """

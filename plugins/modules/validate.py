@@ -15,6 +15,14 @@ description:
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.job
+options:
+  lookups:
+    description:
+      - Whether to render a C(*.j2) file in which C(lookup), C(query) or C(q) is called. Lookups may run any program on the
+        controller, and a file that is only to be checked may be a stranger's. A deployment renders them.
+      - Without it, such a file is an error.
+    type: bool
+    default: false
 author:
   - k8s4r.robot contributors (@k8s4r)
 """

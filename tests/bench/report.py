@@ -299,7 +299,7 @@ BYTES = """\
 ## Bytes
 
 Counted by the robot's network interface, with Ethernet headers and acknowledgements; medians of three runs on two robots. The SPIRE
-agents are stopped meanwhile, because what they exchange with their server, about 1 KB a second, is not part of a run.
+agents are halted meanwhile, because what they exchange with their server, about 1 KB a second, is not part of a run.
 """
 
 CALLS = """\

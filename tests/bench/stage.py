@@ -89,19 +89,22 @@ class Bench:
 
     @contextlib.contextmanager
     def without_spire(self) -> t.Iterator[None]:
-        """Agents talk to their server every second or so; while they rest, the interface carries only what a run sends."""
+        """Agents talk to their server every second or so; while they rest, the interface carries only what a run sends.
+
+        They are halted and not stopped: a run that found an agent's socket gone would provide the robot with an agent again.
+        """
         running = {
             robot: self.on(robot, "systemctl list-units --state=active --plain --no-legend 'spire-*' | cut -d' ' -f1").split()
             for robot in self.robots
         }
         busy = {robot: " ".join(units) for robot, units in running.items() if units}
         for robot, units in busy.items():
-            self.on(robot, f"systemctl stop {units}")
+            self.on(robot, f"systemctl kill --signal=STOP {units}")
         try:
             yield
         finally:
             for robot, units in busy.items():
-                self.on(robot, f"systemctl start {units}")
+                self.on(robot, f"systemctl kill --signal=CONT {units}")
 
     def disconnect(self) -> None:
         """End the shared SSH connections, so that the next run opens its own."""

@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -146,3 +147,10 @@ def test_a_path_of_the_server_is_the_same_everywhere(name):
         for found in re.findall(rf"(?<![\w/])/(?:opt|run)/[\w/.-]+/{re.escape(name)}(?![\w.-])", text(file))
     }
     assert len(paths) == 1
+
+
+@pytest.mark.parametrize("playbook", [name for name in tree() if re.fullmatch(r"playbooks/[a-z_]+\.yml", name)])
+def test_no_tag_of_a_run_leaves_a_play_out(playbook):
+    """With `--tags`, a play without `always` ends well and has done nothing."""
+    plays = yaml.safe_load(text(playbook))
+    assert all("always" in play.get("tags", ()) for play in plays if "hosts" in play)

@@ -101,6 +101,11 @@ class OpenSSL:
         """Return the whole subject of a certificate, as RFC 2253 writes it."""
         return self._call("x509", "-in", certificate_path, "-noout", "-subject", "-nameopt", "RFC2253").strip().partition("=")[2]
 
+    def spiffe_id(self, certificate: str) -> str:
+        """Return the SPIFFE ID in a certificate, given as PEM; empty if it has none."""
+        words = self._call("x509", "-noout", "-ext", "subjectAltName", data=certificate).replace(",", " ").split()
+        return next((word[len("URI:") :] for word in words if word.startswith("URI:spiffe://")), "")
+
     def matches(self, key_path: str, certificate_path: str) -> bool:
         """Return whether the certificate belongs to this private key."""
         of_key = self._call("pkey", "-in", key_path, "-pubout")

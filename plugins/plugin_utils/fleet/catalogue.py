@@ -5,69 +5,85 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 
 from ..job.addresses import plain_port
 from ..job.errors import JobErrors, Problem, quoted
+from ..job.model.vocabulary import HOST_PORT, SPIFFE_ID, TRUST_DOMAIN
 from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot
+from .variables import Reader, Render, Variables, agreed
 
-GROUP = "robots"
+GROUP, SERVER = "robots", "spire_server"
 # What decides, beside the address, which machine Ansible reaches.
 WAY = ("ansible_port", "ansible_connection", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 # A robot's name is a part of its identity, and of paths: no slash, no space, nothing that a path gives a meaning.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,199}")
-
-Variables = t.Mapping[str, t.Any]
+ATTESTORS = ("x509pop", "join_token")
+PREFIX = "k8s4r_"
+# What the inventory may set, without the prefix.
+SETTINGS = (
+    "trust_domain", "labels", "datacenter", "class", "attributes", "peers", "skip_init_tasks", "vars", "agent_socket", "become",
+)  # fmt: skip
+ONE_FLEET = "an inventory has one fleet: set it for the group `all`, and give each site with settings of its own an inventory of its own"
 
 
 def fleet_from_inventory(
     groups: t.Mapping[str, t.Sequence[str]],
     raw_variables: t.Callable[[str], Variables],
     capabilities: t.Mapping[str, t.Mapping[str, str]],
-    render: t.Callable[[str, t.Any], t.Any] = lambda _host, value: value,
+    render: Render = lambda _host, value: value,
 ) -> Fleet:
     """Build the `Fleet` of the whole inventory group `robots`, whatever the run is limited to.
 
-    `raw_variables(host)` returns a host's untemplated variables. `render(host, value)` templates one value. It is called only
-    for values that contain a template, because templating takes most of the time with a thousand robots. `capabilities` are
-    what each host reported when it was probed. Raises `JobErrors` with all values of a wrong type.
+    `raw_variables(host)` returns a host's untemplated variables. `render` is called only for values that contain a template or
+    a vaulted text, because it takes most of the time with a thousand robots. `capabilities` are what each host reported when it
+    was probed. Raises `JobErrors` with all that is wrong in the inventory.
     """
-    names = sorted(groups.get(GROUP, ()))
     errors: list[Problem] = []
-    robots = []
-    settings: Variables = {}
-    for name in names:
-        if not NAME.fullmatch(name):
-            allowed = "a name begins with a letter, a digit or _, and has only letters, digits and . _ : - after that"
-            errors.append(Problem("inventory", f"{quoted(name)} cannot be the name of a robot", allowed))
-        variables = raw_variables(name)
-        settings = settings or variables
-        robots.append(_robot(name, _Reader(name, variables, render, errors), capabilities.get(name, {})))
-    fleet = _Reader(names[0] if names else "", settings, render, errors)
-    built = Fleet(
-        robots=tuple(robots),
-        trust_domain=fleet.text("k8s4r_trust_domain", ""),
-        agent_socket=fleet.text("k8s4r_agent_socket", DEFAULT_AGENT_SOCKET),
-        peers={plain_port(address): peer for address, peer in fleet.mapping("k8s4r_peers").items()},
-        skip_init_tasks=frozenset(fleet.names("k8s4r_skip_init_tasks")),
-    )
+    names = sorted(groups.get(GROUP, ()))
+    readers = [Reader(name, raw_variables(name), render, errors) for name in names]
+    robots = tuple(_robot(reader, capabilities.get(reader.host, {})) for reader in readers)
+    errors += _odd_names(names)
+    errors += _misspelt(readers)
+    errors += _servers(groups.get(SERVER, ()))
+    built = _fleet(robots, readers, errors) if readers else Fleet(robots)
     if errors:
         raise JobErrors(errors)
     return built
 
 
-def _robot(name: str, variables: _Reader, probed: t.Mapping[str, str]) -> Robot:
-    address = variables.text("ansible_host", name)
+def _fleet(robots: tuple[Robot, ...], readers: t.Sequence[Reader], errors: list[Problem]) -> Fleet:
+    def domain(reader: Reader) -> str:
+        return reader.text("k8s4r_trust_domain", "", f"{TRUST_DOMAIN}|", "1 to 255 lower-case letters, digits, . _ -")
+
+    peers = agreed(readers, "k8s4r_peers", lambda reader: reader.mapping("k8s4r_peers"), ONE_FLEET)
+    errors += _odd_peers(peers)
+    return Fleet(
+        robots=robots,
+        trust_domain=agreed(readers, "k8s4r_trust_domain", domain, ONE_FLEET),
+        agent_socket=agreed(
+            readers, "k8s4r_agent_socket", lambda reader: reader.text("k8s4r_agent_socket", DEFAULT_AGENT_SOCKET), ONE_FLEET
+        ),
+        peers={plain_port(address): peer for address, peer in peers.items()},
+        skip_init_tasks=frozenset(
+            agreed(readers, "k8s4r_skip_init_tasks", lambda reader: reader.names("k8s4r_skip_init_tasks"), ONE_FLEET)
+        ),
+    )
+
+
+def _robot(variables: Reader, probed: t.Mapping[str, str]) -> Robot:
+    address = variables.text("ansible_host", variables.host)
     return Robot(
-        name=name,
+        name=variables.host,
         address=address,
         labels=variables.mapping("k8s4r_labels"),
         datacenter=variables.text("k8s4r_datacenter", "dc1"),
         node_class=variables.text("k8s4r_class", ""),
         capabilities={**ASSUMED_CAPABILITIES, **probed, **variables.mapping("k8s4r_attributes")},
-        attestor=variables.text("spire_agent_attestor", "x509pop"),
-        way=(address, *(str(variables.raw(variable)) for variable in WAY)),
+        attestor=variables.choice("spire_agent_attestor", ATTESTORS),
+        way=(address, *(str(variables.variables.get(name, "")) for name in WAY)),
     )
 
 
@@ -84,53 +100,35 @@ def names_of_one_machine(fleet: Fleet) -> list[str]:
     ]
 
 
-class _Reader:
-    """Reads one host's variables with their types. A wrong type is added to `errors`, with the host and the variable."""
-
-    def __init__(self, host: str, variables: Variables, render: t.Callable[[str, t.Any], t.Any], errors: list[Problem]):
-        self.host, self.variables, self.render, self.errors = host, variables, render, errors
-
-    def _value(self, name: str, default: t.Any) -> t.Any:
-        value = self.variables.get(name, default)
-        return self.render(self.host, value) if _templated(value) else value
-
-    def raw(self, name: str) -> t.Any:
-        """A variable as it stands in the inventory; the empty text where it is not there."""
-        return self.variables.get(name, "")
-
-    def _wrong(self, name: str, value: t.Any, wanted: str) -> None:
-        self.errors.append(Problem("inventory", f"{value!r} is not {wanted}", path=f"{self.host}.{name}"))
-
-    def text(self, name: str, default: str) -> str:
-        value = self._value(name, default)
-        if isinstance(value, str):
-            return str(value)
-        self._wrong(name, value, "text")
-        return default
-
-    def mapping(self, name: str) -> dict[str, str]:
-        value = self._value(name, None) or {}
-        if not isinstance(value, t.Mapping):
-            self._wrong(name, value, "a mapping of names to text")
-            return {}
-        return {str(label): _plain(content) for label, content in value.items()}
-
-    def names(self, name: str) -> list[str]:
-        value = self._value(name, None) or []
-        if isinstance(value, str) or not isinstance(value, t.Sequence):
-            self._wrong(name, value, "a list of names")
-            return []
-        return [str(item) for item in value]
+def _odd_names(names: t.Iterable[str]) -> t.Iterator[Problem]:
+    for name in names:
+        if not NAME.fullmatch(name):
+            allowed = "a name begins with a letter, a digit or _, and has only letters, digits and . _ : - after that"
+            yield Problem("inventory", f"{quoted(name)} cannot be the name of a robot", allowed)
 
 
-def _templated(value: t.Any) -> bool:
-    if isinstance(value, str):
-        return "{{" in value or "{%" in value
-    if isinstance(value, t.Mapping):
-        return any(_templated(item) for item in value.values())
-    return isinstance(value, (list, tuple)) and any(_templated(item) for item in value)
+def _misspelt(readers: t.Iterable[Reader]) -> t.Iterator[Problem]:
+    """Variables that resemble one of ours: they would have no effect, silently."""
+    given: dict[str, str] = {}
+    for reader in readers:
+        for name in reader.variables.keys() - given.keys():
+            given[name] = reader.host
+    for name, host in sorted(given.items()):
+        rest = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and rest not in SETTINGS:
+            for close in difflib.get_close_matches(rest, SETTINGS, n=1, cutoff=0.75):
+                yield Problem("inventory", "unknown variable", f"did you mean {PREFIX}{close}?", f"{host}.{name}")
 
 
-def _plain(value: t.Any) -> str:
-    """A label's value as text, as it looks in the inventory: YAML's true is `true`."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _servers(names: t.Sequence[str]) -> t.Iterator[Problem]:
+    if len(names) > 1:
+        yield Problem("inventory", f"the group has {', '.join(sorted(names))}", "it takes one machine, which runs the SPIRE server", SERVER)
+
+
+def _odd_peers(peers: t.Mapping[str, str]) -> t.Iterator[Problem]:
+    for address, identity in peers.items():
+        if not re.fullmatch(HOST_PORT, address):
+            yield Problem("inventory", f"found {quoted(address)}: expected host:port or [IPv6 address]:port", "", "k8s4r_peers")
+        if not re.fullmatch(SPIFFE_ID, identity):
+            found = f"found {quoted(identity)} for {quoted(address)}: expected spiffe://<trust domain>/<path>"
+            yield Problem("inventory", found, "", "k8s4r_peers")

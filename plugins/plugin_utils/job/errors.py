@@ -10,6 +10,9 @@ import typing as t
 
 Position = tuple[int, int]
 
+# Errors that are shown at once. Who has more, has a mistake that makes many.
+MOST = 50
+
 
 class Problem(t.NamedTuple):
     """One error or warning: where (line and column count from 1; 0 when unknown), what was found, the way out."""
@@ -22,7 +25,7 @@ class Problem(t.NamedTuple):
     column: int = 0
 
     def __str__(self) -> str:
-        place = printable(self.file) + (f":{self.line}:{self.column}" if self.line else "")
+        place = ":".join([printable(self.file), *(str(number) for number in (self.line, self.column) if number)])
         parts = (place, self.path, self.message + (f"; {self.remedy}" if self.remedy else ""))
         return ": ".join(part for part in parts if part)
 
@@ -58,7 +61,9 @@ class JobErrors(Exception):
     def __init__(self, errors: t.Iterable[Problem], warnings: t.Iterable[Problem] = ()) -> None:
         self.errors = tuple(errors)
         self.warnings = tuple(warnings)
-        super().__init__("\n".join(map(str, self.errors)))
+        shown = [str(error) for error in self.errors[:MOST]]
+        more = len(self.errors) - len(shown)
+        super().__init__("\n".join([*shown, *([f"and {more} more error{'s' * (more > 1)}"] if more else [])]))
 
 
 def position_of(positions: t.Mapping[str, Position], path: str, default: Position) -> Position:

@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 
 from ..home.capabilities import OddCapabilities
 from ..home.key import KeyProblem
+from ..job.errors import quoted
 from ..transport import deadline, packing
 from ..transport.exec import Caller, Outcome, RobotProblem
 from .failures import Unreachable, failed
@@ -102,6 +103,8 @@ def registered(variables: Variables, name: str, action: str) -> Variables:
     if name not in variables:
         raise ActionProblem(f"there is no variable {name}: first run k8s4r.robot.{action} with `register: {name}`")
     result: Variables = variables[name]
+    if not isinstance(result, t.Mapping):
+        raise ActionProblem(f"the variable {name} is not the result of k8s4r.robot.{action}, but {quoted(str(result))}")
     return result
 
 

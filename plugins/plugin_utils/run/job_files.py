@@ -22,14 +22,19 @@ from ..job.read.source import Options, Source
 from .sources import WANTED, Readers, Unreadable, read
 
 Variables = t.Mapping[str, t.Any]
+COMMENT = "{# begins a comment in a template; write {{ '{#' }} where the text is meant"
 
 
 class JobFiles(t.NamedTuple):
-    """Reads job files with the vault secrets and variables of a run."""
+    """Reads job files with the vault secrets and variables of a run.
+
+    Without `lookups`, a template that may run programs on the controller is refused rather than rendered.
+    """
 
     loader: DataLoader
     templar: Templar
     variables: Variables
+    lookups: bool = True
 
     def read(self, job: t.Any) -> tuple[list[Job], list[str]]:
         """The jobs that the option `job` names, and warnings; no job where the option names no file. Raises `JobErrors`."""
@@ -45,23 +50,32 @@ class JobFiles(t.NamedTuple):
         try:
             return str(self.loader.get_text_file_contents(path))
         except AnsibleError as error:
-            raise Unreadable(f"cannot be decrypted ({_reason(error)}); check the vault password") from None
+            raise Unreadable(f"cannot be decrypted ({reason(error)}); check the vault password") from None
 
     def _decrypt(self, text: str) -> str:
         try:
             return str(self.loader.load(f"!vault |\n{textwrap.indent(text, '  ')}"))
         except AnsibleError as error:
-            raise ValueError(_reason(error)) from None
+            raise ValueError(reason(error)) from None
 
     def _render(self, text: str, path: str) -> str:
         """A template may use what is the same for every robot: extra variables, and `k8s4r_vars` of the inventory's group `all`."""
+        # Few runs have templates, and reading Jinja's own modules takes a while.
+        from . import templates
+
+        directory = pathlib.Path(path).parent
+        if not self.lookups and templates.uses_lookups(text, directory):
+            raise Unreadable("uses lookups, which may run programs on this machine", "add -e lookups=true if you trust the file")
         everywhere = self.variables["hostvars"].raw_get("localhost").get("k8s4r_vars", {})
+        if not isinstance(everywhere, t.Mapping):
+            raise Unreadable("cannot be rendered: k8s4r_vars of the inventory's group `all` is not a mapping")
         visible = {"k8s4r_vars": everywhere, **load_extra_vars(self.loader)}
-        templar = self.templar.copy_with_new_env(searchpath=[str(pathlib.Path(path).parent)], available_variables=visible)
+        templar = self.templar.copy_with_new_env(searchpath=[str(directory)], available_variables=visible)
         try:
             return str(templar.template(trust_as_template(text)))
         except AnsibleError as error:
-            raise Unreadable(f"cannot be rendered: {_reason(error)}") from None
+            remedy = COMMENT if "comment tag" in str(error) else ""
+            raise Unreadable(f"cannot be rendered: {reason(error)}", remedy, templates.line_of(text, error)) from None
 
 
 def _paths(job: t.Any) -> list[str]:
@@ -77,5 +91,6 @@ def _paths(job: t.Any) -> list[str]:
     return [str(path) for path in given]
 
 
-def _reason(error: AnsibleError) -> str:
+def reason(error: AnsibleError) -> str:
+    """What Ansible says is wrong, in one line."""
     return str(error).strip().splitlines()[0]

@@ -18,24 +18,46 @@ INSTANCE = re.compile(r"r(\d+) ")
 
 
 class Move(t.TypedDict):
-    """What of a group goes from a robot because it runs elsewhere: the group's name, and by instance the robot that is to run it."""
+    """What of a group goes from a robot only when other robots are ready: the group's name; by instance, the robot that is to run it;
+    and by robot, the group of the same job that is new there, where the robot's own group ends.
+    """
 
     group: str
     to: dict[int, str]
+    after: dict[str, str]
 
 
-def moves(robot: str, goes: t.Mapping[str, Data], placed: Placed) -> dict[str, Move]:
-    """By the group's id, what moves away from a robot. `goes` is the robot's own answer to what it would give up.
+def moves(robot: str, answers: t.Mapping[str, Data], placed: Placed) -> dict[str, Move]:
+    """By the group's id, what must not go from a robot yet. `answers` are those of all robots to `prepare`.
 
-    What no robot runs any more does not move, it ends.
+    A group that ends waits for what its job has new on other robots: it may have been renamed. Where the job has something new on the
+    same robot, the robot itself lets neither go without the other (handover.py).
     """
     found: dict[str, Move] = {}
-    for id, going in goes.items():
-        homes = {index: name for name, held in placed.get(going["name"], {}).items() if name != robot for index in held}
+    for id, going in answers[robot].get("goes", {}).items():
+        name = going["name"]
+        homes = {index: other for other, held in placed.get(name, {}).items() if other != robot for index in held}
         to = {index: homes[index] for index in instances(going["units"]) if index in homes}
-        if to:
-            found[id] = {"group": going["name"], "to": to}
+        after = {} if to or not going["whole"] or name in placed else _new_elsewhere(robot, _job(name), answers)
+        if to or after:
+            found[id] = {"group": name, "to": to, "after": after}
     return found
+
+
+def _new_elsewhere(robot: str, job: str, answers: t.Mapping[str, Data]) -> dict[str, str]:
+    """By robot, a group of the job of which something is new there; none if something is new on this robot, too."""
+    new = {
+        other: change["group"]
+        for other, answer in answers.items()
+        for change in answer.get("summary", ())
+        if change["does"] == "new" and _job(change["group"]) == job
+    }
+    return {} if robot in new else new
+
+
+def _job(group: str) -> str:
+    """Namespace and name of the job of a group."""
+    return group.rpartition("/")[0]
 
 
 def instances(units: t.Iterable[str]) -> list[int]:
@@ -50,8 +72,8 @@ def waiting(moving: t.Mapping[str, Move], ended: t.Callable[[str], str]) -> dict
     """
     found = {}
     for id, move in moving.items():
-        late = {index: name for index, name in move["to"].items() if ended(name) not in SETTLED}
+        late = [f"{name}, which is to run r{index}" for index, name in sorted(move["to"].items()) if ended(name) not in SETTLED]
+        late += [f"{name}, which is to run {group}" for name, group in sorted(move["after"].items()) if ended(name) not in SETTLED]
         if late:
-            where = ", ".join(f"{name}, which is to run r{index}" for index, name in sorted(late.items()))
-            found[id] = f"{move['group']} stays here: this run did not succeed on {where}; run again when it does"
+            found[id] = f"{move['group']} stays here: this run did not succeed on {', '.join(late)}; run again when it does"
     return found

@@ -71,6 +71,23 @@ def what_next(answers: Answers, servers: t.Sequence[str], check: bool, verify: b
     return Next(IDENTITIES, list(answers) if verify and not lacking else [], {})
 
 
+def taken_over(answers: Answers, files: t.Mapping[str, str], placed: t.Iterable[str]) -> list[str]:
+    """The jobs of which robots have groups, but none that is in the file that the run was given: a file of another job, which
+    somebody copied and did not rename. `files` are the files by job (`namespace/job`), `placed` are the groups in them.
+    """
+    found = []
+    wanted = set(placed)
+    for job, file in files.items():
+        held = {name: [group for group in answer.get("holds", ()) if group.startswith(f"{job}/")] for name, answer in answers.items()}
+        groups = {group for each in held.values() for group in each}
+        if groups and not groups & wanted:
+            robots = ", ".join(sorted(name for name, each in held.items() if each))
+            names = ", ".join(sorted(group.rpartition("/")[2] for group in groups))
+            verb = "group {} goes" if len(groups) == 1 else "groups {} go"
+            found.append(f"job {job.removeprefix('default/')} is taken over by {file}: {verb.format(names)} from {robots}")
+    return found
+
+
 def missing(answer: t.Mapping[str, t.Any]) -> list[str]:
     """What provisioning has to install on a robot, by the names of its roles."""
     return sorted(set(answer.get("missing", ())))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import stat
 import typing as t
 
 from ..job.errors import JobErrors, Problem
@@ -18,8 +19,19 @@ WANTED = "job= takes a file or a directory; separate several with commas"
 VAULT_HEADER = b"$ANSIBLE_VAULT;"
 
 
+# More than any job file needs, also encrypted: the reader of YAML has its own, smaller limit.
+MAX_BYTES = 8 * 1024 * 1024
+
+
 class Unreadable(Exception):
-    """A file that cannot be opened, decrypted or rendered; the text says why."""
+    """A file that cannot be opened, decrypted or rendered: why, what to do, and the line where it is known."""
+
+    def __init__(self, message: str, remedy: str = "", line: int = 0):
+        super().__init__(message)
+        self.remedy, self.line = remedy, line
+
+    def problem(self, name: str) -> Problem:
+        return Problem(name, str(self), self.remedy, line=self.line)
 
 
 class Readers(t.NamedTuple):
@@ -39,14 +51,28 @@ def read(job: t.Sequence[str], readers: Readers, directory: pathlib.Path) -> lis
     """
     sources: list[Source] = []
     problems: list[Problem] = []
-    for given in job:
+    first: dict[tuple[int, int], str] = {}
+    for name, path in _named(job, directory, problems):
         try:
-            sources += [_source(name, path, readers) for name, path in _files(given, directory)]
+            content, file = _content(name, path)
+            other = first.setdefault(file, name)
+            if other != name or name in (source.name for source in sources):
+                raise Unreadable(f"is given twice{'' if other == name else f', also as {other}'}", "name it once")
+            sources.append(_source(name, path, content, readers))
         except Unreadable as error:
-            problems.append(Problem(given, str(error)))
+            problems.append(error.problem(name))
     if problems:
         raise JobErrors(problems)
     return sources
+
+
+def _named(job: t.Sequence[str], directory: pathlib.Path, problems: list[Problem]) -> t.Iterator[tuple[str, pathlib.Path]]:
+    """Each job file as the user would name it, and where it is."""
+    for given in job:
+        try:
+            yield from _files(given, directory)
+        except Unreadable as error:
+            problems.append(error.problem(given))
 
 
 def _files(given: str, directory: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
@@ -66,12 +92,24 @@ def _files(given: str, directory: pathlib.Path) -> list[tuple[str, pathlib.Path]
     return [(str(pathlib.PurePath(given) / name), path / name) for name in found]
 
 
-def _source(name: str, path: pathlib.Path, readers: Readers) -> Source:
+def _content(name: str, path: pathlib.Path) -> tuple[bytes, tuple[int, int]]:
+    """A file's bytes, and which file it is. A pipe or a device is not read: it may have no end, or never begin."""
     try:
-        content = path.read_bytes()
+        # Without O_NONBLOCK, opening a pipe waits for who writes into it.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable("is not a regular file", WANTED)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         where = "" if pathlib.PurePath(name).is_absolute() else f" (looked for in {path.parent})"
         raise Unreadable(f"{error.strerror}{where}") from None
+    if len(content) > MAX_BYTES:
+        raise Unreadable(f"is longer than {MAX_BYTES // 2**20} MiB", "split it into several job files")
+    return content, (status.st_dev, status.st_ino)
+
+
+def _source(name: str, path: pathlib.Path, content: bytes, readers: Readers) -> Source:
     vaulted = content.startswith(VAULT_HEADER)
     rendered = name.endswith(".j2")
     if not rendered:

@@ -94,12 +94,12 @@ def test_a_python_that_is_too_old_is_named(here, tmp_path):
     here(ansible_python_interpreter=str(old)).deploy(GOOD).refused("Python is too old (/usr/bin/python3 is Python 3.6.9)", "3.8 or later")
 
 
-def test_jobs_are_validated_without_inventory_and_under_any_limit(here, tmp_path):
+def test_jobs_are_validated_without_inventory_and_under_any_limit_and_tag(here, tmp_path):
     deployment = here()
     deployment.job(GOOD, "a.yml")
     deployment.job(GOOD.replace("name: hello", "name: other"), "b.yml")
     for job in ([str(tmp_path / "a.yml"), "b.yml"], "a.yml, b.yml"):
-        run = deployment.run("k8s4r.robot.validate", "--limit", "me", job=job).well()
+        run = deployment.run("k8s4r.robot.validate", "--limit", "me", "--tags", "web", job=job).well()
         assert "default/hello is valid" in run.output
         assert "default/other is valid" in run.output
     deployment.job(GOOD, "a,b.yml")

@@ -25,9 +25,9 @@ FAILS = "exit 3"
 DATA = "find /var/lib/k8s4r/tasks -name precious"
 
 
-def job(robot, script=LONG, value="one"):
+def job(robot, script=LONG, value="one", name="camera"):
     """A group on every robot, and a camera on one."""
-    return sleeper(value=value) + CAMERA.format(robot=robot, script=script)
+    return sleeper(value=value) + CAMERA.format(robot=robot, script=script).replace("camera", name)
 
 
 def has_camera(deployment, robot):
@@ -70,3 +70,13 @@ def test_a_run_that_does_not_reach_the_other_robot_gives_nothing_up(camera):
     assert has_camera(camera, "robot1")
     camera.deploy(job("robot2")).well()
     assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (False, True)
+
+
+def test_a_group_that_is_renamed_and_lands_elsewhere_goes_when_the_new_one_runs(camera):
+    run = camera.deploy(job("robot2", script=FAILS, name="webcam"))
+    run.refused("robot1: default/hello/camera stays here: this run did not succeed on robot2, which is to run default/hello/webcam")
+    assert has_camera(camera, "robot1")
+    assert camera.sh("robot1", DATA)
+    camera.deploy(job("robot2", name="webcam")).well()
+    assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (False, True)
+    assert not camera.sh("robot1", DATA)

@@ -106,4 +106,4 @@ def test_a_template_is_rendered_once_with_variables_of_the_run_alone(deployment)
     job = deployment.job(text, "hello.yml.j2")
     deployment.run("k8s4r.robot.deploy_taskgroup", job=job, who="anna", k8s4r_vars={"greeting": "hello"}).well()
     assert deployment.value("robot1") == deployment.value("robot2") == "hello anna nobody"
-    deployment.run("k8s4r.robot.deploy_taskgroup", job=job).refused("hello.yml.j2: cannot be rendered", "greeting")
+    deployment.run("k8s4r.robot.deploy_taskgroup", job=job).refused("hello.yml.j2:11: cannot be rendered", "greeting")

@@ -113,3 +113,10 @@ def test_an_old_node_certificate_is_renewed_and_the_agent_stays_itself(ansible, 
     healthy = f"{harness.AGENT} healthcheck -socketPath {harness.AGENT_SOCKET}"
     provisioned.ssh("robot2", f"timeout 50 sh -c 'until {healthy}; do sleep 0.5; done' 2>&1")
     assert named_agents(provisioned) == {f"/spire/agent/x509pop/{robot}" for robot in ROBOTS}
+
+
+def test_a_port_that_another_program_has_is_found_before_anything_is_installed(ansible, provisioned):
+    nothing_else = {"k8s4r_provision_spire_agent": [], "k8s4r_provision_envoy": []}
+    run = ansible.provision("--check", spire_server_port=22, **nothing_else)
+    run.refused("robot1: the SPIRE server's port 22 is taken by sshd, process ")
+    assert provisioned.ssh("robot1", "systemctl is-active spire-server").strip() == "active"

@@ -59,3 +59,15 @@ def test_a_job_is_removed_by_a_name_that_a_variable_holds(tmp_path, job):
     """What Ansible's templates give is text with marks of its own, and a plan is sealed as plain values."""
     said = play(tmp_path, {"wanted": "shop"}, "compile", {"state": "absent", **job})
     assert "failed=0" in said
+
+
+@pytest.mark.parametrize(("action", "facts"), [("prepare", {"k8s4r_compiled": "text"}), ("collect", {"k8s4r_prepared": ["x"]})])
+def test_a_variable_that_is_no_result_is_named(tmp_path, action, facts):
+    said = play(tmp_path, facts, action, {})
+    assert f"the variable {next(iter(facts))} is not the result of k8s4r.robot." in said
+    assert "Traceback" not in said
+
+
+def test_a_mistyped_choice_is_told_by_the_name_that_the_person_used(tmp_path):
+    said = play(tmp_path, {"x": 1}, "compile", {"job": "x.yml", "verify_entries": "ture"})
+    assert "'verify_entries'" in said

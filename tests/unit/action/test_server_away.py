@@ -26,7 +26,7 @@ def run(tmp_path: pathlib.Path, action: str, options: dict, *, hub: dict, prepar
     """Exit status and output of an action on a robot that is this machine, after `compile` and `prepare` answered so."""
     robots = {"robot1": {"jobs": [{"namespace": "default", "name": "web", "empty": True}], "agent": AGENT}}
     facts = {
-        "k8s4r_compiled": {"robots": robots, "state": "present", "identities": False, "with_entries": False, **compiled},
+        "k8s4r_compiled": {"robots": robots, "state": "present", "identities": False, "verify_entries": False, **compiled},
         "k8s4r_prepared": {"status": "committed", "steps": ["x"], "missing": [], "entries_differ": False, **prepared},
     }
     inventory = {"all": {"children": {"robots": {"hosts": {"robot1": HERE}}, "spire_server": {"hosts": {"hub": hub}}}}}

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         before: list[JobState]  # of each job of the plan, in its order
         summary: list[summary.Change]
         goes: t.Mapping[str, survey.Going]  # by the ids of groups
+        holds: list[str]  # the names of the groups that the robot has of these jobs
         notices: list[str]  # warnings
 
     class Prepared(_Prepared, total=False):
@@ -106,6 +107,7 @@ class Staging:
             "before": [job["before"] for job in self.manifest["jobs"]],
             "summary": self.scrub(summary.of_interrupted(interrupted) + self._summary),
             "goes": self._going(),
+            "holds": sorted(group["name"] for group in self.robot.ledger.groups(self.manifest["jobs"])),
             "notices": self.request.get("mended", []) + self.notices + self._other_names(),
         }
 

@@ -85,7 +85,7 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, kno
             return Found(None, (*errors, site.problem(f"{path}.tls", str(error), remedy)))
         own = identity.spiffe_id(site)
         transport = tls.upstream_tls(own, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
-        warnings = tuple(_contradictions(site, f"{path}.upstream", address, expected, known))
+        warnings = (*_contradictions(site, f"{path}.upstream", address, expected, known), *_foreign(site, f"{path}.tls", expected))
     listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address), log)
     cluster = clusters.cluster(name, address, upstream.protocol, transport)
     return Found(Connection(name, listener, listener, cluster), errors, warnings)
@@ -98,6 +98,14 @@ def _contradictions(site: Site, path: str, address: Address, expected: str, know
         yield site.problem(path, f"{expected} is expected at {address}, but in this run {', '.join(sorted(served))} serves it")
     elif served and own not in served[expected]:
         yield site.problem(path, f"{expected} serves {address} in this run, but its `allow` does not name {own}")
+
+
+def _foreign(site: Site, path: str, expected: str) -> t.Iterator[Problem]:
+    """A warning if the other side belongs to another trust domain, whose certificates nothing here can check."""
+    domain = expected.removeprefix("spiffe://").partition("/")[0]
+    if domain != site.fleet.trust_domain:
+        found = f"{expected} belongs to the trust domain {domain}, and the fleet's is {site.fleet.trust_domain}"
+        yield site.problem(path, f"{found}: without federation no connection is accepted", "federation is not supported yet")
 
 
 def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> Found:

@@ -15,6 +15,7 @@ import typing as t
 from ....module_utils._engine import plan
 from ...envoy import bootstrap, clusters
 from ...envoy.tls import Data
+from ...fleet.robots import DEFAULT_AGENT_SOCKET
 from ...job.errors import Problem
 from .. import paths
 from ..content.environment import Environment
@@ -63,11 +64,19 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
             (ENVOY, "--mode", "validate", "-c", "{dir}/envoy.json", "-l", "error", "--disable-hot-restart"),
             {"envoy.json": _dump(_bootstrap(site, socket, {}, static))},
         ),
-        needs=(plan.need(ENVOY, "envoy"), *([plan.need(socket, "spire_agent")] if socket else [])),
+        needs=(plan.need(ENVOY, "envoy"), *_agent(site, socket)),
         ports=tuple(plan.port(each.address, each.port, site.where(each.path), name) for each in ports.listeners(site)),
         entry=identity.entry(site, name) if secured else None,
         warnings=tuple(warning for each in found for warning in each.warnings),
     )
+
+
+def _agent(site: Site, socket: str | None) -> t.Iterator[Need]:
+    """A running agent, and one of ours under this robot's name: entries for the name would not reach another robot's."""
+    if socket:
+        yield plan.need(socket, "spire_agent")
+    if socket == DEFAULT_AGENT_SOCKET:
+        yield plan.need(f"{paths.AGENT_NAMES}/{site.robot.name}", "spire_agent")
 
 
 def _resources(site: Site, name: str, carried: t.Sequence[Connection], socket: str | None) -> tuple[Resource, ...]:

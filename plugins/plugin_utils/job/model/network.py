@@ -5,7 +5,21 @@
 
 from ..declare.keys import Support, key
 from ..declare.record import record
-from .vocabulary import ADDRESS, HOST_PORT, NAME, PATH, SUBSTITUTED, AccessLog, NetworkMode, NetworkType, Protocol, Reserved, TlsMode
+from .vocabulary import (
+    ADDRESS,
+    HOST_PORT,
+    NAME,
+    PATH,
+    SPIFFE_ID,
+    SUBSTITUTED,
+    TRUST_DOMAIN,
+    AccessLog,
+    NetworkMode,
+    NetworkType,
+    Protocol,
+    Reserved,
+    TlsMode,
+)
 
 
 @record
@@ -19,7 +33,7 @@ class Tls:
         "SPIFFE ID of the peer. Default: the one in `k8s4r_peers`, or that of the one inbound service known at this address.",
         default=None,
         ours=True,
-        pattern=r"spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+",
+        pattern=SPIFFE_ID,
         expected="spiffe://<trust domain>/<path>",
     )
     sni: Reserved | None = key("Server name that is asked for.", default=None, ours=True, support=Support.REFUSED)
@@ -95,7 +109,7 @@ class Spiffe:
     trust_domain: str | None = key(
         "The fleet's trust domain. Default: the inventory's.",
         default=None,
-        pattern=r"[a-z0-9._-]{1,255}",
+        pattern=TRUST_DOMAIN,
         expected="a trust domain: lower-case letters, digits, . _ -",
     )
     agent_socket_path: str | None = key(

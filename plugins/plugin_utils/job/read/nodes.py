@@ -25,6 +25,7 @@ TAG = "tag:yaml.org,2002:"
 STR, INT, FLOAT, BOOL, NULL = (TAG + name for name in ("str", "int", "float", "bool", "null"))
 MERGE = TAG + "merge"
 VAULT = "!vault"
+JINJA = "Jinja is rendered only in files named *.j2"
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -103,7 +104,7 @@ def _remedy(text: str, mark: t.Any) -> str:
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "indent with spaces, not with tabs"
     if "{{" in line:
-        return "quote it; Jinja is rendered only in files named *.j2"
+        return f"quote it; {JINJA}"
     return ""
 
 

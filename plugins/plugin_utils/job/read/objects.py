@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import dataclasses
 import enum
 import re
 import typing as t
@@ -62,11 +63,13 @@ class Objects:
             self.error(path, mistake)
         return True
 
-    def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str]) -> None:
+    def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str], below: str = "") -> None:
+        """Note an unknown key; `below` is the key of this object that has one of that name."""
         at = child(path, key)
         self.positions[at] = nodes.position(node)
         close = nearest(key, known)
-        self.error(at, Mistake("unknown key", f"did you mean {close}?" if close else f"known keys: {', '.join(known)}"))
+        remedy = f"it belongs below {below}" if below else f"did you mean {close}?" if close else f"known keys: {', '.join(known)}"
+        self.error(at, Mistake("unknown key", remedy))
 
     def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:
         return cls(**self._values(by_name(cls), node, path))
@@ -80,7 +83,7 @@ class Objects:
             field = known.get(key)
             at = child(path, key)
             if field is None:
-                self._unknown(key, key_node, path, offered(known))
+                self._unknown(key, key_node, path, offered(known), _below(known, key))
             elif field.key.support is Support.REFUSED:
                 self.positions[at] = nodes.position(key_node)
                 self.error(at, Mistake(scalars.NOT_SUPPORTED, "remove it"))
@@ -156,6 +159,8 @@ class Objects:
             if field.key.shorthand is not None and node.tag == nodes.BOOL:
                 return field.key.shorthand[scalars.boolean(field, node)]
         except Mistake as mistake:
+            if isinstance(node, yaml.ScalarNode) and "{{" in node.value and not self.source.rendered:
+                mistake.value_remedy = nodes.JINJA
             self.error(path, mistake)
             return None
         return self._object(field.type, node, path)
@@ -178,6 +183,13 @@ class Objects:
 def offered(known: t.Mapping[str, Field]) -> list[str]:
     """Keys worth naming to someone who looks for one."""
     return [name for name, field in known.items() if field.name == name and field.key.support is not Support.REFUSED]
+
+
+def _below(known: t.Mapping[str, Field], key: str) -> str:
+    """The key of an object whose own keys include this one; empty where none or several do."""
+    single = {name: field for name, field in known.items() if field.many is None and field.key.support is Support.WORKS}
+    found = [name for name, field in single.items() if dataclasses.is_dataclass(t.cast(object, field.type)) and key in by_name(field.type)]
+    return found[0] if len(found) == 1 else ""
 
 
 def _what(field: Field) -> str:

@@ -14,7 +14,7 @@ import yaml
 from ..declare.shape import Field
 from ..errors import Mistake, nearest, quoted
 from ..model.vocabulary import NAME
-from .nodes import BOOL, FLOAT, INT, NULL, STR, TAG, VAULT, kind
+from .nodes import BOOL, FLOAT, INT, JINJA, NULL, STR, TAG, VAULT, kind
 
 _SURPRISES = (INT, FLOAT, BOOL, TAG + "timestamp")
 # One argument or variable of a Linux program, with its NUL, has to fit in MAX_ARG_STRLEN.
@@ -24,6 +24,8 @@ A_NAME = "a name has 1 to 63 letters, digits and . _ -, and begins and ends with
 
 def text(field: Field, node: yaml.Node) -> str:
     """A string; what YAML 1.1 turns into something else is refused, so that there is no surprise on the robot."""
+    if node.tag == INT and field.key.pattern and re.fullmatch(field.key.pattern, f"localhost:{node.value}"):
+        raise Mistake(f"expected {field.key.expected}", value=kind(node), value_remedy=f"the host is missing, as in 127.0.0.1:{node.value}")
     plain = raw_text(node)
     valid_text(plain)
     if field.key.pattern and not re.fullmatch(field.key.pattern, plain):
@@ -72,7 +74,7 @@ def vaulted(node: yaml.Node) -> str:
 
 def _jinja_remedy(node: yaml.Node) -> str:
     inner = node.value[0][0] if isinstance(node, yaml.MappingNode) and len(node.value) == 1 else None
-    return "quote {{ }}; Jinja is rendered only in files named *.j2" if isinstance(inner, yaml.MappingNode) else ""
+    return f"quote {{{{ }}}}; {JINJA}" if isinstance(inner, yaml.MappingNode) else ""
 
 
 def valid_text(plain: str) -> None:

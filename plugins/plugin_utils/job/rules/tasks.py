@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from ..errors import Finding, Mistake, child, listed
-from ..model.drivers import CONFIG_OF
+from ..errors import Finding, Mistake, child, listed, quoted
+from ..model.drivers import CONFIG_OF, ExecConfig
 from ..model.task import InitTask, Readiness, Task
 from ..model.vocabulary import Driver, Ipc
 from ..variables import variable_too_long
@@ -33,6 +33,8 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
     config = f"{path}.config.{CONFIG_OF[task.driver]}"
     if task.config is not None and task.config.exec_config is None and f"{path}.driver" not in wrong and config not in wrong:
         yield config, Mistake("is missing", f"driver {task.driver.value} needs it")
+    if task.config is not None and task.config.exec_config is not None:
+        yield from _command(task.config.exec_config, f"{config}.command")
     yield from _environment(task.env, f"{path}.env")
     if task.isolation and task.isolation.ipc is Ipc.OWN and f"{path}.driver" not in wrong:
         at = f"{path}.isolation.ipc"
@@ -49,6 +51,17 @@ def warnings(task: Task, path: str) -> c.Iterator[Finding]:
     if task.user == "root" and task.driver is Driver.EXEC:
         what = "under exec, root has none of its privileges: it may read what is root's, and writes to the task's own directories alone"
         yield f"{path}.user", Mistake(what, "leave user out, or use driver: raw_exec for a program that needs them", value="root")
+
+
+def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:
+    """A program and its arguments in one text. A name may have blanks too, so this one must look like arguments."""
+    first, blank, rest = (program.command or "").partition(" ")
+    if blank and not program.args and ("/" not in first or rest.startswith("-") or "/" not in rest):
+        value_remedy = f"write command: {first} and args: [{', '.join(rest.split())}]"
+        yield (
+            path,
+            Mistake("arguments go into args", "command is the program alone", value=quoted(program.command), value_remedy=value_remedy),
+        )
 
 
 def _environment(variables: c.Mapping[str, str], path: str) -> c.Iterator[Finding]:

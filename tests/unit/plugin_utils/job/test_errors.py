@@ -253,3 +253,9 @@ class TestWithoutLibyaml:
     def test_half_of_a_surrogate_pair(self):
         [line] = errors(JOB % ', user: "\\ud800"')
         assert line.endswith("user: the text contains half of a surrogate pair; write the character itself")
+
+
+def test_more_errors_than_anybody_reads_are_counted():
+    tasks = ", ".join("{}" for _number in range(60))
+    lines = errors(f"name: demo\ntaskGroups: [{{name: g, tasks: [{tasks}]}}]\n")
+    assert (len(lines), lines[-1]) == (51, "and 70 more errors")

@@ -13,15 +13,17 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.template import Templar
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files import JobFiles
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files import COMMENT, JobFiles
 
 WANTED = "job= takes a file or a directory; separate several with commas"
 SECRETS = [("default", VaultSecret(b"password"))]
 
 
 class HostVars:
+    everywhere: dict = {}
+
     def raw_get(self, _host):
-        return {}
+        return {"k8s4r_vars": self.everywhere}
 
 
 @pytest.fixture
@@ -78,3 +80,51 @@ def test_a_template_that_makes_half_a_character(job_files):
     assert errors(job_files, "a.yml.j2") == [
         "a.yml.j2:1:7: found U+D800: half of a surrogate pair, which is not a character (after rendering); write the character itself"
     ]
+
+
+TEMPLATES = [
+    ("a: 1\nb: {{ pw }}\n", "a.yml.j2:2: cannot be rendered: 'pw' is undefined"),
+    ("a: 1\n\nb: {{ k8s4r_vars.speed }}\n", "a.yml.j2:3: cannot be rendered: object of type 'dict' has no attribute 'speed'"),
+    (
+        "a: 1\nb: {% if %}\n",
+        "a.yml.j2:2: cannot be rendered: Syntax error in template: Expected an expression, got 'end of statement block'",
+    ),
+    ("a: {{ 1 / 0 }}\n", "a.yml.j2: cannot be rendered: Error rendering template: division by zero"),
+    (
+        "a: 1\nb: '{#'\n",
+        f"a.yml.j2:2: cannot be rendered: Syntax error in template: Missing end of comment tag; {COMMENT}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), TEMPLATES)
+def test_a_mistake_in_a_template_is_told_with_file_and_line(job_files, text, words):
+    pathlib.Path("jobs").mkdir()
+    pathlib.Path("jobs/a.yml.j2").write_text(text, encoding="utf-8")
+    assert errors(job_files, "jobs") == [f"jobs/{words}"]
+
+
+def test_variables_that_are_no_mapping_are_told(job_files, monkeypatch):
+    pathlib.Path("a.yml.j2").write_text("name: {{ k8s4r_vars.x }}", encoding="utf-8")
+    monkeypatch.setattr(HostVars, "everywhere", ["x"])
+    assert errors(job_files, "a.yml.j2") == ["a.yml.j2: cannot be rendered: k8s4r_vars of the inventory's group `all` is not a mapping"]
+
+
+RUNS = "a.yml.j2: uses lookups, which may run programs on this machine; add -e lookups=true if you trust the file"
+PROGRAMS = [
+    "name: {{ lookup('pipe', 'touch ran') }}",
+    "name: {% set look = lookup %}{{ look('pipe', 'touch ran') }}",
+    "name: {{ q('pipe', 'touch ran') }}",
+    "{% import 'other' as other %}name: {{ other.name() }}",
+    "{% set name = 'other' %}{% include name %}",
+]
+
+
+@pytest.mark.parametrize("text", PROGRAMS)
+def test_a_file_that_is_only_checked_runs_no_program(job_files, text):
+    pathlib.Path("other").write_text("{% macro name() %}{{ lookup('pipe', 'touch ran') }}{% endmacro %}{{ name() }}", encoding="utf-8")
+    pathlib.Path("a.yml.j2").write_text(text, encoding="utf-8")
+    assert errors(job_files._replace(lookups=False), "a.yml.j2") == [RUNS]
+    assert not pathlib.Path("ran").exists()
+    job_files.sources("a.yml.j2")
+    assert pathlib.Path("ran").exists()

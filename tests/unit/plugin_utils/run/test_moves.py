@@ -30,11 +30,38 @@ def goes(*units, group=WEB):
     ids=["to one robot", "to two", "none runs it any more", "the group ends", "no instance", "nothing goes"],
 )
 def test_what_moves_away(answer, to):
-    assert moves("a", answer, PLACED) == ({"id": {"group": WEB, "to": to}} if to else {})
+    assert moves("a", {"a": {"goes": answer}}, PLACED) == ({"id": {"group": WEB, "to": to, "after": {}}} if to else {})
 
 
 def test_what_a_robot_runs_itself_does_not_move_away_from_it():
-    assert moves("b", goes("r1 server"), PLACED) == {}
+    assert moves("b", {"b": {"goes": goes("r1 server")}}, PLACED) == {}
+
+
+def new(group, unit=""):
+    return {"summary": [{"group": group, "unit": unit, "does": "new", "why": []}]}
+
+
+OLD = goes("r0 server", group="default/shop/old")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "after"),
+    [
+        ({}, new("default/shop/new"), {"b": "default/shop/new"}),
+        ({}, new(WEB, "r1 server"), {"b": WEB}),
+        ({}, new("default/other/new"), {}),
+        ({}, {"summary": [{"group": WEB, "unit": "r0 server", "does": "restart", "why": []}]}, {}),
+        (new("default/shop/new"), new("default/shop/new"), {}),
+    ],
+    ids=["a new group", "a new instance", "another job", "nothing new", "new on this robot, too"],
+)
+def test_a_group_that_ends_waits_for_what_its_job_has_new_elsewhere(a, b, after):
+    found = moves("a", {"a": {"goes": OLD, **a}, "b": b}, PLACED)
+    assert found == ({"id": {"group": "default/shop/old", "to": {}, "after": after}} if after else {})
+    assert list(waiting(found, lambda _robot: "rolled-back").values()) == [
+        f"default/shop/old stays here: this run did not succeed on b, which is to run {after['b']}; run again when it does"
+        for _once in after
+    ]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +73,7 @@ def test_what_a_robot_runs_itself_does_not_move_away_from_it():
     ],
 )
 def test_it_goes_when_all_that_it_moves_to_have_it(statuses, late):
-    found = waiting(moves("a", goes("r0 server", "r2 server"), PLACED), statuses.__getitem__)
+    found = waiting(moves("a", {"a": {"goes": goes("r0 server", "r2 server")}}, PLACED), statuses.__getitem__)
     assert list(found) == (["id"] if late else [])
     for text in late:
         assert text in found["id"]

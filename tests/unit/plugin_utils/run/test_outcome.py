@@ -95,3 +95,13 @@ def test_a_switch_that_ended_well_is_one_line():
     answer = {"changes": ["a", "b"], "units": {"x.service": "active (running)", "y.service": "done"}}
     assert outcome.success("arm1", answer) == "arm1: 2 changes, units: 1 active, 1 done"
     assert outcome.success("arm1", {"changes": ["stop x"], "units": {}}) == "arm1: 1 change"
+
+
+def test_a_file_that_takes_over_another_files_job_is_named_with_what_goes():
+    answers = {"a": {"holds": ["default/web/front", "default/web/back", "x/web/a"]}, "b": {"holds": ["default/web/front"]}, "c": UNCHANGED}
+    files = {"default/web": "copy.yml", "x/web": "x.yml"}
+    assert outcome.taken_over(answers, files, ["default/web/other", "x/web/a"]) == [
+        "job web is taken over by copy.yml: groups back, front go from a, b"
+    ]
+    assert outcome.taken_over(answers, files, ["default/web/front", "x/web/b"]) == ["job x/web is taken over by x.yml: group a goes from a"]
+    assert outcome.taken_over({"a": {"holds": []}}, files, []) == []

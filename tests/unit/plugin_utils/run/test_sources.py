@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
@@ -87,3 +89,29 @@ def test_every_file_that_cannot_be_read_is_named_at_once(tmp_path):
         "half.yml: cannot be decrypted (it starts like a vaulted file but is not ASCII); encrypt it again, or remove the first line"
     )
     assert texts[9] == "inner.yml.j2: is not UTF-8 once it is decrypted; save it as UTF-8 and encrypt it again"
+
+
+def refused(directory, *paths):
+    with pytest.raises(JobErrors) as raised:
+        read(directory, *paths)
+    return str(raised.value).splitlines()
+
+
+def test_what_is_not_a_regular_file_is_not_read(tmp_path):
+    """A pipe would be waited for, /dev/zero has no end."""
+    os.mkfifo(tmp_path / "pipe.yml")
+    (tmp_path / "zero.yml").symlink_to("/dev/zero")
+    (tmp_path / "large.yml").write_bytes(b" " * (sources.MAX_BYTES + 1))
+    assert refused(tmp_path, ".", "/dev/null") == [
+        "large.yml: is longer than 8 MiB; split it into several job files",
+        f"pipe.yml: is not a regular file; {sources.WANTED}",
+        f"zero.yml: is not a regular file; {sources.WANTED}",
+        f"/dev/null: is not a regular file; {sources.WANTED}",
+    ]
+
+
+def test_a_file_that_is_given_twice_is_named(tmp_path):
+    (tmp_path / "a.yml").write_text("name: a")
+    (tmp_path / "b.yml").symlink_to("a.yml")
+    assert refused(tmp_path, "a.yml", "a.yml") == ["a.yml: is given twice; name it once"]
+    assert refused(tmp_path, "a.yml", "b.yml") == ["b.yml: is given twice, also as a.yml; name it once"]

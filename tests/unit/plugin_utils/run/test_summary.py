@@ -18,7 +18,7 @@ def goes(name="default/shop/old", whole=True, units=("r0 store",), data=12_000_0
 
 
 def lines(answers, placed=None, lost=()):
-    moving = {name: moves(name, answer.get("goes", {}), placed or {}) for name, answer in answers.items()}
+    moving = {name: moves(name, answers, placed or {}) for name in answers}
     return [summary.line(said) for said in summary.summary(answers, moving, list(lost))]
 
 

@@ -1,0 +1,147 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory variables of one host, read with their types."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..job.errors import Mistake, Problem, listed, nearest, quoted
+
+Variables = t.Mapping[str, t.Any]
+# The value of a host's variable with its templates rendered and its vaulted texts decrypted. Raises ValueError with the reason.
+Render = t.Callable[[str, t.Any], t.Any]
+Value = t.TypeVar("Value")
+
+
+class Reader:
+    """Reads one host's variables. What is wrong is added to `errors`, with the host and the variable."""
+
+    def __init__(self, host: str, variables: Variables, render: Render, errors: list[Problem]):
+        self.host, self.variables, self.render, self.errors = host, variables, render, errors
+
+    def text(self, name: str, default: str, pattern: str = "", expected: str = "") -> str:
+        """A text, which matches `pattern` (in words: `expected`)."""
+        value = self._value(name, default)
+        if not isinstance(value, str):
+            self._wrong(name, Mistake("expected text", "quote it" if _is_scalar(value) else "", value=_shown(value)))
+            return default
+        if pattern and not re.fullmatch(pattern, value):
+            self._wrong(name, Mistake(f"expected {expected}", value=quoted(value)))
+            return default
+        return str(value)
+
+    def choice(self, name: str, choices: t.Sequence[str]) -> str:
+        """One of these texts, by default the first."""
+        value = self.text(name, choices[0])
+        if value in choices:
+            return value
+        close = nearest(value, choices)
+        meant = f"did you mean {close}?" if close else ""
+        self._wrong(name, Mistake(f"expected {listed(choices)}", value=quoted(value), value_remedy=meant))
+        return choices[0]
+
+    def mapping(self, name: str) -> dict[str, str]:
+        """Texts by their names."""
+        value = self._value(name, None) or {}
+        if not isinstance(value, t.Mapping):
+            self._wrong(name, Mistake("expected a mapping of names to text", value=_shown(value)))
+            return {}
+        found = {}
+        for key, content in value.items():
+            if key is None or isinstance(key, bool):
+                # YAML 1.1 reads yes, no, on and off as truth values.
+                self._wrong(
+                    name, Mistake("a name must be text", "quote it, as yes, no, on and off are not text in YAML", value=_shown(key))
+                )
+            elif not _is_scalar(content):
+                self._wrong(name, Mistake("expected text", value=f"{_shown(content)} at {quoted(str(key))}"))
+            else:
+                found[str(key)] = _plain(content)
+        return found
+
+    def names(self, name: str) -> list[str]:
+        """A list of texts."""
+        value = self._value(name, None) or []
+        if isinstance(value, str) or not isinstance(value, t.Sequence):
+            self._wrong(name, Mistake("expected a list of names", value=_shown(value)))
+            return []
+        return [str(item) for item in value]
+
+    def _value(self, name: str, default: t.Any) -> t.Any:
+        value = self.variables.get(name, default)
+        if not _is_rendered(value):
+            return value
+        try:
+            return self.render(self.host, value)
+        except ValueError as reason:
+            self._wrong(name, Mistake(f"cannot be rendered: {reason}"))
+            return default
+
+    def _wrong(self, name: str, mistake: Mistake) -> None:
+        hidden = _is_secret(self.variables.get(name))
+        self.errors.append(Problem("inventory", mistake.message(hidden), mistake.way_out(hidden), f"{self.host}.{name}"))
+
+
+def agreed(readers: t.Sequence[Reader], name: str, read: t.Callable[[Reader], Value], remedy: str) -> Value:
+    """A setting of the whole fleet: what the first host says, and an error where another one says something else."""
+    first = readers[0]
+    value = read(first)
+    raw = first.variables.get(name)
+    # Rendering takes most of the time with a thousand robots, and a decrypted text is worth keeping.
+    constant, plain = not _has_template(raw), not _is_rendered(raw)
+    for other in readers[1:]:
+        theirs = other.variables.get(name)
+        if (constant and theirs is raw) or (plain and theirs == raw):
+            continue
+        found = read(other)
+        if found != value:
+            shown = isinstance(value, str) and not _is_secret(raw) and not _is_secret(theirs)
+            both = f"{_shown(value)} for {first.host}, but {_shown(found)} for {other.host}"
+            message = both if shown else f"differs between {first.host} and {other.host}"
+            first.errors.append(Problem("inventory", message, remedy, name))
+            break
+    return value
+
+
+def _has_template(value: t.Any) -> bool:
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, t.Mapping):
+        return any(_has_template(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(_has_template(item) for item in value)
+
+
+def _is_rendered(value: t.Any) -> bool:
+    """Whether the value is not what it will be: it has a template in it, or a vaulted text."""
+    return _has_template(value) or _is_secret(value)
+
+
+def _is_secret(value: t.Any) -> bool:
+    """Whether a vaulted text is in it. Ansible hands these over as objects of its own."""
+    if isinstance(value, t.Mapping):
+        return any(_is_secret(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_is_secret(item) for item in value)
+    return not _is_scalar(value)
+
+
+def _is_scalar(value: t.Any) -> bool:
+    return value is None or isinstance(value, (str, int, float))
+
+
+def _shown(value: t.Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, t.Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return quoted(value) if isinstance(value, str) else f"the value {_plain(value)}"
+
+
+def _plain(value: t.Any) -> str:
+    """A label's value as text, as it looks in the inventory: YAML's true is `true`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

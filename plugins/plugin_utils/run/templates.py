@@ -1,0 +1,64 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be said of a template from its text: where a mistake in it is, and whether it may run programs."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import typing as t
+
+import jinja2
+from jinja2 import meta, nodes
+
+# As Ansible calls what reads files, asks servers and runs programs on the controller.
+LOOKUPS = frozenset(("lookup", "query", "q"))
+_UNKNOWN_NAME = re.compile(r"'([^']+)' is undefined|has no attribute '([^']+)'")
+
+
+def uses_lookups(text: str, directory: pathlib.Path) -> bool:
+    """Whether a template names a lookup, or a file that it includes from the directory does; also where that cannot be told."""
+    waiting, seen = [text], {""}
+    while waiting:
+        tree = _parsed(waiting.pop())
+        if tree is None:
+            continue
+        if LOOKUPS & meta.find_undeclared_variables(tree):
+            return True
+        for name in meta.find_referenced_templates(tree):
+            if name is None:
+                return True
+            included = directory / name
+            if name not in seen and included.is_file():
+                waiting.append(included.read_text(encoding="utf-8", errors="replace"))
+            seen.add(name)
+    return False
+
+
+def line_of(text: str, error: BaseException) -> int:
+    """The line where the mistake is that Ansible reports; 0 where that is not known."""
+    cause = error.__cause__
+    if isinstance(cause, jinja2.TemplateSyntaxError):
+        return cause.lineno
+    unknown = _UNKNOWN_NAME.search(str(error))
+    tree = _parsed(text) if unknown else None
+    if unknown is None or tree is None:
+        return 0
+    name = unknown.group(1) or unknown.group(2)
+    return min((node.lineno for node in _named(tree, name)), default=0)
+
+
+def _named(tree: nodes.Template, name: str) -> t.Iterator[nodes.Node]:
+    """Where a template names a variable, an attribute or a key."""
+    for node in tree.find_all((nodes.Name, nodes.Getattr, nodes.Const)):
+        if name in (getattr(node, "name", None), getattr(node, "attr", None), getattr(node, "value", None)):
+            yield node
+
+
+def _parsed(text: str) -> nodes.Template | None:
+    """The template's syntax; None where it has a mistake, which rendering reports."""
+    try:
+        return jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"], autoescape=True).parse(text)
+    except jinja2.TemplateSyntaxError:
+        return None

@@ -1,0 +1,100 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory: everything that is wrong with it is said at once, with host and variable, and no vaulted text is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.catalogue import fleet_from_inventory
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+
+
+class Vaulted:
+    """As Ansible hands over a `!vault` value: neither text nor a mapping."""
+
+    def __init__(self, text):
+        self.text = text
+
+
+def rendered(_host, value):
+    """What Ansible's templates make of a value."""
+    if isinstance(value, Vaulted):
+        return value.text
+    if isinstance(value, dict):
+        return {key: rendered(_host, item) for key, item in value.items()}
+    if value == "{{ nothing }}":
+        raise ValueError("'nothing' is undefined")
+    return str(value).replace("{{ site }}", "north")
+
+
+def fleet(hosts, groups=None, **everywhere):
+    groups = {"robots": list(hosts), **(groups or {})}
+    return fleet_from_inventory(groups, lambda name: {**everywhere, **hosts[name]}, {}, rendered)
+
+
+def test_vaulted_values_and_templates_are_as_in_the_clear():
+    hosts = {"a": {"k8s4r_labels": {"site": Vaulted("north"), "role": "work"}}, "b": {"k8s4r_labels": {"site": "{{ site }}"}}}
+    built = fleet(hosts, k8s4r_trust_domain=Vaulted("fleet.example"))
+    assert built.trust_domain == "fleet.example"
+    assert [robot.labels for robot in built.robots] == [{"site": "north", "role": "work"}, {"site": "north"}]
+
+
+WRONG = [
+    (
+        {"k8s4r_trust_domain": "Fleet"},
+        'inventory: a.k8s4r_trust_domain: found "Fleet": expected 1 to 255 lower-case letters, digits, . _ -',
+    ),
+    ({"k8s4r_trust_domain": 7}, "inventory: a.k8s4r_trust_domain: found the value 7: expected text; quote it"),
+    ({"k8s4r_trust_domain": "{{ nothing }}"}, "inventory: a.k8s4r_trust_domain: cannot be rendered: 'nothing' is undefined"),
+    ({"k8s4r_trust_domain": Vaulted("Secret")}, "inventory: a.k8s4r_trust_domain: expected 1 to 255 lower-case letters, digits, . _ -"),
+    (
+        {"spire_agent_attestor": "x509"},
+        'inventory: a.spire_agent_attestor: found "x509": expected x509pop or join_token; did you mean x509pop?',
+    ),
+    ({"k8s4r_labels": [1]}, "inventory: a.k8s4r_labels: found a list: expected a mapping of names to text"),
+    ({"k8s4r_labels": {True: "x"}}, "a.k8s4r_labels: found the value true: a name must be text; quote it, as yes, no, on and off are not"),
+    ({"k8s4r_labels": {"a": ["x"]}}, 'inventory: a.k8s4r_labels: found a list at "a": expected text'),
+    ({"k8s4r_peers": {"10.0.0.1": "spiffe://x/a"}}, 'inventory: k8s4r_peers: found "10.0.0.1": expected host:port'),
+    ({"k8s4r_peers": {"a:1": "x"}}, 'inventory: k8s4r_peers: found "x" for "a:1": expected spiffe://<trust domain>/<path>'),
+    ({"k8s4r_lables": {}}, "inventory: a.k8s4r_lables: unknown variable; did you mean k8s4r_labels?"),
+    ({"k8s4r_datacentre": "x"}, "inventory: a.k8s4r_datacentre: unknown variable; did you mean k8s4r_datacenter?"),
+]
+
+
+@pytest.mark.parametrize(("variables", "words"), WRONG)
+def test_a_wrong_variable_is_named_with_its_host(variables, words):
+    with pytest.raises(JobErrors) as caught:
+        fleet({"a": variables})
+    assert words in str(caught.value)
+    assert len(caught.value.errors) == 1
+
+
+def test_what_a_run_keeps_for_itself_and_what_is_somebody_elses_is_no_error():
+    assert fleet({"a": dict.fromkeys(("k8s4r_compiled", "k8s4r_prepared", "k8s4r_switched", "k8s4r_vars", "k8s4r_become", "labels"), "x")})
+
+
+DIFFERENT = [
+    ("k8s4r_trust_domain", "a.example", "b.example", '"a.example" for a, but "b.example" for b'),
+    ("k8s4r_agent_socket", "/run/a", "/run/b", '"/run/a" for a, but "/run/b" for b'),
+    ("k8s4r_trust_domain", Vaulted("a.example"), "b.example", "differs between a and b"),
+    ("k8s4r_peers", {"x:1": "spiffe://t/a"}, {"x:1": "spiffe://t/b"}, "differs between a and b"),
+]
+
+
+@pytest.mark.parametrize(("name", "one", "other", "words"), DIFFERENT)
+def test_a_setting_of_the_whole_fleet_has_one_value(name, one, other, words):
+    with pytest.raises(JobErrors) as caught:
+        fleet({"a": {name: one}, "b": {name: other}, "c": {name: other}})
+    assert f"inventory: {name}: {words}; an inventory has one fleet" in str(caught.value)
+    assert len(caught.value.errors) == 1
+
+
+def test_values_that_are_written_apart_but_equal_agree():
+    assert fleet({"a": {"k8s4r_trust_domain": "north.example"}, "b": {"k8s4r_trust_domain": "{{ site }}.example"}}).trust_domain
+
+
+def test_there_is_one_machine_for_the_server():
+    with pytest.raises(JobErrors, match="inventory: spire_server: the group has hub1, hub2; it takes one machine, which runs the SPIRE"):
+        fleet({"a": {}}, {"spire_server": ["hub2", "hub1"]})
