@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -195,3 +197,13 @@ def test_json_is_as_the_standard_library_has_it(value):
 def test_what_is_not_json_is_an_error(text):
     with pytest.raises(ValueError, match=r"."):
         jsontext.loads(text)
+
+
+CUT_OFF = '{"a": "b'
+
+
+def test_a_text_that_was_cut_off_is_an_error_before_json_is_imported_too():
+    loads = f"import runpy; loads = runpy.run_path({jsontext.__file__!r})['loads']"
+    program = f"{loads}\ntry:\n    loads({CUT_OFF!r})\nexcept ValueError:\n    print('told')"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("told\n", "")

@@ -9,7 +9,6 @@ import os
 import time
 
 from ..plan import RUNTIME, STATE
-from ..system import reserve
 from . import digest, formats
 from .ledger import Ledger
 from .store import Store
@@ -38,6 +37,8 @@ class Robot:
 
     def make(self) -> None:
         """Make the engine's own directories and key; the first thing on this robot that is ours."""
+        from ..system import reserve
+
         os.makedirs(self.state, mode=0o755, exist_ok=True)
         os.makedirs(self.runtime, mode=0o755, exist_ok=True)
         for name in ("engine", "ledger", "store", "releases"):

@@ -14,7 +14,7 @@ import os
 import stat
 
 from .. import plan
-from . import command, reserve
+from . import command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def _write(directory: int, name: str, content: bytes, uid: int, gid: int, mode: 
             _complete(directory, temporary, os.O_CREAT | os.O_EXCL, content, uid, gid, mode)
         except OSError as error:
             _unlink(directory, temporary)
+            from . import reserve
+
             if error.errno not in NO_SPACE or not reserve.take(len(content), directory, temporary):
                 raise
             _complete(directory, temporary, 0, content, uid, gid, mode)
@@ -127,6 +129,8 @@ def _with_room(make: t.Callable[[], None]) -> None:
     try:
         make()
     except OSError as error:
+        from . import reserve
+
         if error.errno not in NO_SPACE or not reserve.give_up():
             raise
         make()

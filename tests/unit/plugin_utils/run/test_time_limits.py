@@ -1,0 +1,37 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a robot may take to answer."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import action
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.exec import Outcome
+
+ANSWER_AFTER = 0.3
+
+
+class Slow(action.RobotAction):
+    """An action whose robot takes its time."""
+
+    def __init__(self) -> None:
+        """Without a task: none of it is needed for a command."""
+
+    def shell(self, command: str, content: bytes | None = None) -> Outcome:
+        """Answers after a while."""
+        del content
+        time.sleep(ANSWER_AFTER)
+        return Outcome(0, command, "")
+
+
+def test_a_call_may_take_longer_when_it_carries_more(monkeypatch):
+    monkeypatch.setattr(action, "FIRST_CALL", ANSWER_AFTER / 3)
+    monkeypatch.setattr(action, "NEXT_CALL", ANSWER_AFTER / 3)
+    with pytest.raises(AnsibleConnectionFailure, match="no answer within"):
+        Slow()._execute("true", b"")
+    assert Slow()._execute("true", b"x" * int(action.SLOWEST * ANSWER_AFTER * 3)).status == 0
