@@ -17,6 +17,8 @@ from ..plugin_utils.transport.exec import RobotProblem
 
 # Checking and staging a plan takes seconds; a robot that needs minutes has another problem.
 PATIENCE = 600
+# In check mode a plan is checked while its call waits, so that nothing of it stays on the robot: on a slow one for a minute.
+CHECKING = 110
 
 
 class ActionModule(RobotAction):
@@ -61,7 +63,8 @@ class ActionModule(RobotAction):
             return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
         compiled = key.controller_key().unseal(mine["plan"])
         if answer["status"] == "plan-needed":
-            answer = self.call({**request, "plan": compiled["plan"], "robot": robot}, variables)
+            longer = CHECKING if request["check"] else 0
+            answer = self.call({**request, "plan": compiled["plan"], "robot": robot}, variables, longer)
         answer = self.until_done(answer, variables, PATIENCE)
         warnings += notices(robot, answer)
         answer.pop("notices", None)
