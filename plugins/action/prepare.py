@@ -68,6 +68,7 @@ class ActionModule(RobotAction):
         answer = self.until_done(answer, variables, PATIENCE)
         warnings += notices(robot, answer)
         answer.pop("notices", None)
+        before = answer.pop("before", [])
         # Nothing has changed yet: the task `switch` reports the change, in check mode too. It does not run for a robot that
         # would first be provisioned, so in check mode such a robot's changes are reported here.
         last = bool(self._task.check_mode and answer.get("missing"))
@@ -76,7 +77,7 @@ class ActionModule(RobotAction):
             "warnings": warnings,
             "changed": last and bool(answer["steps"]),
             "entries": compiled["entries"],
-            "entries_differ": other_identities(mine["jobs"], answer.pop("before", [])),
+            "entries_differ": other_identities(mine["jobs"], before),
             "endpoints": _endpoints(compiled["plan"]),
         }
 
