@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a new lock would bring, and what it would break: the fast half of the tests with the newest of everything.
 
-The newest is what installs together under this Python, with no regard to the upper bounds in the ``.in`` files.
+The newest is what installs together under this Python, with no regard to the upper bounds in the ``.in`` files. The newest
+ansible-core needs a newer Python than this may be: what is newer there is named, and ``make test`` runs it in a container.
 """
 
 from __future__ import annotations
@@ -23,14 +24,23 @@ HOME = CHECKOUT / "build" / "outdated"
 VENV = HOME / "venv"
 RESULTS = HOME / "results.xml"
 LISTS = ("requirements", "requirements-bench")
+# What a controller with a newer Python has, and that Python as `make lock` names it.
+CONTROLLER, CONTROLLER_PYTHON = "requirements-newest", "3.13"
 PINNED = re.compile(r"^([\w.-]+)==(\S+)", re.M)
 WANTED = re.compile(r"^([\w.-]+)", re.M)
 FAST_HALF = "not robots and not vm and not sanity"
 
 
-def locked() -> dict[str, str]:
-    """The version that the lock files hold of each package."""
-    return {name: version for each in LISTS for name, version in PINNED.findall((TESTS / f"{each}.txt").read_text())}
+def locked(*lists: str) -> dict[str, str]:
+    """The version that lock files hold of each package."""
+    return {name: version for each in lists for name, version in PINNED.findall((TESTS / f"{each}.txt").read_text())}
+
+
+def newest_of_controller() -> dict[str, str]:
+    """The version of each package that a new lock of the newer controller would hold; nothing is installed."""
+    command = ["uv", "pip", "compile", "--quiet", "--universal", "--no-header", "--python-version", CONTROLLER_PYTHON]
+    listed = subprocess.run([*command, TESTS / f"{CONTROLLER}.in"], check=True, capture_output=True, text=True)
+    return dict(PINNED.findall(listed.stdout))
 
 
 def install_newest() -> dict[str, str]:
@@ -62,11 +72,14 @@ def failures() -> list[str]:
 
 def main() -> int:
     """Install, test, and say what is newer and what breaks; the exit status is pytest's."""
-    rows = table(locked(), install_newest())
+    rows = table(locked(*LISTS), install_newest())
+    of_controller = table(locked(CONTROLLER), newest_of_controller())
     environment = dict(os.environ, PATH=f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}", VIRTUAL_ENV=str(VENV))
     pytest = [VENV / "bin" / "python", "-m", "pytest", "-q", "-m", FAST_HALF, f"--junitxml={RESULTS}"]
     status = subprocess.run(pytest, cwd=CHECKOUT, env=environment, check=False).returncode
     print("", *(rows or ["Nothing is newer than the lock."]), sep="\n")
+    if of_controller:
+        print(f"\nOf {CONTROLLER}.txt, which no test here uses:", *of_controller, sep="\n")
     if status:
         broken = failures() if RESULTS.exists() else []
         print("\nWith the newest versions these tests fail:", *broken, sep="\n  ")

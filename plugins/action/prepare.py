@@ -17,6 +17,8 @@ from ..plugin_utils.transport.exec import RobotProblem
 
 # Checking and staging a plan takes seconds; a robot that needs minutes has another problem.
 PATIENCE = 600
+# In check mode a plan is checked while its call waits, so that nothing of it stays on the robot: on a slow one for a minute.
+CHECKING = 110
 
 
 class ActionModule(RobotAction):
@@ -61,10 +63,12 @@ class ActionModule(RobotAction):
             return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
         compiled = key.controller_key().unseal(mine["plan"])
         if answer["status"] == "plan-needed":
-            answer = self.call({**request, "plan": compiled["plan"], "robot": robot}, variables)
+            longer = CHECKING if request["check"] else 0
+            answer = self.call({**request, "plan": compiled["plan"], "robot": robot}, variables, longer)
         answer = self.until_done(answer, variables, PATIENCE)
         warnings += notices(robot, answer)
         answer.pop("notices", None)
+        before = answer.pop("before", [])
         # Nothing has changed yet: the task `switch` reports the change, in check mode too. It does not run for a robot that
         # would first be provisioned, so in check mode such a robot's changes are reported here.
         last = bool(self._task.check_mode and answer.get("missing"))
@@ -73,7 +77,7 @@ class ActionModule(RobotAction):
             "warnings": warnings,
             "changed": last and bool(answer["steps"]),
             "entries": compiled["entries"],
-            "entries_differ": other_identities(mine["jobs"], answer.pop("before", [])),
+            "entries_differ": other_identities(mine["jobs"], before),
             "endpoints": _endpoints(compiled["plan"]),
         }
 

@@ -225,7 +225,7 @@ def engine(figures: Figures) -> str:
     first, second = found.holds_nothing - found.python, found.unchanged - found.systemctl
     rows = [
         ["a job of which the robot holds nothing", "`python3 -I`", f"{found.python:.1f}", f"{found.holds_nothing:.1f}", f"{first:.1f}"],
-        [f"{found.units} running units", "`systemctl show` of them", f"{found.systemctl:.1f}", f"{found.unchanged:.1f}", f"{second:.1f}"],
+        [f"{found.tasks} running tasks", "`systemctl show` of them", f"{found.systemctl:.1f}", f"{found.unchanged:.1f}", f"{second:.1f}"],
     ]
     goals = [_met(more <= 15, "at most 15 ms more") for more in (first, second)]
     head = ["unchanged", "beside", "that, ms", "the engine, ms", "more, ms", "goal"]
@@ -314,7 +314,7 @@ ENGINE = """
 ## The engine on a robot
 
 The robot's part of an unchanged run: the engine that it keeps, called as the controller calls it, but on the robot itself. Medians
-of 40 calls, in turns with what it cannot be faster than.
+of 40 calls, in turns with what stands beside them. The engine asks systemd itself, over D-Bus, for less than systemctl does.
 
 """
 

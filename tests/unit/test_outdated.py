@@ -18,4 +18,9 @@ def test_table_is_empty_where_the_lock_is_the_newest():
 
 
 def test_lock_files_are_read_whole():
-    assert {"ansible-core", "pyyaml", "mitogen", "pywin32"} <= outdated.locked().keys()
+    assert {"ansible-core", "pyyaml", "mitogen", "pywin32"} <= outdated.locked(*outdated.LISTS).keys()
+    assert {"ansible-core", "pyyaml"} <= outdated.locked(outdated.CONTROLLER).keys()
+
+
+def test_every_lock_file_is_looked_at():
+    assert {path.stem for path in outdated.TESTS.glob("requirements*.in")} == {*outdated.LISTS, outdated.CONTROLLER}

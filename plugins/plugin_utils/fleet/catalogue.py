@@ -24,7 +24,7 @@ ATTESTORS = ("x509pop", "join_token")
 PREFIX = "k8s4r_"
 # What the inventory may set, without the prefix.
 SETTINGS = (
-    "trust_domain", "labels", "datacenter", "class", "attributes", "peers", "skip_init_tasks", "vars", "agent_socket", "become",
+    "trust_domain", "labels", "datacenter", "class", "attributes", "peers", "skip_init_tasks", "vars", "agent_socket",
 )  # fmt: skip
 ONE_FLEET = "an inventory has one fleet: set it for the group `all`, and give each site with settings of its own an inventory of its own"
 

@@ -29,8 +29,10 @@ Result = dict[str, t.Any]
 
 # Seconds. For so long a robot works without a word, and afterwards it says at most once in this time what it is doing.
 SILENT = 5
-# Seconds. The first call of a task opens the connection; any other is short. A lost link is noticed within the time of two short calls.
+# Seconds. The first call of a task opens the connection; any other is short, for the engine answers within 4. A lost link is noticed
+# within the time of two short calls. A robot that once took longer is busy or slow: it may take as much longer again, and more.
 FIRST_CALL, NEXT_CALL = 25, 8
+ANSWER_WITHIN, MORE = 4, 3
 # Bytes per second of the slowest link, and robot, that is waited for when a call carries the engine or a plan.
 SLOWEST = 4096
 INTERVAL = 0.2
@@ -46,7 +48,7 @@ def in_time(seconds: float) -> t.Iterator[None]:
         with deadline.limit(seconds):
             yield
     except deadline.Elapsed:
-        raise AnsibleConnectionFailure(f"the robot gave no answer within {seconds} seconds") from None
+        raise AnsibleConnectionFailure(f"the robot gave no answer within {seconds:.0f} seconds") from None
 
 
 class ActionProblem(Exception):
@@ -119,16 +121,20 @@ class RobotAction(Action):
     KEEPS_ENGINE: t.ClassVar[bool] = True
     _requires_connection = True
     _called = False
+    _slowest = _longer = 0.0
 
-    def call(self, request: Variables, variables: Variables) -> Result:
-        """One round trip. Raises `AnsibleConnectionFailure` when no answer comes in time."""
+    def call(self, request: Variables, variables: Variables, longer: float = 0.0) -> Result:
+        """One round trip. Raises `AnsibleConnectionFailure` when no answer comes in time, which may be `longer` seconds more than usual."""
+        self._longer = longer
         return self._caller(variables).call(request, check=bool(self._task.check_mode) or not self.KEEPS_ENGINE)
 
     def _execute(self, command: str, content: bytes) -> Outcome:
         """A shell command on the robot. How long it may take grows with what is sent."""
-        with in_time((NEXT_CALL if self._called else FIRST_CALL) + len(content) / SLOWEST):
+        began, sending = time.monotonic(), len(content) / SLOWEST
+        usual = NEXT_CALL + MORE * max(0.0, self._slowest - ANSWER_WITHIN) if self._called else FIRST_CALL
+        with in_time(usual + self._longer + sending):
             outcome = self.shell(command, content)
-        self._called = True
+        self._called, self._slowest = True, max(self._slowest, time.monotonic() - began - sending)
         return outcome
 
     def ask_again(self, request: Variables, variables: Variables) -> Result:

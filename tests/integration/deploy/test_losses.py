@@ -113,3 +113,15 @@ def test_the_engine_is_sent_again_where_it_is_gone(deployment):
     deployment.sh("robot1", "rm -rf /var/lib/k8s4r/engine")
     assert set(deployment.deploy(sleeper()).well().changed.values()) == {0}
     assert deployment.sh("robot1", "ls /var/lib/k8s4r/engine").strip()
+
+
+def test_a_slow_robot_may_take_its_time_to_check_a_plan(deployment, fleet):
+    """In check mode it does so within one call: longer than a lost link goes unnoticed otherwise."""
+    deployment.deploy(sleeper()).well()
+    slow = "/usr/local/sbin/systemd-analyze"
+    fleet.console("robot2", f"printf '#!/bin/sh\\nsleep 9\\nexec /usr/bin/systemd-analyze \"$@\"\\n' > {slow}; chmod +x {slow}")
+    try:
+        run = deployment.deploy(sleeper(value="two"), "--check").well()
+    finally:
+        fleet.console("robot2", f"rm {slow}")
+    assert all(run.changed.values())

@@ -61,7 +61,7 @@ def test_a_task_that_was_dead_is_said_to_be_started_and_of_what_it_died(deployme
     dead = "systemctl show --property=ActiveState --value 'k8s4r-task-*'"
     wait_for(lambda: "failed" in deployment.sh("robot2", dead), 30, "the task does not fail")
     (line,) = said(deployment.deploy(job).well())
-    assert re.fullmatch(r"robot2: web r0 main: start \(it had failed since .*, (exit status|killed by signal) \d+\)", line), line
+    assert re.fullmatch(r"robot2: web r0 main: start \(down since .*: .*\)", line), line
 
 
 def test_an_error_is_said_once(deployment):

@@ -164,3 +164,28 @@ def test_status_says_what_runs(machine):
     assert (unit["state"], unit["restarts"], unit["well"], unit["how"], unit["ended"]) == ("active", 0, True, None, None)
     assert unit["memory"] > 0
     assert unit["since"].startswith("20")
+
+
+def test_an_unchanged_answer_asks_systemd_over_dbus_and_systemctl_where_there_is_no_bus(machine):
+    group = two_tasks()
+    machine.deploy(job(group))
+    asked = "/run/asked"
+    machine.sh(f'printf \'#!/bin/sh\necho "$@" >> {asked}\nexec /bin/systemctl "$@"\n\' > /usr/local/sbin/systemctl')
+    machine.sh("chmod +x /usr/local/sbin/systemctl")
+    try:
+        assert machine.ask(job(group)) == {"status": "unchanged"}
+        machine.absent(f"test -e {asked}")
+        machine.sh("mv /run/dbus/system_bus_socket /run/dbus/away")
+        assert machine.ask(job(group)) == {"status": "unchanged"}
+        assert group.unit("one") in machine.sh(f"cat {asked}")
+    finally:
+        machine.sh(f"rm -f /usr/local/sbin/systemctl {asked}; test ! -e /run/dbus/away || mv /run/dbus/away /run/dbus/system_bus_socket")
+
+
+def test_a_unit_that_systemd_has_not_read_since_it_was_written_is_not_unchanged(machine):
+    group = two_tasks()
+    machine.deploy(job(group))
+    machine.sh(f"touch -d '1 hour' /etc/systemd/system/{group.unit('one')}")
+    assert machine.ask(job(group)) == {"status": "plan-needed"}
+    machine.sh("systemctl daemon-reload")
+    assert machine.ask(job(group)) == {"status": "unchanged"}

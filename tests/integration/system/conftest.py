@@ -41,9 +41,9 @@ def deployment(fleet, tmp_path_factory):
 class Patient(Deployment):
     """On a busy host an emulated robot may be slower than a run waits for; then the robot goes on, and the next run too."""
 
-    def deploy(self, text, *arguments, **variables):
+    def run(self, playbook, *arguments, **variables):
         for _run in range(6):
-            run = super().deploy(text, *arguments, **variables)
+            run = super().run(playbook, *arguments, **variables)
             if not any(words in run.output for words in ("gave no answer within", "is changing this robot")):
                 return run
             time.sleep(10)

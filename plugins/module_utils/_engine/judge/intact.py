@@ -43,11 +43,13 @@ def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Co
     held = ports.listeners({port["port"] for port, _users in owned}) if owned else []
     if ports.used_by_others(owned, held):
         return {"status": "plan-needed"}
+    wanted = [port for port, _users in owned]
     units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
-    shown = systemd.show([unit["name"] for unit in units], PROPERTIES)
-    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units) or silent.units(
-        [port for port, _users in owned], shown, held
-    ):
+    names = [unit["name"] for unit in units]
+    if not ports.without_listener(wanted, held) and systemd.calm(names, OFTEN_RESTARTED):
+        return {"status": "unchanged"}
+    shown = systemd.show(names, PROPERTIES)
+    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units) or silent.units(wanted, shown, held):
         return {"status": "plan-needed"}
     notices = [text for unit in units for text in _often_restarted(unit["name"], shown[unit["name"]])]
     return {"status": "unchanged", "notices": notices} if notices else {"status": "unchanged"}

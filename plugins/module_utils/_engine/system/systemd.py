@@ -80,6 +80,23 @@ def show(units: t.Sequence[str], properties: str = PROPERTIES) -> dict[str, dict
     return shown
 
 
+def calm(units: t.Sequence[str], restarts: int) -> bool:
+    """Whether all units are active, are what their files on the disk define, and were restarted by systemd less often than this.
+
+    It takes a fraction of the time of `show`; but False may also mean that the robot has no D-Bus, so then `show` says more.
+    """
+    from . import bus
+
+    services = [unit for unit in units if unit.endswith(".service")]
+    asked = [(unit, "Unit", name) for unit in units for name in ("ActiveState", "NeedDaemonReload")]
+    try:
+        answers = bus.get([*asked, *[(unit, "Service", "NRestarts") for unit in services]])
+    except (OSError, ValueError, LookupError):
+        return False
+    states, counts = answers[: len(asked)], answers[len(asked) :]
+    return states == ["active", 0] * len(units) and all(isinstance(count, int) and count < restarts for count in counts)
+
+
 def loaded(shown: Shown, unit: str) -> bool:
     return shown.get(unit, {}).get("LoadState", "not-found") != "not-found"
 

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import bootstrap, packing
+
+
+def test_the_engine_looks_for_itself_where_it_is_kept():
+    """And for its reserve: the bootstrap stands alone on the robot, so it says again where they are."""
+    state = Robot().state
+    assert [f"{state}/engine", f"{state}/reserve"] == [bootstrap.ROOM, bootstrap.RESERVE]
 
 
 @pytest.fixture
