@@ -25,9 +25,9 @@ def fleet():
         yield fleet
 
 
-def said(fleet: Fleet, task: str) -> list[str]:
-    """What a task wrote to the journals of all robots."""
-    command = f"journalctl --quiet --output=cat --identifier={task}"
+def said(fleet: Fleet, name: str) -> list[str]:
+    """What the two instances of a task wrote to the journals of all robots; its job and its group are called as it is."""
+    command = f"journalctl --quiet --output=cat --identifier={name}/{name}/r0/{name} --identifier={name}/{name}/r1/{name}"
     return sorted(line for name in fleet.names() for line in fleet.ssh(name, command).splitlines())
 
 

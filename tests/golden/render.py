@@ -55,7 +55,7 @@ def _resource(resource: t.Mapping[str, t.Any]) -> list[str]:
     shown = [
         f"{key}={value}"
         for key, value in resource.items()
-        if key not in ("kind", "path", "name", "content") and value not in (None, [], False)
+        if key not in ("kind", "path", "name", "content") and value not in (None, [], False, "")
     ]
     head = f"{resource['kind']} {resource.get('path') or resource['name']} {' '.join(shown)}".rstrip()
     return [head, *_behind_bars(_content(resource))]

@@ -51,7 +51,7 @@ FLOORS = {
     "plugin_utils.compile": (
         ("names", "paths", "systemd"),
         ("helpers", "site"),
-        ("content", "network"),
+        ("content", "fitness", "network"),
         ("units",),
         ("mesh",),
         ("group",),

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
         group: str
         mode: str
         data: bool
+        volatile: bool
+        shared: list[str]
+        users: list[str]
+        where: str
+        holds: list[str]
         secret: bool
         hidden: list[str]
         union: str | None
@@ -113,13 +118,16 @@ MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
 MISSING = 44
 
-# Places on the robot that both ends know. RUNTIME is empty after a boot; below it, RESTART_COUNTS has a file for each unit.
+# Places on the robot that both ends know. RUNTIME is empty after a boot; below it, RESTART_COUNTS has a file for each unit, and
+# SHARED_MEMORY a file system for each group.
 CONFIGURATION = "/etc/k8s4r"
 STATE = "/var/lib/k8s4r"
 RUNTIME = "/run/k8s4r"
 RESTART_COUNTS = "restarts"
+SHARED_MEMORY = "memory"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
+
 
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (
@@ -129,6 +137,7 @@ ROOTS = (
     UNIT_DIRECTORY + "/k8s4r-",
     STARTED_AT_BOOT + "/k8s4r-",
     "/etc/sysusers.d/k8s4r-",
+    RUNTIME + "/" + SHARED_MEMORY + "/",
 )
 
 
@@ -168,9 +177,35 @@ def user(name: str, description: str) -> Resource:
     return {"kind": "user", "name": name, "description": description}
 
 
-def directory(path: str, owner: str = "root", group: str = "root", mode: str = "0755", data: bool = False) -> Resource:
-    """``data``: contains what programs wrote; removed with the group unless the run keeps data."""
-    return {"kind": "directory", "path": path, "owner": owner, "group": group, "mode": mode, "data": data}
+def directory(
+    path: str,
+    owner: str = "root",
+    group: str = "root",
+    mode: str = "0755",
+    data: bool = False,
+    volatile: bool = False,
+    shared: t.Iterable[str] = (),
+    users: t.Iterable[str] = (),
+    where: str = "",
+) -> Resource:
+    """``data``: contains what programs wrote; removed with the group unless the run keeps data. ``volatile``: a file system in
+    memory, so it is gone after a boot; the units that use it mount it again. ``users``: those who run tasks of the group, where
+    files change hands with their directory: when its owner changes, all that belonged to the old one there, and in the ``shared``
+    directories, unless the old one is still among the users. ``where`` is the job file's path of the owner, for a user whom the
+    robot must have.
+    """
+    return {
+        "kind": "directory",
+        "path": path,
+        "owner": owner,
+        "group": group,
+        "mode": mode,
+        "data": data,
+        "volatile": volatile,
+        "shared": list(shared),
+        "users": list(users),
+        "where": where,
+    }
 
 
 def file(
@@ -207,7 +242,15 @@ def link(path: str, target: str) -> Resource:
     return {"kind": "link", "path": path, "target": target}
 
 
-def unit(name: str, content: str, run: str = "none", reads: t.Iterable[str] = (), done: str | None = None, called: str = "") -> Resource:
+def unit(
+    name: str,
+    content: str,
+    run: str = "none",
+    reads: t.Iterable[str] = (),
+    done: str | None = None,
+    called: str = "",
+    holds: t.Iterable[str] = (),
+) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
     ``run``: ``none`` is only written (slice); ``always`` shall be active; ``init`` is a oneshot that shall have ended
@@ -216,8 +259,19 @@ def unit(name: str, content: str, run: str = "none", reads: t.Iterable[str] = ()
     its own content or one of theirs differs from what it last started with. ``called``: what people call it within its
     group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``. A target that runs wants every other unit of its
     group that runs: its start starts all of them that are down, in the order that they want.
+    ``holds``: directories that the process has open as long as it runs; the unit restarts when one of the plan's directories
+    there had to be made again.
     """
-    return {"kind": "unit", "name": name, "content": content, "run": run, "reads": list(reads), "done": done, "called": called}
+    return {
+        "kind": "unit",
+        "name": name,
+        "content": content,
+        "run": run,
+        "reads": list(reads),
+        "done": done,
+        "called": called,
+        "holds": list(holds),
+    }
 
 
 def check(name: str, argv: t.Iterable[str], files: t.Mapping[str, str]) -> Check:

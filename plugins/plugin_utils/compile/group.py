@@ -99,6 +99,8 @@ def _directories(site: Site) -> t.Iterator[Resource]:
         yield plan.directory(site.done, data=True)
     # The directory above keeps other users out; this one has the mode of /tmp.
     yield plan.directory(site.tmp, "root", "root", "1777", data=True)
+    if any(service.share_memory(site, spec) for spec in site.group.tasks):
+        yield plan.directory(site.memory, "root", site.user, "1770", volatile=True)
 
 
 def _slice(site: Site) -> str:

@@ -11,6 +11,8 @@ PROGRAMS = f"{PREFIX}/bin"
 
 # SPIRE's configuration and keys.
 SPIRE = ("/etc/spire", "/var/lib/spire")
+# Where the SPIRE agent's socket is. Proxies alone have business there.
+SPIRE_RUNTIME = "/run/spire"
 
 # Where systemd itself looks for a program, unless a unit sets another path.
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -12,6 +12,7 @@ from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..job.errors import JobErrors, Problem
 from ..job.model.job import Job
+from . import fitness
 from .group import compile_group
 from .mesh import peers
 from .mesh.identity import Entry
@@ -20,9 +21,6 @@ from .site import Site
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import JobPlan, RobotPlan
-
-# That of Ubuntu 20.04, the oldest system with all that our units use: their directives, and unshare and setpriv as they call them.
-OLDEST_SYSTEMD = 245
 
 
 class CompiledRobot(t.NamedTuple):
@@ -55,25 +53,10 @@ def compile_robot(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, nam
                 sites.append(site)
                 groups.append(compiled.plan)
                 entries += [compiled.entry] if compiled.entry else []
-                errors |= dict.fromkeys((*compiled.errors, *_unfit(site)))
-                warnings |= dict.fromkeys(compiled.warnings)
+                errors |= dict.fromkeys((*compiled.errors, *fitness.errors(site)))
+                warnings |= dict.fromkeys((*compiled.warnings, *fitness.warnings(site)))
         plans.append(plan.job(job.namespace, job.name, groups))
     errors |= dict.fromkeys(ports.conflicts(sites))
     if errors:
         raise JobErrors(errors)
     return CompiledRobot(plan.robot(plans), tuple(entries), tuple(warnings))
-
-
-def _unfit(site: Site) -> t.Iterator[Problem]:
-    """Errors for what this robot cannot do. systemd would ignore it silently."""
-    robot = site.robot
-    if robot.systemd < OLDEST_SYSTEMD:
-        found = f"robot {robot.name} has systemd {robot.systemd}, and the oldest that can run a group is {OLDEST_SYSTEMD}"
-        yield site.problem(site.path, found, "exclude the robot by a constraint, or update it")
-    if robot.capabilities.get("cgroup.memory") == "no":
-        found = f"robot {robot.name} cannot limit memory: its kernel has the memory controller turned off"
-        limited = [("", site.group.resources), *((f".tasks[{number}]", spec.resources) for number, spec in enumerate(site.group.tasks))]
-        for where, resources in limited:
-            if resources and resources.memory:
-                remedy = "boot it with cgroup_enable=memory on the kernel's command line, or remove the limit"
-                yield site.problem(f"{site.path}{where}.resources.memory", found, remedy)

@@ -110,6 +110,11 @@ class Site:
         return f"{self.data}/tmp"
 
     @property
+    def memory(self) -> str:
+        """What the group's tasks see as /dev/shm, if they do not share the robot's IPC: a file system of the group's own, in memory."""
+        return f"{plan.RUNTIME}/{plan.SHARED_MEMORY}/{self.id}"
+
+    @property
     def done(self) -> str:
         """The directory where units of batch tasks note, as root, that the task has run to its end. No task can write there."""
         return f"{self.data}/done"

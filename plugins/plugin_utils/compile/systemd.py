@@ -61,12 +61,18 @@ def command(argv: t.Sequence[str], prefix: str = "") -> str:
     return f"{prefix}:{' '.join(map(item, argv))}"
 
 
-def as_root(argv: t.Sequence[str]) -> str:
-    """A command line that root runs in a task's unit. `env` removes the task's variables and keeps only how the task ended: with
-    its PATH, or a variable that a shell obeys, the task could make root run programs of its own.
+# What systemd tells a command of ExecStopPost=, systemd.exec(5).
+HOW_IT_ENDED = ("SERVICE_RESULT", "EXIT_STATUS")
+
+
+def as_root(argv: t.Sequence[str], kept: t.Sequence[str] = ()) -> str:
+    """A command line that root runs in a task's unit, but in the robot's file system: even `+` leaves it behind the unit's
+    BindPaths= and TemporaryFileSystem=. `env` removes all variables but those of systemd's that are to be `kept`: with its PATH, or
+    a variable that a shell obeys, the task could make root run programs of its own.
     """
-    kept = "PATH=/usr/sbin:/usr/bin:/sbin:/bin SERVICE_RESULT=${SERVICE_RESULT} EXIT_STATUS=${EXIT_STATUS}"
-    return f"+/usr/bin/env -i {kept} " + " ".join(item(argument).replace("$", "$$") for argument in argv)
+    variables = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", *(f"{name}=${{{name}}}" for name in kept))
+    outside = ("/usr/bin/nsenter", "--mount=/proc/1/ns/mnt")
+    return " ".join(("+/usr/bin/env -i", *variables, *outside, *(item(argument).replace("$", "$$") for argument in argv)))
 
 
 def environment_file(variables: t.Mapping[str, str]) -> str:

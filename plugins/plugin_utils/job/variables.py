@@ -20,3 +20,21 @@ def is_database(upstream: Upstream) -> bool:
     """Whether DATABASE_* may be about this upstream."""
     name = upstream.name.lower()
     return upstream.protocol is Protocol.TCP and ("database" in name or "db" in name)
+
+
+# Bytes of one argument or variable of a program, with the NUL at its end: MAX_ARG_STRLEN of Linux.
+LONGEST = 131072
+
+
+def too_long(text: str, counted: str = "the NUL at its end") -> str:
+    """Why no program can be started with this argument, or this `NAME=value`; empty if one can. `counted` is what its length includes."""
+    # A character has at most four bytes.
+    if len(text) < LONGEST // 4:
+        return ""
+    size = len(text.encode()) + 1
+    return f"is {size:,} bytes long with {counted}, and Linux starts no program with more than {LONGEST:,}" if size > LONGEST else ""
+
+
+def variable_too_long(name: str, value: str) -> str:
+    """The same for a variable."""
+    return too_long(f"{name}={value}", "its name, the = and the NUL at its end")

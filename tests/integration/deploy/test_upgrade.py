@@ -22,14 +22,20 @@ def pids(deployment: Deployment) -> list[str]:
     return [deployment.sh(robot, "systemctl show -p MainPID --value 'k8s4r-task-*'").strip() for robot in ROBOTS]
 
 
-def test_nothing_restarts_and_nothing_is_left(deployment, older):
+def test_what_changed_restarts_once_and_nothing_is_left(deployment, older):
+    """The unit of every task is another one in this version, as the changelog says. That a unit that is the same keeps running
+    is shown in tests/integration/engine/test_upgrade.py.
+    """
     here, deployment.collections = deployment.collections, older
     deployment.deploy(sleeper()).well()
     before = pids(deployment)
     assert "" not in before
     deployment.collections = here
+    deployment.deploy(sleeper()).well()
+    after = pids(deployment)
+    assert not set(after) & {"", *before}
     run = deployment.deploy(sleeper()).well()
-    assert (set(run.changed.values()), pids(deployment)) == ({0}, before)
+    assert (set(run.changed.values()), pids(deployment)) == ({0}, after)
     deployment.deploy(sleeper(value="two")).well()
     deployment.remove(job=deployment.job(sleeper())).well()
     # The footprint names units too.

@@ -9,7 +9,6 @@ import json
 
 from ..resources import kinds
 from ..say import compare
-from ..system.observe import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Contents:
     def before(self, resource: Resource) -> str:
         """What is at a resource's place; empty where nothing is that can be read."""
         try:
-            return _text(read(kinds.place(resource)))
+            return _text(kinds.of(resource).content(resource))
         except OSError:
             return ""
 

@@ -102,8 +102,10 @@ class Situation:
         """Whether anything is left of a resource; of a unit, it may be a process alone."""
         return self.now(resource) is not None or any(self.is_up(unit) for unit in kinds.units([resource]))
 
-    def has_other_content(self, resource: Resource) -> bool:
-        return (self.now(resource) or {}).get("content") != kinds.expected(resource).get("content")
+    def is_replaced(self, resource: Resource) -> bool:
+        """Whether what a program has read there, or has open, is not what will be there."""
+        now, expected = self.now(resource) or {}, kinds.expected(resource)
+        return (now.get("type"), now.get("content")) != (expected["type"], expected.get("content"))
 
 
 def run_digest(unit: Resource, resources: t.Iterable[Resource], digest: Digest) -> str:
@@ -134,7 +136,7 @@ def between(
     makes = [resource for resource in wanted if situation.now(resource) != kinds.expected(resource)]
     gone, kept = split(wanted, old, keep_data, spared)
     gone = [resource for resource in gone if situation.is_there(resource)]
-    steps += _makes(situation, makes)
+    steps += _interruptions(situation, makes) + _makes(situation, makes)
     stale = any(values.get("NeedDaemonReload") == "yes" for values in situation.units.values())
     if stale or any(_is_systemd(resource) for resource in makes):
         steps.append({"do": "reload", "text": "reload systemd's units"})
@@ -192,6 +194,14 @@ def _halts(situation: Situation, halted: t.Container[str]) -> list[Step]:
     return [{"do": "halt", "text": f"stop {', '.join(names)} while ports change hands", "units": names}] if names else []
 
 
+def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
+    """What must not run while things change hands: it would go on making files as their old owner."""
+    places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
+    units = [unit["name"] for unit in kinds.that_run(situation.wanted) if any(is_held(unit, place) for place in places)]
+    names = [name for name in units if situation.is_up(name)]
+    return [{"do": "halt", "text": "", "units": names}] if names else []
+
+
 def _makes(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
     extended = [resource for resource in makes if kinds.of(resource).extends(resource, situation.now(resource))]
     at_once = [resource for resource in makes if resource not in extended]
@@ -220,12 +230,16 @@ def _stops(situation: Situation, gone: t.Sequence[Resource]) -> list[Step]:
 
 
 def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> list[Step]:
-    changed = {kinds.place(resource) for resource in makes if situation.has_other_content(resource)}
+    changed = {kinds.place(resource) for resource in makes if situation.is_replaced(resource)}
     restart, start = [], []
     for unit in kinds.that_run(situation.wanted):
         name = unit["name"]
         taken_in = [kinds.place(unit), *kinds.of(unit).reads(unit)]
-        differs = situation.started.get(name) != run_digest(unit, situation.wanted, digest) or not changed.isdisjoint(taken_in)
+        differs = (
+            situation.started.get(name) != run_digest(unit, situation.wanted, digest)
+            or not changed.isdisjoint(taken_in)
+            or any(is_held(unit, place) for place in changed)
+        )
         if kinds.of(unit).restarts(unit):
             if differs or name in situation.silent or not (situation.is_up(name) or name in situation.finished):
                 restart.append(unit)
@@ -251,3 +265,8 @@ def _beginning(situation: Situation, unit: Resource) -> str:
     verb = "restart" if kinds.of(unit).restarts(unit) and situation.is_up(name) else "start"
     why = situation.silent.get(name) or situation.dead.get(name)
     return f"{verb} {name} ({why})" if why else f"{verb} {name}"
+
+
+def is_held(unit: Resource, place: str) -> bool:
+    """Whether the unit has a directory open that is, or was, at this place."""
+    return any(place == held or place.startswith(held + "/") for held in kinds.of(unit).holds(unit))

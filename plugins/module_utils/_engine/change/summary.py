@@ -11,6 +11,7 @@ from __future__ import annotations
 from ..plan import CONFIGURATION
 from ..resources import kinds
 from ..say import compare
+from .steps import is_held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class _Summary:
         for unit in self.called:
             name = unit["name"]
             places = {kinds.place(unit), *kinds.of(unit).reads(unit)}
-            own = [resource for resource in self.made if kinds.place(resource) in places]
+            own = [resource for resource in self.made if kinds.place(resource) in places or self._is_held_anew(unit, resource)]
             self.told += own
             up = self._is_up(name)
             if self.situation.now(unit) is None and not up:
@@ -154,9 +155,16 @@ class _Summary:
 
     def _causes(self, own: t.Iterable[Resource]) -> list[str]:
         """What differs in what a unit takes in."""
-        return [text for resource in own if self.situation.has_other_content(resource) for text in self._of_content(resource)]
+        return [text for resource in own if self.situation.is_replaced(resource) for text in self._of_content(resource)]
+
+    def _is_held_anew(self, unit: Resource, resource: Resource) -> bool:
+        """Whether a unit has a directory open that is made again."""
+        held = "digest" not in resource and is_held(unit, kinds.place(resource))
+        return held and self.situation.is_replaced(resource)
 
     def _of_content(self, resource: Resource) -> list[str]:
+        if "digest" not in resource:
+            return [f"{kinds.label(resource)} is made again"]
         before, after = self.contents.before(resource), self.contents.after(resource)
         if kinds.of(resource).unit(resource):
             return _of_unit(before, after) or ["its unit"]

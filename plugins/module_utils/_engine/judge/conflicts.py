@@ -103,5 +103,8 @@ def _owners(wanted: t.Sequence[ManifestGroup]) -> list[str]:
             owners = (("user", resource.get("owner"), accounts.user_exists), ("group", resource.get("group"), accounts.group_exists))
             for what, name, exists in owners:
                 if name and name not in made and not exists(name):
-                    found[what, name] = f"{group['name']}: there is no {what} {name} on this robot"
+                    text = f"{resource.get('where') or group['name']}: there is no {what} {name} on this robot"
+                    # What says where the job names it says more.
+                    if resource.get("where") or (what, name) not in found:
+                        found[what, name] = text
     return sorted(found.values())

@@ -11,7 +11,7 @@ file of the engine asks which kind a resource is. What several kinds have is cal
 
 from __future__ import annotations
 
-from ..system import files
+from ..system import files, observe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class Kind:
         """What is; None where it is absent."""
         return observer.path(self.place(resource))
 
+    def content(self, resource: Resource) -> bytes:
+        """The bytes that are there, for a person who compares them with what should be."""
+        return observe.read(self.place(resource))
+
     def fix(self, resource: Resource, robot: Robot) -> None:
         """Make it so."""
         raise NotImplementedError
@@ -67,6 +71,14 @@ class Kind:
     def reads(self, _resource: Resource) -> t.Sequence[str]:
         """Paths of files of its group that it takes in."""
         return ()
+
+    def holds(self, _resource: Resource) -> t.Sequence[str]:
+        """Directories that it has open as long as it runs, with what is below them."""
+        return ()
+
+    def changes_hands(self, _resource: Resource, _now: State | None) -> bool:
+        """Whether its fix takes away what programs of an old owner use; ``_now``: what is there."""
+        return False
 
     def unit(self, _resource: Resource) -> str | None:
         """The name of the systemd unit that it is."""

@@ -1,7 +1,11 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A systemd unit file, and whether its unit shall run. When it restarts is decided in steps.py: that depends on other files too."""
+"""A systemd unit file, and whether its unit shall run. When it restarts is decided in steps.py: that depends on other files too.
+
+What others have added to the unit (X.service.d/*.conf, `systemctl edit`, `systemctl set-property`) counts as its content, and goes
+when the unit file is put right. Settings for units of many names, such as service.d/*.conf, are the robot's own.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +22,14 @@ if TYPE_CHECKING:
 
     from ..plan import Resource
     from ..state.robot import Robot
-    from ..system.observe import State
+    from ..system.observe import Observer, State
 
 NAME = r"k8s4r-[A-Za-z0-9_.:@\\-]{1,200}\.(service|target|slice|socket|timer|path)"
 RUNS = ("none", "always", "init", "once")
 # Starting one again would stop what belongs to it; a change of its file is taken in by daemon-reload.
 NEVER_RESTARTED = (".target", ".slice")
+# Where systemd looks for additions to one unit, and where its own commands write them; systemd.unit(5).
+ADDITIONS = (UNIT_DIRECTORY, "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
 
 
 class Unit(Kind):
@@ -44,11 +50,36 @@ class Unit(Kind):
     def expected(self, resource: Resource) -> State:
         return {"type": "file", "owner": "root", "group": "root", "mode": "0644", "content": resource["digest"]}
 
+    def actual(self, resource: Resource, observer: Observer) -> State | None:
+        found = super().actual(resource, observer)
+        if found and "content" in found and _additions(resource):
+            found["content"] = observer.digest(self.content(resource))
+        return found
+
+    def content(self, resource: Resource) -> bytes:
+        """As `systemctl cat` shows it, additions behind the unit file."""
+        parts = [super().content(resource)]
+        for path in _additions(resource):
+            parts.append(b"\n# " + os.fsencode(path) + b"\n")
+            if os.path.isfile(path):
+                with open(path, "rb") as stream:
+                    parts.append(stream.read())
+        return b"".join(parts)
+
     def fix(self, resource: Resource, robot: Robot) -> None:
         files.write(self.place(resource), robot.store.read(resource["digest"]), 0, 0, 0o644)
+        _remove_additions(resource)
+
+    def remove(self, resource: Resource) -> None:
+        super().remove(resource)
+        _remove_additions(resource)
 
     def reads(self, resource: Resource) -> t.Sequence[str]:
         return resource["reads"]
+
+    def holds(self, resource: Resource) -> t.Sequence[str]:
+        # Older engines knew nothing of them.
+        return resource.get("holds", ())
 
     def unit(self, resource: Resource) -> str | None:
         return resource["name"]
@@ -74,3 +105,17 @@ class Unit(Kind):
     def finished(self, resource: Resource) -> bool:
         done = resource.get("done")
         return self.ends(resource) and done is not None and os.path.exists(done)
+
+
+def _directories(resource: Resource) -> list[str]:
+    """The directories of additions to a unit that are there."""
+    return [path for path in (f"{directory}/{resource['name']}.d" for directory in ADDITIONS) if os.path.isdir(path)]
+
+
+def _additions(resource: Resource) -> list[str]:
+    return [f"{path}/{name}" for path in _directories(resource) for name in sorted(os.listdir(path)) if name.endswith(".conf")]
+
+
+def _remove_additions(resource: Resource) -> None:
+    for path in _directories(resource):
+        files.remove(path)

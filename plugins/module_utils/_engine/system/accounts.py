@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import grp
+import os
 import pwd
 
 
@@ -23,6 +24,20 @@ def group_exists(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def number_taken(number: int) -> bool:
+    """Whether a user or a group has a number, or a user that systemd made for a running unit."""
+    try:
+        pwd.getpwuid(number)
+        return True
+    except KeyError:
+        pass
+    try:
+        grp.getgrgid(number)
+        return True
+    except KeyError:
+        return os.path.exists(f"/run/systemd/dynamic-uid/{number}")
 
 
 def user_id(name: str) -> int:

@@ -161,6 +161,33 @@ def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
         os.fsync(directory)
 
 
+def owner(path: str) -> int | None:
+    """The number of the user who owns what is there; None where nothing is."""
+    try:
+        with Parent(path) as (directory, name):
+            return os.stat(name, dir_fd=directory, follow_symlinks=False).st_uid
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def hand_over(path: str, before: int, after: int) -> None:
+    """Give all that is there, and below, from one user to another; what belongs to others stays theirs."""
+    try:
+        parent = Parent(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with parent as (directory, name):
+        # As with rm below: any depth, and no link is followed.
+        there = f"/proc/{os.getpid()}/fd/{directory}/{name}"
+        command.need(["chown", "--recursive", "-P", "--no-dereference", f"--from={before}", str(after), "--", there])
+
+
+def unmount(path: str) -> None:
+    """Take away a file system that is mounted there; one that a program still has open goes when that program ends."""
+    if os.path.ismount(path):
+        command.need(["umount", "--lazy", "--", path])
+
+
 def remove(path: str) -> None:
     """Remove whatever is there, a directory with all that is in it."""
     try:

@@ -14,7 +14,7 @@ from ...job.errors import Problem, child
 from ...job.model.network import Upstream
 from ...job.model.task import Task
 from ...job.model.vocabulary import Protocol
-from ...job.variables import is_database, variable
+from ...job.variables import is_database, variable, variable_too_long
 from .. import names, systemd
 from ..site import PlacedTask, Site
 from .substitution import substituted
@@ -79,7 +79,23 @@ def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environme
         own[name], unresolved = substituted(site, value, f"{task.path}.env.{name}", injected)
         errors += unresolved
     variables = {**injected, **own}
-    return Environment(variables, (*errors, *_changed_by_systemd(site, task, variables)))
+    return Environment(variables, (*errors, *_too_long(site, task, variables), *_changed_by_systemd(site, task, variables)))
+
+
+def _too_long(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) -> t.Iterator[Problem]:
+    """Errors for variables with which no program can be started."""
+    for name, value in variables.items():
+        why = variable_too_long(name, value)
+        if why:
+            yield site.problem(_written(site, task).get(name, task.path), f"{name} {why}", "put it into a file that the task reads")
+
+
+def _written(site: Site, task: PlacedTask[Task]) -> dict[str, str]:
+    """The keys of the job file that variables come from."""
+    metas = (("meta", site.job.meta), (f"{site.path}.meta", site.group.meta))
+    written = {f"NOMAD_META_{variable(key)}": child(owner, key) for owner, meta in metas for key in meta}
+    written.update((name, child(f"{task.path}.env", name)) for name in task.spec.env)
+    return written
 
 
 def _changed_by_systemd(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) -> t.Iterator[Problem]:
@@ -89,9 +105,7 @@ def _changed_by_systemd(site: Site, task: PlacedTask[Task], variables: t.Mapping
     version = site.robot.systemd
     if version >= systemd.FAITHFUL_ENVIRONMENT:
         return
-    metas = (("meta", site.job.meta), (f"{site.path}.meta", site.group.meta))
-    written = {f"NOMAD_META_{variable(key)}": child(owner, key) for owner, meta in metas for key in meta}
-    written.update((name, child(f"{task.path}.env", name)) for name in task.spec.env)
+    written = _written(site, task)
     remedy = f"change the value, update systemd to {systemd.FAITHFUL_ENVIRONMENT}, or exclude the robot by a constraint"
     for name, value in variables.items():
         lost = systemd.lost_in_environment_file(value, version)

@@ -12,6 +12,7 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
 from ...job.model.vocabulary import Driver
+from ...job.variables import too_long
 from .. import paths
 from ..content.substitution import substituted
 from ..site import PlacedTask, Site
@@ -50,6 +51,8 @@ def command(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) 
         if isinstance(argument, Secret):
             found = "a secret cannot be used here: anyone who lists processes would see it"
             errors.append(site.problem(path, found, "pass it in env"))
+        if why := too_long(argument):
+            errors.append(site.problem(path, why, "put it into a file that the task reads"))
         argv.append(argument)
     program, *arguments = argv
     if not isinstance(program, Secret) and (not program or program[0] in _PREFIXES or "=" in program):

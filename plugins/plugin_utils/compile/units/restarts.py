@@ -55,4 +55,4 @@ def directives(site: Site, task: PlacedTask[Task]) -> systemd.Directives:
     lines = [("Restart", "on-failure" if task.done else "always"), ("RestartSec", systemd.seconds(limit.delay if limit else 5.0))]
     if task.spec.timeout:
         lines.append(("RuntimeMaxSec", systemd.seconds(task.spec.timeout)))
-    return lines + [("ExecStopPost", systemd.as_root(call.command(site.bin))) for call in calls(site, task)]
+    return lines + [("ExecStopPost", systemd.as_root(call.command(site.bin), systemd.HOW_IT_ENDED)) for call in calls(site, task)]

@@ -13,8 +13,8 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.resources import Resources
 from ...job.model.task import Task
-from ...job.model.vocabulary import JobType
-from .. import systemd
+from ...job.model.vocabulary import DEFAULT_NAMESPACE, Driver, Ipc
+from .. import helpers, systemd
 from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..site import PlacedTask, Site
@@ -60,20 +60,23 @@ def process(site: Site, task: PlacedTask[Task], environment: Environment, driver
     """How a driver runs a task. `wrapper` is a command that runs the task's own, which it gets as its arguments."""
     found = command.command(site, task, environment.variables)
     loader = environment.loader
+    memory = share_memory(site, task.spec)
     launch = Launch(
         argv=(*wrapper, *found.argv),
         user=task.user,
         group=task.group,
         directory=task.directory,
-        shared=(site.alloc, *([site.done] if site.job.type is JobType.BATCH else [])),
+        alloc=site.alloc,
         tmp=site.tmp,
+        memory=site.memory if memory else "",
+        prepare=memory.command(site.bin) if memory else (),
         runtime=f"{plan.RUNTIME.removeprefix('/run/')}/secrets/{task.id}",
         environment_file=task.environment_file,
         loader=loader,
     )
     directives = [
         ("Slice", site.slice),
-        ("SyslogIdentifier", systemd.text(task.spec.name)),
+        ("SyslogIdentifier", systemd.text(_identifier(site, task))),
         ("WorkingDirectory", systemd.item(f"{task.directory}/local")),
         *driver(launch),
         *limits(task.spec.resources),
@@ -97,9 +100,17 @@ def unit(
     return Unit(
         task.unit,
         (
-            *_directories(task, site.user),
+            *_directories(site, task),
             plan.file(task.environment_file, content, mode="0600", secret=True, hidden=hidden),
-            plan.unit(task.unit, systemd.unit(sections), run=run, reads=[task.environment_file], done=task.done, called=task.called),
+            plan.unit(
+                task.unit,
+                systemd.unit(sections),
+                run=run,
+                reads=[task.environment_file],
+                done=task.done,
+                called=task.called,
+                holds=[task.directory, site.data],
+            ),
         ),
         frozenset(call.helper for call in calls),
         process.programs,
@@ -126,6 +137,20 @@ def limits(resources: Resources | None) -> systemd.Directives:
     return lines
 
 
+def share_memory(site: Site, spec: Task) -> Call | None:
+    """What must run before the task starts, so that its group has a /dev/shm of its own; None for a task that shares the robot's IPC."""
+    if spec.driver is not Driver.EXEC or (spec.isolation and spec.isolation.ipc is Ipc.HOST):
+        return None
+    return Call(helpers.SHARE_MEMORY, (site.memory, site.user))
+
+
+def _identifier(site: Site, task: PlacedTask[Task]) -> str:
+    """What `journalctl -t` asks for: with job, group and instance, so that the lines of no two jobs mix."""
+    namespace = () if site.job.namespace == DEFAULT_NAMESPACE else (site.job.namespace,)
+    instance = () if task.instance is None else (f"r{task.instance}",)
+    return "/".join((*namespace, site.job.name, site.group.name, *instance, task.spec.name))
+
+
 def _stop(spec: Task) -> systemd.Directives:
     """The signal goes to every process of the task; SIGKILL goes to those that are left after the timeout."""
     lines = [("KillSignal", spec.kill_signal), ("KillMode", "control-group"), ("TimeoutStopSec", systemd.seconds(spec.kill_timeout))]
@@ -144,11 +169,16 @@ def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) ->
             yield site.problem(f"{task.path}.env.{name}", found, "write it as plain text")
 
 
-def _directories(task: PlacedTask[Task], group: str) -> tuple[Resource, ...]:
+def _directories(site: Site, task: PlacedTask[Task]) -> tuple[Resource, ...]:
+    group = site.user
+    users = sorted({each.user for each in (*site.tasks, *site.init_tasks)})
+    where = site.where(f"{task.path}.user") if task.spec.user else ""
     return (
         # Owned by root: a task that could rename `secrets` could put a link there, and systemd would mount over what it points to.
         plan.directory(task.directory, "root", group, "0750", data=True),
-        plan.directory(f"{task.directory}/local", task.user, group, "0750", data=True),
+        plan.directory(
+            f"{task.directory}/local", task.user, group, "0750", data=True, shared=(site.alloc, site.tmp), users=users, where=where
+        ),
         plan.directory(f"{task.directory}/secrets", task.user, group, "0700", data=True),
-        plan.directory(f"{task.directory}/logs", task.user, group, "0750", data=True),
+        plan.directory(f"{task.directory}/logs", task.user, group, "0750", data=True, users=users),
     )

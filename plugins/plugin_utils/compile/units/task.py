@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from ...job.model.task import Task
-from .. import systemd
+from .. import paths, systemd
 from ..content import environment
 from ..site import PlacedTask, Site
 from . import restarts, service
 from .drivers import DRIVERS
+
+# Whatever its driver: a task that held thousands of connections to the SPIRE agent would keep proxies from their identities.
+_HIDDEN = ("InaccessiblePaths", f"-{paths.SPIRE_RUNTIME}")
 
 
 def units(site: Site, group: environment.Environment) -> list[service.Unit]:
@@ -30,6 +33,8 @@ def _unit(site: Site, task: PlacedTask[Task], group: environment.Environment) ->
             ("StartLimitIntervalSec", "0"),
             *([("ConditionPathExists", f"!{systemd.item(task.done)}")] if task.done else []),
         ],
-        "Service": [("Type", "exec"), *process.directives, *restarts.directives(site, task)],
+        "Service": [("Type", "exec"), *process.directives, *restarts.directives(site, task), _HIDDEN],
     }
-    return service.unit(site, task, variables, process, sections, "once" if task.done else "always", restarts.calls(site, task))
+    memory = service.share_memory(site, task.spec)
+    calls = [*([memory] if memory else []), *restarts.calls(site, task)]
+    return service.unit(site, task, variables, process, sections, "once" if task.done else "always", calls)

@@ -11,7 +11,7 @@ from ..declare.record import record
 from ..errors import Position, Problem, position_of
 from .group import TaskGroup
 from .policies import Constraint, Update
-from .vocabulary import NAME, JobType, Reserved
+from .vocabulary import DEFAULT_NAMESPACE, NAME, JobType, Reserved
 
 
 @record
@@ -20,7 +20,7 @@ class Job:
 
     name: str = key("Name, unique in its namespace.", pattern=NAME)
     task_groups: tuple[TaskGroup, ...] = key("At least one task group.", min_items=1)
-    namespace: str = key("Jobs of the same name are different jobs in different namespaces.", default="default", pattern=NAME)
+    namespace: str = key("Jobs of the same name are different jobs in different namespaces.", default=DEFAULT_NAMESPACE, pattern=NAME)
     type: JobType = key("`service` keeps running, `batch` runs to its end, `system` keeps running on every robot.", default=JobType.SERVICE)
     robot_selector: t.Mapping[str, str] = key("Labels that a robot must have, all of them. Default: any robot.", factory=dict)
     datacenters: tuple[str, ...] = key("Datacenters whose robots may run the job. Default: any.", factory=tuple)

@@ -8,6 +8,7 @@ import typing as t
 from ..declare.keys import Seconds, Support, key
 from ..declare.record import record
 from .drivers import TaskConfig
+from .isolation import Isolation
 from .network import Network
 from .policies import Constraint, RestartPolicy
 from .resources import Resources
@@ -69,7 +70,7 @@ class Task:
     templates: tuple[Reserved, ...] = key("Files to render.", factory=tuple, support=Support.REFUSED)
     logs: Reserved | None = key("Log rotation.", default=None, ours=True, support=Support.REFUSED)
     lifecycle: Reserved | None = key("Hooks and sidecars.", default=None, ours=True, support=Support.REFUSED)
-    isolation: Reserved | None = key("Isolation options.", default=None, ours=True, support=Support.REFUSED)
+    isolation: Isolation | None = key("What the task shares with others.", default=None, ours=True)
 
 
 @record

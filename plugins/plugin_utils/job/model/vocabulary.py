@@ -24,6 +24,8 @@ SUBSTITUTED = r"[^\x00-\x20]*\$\{[^\x00-\x20]+\}[^\x00-\x20]*"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 ADDRESS = r"((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)"
 
+DEFAULT_NAMESPACE = "default"
+
 
 class JobType(enum.Enum):
     SERVICE = "service"
@@ -89,6 +91,12 @@ class TlsMode(enum.Enum):
     SPIFFE = "spiffe"
     SYSTEM = "system"
     CUSTOM = "custom"
+
+
+class Ipc(enum.Enum):
+    OWN = "own"
+    GROUP = "group"
+    HOST = "host"
 
 
 class Operand(enum.Enum):

@@ -12,15 +12,11 @@ import collections.abc as c
 import dataclasses
 import typing as t
 
-from ..errors import Finding, Mistake, Position, listed, quoted
-from ..model.drivers import CONFIG_OF, ExecConfig
+from ..errors import Finding, Mistake, Position
 from ..model.group import TaskGroup
 from ..model.job import Job
-from ..model.task import InitTask, Readiness, Task
 from ..model.vocabulary import JobType
-from . import names, network
-
-READY_WHEN = ("command", "port", "file", "notify")
+from . import names, network, tasks
 
 
 class Checked(t.NamedTuple):
@@ -51,6 +47,9 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
             if group.network:
                 errors += network.errors(job, group.network, f"{path}.network")
                 warnings += network.warnings(group.network, f"{path}.network")
+            for member, task in enumerate(group.tasks or ()):
+                if task is not None:
+                    warnings += tasks.warnings(task, f"{path}.tasks[{member}]")
         groups.append(group)
     errors += names.unique(groups, f"{job.root}taskGroups")
     errors += names.meta(job.meta, f"{job.root}meta")
@@ -68,43 +67,11 @@ def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.
         yield f"{path}.count", Mistake("a job of type system runs once on every robot", "remove count", value=str(group.count))
     yield from names.unique(group.init_tasks, f"{path}.initTasks")
     yield from names.unique(group.tasks, f"{path}.tasks")
-    for key, tasks in (("initTasks", group.init_tasks), ("tasks", group.tasks)):
-        for number, task in enumerate(tasks):
+    for key, members in (("initTasks", group.init_tasks), ("tasks", group.tasks)):
+        for number, task in enumerate(members):
             if task is not None:
-                yield from _task(task, f"{path}.{key}[{number}]", wrong)
+                yield from tasks.errors(task, f"{path}.{key}[{number}]", wrong)
     yield from names.meta(group.meta, f"{path}.meta", job.meta, f"{job.root}meta")
     if not group.tasks and f"{path}.tasks" not in wrong and not (group.network and group.network.services):
         remedy = "add one: only a group with an inbound service (network.services) may have none"
         yield f"{path}.tasks", Mistake("has no task", remedy)
-
-
-def _task(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
-    config = f"{path}.config.{CONFIG_OF[task.driver]}"
-    if task.config is not None and task.config.exec_config is None and f"{path}.driver" not in wrong and config not in wrong:
-        yield config, Mistake("is missing", f"driver {task.driver.value} needs it")
-    if task.config is not None and task.config.exec_config is not None:
-        yield from _command(task.config.exec_config, f"{config}.command")
-    if isinstance(task, InitTask) and task.readiness is not None:
-        yield from _readiness(task.readiness, f"{path}.readiness", task.daemon)
-
-
-def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:
-    """A program and its arguments in one text. A name may have blanks too, so this one must look like arguments."""
-    first, blank, rest = (program.command or "").partition(" ")
-    if blank and not program.args and ("/" not in first or rest.startswith("-") or "/" not in rest):
-        value_remedy = f"write command: {first} and args: [{', '.join(rest.split())}]"
-        yield (
-            path,
-            Mistake("arguments go into args", "command is the program alone", value=quoted(program.command), value_remedy=value_remedy),
-        )
-
-
-def _readiness(readiness: Readiness, path: str, daemon: bool) -> c.Iterator[Finding]:
-    given = [key for key in READY_WHEN if getattr(readiness, key) not in (None, False)]
-    remedy = f"write exactly one of {listed(READY_WHEN, 'and')}"
-    if not given:
-        yield path, Mistake("does not say when the daemon is ready", remedy)
-    elif len(given) > 1:
-        yield path, Mistake(f"has {listed(given, 'and')}", remedy)
-    if not daemon:
-        yield path, Mistake("is for daemons only", "add daemon: true, or remove readiness")

@@ -117,9 +117,16 @@ def test_a_secret_as_an_argument_is_refused():
 def test_a_group_gets_the_helpers_that_its_units_call_and_no_others(more, expected):
     """An argument that names a helper's path is no call."""
     bin = f"/etc/k8s4r/groups/{names.group_id('default', 'job', 'g')}/bin"
-    config = f"config: {{execConfig: {{command: app, args: [{bin}/await-command, {bin}/await-file]}}}}"
+    config = f"driver: raw_exec, config: {{execConfig: {{command: app, args: [{bin}/await-command, {bin}/await-file]}}}}"
     result = compiled(f"name: job\ntaskGroups: [{{name: g, tasks: [{{name: app, {config}}}], {more}}}]".replace(", }", "}"))
     assert [path.removeprefix(f"{bin}/") for path in files(result) if path.startswith(f"{bin}/")] == expected
+
+
+@pytest.mark.parametrize(("isolation", "expected"), [("", True), ("isolation: {ipc: own}", True), ("isolation: {ipc: host}", False)])
+def test_a_group_gets_memory_of_its_own_unless_its_tasks_share_the_robots(isolation, expected):
+    task = f"name: app, config: {{execConfig: {{command: app}}}}, {isolation}"
+    result = compiled(f"name: job\ntaskGroups: [{{name: g, tasks: [{{{task}}}]}}]".replace(", }", "}"))
+    assert any(path.endswith("/share-memory") for path in files(result)) is expected
 
 
 def test_a_secret_as_the_program_is_refused_and_not_shown():
@@ -250,6 +257,38 @@ def test_a_memory_limit_is_refused_where_the_kernel_has_no_memory_controller():
     assert "taskGroups[0].tasks[0].resources.memory: robot r1 cannot limit memory" in refusal(
         job, robot=ROBOT._replace(capabilities={"systemd": "252", "cgroup.memory": "no"})
     )
+
+
+def limited(resources: str, **robot):
+    task = f"{{name: app, resources: {resources}, config: {{execConfig: {{command: app}}}}}}"
+    job = f"{{name: job, taskGroups: [{{name: g, tasks: [{task}]}}]}}"
+    return compiled(job, robot=ROBOT._replace(capabilities={"systemd": "252", **robot}))
+
+
+@pytest.mark.parametrize(
+    ("cpu", "cores", "words"),
+    [
+        ("50", "4", "asks for 50 cores, and robot r1 has 4; did you mean 50m (thousandths of a core)?"),
+        ("12", "2", "asks for 12 cores, and robot r1 has 2; did you mean 12m (thousandths of a core)?"),
+        ("2500m", "2", "asks for 2.5 cores, and robot r1 has 2; write at most 2, or exclude the robot by a constraint"),
+        ("5", "4", "asks for 5 cores, and robot r1 has 4; write at most 4, or exclude the robot by a constraint"),
+    ],
+)
+def test_more_processors_than_the_robot_has_are_refused(cpu, cores, words):
+    with pytest.raises(JobErrors) as raised:
+        limited(f"{{cpu: '{cpu}'}}", **{"cpu.numcores": cores})
+    assert f"taskGroups[0].tasks[0].resources.cpu: {words}" in str(raised.value)
+
+
+def test_all_processors_of_the_robot_are_not_too_many_and_one_that_was_never_asked_is_not_known():
+    assert limited("{cpu: '4'}", **{"cpu.numcores": "4"}).warnings == ()
+    assert limited("{cpu: '50'}").warnings == ()
+
+
+def test_more_memory_than_the_robot_has_is_no_limit_and_a_warning_says_so():
+    [warning] = limited("{memory: 64Gi}", **{"memory.totalbytes": str(2**31)}).warnings
+    assert str(warning).endswith("resources.memory: a limit of 65,536Mi is none on robot r1, which has 2,048Mi")
+    assert limited("{memory: 2Gi}", **{"memory.totalbytes": str(2**31)}).warnings == ()
 
 
 def test_an_old_systemd_is_refused_because_it_would_ignore_what_it_does_not_know():

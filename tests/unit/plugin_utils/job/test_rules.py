@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import yaml
 
@@ -50,3 +51,30 @@ def test_the_job_that_was_given_stays_as_it_was():
     assert job == before
     assert job.positions == positions
     assert "taskGroups[0].network" not in job.positions
+
+
+def task(**keys):
+    config = {"execConfig": {"command": "true"}}
+    text = json.dumps({"name": "demo", "taskGroups": [{"name": "g", "tasks": [{"name": "t", "config": config, **keys}]}]})
+    job = Document(Source("job.yml", text), Options()).parse(yaml.compose(text))
+    assert job is not None
+    return checked(job)
+
+
+def test_a_variable_may_be_as_long_as_linux_takes_it_and_no_longer():
+    # NAME=...\0 of 131,072 bytes; a character of two bytes counts as two.
+    longest = "x" * (131072 - len("NAME=\0") - 2) + "\u00e4"
+    assert task(env={"NAME": longest}).errors == []
+    [(path, mistake)] = task(env={"NAME": longest + "x"}).errors
+    assert path == "taskGroups[0].tasks[0].env.NAME"
+    assert mistake.message() == (
+        "is 131,073 bytes long with its name, the = and the NUL at its end, and Linux starts no program with more than 131,072"
+    )
+
+
+def test_root_under_exec_is_said_aloud():
+    [(path, mistake)] = task(user="root").warnings
+    assert path == "taskGroups[0].tasks[0].user"
+    assert "root has none of its privileges" in mistake.message()
+    assert task(user="root", driver="raw_exec").warnings == []
+    assert task(user="rover").warnings == []

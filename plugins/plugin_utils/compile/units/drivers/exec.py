@@ -13,48 +13,31 @@ than 1 MB.
 
 from __future__ import annotations
 
-from .....module_utils._engine import plan
-from ... import paths
 from ...systemd import Directives, command, item
+from . import walls
 from .launch import Launch
 
-# The size that Nomad gives a task's secrets.
-SECRETS_OPTIONS = "size=1M,nr_inodes=256,mode=1777"
-
-_UNSHARE = ("/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--ipc", "--uts")
+_UNSHARE = ("/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts")
 _DROP = ("--init-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
-# Not a file of helpers/: the task sees none of the directories that could hold one.
 SHELL = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
 
 
 def directives(launch: Launch) -> Directives:
+    ipc = ("--ipc",) if launch.memory else ()
+    remount = walls.REMOUNT if launch.user == walls.ROOT else ()
+    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", *_DROP)
     # `env` also keeps the shell from taking a bare name for one of its builtins.
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
-    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", *_DROP)
-    argv = (*_UNSHARE, *drop, *SHELL, *env, *launch.argv)
-    own = (launch.directory, *launch.shared)
-    binds = (
-        *map(item, own),
-        f"{item(launch.tmp)}:/tmp",
-        f"{item(launch.tmp)}:/var/tmp",
-    )
     return [
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.late_variables,
-        ("ExecStart", command(argv)),
+        ("ExecStart", command((*_UNSHARE, *ipc, *remount, *drop, *SHELL, *env, *launch.argv))),
         # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.
         ("SuccessExitStatus", "129 130 141 143"),
         ("CapabilityBoundingSet", "CAP_SYS_ADMIN CAP_SETUID CAP_SETGID CAP_SETPCAP"),
         ("NoNewPrivileges", "yes"),
-        ("ProtectSystem", "strict"),
         ("ProtectHostname", "yes"),
-        ("ProtectKernelTunables", "yes"),
-        ("ProtectControlGroups", "yes"),
         ("RestrictSUIDSGID", "yes"),
         ("LockPersonality", "yes"),
-        # Of our state and SPIRE's, the task sees only what belongs to itself and its group. Its secrets are in a file system in
-        # memory that no other process sees, and that counts towards the task's memory.
-        ("TemporaryFileSystem", f"{plan.STATE}:ro,mode=0755 {item(launch.secrets + ':' + SECRETS_OPTIONS)}"),
-        ("InaccessiblePaths", " ".join(f"-{path}" for path in (plan.CONFIGURATION, *paths.SPIRE))),
-        ("BindPaths", " ".join(binds)),
+        *walls.directives(launch),
     ]

@@ -15,17 +15,20 @@ class Launch(t.NamedTuple):
 
     `argv` is the complete command; its first item is an absolute path or a bare name. `user` runs it, with `group` as the primary
     group: the task group's own, so that its tasks can share files. `directory` is the task's, with `local`, `secrets` and
-    `logs`. `shared` are the group's directories that the task may write to. `tmp` is the directory that the task sees as /tmp.
-    systemd reads `environment_file`. `loader` are those of its variables, with their values, that must not be set before
-    root's privileges are dropped. `runtime` is the task's directory below /run, without `/run/`.
+    `logs`. `alloc` is the directory that the group's tasks share. `tmp` is the directory that the task sees as /tmp. `memory` is
+    the one that it sees as /dev/shm, and `prepare` the command by which root makes it before the program starts; both are empty for
+    a task that shares the robot's IPC. systemd reads `environment_file`. `loader` are those of its variables, with their values,
+    that must not be set before root's privileges are dropped. `runtime` is the task's directory below /run, without `/run/`.
     """
 
     argv: tuple[str, ...]
     user: str
     group: str
     directory: str
-    shared: tuple[str, ...]
+    alloc: str
     tmp: str
+    memory: str
+    prepare: tuple[str, ...]
     runtime: str
     environment_file: str
     loader: t.Mapping[str, str]

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""raw_exec: the program runs as the task's user and sees the robot as it is, except for a /tmp and secrets of its own."""
+"""raw_exec: the program runs as the task's user and sees the robot as it is, except for a /tmp, a /var/tmp and secrets of its own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .launch import Launch
 
 
 def directives(launch: Launch) -> Directives:
+    binds = ((launch.tmp, "/tmp"), (launch.tmp, "/var/tmp"), (f"/run/{launch.runtime}", launch.secrets))
     return [
         *launch.late_variables,
         ("User", launch.user),
@@ -17,6 +18,6 @@ def directives(launch: Launch) -> Directives:
         ("EnvironmentFile", item(launch.environment_file)),
         ("RuntimeDirectory", item(launch.runtime)),
         ("RuntimeDirectoryMode", "0700"),
-        ("BindPaths", f"{item(launch.tmp)}:/tmp {item('/run/' + launch.runtime)}:{item(launch.secrets)}"),
+        ("BindPaths", " ".join(f"{item(source)}:{item(place)}" for source, place in binds)),
         ("ExecStart", command((*launch.late, *launch.argv))),
     ]

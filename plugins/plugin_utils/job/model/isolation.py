@@ -1,0 +1,26 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task shares with others on its robot."""
+
+from ..declare.keys import Support, key
+from ..declare.record import record
+from .vocabulary import Ipc, Reserved
+
+
+@record
+class Isolation:
+    """What the driver exec takes from a task unless it says otherwise. Tasks of raw_exec, and init tasks, share all with the robot."""
+
+    ipc: Ipc | None = key(
+        "`own`: a `/dev/shm` that the task shares with its group alone, and System V IPC and message queues that it shares with nobody. "
+        "`host`: all of the robot's, as DDS needs it between groups. Default: `own` for exec, `host` for raw_exec and init tasks.",
+        default=None,
+        ours=True,
+        refused_values=(Ipc.GROUP,),
+    )
+    pid: Reserved | None = key("Process IDs.", default=None, ours=True, support=Support.REFUSED)
+    uts: Reserved | None = key("Host name.", default=None, ours=True, support=Support.REFUSED)
+    users: Reserved | None = key("User IDs.", default=None, ours=True, support=Support.REFUSED)
+    files: Reserved | None = key("File system.", default=None, ours=True, support=Support.REFUSED)
+    capabilities: Reserved | None = key("Privileges of root.", default=None, ours=True, support=Support.REFUSED)

@@ -1,0 +1,83 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must be true between the keys of a task, or an init task."""
+
+from __future__ import annotations
+
+import collections.abc as c
+
+from ..errors import Finding, Mistake, child, listed, quoted
+from ..model.drivers import CONFIG_OF, ExecConfig
+from ..model.task import InitTask, Readiness, Task
+from ..model.vocabulary import Driver, Ipc
+from ..variables import variable_too_long
+
+READY_WHEN = ("command", "port", "file", "notify")
+
+# What systemd tells the commands of a unit by variables, systemd.exec(5): how the program ended, and whom to notify. A variable
+# of the job would take their place.
+SYSTEMD = frozenset(
+    {
+        "CREDENTIALS_DIRECTORY", "EXIT_CODE", "EXIT_STATUS", "INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_FDNAMES", "LISTEN_FDS",
+        "LISTEN_PID", "LISTEN_PIDFDID", "MAINPID", "MAINPIDFDID", "MANAGERPID", "MANAGERPIDFDID", "NOTIFY_SOCKET", "SERVICE_RESULT",
+        "SYSTEMD_EXEC_PID", "WATCHDOG_PID", "WATCHDOG_USEC",
+    }
+)  # fmt: skip
+
+_IN_A_FILE = "put it into a file that the task reads"
+
+
+def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
+    """What is wrong with a task at `path`. ``wrong``: paths that have an error already."""
+    config = f"{path}.config.{CONFIG_OF[task.driver]}"
+    if task.config is not None and task.config.exec_config is None and f"{path}.driver" not in wrong and config not in wrong:
+        yield config, Mistake("is missing", f"driver {task.driver.value} needs it")
+    if task.config is not None and task.config.exec_config is not None:
+        yield from _command(task.config.exec_config, f"{config}.command")
+    yield from _environment(task.env, f"{path}.env")
+    if task.isolation and task.isolation.ipc is Ipc.OWN and f"{path}.driver" not in wrong:
+        at = f"{path}.isolation.ipc"
+        if isinstance(task, InitTask):
+            yield at, Mistake("init tasks see the robot as it is, and share its IPC", "remove it", value="own")
+        elif task.driver is not Driver.EXEC:
+            yield at, Mistake("only the driver exec gives a task IPC of its own", "remove it", value="own")
+    if isinstance(task, InitTask) and task.readiness is not None:
+        yield from _readiness(task.readiness, f"{path}.readiness", task.daemon)
+
+
+def warnings(task: Task, path: str) -> c.Iterator[Finding]:
+    """What works, but is not what somebody may take it for."""
+    if task.user == "root" and task.driver is Driver.EXEC:
+        what = "under exec, root has none of its privileges: it may read what is root's, and writes to the task's own directories alone"
+        yield f"{path}.user", Mistake(what, "leave user out, or use driver: raw_exec for a program that needs them", value="root")
+
+
+def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:
+    """A program and its arguments in one text. A name may have blanks too, so this one must look like arguments."""
+    first, blank, rest = (program.command or "").partition(" ")
+    if blank and not program.args and ("/" not in first or rest.startswith("-") or "/" not in rest):
+        value_remedy = f"write command: {first} and args: [{', '.join(rest.split())}]"
+        yield (
+            path,
+            Mistake("arguments go into args", "command is the program alone", value=quoted(program.command), value_remedy=value_remedy),
+        )
+
+
+def _environment(variables: c.Mapping[str, str], path: str) -> c.Iterator[Finding]:
+    for name, value in variables.items():
+        if name in SYSTEMD:
+            yield child(path, name), Mistake("is a variable of systemd's own, for the commands of a unit", "choose another name")
+        if value is not None and (why := variable_too_long(name, value)):
+            yield child(path, name), Mistake(why, _IN_A_FILE)
+
+
+def _readiness(readiness: Readiness, path: str, daemon: bool) -> c.Iterator[Finding]:
+    given = [key for key in READY_WHEN if getattr(readiness, key) not in (None, False)]
+    remedy = f"write exactly one of {listed(READY_WHEN, 'and')}"
+    if not given:
+        yield path, Mistake("does not say when the daemon is ready", remedy)
+    elif len(given) > 1:
+        yield path, Mistake(f"has {listed(given, 'and')}", remedy)
+    if not daemon:
+        yield path, Mistake("is for daemons only", "add daemon: true, or remove readiness")

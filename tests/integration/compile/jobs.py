@@ -1,0 +1,40 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Job files, compiled for one robot and put there without a controller."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from tests.integration.engine.harness import Machine
+
+
+def shell(name: str, script: str, **keys: t.Any) -> dict[str, t.Any]:
+    """A task that is a shell script."""
+    return {"name": name, "config": {"execConfig": {"command": "/bin/sh", "args": ["-c", script]}}, **keys}
+
+
+def job(machine: Machine, name: str, *tasks: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
+    """The job plan of a job with one group, g."""
+    return plans(machine, {"name": name, "taskGroups": [{"name": "g", "tasks": tasks}], **keys})[0]
+
+
+def plans(machine: Machine, document: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The job plans of a job file, for a fleet of this one robot."""
+    fleet = Fleet((Robot(machine.name, machine.name),))
+    jobs, _warnings = reader.load([reader.Source(f"{document['name']}.yml", json.dumps(document))])
+    placement = place(jobs, fleet)
+    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))
+    return compiled.plan["jobs"]
+
+
+def without_groups(plan: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What removes a job."""
+    return {**plan, "groups": []}

@@ -1,0 +1,203 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task sees, and may change, of its robot and of other groups: looked at from inside, on every systemd that we support."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from tests.integration.compile.jobs import plans, without_groups
+from tests.integration.engine.harness import Machine
+
+# Open to everybody by its mode, and where somebody might look for a place to write.
+OPEN = ("/run/open", "/run/lock", "/home", "/srv/open", "/var/log/open", "/mnt")
+PREPARE = (
+    f"for place in {' '.join(OPEN)}; do mkdir -p $place; chmod 1777 $place; done;"
+    " mountpoint -q /mnt || mount -t tmpfs -o mode=1777 none /mnt;"
+    " mkdir -p -m 755 /run/spire/sockets; rm -f /dev/shm/robot; touch /dev/shm/robot; mountpoint -q /dev/mqueue"
+)
+
+# Leaves its mark where tasks might meet, and when it is told to, looks around.
+PROGRAM = """
+import json, os, pathlib, pty, socket, sys, time
+name, alloc = os.environ["NOMAD_TASK_NAME"], pathlib.Path(os.environ["NOMAD_ALLOC_DIR"])
+for place in ("/dev/shm", "/var/tmp"):
+    pathlib.Path(place, "by-" + name).touch()
+(alloc / (name + ".begun")).touch()
+while not (alloc / "go").exists():
+    time.sleep(0.05)
+
+def may(action, *arguments):
+    try:
+        action(*arguments)
+    except OSError:
+        return False
+    return True
+
+def write(place):
+    path = pathlib.Path(place, "written-by-" + name)
+    path.touch()
+    path.unlink()
+
+def connect(path):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+        with socket.socket(socket.AF_UNIX, kind) as pipe:
+            if may(pipe.connect, path):
+                return
+    raise OSError
+
+def seen(place):
+    return sorted(os.listdir(place))
+
+PLACES = sys.argv[1:] + ["/", "/run", "/run/k8s4r", "/run/systemd/system", "/run/user", "/dev", "/dev/mqueue", "/root", "/etc",
+    "/etc/systemd/system", "/usr", "/boot", "/sys/kernel", "/var/lib/k8s4r"]
+OWN = [os.environ["NOMAD_TASK_DIR"], str(alloc), os.environ["NOMAD_SECRETS_DIR"], "/tmp", "/var/tmp", "/dev/shm"]
+FILES = ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/kernel/mm/transparent_hugepage/enabled"]
+HIDDEN = ["/root", "/run/spire", "/run/k8s4r", "/run/systemd/units", "/dev/mqueue", "/etc/k8s4r", "/etc/spire"]
+SOCKETS = ["/run/dbus/system_bus_socket", "/run/systemd/private", "/run/systemd/notify"]
+found = {
+    "written": [place for place in PLACES if may(write, place)],
+    "own": [place for place in OWN if not may(write, place)],
+    "opened": [path for path in FILES if may(lambda: os.close(os.open(path, os.O_WRONLY)))],
+    "listed": [place for place in HIDDEN if may(seen, place)],
+    "connected": [path for path in SOCKETS if may(connect, path)],
+    "shm": [mark for mark in seen("/dev/shm") if mark.startswith("by-") or mark == "robot"],
+    "var/tmp": [mark for mark in seen("/var/tmp") if mark.startswith("by-")],
+    "groups": may(seen, "/var/lib/k8s4r/groups") and len(seen("/var/lib/k8s4r/groups")),
+    "ipc": os.readlink("/proc/self/ns/ipc"),
+    "terminal": may(pty.openpty),
+    "log": may(connect, "/dev/log"),
+    "names": may(lambda: open("/etc/resolv.conf").close()),
+}
+(alloc / (name + ".part")).write_text(json.dumps(found))
+(alloc / (name + ".part")).rename(alloc / (name + ".json"))
+time.sleep(1000)
+"""
+
+
+def task(name: str, **keys: t.Any) -> dict[str, t.Any]:
+    return {"name": name, "config": {"execConfig": {"command": "python3", "args": ["-I", "-S", "-c", PROGRAM, *OPEN]}}, **keys}
+
+
+GROUPS = [
+    {
+        "name": "g",
+        "tasks": [
+            task("one"),
+            task("other", user="nobody"),
+            task("root", user="root"),
+            task("shares", isolation={"ipc": "host"}),
+            task("shares-as-root", user="root", isolation={"ipc": "host"}),
+            task("raw", driver="raw_exec"),
+        ],
+    },
+    {"name": "h", "tasks": [task("neighbour"), task("raw-neighbour", driver="raw_exec")]},
+]
+EXEC = ("one", "other", "root", "shares", "shares-as-root", "neighbour")
+AS_ROOT = ("root", "shares-as-root")
+RAW = ("raw", "raw-neighbour")
+
+
+class Robots:
+    """What the tasks found, for each robot: all of them look around once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[str, t.Any]] = {}
+
+    def found(self, machine: Machine) -> dict[str, t.Any]:
+        if machine.name not in self._found:
+            self._found[machine.name] = look(machine)
+        return self._found[machine.name]
+
+
+def look(machine: Machine) -> dict[str, t.Any]:
+    machine.clean()
+    machine.sh(PREPARE)
+    [plan] = plans(machine, {"name": "walls", "taskGroups": GROUPS})
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
+    names = [member["name"] for group in GROUPS for member in group["tasks"]]
+    wait = "cd /var/lib/k8s4r/groups; for i in $(seq 200); do [ $(ls */alloc/*.{} | wc -l) = {} ] && break; sleep 0.1; done"
+    machine.sh(wait.format("begun", len(names)) + "; for alloc in */alloc; do touch $alloc/go; done; " + wait.format("json", len(names)))
+    found = {name: json.loads(machine.sh(f"cat /var/lib/k8s4r/groups/walls-*/alloc/{name}.json")) for name in names}
+    found["robot"] = machine.sh("readlink /proc/self/ns/ipc").strip()
+    # As after a boot: the group's memory is gone, and the next start makes it again.
+    machine.sh("systemctl stop 'k8s4r-task-*'; umount /run/k8s4r/memory/*; rm -r /run/k8s4r/memory /var/lib/k8s4r/groups/*/alloc/*.begun")
+    machine.sh("systemctl start $(systemctl list-units --plain --no-legend 'k8s4r-group-walls-*' | cut -d' ' -f1)")
+    machine.sh(wait.format("begun", len(names)) + f"; [ $(ls */alloc/*.begun | wc -l) = {len(names)} ]")
+    assert machine.ask(plan)["status"] == "unchanged"
+    removed = machine.deploy(without_groups(plan))
+    assert removed["status"] == "committed", removed
+    found["left"] = machine.sh("ls -A /run/k8s4r/memory; grep k8s4r/memory /proc/mounts || true")
+    return found
+
+
+@pytest.fixture(scope="session")
+def robots() -> Robots:
+    return Robots()
+
+
+@pytest.fixture
+def found(robots, distros, request):
+    return robots.found(Machine(distros, request.param))
+
+
+def pytest_generate_tests(metafunc):
+    if "found" in metafunc.fixturenames:
+        metafunc.parametrize("found", ("bullseye", "bookworm", "trixie"), indirect=True)
+
+
+def of(found: dict[str, t.Any], names: t.Sequence[str], what: str) -> dict[str, t.Any]:
+    """Those who found anything."""
+    return {name: found[name][what] for name in names if found[name][what]}
+
+
+QUEUES = {"shares": ["/dev/mqueue"], "shares-as-root": ["/dev/mqueue"]}
+ROBOTS = ("shares", "shares-as-root", *RAW)
+
+
+def test_exec_writes_to_its_own_directories_and_nowhere_else(found):
+    assert of(found, (*EXEC, *RAW), "own") == {}
+    assert of(found, EXEC, "written") == QUEUES
+
+
+def test_raw_exec_has_a_temporary_directory_of_its_own_and_sees_the_rest(found):
+    assert set(OPEN) <= set(found["raw"]["written"])
+    assert found["raw"]["var/tmp"] == ["by-one", "by-other", "by-raw", "by-root", "by-shares", "by-shares-as-root"]
+    assert found["raw-neighbour"]["var/tmp"] == ["by-neighbour", "by-raw-neighbour"]
+
+
+def test_shared_memory_is_the_groups_own_unless_the_task_shares_the_robots(found):
+    assert found["one"]["shm"] == found["other"]["shm"] == ["by-one", "by-other", "by-root"]
+    assert found["neighbour"]["shm"] == ["by-neighbour"]
+    robots = ["by-raw", "by-raw-neighbour", "by-shares", "by-shares-as-root", "robot"]
+    assert [found[name]["shm"] for name in ROBOTS] == [robots] * len(ROBOTS)
+
+
+def test_ipc_is_the_tasks_own_unless_it_shares_the_robots(found):
+    assert {name for name in (*EXEC, *RAW) if found[name]["ipc"] == found["robot"]} == set(ROBOTS)
+
+
+def test_what_others_own_is_hidden_from_exec(found):
+    # Names of units, which systemd tells everybody.
+    units = {name: ["/run/systemd/units"] for name in EXEC if name not in AS_ROOT}
+    assert of(found, EXEC, "listed") == {name: units.get(name, []) + QUEUES.get(name, []) for name in {**units, **QUEUES}}
+    assert "/run/spire" not in found["raw"]["listed"]
+
+
+def test_root_under_exec_reaches_nothing_that_does_what_root_asks_for(found):
+    assert of(found, AS_ROOT, "connected") == {}
+    assert of(found, AS_ROOT, "opened") == {}
+
+
+def test_terminals_the_log_and_name_resolution_work_all_the_same(found):
+    works = {name: [found[name][what] for what in ("terminal", "log", "names")] for name in (*EXEC, *RAW)}
+    assert works == {name: [True] * 3 for name in works}
+
+
+def test_nothing_in_memory_is_left_of_a_group_that_goes(found):
+    assert found["left"] == ""
