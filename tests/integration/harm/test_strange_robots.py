@@ -14,7 +14,7 @@ from tests.integration.deploy.harness import Deployment, sleeper
 
 LIAR = """#!/bin/sh
 cat > /dev/null
-printf 'K8S4R-RESULT\\\\n%s\\\\n' '{answer}'
+printf 'K8S4R-RESULT\\n%s\\n' '{answer}'
 """
 # What Python 2 does with the option -I, by its own words.
 PYTHON_2 = """#!/bin/sh
