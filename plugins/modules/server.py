@@ -21,6 +21,10 @@ options:
     description: The inventory name of the server's machine.
     type: str
     required: true
+  installed:
+    description: Whether it is an error, too, if no server is installed on the machine.
+    type: bool
+    default: true
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
