@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 from ..plugin_utils.fleet.catalogue import GROUP
@@ -14,6 +15,7 @@ from ..plugin_utils.run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers,
 from ..plugin_utils.run.server import mistaken
 from ..plugin_utils.run.summary import line, summary
 
+TASKS = pathlib.Path(__file__).resolve().parents[2] / "playbooks" / "tasks"
 NOTHING_TO_REMOVE = "No robot of this run has any of these jobs. The playbook k8s4r.robot.status lists the jobs that the robots have."
 
 
@@ -67,7 +69,8 @@ class ActionModule(Action):
         return {
             "warnings": warnings,
             "summary": changes,
-            "next": following.file,
+            # A user's file of the same name is beside a user's playbook, and Ansible looks for a relative path there first.
+            "next": str(TASKS / f"{following.file}.yml"),
             "machines": following.machines,
             "without": following.without,
             "moves": moving,

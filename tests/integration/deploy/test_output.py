@@ -91,3 +91,16 @@ def test_a_diff_of_a_template_shows_names_alone(deployment):
         run = deployment.run("k8s4r.robot.deploy_taskgroup", "--diff", job=job, word=word).well()
         assert "canary" not in run.output
     assert run.output.count("-VALUE=(secret)\n+VALUE=(secret, changed)\n") == 2
+
+
+STEPS = ("again", "compile", "identities", "install_missing", "moved", "prepare", "switch", "switch_with_identities", "switch_with_moves")
+
+
+def test_files_beside_a_users_playbook_are_not_taken_for_ours(deployment, monkeypatch, tmp_path):
+    monkeypatch.setenv("K8S4R_HOME", str(tmp_path / "new"))
+    for name in STEPS:
+        (tmp_path / f"{name}.yml").write_text("- ansible.builtin.fail: {msg: this file is the user's}\n")
+    (tmp_path / "deploy.yml").write_text("- ansible.builtin.import_playbook: k8s4r.robot.deploy_taskgroup\n")
+    run = deployment.run("deploy.yml", job=deployment.job(sleeper())).well()
+    assert "again.yml" in run.output
+    assert deployment.value("robot1") == "one"
