@@ -56,11 +56,12 @@ summary:
   sample: [{robots: [robot1, robot2], text: "web r0 store: restart (env SPEED)"}]
 next:
   description:
-    - V(again) if the fleet is to be compiled and prepared again, because a robot is not as it was assumed to be.
-    - V(install_missing) if machines lack something that provisioning installs.
-    - V(switch) if robots are to be switched, V(switch_with_identities) if the SPIRE server is to be asked too, and
-      V(switch_with_moves) if something moves from one robot to another.
-    - V(identities) if only the SPIRE server is to be asked.
+    - The file of tasks that comes next, by its path on the controller. Its name says what is done.
+    - C(again.yml) if the fleet is to be compiled and prepared again, because a robot is not as it was assumed to be.
+    - C(install_missing.yml) if machines lack something that provisioning installs.
+    - C(switch.yml) if robots are to be switched, C(switch_with_identities.yml) if the SPIRE server is to be asked too, and
+      C(switch_with_moves.yml) if something moves from one robot to another.
+    - C(identities.yml) if only the SPIRE server is to be asked.
   returned: always
   type: str
   sample: switch
@@ -81,7 +82,7 @@ moves:
     - M(k8s4r.robot.switch) lets a robot keep it until then.
   returned: always
   type: dict
-  sample: {robot1: {shop-web-0a1b2c3d: {group: default/shop/web, to: {1: robot2}, after: {}}}}
+  sample: {robot1: {shop-web-0a1b2c3d: {group: default/shop/web, to: {"1": robot2}, after: {}}}}
 lost:
   description: Robots of the play that could not be reached.
   returned: always

@@ -80,14 +80,14 @@ def _pairs(bench: Bench) -> t.Iterator[None]:
     for robot, package in ((CALLER, "wrk"), (ANSWERER, "nginx-light")):
         install = f"apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends {package}"
         bench.on(robot, f"[ -e /usr/share/doc/{package} ] || {{ {install}; }} >/dev/null 2>&1; systemctl stop nginx 2>/dev/null || true")
-    bench.run(bench.deploy("pair.yml"))
+    bench.run(bench.deploy("pair"))
     try:
         _tuned(bench)
         yield
     finally:
         for robot in (CALLER, ANSWERER):
             bench.on(robot, "systemctl stop bench-tuned bench-nginx 2>/dev/null; rm -rf /run/bench-pair")
-        bench.run(bench.remove("pair.yml"))
+        bench.run(bench.remove("pair"))
 
 
 def _tuned(bench: Bench) -> None:

@@ -82,7 +82,7 @@ def _presumed(job: JobPlan) -> JobRecord:
                 "ports": [],
                 "secrets": None,
             }
-    return {"namespace": job["namespace"], "name": job["name"], "state": "partial", "plan": "", "groups": groups}
+    return {"namespace": job["namespace"], "name": job["name"], "state": "partial", "plan": "", "groups": groups, "robot": ""}
 
 
 def _unclaimed(robot: Robot, plan: RobotPlan) -> list[str]:

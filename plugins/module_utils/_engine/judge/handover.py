@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Member = t.Tuple[ManifestJob, ManifestGroup]
     Members = t.Sequence[Member]
     # The groups' records in the ledger, by their ids.
-    Records = t.Mapping[str, GroupRecord | None]
+    Records = t.Mapping[str, t.Optional[GroupRecord]]
 
 
 def bundles(manifest: Manifest, ledger: Ledger, spare: t.Container[str] = ()) -> list[Members]:

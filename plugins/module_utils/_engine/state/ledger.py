@@ -46,11 +46,9 @@ if TYPE_CHECKING:
         ports: list[Port]
         secrets: str | None  # digest of the values that no text may show
 
-    class _JobRecord(JobName, JobState):
+    class JobRecord(JobName, JobState):
         groups: dict[str, GroupRecord]
-
-    class JobRecord(_JobRecord, total=False):
-        robot: str  # the name of this machine in the inventory of who deployed the job
+        robot: str  # the name of this machine in the inventory of who deployed the job; empty where nobody said it
 
 
 # As job/model/vocabulary.py has it; without re, which an unchanged run does not import.
@@ -81,7 +79,7 @@ class Ledger:
             return self._presumed[path], None
         found: JobRecord | None
         found, problem = formats.load_either(path, "ledger")
-        return found or {"namespace": namespace, "name": name, "state": "empty", "plan": "", "groups": {}}, problem
+        return found or {"namespace": namespace, "name": name, "state": "empty", "plan": "", "groups": {}, "robot": ""}, problem
 
     def presume(self, record: JobRecord) -> None:
         """Let this be the record of its job, as long as this process lasts: a check must not write it."""

@@ -43,13 +43,18 @@ def _result_from_1(result: Document) -> Document:
     return {**result, "status": status}
 
 
-# The first member leads from version 1 to 2. A kind that is not named stayed as it was.
+def _ledger_from_2(record: Document) -> Document:
+    """Nobody said what this machine is called."""
+    return {**record, "robot": ""}
+
+
 def _journal_from_2(journal: Document) -> Document:
     """Every group gave up at once what it did not want any more."""
     return {**journal, "spare": []}
 
 
+# The first member leads from version 1 to 2. A kind that is not named stayed as it was.
 _UPGRADES: t.Sequence[t.Mapping[str, t.Callable[[Document], Document]]] = (
     {"ledger": _ledger_from_1, "manifest": _manifest_from_1, "result": _result_from_1},
-    {"journal": _journal_from_2},
+    {"ledger": _ledger_from_2, "journal": _journal_from_2},
 )
