@@ -77,7 +77,7 @@ def test_a_job_of_which_nothing_is_left_has_no_file(robot):
     robot.ledger.save(record(groups={"g": group()}))
     robot.ledger.save(record())
     assert os.listdir(robot.state + "/ledger") == []
-    assert robot.ledger.of(JOB) == {"namespace": "n", "name": "j", "state": "empty", "plan": "", "groups": {}}
+    assert robot.ledger.of(JOB) == {"namespace": "n", "name": "j", "state": "empty", "plan": "", "groups": {}, "robot": ""}
 
 
 def test_contents_come_back(robot):
