@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import paths
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.proxy_unit import AWAIT_IDENTITY_SECONDS, AWAIT_READY_SECONDS
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
@@ -86,8 +87,9 @@ def test_a_ready_proxy_lets_the_tasks_go(envoy):
 
 
 def test_a_proxy_that_gets_no_identity_holds_the_tasks_back_for_a_while(envoy):
+    note = f"{paths.AGENT_NAMES}/{envoy.name}"
     envoy.sh(
-        f"mkdir -p $(dirname {DEFAULT_AGENT_SOCKET}) && rm -f {DEFAULT_AGENT_SOCKET}"
+        f"mkdir -p $(dirname {DEFAULT_AGENT_SOCKET} {note}) && touch {note} && rm -f {DEFAULT_AGENT_SOCKET}"
         f" && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{DEFAULT_AGENT_SOCKET}\")'"
     )
     started = start(envoy, "unready", tls="{spiffeId: spiffe://fleet.example/peer}")
@@ -95,7 +97,7 @@ def test_a_proxy_that_gets_no_identity_holds_the_tasks_back_for_a_while(envoy):
     assert started.task_after >= 0
     assert f"no identity after {AWAIT_IDENTITY_SECONDS} s, the proxy starts without one: " in started.proxy_said
     assert f"the proxy is not ready after {AWAIT_READY_SECONDS} s; tasks start without it" in started.proxy_said
-    envoy.sh(f"rm -r $(dirname {DEFAULT_AGENT_SOCKET})")
+    envoy.sh(f"rm -r $(dirname {DEFAULT_AGENT_SOCKET} {note})")
 
 
 # Its end of a connection is the proxy's port, which the task does not call; when it ends, the port is free at once.
