@@ -14,14 +14,16 @@ from ..plugin_utils.run.server import ServerAction, State
 class ActionModule(ServerAction):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
         "host": {"type": "str", "required": True},
-        "installed": {"type": "bool", "default": True},
+        "running": {"type": "bool", "default": True},
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         host = arguments["host"]
         self.refuse_mistaken(host, variables["ansible_play_hosts"], variables)
         state, away = self.look(host)
-        if state is State.NONE and arguments["installed"]:
+        if state is not None and not arguments["running"]:
+            return {"changed": False, "host": host}
+        if state is State.NONE:
             raise ActionProblem(f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision")
         if away:
             raise ActionProblem(f"{away}; an agent gets its identity from there: run again when it is back")

@@ -21,8 +21,8 @@ options:
     description: The inventory name of the server's machine.
     type: str
     required: true
-  installed:
-    description: Whether it is an error, too, if no server is installed on the machine.
+  running:
+    description: Whether it is an error, too, if no server is installed on the machine, or if it does not run.
     type: bool
     default: true
 author:

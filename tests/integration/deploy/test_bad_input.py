@@ -84,14 +84,18 @@ def test_an_inventory_without_robots_is_an_error(here):
 
 
 def test_a_robot_without_python_is_named(here):
-    here(ansible_python_interpreter="/nowhere/python3").deploy(GOOD).refused("me", "no Python 3 on the robot")
+    here(ansible_python_interpreter="/nowhere/python3").deploy(GOOD).refused(
+        "me: there is no /nowhere/python3 on the robot; install python3 (3.8 or later) or set ansible_python_interpreter"
+    )
 
 
 def test_a_python_that_is_too_old_is_named(here, tmp_path):
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\ncat >/dev/null\necho /usr/bin/python3 is Python 3.6.9 >&2\nexit 46\n")
     old.chmod(0o755)
-    here(ansible_python_interpreter=str(old)).deploy(GOOD).refused("Python is too old (/usr/bin/python3 is Python 3.6.9)", "3.8 or later")
+    here(ansible_python_interpreter=str(old)).deploy(GOOD).refused(
+        "me: the robot's Python is too old: /usr/bin/python3 is Python 3.6.9; 3.8 or later is needed", f"(it is {old})"
+    )
 
 
 def test_jobs_are_validated_without_inventory_and_under_any_limit_and_tag(here, tmp_path):
