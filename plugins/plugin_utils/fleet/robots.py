@@ -53,8 +53,3 @@ class Fleet(t.NamedTuple):
 
     def robot(self, name: str) -> Robot:
         return self.robots[bisect.bisect_left(self.robots, name, key=lambda robot: robot.name)]
-
-    def find(self, name: str) -> Robot | None:
-        """The robot of this name, if there is one."""
-        at = bisect.bisect_left(self.robots, name, key=lambda robot: robot.name)
-        return self.robots[at] if at < len(self.robots) and self.robots[at].name == name else None

@@ -72,7 +72,7 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, kno
     except ValueError as error:
         return Found(None, (*errors, site.problem(f"{path}.upstream", str(error))))
     name, transport = f"upstream-{upstream.name}", None
-    warnings = tuple(_inventory_name(site, f"{path}.upstream", address))
+    warnings: tuple[Problem, ...] = ()
     if upstream.tls.mode is TlsMode.SPIFFE:
         try:
             expected = peers.peer(address, upstream.tls.spiffe_id, site.fleet, known)
@@ -98,18 +98,6 @@ def _no_peer(site: Site, path: str, address: Address, found: str, known: peers.K
         f"write tls: {{mode: spiffe, spiffeId: {example}}}, or add the address to k8s4r_peers"
     )
     return site.problem(f"{path}.tls", found, remedy)
-
-
-def _inventory_name(site: Site, path: str, address: Address) -> t.Iterator[Problem]:
-    """A warning if the host is a robot's name in the inventory, which says nothing of whether robots can resolve it.
-
-    A name with a dot, or by which Ansible itself connects, is taken for one of the DNS.
-    """
-    robot = None if "." in address.host else site.fleet.find(address.host)
-    if robot and Address(robot.address, address.port).numeric:
-        found = f"{robot.name} is a name in the inventory, and robots do not know those"
-        known = f"see that the robots' DNS or /etc/hosts knows {robot.name}"
-        yield site.problem(path, found, f"write {Address(robot.address, address.port)}, or {known}")
 
 
 def _contradictions(site: Site, path: str, address: Address, expected: str, known: peers.KnownServices) -> t.Iterator[Problem]:

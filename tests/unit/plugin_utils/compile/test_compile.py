@@ -191,21 +191,6 @@ def test_of_many_robots_with_the_service_some_are_named():
 
 
 @pytest.mark.parametrize(
-    ("robot", "warned"),
-    [
-        (ROBOT, True),
-        (ROBOT._replace(address="r1"), False),
-        (ROBOT._replace(address="r1.example"), False),
-        (ROBOT._replace(name="r2"), False),
-    ],
-)
-def test_a_name_of_the_inventory_as_an_upstream_is_warned_of(robot, warned):
-    found = compiled(network("{name: api, localPort: 8080, upstream: 'r1:443', tls: false}"), robot=robot).warnings
-    expected = "upstreams[0].upstream: r1 is a name in the inventory, and robots do not know those; write 192.0.2.1:443, or see that"
-    assert [expected in str(warning) for warning in found] == [True] * warned
-
-
-@pytest.mark.parametrize(
     ("allow", "tls", "warning"),
     [
         ("{job: job, group: g}", "", None),
