@@ -43,15 +43,21 @@ def answers(tmp_path, monkeypatch):
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(bus.SOCKET)
     listening.listen()
+    # Who does not come, or leaves early, must fail the test and not stop it.
+    listening.settimeout(10)
     threads = []
 
     def serve(*parts: bytes) -> None:
         def work() -> None:
             connection, _address = listening.accept()
+            connection.settimeout(10)
             for part, call in zip(parts, ASKED):
                 asked = b""
                 while call not in asked:
-                    asked += connection.recv(65536)
+                    more = connection.recv(65536)
+                    if not more:
+                        return
+                    asked += more
                 connection.sendall(part)
             connection.close()
 

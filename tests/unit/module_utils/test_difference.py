@@ -78,6 +78,11 @@ def test_a_directory_where_a_file_shall_be():
     assert shown("make", resource, kinds.expected(DIRECTORY), {"d": b"A=1\n"}) == ("", "A=1\n")
 
 
+def test_a_file_where_a_directory_shall_be():
+    now = kinds.expected(dict(plan.file("/etc/k8s4r/groups/a/file", ""), digest="d"))
+    assert line("make", DIRECTORY, now).startswith("~ directory /var/lib/k8s4r/tasks/a (group root -> g")
+
+
 @pytest.mark.parametrize(
     ("now", "before"),
     [(None, ""), ({**kinds.expected(SECRET), "content": "other"}, "(secret)\n")],

@@ -20,6 +20,17 @@ def put(path, content=b"new", mode=0o640):
     files.write(str(path), content, UID, GID, mode)
 
 
+def deepen(directory):
+    """Put 3000 directories below it, one in the other: more than a path can name."""
+    here = os.open(directory, os.O_RDONLY)
+    for _level in range(3000):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+
 @pytest.fixture
 def private_umask():
     before = os.umask(0o077)
@@ -121,13 +132,7 @@ def test_directories_of_any_depth_are_removed_and_no_link_on_the_way_is_followed
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "link").symlink_to(tmp_path / "precious")
-    here = os.open(victim, os.O_RDONLY)
-    for _level in range(3000):
-        os.mkdir("d", dir_fd=here)
-        below = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    deepen(victim)
     files.remove(str(victim))
     assert os.listdir(tmp_path) == ["precious"]
     assert os.listdir(tmp_path / "precious") == ["kept"]
@@ -145,15 +150,9 @@ def test_the_size_of_a_directory_is_that_of_all_below_it_and_follows_no_link(tmp
 
 
 def test_the_size_of_a_directory_is_found_in_bounded_time_at_any_depth(tmp_path):
-    here = os.open(tmp_path, os.O_RDONLY)
-    for _level in range(3000):
-        os.mkdir("deeper", dir_fd=here)
-        below = os.open("deeper", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    deepen(tmp_path)
     assert files.size(str(tmp_path)) > 0
     for number in range(50):
         (tmp_path / str(number)).write_bytes(b"x" * 4096)
     assert files.size(str(tmp_path), most=10) < 30 * 4096
-    files.remove(str(tmp_path / "deeper"))
+    files.remove(str(tmp_path / "d"))

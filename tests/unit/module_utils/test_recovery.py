@@ -15,6 +15,7 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import main
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, ledger, results
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import files
 
 JOB = {"namespace": "n", "name": "j"}
 GROUP = {"name": "g", "needs": [], "ports": [], "secrets": None}
@@ -103,7 +104,7 @@ def test_at_boot_no_file_of_another_job_or_release_is_in_the_way(robot, boot, na
 @pytest.mark.parametrize("name", ["pending", "releases/r2.json", "ledger/n@j.json"])
 @pytest.mark.usefixtures("interrupted")
 def test_a_boot_that_cannot_roll_back_fails_and_says_why(robot, boot, name, content):
-    for path in (f"{robot.state}/{name}", f"{robot.state}/{name}{formats.COPY}"):
+    for path in (f"{robot.state}/{name}", f"{robot.state}/{name}{files.COPY}"):
         Path(path).write_text(content, encoding="utf-8")
     status, text = boot()
     assert status == 1
@@ -122,6 +123,9 @@ def test_a_boot_at_which_rolling_back_gets_stuck_fails(robot, boot, interrupted)
     assert status == 1
     assert "g: rolling back failed" in text
     assert robot.journal()["groups"]["g"]["phase"] == "stuck"
+    robot.ledger.save({**JOB, **ledger.whole("old"), "groups": {"g": RECORD}})
+    assert boot()[0] == 0
+    assert robot.journal() is None
 
 
 def test_a_boot_after_no_interrupted_switch_is_well(boot):

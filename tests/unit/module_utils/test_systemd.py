@@ -43,3 +43,12 @@ def test_patience_ends(asked, monkeypatch):
 def test_what_must_be_done_is_an_error_with_what_was_said():
     with pytest.raises(CommandFailed, match="ended with status 1: no such unit"):
         systemd.need(["sh", "-c", "echo no such unit; exit 1"])
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [("said", "said"), (None, ""), ([104, 105], "hi"), (["one", "two"], "one\ntwo"), (["one", [104, 105]], "one\nhi")],
+    ids=["text", "too long", "not UTF-8", "given twice", "given twice, not UTF-8"],
+)
+def test_a_message_of_the_journal_in_all_its_forms(message, text):
+    assert systemd._message({"MESSAGE": message}) == text

@@ -61,7 +61,7 @@ def of_steps(steps: t.Iterable[Step], contents: Contents, known: t.Mapping[str, 
             lines.append(f"- {kinds.label(step['resource'])}")
         elif step["do"] == "make":
             resource, now = step["resource"], step["now"]
-            if (now or {}).get("content") == kinds.expected(resource).get("content"):
+            if kinds.expected(resource).get("content") in (None, (now or {}).get("content")):
                 lines.append(_line(resource, now))
             else:
                 files.append(_file(resource, now, contents, known.get(kinds.place(resource))))

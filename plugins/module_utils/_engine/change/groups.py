@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..judge.handover import Member, Members
     from ..state.journal import Journal, Phase
+    from ..state.ledger import GroupRecord
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
     from .perform import Progress
@@ -61,7 +62,7 @@ class Switch:
     def recover(self, members: Members, boot: bool = False) -> None:
         """End what was interrupted: what is written down in part is finished, everything else goes back."""
         committed = [member for member in members if self._is_committed(member)]
-        begun = [member for member in members if member not in committed and self._phase(member) in ("forward", "back")]
+        begun = [member for member in members if member not in committed and self._phase(member) in ("forward", "back", "stuck")]
         if committed:
             self._finish(committed, steps.RESUMED)
         if begun:
@@ -79,9 +80,9 @@ class Switch:
                 at = members[number][1]
                 self._perform(performers[number], step)
         except Exception as error:
-            # Whatever it was, the groups must end complete.
-            texts = _explained(at, error) + room.explained(self.robot, error)
-            self._enter(members, "back", {at["id"]: self._shown(texts)})
+            # Whatever it was, the groups must end complete: that is written down before anything else can fail.
+            self._enter(members, "back", {at["id"]: self._shown(_explained(at, error))})
+            self._errors(at).extend(self._shown(room.explained(self.robot, error)))
         else:
             # From here on there is no way back.
             self._enter(members, "commit")
@@ -99,8 +100,7 @@ class Switch:
                 self._perform(performers[number], step)
             except Exception as error:
                 errors[group["id"]] = self._shown(_explained(group, error))
-        for member in members:
-            self._enter([member], "failed" if member[1]["id"] in errors else "committed", errors)
+        self._end({group["id"]: "failed" if group["id"] in errors else "committed" for _job, group in members}, errors)
 
     def _roll_back(self, members: Members, boot: bool = False) -> None:
         """Make each group what the ledger has of it: its last good release, or nothing."""
@@ -122,19 +122,17 @@ class Switch:
             except Exception as error:
                 phases[group["id"]] = "stuck"
                 errors[group["id"]] += [f"{group['name']}: rolling back failed: {text}" for text in self._shown(failed(error)["errors"])]
-        for member in members:
-            self._enter([member], phases[member[1]["id"]], errors)
+        self._end(phases, errors)
 
     def _work(self, members: Members, turns: steps.Turns) -> Work:
         """The steps of some turns to the new release."""
-        halted = handover.listening(members, self.robot.ledger)
+        halted = handover.listening(members, self.robot.ledger) if turns is steps.UNTIL_COMMIT else []
         performers, found = [], []
         for job, group in members:
             record = self.robot.ledger.group(job, group["id"])
-            stays = record if group["id"] in self.journal["spare"] else None
-            target = survey.with_what_stays(group, stays) if stays else group
+            target = self._target(group, record)
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress))
-            spared = ledger.known(stays)
+            spared = ledger.known(record) if group["id"] in self.journal["spare"] else ()
             keep_data = self.manifest["keep_data"]
             found.append(survey.plan_steps(self.robot, target["resources"], record, keep_data=keep_data, halted=halted, spared=spared))
         return performers, steps.in_turn(found, turns)
@@ -149,9 +147,13 @@ class Switch:
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress, record))
             # What was left over before stays so.
             spared = record["leftovers"] if record else ()
-            tried = group["resources"]
+            tried = self._target(group, record)["resources"]
             found.append(survey.plan_steps(self.robot, target["resources"], record, others=tried, halted=halted, spared=spared))
         return performers, steps.in_turn(found, steps.UNTIL_COMMIT + steps.FROM_COMMIT)
+
+    def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
+        """The group as this switch makes it, with what stays for now."""
+        return survey.with_what_stays(group, record) if record and group["id"] in self.journal["spare"] else group
 
     def _perform(self, performer: Performer, step: Step) -> None:
         if step["text"]:
@@ -172,9 +174,11 @@ class Switch:
 
     def _enter(self, members: Members, phase: Phase, errors: Errors | None = None) -> None:
         """Groups that go together come to a phase together: in one write."""
-        for _job, group in members:
-            found = (errors or {}).get(group["id"], [])
-            self.journal["groups"][group["id"]] = {"phase": phase, "errors": found}
+        self._end({group["id"]: phase for _job, group in members}, errors or {})
+
+    def _end(self, phases: t.Mapping[str, Phase], errors: Errors) -> None:
+        for id, phase in phases.items():
+            self.journal["groups"][id] = {"phase": phase, "errors": errors.get(id, [])}
         self.robot.write_journal(self.journal)
 
     def _is_committed(self, member: Member) -> bool:

@@ -109,7 +109,9 @@ class Performer:
         self.progress(f"wait until {self.group['name']} is healthy")
         health.wait(units, self.began)
         wanted = self.group["ports"]
-        taken = ports.taken(wanted, {unit["name"] for unit in units}) + ports.taken(ports.without_listener(wanted), ())
+        silent = ports.without_listener(wanted)
+        heard = [port for port in wanted if port not in silent]
+        taken = ports.taken(heard, {unit["name"] for unit in units}) + ports.taken(silent, ())
         if taken:
             # A proxy runs on without the listener that it could not have.
             raise health.Unhealthy(taken)

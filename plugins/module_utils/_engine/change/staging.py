@@ -130,7 +130,7 @@ class Staging:
         return digest
 
     def _refuse_what_is_wrong(self, todo: t.Sequence[steps.Step]) -> None:
-        changes = [(step["do"], step["resource"], step["now"]) for step in todo if step["do"] in ("make", "remove")]
+        changes = [(step["do"], step["resource"], step["now"]) for step in todo if step["do"] in ("make", "remove", "discard")]
         problems = conflicts.errors(self.robot, self.manifest)
         problems += room.errors(self.robot, self.contents, changes)
         problems += verify.units(self.groups) + verify.programs(self.groups) + verify.checks(self.groups)

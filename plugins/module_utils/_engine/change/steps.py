@@ -160,11 +160,6 @@ def in_turn(found: t.Sequence[t.Sequence[Step]], turns: Turns) -> list[tuple[int
     return [(number, step) for verbs in turns for number, steps in enumerate(found) for step in steps if step["do"] in verbs]
 
 
-def idle(steps: t.Iterable[Step]) -> bool:
-    """Whether there is nothing to do but to write it down."""
-    return all(step["do"] == "commit" for step in steps)
-
-
 def split(
     wanted: t.Iterable[Resource], old: t.Sequence[Resource], keep_data: bool, spared: t.Iterable[Resource] = ()
 ) -> tuple[list[Resource], list[Resource]]:
@@ -230,7 +225,11 @@ def _stops(situation: Situation, gone: t.Sequence[Resource]) -> list[Step]:
 
 
 def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> list[Step]:
-    changed = {kinds.place(resource) for resource in makes if situation.is_replaced(resource)}
+    changed = {
+        kinds.place(resource)
+        for resource in makes
+        if situation.is_replaced(resource) or kinds.of(resource).changes_hands(resource, situation.now(resource))
+    }
     restart, start = [], []
     for unit in kinds.that_run(situation.wanted):
         name = unit["name"]

@@ -100,7 +100,8 @@ class _Summary:
         self.made = [step["resource"] for step in todo if step["do"] == "make"]
         self.begun = {unit for step in todo if step["do"] == "start" for unit in step["units"]}
         self.called = [unit for unit in kinds.that_run(situation.wanted) if unit.get("called")]
-        self.halted = {unit for step in todo if step["do"] == "halt" for unit in step["units"]}
+        # Those that a step tells of are down because of their ports, the others because of their files.
+        self.halted = {unit: step["text"] for step in todo if step["do"] == "halt" for unit in step["units"]}
         self.told: list[Resource] = []
 
     def units(self) -> list[Told]:
@@ -150,7 +151,9 @@ class _Summary:
 
     def _without_cause(self, unit: str) -> str:
         """Why a unit restarts that takes in what it took in before."""
-        otherwise = "while ports change hands" if unit in self.halted else "it has not taken in its files yet"
+        otherwise = "it has not taken in its files yet"
+        if unit in self.halted:
+            otherwise = "while ports change hands" if self.halted[unit] else "while its files change hands"
         return self.situation.silent.get(unit, otherwise)
 
     def _causes(self, own: t.Iterable[Resource]) -> list[str]:

@@ -83,10 +83,14 @@ def _live_ports(robot: Robot, manifest: Manifest, declared: t.Container[str]) ->
     found = []
     for _job, group in wanted:
         own = _units([group]) | _units(record for other, record in records if other is group)
+        # Looking at who holds a port is dear: those that the same units give up are looked at together.
+        by_giver: dict[frozenset[str], list[Port]] = {}
         for port in group["ports"]:
             if port["where"] not in declared:
                 given_up = _units(record for other, record in records if gives_up(other, record, port))
-                found += ports.taken([port], free | own | given_up)
+                by_giver.setdefault(frozenset(given_up), []).append(port)
+        for units, asked in by_giver.items():
+            found += ports.taken(asked, free | own | units)
     return list(dict.fromkeys(found))
 
 

@@ -14,7 +14,7 @@ from ..plan import ROOTS
 from ..resources import kinds
 from ..state import formats, garbage
 from ..state.ledger import known
-from ..system import own
+from ..system import files, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,9 +46,11 @@ def repair(robot: Robot, plan: RobotPlan, keep: bool) -> list[str]:
 
     ``keep``: on the disk too, which a check leaves as it is.
     """
-    found, lost, mine = [], False, set()
+    found, lost = [], False
+    mine: set[str] = set()
     for job in plan["jobs"]:
-        mine.add(robot.ledger.path(job["namespace"], job["name"]))
+        path = robot.ledger.path(job["namespace"], job["name"])
+        mine |= {path, path + files.COPY}
         try:
             record, problem = robot.ledger.load(job)
             remedy = "it is written anew from its copy"
@@ -69,7 +71,7 @@ def _presumed(job: JobPlan) -> JobRecord:
     groups: dict[str, GroupRecord] = {}
     for group in job["groups"]:
         data = [r["path"] for r in group["resources"] if r.get("data") and os.path.lexists(r["path"])]
-        kept = [r for r in group["resources"] if r.get("path") in data or kinds.of(r).outlives(r, data)]
+        kept = [r for r in reversed(group["resources"]) if r.get("path") in data or kinds.of(r).outlives(r, data)]
         if data:
             groups[group["id"]] = {
                 "name": group["name"],

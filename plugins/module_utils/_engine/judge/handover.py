@@ -76,7 +76,9 @@ def _handed_over(members: Members, records: Records) -> list[tuple[int, int]]:
 
 
 def _records(members: Members, ledger: Ledger) -> Records:
-    return {group["id"]: ledger.group(job, group["id"]) for job, group in members}
+    jobs = {(job["namespace"], job["name"]): job for job, _group in members}
+    held = {id: record for job in jobs.values() for id, record in ledger.of(job)["groups"].items()}
+    return {group["id"]: held.get(group["id"]) for _job, group in members}
 
 
 def _goes(group: ManifestGroup, records: Records) -> bool:

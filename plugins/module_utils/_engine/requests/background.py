@@ -8,6 +8,7 @@ systemd starts the unit again if the engine is killed, and the work goes on from
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
@@ -83,7 +84,9 @@ def sweep(robot: Robot) -> None:
         for name in os.listdir(directory):
             release = name.partition(".json")[0]
             if name.startswith(".") or not any(_at_work(own.worker(operation, release)) for operation in _OPERATIONS):
-                os.unlink(name, dir_fd=directory)
+                # A unit that ends removes its own.
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=directory)
     finally:
         os.close(directory)
 

@@ -42,8 +42,9 @@ class Directory(Kind):
         before = files.owner(path)
         if users and before is not None and before != owner:
             # Another task's files are no less the old owner's. The directory itself is the last: until then, all is done again.
-            for place in (*(() if before in users else resource["shared"]), path):
-                files.hand_over(place, before, owner)
+            for place in () if before in users else resource["shared"]:
+                files.hand_over(place, before, owner, itself=False)
+            files.hand_over(path, before, owner)
         files.make_directory(path, owner, group_id(resource["group"]), int(resource["mode"], 8))
 
     def remove(self, resource: Resource) -> None:

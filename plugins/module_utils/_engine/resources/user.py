@@ -12,6 +12,7 @@ from __future__ import annotations
 from ..say.errors import CommandFailed
 from ..system import command, files
 from ..system.accounts import number_taken, user_exists, user_id
+from ..system.files import COPY
 from . import shape
 from .kind import Kind
 
@@ -84,7 +85,8 @@ class User(Kind):
 def _number(name: str, robot: Robot) -> int:
     """The number that a user has had before, else one that no user ever had; it is written down before anyone gets it."""
     path = f"{robot.state}/{GIVEN}"
-    given = _given(path)
+    # It only ever grows: what either of the two has was given.
+    given = list(dict.fromkeys(_given(path) + _given(path + COPY)))
     last = dict(given).get(name)
     if last is not None and not number_taken(last):
         return last
@@ -92,8 +94,11 @@ def _number(name: str, robot: Robot) -> int:
     number = next((each for each in NUMBERS if each not in had and not number_taken(each)), None)
     if number is None:
         problem = f"no number is left for the user {name}: {len(had)} have been given to users of groups, and none is given twice"
-        raise CommandFailed(f"{problem}. {path} lists them: free some by removing all that belongs to them, and their lines")
-    files.replace(path, "".join(f"{user} {each}\n" for user, each in (*given, (name, number))).encode("ascii"))
+        remedy = "free some by removing all that belongs to them, and their lines in both"
+        raise CommandFailed(f"{problem}. {path} and its copy list them: {remedy}")
+    content = "".join(f"{user} {each}\n" for user, each in (*given, (name, number))).encode("ascii")
+    for each in (path, path + COPY):
+        files.replace(each, content)
     return number
 
 

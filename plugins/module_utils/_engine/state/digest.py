@@ -34,12 +34,12 @@ class Digester:
 
 KEY_BYTES = 32
 # The copy has a checksum behind the key: where the two differ, it is known which is right.
-COPY, SUM_BYTES = ".copy", 8
+SUM_BYTES = 8
 
 
 def load(path: str) -> Digester:
     """The robot's digester; where the robot has no key yet, one that lasts as long as this process."""
-    return Digester(_key(path) or _of_copy(path) or os.urandom(KEY_BYTES))
+    return Digester(_of_copy(path) or _key(path) or os.urandom(KEY_BYTES))
 
 
 def create(path: str) -> list[str]:
@@ -49,9 +49,9 @@ def create(path: str) -> list[str]:
     """
     key, copy = _key(path), _of_copy(path)
     if copy is None:
-        used = os.path.exists(path) or os.path.exists(path + COPY)
+        used = os.path.exists(path) or os.path.exists(path + files.COPY)
         files.replace(path, key or os.urandom(KEY_BYTES))
-        files.replace(path + COPY, _with_sum(_read(path)))
+        files.replace(path + files.COPY, _with_sum(_read(path)))
         return (
             [f"{path} was damaged, and its copy too: with the new key every task restarts at its job's next run"]
             if used and not key
@@ -69,7 +69,7 @@ def _key(path: str) -> bytes | None:
 
 
 def _of_copy(path: str) -> bytes | None:
-    found = _read(path + COPY)
+    found = _read(path + files.COPY)
     key = found[:KEY_BYTES]
     return key if len(key) == KEY_BYTES and found == _with_sum(key) else None
 

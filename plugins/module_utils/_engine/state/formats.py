@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import typing as t
 
 VERSION = 3
-# The end of a copy's name.
-COPY = ".copy"
 # What each kind must have to be one.
 KEYS: t.Mapping[str, t.Mapping[str, type]] = {
     "ledger": {"namespace": str, "name": str, "state": str, "plan": str, "groups": dict},
@@ -96,7 +94,7 @@ def load_either(path: str, kind: str) -> tuple[t.Any, Unread | None]:
     except Damaged as error:
         problem = error
     try:
-        copy = load(path + COPY, kind)
+        copy = load(path + files.COPY, kind)
     except Damaged as error:
         # Without the file, and with a damaged copy, there is no knowing either.
         raise problem if isinstance(problem, Damaged) else error from None
@@ -145,14 +143,14 @@ def save_twice(path: str, document: t.Mapping[str, t.Any]) -> None:
     """Replace a file completely, and then its copy; one that cannot be written, on a full disk, must not be there at all."""
     save(path, document)
     try:
-        save(path + COPY, document)
+        save(path + files.COPY, document)
     except OSError:
-        remove(path + COPY)
+        remove(path + files.COPY)
 
 
 def remove_both(path: str) -> None:
     """Remove what was saved twice; the copy first, so that it never stands in for what was removed."""
-    remove(path + COPY)
+    remove(path + files.COPY)
     remove(path)
 
 

@@ -11,7 +11,7 @@ import time
 from ..system import files
 from ..system.own import engine_home
 from . import manifest as manifests
-from .formats import COPY, Unread
+from .formats import Unread
 from .ledger import known
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def staged(robot: Robot) -> list[str]:
 
 def _is_fresh(robot: Robot, release: str) -> bool:
     path = robot.manifest_path(release)
-    return not _older(path if os.path.exists(path) else path + COPY, STAGED)
+    return not _older(path if os.path.exists(path) else path + files.COPY, STAGED)
 
 
 def _releases(robot: Robot) -> None:

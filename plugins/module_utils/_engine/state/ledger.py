@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from ..say.errors import Refusal
+from ..system import files
 from . import formats
 
 TYPE_CHECKING = False
@@ -111,7 +112,7 @@ class Ledger:
             names = os.listdir(self.directory)
         except FileNotFoundError:
             return []
-        found = {name[: -len(formats.COPY)] if name.endswith(formats.COPY) else name for name in names}
+        found = {name[: -len(files.COPY)] if name.endswith(files.COPY) else name for name in names}
         # A file that a killed run had half written begins with a dot.
         return [f"{self.directory}/{name}" for name in sorted(found) if name.endswith(".json") and "@" in name]
 
@@ -145,5 +146,7 @@ def whole(plan: str) -> JobState:
 
 
 def known(group: GroupRecord | None) -> list[Resource]:
-    """Every resource that is on the robot by a group's record."""
-    return group["resources"] + group["leftovers"] if group else []
+    """Every resource that is on the robot by a group's record, in the order in which they are made. Leftovers are written down in the
+    order in which they go.
+    """
+    return group["resources"] + group["leftovers"][::-1] if group else []

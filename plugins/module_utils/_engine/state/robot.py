@@ -9,6 +9,7 @@ import os
 import time
 
 from ..plan import RUNTIME, STATE
+from ..system import files
 from . import digest, formats
 from .ledger import Ledger
 from .store import Store
@@ -80,7 +81,7 @@ class Robot:
 
     def interrupted(self) -> bool:
         """Whether there is a journal, whatever is in it."""
-        return os.path.exists(self.journal_path) or os.path.exists(self.journal_path + formats.COPY)
+        return os.path.exists(self.journal_path) or os.path.exists(self.journal_path + files.COPY)
 
     def write_journal(self, journal: Journal) -> None:
         formats.save_twice(self.journal_path, journal)
@@ -105,4 +106,4 @@ class Robot:
             names = os.listdir(f"{self.state}/releases")
         except FileNotFoundError:
             return []
-        return sorted({name.partition(".json")[0] for name in names if name.endswith((".json", ".json" + formats.COPY))})
+        return sorted({name.partition(".json")[0] for name in names if name.endswith((".json", ".json" + files.COPY))})

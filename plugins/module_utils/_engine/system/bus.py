@@ -13,6 +13,7 @@ import os
 
 # Where socket has it from; but socket imports much more, for several milliseconds.
 from _socket import AF_UNIX, SOCK_STREAM, socket
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class _Bus:
     def __init__(self) -> None:
         self.socket = socket(AF_UNIX, SOCK_STREAM)
         self.socket.settimeout(PATIENCE)
+        self.deadline = monotonic() + PATIENCE
         self.received = b""
         self.serial = 0
 
@@ -100,6 +102,7 @@ class _Bus:
         return message
 
     def _receive(self) -> None:
+        self.socket.settimeout(max(0.001, self.deadline - monotonic()))
         received = self.socket.recv(65536)
         if not received:
             raise OSError("the bus has closed the connection")

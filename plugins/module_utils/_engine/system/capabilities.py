@@ -9,7 +9,6 @@ import os
 import sys
 
 from ..say.errors import CommandFailed
-from ..say.texts import harmless
 from . import command
 
 TYPE_CHECKING = False
@@ -66,15 +65,15 @@ def systemd_version(runtime: str) -> str:
 
 def _major(said: str) -> str:
     """The number in "systemd 257~rc1 (257~rc1-2)"; raises `CommandFailed` where there is none."""
-    words = said.split()
-    digits = ""
-    for char in words[1] if len(words) > 1 else "":
-        if not char.isdigit():
-            break
-        digits += char
-    if not digits:
+    import re
+
+    from ..say.texts import harmless
+
+    # What the loader of programs may say goes before it.
+    found = re.search(r"^systemd (\d+)", said, re.MULTILINE)
+    if found is None:
         raise CommandFailed(f"{SYSTEMCTL} --version does not tell a version: {harmless(said.strip()[:200])}")
-    return digits
+    return found.group(1)
 
 
 def keep_systemd_version(runtime: str) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # The engine's own.
 OWN = (plan.STATE + "/", plan.RUNTIME + "/", "/run/")
+# How the name of a file ends that is kept beside another one, in case that one is damaged.
+COPY = ".copy"
 # How the name of a file ends that is about to replace another one.
 TEMPORARY = ".k8s4r~"
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -170,8 +172,8 @@ def owner(path: str) -> int | None:
         return None
 
 
-def hand_over(path: str, before: int, after: int) -> None:
-    """Give all that is there, and below, from one user to another; what belongs to others stays theirs."""
+def hand_over(path: str, before: int, after: int, itself: bool = True) -> None:
+    """Give all that is below a path from one user to another, and what is there ``itself``; what belongs to others stays theirs."""
     try:
         parent = Parent(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -179,7 +181,10 @@ def hand_over(path: str, before: int, after: int) -> None:
     with parent as (directory, name):
         # As with rm below: any depth, and no link is followed.
         there = f"/proc/{os.getpid()}/fd/{directory}/{name}"
+        kept = owner(path)
         command.need(["chown", "--recursive", "-P", "--no-dereference", f"--from={before}", str(after), "--", there])
+        if not itself and kept is not None:
+            os.chown(name, kept, -1, dir_fd=directory, follow_symlinks=False)
 
 
 def unmount(path: str) -> None:

@@ -42,11 +42,14 @@ def _rows(numbers: t.Container[int], tables: t.Sequence[str] = TABLES) -> t.Iter
                 yield row
 
 
-def _clashes(wanted: t.Sequence[Port]) -> list[tuple[Port, str, str]]:
-    """Every socket that listens where a wanted one would: the wanted port, the socket's address and inode."""
+def _clashes(wanted: t.Sequence[Port], held: t.Sequence[Listener] | None = None) -> list[tuple[Port, str, str]]:
+    """Every socket that listens where a wanted one would: the wanted port, the socket's address and inode.
+
+    ``held``: `listeners` of these ports, if known.
+    """
     return [
         (port, address, inode)
-        for address, number, inode, _uid in listeners({port["port"] for port in wanted})
+        for address, number, inode, _uid in (listeners({port["port"] for port in wanted}) if held is None else held)
         for port in wanted
         if port["port"] == number and clash(port["address"], address)
     ]
@@ -138,13 +141,8 @@ def used_by_others(owned: t.Sequence[tuple[Port, t.Container[int]]], held: t.Seq
 def without_listener(wanted: t.Iterable[Port], held: t.Sequence[Listener] | None = None) -> list[Port]:
     """The wanted ports on which nothing listens. ``held``: `listeners` of these ports, if known."""
     ports = list(wanted)
-    if held is None:
-        held = listeners({port["port"] for port in ports}) if ports else []
-    return [
-        port
-        for port in ports
-        if not any(number == port["port"] and clash(port["address"], address) for address, number, _inode, _uid in held)
-    ]
+    heard = [port for port, _address, _inode in _clashes(ports, held)]
+    return [port for port in ports if port not in heard]
 
 
 def not_local(wanted: t.Iterable[Port]) -> list[str]:

@@ -20,8 +20,12 @@ SIZES = {4096: 72, 65536: 24}
 
 def fill(directory: str) -> None:
     """Make what is missing of the reserve, as far as there is room."""
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    there = set(os.listdir(directory))
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        # One that a killed run left without its bytes is not there.
+        there = {entry.name for entry in os.scandir(directory) if entry.name.partition("-")[0] == str(entry.stat().st_size)}
+    except OSError:
+        return
     for size, count in SIZES.items():
         for number in range(count):
             name = f"{size}-{number}"
@@ -47,7 +51,7 @@ def _made(path: str, size: int) -> bool:
 def left(size: int = 0) -> list[str]:
     """The names of the files of the reserve that take this many bytes, the smallest first."""
     try:
-        names = os.listdir(DIRECTORY)
+        names = [name for name in os.listdir(DIRECTORY) if name.partition("-")[0].isdigit()]
     except OSError:
         return []
     sizes = sorted((int(name.partition("-")[0]), name) for name in names)

@@ -148,8 +148,8 @@ def run_in_unit(name: str, properties: t.Iterable[str], argv: t.Sequence[str]) -
 
 
 def state(unit: str) -> str:
-    """The state of a unit; inactive also where there is no such unit."""
-    return ask(["systemctl", "is-active", unit])[1].strip()
+    """The state of a unit; inactive also where there is no such unit. What the loader of programs may say goes before it."""
+    return (ask(["systemctl", "is-active", unit])[1].split() or [""])[-1]
 
 
 def last_words(unit: str, since: float, lines: int = 10) -> list[str]:
@@ -162,13 +162,19 @@ def last_words(unit: str, since: float, lines: int = 10) -> list[str]:
     fields = ["-o", "json", "--output-fields=MESSAGE,_PID", "--all"]
     # Newest first. Of each try, systemd itself writes some six lines.
     argv = ["journalctl", "--no-pager", "-q", "-b", *fields, "-r", "-n", str(lines * 10), "-u", unit]
-    entries = [json.loads(line) for line in command.run(argv, errors=False, timeout=20)[1].splitlines() if line.startswith("{")]
+    lines_of_json = command.run(argv, errors=False, timeout=20)[1].splitlines()
+    # The last one may be cut off, if the time was up.
+    entries = [json.loads(line) for line in lines_of_json if line.startswith("{") and line.endswith("}")]
     written = [entry for entry in entries if entry.get("_PID") != "1" and int(entry["__MONOTONIC_TIMESTAMP"]) >= since * 1e6]
     said = [_message(entry) for entry in reversed(written[:lines])]
     return [text[len(unit) + 2 :] if text.startswith(f"{unit}: ") else text for text in said if text]
 
 
 def _message(entry: t.Mapping[str, t.Any]) -> str:
-    """A message that is not UTF-8 is a list of its bytes."""
+    """A message that is not UTF-8 is a list of its bytes; one that was given several times is a list of messages."""
     message = entry.get("MESSAGE") or ""
-    return message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")
+    if not isinstance(message, list):
+        return str(message)
+    if all(isinstance(part, int) for part in message):
+        return bytes(message).decode("utf-8", "replace")
+    return "\n".join([_message({"MESSAGE": part}) for part in message])

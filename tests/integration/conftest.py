@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One container robot for all tests of the engine, clean before each."""
+"""One container robot for tests that need no other one, clean before each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.robots import RobotSpec, borrowed
 
 @pytest.fixture(scope="session")
 def fleet():
-    with borrowed("engine", [RobotSpec("robot1")]) as fleet:
+    with borrowed("single", [RobotSpec("robot1")]) as fleet:
         yield fleet
 
 
