@@ -126,9 +126,14 @@ def _servers(names: t.Sequence[str]) -> t.Iterator[Problem]:
 
 
 def _odd_peers(peers: t.Mapping[str, str]) -> t.Iterator[Problem]:
+    first: dict[str, str] = {}
     for address, identity in peers.items():
+        other = first.setdefault(plain_port(address), address)
+        if other != address:
+            yield Problem("inventory", f"{quoted(other)} and {quoted(address)} are one address", "write it once", "k8s4r_peers")
         if not re.fullmatch(HOST_PORT, address):
             yield Problem("inventory", f"found {quoted(address)}: expected host:port or [IPv6 address]:port", "", "k8s4r_peers")
         if not re.fullmatch(SPIFFE_ID, identity):
-            found = f"found {quoted(identity)} for {quoted(address)}: expected spiffe://<trust domain>/<path>"
+            # It may come from a vault.
+            found = f"the value at {quoted(address)} is not a SPIFFE ID: expected spiffe://<trust domain>/<path>"
             yield Problem("inventory", found, "", "k8s4r_peers")

@@ -26,7 +26,8 @@ class Reader:
         """A text, which matches `pattern` (in words: `expected`)."""
         value = self._value(name, default)
         if not isinstance(value, str):
-            self._wrong(name, Mistake("expected text", "quote it" if _is_scalar(value) else "", value=_shown(value)))
+            remedy = "remove it, or write a text" if value is None else "quote it" if _is_scalar(value) else ""
+            self._wrong(name, Mistake("expected text", remedy, value=_shown(value)))
             return default
         if pattern and not re.fullmatch(pattern, value):
             self._wrong(name, Mistake(f"expected {expected}", value=quoted(value)))

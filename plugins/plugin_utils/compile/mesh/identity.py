@@ -11,7 +11,7 @@ import typing as t
 from ....module_utils._engine import plan
 from ...job.errors import Problem
 from ...job.model.network import Network
-from ...job.model.vocabulary import TlsMode
+from ...job.model.vocabulary import NetworkType, TlsMode
 from .. import names
 from ..site import Site
 
@@ -35,7 +35,9 @@ class Entry(t.TypedDict):
 
 def needed(network: Network | None) -> bool:
     """Whether the proxy that carries these connections needs an identity: for an inbound service, or for an upstream with TLS."""
-    return network is not None and (bool(network.services) or any(each.tls.mode is not TlsMode.NONE for each in network.upstreams))
+    if network is None or network.type is not NetworkType.ENVOY:
+        return False
+    return bool(network.services) or any(each.tls.mode is not TlsMode.NONE for each in network.upstreams)
 
 
 def spiffe_id(site: Site) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...envoy.address import Address
-from ...job.addresses import LOOPBACK, clash, plain
+from ...job.addresses import ALWAYS_THERE, LOOPBACK, clash, plain
 from ...job.errors import Problem
 from ...job.model.network import InboundService
 from ..site import Site
@@ -57,6 +57,7 @@ def _served(sites: t.Sequence[Site], but: Site, port: int) -> t.Iterator[tuple[s
     for site in sites:
         for number, service in enumerate(site.network.services if site.network and site is not but else ()):
             host, _colon, number_of_port = service.to.rpartition(":")
-            if number_of_port == f"{port}":
-                address = LOOPBACK if host == "localhost" else plain(host)
+            address = LOOPBACK if host == "localhost" else plain(host)
+            # What is served elsewhere takes no port of this robot.
+            if number_of_port == f"{port}" and address in (*ALWAYS_THERE, site.robot.name, plain(site.robot.address)):
                 yield address, site.where(f"{site.path}.network.services[{number}].to")

@@ -14,11 +14,10 @@ import yaml
 from ..declare.shape import Field
 from ..errors import Mistake, nearest, quoted
 from ..model.vocabulary import NAME
+from ..variables import too_long
 from .nodes import BOOL, FLOAT, INT, JINJA, NULL, STR, TAG, VAULT, kind
 
 _SURPRISES = (INT, FLOAT, BOOL, TAG + "timestamp")
-# One argument or variable of a Linux program, with its NUL, has to fit in MAX_ARG_STRLEN.
-_MAX_TEXT = 128 * 1024 - 1
 A_NAME = "a name has 1 to 63 letters, digits and . _ -, and begins and ends with a letter or digit"
 
 
@@ -82,14 +81,14 @@ def valid_text(plain: str) -> None:
     if "\0" in plain:
         raise Mistake("the text contains a NUL character", "remove it: no program can be given one")
     try:
-        size = len(plain) if plain.isascii() else len(plain.encode())
+        plain.encode()
     except UnicodeEncodeError:
         raise Mistake("the text contains half of a surrogate pair", "write the character itself") from None
     # systemd accepts no environment file that contains one, and writes the line that it refuses into the journal.
     if not plain.isascii() and any(map(is_noncharacter, plain)):
         raise Mistake("the text contains a Unicode noncharacter, such as U+FFFE", "remove it: systemd cannot pass it to a program")
-    if size > _MAX_TEXT:
-        raise Mistake(f"Linux gives a program at most {_MAX_TEXT} bytes in one argument or variable", value=f"a text of {size} bytes")
+    if why := too_long(plain):
+        raise Mistake(f"the text {why}", "put it into a file that the task reads")
 
 
 def is_noncharacter(char: str) -> bool:

@@ -9,7 +9,7 @@ import collections.abc as c
 import dataclasses
 import typing as t
 
-from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, clash, plain
+from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, clash, plain
 from ..errors import Finding, Mistake, nearest, quoted
 from ..model.group import TaskGroup
 from ..model.job import Job
@@ -100,7 +100,8 @@ def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding
         reason, remedy = "not the usual spelling of this address", "write it in its shortest form"
         yield f"{path}.address", Mistake(reason, remedy, value=quoted(service.address), value_remedy=f"write {usual}")
     host, _colon, port = (service.to or "").rpartition(":")
-    if port == str(service.port) and plain(host) in LOOPBACK_HOSTS and service.address in ALWAYS_THERE:
+    own = (*LOOPBACK_HOSTS, *WILDCARDS) if service.address in ALWAYS_THERE else (service.address,)
+    if port == str(service.port) and plain(host) in own:
         remedy = "choose another port, or set address to one of the robot's own addresses"
         yield f"{path}.to", Mistake("the service itself listens there", remedy, value=quoted(service.to))
     groups = [group.name for group in job.task_groups if group and group.name]

@@ -56,7 +56,7 @@ def warnings(task: Task, path: str) -> c.Iterator[Finding]:
 def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:
     """A program and its arguments in one text. A name may have blanks too, so this one must look like arguments."""
     first, blank, rest = (program.command or "").partition(" ")
-    if blank and not program.args and ("/" not in first or rest.startswith("-") or "/" not in rest):
+    if blank and not program.args and ("/" not in first or rest.startswith("-")):
         value_remedy = f"write command: {first} and args: [{', '.join(rest.split())}]"
         yield (
             path,

@@ -57,7 +57,15 @@ WRONG = [
     ({"k8s4r_labels": {True: "x"}}, "a.k8s4r_labels: found the value true: a name must be text; quote it, as yes, no, on and off are not"),
     ({"k8s4r_labels": {"a": ["x"]}}, 'inventory: a.k8s4r_labels: found a list at "a": expected text'),
     ({"k8s4r_peers": {"10.0.0.1": "spiffe://x/a"}}, 'inventory: k8s4r_peers: found "10.0.0.1": expected host:port'),
-    ({"k8s4r_peers": {"a:1": "x"}}, 'inventory: k8s4r_peers: found "x" for "a:1": expected spiffe://<trust domain>/<path>'),
+    (
+        {"k8s4r_peers": {"a:1": "x"}},
+        'inventory: k8s4r_peers: the value at "a:1" is not a SPIFFE ID: expected spiffe://<trust domain>/<path>',
+    ),
+    (
+        {"k8s4r_peers": {"[::1]:5": "spiffe://t/a", "[0:0::1]:5": "spiffe://t/b"}},
+        'inventory: k8s4r_peers: "[::1]:5" and "[0:0::1]:5" are one address; write it once',
+    ),
+    ({"k8s4r_trust_domain": None}, "inventory: a.k8s4r_trust_domain: found nothing: expected text; remove it, or write a text"),
     ({"k8s4r_lables": {}}, "inventory: a.k8s4r_lables: unknown variable; did you mean k8s4r_labels?"),
     ({"k8s4r_datacentre": "x"}, "inventory: a.k8s4r_datacentre: unknown variable; did you mean k8s4r_datacenter?"),
 ]

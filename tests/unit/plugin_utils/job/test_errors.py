@@ -77,7 +77,7 @@ def test_huge_number():
 @pytest.mark.parametrize("character", ["x", "ö"])
 def test_argument_longer_than_linux_takes(character):
     [line] = errors(JOB % f", env: {{A: {character * 131072}}}")
-    assert line.endswith("Linux gives a program at most 131071 bytes in one argument or variable")
+    assert line.endswith("and Linux starts no program with more than 131,072; put it into a file that the task reads")
 
 
 def test_all_errors_of_all_files_together():
