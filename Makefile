@@ -4,7 +4,7 @@
 # Everything a person or CI does with this checkout. Needs git, make and Python 3.11; as root it installs the rest.
 #
 #   make demo          the main job on three robots; then make demo-status, make demo-down
-#   make test          all tests                    make check   the fast half of them; WORKERS=4 processes share them
+#   make test          all tests but arm64's        make check   the fast half of them; WORKERS=4 processes share them
 #   make test-arm64    the main job on an emulated arm64 robot
 #   make bench         the figures of docs/benchmarks.md; ROUNDS=1 for a look at them
 #   make lint          ruff, mypy, yamllint, ansible-lint

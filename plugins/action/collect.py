@@ -49,7 +49,7 @@ class ActionModule(Action):
             raise ActionProblem(NO_SERVER)
         check = bool(self._task.check_mode)
         lost = sorted(robots.intersection(variables["ansible_play_hosts_all"]).difference(reached))
-        if run["state"] == "absent" and {answer["status"] for answer in answers.values()} == {"unchanged"}:
+        if run["state"] == "absent" and not lost and {answer["status"] for answer in answers.values()} == {"unchanged"}:
             self._display.display(NOTHING_TO_REMOVE)
         placed = run.get("placement", {})
         moving = {name: found for name in answers if (found := moves(name, answers, placed))}

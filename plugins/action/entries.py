@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils.run.action import ActionProblem, Result, Variables, registered
-from ..plugin_utils.run.outcome import AGENT, NO_SERVER, SERVER, SETTLED, registrations
+from ..plugin_utils.run.outcome import AGENT, NO_SERVER, READY, SERVER, SETTLED, registrations
 from ..plugin_utils.run.server import SOCKET, ServerAction, State
 
 # What it means that the server cannot be asked.
@@ -37,7 +37,8 @@ class ActionModule(ServerAction):
             answer = registered(known, arguments["prepared"], "prepare")
             if not _looked_at(run["robots"].get(name), answer):
                 continue
-            ended = known.get(arguments["switched"], answer)
+            # What did not have to switch in this play may still have the result of an earlier one.
+            ended = known.get(arguments["switched"], answer) if answer["status"] in READY else answer
             status = ended.get("status")
             # What stays on a robot for now needs its identity.
             if not exact or (status in SETTLED and not ended.get("stays")) or (self._task.check_mode and status == "planned"):

@@ -12,19 +12,15 @@ from ..plugin_utils.run.server import ServerAction, State
 
 
 class ActionModule(ServerAction):
-    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
-        "host": {"type": "str", "required": True},
-        "running": {"type": "bool", "default": True},
-    }
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"host": {"type": "str", "required": True}}
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         host = arguments["host"]
         self.refuse_mistaken(host, variables["ansible_play_hosts"], variables)
         state, away = self.look(host)
-        if state is not None and not arguments["running"]:
-            return {"changed": False, "host": host}
+        problem = f"{away}; an agent gets its identity from there: run again when it is back" if away else ""
+        if state is None:
+            raise ActionProblem(problem)
         if state is State.NONE:
-            raise ActionProblem(f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision")
-        if away:
-            raise ActionProblem(f"{away}; an agent gets its identity from there: run again when it is back")
-        return {"changed": False, "host": host}
+            problem = f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision"
+        return {"changed": False, "problem": problem}

@@ -8,7 +8,8 @@ from __future__ import annotations
 from ansible.errors import AnsibleConnectionFailure
 
 from ..plugin_utils.run import table
-from ..plugin_utils.run.action import Result, RobotAction, Variables
+from ..plugin_utils.run.action import ActionProblem, Result, RobotAction, Variables
+from ..plugin_utils.transport.exec import RobotProblem
 
 
 class ActionModule(RobotAction):
@@ -22,3 +23,6 @@ class ActionModule(RobotAction):
             # A robot that is off is part of what is to be shown.
             reason = str(failure).strip().splitlines()[-1:] or ["no connection"]
             return {"status": table.OFF, "msg": reason[0].rpartition("ssh: ")[2]}
+        except (ActionProblem, RobotProblem) as problem:
+            # So is one that can be reached and cannot tell.
+            return {"status": table.WRONG, "msg": str(problem)}

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils.run.action import Result, RobotAction, Variables, registered
+from ..plugin_utils.run.action import ActionProblem, Result, RobotAction, Variables, registered
 from ..plugin_utils.run.moves import waiting
-from ..plugin_utils.run.outcome import failure, notices, success
+from ..plugin_utils.run.outcome import READY, failure, notices, success
 
 
 class ActionModule(RobotAction):
@@ -25,6 +25,8 @@ class ActionModule(RobotAction):
         prepared, robot = registered(variables, arguments["prepared"], "prepare"), str(variables["inventory_hostname"])
         if prepared["status"] == "unchanged":
             return {"changed": False, "status": "unchanged"}
+        if prepared["status"] not in READY:
+            raise ActionProblem(failure(robot, prepared))
         promised = {"endpoints": prepared["endpoints"]}
         if self._task.check_mode:
             foretold = {"changes": prepared["steps"], "diff": prepared["diff"]}
@@ -34,7 +36,9 @@ class ActionModule(RobotAction):
         moving = variables.get(arguments["collected"], {}).get("moves", {}).get(robot, {})
         stays = dict.fromkeys(moving, "")
         if arguments["moved"]:
-            stays = waiting(moving, lambda other: _ended(variables["hostvars"].raw_get(other), arguments))
+            # A robot that this play has lost may still have the results of an earlier one.
+            here = variables["ansible_play_hosts"]
+            stays = waiting(moving, lambda other: _ended(variables["hostvars"].raw_get(other), arguments) if other in here else "")
         staying = {"stays": sorted(moving[id]["group"] for id in stays)}
         reasons = [f"{robot}: {why}" for why in stays.values() if why]
         if arguments["moved"] and moving.keys() == stays.keys():

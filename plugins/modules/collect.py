@@ -64,7 +64,7 @@ next:
     - C(identities.yml) if only the SPIRE server is to be asked.
   returned: always
   type: str
-  sample: switch
+  sample: /usr/share/ansible/collections/ansible_collections/k8s4r/robot/playbooks/tasks/switch.yml
 machines:
   description: The machines for which it is to be done; none if there is nothing to do.
   returned: always
@@ -72,7 +72,8 @@ machines:
   elements: str
   sample: [robot1]
 without:
-  description: For V(install_missing), the machines that lack what each of the roles C(spire_server), C(spire_agent) and C(envoy) installs.
+  description: For C(install_missing.yml), the machines that lack what each of the roles C(spire_server), C(spire_agent) and C(envoy)
+    installs.
   returned: always
   type: dict
 moves:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: server
-short_description: Check that the SPIRE server can be asked
+short_description: See whether the SPIRE server can be asked
 version_added: 0.1.0
 description:
-  - Fails, and says why, if the machine of the SPIRE server cannot be reached or if the server does not run there.
+  - Fails, and says why, if the machine of the SPIRE server cannot be reached. Whether the server runs there, is in the result.
   - Also fails if a robot of the play and the server's machine both have the connection C(local), as with C(ansible-pull), because
     the robot would then be taken for the server's machine.
   - Run it once, with C(run_once), and delegate it to the machine of the SPIRE server.
@@ -21,10 +21,6 @@ options:
     description: The inventory name of the server's machine.
     type: str
     required: true
-  running:
-    description: Whether it is an error, too, if no server is installed on the machine, or if it does not run.
-    type: bool
-    default: true
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
@@ -38,8 +34,9 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-host:
-  description: The machine that was asked.
+problem:
+  description: Why the server cannot be asked although its machine can be reached. Empty if it can.
   returned: success
   type: str
+  sample: "there is no SPIRE server on hub yet; install it with: ansible-playbook k8s4r.robot.provision"
 """

@@ -79,7 +79,8 @@ def ratios(pairs: t.Sequence[tuple[Sample, Sample]]) -> tuple[float, float, floa
 def _pairs(bench: Bench) -> t.Iterator[None]:
     for robot, package in ((CALLER, "wrk"), (ANSWERER, "nginx-light")):
         install = f"apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends {package}"
-        bench.on(robot, f"[ -e /usr/share/doc/{package} ] || {{ {install}; }} >/dev/null 2>&1; systemctl stop nginx 2>/dev/null || true")
+        bench.on(robot, f"[ -e /usr/share/doc/{package} ] || {{ {install}; }} >/dev/null")
+    bench.on(ANSWERER, "systemctl stop nginx")
     bench.run(bench.deploy("pair"))
     try:
         _tuned(bench)

@@ -36,8 +36,12 @@ def moves(robot: str, answers: t.Mapping[str, Data], placed: Placed) -> dict[str
     found: dict[str, Move] = {}
     for id, going in answers[robot].get("goes", {}).items():
         name = going["name"]
-        homes = {index: other for other, held in placed.get(name, {}).items() if other != robot for index in held}
-        to = {index: homes[index] for index in instances(going["units"]) if index in homes}
+        homes: dict[int, list[str]] = {}
+        for other, held in placed.get(name, {}).items():
+            for index in held if other != robot else ():
+                homes.setdefault(index, []).append(other)
+        # Of a system job every robot has r0: it moves nowhere.
+        to = {index: homes[index][0] for index in instances(going["units"]) if len(homes.get(index, ())) == 1}
         after = {} if to or not going["whole"] or name in placed else _new_elsewhere(robot, _job(name), answers)
         if to or after:
             found[id] = {"group": name, "to": to, "after": after}

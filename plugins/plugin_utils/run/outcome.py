@@ -54,7 +54,8 @@ def what_next(answers: Answers, servers: t.Sequence[str], check: bool, verify: b
     with the server even where nothing changes. `moving`: whether something moves from one robot to another.
     """
     if any(answer.get("status") in ("stale", "waiting") for answer in answers.values()):
-        return Next(AGAIN, list(answers), {})
+        # Also the server's machines: what is included later on is only for those that are here.
+        return Next(AGAIN, sorted({*answers, *servers}), {})
     lacking = {name: roles for name, answer in answers.items() if (roles := missing(answer))}
     ready = [name for name, answer in answers.items() if answer.get("status") in READY and name not in lacking]
     if lacking and not check:

@@ -11,7 +11,7 @@ Data = t.Mapping[str, t.Any]
 # Robot, group or unit, state, for how long, memory, and what else there is to say.
 Cells = tuple[str, str, str, str, str, str]
 # A robot that gave no answer has this status, and a `msg` that says why.
-OFF = "off"
+OFF, WRONG = "off", "wrong"
 
 HEADER: Cells = ("robot", "group", "state", "for", "memory", "")
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
@@ -43,8 +43,8 @@ class _Part(t.NamedTuple):
 
 
 def _of_robot(robot: str, answer: Data, job: str, problems: bool) -> _Part:
-    if answer.get("status") == OFF:
-        return _Part([(robot, "", "OFF", "", "", str(answer.get("msg", "")))], 0, 1)
+    if answer.get("status") in (OFF, WRONG):
+        return _Part([(robot, "", answer["status"].upper(), "", "", " ".join(str(answer.get("msg", "")).split()))], 0, 1)
     notes = [*_around(answer), *map(str, answer["unread"])]
     rows: list[Cells] = [("", "", "WRONG", "", "", note) for note in notes]
     wrong, groups = len(notes), 0

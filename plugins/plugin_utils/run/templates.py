@@ -14,6 +14,8 @@ from jinja2 import meta, nodes
 
 # As Ansible calls what reads files, asks servers and runs programs on the controller.
 LOOKUPS = frozenset(("lookup", "query", "q"))
+# Begins a first line with options of Jinja, of Ansible's own.
+OVERRIDES = "#jinja2:"
 _UNKNOWN_NAME = re.compile(r"'([^']+)' is undefined|has no attribute '([^']+)'")
 
 
@@ -21,10 +23,14 @@ def uses_lookups(text: str, directory: pathlib.Path) -> bool:
     """Whether a template names a lookup, or a file that it includes from the directory does; also where that cannot be told."""
     waiting, seen = [text], {""}
     while waiting:
-        tree = _parsed(waiting.pop())
+        text = waiting.pop()
+        if text.startswith(OVERRIDES):
+            # Ansible takes other delimiters from such a line, and this parser does not.
+            return True
+        tree = _parsed(text)
         if tree is None:
             continue
-        if LOOKUPS & meta.find_undeclared_variables(tree):
+        if any(node.name in LOOKUPS for node in tree.find_all(nodes.Name)):
             return True
         for name in meta.find_referenced_templates(tree):
             if name is None:

@@ -36,9 +36,22 @@ def _mapping(value: t.Any) -> bool:
 def _going(value: t.Any) -> bool:
     """What goes from a robot, by the ids of groups: change/survey.py."""
     shape = {"name": str, "whole": bool, "units": list, "data": int}
-    return isinstance(value, dict) and all(
-        isinstance(going, dict) and all(isinstance(going.get(key), kind) for key, kind in shape.items()) for going in value.values()
-    )
+    return isinstance(value, dict) and all(_has(going, shape) and _texts(going["units"]) for going in value.values())
+
+
+def _summary(value: t.Any) -> bool:
+    """What changes, one member for each line: change/summary.py."""
+    shape = {"group": str, "unit": str, "does": str, "why": list}
+    return isinstance(value, list) and all(_has(change, shape) and _texts(change["why"]) for change in value)
+
+
+def _before(value: t.Any) -> bool:
+    """How much the robot had of each job: state/ledger.py."""
+    return isinstance(value, list) and all(_has(state, {"state": str, "plan": str}) for state in value)
+
+
+def _has(value: t.Any, shape: t.Mapping[str, type]) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key), kind) for key, kind in shape.items())
 
 
 def _text_by_name(value: t.Any) -> bool:
@@ -46,7 +59,17 @@ def _text_by_name(value: t.Any) -> bool:
 
 
 _FAILURE = {"errors": _texts}
-_PREPARED = {"steps": _texts, "diff": _mappings, "missing": _texts, "needed": _texts, "goes": _going}
+_PREPARED = {
+    "steps": _texts,
+    "diff": _mappings,
+    "missing": _texts,
+    "needed": _texts,
+    "goes": _going,
+    "before": _before,
+    "summary": _summary,
+    "holds": _texts,
+    "notices": _texts,
+}
 _SWITCHED = {"changes": _texts, "groups": _text_by_name, "units": _text_by_name, "notices": _texts, "restored": _texts, "errors": _texts}
 _OK: t.Mapping[str, t.Mapping[str, Shape]] = {
     "probe": {"capabilities": _text_by_name},

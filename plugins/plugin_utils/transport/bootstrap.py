@@ -108,14 +108,15 @@ def keep_on_full_disk(digest, content):
     # type: (str, bytes) -> str
     """A new engine must come in also where a job has filled the disk: it is to remove that."""
     import errno
-    import shutil
 
     try:
         return keep(digest, content)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not os.path.isdir(RESERVE):
             raise
-    shutil.rmtree(RESERVE, ignore_errors=True)
+    # The directory stays: on a full disk it could not be made again.
+    for name in os.listdir(RESERVE):
+        os.unlink(os.path.join(RESERVE, name))
     return keep(digest, content)
 
 

@@ -70,15 +70,14 @@ class Caller(t.NamedTuple):
             header = json.dumps({"digest": engine.digest, "size": len(archive), "keep": not check}).encode("ascii")
             outcome = self.execute(self._sent(), b"%d\n%b%b\n%b%b" % (len(front), front, header, archive, body))
             answer = _answer(outcome)
-            replaced = [line for line in outcome.stderr.splitlines() if line.startswith(REPLACED)]
-            if answer is not None and replaced:
-                answer["notices"] = [*answer.get("notices", ()), *replaced]
         if answer is None:
             raise RobotProblem(self._reason(outcome))
         try:
-            return answers.checked(request["op"], answer)
+            known = answers.checked(request["op"], answer)
         except answers.Strange as strange:
             raise RobotProblem(str(strange)) from None
+        replaced = [answers.harmless(line) for line in outcome.stderr.splitlines() if line.startswith(REPLACED)]
+        return {**known, "notices": [*known.get("notices", ()), *replaced]} if replaced else known
 
     def _reason(self, outcome: Outcome) -> str:
         """Why there is no answer, and what to do."""

@@ -77,6 +77,8 @@ def test_what_a_task_wrote_changes_hands_with_it(machine, driver):
         assert result["status"] == "committed", result
         names.append(user.get("user") or next(r["name"] for r in plan["groups"][0]["resources"] if r["kind"] == "user"))
         assert machine.sh(WHO).split() == names * 3
+        # The directories that tasks share are whose they were.
+        assert machine.ask(plan) == {"status": "unchanged"}
     assert machine.sh("stat -c %U /etc/passwd").strip() == "root"
 
 

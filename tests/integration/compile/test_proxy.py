@@ -92,12 +92,14 @@ def test_a_proxy_that_gets_no_identity_holds_the_tasks_back_for_a_while(envoy):
         f"mkdir -p $(dirname {DEFAULT_AGENT_SOCKET} {note}) && touch {note} && rm -f {DEFAULT_AGENT_SOCKET}"
         f" && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{DEFAULT_AGENT_SOCKET}\")'"
     )
-    started = start(envoy, "unready", tls="{spiffeId: spiffe://fleet.example/peer}")
+    try:
+        started = start(envoy, "unready", tls="{spiffeId: spiffe://fleet.example/peer}")
+    finally:
+        envoy.sh(f"rm -r $(dirname {DEFAULT_AGENT_SOCKET} {note})")
     assert started.proxy >= AWAIT_IDENTITY_SECONDS + AWAIT_READY_SECONDS - 1
     assert started.task_after >= 0
     assert f"no identity after {AWAIT_IDENTITY_SECONDS} s, the proxy starts without one: " in started.proxy_said
     assert f"the proxy is not ready after {AWAIT_READY_SECONDS} s; tasks start without it" in started.proxy_said
-    envoy.sh(f"rm -r $(dirname {DEFAULT_AGENT_SOCKET} {note})")
 
 
 # Its end of a connection is the proxy's port, which the task does not call; when it ends, the port is free at once.

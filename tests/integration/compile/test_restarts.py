@@ -123,7 +123,8 @@ def test_the_one_timer_of_a_delayed_task_goes_with_its_unit_its_group_and_its_jo
     for ends_it in (f"systemctl stop {unit}", f"systemctl stop {target}"):
         machine.sh(used_up)
         # Somebody starts it before its time: it is used up again, and the timer set anew.
-        machine.sh(f"systemctl --no-block start {unit}; sleep 0.5; {used_up}")
+        began = f"systemctl show -p ExecMainStartTimestampMonotonic --value {unit}"
+        machine.sh(f"b=$({began}); systemctl --no-block start {unit}; until [ $({began}) != $b ]; do sleep 0.1; done; {used_up}")
         assert machine.sh("systemctl list-timers --all --no-legend 'k8s4r-*' | wc -l").strip() == "1"
         assert machine.sh(f"systemctl show -p Unit --value {timer}").strip() == unit
         machine.sh(ends_it)

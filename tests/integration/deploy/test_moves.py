@@ -31,7 +31,7 @@ def job(robot, script=LONG, value="one", name="camera"):
 
 
 def has_camera(deployment, robot):
-    return bool(deployment.sh(robot, "pgrep -xf 'sleep 2147483647' || true").strip())
+    return bool(deployment.sh(robot, "pgrep -xf 'sleep 2147483647'; [ $? -le 1 ]").strip())
 
 
 @pytest.fixture

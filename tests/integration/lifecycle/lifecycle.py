@@ -92,7 +92,7 @@ class Lifecycle:
 
     def programs(self) -> set[str]:
         """What the robot has of ours to run."""
-        return set(self.sh("ls /opt/k8s4r/bin 2>/dev/null || true").split())
+        return set(self.sh("find /opt -path '/opt/k8s4r/bin/*' -printf '%f '").split())
 
     def unchanged(self) -> None:
         """The same again does nothing; so does a check."""

@@ -117,6 +117,7 @@ PROGRAMS = [
     "name: {{ q('pipe', 'touch ran') }}",
     "{% import 'other' as other %}name: {{ other.name() }}",
     "{% set name = 'other' %}{% include name %}",
+    "#jinja2: variable_start_string:'[[', variable_end_string:']]'\nname: [[ lookup('pipe', 'touch ran') ]]",
 ]
 
 
@@ -128,3 +129,9 @@ def test_a_file_that_is_only_checked_runs_no_program(job_files, text):
     assert not pathlib.Path("ran").exists()
     job_files.sources("a.yml.j2")
     assert pathlib.Path("ran").exists()
+
+
+@pytest.mark.parametrize("text", ["name: {{ 'a' | to_json }}", "name: {{ 'a' if 'a' is ansible.builtin.match('a') else 'b' }}"])
+def test_filters_and_tests_of_ansible_are_no_lookups(job_files, text):
+    pathlib.Path("a.yml.j2").write_text(text, encoding="utf-8")
+    assert [source.text for source in job_files._replace(lookups=False).sources("a.yml.j2")] == [job_files.sources("a.yml.j2")[0].text]

@@ -33,6 +33,10 @@ def test_what_moves_away(answer, to):
     assert moves("a", {"a": {"goes": answer}}, PLACED) == ({"id": {"group": WEB, "to": to, "after": {}}} if to else {})
 
 
+def test_an_instance_that_every_robot_has_moves_nowhere():
+    assert moves("a", {"a": {"goes": goes("r0 server")}}, {WEB: {"b": [0], "c": [0]}}) == {}
+
+
 def test_what_a_robot_runs_itself_does_not_move_away_from_it():
     assert moves("b", {"b": {"goes": goes("r1 server")}}, PLACED) == {}
 

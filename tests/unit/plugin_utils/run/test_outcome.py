@@ -24,6 +24,11 @@ def test_only_robots_with_something_to_switch_are_switched():
     assert what_next({"a": UNCHANGED, "b": PREPARED}) == ("switch", ["b"], {})
 
 
+def test_the_machine_of_the_server_goes_on_with_the_robots_that_are_asked_again():
+    """What is included later on is only for machines for which this was."""
+    assert what_next({"a": {"status": "waiting"}, "b": {"status": "stale"}}, servers=["hub"]) == ("again", ["a", "b", "hub"], {})
+
+
 def test_the_server_is_asked_only_where_an_identity_may_change():
     assert what_next({"a": PREPARED, "b": {**PREPARED, "steps": [], "entries_differ": True}}) == ("switch_with_identities", ["a", "b"], {})
 

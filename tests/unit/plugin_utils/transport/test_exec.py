@@ -148,7 +148,12 @@ def test_a_python_2_is_named_with_its_version_and_the_variable():
 
 
 GOES = {"g": {"name": "d/j/g", "whole": True, "units": [], "data": 0}}
-STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": [], "goes": GOES, "release": "r"}
+STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": [], "goes": GOES, "release": "r"} | {
+    "before": [{"state": "whole", "plan": "d"}],
+    "holds": [],
+    "notices": [],
+    "summary": [{"group": "n/j/g", "unit": "r0 a", "does": "new", "why": []}],
+}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,9 @@ STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": 
         ("prepare", {"status": "committed"}, "status 'committed'"),
         ("prepare", {"status": 7}, "status 7"),
         ("prepare", {**STAGED, "steps": "all"}, "staged, but steps is missing or malformed"),
+        ("prepare", {**STAGED, "summary": [{"group": "g"}]}, "staged, but summary is missing or malformed"),
+        ("prepare", {**STAGED, "before": [{"state": 1}]}, "staged, but before is missing or malformed"),
+        ("prepare", {**STAGED, "holds": [1]}, "staged, but holds is missing or malformed"),
         ("prepare", {**STAGED, "diff": [1]}, "staged, but diff is missing or malformed"),
         ("prepare", {**STAGED, "goes": {"g": {"name": 1}}}, "staged, but goes is missing or malformed"),
         ("prepare", {name: value for name, value in STAGED.items() if name != "release"}, "staged, but release is missing"),
