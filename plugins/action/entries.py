@@ -1,101 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the SPIRE server's registration entries those of the run's robots; runs once, delegated to the server."""
+"""The action is plugin_utils/actions/entries.py; its documentation is modules/entries.py."""
 
 from __future__ import annotations
 
-import typing as t
+from ..plugin_utils.bytecode import load
 
-from ..plugin_utils.run.action import ActionProblem, Result, Variables, registered
-from ..plugin_utils.run.outcome import AGENT, NO_SERVER, READY, SERVER, SETTLED, registrations
-from ..plugin_utils.run.server import SOCKET, ServerAction, State
-
-# What it means that the server cannot be asked.
-NOT_SWITCHED = "no robot was switched, because the jobs need identities, which are registered there; run again when it is back"
-LEFT = (
-    "identities that are no longer needed are still registered there; when it is back, run again (a deployment with -e verify_entries=true)"
-)
-UNKNOWN = "if it has identities of these jobs, they are still registered; to be sure, run again when it is back"
-
-
-class ActionModule(ServerAction):
-    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
-        "state": {"type": "str", "choices": ["present", "exact"], "default": "present"},
-        "compiled": {"type": "str", "default": "k8s4r_compiled"},
-        "prepared": {"type": "str", "default": "k8s4r_prepared"},
-        "switched": {"type": "str", "default": "k8s4r_switched"},
-    }
-
-    def act(self, arguments: Variables, variables: Variables) -> Result:
-        exact = arguments["state"] == "exact"
-        run = registered(variables, arguments["compiled"], "compile")
-        hosts = variables["hostvars"]
-        answers = {}
-        for name in variables["ansible_play_hosts"]:
-            known = hosts.raw_get(name)
-            answer = registered(known, arguments["prepared"], "prepare")
-            if not _looked_at(run["robots"].get(name), answer):
-                continue
-            # What did not have to switch in this play may still have the result of an earlier one.
-            ended = known.get(arguments["switched"], answer) if answer["status"] in READY else answer
-            status = ended.get("status")
-            # What stays on a robot for now needs its identity.
-            if not exact or (status in SETTLED and not ended.get("stays")) or (self._task.check_mode and status == "planned"):
-                answers[name] = answer
-        wanted = registrations(run["robots"], answers)
-        deletes = exact and bool(wanted.parents)
-        needed = bool(wanted.entries) or (
-            deletes and (run["verify_entries"] or any(AGENT in a.get("needed", ()) for a in answers.values()))
-        )
-        if not needed and not (deletes and run["identities"]):
-            return {"changed": False}
-        servers = variables["groups"].get(SERVER, [])
-        if not servers:
-            if wanted.entries:
-                raise ActionProblem(NO_SERVER)
-            return {"changed": False}
-        self.refuse_mistaken(servers[0], answers, variables)
-        state, away = self.look(servers[0])
-        if state is State.NONE:
-            return self._without_server(wanted.entries, servers[0])
-        if away and needed:
-            raise ActionProblem(f"{away}; {LEFT if exact else NOT_SWITCHED}")
-        if away:
-            return {"changed": False, "warnings": [f"{away}; {UNKNOWN}"]}
-        options = {
-            "state": arguments["state"],
-            "entries": wanted.entries,
-            "scope": wanted.scope,
-            "parents": wanted.parents,
-            "socket": SOCKET,
-        }
-        result = self.module("k8s4r.robot.spire_entries", options, variables)
-        self._tell_repaired(servers[0], answers, result)
-        return result
-
-    def _tell_repaired(self, host: str, answers: t.Mapping[str, Variables], result: Result) -> None:
-        """Where nothing was to change, what had to be written was missing on the server, or somebody else's."""
-        unchanged = [entry for answer in answers.values() if answer["status"] == "unchanged" for entry in answer.get("entries", ())]
-        written = {*result.get("created", ()), *result.get("updated", ())}
-        again = [entry["spiffe_id"] for entry in unchanged if entry["entry_id"] in written]
-        if again:
-            entries = "1 registration entry" if len(again) == 1 else f"{len(again)} registration entries"
-            self._display.display(
-                f"{host}: {entries} missing or changed on the SPIRE server, now right again: {', '.join(sorted(set(again)))}"
-            )
-
-    def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:
-        """Without a server there are no entries. That is fine where none is wanted, and in check mode, where a run would
-        first provision the server.
-        """
-        if entries and not self._task.check_mode:
-            raise ActionProblem(f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision")
-        return {"changed": bool(entries), "created": [entry["entry_id"] for entry in entries]}
-
-
-def _looked_at(robot: Variables | None, answer: Variables) -> bool:
-    """Whether the run knows all entries that a machine needs. Of an unchanged robot it does not, unless it shall have none; and
-    a machine of the SPIRE server need not be a robot.
-    """
-    return robot is not None and ("entries" in answer or all(job["empty"] for job in robot["jobs"]))
+ActionModule = load("plugin_utils.actions.entries").ActionModule

@@ -1,20 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a robot what it can do, and remember the answer on the controller."""
+"""The action is plugin_utils/actions/probe.py; its documentation is modules/probe.py."""
 
 from __future__ import annotations
 
-from ..plugin_utils.home import key
-from ..plugin_utils.home.capabilities import Capabilities
-from ..plugin_utils.run.action import Result, RobotAction, Variables
+from ..plugin_utils.bytecode import load
 
-
-class ActionModule(RobotAction):
-    KEEPS_ENGINE = False
-
-    def act(self, arguments: Variables, variables: Variables) -> Result:
-        del arguments
-        capabilities = self.demand({"op": "probe"}, variables)["capabilities"]
-        Capabilities(key.home()).write(str(variables["inventory_hostname"]), capabilities)
-        return {"capabilities": capabilities}
+ActionModule = load("plugin_utils.actions.probe").ActionModule

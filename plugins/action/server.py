@@ -1,26 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the SPIRE server can be asked, before an agent is set up; runs once, delegated to the server's machine."""
+"""The action is plugin_utils/actions/server.py; its documentation is modules/server.py."""
 
 from __future__ import annotations
 
-import typing as t
+from ..plugin_utils.bytecode import load
 
-from ..plugin_utils.run.action import ActionProblem, Result, Variables
-from ..plugin_utils.run.server import ServerAction, State
-
-
-class ActionModule(ServerAction):
-    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {"host": {"type": "str", "required": True}}
-
-    def act(self, arguments: Variables, variables: Variables) -> Result:
-        host = arguments["host"]
-        self.refuse_mistaken(host, variables["ansible_play_hosts"], variables)
-        state, away = self.look(host)
-        problem = f"{away}; an agent gets its identity from there: run again when it is back" if away else ""
-        if state is None:
-            raise ActionProblem(problem)
-        if state is State.NONE:
-            problem = f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision"
-        return {"changed": False, "problem": problem}
+ActionModule = load("plugin_utils.actions.server").ActionModule

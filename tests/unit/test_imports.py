@@ -19,6 +19,7 @@ COLLECTION = "ansible_collections.k8s4r.robot.plugins."
 
 ENGINE = "module_utils._engine"
 PLAN = f"{ENGINE}.plan"
+BYTECODE = "plugin_utils.bytecode"
 # They import nothing of ours but themselves.
 ALONE = (PLAN, f"{ENGINE}.say")
 # A package, and what of ours it may import beside itself.
@@ -30,9 +31,11 @@ PACKAGES = {
     "plugin_utils.home": (),
     "plugin_utils.transport": (PLAN,),
     "plugin_utils.run": ("plugin_utils", PLAN),
+    "plugin_utils.actions": ("plugin_utils",),
+    BYTECODE: (),
     "module_utils._provision": (),
     ENGINE: (),
-    "action": ("plugin_utils",),
+    "action": (BYTECODE,),
     "modules": ("module_utils._provision",),
     "doc_fragments": (),
 }
@@ -140,6 +143,13 @@ def test_no_arrow_goes_up(path: pathlib.Path) -> None:
         return
     others = {room for name, ours in imports(path) if ours and (room := room_of(name)) and room != own}
     assert {room for room in others if floor_of[room] >= floor_of[own]} == set()
+
+
+@each("action")
+def test_an_action_is_loaded_with_bytecode_and_nothing_is_without(path: pathlib.Path) -> None:
+    name = path.stem
+    assert f'load("plugin_utils.actions.{name}").ActionModule' in path.read_text(encoding="utf-8")
+    assert f"plugin_utils.actions.{name}" in KNOWN
 
 
 def test_no_room_is_crowded() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.action import compile as action
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.actions import compile as action
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job

@@ -77,7 +77,8 @@ def outermost(node: ast.AST, named: dict[str, ast.expr]) -> t.Iterator[str]:
 
 def returned(name: str) -> set[str]:
     """What the source says that an action returns: every dictionary that a method of it returns, and the engine's answers."""
-    (action,) = [node for node in ast.parse((PLUGINS / "action" / f"{name}.py").read_text()).body if isinstance(node, ast.ClassDef)]
+    source = (PLUGINS / "plugin_utils" / "actions" / f"{name}.py").read_text()
+    (action,) = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
     nodes = list(ast.walk(action))
     named = {
         target.id: node.value for node in nodes if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)

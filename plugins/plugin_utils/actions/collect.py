@@ -1,0 +1,78 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the robots' answers together, once: stop when any robot refuses, else say which robot needs what next."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+from ..fleet.catalogue import GROUP
+from ..run.action import Action, ActionProblem, Result, Variables, registered
+from ..run.moves import moves
+from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, taken_over, what_next
+from ..run.server import mistaken
+from ..run.summary import line, summary
+
+TASKS = pathlib.Path(__file__).resolve().parents[2] / "playbooks" / "tasks"
+NOTHING_TO_REMOVE = "No robot of this run has any of these jobs. The playbook k8s4r.robot.status lists the jobs that the robots have."
+
+
+class ActionModule(Action):
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "again": {"type": "bool", "default": False},
+        "provisioned": {"type": "bool", "default": False},
+        "compiled": {"type": "str", "default": "k8s4r_compiled"},
+        "prepared": {"type": "str", "default": "k8s4r_prepared"},
+    }
+
+    def act(self, arguments: Variables, variables: Variables) -> Result:
+        hosts = variables["hostvars"]
+        robots = set(variables["groups"].get(GROUP, ()))
+        reached = [name for name in variables["ansible_play_hosts"] if name in robots]
+        answers: Answers = {name: registered(hosts.raw_get(name), arguments["prepared"], "prepare") for name in reached}
+        refused = refusals(answers)
+        if refused:
+            raise ActionProblem(refused)
+        run = registered(variables, arguments["compiled"], "compile")
+        lacking = {name: ", ".join(whats) for name, answer in sorted(answers.items()) if (whats := missing(answer))}
+        if lacking and arguments["provisioned"]:
+            raise ActionProblem("\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items()))
+        agents_needed = any(AGENT in missing(answer) for answer in answers.values())
+        servers = variables["groups"].get(SERVER, [])
+        identified = [name for name, answer in answers.items() if answer.get("entries") or AGENT in missing(answer)]
+        wrong = mistaken(servers[0] if servers else "", identified, lambda host: self.connection_to(host, variables))
+        if wrong:
+            raise ActionProblem(wrong)
+        if agents_needed and not servers and not variables.get("spire_agent_server"):
+            raise ActionProblem(NO_SERVER)
+        check = bool(self._task.check_mode)
+        lost = sorted(robots.intersection(variables["ansible_play_hosts_all"]).difference(reached))
+        if run["state"] == "absent" and not lost and {answer["status"] for answer in answers.values()} == {"unchanged"}:
+            self._display.display(NOTHING_TO_REMOVE)
+        placed = run.get("placement", {})
+        moving = {name: found for name in answers if (found := moves(name, answers, placed))}
+        following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving))
+        if following.file == AGAIN and arguments["again"]:
+            odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
+            raise ActionProblem(f"{', '.join(odd)}: reports something else of itself each time that it is asked; run again")
+        changes = summary(answers, moving, lost)
+        if agents_needed:
+            changes.append({"robots": list(servers), "text": "the SPIRE server: installed first, if there is none yet"})
+        warnings: list[str] = []
+        if following.file != AGAIN and not arguments["provisioned"]:
+            # Said once: where machines have been provisioned, it was said before that.
+            warnings = taken_over(answers, run.get("files", {}), placed)
+            for said in changes:
+                self._display.display(line(said))
+        return {
+            "warnings": warnings,
+            "summary": changes,
+            # A user's file of the same name is beside a user's playbook, and Ansible looks for a relative path there first.
+            "next": str(TASKS / f"{following.file}.yml"),
+            "machines": following.machines,
+            "without": following.without,
+            "moves": moving,
+            "lost": lost,
+        }

@@ -1,0 +1,188 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the jobs of a run, place them on the fleet and compile every robot; once per run, without a connection."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+import typing as t
+
+from ansible.errors import AnsibleError
+
+from ..compile.mesh import identity
+from ..compile.names import agent_id
+from ..fleet.catalogue import GROUP, fleet_from_inventory, names_of_one_machine
+from ..fleet.constraints import constraints_of
+from ..fleet.placement import Placement, place
+from ..fleet.robots import Fleet
+from ..home import key
+from ..home.capabilities import Capabilities
+from ..job.errors import JobErrors, quoted
+from ..job.model.job import Job
+from ..job.model.vocabulary import NAME, Operand
+from ..run import plans
+from ..run.action import Action, ActionProblem, Result, Variables
+from ..run.job_files import JobFiles, reason
+from ..run.sources import NO_JOB
+from ..transport import deadline
+
+# What each robot last reported of itself, by robot.
+Probed = t.Mapping[str, t.Mapping[str, str]]
+
+# Placing groups on a thousand robots takes one.
+PLACING_SECONDS = 10
+OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"
+ASK_ALL = (
+    "this rests on what robots reported when they were last asked, and this run asks only those that it reaches; "
+    "all are asked by: ansible-playbook k8s4r.robot.probe"
+)
+NO_ROBOTS = f"the inventory has no robots: put the machines that may run task groups into the group `{GROUP}`"
+
+
+class ActionModule(Action):
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "job": {"type": "raw"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "namespace": {"type": "str", "default": "default"},
+        "name": {"type": "str"},
+        "keep_data": {"type": "bool", "default": False},
+        "verify_entries": {"type": "bool", "default": False},
+        "asked": {"type": "bool", "default": False},
+    }
+    PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
+
+    def act(self, arguments: Variables, variables: Variables) -> Result:
+        robots = set(variables["groups"].get(GROUP, ()))
+        if not robots:
+            raise ActionProblem(NO_ROBOTS)
+        reached = [name for name in variables["ansible_play_hosts"] if name in robots]
+        compile_plans = self._removal if arguments["state"] == "absent" else self._deployment
+        return {
+            "state": arguments["state"],
+            "unprobed": [],
+            # Whether jobs that are removed may have registration entries that no robot knows of any more.
+            "identities": False,
+            "who": f"{getpass.getuser()}@{socket.gethostname()}",
+            # For `prepare`, but given here, once: a template among its own arguments would take the controller 2 ms for each robot.
+            "keep_data": arguments["keep_data"],
+            "verify_entries": arguments["verify_entries"],
+            **compile_plans(arguments, variables, reached),
+        }
+
+    def _removal(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
+        """The jobs, given by their files or one by its name, are taken from every robot that is reached."""
+        if arguments["job"] or not arguments["name"]:
+            jobs, warnings = self._read(arguments, variables, f"{NO_JOB}; {OR_BY_NAME}")
+            removed = [(job.namespace, job.name) for job in jobs]
+            identities = any(identity.needed(group.network) for job in jobs for group in job.task_groups)
+        else:
+            removed, warnings, identities = [_named(arguments["namespace"], arguments["name"])], [], True
+        sealed = plans.removal(removed, reached, key.controller_key())
+        robots = _robots(sealed, self._fleet(variables, {}), {})
+        return {"robots": robots, "placement": {}, "identities": identities, "warnings": warnings}
+
+    def _deployment(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
+        """The jobs are placed on the fleet and compiled, unless a robot that is reached was never asked what it can do."""
+        jobs, warnings = self._read(arguments, variables, NO_JOB)
+        cache = Capabilities(key.home())
+        probed = {name: found for name in variables["groups"][GROUP] if (found := cache.read(name)) is not None}
+        unprobed = [name for name in reached if name not in probed]
+        if unprobed:
+            # Which robots a constraint rules out, and what a robot can do, is known only when they have been asked.
+            return {"unprobed": unprobed, "warnings": warnings}
+        fleet = self._fleet(variables, probed)
+        try:
+            placement = _place(jobs, fleet)
+            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key())
+        except JobErrors as errors:
+            if not _rest_on_reports(errors, jobs, self._fleet(variables, {})):
+                raise
+            if not arguments["asked"]:
+                return {"unprobed": reached, "warnings": warnings}
+            if set(reached) < set(probed):
+                raise ActionProblem(f"{errors}\n{ASK_ALL}") from None
+            raise
+        return {
+            "robots": _robots(sealed, fleet, probed),
+            **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
+            "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
+            "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
+            "warnings": warnings + more + names_of_one_machine(fleet),
+        }
+
+    def _read(self, arguments: Variables, variables: Variables, otherwise: str) -> tuple[list[Job], list[str]]:
+        """The jobs of the option `job`, and warnings; `otherwise` is the error where it names none."""
+        jobs, warnings = JobFiles(self._loader, self._templar, variables).read(arguments["job"])
+        if not jobs:
+            raise ActionProblem(otherwise)
+        return jobs, warnings
+
+    def _fleet(self, variables: Variables, probed: Probed) -> Fleet:
+        hosts = variables["hostvars"]
+
+        def render(host: str, value: t.Any) -> t.Any:
+            try:
+                return self._templar.copy_with_new_env(available_variables=hosts.raw_get(host)).template(value)
+            except AnsibleError as error:
+                raise ValueError(reason(error)) from None
+
+        return fleet_from_inventory(variables["groups"], hosts.raw_get, probed, render)
+
+
+def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet) -> bool:
+    """Whether there would be other errors if no robot had reported anything: then a report that is out of date may be the cause."""
+    try:
+        plans.deployment(jobs, unasked, _place(jobs, unasked), (), key.controller_key())
+    except JobErrors as others:
+        return set(errors.errors) != set(others.errors)
+    return True
+
+
+def _place(jobs: t.Sequence[Job], fleet: Fleet) -> Placement:
+    """Place the jobs. A regular expression can take longer than anybody lives, so those have a limit."""
+    patterns = [
+        str(job.problem(f"{where}.rTarget", quoted(constraint.r_target)))
+        for job in jobs
+        for number, group in enumerate(job.task_groups)
+        for where, constraint in constraints_of(job, group, f"taskGroups[{number}]")
+        if constraint.operand is Operand.REGEXP
+    ]
+    if not patterns:
+        return place(jobs, fleet)
+    try:
+        with deadline.limit(PLACING_SECONDS):
+            return place(jobs, fleet)
+    except deadline.Elapsed:
+        lines = "\n".join(dict.fromkeys(patterns))
+        raise ActionProblem(
+            f"comparing robots with regular expressions took more than {PLACING_SECONDS} s; write one without a repetition inside a "
+            f"repetition, such as (a+)+. The jobs have:\n{lines}"
+        ) from None
+
+
+def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: Probed) -> Result:
+    """By robot, what `prepare` needs. A removal assumes nothing of a robot, so that it never has to ask again."""
+    return {
+        name: {"jobs": plan.jobs, "assumptions": probed.get(name, {}), "agent": _agent(fleet, name), "plan": plan.sealed}
+        for name, plan in sealed.items()
+    }
+
+
+def _named(namespace: str, name: str) -> tuple[str, str]:
+    for what, given in (("namespace", namespace), ("name", name)):
+        if not re.fullmatch(NAME, given):
+            raise ActionProblem(f"job_{what}: {given!r} is not a valid {what} of a job; the playbook k8s4r.robot.status shows all jobs")
+    return namespace, name
+
+
+def _reasons(placement: Placement, fleet: Fleet) -> dict[str, dict[str, str]]:
+    """Why each robot runs these instances of each group, or none; shown with -v."""
+    robots = [robot.name for robot in fleet.robots]
+    return {"/".join(group): {robot: placement.reason(group, robot) for robot in robots} for group in placement.instances}
+
+
+def _agent(fleet: Fleet, robot: str) -> str:
+    return agent_id(fleet.trust_domain, robot, fleet.robot(robot).attestor) if fleet.trust_domain else ""

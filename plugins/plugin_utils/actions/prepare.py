@@ -1,0 +1,94 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One round trip to a robot: it is unchanged, or the new release is staged and what a switch would do is known."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..fleet.catalogue import GROUP
+from ..home import key
+from ..home.capabilities import Capabilities, OddCapabilities
+from ..run.action import ActionProblem, Result, RobotAction, Variables, registered
+from ..run.outcome import notices
+from ..run.plans import other_identities
+from ..transport.exec import RobotProblem
+
+# Checking and staging a plan takes seconds; a robot that needs minutes has another problem.
+PATIENCE = 600
+# In check mode a plan is checked while its call waits, so that nothing of it stays on the robot: on a slow one for a minute.
+CHECKING = 110
+
+
+class ActionModule(RobotAction):
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "compiled": {"type": "str", "default": "k8s4r_compiled"},
+    }
+
+    def act(self, arguments: Variables, variables: Variables) -> Result:
+        try:
+            return self._prepare(arguments, variables)
+        except (RobotProblem, OddCapabilities) as problem:
+            # Reported as a refusal, so that `collect` names the problems of all robots together.
+            return {"status": "refused", "errors": [str(problem)]}
+
+    def _prepare(self, arguments: Variables, variables: Variables) -> Result:
+        run, robot = registered(variables, arguments["compiled"], "compile"), str(variables["inventory_hostname"])
+        if robot in run["unprobed"]:
+            return self._learn(robot, self.demand({"op": "probe"}, variables))
+        if run["unprobed"]:
+            return {"status": "waiting"}
+        mine = run["robots"].get(robot)
+        if mine is None and robot not in variables["groups"].get(GROUP, ()):
+            # A machine of the SPIRE server, which the run may have to provision.
+            return {"status": "unchanged", "skipped": True}
+        if mine is None:
+            raise ActionProblem(f"{robot} has no plan: it was not a host of the play that ran k8s4r.robot.compile")
+        request = {
+            "op": "prepare",
+            "jobs": mine["jobs"],
+            "assumptions": mine["assumptions"],
+            "check": self._task.check_mode,
+            "diff": self._task.diff,
+            "keep_data": run["keep_data"],
+            "who": run["who"],
+        }
+        answer = self.call(request, variables)
+        if answer["status"] == "stale":
+            return self._learn(robot, answer)
+        warnings = notices(robot, answer)
+        answer.pop("notices", None)
+        if answer["status"] == "unchanged" and not run["verify_entries"]:
+            return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
+        compiled = key.controller_key().unseal(mine["plan"])
+        if answer["status"] == "plan-needed":
+            longer = CHECKING if request["check"] else 0
+            answer = self.call({**request, "plan": compiled["plan"], "robot": robot}, variables, longer)
+        answer = self.until_done(answer, variables, PATIENCE)
+        warnings += notices(robot, answer)
+        answer.pop("notices", None)
+        before = answer.pop("before", [])
+        # Nothing has changed yet: the task `switch` reports the change, in check mode too. It does not run for a robot that
+        # would first be provisioned, so in check mode such a robot's changes are reported here.
+        last = bool(self._task.check_mode and answer.get("missing"))
+        return {
+            **answer,
+            "warnings": warnings,
+            "changed": last and bool(answer["steps"]),
+            "entries": compiled["entries"],
+            "entries_differ": other_identities(mine["jobs"], before),
+            "endpoints": _endpoints(compiled["plan"]),
+        }
+
+    def _learn(self, robot: str, answer: Variables) -> Result:
+        """Remember what the robot reported of itself: the complete fleet is then placed and compiled again."""
+        Capabilities(key.home()).write(robot, answer["capabilities"])
+        return {"status": "stale"}
+
+
+def _endpoints(plan: Variables) -> list[dict[str, t.Any]]:
+    """Where the groups' proxies listen, and where in the job file that is written."""
+    groups = [group for job in plan["jobs"] for group in job["groups"]]
+    told = ("address", "port", "where")
+    return [{"group": group["name"], **{name: port[name] for name in told}} for group in groups for port in group["ports"]]
