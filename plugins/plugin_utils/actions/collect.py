@@ -15,7 +15,7 @@ from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, ref
 from ..run.server import mistaken
 from ..run.summary import line, summary
 
-TASKS = pathlib.Path(__file__).resolve().parents[2] / "playbooks" / "tasks"
+TASKS = pathlib.Path(__file__).resolve().parents[3] / "playbooks" / "tasks"
 NOTHING_TO_REMOVE = "No robot of this run has any of these jobs. The playbook k8s4r.robot.status lists the jobs that the robots have."
 
 
