@@ -27,6 +27,7 @@ def lines(compiled: CompiledRobot) -> list[str]:
             found += [f"check {check['name']}: {' '.join(check['argv'])}" for check in group["checks"]]
             found += [f"need {need['what']}: {need['path']}" for need in group["needs"]]
             found += [f"program {program['path']} {program['search']} ({program['where']})" for program in group["programs"]]
+            found += [f"expect {expected['what']} {expected['name']} ({expected['where']})" for expected in group["expects"]]
             found += [f"port {port['address']}:{port['port']} ({port['where']})" for port in group["ports"]]
     for entry in compiled.entries:
         found += [f"entry {entry['spiffe_id']}", *_behind_bars(_compact(entry, ""))]

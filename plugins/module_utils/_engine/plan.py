@@ -8,7 +8,7 @@ A plan is JSON, and these functions are the only way to make one, so that both e
     robot plan   {"format": 1, "jobs": [job plan, ...]}
     job plan     {"namespace", "name", "groups": [group plan, ...]}      no groups: the robot shall have none of it
     group plan   {"id", "name", "resources": [...], "checks": [...], "needs": [...],
-                  "programs": [...], "ports": [...], "secrets": [...]}
+                  "programs": [...], "expects": [...], "ports": [...], "secrets": [...]}
 
 Resources are listed in the order in which they are made; they are removed in the reverse order. A group plan is what
 is switched, committed and rolled back as one; everything outside its own resources is out of its reach.
@@ -63,6 +63,11 @@ if TYPE_CHECKING:
         where: str
         search: str
 
+    class Expected(t.TypedDict):
+        what: str
+        name: str
+        where: str
+
     class Port(t.TypedDict):
         address: str
         port: int
@@ -76,6 +81,7 @@ if TYPE_CHECKING:
         checks: list[Check]
         needs: list[Need]
         programs: list[Program]
+        expects: list[Expected]
         ports: list[Port]
         secrets: list[str]
 
@@ -113,6 +119,8 @@ if TYPE_CHECKING:
 
 
 FORMAT = 1
+# What a group may expect on a robot besides programs.
+EXPECTED = ("device", "group")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
@@ -156,6 +164,7 @@ def group(
     checks: t.Iterable[Check] = (),
     needs: t.Iterable[Need] = (),
     programs: t.Iterable[Program] = (),
+    expects: t.Iterable[Expected] = (),
     ports: t.Iterable[Port] = (),
     secrets: t.Iterable[str] = (),
 ) -> GroupPlan:
@@ -167,6 +176,7 @@ def group(
         "checks": list(checks),
         "needs": list(needs),
         "programs": list(programs),
+        "expects": list(expects),
         "ports": list(ports),
         "secrets": list(secrets),
     }
@@ -292,6 +302,13 @@ def program(path: str, where: str, search: str = "") -> Program:
     ``search``: the PATH in which a bare name is looked up.
     """
     return {"path": path, "where": where, "search": search}
+
+
+def expected(what: str, name: str, where: str) -> Expected:
+    """Something that must be on the robot before anything changes: a ``device``, by its path, also one with ``*``, or a ``group`` of Unix.
+    ``where`` is the job file's path.
+    """
+    return {"what": what, "name": name, "where": where}
 
 
 def port(address: str, number: int, where: str, unit: str = "") -> Port:

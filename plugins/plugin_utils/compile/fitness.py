@@ -12,6 +12,7 @@ import typing as t
 
 from ..job.errors import Problem
 from ..job.model.resources import Resources
+from ..job.rules.resources import numbers
 from .site import Site
 
 # That of Ubuntu 20.04, the oldest system with all that our units use: their directives, and unshare and setpriv as they call them.
@@ -37,6 +38,12 @@ def errors(site: Site) -> t.Iterator[Problem]:
         if cores and resources.cpu and resources.cpu > cores * 1000:
             found = f"asks for {resources.cpu / 1000:g} cores, and robot {robot.name} has {cores}"
             yield site.problem(f"{path}.cpu", found, _fewer(resources.cpu, cores))
+        if cores and resources.cpus and max(numbers(resources.cpus), default=0) >= cores:
+            found = f"names CPU {max(numbers(resources.cpus))}, and robot {robot.name} has 0 to {cores - 1}"
+            yield site.problem(f"{path}.cpus", found, "name others, or exclude the robot by a constraint")
+        if resources.realtime and robot.capabilities.get("realtime") == "no":
+            found = f"robot {robot.name} cannot give it: its kernel, or its container, refuses real-time scheduling"
+            yield site.problem(f"{path}.realtime", found, "remove it, or exclude the robot by a constraint")
 
 
 def warnings(site: Site) -> t.Iterator[Problem]:

@@ -21,7 +21,7 @@ from .site import Site
 from .units import init, service, task
 
 if t.TYPE_CHECKING:
-    from ...module_utils._engine.plan import GroupPlan, Program, Resource
+    from ...module_utils._engine.plan import Expected, GroupPlan, Program, Resource
 
 
 class CompiledGroup(t.NamedTuple):
@@ -59,6 +59,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
             checks=[proxy.check] if proxy else [],
             needs=proxy.needs if proxy else [],
             programs=_programs(units),
+            expects=_expected(units),
             ports=proxy.ports if proxy else [],
             secrets=sorted(_written_secrets(site).union(*(unit.secrets for unit in units))),
         ),
@@ -74,6 +75,15 @@ def _programs(units: t.Sequence[service.Unit]) -> list[Program]:
     for unit in units:
         for program in unit.programs:
             first.setdefault((program["path"], program["search"]), program)
+    return [first[key] for key in sorted(first)]
+
+
+def _expected(units: t.Sequence[service.Unit]) -> list[Expected]:
+    """As programs: each once, with its first place."""
+    first: dict[tuple[str, str], Expected] = {}
+    for unit in units:
+        for expected in unit.expects:
+            first.setdefault((expected["what"], expected["name"]), expected)
     return [first[key] for key in sorted(first)]
 
 
@@ -104,7 +114,7 @@ def _directories(site: Site) -> t.Iterator[Resource]:
 
 
 def _slice(site: Site) -> str:
-    return systemd.unit({"Unit": [("Description", systemd.text(site.title()))], "Slice": service.limits(site.group.resources)})
+    return systemd.unit({"Unit": [("Description", systemd.text(site.title()))], "Slice": service.limits(site.group.resources, None)})
 
 
 def _target(site: Site, units: t.Sequence[str]) -> str:

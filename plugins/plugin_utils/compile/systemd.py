@@ -65,14 +65,14 @@ def command(argv: t.Sequence[str], prefix: str = "") -> str:
 HOW_IT_ENDED = ("SERVICE_RESULT", "EXIT_STATUS")
 
 
-def as_root(argv: t.Sequence[str], kept: t.Sequence[str] = ()) -> str:
+def as_root(argv: t.Sequence[str], kept: t.Sequence[str] = (), prefix: str = "") -> str:
     """A command line that root runs in a task's unit, but in the robot's file system: even `+` leaves it behind the unit's
     BindPaths= and TemporaryFileSystem=. `env` removes all variables but those of systemd's that are to be `kept`: with its PATH, or
     a variable that a shell obeys, the task could make root run programs of its own.
     """
     variables = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", *(f"{name}=${{{name}}}" for name in kept))
     outside = ("/usr/bin/nsenter", "--mount=/proc/1/ns/mnt")
-    return " ".join(("+/usr/bin/env -i", *variables, *outside, *(item(argument).replace("$", "$$") for argument in argv)))
+    return " ".join((f"{prefix}+/usr/bin/env -i", *variables, *outside, *(item(argument).replace("$", "$$") for argument in argv)))
 
 
 def environment_file(variables: t.Mapping[str, str]) -> str:

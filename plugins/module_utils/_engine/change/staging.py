@@ -133,7 +133,7 @@ class Staging:
         changes = [(step["do"], step["resource"], step["now"]) for step in todo if step["do"] in ("make", "remove", "discard")]
         problems = conflicts.errors(self.robot, self.manifest)
         problems += room.errors(self.robot, self.contents, changes)
-        problems += verify.units(self.groups) + verify.programs(self.groups) + verify.checks(self.groups)
+        problems += verify.units(self.groups) + verify.lacking(self.groups) + verify.checks(self.groups)
         if problems:
             raise Refusal(self.scrub(problems))
 

@@ -24,6 +24,7 @@ GROUP_KEYS: t.Mapping[str, type] = {
     "checks": list,
     "needs": list,
     "programs": list,
+    "expects": list,
     "ports": list,
     "secrets": list,
 }
@@ -33,6 +34,7 @@ MEMBER_KEYS: t.Mapping[str, t.Mapping[str, type]] = {
     "checks": {"name": str, "argv": list, "files": dict},
     "needs": {"path": str, "what": str},
     "programs": {"path": str, "where": str, "search": str},
+    "expects": {"what": str, "name": str, "where": str},
     "ports": {"address": str, "port": int, "where": str, "unit": str},
 }
 
@@ -70,6 +72,11 @@ def _members(where: str, group: t.Mapping[str, t.Any]) -> list[str]:
             found += shape.typed(f"{where}.{name}[{number}]", member, keys)
     texts = [("secrets", group["secrets"])]
     texts += [(f"checks[{number}].argv", check["argv"]) for number, check in enumerate(group["checks"]) if not found]
+    found += [
+        f"{where}.expects[{number}].what: {expected['what']!r} is not one of {', '.join(wire.EXPECTED)}"
+        for number, expected in enumerate(group["expects"])
+        if not found and expected["what"] not in wire.EXPECTED
+    ]
     mixed = [name for name, values in texts if not all(isinstance(value, str) for value in values)]
     return found + [f"{where}.{name}: must be a list of strings" for name in mixed]
 

@@ -8,18 +8,19 @@ Everything happens in a private directory in memory, which is gone afterwards.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import tempfile
 
 from ..resources import kinds
-from ..system import command, files
+from ..system import accounts, command, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import GroupPlan, Program
+    from ..plan import Expected, GroupPlan, Program
 
 # A program may be installed by an init task, or by provisioning after a check.
 _LATER = re.compile(r"Command .* is not executable|Executable .* (not found|missing)")
@@ -68,12 +69,26 @@ def checks(groups: t.Sequence[GroupPlan]) -> list[str]:
     return found
 
 
-def programs(groups: t.Sequence[GroupPlan]) -> list[str]:
-    """Programs that are not on the robot: its tasks would only fail once what ran before has been stopped.
+def lacking(groups: t.Sequence[GroupPlan]) -> list[str]:
+    """Programs, devices and Unix groups that are not on the robot: tasks would only fail once what ran before has been stopped.
 
     Nothing is said of a group with an init task, which may be what puts them there.
     """
-    return [_lacking(program) for group in groups if not _installs(group) for program in group["programs"] if not _is_there(program)]
+    found = []
+    for group in groups:
+        if not _installs(group):
+            found += [_lacking(program) for program in group["programs"] if not _is_there(program)]
+            found += [_absent(expected) for expected in group["expects"] if not _EXPECTED[expected["what"]](expected["name"])]
+    return found
+
+
+# How each kind of thing that a plan may expect on the robot is looked for, by its name.
+_EXPECTED: dict[str, t.Callable[[str], bool]] = {"device": lambda path: bool(glob.glob(path)), "group": accounts.group_exists}
+
+
+def _absent(expected: Expected) -> str:
+    remedy = {"device": "plug it in, or write optional: true", "group": "create it, or name another"}[expected["what"]]
+    return f"{expected['where']}: this robot has no {expected['what']} {expected['name']}; {remedy}"
 
 
 def _installs(group: GroupPlan) -> bool:

@@ -33,6 +33,7 @@ def probe(runtime: str) -> dict[str, str]:
         "cpu.arch": ARCHITECTURES.get(kernel.machine, kernel.machine),
         "cpu.numcores": str(os.cpu_count() or 1),
         "memory.totalbytes": str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")),
+        "realtime": "yes" if _realtime() else "no",
         # A kernel that was booted with ipv6.disable=1 has no such file.
         "ipv6": "yes" if os.path.exists("/proc/net/if_inet6") else "no",
         "kernel.name": kernel.sysname.lower(),
@@ -42,6 +43,16 @@ def probe(runtime: str) -> dict[str, str]:
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
         "unique.hostname": kernel.nodename,
     }
+
+
+def _realtime() -> bool:
+    """Whether processes get real-time scheduling: many containers and kernels refuse it to control groups, even to root."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    except OSError:
+        return False
+    return True
 
 
 def differ(assumptions: t.Mapping[str, str], truth: t.Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem, child
 from ...job.model.network import Upstream
 from ...job.model.task import Task
-from ...job.model.vocabulary import Protocol
+from ...job.model.vocabulary import Driver, Protocol
 from ...job.variables import is_database, variable, variable_too_long
 from .. import names, systemd
 from ..site import PlacedTask, Site
@@ -27,10 +27,16 @@ _LOADER = re.compile(
 
 
 class Environment(t.NamedTuple):
-    """Variables by name, and the errors found in them."""
+    """Variables by name, and the errors found in them. `account` are those that any of the others overrides."""
 
     variables: t.Mapping[str, str]
     errors: tuple[Problem, ...]
+    account: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def all(self) -> dict[str, str]:
+        """What the task gets."""
+        return {**dict(self.account), **self.variables}
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -79,7 +85,18 @@ def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environme
         own[name], unresolved = substituted(site, value, f"{task.path}.env.{name}", injected)
         errors += unresolved
     variables = {**injected, **own}
-    return Environment(variables, (*errors, *_too_long(site, task, variables), *_changed_by_systemd(site, task, variables)))
+    faults = (*errors, *_too_long(site, task, variables), *_changed_by_systemd(site, task, variables))
+    return Environment(variables, faults, _account(task))
+
+
+def _account(task: PlacedTask[Task]) -> tuple[tuple[str, str], ...]:
+    """What programs expect of a login. For a user of the robot's own, systemd sets them under raw_exec.
+
+    In texts of the job file they are not replaced: there, `${HOME}` belongs to the program.
+    """
+    if task.spec.user and task.spec.driver is Driver.RAW_EXEC:
+        return ()
+    return (("HOME", f"{task.directory}/local"), ("USER", task.user), ("LOGNAME", task.user))
 
 
 def _too_long(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) -> t.Iterator[Problem]:

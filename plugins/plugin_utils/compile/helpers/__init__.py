@@ -64,5 +64,17 @@ MARK_FINISHED = _read("mark_finished.sh")
 RESTART_POLICY = _read("restart_policy.sh")
 RETRY = _read("retry.sh")
 SHARE_MEMORY = _read("share_memory.sh")
+STOP_PROGRAM = _read("stop_program.sh")
 
-HELPERS = (AWAIT_COMMAND, AWAIT_FILE, AWAIT_IDENTITY, AWAIT_PORT, AWAIT_PROXY, MARK_FINISHED, RESTART_POLICY, RETRY, SHARE_MEMORY)
+HELPERS = (
+    AWAIT_COMMAND,
+    AWAIT_FILE,
+    AWAIT_IDENTITY,
+    AWAIT_PORT,
+    AWAIT_PROXY,
+    MARK_FINISHED,
+    RESTART_POLICY,
+    RETRY,
+    SHARE_MEMORY,
+    STOP_PROGRAM,
+)

@@ -13,20 +13,21 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.resources import Resources
 from ...job.model.task import Task
-from ...job.model.vocabulary import DEFAULT_NAMESPACE, Driver, Ipc
+from ...job.model.vocabulary import DEFAULT_NAMESPACE, Driver, Ipc, KillMode
 from .. import helpers, systemd
 from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..site import PlacedTask, Site
-from . import command
+from . import command, devices, signals
 from .drivers import Driving
+from .drivers import exec as exec_driver
 from .drivers.launch import Launch
 
 if t.TYPE_CHECKING:
-    from ....module_utils._engine.plan import Program, Resource
+    from ....module_utils._engine.plan import Expected, Program, Resource
 
-# Keeps a fork bomb within its task. No key of a job file sets it.
-TASKS_MAX = "1024"
+# Defaults: one keeps a fork bomb within its task, the other is what most programs of today are made for.
+TASKS_MAX, OPEN_FILES = 1024, 65536
 
 # Files and identities of groups, proxies and SPIRE belong to these users.
 _RESERVED = re.compile(r"k8s4r-.*|spire-agent|spire-server")
@@ -36,14 +37,15 @@ class Unit(t.NamedTuple):
     """A unit, and what compiling it found.
 
     `resources` are the files and directories that it needs on the robot, in the order in which they are made, and last the unit
-    itself. `helpers` are the helper programs that it calls. `programs` are those that must already be on the robot. `secrets` are
-    the secret values in its files.
+    itself. `helpers` are the helper programs that it calls. `programs` and `expects` must already be on the robot. `secrets` are the
+    secret values in its files.
     """
 
     name: str
     resources: tuple[Resource, ...]
     helpers: frozenset[Helper] = frozenset()
     programs: tuple[Program, ...] = ()
+    expects: tuple[Expected, ...] = ()
     secrets: frozenset[str] = frozenset()
     errors: tuple[Problem, ...] = ()
 
@@ -53,6 +55,7 @@ class Process(t.NamedTuple):
 
     directives: systemd.Directives
     programs: tuple[Program, ...]
+    expects: tuple[Expected, ...]
     errors: tuple[Problem, ...]
 
 
@@ -73,6 +76,12 @@ def process(site: Site, task: PlacedTask[Task], environment: Environment, driver
         runtime=f"{plan.RUNTIME.removeprefix('/run/')}/secrets/{task.id}",
         environment_file=task.environment_file,
         loader=loader,
+        groups=task.spec.groups,
+        devices=devices.allowed(task.spec.devices),
+        signal=task.spec.kill_signal,
+        # What runs the program for an init task is not the one to be asked.
+        kill=KillMode.ALL if wrapper else task.spec.kill_mode,
+        stop=stop_program(task).command(site.bin),
     )
     directives = [
         ("Slice", site.slice),
@@ -80,9 +89,11 @@ def process(site: Site, task: PlacedTask[Task], environment: Environment, driver
         ("WorkingDirectory", systemd.item(f"{task.directory}/local")),
         *driver(launch),
         *limits(task.spec.resources),
-        *_stop(task.spec),
+        *processes(task.spec.resources, task.spec.resources.cpus or (site.group.resources.cpus if site.group.resources else None)),
+        ("TimeoutStopSec", systemd.seconds(task.spec.kill_timeout)),
     ]
-    return Process(directives, found.programs, (*_refused(site, task, loader), *found.errors))
+    refused = (*_refused(site, task, loader), *devices.errors(site, task.spec.devices, f"{task.path}.devices"))
+    return Process(directives, found.programs, tuple(_expected(site, task)), (*refused, *found.errors))
 
 
 def unit(
@@ -96,7 +107,7 @@ def unit(
 ) -> Unit:
     """A task's unit from its parts. `run` is as in `plan.unit`; `calls` are the calls of helpers in `sections`."""
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
-    content, hidden = systemd.environment_file(environment.variables), None if site.job.opaque else environment.hidden
+    content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
     return Unit(
         task.unit,
         (
@@ -114,6 +125,7 @@ def unit(
         ),
         frozenset(call.helper for call in calls),
         process.programs,
+        process.expects,
         environment.secrets,
         (*environment.errors, *process.errors),
     )
@@ -127,14 +139,43 @@ def after(site: Site, required: t.Sequence[str], wanted: t.Sequence[str]) -> sys
     return [(directive, " ".join(units)) for directive, units in lines if units]
 
 
-def limits(resources: Resources | None) -> systemd.Directives:
-    """Hard limits of a service or slice. A memory limit allows no swap on top: swapping would wear out a robot's flash."""
+def limits(resources: Resources | None, tasks: int | None = TASKS_MAX) -> systemd.Directives:
+    """Hard limits of a service or slice; `tasks` where the job names none. A memory limit allows no swap on top: swapping would
+    wear out a robot's flash.
+    """
     lines = [("CPUAccounting", "yes"), ("MemoryAccounting", "yes"), ("TasksAccounting", "yes")]
     if resources and resources.cpu:
         lines.append(("CPUQuota", f"{resources.cpu / 10:g}%"))
     if resources and resources.memory:
         lines += [("MemoryMax", str(int(resources.memory))), ("MemorySwapMax", "0")]
+    if resources and resources.memory_high:
+        lines.append(("MemoryHigh", str(int(resources.memory_high))))
+    if resources and resources.io_weight:
+        lines += [("IOAccounting", "yes"), ("IOWeight", str(resources.io_weight))]
+    most = (resources.tasks if resources else None) or tasks
+    return [*lines, ("TasksMax", str(most))] if most else lines
+
+
+def processes(resources: Resources, cpus: str | None) -> systemd.Directives:
+    """What systemd sets for each process of a service, and does not know of a slice. `cpus` may be the group's."""
+    lines = [("LimitNOFILE", str(resources.open_files or OPEN_FILES))]
+    if cpus:
+        # On cgroup v1 the first alone has an effect, and a program may undo it.
+        lines += [("CPUAffinity", cpus), ("AllowedCPUs", cpus)]
+    if resources.locked_memory is not None:
+        lines.append(("LimitMEMLOCK", str(int(resources.locked_memory))))
+    if resources.nice is not None:
+        lines.append(("Nice", str(resources.nice)))
+    if resources.realtime:
+        priority = str(resources.realtime.priority)
+        lines += [("CPUSchedulingPolicy", resources.realtime.policy.value), ("CPUSchedulingPriority", priority), ("LimitRTPRIO", priority)]
     return lines
+
+
+def stop_program(task: PlacedTask[Task]) -> Call:
+    """What asks a task of the driver exec to end."""
+    whom = "-1" if task.spec.kill_mode is KillMode.ALL else exec_driver.program(task.user)
+    return Call(helpers.STOP_PROGRAM, (str(signals.number(task.spec.kill_signal)), whom))
 
 
 def share_memory(site: Site, spec: Task) -> Call | None:
@@ -144,17 +185,19 @@ def share_memory(site: Site, spec: Task) -> Call | None:
     return Call(helpers.SHARE_MEMORY, (site.memory, site.user))
 
 
+def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
+    for number, name in enumerate(task.spec.groups):
+        yield plan.expected("group", name, site.where(f"{task.path}.groups[{number}]"))
+    for number, device in enumerate(task.spec.devices):
+        if not device.optional:
+            yield plan.expected("device", device.path, site.where(f"{task.path}.devices[{number}]"))
+
+
 def _identifier(site: Site, task: PlacedTask[Task]) -> str:
     """What `journalctl -t` asks for: with job, group and instance, so that the lines of no two jobs mix."""
     namespace = () if site.job.namespace == DEFAULT_NAMESPACE else (site.job.namespace,)
     instance = () if task.instance is None else (f"r{task.instance}",)
     return "/".join((*namespace, site.job.name, site.group.name, *instance, task.spec.name))
-
-
-def _stop(spec: Task) -> systemd.Directives:
-    """The signal goes to every process of the task; SIGKILL goes to those that are left after the timeout."""
-    lines = [("KillSignal", spec.kill_signal), ("KillMode", "control-group"), ("TimeoutStopSec", systemd.seconds(spec.kill_timeout))]
-    return [*lines, ("TasksMax", TASKS_MAX)]
 
 
 def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) -> t.Iterator[Problem]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ...job.model.task import Task
+from ...job.model.vocabulary import Driver
 from .. import paths, systemd
 from ..content import environment
 from ..site import PlacedTask, Site
@@ -36,5 +37,6 @@ def _unit(site: Site, task: PlacedTask[Task], group: environment.Environment) ->
         "Service": [("Type", "exec"), *process.directives, *restarts.directives(site, task), _HIDDEN],
     }
     memory = service.share_memory(site, task.spec)
-    calls = [*([memory] if memory else []), *restarts.calls(site, task)]
+    stop = [service.stop_program(task)] if task.spec.driver is Driver.EXEC else []
+    calls = [*([memory] if memory else []), *stop, *restarts.calls(site, task)]
     return service.unit(site, task, variables, process, sections, "once" if task.done else "always", calls)

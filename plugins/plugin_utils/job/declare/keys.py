@@ -50,7 +50,7 @@ class Key(t.NamedTuple):
     ``expected`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, suggested where one is mistyped.
     ``key_pattern`` applies to the keys of a mapping of text. ``secret``
     allows a ``!vault`` value here. ``refused_values`` are enumeration members not supported yet.
-    ``shorthand`` maps a truth value to what it is short for.
+    ``shorthand`` maps a truth value to what it is short for. ``text_is`` names the key of an object that a text in its place is.
     """
 
     doc: str
@@ -69,6 +69,7 @@ class Key(t.NamedTuple):
     secret: bool = False
     refused_values: tuple[enum.Enum, ...] = ()
     shorthand: t.Mapping[bool, t.Any] | None = None
+    text_is: str | None = None
 
 
 def key(doc: str, *, default: t.Any = MISSING, factory: t.Any = MISSING, **rules: t.Any) -> t.Any:

@@ -5,7 +5,7 @@
 
 from ..declare.keys import Bytes, Millicores, Support, key
 from ..declare.record import record
-from .vocabulary import Reserved
+from .vocabulary import CPUS, RealtimePolicy, Reserved
 
 
 @record
@@ -18,6 +18,16 @@ class NetworkResource:
 
 
 @record
+class Realtime:
+    """Real-time scheduling. The task's threads run before every other that is not real-time, and may stop the robot."""
+
+    priority: int = key("Priority. A thread runs before all those of a lower one.", minimum=1, maximum=99)
+    policy: RealtimePolicy = key(
+        "`fifo`: until it waits or gives way. `rr`: in turns with others of its priority.", default=RealtimePolicy.FIFO
+    )
+
+
+@record
 class Resources:
     """Hard limits. On a task they apply to all its processes together, on a group to all its tasks together."""
 
@@ -25,6 +35,47 @@ class Resources:
         "CPU time in cores, such as `500m`, `0.5` or `2`. Default: no limit.", default=None, minimum=1, maximum=64000
     )
     memory: Bytes | None = key("Memory, such as `128Mi`. Default: no limit.", default=None, minimum=4 * 2**20, maximum=2**50)
+    memory_high: Bytes | None = key(
+        "Memory above which the processes are slowed down and their memory is reclaimed. It needs cgroup v2. Default: no limit.",
+        default=None,
+        ours=True,
+        minimum=4 * 2**20,
+        maximum=2**50,
+    )
+    cpus: str | None = key(
+        "The CPUs to run on, such as `2-3` or `0,2`. Default: all.",
+        default=None,
+        ours=True,
+        pattern=CPUS,
+        expected="numbers of CPUs and ranges of them, such as 2-3 or 0,2",
+    )
+    tasks: int | None = key(
+        "Processes and threads at a time. Default: 1024 for a task, no limit for a group.",
+        default=None,
+        ours=True,
+        minimum=1,
+        maximum=4194304,
+    )
+    open_files: int | None = key(
+        "Files that one process may have open. Default: 65536. Not for a group.", default=None, ours=True, minimum=16, maximum=1048576
+    )
+    locked_memory: Bytes | None = key(
+        "Memory that one process may lock into RAM. Default: the robot's own limit, mostly 8Mi. Not for a group.",
+        default=None,
+        ours=True,
+        maximum=2**50,
+    )
+    nice: int | None = key(
+        "Priority among ordinary processes: -20 is the highest, 19 the lowest. Default: 0. Not for a group.",
+        default=None,
+        ours=True,
+        minimum=-20,
+        maximum=19,
+    )
+    realtime: Realtime | None = key("Real-time scheduling. Not for a group.", default=None, ours=True)
+    io_weight: int | None = key(
+        "Share of the disk's time, in relation to others. Default: 100.", default=None, ours=True, minimum=1, maximum=10000
+    )
     disk: Bytes | None = key("Disk space.", default=None, maximum=2**60, support=Support.NO_EFFECT)
     iops: int | None = key("Disk operations per second.", default=None, minimum=0, support=Support.NO_EFFECT)
     networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple, support=Support.NO_EFFECT)

@@ -13,7 +13,7 @@ from .network import Network
 from .policies import Constraint, RestartPolicy
 from .resources import Resources
 from .services import Service
-from .vocabulary import NAME, PATH, SIGNAL, SIGNALS, VARIABLE, Driver, Reserved
+from .vocabulary import DEVICE, NAME, PATH, SIGNAL, SIGNALS, USER, VARIABLE, Driver, KillMode, Reserved
 
 
 @record
@@ -25,6 +25,14 @@ class Readiness:
     file: str | None = key("Ready when this path exists.", default=None, pattern=PATH, expected="an absolute path")
     notify: bool = key("Ready when the daemon itself sends READY=1 (sd_notify).", default=False)
     timeout: Seconds = key("How long to wait until it is ready.", default=Seconds(30), minimum=0.1, maximum=3600)
+
+
+@record
+class Device:
+    """A device of the robot."""
+
+    path: str = key("Its file in `/dev`; `*`, `?` and `[...]` match several.", pattern=DEVICE, expected="a path below /dev/")
+    optional: bool = key("The task runs also where there is no such device yet.", default=False)
 
 
 @record
@@ -47,8 +55,22 @@ class Task:
     user: str | None = key(
         "User to run as. Default: the group's own system user, for an init task root.",
         default=None,
-        pattern=r"[A-Za-z_][A-Za-z0-9_-]{0,30}",
+        pattern=USER,
         expected="a user name of at most 31 letters, digits, _ and -, not beginning with a digit or -",
+    )
+    groups: tuple[str, ...] = key(
+        "Unix groups of the robot, such as `dialout` or `video`, that the task is in besides those of its user.",
+        factory=tuple,
+        ours=True,
+        pattern=USER,
+        expected="the name of a Unix group",
+    )
+    devices: tuple[Device, ...] = key(
+        "Devices that the task uses: a path, also one with `*`, such as `/dev/ttyUSB*`, or a mapping with `path`. A task of exec "
+        "that names any can open no other. Default: all that its user may open.",
+        factory=tuple,
+        ours=True,
+        text_is="path",
     )
     timeout: Seconds | None = key("How long the task may run before it is stopped. Default: no limit.", default=None, minimum=0.1)
     kill_timeout: Seconds = key(
@@ -61,6 +83,9 @@ class Task:
         pattern=SIGNAL,
         known=SIGNALS,
         expected="a signal, such as SIGTERM or SIGRTMIN+3",
+    )
+    kill_mode: KillMode = key(
+        "Who gets `killSignal`: `main` is the program itself, `all` is every process of the task.", default=KillMode.MAIN, ours=True
     )
     restart_policy: RestartPolicy | None = key("Overrides the group's.", default=None)
     constraints: tuple[Constraint, ...] = key("Conditions on robots. They apply to the whole group.", factory=tuple)

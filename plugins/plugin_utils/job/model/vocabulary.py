@@ -18,8 +18,13 @@ SIGNALS = (
     "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU",
     "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS", "SIGRTMIN", "SIGRTMAX",
 )  # fmt: skip
+# That of SIGRTMIN, as programs see it; signal(7). The others are numbered from 1, in the order above, on amd64 and arm64.
+SIGRTMIN, SIGRTMAX = 34, 64
 SIGNAL = rf"{'|'.join(SIGNALS)}|SIGRTMIN\+([1-9]|[12][0-9]|30)|SIGRTMAX-([1-9]|[12][0-9]|30)"
 PATH = r"/[^\x00-\x1f]*"
+USER = r"[A-Za-z_][A-Za-z0-9_-]{0,30}"
+CPUS = r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*"
+DEVICE = r"/dev/[^\x00-\x1f]+"
 SUBSTITUTED = r"[^\x00-\x20]*\$\{[^\x00-\x20]+\}[^\x00-\x20]*"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 ADDRESS = r"((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)"
@@ -91,6 +96,16 @@ class TlsMode(enum.Enum):
     SPIFFE = "spiffe"
     SYSTEM = "system"
     CUSTOM = "custom"
+
+
+class KillMode(enum.Enum):
+    MAIN = "main"
+    ALL = "all"
+
+
+class RealtimePolicy(enum.Enum):
+    FIFO = "fifo"
+    RR = "rr"
 
 
 class Ipc(enum.Enum):

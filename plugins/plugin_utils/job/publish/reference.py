@@ -116,6 +116,8 @@ def _type(field: Field) -> str:
         one = ", ".join(f"`{value}`" for value in scalars.supported(field))
     else:
         one = f"[{field.type.__name__}](#{field.type.__name__.lower()})"
+    if field.key.text_is:
+        one = f"text or {one}"
     if field.key.shorthand:
         one = f"`true`, `false` or {one}"
     if field.many:

@@ -16,7 +16,7 @@ import json
 import typing as t
 
 from ..declare.keys import Bytes, Millicores, Seconds, Support
-from ..declare.shape import Field, fields
+from ..declare.shape import Field, by_name, fields
 from ..model.job import Job
 from ..model.vocabulary import Reserved
 from ..read import document
@@ -126,6 +126,8 @@ def _value(field: Field, definitions: Schema) -> Schema:
         definitions[kind.__name__] = {}
         definitions[kind.__name__] = _object(kind, [each for each in fields(kind) if each.key.support is not Support.REFUSED], definitions)
     reference = {"$ref": f"#/$defs/{kind.__name__}"}
+    if key.text_is:
+        return {"anyOf": [_value(by_name(kind)[key.text_is], definitions), reference]}
     return {"anyOf": [{"type": "boolean"}, reference]} if key.shorthand else reference
 
 

@@ -158,6 +158,9 @@ class Objects:
                 return scalars.member(field, node)
             if field.key.shorthand is not None and node.tag == nodes.BOOL:
                 return field.key.shorthand[scalars.boolean(field, node)]
+            if field.key.text_is is not None and isinstance(node, yaml.ScalarNode):
+                meant = by_name(field.type)[field.key.text_is]
+                return field.type(**{meant.attribute: texts.text(meant, node)})
         except Mistake as mistake:
             if isinstance(node, yaml.ScalarNode) and "{{" in node.value and not self.source.rendered:
                 mistake.value_remedy = nodes.JINJA

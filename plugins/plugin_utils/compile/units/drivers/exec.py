@@ -13,27 +13,47 @@ than 1 MB.
 
 from __future__ import annotations
 
-from ...systemd import Directives, command, item
+from ...systemd import Directives, as_root, command, item
 from . import walls
 from .launch import Launch
 
+# The process ID of whatever the shell starts.
+FIRST = 2
 _UNSHARE = ("/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts")
-_DROP = ("--init-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
+_DROP = ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
 SHELL = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
+# Runs a command, as root, in the groups of a user and in some more; `setpriv` can do either, but not both.
+_JOIN = (
+    "/bin/sh",
+    "-c",
+    'user=$1 more=$2; shift 2; exec /usr/bin/setpriv --groups="$(/usr/bin/id -G -- "$user" | /usr/bin/tr " " ,),$more" "$@"',
+    "sh",
+)
+
+
+def program(user: str) -> str:
+    """The process ID of the program in its namespace, by the user that runs it."""
+    return str(FIRST + (walls.REMOUNTED if user == walls.ROOT else 0))
 
 
 def directives(launch: Launch) -> Directives:
     ipc = ("--ipc",) if launch.memory else ()
     remount = walls.REMOUNT if launch.user == walls.ROOT else ()
-    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", *_DROP)
+    join = (*_JOIN, launch.user, ",".join(launch.groups)) if launch.groups else ()
+    groups = "--keep-groups" if join else "--init-groups"
+    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", groups, *_DROP)
     # `env` also keeps the shell from taking a bare name for one of its builtins.
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
     return [
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.late_variables,
-        ("ExecStart", command((*_UNSHARE, *ipc, *remount, *drop, *SHELL, *env, *launch.argv))),
+        ("ExecStart", command((*join, *_UNSHARE, *ipc, *remount, *drop, *SHELL, *env, *launch.argv))),
         # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.
         ("SuccessExitStatus", "129 130 141 143"),
+        # What is left when the program has had its time, or has ended.
+        ("ExecStop", as_root(launch.stop, ("MAINPID",), "-")),
+        ("KillSignal", "SIGKILL"),
+        ("KillMode", "control-group"),
         ("CapabilityBoundingSet", "CAP_SYS_ADMIN CAP_SETUID CAP_SETGID CAP_SETPCAP"),
         ("NoNewPrivileges", "yes"),
         ("ProtectHostname", "yes"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ....job.model.vocabulary import KillMode
 from ...systemd import Directives
 
 
@@ -19,6 +20,9 @@ class Launch(t.NamedTuple):
     the one that it sees as /dev/shm, and `prepare` the command by which root makes it before the program starts; both are empty for
     a task that shares the robot's IPC. systemd reads `environment_file`. `loader` are those of its variables, with their values,
     that must not be set before root's privileges are dropped. `runtime` is the task's directory below /run, without `/run/`.
+    `groups` are the Unix groups that it is to be in besides those of its user. `devices` is all that it may open of `/dev`, as
+    DeviceAllow= has it; empty where there is no such limit. `signal` asks it to end and goes to whom `kill` says; `stop` is the
+    command by which root sends it, empty for a driver whose program systemd itself can reach.
     """
 
     argv: tuple[str, ...]
@@ -32,6 +36,11 @@ class Launch(t.NamedTuple):
     runtime: str
     environment_file: str
     loader: t.Mapping[str, str]
+    groups: tuple[str, ...]
+    devices: tuple[str, ...]
+    signal: str
+    kill: KillMode
+    stop: tuple[str, ...]
 
     @property
     def late_variables(self) -> Directives:

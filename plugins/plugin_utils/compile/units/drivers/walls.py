@@ -39,6 +39,8 @@ REMOUNT = (
     'for place in /proc /dev; do /usr/bin/env -i /bin/mount -o remount,bind,ro "$place" || exit; done; exec "$@"',
     "sh",
 )
+# So many processes does that take.
+REMOUNTED = 2
 
 
 def directives(launch: Launch) -> Directives:
@@ -67,6 +69,11 @@ def directives(launch: Launch) -> Directives:
         ("InaccessiblePaths", " ".join(f"-{path}" for path in hidden)),
         *([("BindReadOnlyPaths", " ".join(f"-{path}" for path in _RUN_FOR_ROOT))] if root else [("ReadOnlyPaths", "/run")]),
         ("BindPaths", " ".join(binds)),
-        # Root owns the files of disks, too.
-        *([("DevicePolicy", "closed"), ("DeviceAllow", "char-* rw")] if root else []),
+        *_devices(launch),
     ]
+
+
+def _devices(launch: Launch) -> Directives:
+    """Without a list of its own, root may open all but disks, which it owns too, and others what the files' modes allow."""
+    allowed = launch.devices or (("char-*",) if launch.user == ROOT else ())
+    return [("DevicePolicy", "closed"), *(("DeviceAllow", f"{item(each)} rw") for each in allowed)] if allowed else []

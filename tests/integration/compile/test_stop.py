@@ -1,0 +1,122 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a task ends, on every systemd that we support: who is asked, by which signal, how often, and what is left."""
+
+from __future__ import annotations
+
+import typing as t
+
+from tests.integration.compile.jobs import plans, without_groups
+from tests.integration.engine.harness import Machine
+
+DRIVERS = ("exec", "raw_exec")
+
+# A launcher and its node. Each notes every signal that it gets; the launcher hands none on, waits for its node, and drains.
+LAUNCHER = """
+import os, pathlib, signal, sys, time
+notes = pathlib.Path(os.environ["NOMAD_ALLOC_DIR"])
+asked = []
+def note(number, _frame):
+    asked.append(number)
+    with open(notes / (os.environ["NOMAD_TASK_NAME"] + "." + who), "a") as stream:
+        stream.write(signal.Signals(number).name + " ")
+who = "launcher"
+number = getattr(signal, sys.argv[1])
+for each in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGRTMIN):
+    signal.signal(each, note)
+node = os.fork()
+if not node:
+    who = "node"
+    # What leaves the session is still of the task.
+    os.setsid()
+    while number not in asked:
+        time.sleep(0.05)
+    sys.exit()
+(notes / (os.environ["NOMAD_TASK_NAME"] + ".up")).touch()
+while number not in asked:
+    time.sleep(0.05)
+end = time.monotonic() + 1
+while time.monotonic() < end:
+    time.sleep(0.05)
+(notes / (os.environ["NOMAD_TASK_NAME"] + ".drained")).touch()
+"""
+
+SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGRTMIN")
+
+
+def task(name: str, signal: str, driver: str, **keys: t.Any) -> dict[str, t.Any]:
+    program = {"command": "/usr/bin/python3", "args": ["-I", "-S", "-c", LAUNCHER, signal]}
+    return {"name": name, "driver": driver, "config": {"execConfig": program}, "killSignal": signal, "killTimeout": "20s", **keys}
+
+
+def up(machine: Machine, *tasks: dict[str, t.Any]) -> tuple[dict[str, t.Any], str]:
+    """Deploy a job of these tasks and wait until all are up; the plan, and the directory of their notes."""
+    (plan,) = plans(machine, {"name": "stop", "taskGroups": [{"name": "g", "tasks": tasks}]})
+    assert machine.deploy(plan)["status"] == "committed"
+    alloc = machine.sh("echo /var/lib/k8s4r/groups/stop-g-*/alloc").strip()
+    names = " ".join(f"{alloc}/{each['name']}.up" for each in tasks)
+    machine.sh(f"for i in $(seq 100); do ls {names} >/dev/null 2>&1 && exit; sleep 0.1; done; exit 1")
+    return plan, alloc
+
+
+def units(plan: dict[str, t.Any]) -> list[str]:
+    return [r["name"] for r in plan["groups"][0]["resources"] if r["kind"] == "unit" and r.get("run") == "always" and "-task-" in r["name"]]
+
+
+def states(machine: Machine, plan: dict[str, t.Any]) -> set[str]:
+    return {machine.sh(f"systemctl show -p ActiveState -p Result --value {name}").replace("\n", " ").strip() for name in units(plan)}
+
+
+def test_the_program_alone_is_asked_once_and_may_drain(machine):
+    """A launcher that hands the signal on must not find that its nodes have it already; of some signals `unshare` would die."""
+    tasks = [task(f"{driver.replace('_', '')}-{signal.lower()}", signal, driver) for driver in DRIVERS for signal in SIGNALS]
+    plan, alloc = up(machine, *tasks)
+    machine.sh(f"systemctl stop {' '.join(units(plan))}")
+    for each in tasks:
+        machine.sh(f"test -e {alloc}/{each['name']}.drained")
+        assert machine.sh(f"cat {alloc}/{each['name']}.launcher").split() == [each["killSignal"]], each["name"]
+        machine.absent(f"test -e {alloc}/{each['name']}.node")
+    assert states(machine, plan) == {"success inactive"}
+    machine.absent("pgrep -f NOMAD_ALLOC_DIR")
+
+
+def test_root_is_asked_like_any_other(machine):
+    plan, alloc = up(machine, task("one", "SIGQUIT", "exec", user="root"))
+    machine.sh(f"systemctl stop {units(plan)[0]}")
+    machine.sh(f"test -e {alloc}/one.drained")
+
+
+def test_all_processes_are_asked_where_the_job_says_so(machine):
+    plan, alloc = up(machine, *(task(driver.replace("_", ""), "SIGUSR1", driver, killMode="all") for driver in DRIVERS))
+    machine.sh(f"systemctl stop {' '.join(units(plan))}")
+    for driver in DRIVERS:
+        for who in ("launcher", "node"):
+            # Of raw_exec, systemd asks those again that are left when the program has ended.
+            assert set(machine.sh(f"cat {alloc}/{driver.replace('_', '')}.{who}").split()) == {"SIGUSR1"}, (driver, who)
+    assert states(machine, plan) == {"success inactive"}
+
+
+def test_a_program_that_does_not_end_is_killed_with_all_that_it_started_and_that_is_said(machine):
+    # It waits for another signal than the one by which it is asked.
+    deaf = [task(driver.replace("_", ""), "SIGPWR", driver, killSignal="SIGUSR1", killTimeout="1s") for driver in DRIVERS]
+    plan, alloc = up(machine, *deaf)
+    machine.sh(f"systemctl stop {' '.join(units(plan))}")
+    assert states(machine, plan) == {"timeout failed"}
+    for each in deaf:
+        assert machine.sh(f"cat {alloc}/{each['name']}.launcher").split() == ["SIGUSR1"]
+    machine.absent("pgrep -f NOMAD_ALLOC_DIR")
+
+
+def test_the_longest_run_ends_as_a_stop_does(machine):
+    (plan,) = plans(
+        machine,
+        {"name": "stop", "taskGroups": [{"name": "g", "tasks": [task(d.replace("_", ""), "SIGQUIT", d, timeout="4s") for d in DRIVERS]}]},
+    )
+    assert machine.deploy(plan)["status"] == "committed"
+    alloc = machine.sh("echo /var/lib/k8s4r/groups/stop-g-*/alloc").strip()
+    for driver in DRIVERS:
+        note = f"{alloc}/{driver.replace('_', '')}"
+        machine.sh(f"for i in $(seq 150); do [ -e {note}.drained ] && exit; sleep 0.1; done; exit 1")
+        assert set(machine.sh(f"cat {note}.launcher").split()) == {"SIGQUIT"}
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
