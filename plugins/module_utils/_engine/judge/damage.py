@@ -88,17 +88,17 @@ def _presumed(job: JobPlan) -> JobRecord:
 
 
 def _unclaimed(robot: Robot, plan: RobotPlan) -> list[str]:
-    """What is ours by its name, and of no job that the plan or the ledger knows."""
+    """What is ours by its name, and belongs to no job that the plan or the ledger knows."""
     places = [kinds.place(resource) for job in plan["jobs"] for group in job["groups"] for resource in group["resources"]]
     places += [kinds.place(r) for record in robot.ledger.read()[0] for group in record["groups"].values() for r in known(group)]
     found = []
     for root in ROOTS:
         directory, _slash, start = root.rpartition("/")
         claimed = {place[len(directory) + 1 :].partition("/")[0] for place in places if place.startswith(root)}
-        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
+        for name in files.names(directory):
             if name.startswith(start) and name not in claimed and not own.is_own(name):
                 found.append(f"{directory}/{name}")
     if not found:
         return []
-    what = "is of no job that this robot's ledger knows; deploy the job that had it and remove that, or remove it by hand"
+    what = "belongs to no job in this robot's ledger; deploy the job it belonged to and remove that job, or delete it by hand"
     return [f"{', '.join(found)}: {what}"]
