@@ -84,7 +84,7 @@ class ActionModule(ServerAction):
         if again:
             entries = "1 registration entry" if len(again) == 1 else f"{len(again)} registration entries"
             self._display.display(
-                f"{host}: {entries} missing or changed on the SPIRE server, now right again: {', '.join(sorted(set(again)))}"
+                f"{host}: {entries} missing or changed on the SPIRE server, now corrected: {', '.join(sorted(set(again)))}"
             )
 
     def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:

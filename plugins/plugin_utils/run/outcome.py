@@ -36,9 +36,9 @@ def refusals(answers: Answers) -> str:
 
 
 def still_missing(answers: Answers) -> str:
-    """What robots lack although provisioning has run, as one text; empty if nothing is missing."""
+    """What is missing on robots although provisioning has run, as one text; empty if nothing is missing."""
     lacking = {name: ", ".join(whats) for name, answer in sorted(answers.items()) if (whats := missing(answer))}
-    return "\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items())
+    return "\n".join(f"{name}: still missing after provisioning: {whats}" for name, whats in lacking.items())
 
 
 class Next(t.NamedTuple):

@@ -50,7 +50,7 @@ def test_a_ledger_file_is_written_anew_from_its_copy(machine, group):
         answer = machine.prepare(job(group))
         assert answer["status"] == "recorded", answer
         assert answer["notices"][0].startswith(f"{LEDGER} is {'missing' if harm == 'removed' else 'damaged'}")
-        assert answer["notices"][0].endswith("; it is written anew from its copy")
+        assert answer["notices"][0].endswith("; it is restored from its copy")
         assert machine.ask(job(group)) == {"status": "unchanged"}
     assert pid(machine, group.unit("main")) == running
 

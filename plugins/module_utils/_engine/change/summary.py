@@ -153,7 +153,7 @@ class _Summary:
 
     def _without_cause(self, unit: str) -> str:
         """Why a unit restarts that takes in what it took in before."""
-        otherwise = "it has not taken in its files yet"
+        otherwise = "it may still run with its former files"
         if unit in self.halted:
             otherwise = "while ports change hands" if self.halted[unit] else "while its files change hands"
         return self.situation.silent.get(unit, otherwise)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files of the engine's own that cannot be read: which of them bar a release, and what of the others is to be known.
 
-A damaged file stands in the way of its own job alone, and there only until the next release writes it anew.
+A damaged file blocks only its own job, and only until the next release writes it again.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ def repair(robot: Robot, plan: RobotPlan, keep: bool) -> list[str]:
         mine |= {path, path + files.COPY}
         try:
             record, problem = robot.ledger.load(job)
-            remedy = "it is written anew from its copy"
+            remedy = "it is restored from its copy"
         except formats.Damaged as error:
             record, problem, lost = _presumed(job), error, True
-            remedy = "it is written anew, with what the plan has"
+            remedy = "it is rebuilt from the plan"
         if problem:
             found.append(f"{problem.what}; {remedy}")
             (robot.ledger.save if keep else robot.ledger.presume)(record)
     for other in robot.ledger.read()[1]:
         if isinstance(other, formats.Damaged) and other.path not in mine:
-            found.append(f"{other.what}; the next run of its job writes it anew")
+            found.append(f"{other.what}; the next run of its job restores it")
     return found + (_unclaimed(robot, plan) if lost else [])
 
 

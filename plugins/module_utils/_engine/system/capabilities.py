@@ -77,7 +77,7 @@ def _major(said: str) -> str:
     # What the loader of programs may say goes before it.
     found = re.search(r"^systemd (\d+)", said, re.MULTILINE)
     if found is None:
-        raise CommandFailed(f"{SYSTEMCTL} --version does not tell a version: {harmless(said.strip()[:200])}")
+        raise CommandFailed(f"{SYSTEMCTL} --version prints no version: {harmless(said.strip()[:200])}")
     return found.group(1)
 
 

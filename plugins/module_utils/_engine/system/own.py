@@ -13,7 +13,7 @@ from ..plan import ROOT_SLICE
 RECOVERY = "k8s4r-recover.service"
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
 UNITS = r"k8s4r-(recover|prepare-.*|switch-.*)\.service"
-DAMAGED = "files of the engine on this robot are damaged; run again: they are replaced then"
+DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 
 def is_own(unit: str) -> bool:

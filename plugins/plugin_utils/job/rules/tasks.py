@@ -60,7 +60,7 @@ def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:
         value_remedy = f"write command: {first} and args: [{', '.join(rest.split())}]"
         yield (
             path,
-            Mistake("arguments go into args", "command is the program alone", value=quoted(program.command), value_remedy=value_remedy),
+            Mistake("arguments go into args", "command is only the program", value=quoted(program.command), value_remedy=value_remedy),
         )
 
 
