@@ -22,7 +22,7 @@ The load average was {load}
 Wall-clock time from the start of the command to its end. The contenders take turns in one process, for {rounds} rounds; those whose
 ratio is near their goal run three times in each round, so that their medians are of {often} runs. Connections are warm unless a row
 says fresh: multiplexed OpenSSH (ControlPersist), opened before the clock starts. pyinfra has an SSH client of its own and connects
-anew in each run, as it always does; Mitogen keeps its interpreters for one run. Ansible runs with pipelining, without facts, with
+again in each run, as it always does; Mitogen keeps its interpreters for one run. Ansible runs with pipelining, without facts, with
 five forks, and with bytecode caching on. The plain role has three loops over six items (copy, template, systemd_service). The
 result of each run is checked: an unchanged one must report 0 changes.
 """
