@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - k8s4r.robot.deployment
 options:
   again:
-    description: Whether all robots were compiled again. If so, a robot that reports something else once more is an error.
+    description: Whether all robots were compiled again. If so, a robot that reports different capabilities again is an error.
     type: bool
     default: false
   provisioned:
@@ -48,8 +48,8 @@ RETURN = r"""
 summary:
   description:
     - What changes, one entry for each thing, in plain words. Each is also printed, as a line.
-    - C(text) names the group, the unit where it is one, what happens to it, and why. No value of a variable is in it.
-    - C(robots) are those of which it is true.
+    - C(text) names the group, the unit if it is one, what happens to it, and why. No value of a variable is in it.
+    - C(robots) are the robots that it applies to.
   returned: always
   type: list
   elements: dict
@@ -78,7 +78,7 @@ without:
   type: dict
 moves:
   description:
-    - What must not go from each robot yet, by the group's id. C(to) has the robot that is to run each instance. C(after) has, where
+    - What must not go from each robot yet, by the group's id. C(to) has the robot that is to run each instance. C(after) has, if
       the group ends, the other robots on which something of its job is new.
     - M(k8s4r.robot.switch) lets a robot keep it until then.
   returned: always

@@ -87,7 +87,7 @@ needed:
   elements: str
 summary:
   description:
-    - What the switch does to each unit, or where C(unit) is empty to the rest of the C(group), and why.
+    - What the switch does to each unit, and why. If C(unit) is empty, it is about the rest of the C(group).
     - C(does) is V(new), V(restart), V(start) for what should run and does not, or V(in place) for what restarts nothing.
     - M(k8s4r.robot.collect) prints this for all robots together.
   returned: when the robot was given the plan

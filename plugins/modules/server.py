@@ -10,7 +10,7 @@ module: server
 short_description: See whether the SPIRE server can be asked
 version_added: 0.1.0
 description:
-  - Fails, and says why, if the machine of the SPIRE server cannot be reached. Whether the server runs there, is in the result.
+  - Fails, and says why, if the machine of the SPIRE server cannot be reached. The result says whether the server runs there.
   - Also fails if a robot of the play and the server's machine both have the connection C(local), as with C(ansible-pull), because
     the robot would then be taken for the server's machine.
   - Run it once, with C(run_once), and delegate it to the machine of the SPIRE server.

@@ -11,7 +11,7 @@ short_description: Show what the robots run as a table
 version_added: 0.1.0
 description:
   - Reads the result of M(k8s4r.robot.status) for every robot of the play and prints one table. A task group that is well takes one line;
-    units are shown where something is wrong, or where one job is asked for. A robot that is off has a line, too.
+    units are shown if something is wrong, or if one job is asked for. A robot that is off has a line, too.
   - Opens no connection. Run it once, with C(run_once).
 extends_documentation_fragment:
   - k8s4r.robot.deployment

@@ -135,7 +135,8 @@ RESTART_COUNTS = "restarts"
 SHARED_MEMORY = "memory"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
-
+# The parent of the groups' slices.
+ROOT_SLICE = "k8s4r.slice"
 
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (

@@ -11,8 +11,8 @@ import typing as t
 from ..fleet.catalogue import GROUP
 from ..run.action import Action, ActionProblem, Result, Variables, registered
 from ..run.moves import moves
-from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, taken_over, what_next
-from ..run.server import mistaken
+from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, what_next
+from ..run.server import refuse_mistaken
 from ..run.summary import line, summary
 
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "playbooks" / "tasks"
@@ -28,25 +28,16 @@ class ActionModule(Action):
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
-        hosts = variables["hostvars"]
         robots = set(variables["groups"].get(GROUP, ()))
         reached = [name for name in variables["ansible_play_hosts"] if name in robots]
-        answers: Answers = {name: registered(hosts.raw_get(name), arguments["prepared"], "prepare") for name in reached}
+        answers: Answers = {name: registered(variables["hostvars"].raw_get(name), arguments["prepared"], "prepare") for name in reached}
         refused = refusals(answers)
         if refused:
             raise ActionProblem(refused)
         run = registered(variables, arguments["compiled"], "compile")
-        lacking = {name: ", ".join(whats) for name, answer in sorted(answers.items()) if (whats := missing(answer))}
-        if lacking and arguments["provisioned"]:
-            raise ActionProblem("\n".join(f"{name}: still lacks {whats} after provisioning" for name, whats in lacking.items()))
-        agents_needed = any(AGENT in missing(answer) for answer in answers.values())
         servers = variables["groups"].get(SERVER, [])
-        identified = [name for name, answer in answers.items() if answer.get("entries") or AGENT in missing(answer)]
-        wrong = mistaken(servers[0] if servers else "", identified, lambda host: self.connection_to(host, variables))
-        if wrong:
-            raise ActionProblem(wrong)
-        if agents_needed and not servers and not variables.get("spire_agent_server"):
-            raise ActionProblem(NO_SERVER)
+        agents_needed = any(AGENT in missing(answer) for answer in answers.values())
+        self._refuse_to_provision(arguments, variables, answers, servers)
         check = bool(self._task.check_mode)
         lost = sorted(robots.intersection(variables["ansible_play_hosts_all"]).difference(reached))
         if run["state"] == "absent" and not lost and {answer["status"] for answer in answers.values()} == {"unchanged"}:
@@ -56,10 +47,8 @@ class ActionModule(Action):
         following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving))
         if following.file == AGAIN and arguments["again"]:
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
-            raise ActionProblem(f"{', '.join(odd)}: reports something else of itself each time that it is asked; run again")
-        changes = summary(answers, moving, lost)
-        if agents_needed:
-            changes.append({"robots": list(servers), "text": "the SPIRE server: installed first, if there is none yet"})
+            raise ActionProblem(f"{', '.join(odd)}: reported different capabilities each time it was asked; run again")
+        changes = summary(answers, moving, lost, servers if agents_needed else ())
         warnings: list[str] = []
         if following.file != AGAIN and not arguments["provisioned"]:
             # Said once: where machines have been provisioned, it was said before that.
@@ -76,3 +65,14 @@ class ActionModule(Action):
             "moves": moving,
             "lost": lost,
         }
+
+    def _refuse_to_provision(self, arguments: Variables, variables: Variables, answers: Answers, servers: t.Sequence[str]) -> None:
+        """Raises `ActionProblem` if provisioning did not help, has no machine for the SPIRE server, or would take a wrong one for it."""
+        still = still_missing(answers) if arguments["provisioned"] else ""
+        if still:
+            raise ActionProblem(still)
+        without_agent = [name for name, answer in answers.items() if AGENT in missing(answer)]
+        identified = [name for name, answer in answers.items() if answer.get("entries") or name in without_agent]
+        refuse_mistaken(self, servers[0] if servers else "", identified, variables)
+        if without_agent and not servers and not variables.get("spire_agent_server"):
+            raise ActionProblem(NO_SERVER)

@@ -36,8 +36,8 @@ Probed = t.Mapping[str, t.Mapping[str, str]]
 PLACING_SECONDS = 10
 OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"
 ASK_ALL = (
-    "this rests on what robots reported when they were last asked, and this run asks only those that it reaches; "
-    "all are asked by: ansible-playbook k8s4r.robot.probe"
+    "this is based on what the robots last reported, and this run asks only the robots in it; "
+    "to ask all robots: ansible-playbook k8s4r.robot.probe"
 )
 NO_ROBOTS = f"the inventory has no robots: put the machines that may run task groups into the group `{GROUP}`"
 
@@ -142,7 +142,7 @@ def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet) -
 
 
 def _place(jobs: t.Sequence[Job], fleet: Fleet) -> Placement:
-    """Place the jobs. A regular expression can take longer than anybody lives, so those have a limit."""
+    """Place the jobs. A regular expression can take practically forever, so those have a limit."""
     patterns = [
         str(job.problem(f"{where}.rTarget", quoted(constraint.r_target)))
         for job in jobs

@@ -9,7 +9,7 @@ import typing as t
 
 from ..run.action import ActionProblem, Result, Variables, registered
 from ..run.outcome import AGENT, NO_SERVER, READY, SERVER, SETTLED, registrations
-from ..run.server import SOCKET, ServerAction, State
+from ..run.server import NONE_YET, SOCKET, ServerAction, State, refuse_mistaken
 
 # What it means that the server cannot be asked.
 NOT_SWITCHED = "no robot was switched, because the jobs need identities, which are registered there; run again when it is back"
@@ -39,27 +39,29 @@ class ActionModule(ServerAction):
                 continue
             # What did not have to switch in this play may still have the result of an earlier one.
             ended = known.get(arguments["switched"], answer) if answer["status"] in READY else answer
-            status = ended.get("status")
             # What stays on a robot for now needs its identity.
-            if not exact or (status in SETTLED and not ended.get("stays")) or (self._task.check_mode and status == "planned"):
+            settled = ended.get("status") in SETTLED and not ended.get("stays")
+            planned = self._task.check_mode and ended.get("status") == "planned"
+            if not exact or settled or planned:
                 answers[name] = answer
         wanted = registrations(run["robots"], answers)
         deletes = exact and bool(wanted.parents)
-        needed = bool(wanted.entries) or (
-            deletes and (run["verify_entries"] or any(AGENT in a.get("needed", ()) for a in answers.values()))
-        )
-        if not needed and not (deletes and run["identities"]):
+        had_identities = any(AGENT in answer.get("needed", ()) for answer in answers.values())
+        # Whether the server must be asked; where it only may have something of these jobs, the run ends well without it.
+        asks = bool(wanted.entries) or (deletes and (run["verify_entries"] or had_identities))
+        may_have = deletes and run["identities"]
+        if not asks and not may_have:
             return {"changed": False}
         servers = variables["groups"].get(SERVER, [])
         if not servers:
             if wanted.entries:
                 raise ActionProblem(NO_SERVER)
             return {"changed": False}
-        self.refuse_mistaken(servers[0], answers, variables)
+        refuse_mistaken(self, servers[0], answers, variables)
         state, away = self.look(servers[0])
         if state is State.NONE:
             return self._without_server(wanted.entries, servers[0])
-        if away and needed:
+        if away and asks:
             raise ActionProblem(f"{away}; {LEFT if exact else NOT_SWITCHED}")
         if away:
             return {"changed": False, "warnings": [f"{away}; {UNKNOWN}"]}
@@ -82,7 +84,7 @@ class ActionModule(ServerAction):
         if again:
             entries = "1 registration entry" if len(again) == 1 else f"{len(again)} registration entries"
             self._display.display(
-                f"{host}: {entries} missing or changed on the SPIRE server, now right again: {', '.join(sorted(set(again)))}"
+                f"{host}: {entries} missing or changed on the SPIRE server, now corrected: {', '.join(sorted(set(again)))}"
             )
 
     def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:
@@ -90,12 +92,12 @@ class ActionModule(ServerAction):
         first provision the server.
         """
         if entries and not self._task.check_mode:
-            raise ActionProblem(f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision")
+            raise ActionProblem(NONE_YET.format(host))
         return {"changed": bool(entries), "created": [entry["entry_id"] for entry in entries]}
 
 
 def _looked_at(robot: Variables | None, answer: Variables) -> bool:
-    """Whether the run knows all entries that a machine needs. Of an unchanged robot it does not, unless it shall have none; and
+    """Whether the run knows all entries that a machine needs. Of an unchanged robot it does not, unless it should have none; and
     a machine of the SPIRE server need not be a robot.
     """
     return robot is not None and ("entries" in answer or all(job["empty"] for job in robot["jobs"]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..run.action import ActionProblem, Result, Variables
-from ..run.server import ServerAction, State
+from ..run.server import NONE_YET, ServerAction, State, refuse_mistaken
 
 
 class ActionModule(ServerAction):
@@ -16,11 +16,11 @@ class ActionModule(ServerAction):
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         host = arguments["host"]
-        self.refuse_mistaken(host, variables["ansible_play_hosts"], variables)
+        refuse_mistaken(self, host, variables["ansible_play_hosts"], variables)
         state, away = self.look(host)
         problem = f"{away}; an agent gets its identity from there: run again when it is back" if away else ""
         if state is None:
             raise ActionProblem(problem)
         if state is State.NONE:
-            problem = f"there is no SPIRE server on {host} yet; install it with: ansible-playbook k8s4r.robot.provision"
+            problem = NONE_YET.format(host)
         return {"changed": False, "problem": problem}

@@ -52,7 +52,7 @@ def warnings(site: Site) -> t.Iterator[Problem]:
     for path, resources in _limited(site):
         if memory and resources.memory and resources.memory > memory:
             asked, there = _mebibytes(resources.memory), _mebibytes(memory)
-            yield site.problem(f"{path}.memory", f"a limit of {asked} is none on robot {site.robot.name}, which has {there}")
+            yield site.problem(f"{path}.memory", f"a limit of {asked} has no effect on robot {site.robot.name}, which has {there}")
 
 
 def _limited(site: Site) -> t.Iterator[tuple[str, Resources]]:
@@ -79,4 +79,4 @@ def _fewer(asked: int, cores: int) -> str:
 
 
 def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:,.0f}Mi"
+    return f"{size / 2**20:,.0f} MiB"

@@ -17,8 +17,6 @@ import re
 
 _STEM, _USER_STEM = 60, 12
 
-# The parent of the groups' slices.
-ROOT_SLICE = "k8s4r.slice"
 # The slice of all proxies: what they use does not count as the groups'.
 PROXY_SLICE = "k8s4r-proxy.slice"
 

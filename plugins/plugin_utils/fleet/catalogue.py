@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ..job.addresses import plain_port
-from ..job.errors import JobErrors, Problem, quoted
+from ..job.errors import JobErrors, Problem, few, quoted
 from ..job.model.vocabulary import HOST_PORT, SPIFFE_ID, TRUST_DOMAIN
 from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot
 from .variables import Reader, Render, Variables, agreed
@@ -93,7 +93,7 @@ def names_of_one_machine(fleet: Fleet) -> list[str]:
     for robot in fleet.robots:
         names.setdefault(robot.way, []).append(robot.name)
     return [
-        f"inventory: {', '.join(same[:3])}{f' and {len(same) - 3} more' if len(same) > 3 else ''} have one address, {way[0]}: "
+        f"inventory: {few(same, 3)} have one address, {way[0]}: "
         "if they are one machine, each of them undoes what was deployed to the others; give a machine one name"
         for way, same in names.items()
         if len(same) > 1 and way

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..job.errors import JobErrors, Problem
+from ..job.errors import JobErrors, Problem, few
 from ..job.model.group import TaskGroup
 from ..job.model.job import Job
 from ..job.model.vocabulary import JobType
@@ -17,6 +17,8 @@ from .robots import Fleet
 from .spread import spread
 
 GroupKey = tuple[str, str, str]
+# Robots that a message names, of all that it could.
+SHOWN = 8
 
 
 class Placement(t.NamedTuple):
@@ -92,7 +94,7 @@ def _candidates(job: Job, group: TaskGroup, path: str, fleet: Fleet) -> tuple[li
         problems.append(
             job.problem(
                 f"{path}.constraints",
-                f"${{attr.{name}}} is unknown for {_some(robots)}",
+                f"${{attr.{name}}} is unknown for {few(robots, SHOWN)}",
                 "run the playbook k8s4r.robot.probe, or set the attribute in k8s4r_attributes",
             )
         )
@@ -103,11 +105,6 @@ def _nowhere(job: Job, path: str, refused: t.Mapping[str, t.Sequence[Refusal]]) 
     by_rule: dict[str, list[str]] = {}
     for robot, refusals in refused.items():
         by_rule.setdefault(refusals[0].rule, []).append(robot)
-    ruled_out = "; ".join(f"{rule} (rules out {_some(robots)})" for rule, robots in sorted(by_rule.items()))
+    ruled_out = "; ".join(f"{rule} (rules out {few(robots, SHOWN)})" for rule, robots in sorted(by_rule.items()))
     found = f"no robot can run this group: {ruled_out or 'the inventory group `robots` is empty'}"
     return job.problem(path, found, "change the selector or constraint, or the robots' labels")
-
-
-def _some(names: t.Sequence[str], limit: int = 8) -> str:
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

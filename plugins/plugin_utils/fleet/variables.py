@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..job.errors import Mistake, Problem, listed, nearest, quoted
+from ..job.errors import Mistake, Problem, did_you_mean, listed, quoted
 
 Variables = t.Mapping[str, t.Any]
 # The value of a host's variable with its templates rendered and its vaulted texts decrypted. Raises ValueError with the reason.
@@ -39,9 +39,7 @@ class Reader:
         value = self.text(name, choices[0])
         if value in choices:
             return value
-        close = nearest(value, choices)
-        meant = f"did you mean {close}?" if close else ""
-        self._wrong(name, Mistake(f"expected {listed(choices)}", value=quoted(value), value_remedy=meant))
+        self._wrong(name, Mistake(f"expected {listed(choices)}", value=quoted(value), value_remedy=did_you_mean(value, choices)))
         return choices[0]
 
     def mapping(self, name: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import typing as t
 
 Position = tuple[int, int]
 
-# Errors that are shown at once. Who has more, has a mistake that makes many.
+# Errors that are shown at once. More than this usually come from one mistake.
 MOST = 50
 
 
@@ -99,6 +99,18 @@ def nearest(word: str, known: t.Iterable[str]) -> str | None:
     by_fold = {name.lower(): name for name in known}
     found = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
     return by_fold[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: t.Iterable[str]) -> str:
+    """The remedy for a word that resembles one of those that are known; empty where it does not."""
+    close = nearest(word, known)
+    return f"did you mean {close}?" if close else ""
+
+
+def few(names: t.Sequence[str], limit: int) -> str:
+    """``a, b and 3 more``: names with commas between them; of more than ``limit``, the first ones and how many more."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
 def listed(words: t.Iterable[str], last: str = "or") -> str:

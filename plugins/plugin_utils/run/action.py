@@ -10,6 +10,7 @@ interpreter, and set the task's `environment:`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import typing as t
 
@@ -121,18 +122,17 @@ class RobotAction(Action):
     KEEPS_ENGINE: t.ClassVar[bool] = True
     _requires_connection = True
     _called = False
-    _slowest = _longer = 0.0
+    _slowest = 0.0
 
     def call(self, request: Variables, variables: Variables, longer: float = 0.0) -> Result:
         """One round trip. Raises `AnsibleConnectionFailure` when no answer comes in time, which may be `longer` seconds more than usual."""
-        self._longer = longer
-        return self._caller(variables).call(request, check=bool(self._task.check_mode) or not self.KEEPS_ENGINE)
+        return self._caller(variables, longer).call(request, check=bool(self._task.check_mode) or not self.KEEPS_ENGINE)
 
-    def _execute(self, command: str, content: bytes) -> Outcome:
-        """A shell command on the robot. How long it may take grows with what is sent."""
+    def _execute(self, command: str, content: bytes, longer: float = 0.0) -> Outcome:
+        """A shell command on the robot. How long it may take grows with what is sent, and by `longer` seconds."""
         began, sending = time.monotonic(), len(content) / SLOWEST
         usual = NEXT_CALL + MORE * max(0.0, self._slowest - ANSWER_WITHIN) if self._called else FIRST_CALL
-        with in_time(usual + self._longer + sending):
+        with in_time(usual + longer + sending):
             outcome = self.shell(command, content)
         self._called, self._slowest = True, max(self._slowest, time.monotonic() - began - sending)
         return outcome
@@ -172,11 +172,11 @@ class RobotAction(Action):
             raise ActionProblem("\n".join(map(str, answer.get("errors") or ["the robot gave no reason"])))
         return answer
 
-    def _caller(self, variables: Variables) -> Caller:
+    def _caller(self, variables: Variables, longer: float) -> Caller:
         configured = C.config.get_config_value("INTERPRETER_PYTHON", variables=dict(variables))
         interpreter = str(self._templar.template(configured) or "auto")
         return Caller(
-            self._execute,
+            functools.partial(self._execute, longer=longer),
             interpreter=None if interpreter.startswith("auto") else interpreter,
             environment=ActionBase._compute_environment_string(self),
         )

@@ -35,6 +35,12 @@ def refusals(answers: Answers) -> str:
     return "nothing was changed, because these robots refused the plan or could not check it:\n" + "\n".join(lines)
 
 
+def still_missing(answers: Answers) -> str:
+    """What is missing on robots although provisioning has run, as one text; empty if nothing is missing."""
+    lacking = {name: ", ".join(whats) for name, answer in sorted(answers.items()) if (whats := missing(answer))}
+    return "\n".join(f"{name}: still missing after provisioning: {whats}" for name, whats in lacking.items())
+
+
 class Next(t.NamedTuple):
     """What comes next: a file of playbooks/tasks, and the machines for which it is included; for nothing, no machine.
 

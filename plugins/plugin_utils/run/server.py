@@ -18,6 +18,8 @@ UNIT = "/etc/systemd/system/spire-server.service"
 # Prints one of the values below: a shell that could not even start (no sudo, for one) prints none of them.
 LOOK = f"if test -S {SOCKET}; then echo up; elif test -e {UNIT}; then echo down; else echo none; fi"
 
+NONE_YET = "there is no SPIRE server on {} yet; install it with: ansible-playbook k8s4r.robot.provision"
+
 
 class State(enum.Enum):
     UP = "up"
@@ -52,16 +54,17 @@ class ServerAction(Action):
             return Looked(state, f"{host}, the machine of the SPIRE server, cannot be reached ({last})")
         return Looked(state, "")
 
-    def refuse_mistaken(self, host: str, robots: t.Iterable[str], variables: Variables) -> None:
-        """Raises `ActionProblem` where this run would take another machine for the server's."""
-        wrong = mistaken(host, robots, lambda name: self.connection_to(name, variables))
-        if wrong:
-            raise ActionProblem(wrong)
-
 
 def _state(printed: str) -> State | None:
     lines = printed.split()
     return next((found for found in State if lines[-1:] == [found.value]), None)
+
+
+def refuse_mistaken(action: Action, server: str, robots: t.Iterable[str], variables: Variables) -> None:
+    """Raises `ActionProblem` if the run of this action would take another machine for the server's; without a `server` it cannot."""
+    wrong = mistaken(server, robots, lambda host: action.connection_to(host, variables))
+    if wrong:
+        raise ActionProblem(wrong)
 
 
 def mistaken(server: str, robots: t.Iterable[str], connection: t.Callable[[str], str]) -> str:

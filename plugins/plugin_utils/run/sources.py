@@ -17,9 +17,7 @@ SUFFIXES = (".yml", ".yaml", ".json")
 NO_JOB = "no job given: add -e job=<file or directory>; separate several with commas"
 WANTED = "job= takes a file or a directory; separate several with commas"
 VAULT_HEADER = b"$ANSIBLE_VAULT;"
-
-
-# More than any job file needs, also encrypted: the reader of YAML has its own, smaller limit.
+# More than any job file needs, even encrypted: the reader of YAML has its own, smaller limit.
 MAX_BYTES = 8 * 1024 * 1024
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ..job.errors import few
 from .moves import Move, instances
 
 Data = t.Mapping[str, t.Any]
 
 # So many names are written out; of the rest, how many there are.
 MOST = 6
-_UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+_UNITS = (("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30), ("TiB", 2**40))
 
 
 class Said(t.TypedDict):
@@ -23,10 +24,13 @@ class Said(t.TypedDict):
     text: str
 
 
-def summary(answers: t.Mapping[str, Data], moving: t.Mapping[str, t.Mapping[str, Move]], lost: t.Sequence[str]) -> list[Said]:
+def summary(
+    answers: t.Mapping[str, Data], moving: t.Mapping[str, t.Mapping[str, Move]], lost: t.Sequence[str], servers: t.Sequence[str] = ()
+) -> list[Said]:
     """Everything that changes, in the order of the groups; `moving` is what `moves` found of each robot.
 
-    `answers` are those of `prepare`; robots that could not be reached are `lost`.
+    `answers` are those of `prepare`; robots that could not be reached are `lost`; `servers` are the machines that get the SPIRE
+    server first, if they have none.
     """
     groups = {change["group"] for answer in answers.values() for change in (*_changes(answer), *_going(answer))}
     shown = _short(groups - {""})
@@ -36,23 +40,19 @@ def summary(answers: t.Mapping[str, Data], moving: t.Mapping[str, t.Mapping[str,
             robots.setdefault(text, []).append(name)
     for name in lost:
         robots.setdefault("off, run again", []).append(name)
+    if servers:
+        robots["the SPIRE server: installed first, if there is none yet"] = list(servers)
     return [{"robots": names, "text": text} for text, names in robots.items()]
 
 
 def line(said: Said) -> str:
-    return f"{few(said['robots'])}: {said['text']}"
-
-
-def few(names: t.Sequence[str]) -> str:
-    """Names with commas between them; of many, the first ones and how many more."""
-    return ", ".join(names) if len(names) <= MOST + 1 else f"{', '.join(names[:MOST])} and {len(names) - MOST} more"
+    return f"{few(said['robots'], MOST)}: {said['text']}"
 
 
 def size(number: float) -> str:
-    """An amount of data on a disk: 12 MB."""
-    unit = next((unit for unit in _UNITS if number < 1000 * _UNITS[unit]), "TB")
-    amount = number / _UNITS[unit]
-    return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
+    """An amount of data on a disk: 11.4 MiB."""
+    unit, factor = next((unit for unit in _UNITS if number < 1000 * unit[1]), _UNITS[-1])
+    return f"{number / factor:.1f} {unit}"
 
 
 def _changes(answer: Data) -> t.Sequence[Data]:
@@ -66,10 +66,10 @@ def _going(answer: Data) -> list[Data]:
 
 def _of_robot(robot: str, answer: Data, moving: t.Mapping[str, Move], shown: t.Mapping[str, str]) -> t.Iterator[str]:
     if answer.get("missing"):
-        yield f"{few(sorted(set(answer['missing'])))}: installed first"
+        yield f"{few(sorted(set(answer['missing'])), MOST)}: installed first"
     for change in _changes(answer):
         what = f"{shown.get(change['group'], '')} {change['unit']}".strip()
-        why = f" ({few(change['why'])})" if change["why"] else ""
+        why = f" ({few(change['why'], MOST)})" if change["why"] else ""
         yield f"{what}: {change['does']}{why}" if what else change["does"]
     for going in _going(answer):
         yield from _that_goes(robot, going, moving.get(going["id"]), shown[going["group"]])
@@ -86,7 +86,7 @@ def _that_goes(robot: str, going: Data, move: Move | None, group: str) -> t.Iter
     if going["whole"] and not to:
         yield f"{group}: goes{data}"
     elif left and not going["whole"]:
-        yield f"{group} {few(left)}: {'goes' if len(left) == 1 else 'go'}{data}"
+        yield f"{group} {few(left, MOST)}: {'goes' if len(left) == 1 else 'go'}{data}"
 
 
 def _short(groups: t.Iterable[str]) -> dict[str, str]:

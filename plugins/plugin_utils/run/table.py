@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..job.errors import few
+
 Data = t.Mapping[str, t.Any]
 # Robot, group or unit, state, for how long, memory, and what else there is to say.
 Cells = tuple[str, str, str, str, str, str]
@@ -130,7 +132,7 @@ _WORDS = {
 
 def _directories(paths: t.Sequence[str]) -> str:
     outermost = [path for path in paths if not any(path.startswith(other + "/") for other in paths)]
-    return outermost[0] if len(outermost) == 1 else f"{outermost[0]} and {len(outermost) - 1} more"
+    return few(outermost, 1)
 
 
 def _mib(size: int) -> str:

@@ -29,10 +29,6 @@ def _mappings(value: t.Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _mapping(value: t.Any) -> bool:
-    return isinstance(value, dict)
-
-
 def _going(value: t.Any) -> bool:
     """What goes from a robot, by the ids of groups: change/survey.py."""
     shape = {"name": str, "whole": bool, "units": list, "data": int}

@@ -121,7 +121,7 @@ def test_a_home_that_the_program_may_write(machine):
         mine = found[name]
         assert (mine["user"], mine["logname"], mine["writable"]) == (user, user, True), mine
         assert re.fullmatch(rf"/var/lib/k8s4r/tasks/look-g-r0-{name}-[0-9a-f]+/local", mine["home"]), mine
-    assert (found["free"]["home"], found["free"]["user"]) == ("/home/walker", "walker")
+    assert (found["free"]["home"], found["free"]["user"]) == (machine.sh("getent passwd walker | cut -d: -f6").strip(), "walker")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_check_says_what_the_run_then_says(deployment):
         assert said(check) == said(deployment.deploy(job).well())
     *others, goes = said(check)
     assert others == ["robot1, robot2: web r0 main: restart (env VALUE)", "robot1, robot2: other: new (r0 main)"]
-    assert re.fullmatch("robot1, robot2: old: goes, with .* kB of data", goes)
+    assert re.fullmatch("robot1, robot2: old: goes, with .* KiB of data", goes)
 
 
 def test_a_task_that_was_dead_is_said_to_be_started_and_of_what_it_died(deployment):

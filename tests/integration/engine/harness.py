@@ -21,8 +21,6 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.exec import 
 from tests.robots import Fleet
 from tests.robots.inventory import ssh_options
 
-ENDED = ("committed", "rolled-back", "failed", "refused")
-
 
 class Machine:
     """One robot of a fleet."""

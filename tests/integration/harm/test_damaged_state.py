@@ -50,7 +50,7 @@ def test_a_ledger_file_is_written_anew_from_its_copy(machine, group):
         answer = machine.prepare(job(group))
         assert answer["status"] == "recorded", answer
         assert answer["notices"][0].startswith(f"{LEDGER} is {'missing' if harm == 'removed' else 'damaged'}")
-        assert answer["notices"][0].endswith("; it is written anew from its copy")
+        assert answer["notices"][0].endswith("; it is restored from its copy")
         assert machine.ask(job(group)) == {"status": "unchanged"}
     assert pid(machine, group.unit("main")) == running
 
@@ -96,7 +96,7 @@ def test_a_key_without_its_copy_costs_a_restart(machine, group):
     do(machine, "truncated", f"{STATE}/key", f"{STATE}/key.copy")
     prepared = machine.prepare(job(group), other())
     assert prepared["status"] == "staged", prepared
-    assert prepared["notices"][0].startswith(f"{STATE}/key was damaged, and its copy too")
+    assert prepared["notices"][0].startswith(f"{STATE}/key and its copy were damaged")
     assert machine.finish(machine.call(op="switch", release=prepared["release"]))["status"] == "committed"
     assert machine.ask(job(group), other()) == {"status": "unchanged"}
 

@@ -75,7 +75,7 @@ def test_proxies_that_run_a_replaced_program_are_restarted_and_no_others(ansible
 
 def test_by_way_of_the_controller(ansible, provisioned, envoy_digest, tmp_path):
     provisioned.ssh("robot2", f"rm {ENVOY}")
-    by_controller = {"envoy_download_by": "controller", "robot_controller_cache": str(tmp_path)}
+    by_controller = {"envoy_download_by": "controller", "base_controller_cache": str(tmp_path)}
     ansible.envoy("robot2", "--check", envoy_checksum={"amd64": envoy_digest}, **by_controller).well()
     ansible.envoy("robot2", **by_controller).well()
     assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest

@@ -17,16 +17,8 @@ import pytest
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import background, main
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, results
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 
 AT_WORK = 0.3
-
-
-@pytest.fixture
-def robot(tmp_path):
-    robot = Robot(str(tmp_path / "state"), str(tmp_path / "run"))
-    robot.make()
-    return robot
 
 
 def test_a_result_is_told_when_the_work_has_let_go_of_the_robot(robot):

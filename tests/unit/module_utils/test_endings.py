@@ -50,7 +50,7 @@ NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive")
         (values("success", 15, KILLED), "its program was killed by signal 15 (SIGTERM)"),
         (values("success", 15, KILLED, state="inactive"), "it was stopped"),
         (values("success", 143, state="inactive"), "it was stopped"),
-        (values("oom-kill", 9, KILLED), "the kernel killed its program, for memory was short"),
+        (values("oom-kill", 9, KILLED), "the kernel killed its program because memory ran out"),
         (values("timeout", 15, KILLED, TimeoutStartUSec="3s", up=False), "it was not ready within 3s"),
         (values("timeout", 15, KILLED), "its program ran for longer than it may, and was stopped"),
         (values("timeout", 9, KILLED), "its program did not end when it was asked to, and was killed"),

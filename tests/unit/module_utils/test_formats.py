@@ -21,7 +21,6 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests impor
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import jsontext
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import Refusal
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, ledger, results
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import table
 
 JOB = {"namespace": "n", "name": "j"}
@@ -36,13 +35,6 @@ GROUP = {
     "ports": [],
     "secrets": None,
 }
-
-
-@pytest.fixture
-def robot(tmp_path):
-    robot = Robot(str(tmp_path / "state"), str(tmp_path / "run"))
-    robot.make()
-    return robot
 
 
 def put(path, value):

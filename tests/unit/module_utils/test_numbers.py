@@ -11,16 +11,8 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import user
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 
 FIRST, LAST = user.NUMBERS[0], user.NUMBERS[-1]
-
-
-@pytest.fixture
-def robot(tmp_path):
-    robot = Robot(str(tmp_path / "state"), str(tmp_path / "runtime"))
-    robot.make()
-    return robot
 
 
 @pytest.fixture

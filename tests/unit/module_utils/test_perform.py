@@ -5,20 +5,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.perform import Performer, silence
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import ledger, manifest
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 
 JOB = {"namespace": "n", "name": "j"}
-
-
-@pytest.fixture
-def robot(tmp_path):
-    robot = Robot(str(tmp_path / "state"), str(tmp_path / "run"))
-    robot.make()
-    return robot
 
 
 def test_the_word_that_units_started_well_is_forgotten_of_all_that_start_again(robot):

@@ -99,7 +99,7 @@ def test_a_port_that_is_the_end_of_a_connection_is_taken_until_it_is_closed():
         # It closes first, so its end lingers.
         client.close()
     (text,) = ports.taken(wanted[:1], set())
-    assert text.startswith(f"here: port {number} on 127.0.0.1 is still the end of a connection that was closed just now")
+    assert text.startswith(f"here: port {number} on 127.0.0.1 is still held by a connection that has just closed")
 
 
 def test_the_ends_of_connections_to_a_former_listener_keep_nobody_out():

@@ -14,20 +14,12 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import perform, recovery
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import main
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, ledger, results
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import files
 
 JOB = {"namespace": "n", "name": "j"}
 GROUP = {"name": "g", "needs": [], "ports": [], "secrets": None}
 TRIED = {**GROUP, "id": "g", "resources": [plan.directory("/var/lib/k8s4r/groups/never-there")]}
 RECORD = {**GROUP, "release": "r1", "committed": 1.0, "resources": [], "leftovers": [], "started": {}}
-
-
-@pytest.fixture
-def robot(tmp_path):
-    robot = Robot(str(tmp_path / "state"), str(tmp_path / "run"))
-    robot.make()
-    return robot
 
 
 def rolled_back(robot, groups, entries):

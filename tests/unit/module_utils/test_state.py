@@ -23,13 +23,6 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model import vocab
 JOB = {"namespace": "n", "name": "j"}
 
 
-@pytest.fixture
-def robot(tmp_path):
-    robot = Robot(str(tmp_path / "state"), str(tmp_path / "run"))
-    robot.make()
-    return robot
-
-
 def record(name="j", groups=None):
     return {"namespace": "n", "name": name, **ledger.whole("d"), "groups": groups or {}}
 

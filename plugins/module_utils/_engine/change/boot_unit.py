@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..plan import STARTED_AT_BOOT, UNIT_DIRECTORY
+from ..plan import ROOT_SLICE, STARTED_AT_BOOT, UNIT_DIRECTORY
 from ..system import files, own, systemd
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ def content(python: str, engine: str, journal: str) -> str:
             "Description=k8s4r: go back to the last good release after an interrupted switch",
             # The journal or its copy.
             f"ConditionPathExistsGlob={journal}*",
-            "Before=k8s4r.slice",
+            f"Before={ROOT_SLICE}",
             "",
             "[Service]",
             "Type=oneshot",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         changes: list[str]  # what was done, in order
         groups: dict[str, Phase]
         units: dict[str, str]  # what each unit that should run does now
-        notices: list[str]  # warnings
+        notices: list[str]  # Ansible shows them as warnings
         restored: list[str]  # the names of the groups whose last good release runs again
         errors: list[str]
 

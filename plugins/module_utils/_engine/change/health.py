@@ -100,7 +100,7 @@ def _is_down(values: systemd.Properties) -> bool:
 
 def _fresh(values: systemd.Properties, now: float, seconds: float = STEADY) -> bool:
     """Whether the unit has become active only just now."""
-    entered = (systemd.number(values, "ActiveEnterTimestampMonotonic") or 0) / 1e6
+    entered = systemd.seconds(values, "ActiveEnterTimestampMonotonic")
     return values.get("ActiveState") == "active" and now - entered < seconds
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         summary: list[summary.Change]
         goes: t.Mapping[str, survey.Going]  # by the ids of groups
         holds: list[str]  # the names of the groups that the robot has of these jobs
-        notices: list[str]  # warnings
+        notices: list[str]  # Ansible shows them as warnings
 
     class Prepared(_Prepared, total=False):
         release: str  # what is staged
@@ -89,13 +89,13 @@ class Staging:
         self.groups = [group for job in request["plan"]["jobs"] for group in job["groups"]]
         self.contents: dict[str, bytes] = {}
         self.manifest = manifests.build(request, release, robot.ledger, self._content)
-        self.wanted = [resource for _job, group in manifests.groups(self.manifest) for resource in group["resources"]]
         self.scrub = of_release(robot, self.manifest, [secret for group in self.groups for secret in group.get("secrets", [])])
+        self.changes: list[summary.Change] = []
+        self.planned = self._plan()
 
     def judge(self) -> Prepared:
         """Refuse what would not work; else what would change."""
-        self._planned = self._plan()
-        todo = [step for _performer, step in self._planned]
+        todo = [step for _performer, step in self.planned]
         self._refuse_what_is_wrong(todo)
         interrupted = self.robot.journal()
         return {
@@ -105,7 +105,7 @@ class Staging:
             "missing": verify.missing(self.groups),
             "needed": sorted({need["what"] for group in self.robot.ledger.groups(self.manifest["jobs"]) for need in group["needs"]}),
             "before": [job["before"] for job in self.manifest["jobs"]],
-            "summary": self.scrub(summary.of_interrupted(interrupted) + self._summary),
+            "summary": self.scrub(summary.of_interrupted(interrupted) + self.changes),
             "goes": self._going(),
             "holds": sorted(group["name"] for group in self.robot.ledger.groups(self.manifest["jobs"])),
             "notices": self.request.get("mended", []) + self.notices + self._other_names(),
@@ -119,7 +119,7 @@ class Staging:
     def record(self) -> None:
         """All is as it should be, only the ledger does not have it: another controller's digest, or another description."""
         self._store()
-        for performer, step in self._planned:
+        for performer, step in self.planned:
             performer.perform(step)
         for job in self.manifest["jobs"]:
             self.robot.ledger.set_state(job, ledger.whole(job["digest"]), self.manifest["robot"])
@@ -138,8 +138,7 @@ class Staging:
             raise Refusal(self.scrub(problems))
 
     def _plan(self) -> list[tuple[Performer, steps.Step]]:
-        """All steps in their order, as the switch will take them, each with what would carry it out."""
-        self._summary: list[summary.Change] = []
+        """All steps in their order, as the switch will take them, each with what would carry it out; `changes` says what they do."""
         planned = []
         for members in handover.bundles(self.manifest, self.robot.ledger):
             halted = handover.listening(members, self.robot.ledger)
@@ -152,7 +151,7 @@ class Staging:
         job, group = member
         situation = survey.look(self.robot, group["resources"], self.robot.ledger.group(job, group["id"]))
         found = steps.between(situation, self.robot.digest, self.manifest["keep_data"], halted)
-        self._summary += summary.of_group(group["id"], group["name"], situation, found, Contents(self.contents))
+        self.changes += summary.of_group(group["id"], group["name"], situation, found, Contents(self.contents))
         return found
 
     def _going(self) -> dict[str, survey.Going]:

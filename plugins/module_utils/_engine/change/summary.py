@@ -102,7 +102,8 @@ class _Summary:
         self.called = [unit for unit in kinds.that_run(situation.wanted) if unit.get("called")]
         # Those that a step tells of are down because of their ports, the others because of their files.
         self.halted = {unit: step["text"] for step in todo if step["do"] == "halt" for unit in step["units"]}
-        self.told: list[Resource] = []
+        # By the name of a unit, what of the changes it takes in or has open.
+        self.own = {unit["name"]: self._own(unit) for unit in self.called}
 
     def units(self) -> list[Told]:
         """Of each unit that does not stay as it is: what people call it, what it does, and why."""
@@ -110,10 +111,7 @@ class _Summary:
         found: list[Told] = []
         for unit in self.called:
             name = unit["name"]
-            places = {kinds.place(unit), *kinds.of(unit).reads(unit)}
-            own = [resource for resource in self.made if kinds.place(resource) in places or self._is_held_anew(unit, resource)]
-            self.told += own
-            up = self._is_up(name)
+            own, up = self.own[name], self._is_up(name)
             if self.situation.now(unit) is None and not up:
                 found.append((unit["called"], "new", []))
             elif name in self.begun and up:
@@ -129,10 +127,14 @@ class _Summary:
 
     def rest(self, anything_new: bool) -> list[str]:
         """What else of the group changes, and restarts nothing. What comes with a new unit is not worth a word."""
-        rest = [resource for resource in self.made if resource not in self.told]
+        rest = [resource for resource in self.made if not any(resource in own for own in self.own.values())]
         if anything_new:
             rest = [resource for resource in rest if self.situation.now(resource) is not None]
         return sorted({text for resource in rest for text in self._in_place(resource)})
+
+    def _own(self, unit: Resource) -> list[Resource]:
+        places = {kinds.place(unit), *kinds.of(unit).reads(unit)}
+        return [resource for resource in self.made if kinds.place(resource) in places or self._is_held_anew(unit, resource)]
 
     def _pulled(self) -> dict[str, str]:
         """The units that systemd starts anew because one that they require does: what people call that one, by their names."""
@@ -151,7 +153,7 @@ class _Summary:
 
     def _without_cause(self, unit: str) -> str:
         """Why a unit restarts that takes in what it took in before."""
-        otherwise = "it has not taken in its files yet"
+        otherwise = "it may still run with its former files"
         if unit in self.halted:
             otherwise = "while ports change hands" if self.halted[unit] else "while its files change hands"
         return self.situation.silent.get(unit, otherwise)

@@ -38,7 +38,7 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
     with Lock(robot.runtime, manifest["who"], f"switch to release {release}"):
         journal = robot.journal()
         if journal is None or journal["release"] != release:
-            _still_valid(robot, manifest)
+            _refuse_if_overtaken(robot, manifest)
             # An older engine could not roll back at boot what this one records.
             boot_unit.ensure(robot)
             if journal:
@@ -54,7 +54,7 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
         conclusion.conclude(robot, manifest, journal)
 
 
-def _still_valid(robot: Robot, manifest: Manifest) -> None:
+def _refuse_if_overtaken(robot: Robot, manifest: Manifest) -> None:
     """Between prepare and switch another run may have been here."""
     text = "{}/{}: another run changed this job on this robot after this run had prepared it; run again"
     jobs = [job for job in manifest["jobs"] if manifests.base(robot.ledger.of(job)) != job["base"]]

@@ -25,7 +25,7 @@ def errors(robot: Robot, manifest: Manifest) -> list[str]:
     """Every conflict with what is on the robot."""
     mine = {(job["namespace"], job["name"]) for job in manifest["jobs"]}
     others = [record for record in robot.ledger.read()[0] if (record["namespace"], record["name"]) not in mine]
-    wanted = [group for job in manifest["jobs"] for group in job["groups"]]
+    wanted = [group for _job, group in groups(manifest)]
     return _places(wanted, others) + _all_ports(robot, manifest, wanted, others) + _owners(wanted)
 
 
@@ -33,7 +33,7 @@ def _interrupted(robot: Robot) -> list[ManifestGroup]:
     """The groups of an interrupted switch: what runs of them is stopped before this release is switched to."""
     journal = robot.journal()
     manifest = robot.manifest(journal["release"]) if journal else None
-    return [group for job in manifest["jobs"] for group in job["groups"]] if manifest else []
+    return [group for _job, group in groups(manifest)] if manifest else []
 
 
 def _places(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> list[str]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files of the engine's own that cannot be read: which of them bar a release, and what of the others is to be known.
 
-A damaged file stands in the way of its own job alone, and there only until the next release writes it anew.
+A damaged file blocks only its own job, and only until the next release writes it again.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ def repair(robot: Robot, plan: RobotPlan, keep: bool) -> list[str]:
         mine |= {path, path + files.COPY}
         try:
             record, problem = robot.ledger.load(job)
-            remedy = "it is written anew from its copy"
+            remedy = "it is restored from its copy"
         except formats.Damaged as error:
             record, problem, lost = _presumed(job), error, True
-            remedy = "it is written anew, with what the plan has"
+            remedy = "it is rebuilt from the plan"
         if problem:
             found.append(f"{problem.what}; {remedy}")
             (robot.ledger.save if keep else robot.ledger.presume)(record)
     for other in robot.ledger.read()[1]:
         if isinstance(other, formats.Damaged) and other.path not in mine:
-            found.append(f"{other.what}; the next run of its job writes it anew")
+            found.append(f"{other.what}; the next run of its job restores it")
     return found + (_unclaimed(robot, plan) if lost else [])
 
 
@@ -88,17 +88,17 @@ def _presumed(job: JobPlan) -> JobRecord:
 
 
 def _unclaimed(robot: Robot, plan: RobotPlan) -> list[str]:
-    """What is ours by its name, and of no job that the plan or the ledger knows."""
+    """What is ours by its name, and belongs to no job that the plan or the ledger knows."""
     places = [kinds.place(resource) for job in plan["jobs"] for group in job["groups"] for resource in group["resources"]]
     places += [kinds.place(r) for record in robot.ledger.read()[0] for group in record["groups"].values() for r in known(group)]
     found = []
     for root in ROOTS:
         directory, _slash, start = root.rpartition("/")
         claimed = {place[len(directory) + 1 :].partition("/")[0] for place in places if place.startswith(root)}
-        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
+        for name in files.names(directory):
             if name.startswith(start) and name not in claimed and not own.is_own(name):
                 found.append(f"{directory}/{name}")
     if not found:
         return []
-    what = "is of no job that this robot's ledger knows; deploy the job that had it and remove that, or remove it by hand"
+    what = "belongs to no job in this robot's ledger; deploy the job it belonged to and remove that job, or delete it by hand"
     return [f"{', '.join(found)}: {what}"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         status: t.Literal["unchanged", "plan-needed"]
 
     class Compared(_Compared, total=False):
-        notices: list[str]  # of unchanged: warnings, where there are any
+        notices: list[str]  # of unchanged, if there are any; Ansible shows them as warnings
 
 
 # A unit that systemd has started again this often, and within so many seconds, is not well, though it is up.
@@ -77,8 +77,8 @@ def _users(group: GroupRecord) -> set[int]:
 
 
 def _often_restarted(name: str, values: systemd.Properties) -> t.Iterator[str]:
-    restarts, entered = (systemd.number(values, key) or 0 for key in ("NRestarts", "ActiveEnterTimestampMonotonic"))
-    ago = time.monotonic() - entered / 1e6
+    restarts = systemd.number(values, "NRestarts") or 0
+    ago = time.monotonic() - systemd.seconds(values, "ActiveEnterTimestampMonotonic")
     if restarts >= OFTEN_RESTARTED and ago < RECENTLY:
         yield f"{name}: restarted {restarts} times, the last time {ago:.0f} s ago: journalctl -u {name}"
 

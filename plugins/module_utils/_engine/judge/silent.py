@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..plan import Port
 
 # Seconds. A proxy listens at the latest 12 s after its unit is active: so long it waits for an identity that does not come.
-SETTLED = 20.0
+LONG_ENOUGH = 20.0
 
 
 def units(wanted: t.Sequence[Port], shown: systemd.Shown, held: t.Sequence[ports.Listener] | None = None) -> dict[str, str]:
@@ -34,5 +34,5 @@ def units(wanted: t.Sequence[Port], shown: systemd.Shown, held: t.Sequence[ports
 
 
 def _is_settled(values: systemd.Properties) -> bool:
-    entered = (systemd.number(values, "ActiveEnterTimestampMonotonic") or 0) / 1e6
-    return values.get("ActiveState") == "active" and time.monotonic() - entered > SETTLED
+    entered = systemd.seconds(values, "ActiveEnterTimestampMonotonic")
+    return values.get("ActiveState") == "active" and time.monotonic() - entered > LONG_ENOUGH

@@ -42,7 +42,7 @@ INTERVAL = 0.03
 
 
 def new_release() -> str:
-    """A name that sorts by time and meets no other."""
+    """A name that sorts by time and is unique."""
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
 
 
@@ -96,7 +96,7 @@ def _at_work(unit: str) -> bool:
 
 
 def _start_unit(operation: Operation, release: str) -> None:
-    """Asked for twice it is no harm: the second one finds no request any more."""
+    """Asking twice does no harm: the second one finds no request any more."""
     properties = [f"Description=k8s4r: {operation} of release {release}", "Restart=on-failure", "RestartSec=1", "TimeoutStopSec=20"]
     argv = [sys.executable, "-I", "-S", own.engine_home(), "work", release]
     systemd.run_in_unit(own.worker(operation, release), properties, argv)

@@ -116,8 +116,7 @@ def _how(unit: Resource, shown: systemd.Shown) -> str:
 def _unit(unit: Resource, shown: systemd.Shown) -> UnitStatus:
     kind, values = kinds.of(unit), shown.get(unit["name"], {})
     done, up = kind.finished(unit), systemd.up(values)
-    entered = systemd.number(values, "ActiveEnterTimestampMonotonic")
-    started = entered / 1e6 if entered else None
+    started = systemd.seconds(values, "ActiveEnterTimestampMonotonic") or None
     ended = None if up else _finished_at(unit) if done else endings.when(values)
     moment = started if up else ended
     return {

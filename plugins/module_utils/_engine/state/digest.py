@@ -53,7 +53,7 @@ def create(path: str) -> list[str]:
         files.replace(path, key or os.urandom(KEY_BYTES))
         files.replace(path + files.COPY, _with_sum(_read(path)))
         return (
-            [f"{path} was damaged, and its copy too: with the new key every task restarts at its job's next run"]
+            [f"{path} and its copy were damaged; a new key was made, so every task restarts the next time its job is deployed"]
             if used and not key
             else []
         )

@@ -34,7 +34,7 @@ def collect(robot: Robot) -> None:
         (robot.state + "/results", RESULTS),
         (robot.runtime + "/requests", STAGED),
     ):
-        for name in _names(directory):
+        for name in files.names(directory):
             if _older(f"{directory}/{name}", age):
                 files.remove(f"{directory}/{name}")
     _engines(robot)
@@ -61,7 +61,7 @@ def _releases(robot: Robot) -> None:
 def _half_written(robot: Robot) -> None:
     """What a killed run left beside the files that it was about to replace."""
     for directory in (robot.state + "/releases", robot.state + "/ledger"):
-        for name in _names(directory):
+        for name in files.names(directory):
             if name.endswith(files.TEMPORARY) and _older(f"{directory}/{name}", STAGED):
                 files.remove(f"{directory}/{name}")
 
@@ -82,7 +82,7 @@ def _contents(robot: Robot) -> None:
             return
         for _job, wanted in manifests.groups(manifest) if manifest else ():
             keep |= manifests.contents(wanted["resources"], wanted)
-    for digest in _names(robot.state + "/store"):
+    for digest in files.names(robot.state + "/store"):
         if digest not in keep:
             files.remove(f"{robot.state}/store/{digest}")
 
@@ -90,17 +90,10 @@ def _contents(robot: Robot) -> None:
 def _engines(robot: Robot) -> None:
     """All engines but this one, the one that the boot unit uses, and those so new that a run may be at it."""
     current = {os.path.realpath(engine_home()), os.path.realpath(robot.state + "/engine/current")}
-    for name in _names(robot.state + "/engine"):
+    for name in files.names(robot.state + "/engine"):
         path = os.path.realpath(f"{robot.state}/engine/{name}")
         if name != "current" and path not in current and _older(path, STAGED):
             files.remove(path)
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return sorted(os.listdir(directory))
-    except FileNotFoundError:
-        return []
 
 
 def _older(path: str, seconds: float) -> bool:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ..say.errors import Refusal
 from ..system import files
 from . import formats
@@ -108,11 +106,7 @@ class Ledger:
         return records, unread
 
     def _paths(self) -> list[str]:
-        try:
-            names = os.listdir(self.directory)
-        except FileNotFoundError:
-            return []
-        found = {name[: -len(files.COPY)] if name.endswith(files.COPY) else name for name in names}
+        found = {name[: -len(files.COPY)] if name.endswith(files.COPY) else name for name in files.names(self.directory)}
         # A file that a killed run had half written begins with a dot.
         return [f"{self.directory}/{name}" for name in sorted(found) if name.endswith(".json") and "@" in name]
 

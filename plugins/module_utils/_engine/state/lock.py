@@ -15,8 +15,7 @@ from ..say.errors import Refusal
 # Seen while the holder has not yet written who it is.
 _UNKNOWN = "another run is changing this robot; wait until it ends"
 
-
-# How often, and after how many seconds each time, a taken lock is tried again that nobody has put a name to.
+# How often to retry a lock whose holder has not yet written its name, and the pause in seconds.
 ATTEMPTS, PAUSE = 50, 0.01
 
 

@@ -60,10 +60,7 @@ class Robot:
 
     def has_requests(self) -> bool:
         """Whether anything is being worked on, or was left behind."""
-        try:
-            return bool(os.listdir(self.runtime + "/requests"))
-        except FileNotFoundError:
-            return False
+        return bool(files.names(self.runtime + "/requests"))
 
     def result_path(self, release: str) -> str:
         """How far a release's work is, and what came of it; in memory, for it is written at each step, and must be on a full disk."""
@@ -102,8 +99,5 @@ class Robot:
 
     def releases(self) -> list[str]:
         """The staged releases."""
-        try:
-            names = os.listdir(f"{self.state}/releases")
-        except FileNotFoundError:
-            return []
+        names = files.names(f"{self.state}/releases")
         return sorted({name.partition(".json")[0] for name in names if name.endswith((".json", ".json" + files.COPY))})

@@ -14,6 +14,7 @@ from . import command
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
+
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # In /bin with and without a merged /usr; a Debian 11 that was once a Debian 10 has it there alone.
 SYSTEMCTL = "/bin/systemctl"
@@ -62,16 +63,20 @@ def differ(assumptions: t.Mapping[str, str], truth: t.Mapping[str, str]) -> list
 
 def systemd_version(runtime: str) -> str:
     """The major version. Asking systemctl costs 5 ms, so the answer is kept until systemctl itself is replaced."""
-    found = os.stat(SYSTEMCTL)
-    stamp = f"{found.st_ino}.{found.st_mtime_ns}"
     try:
         with open(runtime + "/systemd-version", encoding="utf-8") as stream:
             kept_stamp, version = stream.read().split()
-        if kept_stamp == stamp and version.isdigit():
+        if kept_stamp == _stamp() and version.isdigit():
             return version
     except (FileNotFoundError, ValueError):
         pass
     return _major(command.need([SYSTEMCTL, "--version"]))
+
+
+def _stamp() -> str:
+    """Another one whenever systemctl is replaced."""
+    found = os.stat(SYSTEMCTL)
+    return f"{found.st_ino}.{found.st_mtime_ns}"
 
 
 def _major(said: str) -> str:
@@ -83,15 +88,14 @@ def _major(said: str) -> str:
     # What the loader of programs may say goes before it.
     found = re.search(r"^systemd (\d+)", said, re.MULTILINE)
     if found is None:
-        raise CommandFailed(f"{SYSTEMCTL} --version does not tell a version: {harmless(said.strip()[:200])}")
+        raise CommandFailed(f"{SYSTEMCTL} --version prints no version: {harmless(said.strip()[:200])}")
     return found.group(1)
 
 
 def keep_systemd_version(runtime: str) -> None:
     from . import files
 
-    found = os.stat(SYSTEMCTL)
-    line = f"{found.st_ino}.{found.st_mtime_ns} {systemd_version(runtime)}"
+    line = f"{_stamp()} {systemd_version(runtime)}"
     files.replace(runtime + "/systemd-version", line.encode("ascii"))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import time
 
-from .systemd import number
+from .systemd import DOWN, number, seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ REASONS = {
 CANNOT_EXECUTE, NOT_FOUND = 126, 127
 # Results that say all; the others need the exit status.
 RESULTS = {
-    "oom-kill": "the kernel killed its program, for memory was short",
+    "oom-kill": "the kernel killed its program because memory ran out",
     "protocol": "its program ended before it was ready",
     "resources": "systemd could not prepare its start",
     "start-limit-hit": "it was started too often",
@@ -42,7 +42,7 @@ def words(values: Properties, stays: bool = False) -> str:
     if values.get("LoadState") == "not-found":
         return "there is no such unit"
     result = values.get("Result", "")
-    if not _seconds(values, "ExecMainStartTimestampMonotonic"):
+    if not seconds(values, "ExecMainStartTimestampMonotonic"):
         return RESULTS.get(result) or ("it was not started" if result == "success" else "what prepares its start failed")
     if result == "success" and values.get("ActiveState") == "inactive" and _by_signal(values):
         return "it was stopped"
@@ -97,7 +97,7 @@ def _signal(number_: int) -> str:
 
 def never_up(values: Properties) -> bool:
     """Whether the last start of a unit did not come to its end."""
-    return _seconds(values, "ActiveEnterTimestampMonotonic") < _seconds(values, "ExecMainStartTimestampMonotonic")
+    return seconds(values, "ActiveEnterTimestampMonotonic") < seconds(values, "ExecMainStartTimestampMonotonic")
 
 
 def cannot_start(values: Properties) -> bool:
@@ -105,19 +105,19 @@ def cannot_start(values: Properties) -> bool:
     status = number(values, "ExecMainStatus")
     if values.get("ExecMainCode") != EXITED or status is None:
         return False
-    lived = _seconds(values, "ExecMainExitTimestampMonotonic") - _seconds(values, "ExecMainStartTimestampMonotonic")
+    lived = seconds(values, "ExecMainExitTimestampMonotonic") - seconds(values, "ExecMainStartTimestampMonotonic")
     return (status in NOT_STARTED and never_up(values)) or (status in (CANNOT_EXECUTE, NOT_FOUND) and lived < 1)
 
 
 def started(values: Properties, since: float) -> bool:
     """Whether a unit's program was started after a time of the monotonic clock."""
-    return _seconds(values, "ExecMainStartTimestampMonotonic") >= since
+    return seconds(values, "ExecMainStartTimestampMonotonic") >= since
 
 
 def when(values: Properties) -> float | None:
     """When a unit that is down ended, or one that waits for its next try last did: of the monotonic clock, in seconds."""
-    down = values.get("ActiveState") in ("inactive", "failed")
-    return _seconds(values, "InactiveEnterTimestampMonotonic" if down else "ExecMainExitTimestampMonotonic") or None
+    down = values.get("ActiveState") in DOWN
+    return seconds(values, "InactiveEnterTimestampMonotonic" if down else "ExecMainExitTimestampMonotonic") or None
 
 
 def wall(monotonic: float) -> str:
@@ -125,9 +125,5 @@ def wall(monotonic: float) -> str:
     return utc(time.time() - (time.monotonic() - monotonic))
 
 
-def utc(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def _seconds(values: Properties, name: str) -> float:
-    return (number(values, name) or 0) / 1e6
+def utc(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

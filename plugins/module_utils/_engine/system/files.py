@@ -77,6 +77,14 @@ def _base(path: str) -> str:
     return "/"
 
 
+def names(directory: str) -> list[str]:
+    """What is in a directory, sorted; nothing if it is not there."""
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+
+
 def write(path: str, content: bytes, uid: int, gid: int, mode: int) -> None:
     """Put a complete file in place by rename; owner and mode are set before it appears."""
     with Parent(path, make=True) as (directory, name):

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import os
 
-# Rolls back at boot; and every unit of the engine, as a pattern: no job may have a unit of such a name.
+from ..plan import ROOT_SLICE
+
+# Rolls back at boot.
 RECOVERY = "k8s4r-recover.service"
-SLICE = "k8s4r.slice"
+# Every unit of the engine, as a pattern: no job may have a unit of such a name.
 UNITS = r"k8s4r-(recover|prepare-.*|switch-.*)\.service"
+DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 
 def is_own(unit: str) -> bool:
     """Whether a unit's name is one of the engine's own, or of the slice of all groups."""
     import re
 
-    return unit == SLICE or re.fullmatch(UNITS, unit) is not None
-
-
-DAMAGED = "files of the engine on this robot are damaged; run again: they are replaced then"
+    return unit == ROOT_SLICE or re.fullmatch(UNITS, unit) is not None
 
 
 def worker(operation: str, release: str) -> str:

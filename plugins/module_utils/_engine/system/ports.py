@@ -99,7 +99,7 @@ def _end_of_connections(wanted: t.Iterable[Port], own_units: t.Container[str | N
                 row, holder = others[0]
                 found.append(f"{front} taken by {_who(*holder)}, as its end of a connection to {_address(row[2])}:{_port(row[2])}")
             elif any(row[3] == TIME_WAIT for row in rows):
-                found.append(f"{front} still the end of a connection that was closed just now; it is free within a minute: run again")
+                found.append(f"{front} still held by a connection that has just closed; run again in a minute")
     return found
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Properties = t.Mapping[str, str]
     # And of several, by their names.
     Shown = t.Mapping[str, Properties]
+
 # What decides whether a unit does what it should, and what a person wants to know of one.
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,Job,ExecMainCode,ExecMainStatus,"
@@ -28,7 +29,6 @@ PROPERTIES = (
 DOWN = ("inactive", "failed")
 # The sub-state of one that waits for its next try.
 AUTO_RESTART = "auto-restart"
-
 
 # What the programs that talk to systemd say when it is gone before it has answered. It executes itself anew whenever it is upgraded
 # (systemctl daemon-reexec), in less than a second on most machines.
@@ -107,6 +107,11 @@ def number(values: Properties, name: str) -> int | None:
     return int(text) if text.isdigit() and int(text) < 2**63 else None
 
 
+def seconds(values: Properties, name: str) -> float:
+    """A time of the monotonic clock, which systemd reports in microseconds; 0 where it has none."""
+    return (number(values, name) or 0) / 1e6
+
+
 def up(values: Properties) -> bool:
     """Whether a unit runs or is about to, and has not just failed."""
     state = values.get("ActiveState")
@@ -128,7 +133,7 @@ def stop(units: t.Sequence[str]) -> None:
 
 
 def reset_failed(units: t.Sequence[str]) -> None:
-    """Forget failures and used-up start limits; what has none of both is no error."""
+    """Forget failures and used-up start limits; a unit with neither is no error."""
     ask(["systemctl", "reset-failed", "--", *units])
 
 

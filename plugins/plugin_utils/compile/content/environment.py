@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ....module_utils._engine import plan
 from ...job.addresses import LOOPBACK
 from ...job.declare.keys import Secret
 from ...job.errors import Problem, child
@@ -65,7 +66,7 @@ def of_group(site: Site) -> Environment:
         "NOMAD_DC": site.robot.datacenter,
         "NOMAD_REGION": "global",
         "NOMAD_ALLOC_DIR": site.alloc,
-        "NOMAD_PARENT_CGROUP": f"{names.ROOT_SLICE}/{site.slice}",
+        "NOMAD_PARENT_CGROUP": f"{plan.ROOT_SLICE}/{site.slice}",
     }
     meta: dict[str, str] = {}
     errors: list[Problem] = []

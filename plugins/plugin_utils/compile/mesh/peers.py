@@ -11,6 +11,7 @@ from ...envoy.address import Address
 from ...fleet.placement import Placement
 from ...fleet.robots import Fleet
 from ...job.addresses import WILDCARDS, plain
+from ...job.errors import few
 from ...job.model.job import Job
 from ...job.model.network import InboundService
 from .. import names
@@ -72,7 +73,6 @@ def elsewhere(address: Address, fleet: Fleet, known: KnownServices) -> tuple[str
     if not robots:
         return None
     served, found = min(robots.items())
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     there = [robot.name for robot in fleet.robots if plain(robot.address) == address.host]
     constrain = f"correct `upstream`, or constrain that group to {there[0]}, which has this address" if there else "correct `upstream`"
-    return f"{served} has port {address.port}, but on {', '.join(found[:NAMED])}{more}", constrain
+    return f"{served} has port {address.port}, but on {few(found, NAMED)}", constrain

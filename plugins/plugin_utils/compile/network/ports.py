@@ -56,8 +56,8 @@ def _served(sites: t.Sequence[Site], but: Site, port: int) -> t.Iterator[tuple[s
     """The addresses of the robot where programs of other groups should be listening on a port."""
     for site in sites:
         for number, service in enumerate(site.network.services if site.network and site is not but else ()):
-            host, _colon, number_of_port = service.to.rpartition(":")
+            host, _colon, served_port = service.to.rpartition(":")
             address = LOOPBACK if host == "localhost" else plain(host)
             # What is served elsewhere takes no port of this robot.
-            if number_of_port == f"{port}" and address in (*ALWAYS_THERE, site.robot.name, plain(site.robot.address)):
+            if served_port == f"{port}" and address in (*ALWAYS_THERE, site.robot.name, plain(site.robot.address)):
                 yield address, site.where(f"{site.path}.network.services[{number}].to")

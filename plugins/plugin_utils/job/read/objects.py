@@ -15,7 +15,7 @@ import yaml
 
 from ..declare.keys import Secret, Support
 from ..declare.shape import Field, by_name
-from ..errors import Mistake, Position, Problem, child, nearest, position_of, quoted
+from ..errors import Mistake, Position, Problem, child, did_you_mean, position_of, quoted
 from . import nodes, scalars, texts
 from .source import Options, Source
 
@@ -67,9 +67,8 @@ class Objects:
         """Note an unknown key; `below` is the key of this object that has one of that name."""
         at = child(path, key)
         self.positions[at] = nodes.position(node)
-        close = nearest(key, known)
-        remedy = f"it belongs below {below}" if below else f"did you mean {close}?" if close else f"known keys: {', '.join(known)}"
-        self.error(at, Mistake("unknown key", remedy))
+        belongs = f"it belongs below {below}" if below else did_you_mean(key, known)
+        self.error(at, Mistake("unknown key", belongs or f"known keys: {', '.join(known)}"))
 
     def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:
         return cls(**self._values(by_name(cls), node, path))

@@ -14,10 +14,10 @@ import yaml
 
 from ..declare.keys import Bytes, Millicores, Seconds
 from ..declare.shape import Field
-from ..errors import Mistake, listed, quoted
+from ..errors import Mistake, did_you_mean, listed, quoted
 from . import quantities
 from .nodes import BOOL, FLOAT, INT, STR, kind
-from .texts import did_you_mean, raw_text, text
+from .texts import raw_text, text
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.0+)?")
 CPU = "an amount of CPU in cores, such as 500m, 0.5 or 2"

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import collections.abc as c
 import re
 import typing as t
 
 import yaml
 
 from ..declare.shape import Field
-from ..errors import Mistake, nearest, quoted
+from ..errors import Mistake, did_you_mean, quoted
 from ..model.vocabulary import NAME
 from ..variables import too_long
 from .nodes import BOOL, FLOAT, INT, JINJA, NULL, STR, TAG, VAULT, kind
@@ -33,12 +32,6 @@ def text(field: Field, node: yaml.Node) -> str:
         meant = did_you_mean(plain, field.key.known)
         raise Mistake(f"expected {field.key.expected}", value=quoted(plain), value_remedy=meant)
     return plain
-
-
-def did_you_mean(found: str, known: c.Iterable[str]) -> str:
-    """The remedy for a text that resembles one of those that are known; empty where it does not."""
-    close = nearest(found, known)
-    return f"did you mean {close}?" if close else ""
 
 
 def raw_text(node: yaml.Node) -> str:

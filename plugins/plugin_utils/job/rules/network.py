@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, clash, plain
-from ..errors import Finding, Mistake, nearest, quoted
+from ..errors import Finding, Mistake, did_you_mean, quoted
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.network import InboundService, Network, Upstream
@@ -109,7 +109,6 @@ def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding
         if allowed is None or allowed.group is None or allowed.group in groups:
             continue
         if allowed.job in (None, job.name) and allowed.namespace in (None, job.namespace):
-            close = nearest(allowed.group, groups)
             reason, remedy = "not a group of this job", "if it is a group of another job, name that job"
-            meant = f"did you mean {close}?" if close else ""
+            meant = did_you_mean(allowed.group, groups)
             yield f"{path}.allow[{number}].group", Mistake(reason, remedy, value=quoted(allowed.group), value_remedy=meant)

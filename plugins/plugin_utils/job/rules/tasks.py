@@ -49,7 +49,7 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
 def warnings(task: Task, path: str) -> c.Iterator[Finding]:
     """What works, but is not what somebody may take it for."""
     if task.user == "root" and task.driver is Driver.EXEC:
-        what = "under exec, root has none of its privileges: it may read what is root's, and writes to the task's own directories alone"
+        what = "under exec, root has no privileges: it can read root's files, but write only to the task's own directories"
         yield f"{path}.user", Mistake(what, "leave user out, or use driver: raw_exec for a program that needs them", value="root")
 
 
@@ -60,7 +60,7 @@ def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:
         value_remedy = f"write command: {first} and args: [{', '.join(rest.split())}]"
         yield (
             path,
-            Mistake("arguments go into args", "command is the program alone", value=quoted(program.command), value_remedy=value_remedy),
+            Mistake("arguments go into args", "command is only the program", value=quoted(program.command), value_remedy=value_remedy),
         )
 
 

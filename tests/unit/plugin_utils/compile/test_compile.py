@@ -272,7 +272,7 @@ def test_all_processors_of_the_robot_are_not_too_many_and_one_that_was_never_ask
 
 def test_more_memory_than_the_robot_has_is_no_limit_and_a_warning_says_so():
     [warning] = limited("{memory: 64Gi}", **{"memory.totalbytes": str(2**31)}).warnings
-    assert str(warning).endswith("resources.memory: a limit of 65,536Mi is none on robot r1, which has 2,048Mi")
+    assert str(warning).endswith("resources.memory: a limit of 65,536 MiB has no effect on robot r1, which has 2,048 MiB")
     assert limited("{memory: 2Gi}", **{"memory.totalbytes": str(2**31)}).warnings == ()
 
 

@@ -75,6 +75,6 @@ def test_a_variable_may_be_as_long_as_linux_takes_it_and_no_longer():
 def test_root_under_exec_is_said_aloud():
     [(path, mistake)] = task(user="root").warnings
     assert path == "taskGroups[0].tasks[0].user"
-    assert "root has none of its privileges" in mistake.message()
+    assert "root has no privileges" in mistake.message()
     assert task(user="root", driver="raw_exec").warnings == []
     assert task(user="rover").warnings == []

@@ -47,24 +47,33 @@ def test_a_group_is_called_by_what_tells_it_from_the_others():
 
 
 def test_what_goes_is_said_with_its_data():
-    assert lines({"a": {"goes": goes()}}) == ["a: old: goes, with 12 MB of data"]
+    assert lines({"a": {"goes": goes()}}) == ["a: old: goes, with 11.4 MiB of data"]
     assert lines({"a": {"goes": goes(data=0)}}) == ["a: old: goes"]
     assert lines({"a": {"goes": goes(whole=False, units=["r1 store", "r1 report"])}}) == [
-        "a: old r1 store, r1 report: go, with 12 MB of data",
+        "a: old r1 store, r1 report: go, with 11.4 MiB of data",
     ]
 
 
 def test_what_moves_away_is_said_with_the_robot_that_it_moves_to():
-    assert lines({"a": {"goes": goes()}}, {"default/shop/old": {"b": [0]}}) == ["a: old: moves away from a to b, with 12 MB of data"]
+    assert lines({"a": {"goes": goes()}}, {"default/shop/old": {"b": [0]}}) == ["a: old: moves away from a to b, with 11.4 MiB of data"]
     going = goes(whole=False, units=["r1 store", "r2 store"])
     assert lines({"a": {"goes": going}}, {"default/shop/old": {"a": [0], "b": [1]}}) == [
-        "a: old r1: moves away from a to b, with 12 MB of data",
+        "a: old r1: moves away from a to b, with 11.4 MiB of data",
         "a: old r2 store: goes",
     ]
 
 
 def test_robots_that_are_off_and_what_is_installed_have_their_lines():
     assert lines({"a": {"missing": ["envoy"]}}, lost=["b", "c"]) == ["a: envoy: installed first", "b, c: off, run again"]
+
+
+def test_the_machine_of_the_spire_server_has_the_last_line_if_agents_are_installed():
+    answers = {"a": {"missing": ["spire_agent"]}}
+    assert [summary.line(said) for said in summary.summary(answers, {}, ["b"], ["hub"])] == [
+        "a: spire_agent: installed first",
+        "b: off, run again",
+        "hub: the SPIRE server: installed first, if there is none yet",
+    ]
 
 
 def test_an_interrupted_switch_is_rolled_back_first():
@@ -75,7 +84,7 @@ def test_an_interrupted_switch_is_rolled_back_first():
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(4096, "4.1 kB"), (999_000, "999 kB"), (12_582_912, "13 MB"), (2.5e9, "2.5 GB"), (3e15, "3000 TB")]
+    ("number", "text"), [(4096, "4.0 KiB"), (999_000, "975.6 KiB"), (12_582_912, "12.0 MiB"), (2.5e9, "2.3 GiB"), (3e15, "2728.5 TiB")]
 )
 def test_an_amount_of_data(number, text):
     assert summary.size(number) == text

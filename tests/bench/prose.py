@@ -1,0 +1,91 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the report says around its tables; HEAD is a format."""
+
+from __future__ import annotations
+
+QUIET = "which is what the benchmark itself causes."
+BUSY = """\
+more than the benchmark causes:
+other programs were running, so the seconds say little, and the ratios favour those that compute least."""
+
+HEAD = """\
+# Benchmarks
+
+Written by `make bench`. Every figure is as measured, whether it reaches its goal or not. One machine with {cores} cores runs the
+controller and two container robots (Debian bookworm, complete with systemd), so the times include the work of the robots.
+The load average was {load}
+
+## Time of a whole run
+
+Wall-clock time from the start of the command to its end. The contenders take turns in one process, for {rounds} rounds; those whose
+ratio is near their goal run three times in each round, so that their medians are of {often} runs. Connections are warm unless a row
+says fresh: multiplexed OpenSSH (ControlPersist), opened before the clock starts. pyinfra has an SSH client of its own and connects
+again in each run, as it always does; Mitogen keeps its interpreters for one run. Ansible runs with pipelining, without facts, with
+five forks, and with bytecode caching on. The plain role has three loops over six items (copy, template, systemd_service). The
+result of each run is checked: an unchanged one must report 0 changes.
+"""
+
+BYTES = """\
+
+## Bytes
+
+Counted by the robot's network interface, with Ethernet headers and acknowledgements; medians of three runs on two robots. The SPIRE
+agents are halted meanwhile, because what they exchange with their server, about 1 KB a second, is not part of a run.
+"""
+
+CALLS = """\
+
+## Task lines and round trips
+
+Task lines of each robot are the lines of output that a larger fleet has more of. A round trip is one command over SSH. All lines are
+those that are not empty, of a run on two robots with Ansible's own callback.
+"""
+
+ENGINE = """
+## The engine on a robot
+
+The robot's part of an unchanged run: the engine that it keeps, called as the controller calls it, but on the robot itself. Medians
+of 40 calls, in turns with what stands beside them. The engine asks systemd itself, over D-Bus, for less than systemctl does.
+
+"""
+
+FLEETS = """\
+
+## Large fleets
+
+Placement and compilation of 5 groups on every robot, with the collection's own functions, without Ansible, in CPU seconds
+of the one thread that does it; the median of three processes for each size. Linear means that the milliseconds per robot
+stay the same. Every robot of the inventory is compiled; a digest is made and a plan is encrypted only for those that the run
+reaches, here all of them. The plan is read by the worker of each robot that changed.
+"""
+
+GROWTH = """\
+
+Complete unchanged runs, limited (`--limit`) to the two robots of an inventory that names many more, with 6 tasks on each. Placement
+and compilation are done for every robot, and two robots are asked. CPU time and the largest process of the controller, medians of three.
+"""
+
+MANY = """\
+
+Complete runs on an inventory in which the two robots have many names: what each further robot of a run costs the controller. Five
+forks, warm connections, medians of five runs in turns. The robots compute on the same cores, each for half of the names.
+"""
+
+MEMORY = """\
+
+## What stays in a robot's memory
+
+The resident set of a process includes the pages that it shares with others, above all those of the C library. The proportional set
+includes only its share of them.
+"""
+
+DATA_PATH = """
+## Requests through the proxies
+
+From wrk on one robot to nginx on the other, both of Debian, over HTTP: through a pair of our proxies as a job gets them, with their
+log, and through a pair of the same Envoy that is tuned by hand: static, without a log, certificates in files. Both have one worker
+each and mTLS in which each side accepts exactly the other. They take turns; the ratio is of each turn, its median and quartiles are of
+20 turns of 2 s. The machine's cores are shared by everything: wrk, nginx and four proxies.
+"""
