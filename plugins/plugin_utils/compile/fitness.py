@@ -53,6 +53,9 @@ def warnings(site: Site) -> t.Iterator[Problem]:
         if memory and resources.memory and resources.memory > memory:
             asked, there = _mebibytes(resources.memory), _mebibytes(memory)
             yield site.problem(f"{path}.memory", f"a limit of {asked} has no effect on robot {site.robot.name}, which has {there}")
+        for key, value in (("memoryHigh", resources.memory_high), ("ioWeight", resources.io_weight)):
+            if value and site.robot.capabilities.get("cgroup") == "1":
+                yield site.problem(f"{path}.{key}", f"has no effect on robot {site.robot.name}, which has cgroup v1")
 
 
 def _limited(site: Site) -> t.Iterator[tuple[str, Resources]]:

@@ -17,28 +17,30 @@ from ...job.errors import Problem
 from ...job.model.task import Device
 from ..site import Site
 
+# A number, or what stands for some, comes next.
+_END = "(?![A-Za-z])"
 # By how the names of their files in /dev begin. udev's links to serial ports do not say which of two they lead to.
 _DRIVERS: t.Mapping[str, tuple[str, ...]] = {
     r"bus/usb/": ("usb_device",),
     r"dri/": ("drm",),
-    r"fb\b": ("fb",),
-    r"gpiochip\b": ("gpiochip",),
-    r"hidraw\b": ("hidraw",),
+    rf"fb{_END}": ("fb",),
+    rf"gpiochip{_END}": ("gpiochip",),
+    rf"hidraw{_END}": ("hidraw",),
     r"i2c-": ("i2c",),
-    r"iio:device\b": ("iio",),
+    rf"iio:device{_END}": ("iio",),
     r"input/": ("input",),
-    r"media\b": ("media",),
+    rf"media{_END}": ("media",),
     r"nvidia": ("nvidia*",),
     r"serial/": ("ttyACM", "ttyUSB"),
     r"snd/": ("alsa",),
-    r"spidev\b": ("spi",),
-    r"ttyACM\b": ("ttyACM",),
-    r"ttyAMA\b": ("ttyAMA",),
-    r"ttyS\b": ("ttyS",),
-    r"ttyTHS\b": ("ttyTHS",),
-    r"ttyUSB\b": ("ttyUSB",),
+    rf"spidev{_END}": ("spi",),
+    rf"ttyACM{_END}": ("ttyACM",),
+    rf"ttyAMA{_END}": ("ttyAMA",),
+    rf"ttyS{_END}": ("ttyS",),
+    rf"ttyTHS{_END}": ("ttyTHS",),
+    rf"ttyUSB{_END}": ("ttyUSB",),
     r"v4l": ("video4linux",),
-    r"video\b": ("video4linux",),
+    rf"video{_END}": ("video4linux",),
 }
 
 
@@ -61,6 +63,5 @@ def errors(site: Site, devices: t.Sequence[Device], path: str) -> t.Iterator[Pro
 
 
 def _drivers(device: Device) -> tuple[str, ...]:
-    # A digit, or what stands for some, ends the name of a driver as much as anything else that is no letter.
-    name = re.sub(r"[0-9*?\[].*", " ", device.path.removeprefix("/dev/"))
+    name = device.path.removeprefix("/dev/")
     return next((drivers for start, drivers in _DRIVERS.items() if re.match(start, name)), ())

@@ -5,36 +5,14 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import names
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Robot
 
-ROBOT = Robot("r1", "192.0.2.1", {"arm": "left"})
-TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"
-
-
-def compiled(*jobs: str, robot: Robot = ROBOT, source: dict[str, bool] | None = None, **fleet):
-    sources = [reader.Source(f"job{number}.yml", textwrap.dedent(text), **(source or {})) for number, text in enumerate(jobs)]
-    loaded, _warnings = reader.load(sources, reader.Options(decrypt=lambda text: text if "$" in text else "hunter2!"))
-    whole = Fleet(**{"robots": (robot,), "trust_domain": "fleet.example", **fleet})
-    placement = place(loaded, whole)
-    return compile_robot(loaded, whole, placement, robot.name, known_services(loaded, whole, placement))
-
-
-def refusal(*jobs: str, **more) -> str:
-    with pytest.raises(JobErrors) as raised:
-        compiled(*jobs, **more)
-    return str(raised.value)
+from .one_robot import ROBOT, TASKS, compiled, refusal
 
 
 def network(upstream: str, name: str = "job") -> str:
@@ -242,43 +220,6 @@ def test_a_memory_limit_is_refused_where_the_kernel_has_no_memory_controller():
     assert "taskGroups[0].tasks[0].resources.memory: robot r1 cannot limit memory" in refusal(
         job, robot=ROBOT._replace(capabilities={"systemd": "252", "cgroup.memory": "no"})
     )
-
-
-def limited(resources: str, **robot):
-    task = f"{{name: app, resources: {resources}, config: {{execConfig: {{command: app}}}}}}"
-    job = f"{{name: job, taskGroups: [{{name: g, tasks: [{task}]}}]}}"
-    return compiled(job, robot=ROBOT._replace(capabilities={"systemd": "252", **robot}))
-
-
-@pytest.mark.parametrize(
-    ("cpu", "cores", "words"),
-    [
-        ("50", "4", "asks for 50 cores, and robot r1 has 4; did you mean 50m (thousandths of a core)?"),
-        ("12", "2", "asks for 12 cores, and robot r1 has 2; did you mean 12m (thousandths of a core)?"),
-        ("2500m", "2", "asks for 2.5 cores, and robot r1 has 2; write at most 2, or exclude the robot by a constraint"),
-        ("5", "4", "asks for 5 cores, and robot r1 has 4; write at most 4, or exclude the robot by a constraint"),
-    ],
-)
-def test_more_processors_than_the_robot_has_are_refused(cpu, cores, words):
-    with pytest.raises(JobErrors) as raised:
-        limited(f"{{cpu: '{cpu}'}}", **{"cpu.numcores": cores})
-    assert f"taskGroups[0].tasks[0].resources.cpu: {words}" in str(raised.value)
-
-
-def test_all_processors_of_the_robot_are_not_too_many_and_one_that_was_never_asked_is_not_known():
-    assert limited("{cpu: '4'}", **{"cpu.numcores": "4"}).warnings == ()
-    assert limited("{cpu: '50'}").warnings == ()
-
-
-def test_more_memory_than_the_robot_has_is_no_limit_and_a_warning_says_so():
-    [warning] = limited("{memory: 64Gi}", **{"memory.totalbytes": str(2**31)}).warnings
-    assert str(warning).endswith("resources.memory: a limit of 65,536 MiB has no effect on robot r1, which has 2,048 MiB")
-    assert limited("{memory: 2Gi}", **{"memory.totalbytes": str(2**31)}).warnings == ()
-
-
-def test_an_old_systemd_is_refused_because_it_would_ignore_what_it_does_not_know():
-    robot = ROBOT._replace(capabilities={"systemd": "239"})
-    assert "has systemd 239" in refusal("{name: job, taskGroups: [{name: g, " + TASKS + "}]}", robot=robot)
 
 
 DOLLAR, BACKTICK, BACKSLASH, RETURN, ESCAPE = "$", "`", "\\\\", "\\r", "\\u001b"
