@@ -37,4 +37,7 @@ def too_long(text: str, counted: str = "the NUL at its end") -> str:
 
 def variable_too_long(name: str, value: str) -> str:
     """The same for a variable."""
+    # As below, but without a text for each of the variables that are short.
+    if len(name) + len(value) < LONGEST // 8:
+        return ""
     return too_long(f"{name}={value}", "its name, the = and the NUL at its end")

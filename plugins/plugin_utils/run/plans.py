@@ -122,7 +122,8 @@ def _without_places(job: Data) -> Data:
     def bare(members: t.Iterable[Data]) -> list[Data]:
         return [{key: value for key, value in member.items() if key != "where"} for member in members]
 
-    groups = [{**group, "ports": bare(group["ports"]), "programs": bare(group["programs"])} for group in job["groups"]]
+    named = ("ports", "programs", "expects")
+    groups = [{**group, **{name: bare(group[name]) for name in named}} for group in job["groups"]]
     return {**job, "groups": groups}
 
 

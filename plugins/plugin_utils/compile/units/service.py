@@ -59,11 +59,20 @@ class Process(t.NamedTuple):
     errors: tuple[Problem, ...]
 
 
-def process(site: Site, task: PlacedTask[Task], environment: Environment, driver: Driving, wrapper: tuple[str, ...] = ()) -> Process:
-    """How a driver runs a task. `wrapper` is a command that runs the task's own, which it gets as its arguments."""
+def process(
+    site: Site,
+    task: PlacedTask[Task],
+    environment: Environment,
+    driver: Driving,
+    wrapper: tuple[str, ...] = (),
+    memory: Call | None = None,
+    stop: Call | None = None,
+) -> Process:
+    """How a driver runs a task. `wrapper` is a command that runs the task's own, which it gets as its arguments. `memory` and `stop`
+    are what `share_memory` and `stop_program` gave.
+    """
     found = command.command(site, task, environment.variables)
     loader = environment.loader
-    memory = share_memory(site, task.spec)
     launch = Launch(
         argv=(*wrapper, *found.argv),
         user=task.user,
@@ -81,7 +90,7 @@ def process(site: Site, task: PlacedTask[Task], environment: Environment, driver
         signal=task.spec.kill_signal,
         # What runs the program for an init task is not the one to be asked.
         kill=KillMode.ALL if wrapper else task.spec.kill_mode,
-        stop=stop_program(task).command(site.bin),
+        stop=stop.command(site.bin) if stop else (),
     )
     directives = [
         ("Slice", site.slice),
@@ -172,8 +181,10 @@ def processes(resources: Resources, cpus: str | None) -> systemd.Directives:
     return lines
 
 
-def stop_program(task: PlacedTask[Task]) -> Call:
-    """What asks a task of the driver exec to end."""
+def stop_program(task: PlacedTask[Task]) -> Call | None:
+    """What asks the program to end; None for a driver whose program systemd itself can reach."""
+    if task.spec.driver is not Driver.EXEC:
+        return None
     whom = "-1" if task.spec.kill_mode is KillMode.ALL else exec_driver.program(task.user)
     return Call(helpers.STOP_PROGRAM, (str(signals.number(task.spec.kill_signal)), whom))
 

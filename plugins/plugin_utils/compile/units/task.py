@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from ...job.model.task import Task
-from ...job.model.vocabulary import Driver
 from .. import paths, systemd
 from ..content import environment
 from ..site import PlacedTask, Site
@@ -24,7 +23,8 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
 
 def _unit(site: Site, task: PlacedTask[Task], group: environment.Environment) -> service.Unit:
     variables = environment.of_task(site, task, group)
-    process = service.process(site, task, variables, DRIVERS[task.spec.driver])
+    memory, stop = service.share_memory(site, task.spec), service.stop_program(task)
+    process = service.process(site, task, variables, DRIVERS[task.spec.driver], memory=memory, stop=stop)
     required = [init.unit for init in site.init_tasks if not init.spec.daemon]
     sections = {
         "Unit": [
@@ -36,7 +36,5 @@ def _unit(site: Site, task: PlacedTask[Task], group: environment.Environment) ->
         ],
         "Service": [("Type", "exec"), *process.directives, *restarts.directives(site, task), _HIDDEN],
     }
-    memory = service.share_memory(site, task.spec)
-    stop = [service.stop_program(task)] if task.spec.driver is Driver.EXEC else []
-    calls = [*([memory] if memory else []), *stop, *restarts.calls(site, task)]
+    calls = [*(call for call in (memory, stop) if call), *restarts.calls(site, task)]
     return service.unit(site, task, variables, process, sections, "once" if task.done else "always", calls)
