@@ -18,7 +18,7 @@ from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
 from .site import Site
-from .units import init, service, task
+from .units import init, limits, service, task
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import Expected, GroupPlan, Program, Resource
@@ -114,7 +114,7 @@ def _directories(site: Site) -> t.Iterator[Resource]:
 
 
 def _slice(site: Site) -> str:
-    return systemd.unit({"Unit": [("Description", systemd.text(site.title()))], "Slice": service.limits(site.group.resources, None)})
+    return systemd.unit({"Unit": [("Description", systemd.text(site.title()))], "Slice": limits.of_all(site.group.resources, None)})
 
 
 def _target(site: Site, units: t.Sequence[str]) -> str:

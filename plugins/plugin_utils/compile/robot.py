@@ -53,8 +53,9 @@ def compile_robot(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, nam
                 sites.append(site)
                 groups.append(compiled.plan)
                 entries += [compiled.entry] if compiled.entry else []
-                errors |= dict.fromkeys((*compiled.errors, *fitness.errors(site)))
-                warnings |= dict.fromkeys((*compiled.warnings, *fitness.warnings(site)))
+                lacks = tuple(fitness.warnings(site))
+                errors |= dict.fromkeys((*compiled.errors, *fitness.errors(site), *(lacks if job.strict else ())))
+                warnings |= dict.fromkeys((*compiled.warnings, *(() if job.strict else lacks)))
         plans.append(plan.job(job.namespace, job.name, groups))
     errors |= dict.fromkeys(ports.conflicts(sites))
     if errors:

@@ -81,6 +81,14 @@ def test_the_program_alone_is_asked_once_and_may_drain(machine):
     machine.absent("pgrep -f NOMAD_ALLOC_DIR")
 
 
+def test_a_program_among_the_robots_processes_is_asked_once_too(machine):
+    plan, alloc = up(machine, task("one", "SIGQUIT", "exec", isolation={"pid": "host"}))
+    machine.sh(f"systemctl stop {units(plan)[0]}")
+    assert machine.sh(f"cat {alloc}/one.launcher").split() == ["SIGQUIT"]
+    machine.sh(f"test -e {alloc}/one.drained")
+    assert states(machine, plan) == {"success inactive"}
+
+
 def test_root_is_asked_like_any_other(machine):
     plan, alloc = up(machine, task("one", "SIGQUIT", "exec", user="root"))
     machine.sh(f"systemctl stop {units(plan)[0]}")

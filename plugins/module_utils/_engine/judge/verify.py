@@ -83,12 +83,17 @@ def lacking(groups: t.Sequence[GroupPlan]) -> list[str]:
 
 
 # How each kind of thing that a plan may expect on the robot is looked for, by its name.
-_EXPECTED: dict[str, t.Callable[[str], bool]] = {"device": lambda path: bool(glob.glob(path)), "group": accounts.group_exists}
+_EXPECTED: dict[str, t.Callable[[str], bool]] = {
+    "device": lambda path: bool(glob.glob(path)),
+    "group": accounts.group_exists,
+    "path": os.path.exists,
+}
 
 
 def _absent(expected: Expected) -> str:
-    remedy = {"device": "plug it in, or write optional: true", "group": "create it, or name another"}[expected["what"]]
-    return f"{expected['where']}: this robot has no {expected['what']} {expected['name']}; {remedy}"
+    remedy = "plug it in, or write optional: true" if expected["what"] == "device" else "create it, or name another"
+    what = "" if expected["what"] == "path" else f"{expected['what']} "
+    return f"{expected['where']}: this robot has no {what}{expected['name']}; {remedy}"
 
 
 def _installs(group: GroupPlan) -> bool:

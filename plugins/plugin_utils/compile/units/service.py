@@ -11,14 +11,13 @@ import typing as t
 from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
-from ...job.model.resources import Resources
 from ...job.model.task import Task
-from ...job.model.vocabulary import DEFAULT_NAMESPACE, Driver, Ipc, KillMode
+from ...job.model.vocabulary import DEFAULT_NAMESPACE, Driver, Ipc, KillMode, Pid
 from .. import helpers, systemd
 from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..site import PlacedTask, Site
-from . import command, devices, signals
+from . import command, devices, limits, signals, volumes
 from .drivers import Driving
 from .drivers import exec as exec_driver
 from .drivers.launch import Launch
@@ -26,8 +25,8 @@ from .drivers.launch import Launch
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected, Program, Resource
 
-# Defaults: one keeps a fork bomb within its task, the other is what most programs of today are made for.
-TASKS_MAX, OPEN_FILES = 1024, 65536
+# The first major version of systemd with ProtectProc=.
+PROTECT_PROC = 247
 
 # Files and identities of groups, proxies and SPIRE belong to these users.
 _RESERVED = re.compile(r"k8s4r-.*|spire-agent|spire-server")
@@ -87,6 +86,8 @@ def process(
         loader=loader,
         groups=task.spec.groups,
         devices=devices.allowed(task.spec.devices),
+        volumes=task.spec.volumes,
+        own_processes=stop is not None,
         signal=task.spec.kill_signal,
         # What runs the program for an init task is not the one to be asked.
         kill=KillMode.ALL if wrapper else task.spec.kill_mode,
@@ -97,11 +98,16 @@ def process(
         ("SyslogIdentifier", systemd.text(_identifier(site, task))),
         ("WorkingDirectory", systemd.item(f"{task.directory}/local")),
         *driver(launch),
-        *limits(task.spec.resources),
-        *processes(task.spec.resources, task.spec.resources.cpus or (site.group.resources.cpus if site.group.resources else None)),
+        *_hidden_processes(site, task.spec),
+        *limits.of_all(task.spec.resources),
+        *limits.of_each(task.spec.resources, task.spec.resources.cpus or (site.group.resources.cpus if site.group.resources else None)),
         ("TimeoutStopSec", systemd.seconds(task.spec.kill_timeout)),
     ]
-    refused = (*_refused(site, task, loader), *devices.errors(site, task.spec.devices, f"{task.path}.devices"))
+    refused = (
+        *_refused(site, task, loader),
+        *devices.errors(site, task.spec.devices, f"{task.path}.devices"),
+        *volumes.errors(site, task.spec.volumes, f"{task.path}.volumes"),
+    )
     return Process(directives, found.programs, tuple(_expected(site, task)), (*refused, *found.errors))
 
 
@@ -148,44 +154,11 @@ def after(site: Site, required: t.Sequence[str], wanted: t.Sequence[str]) -> sys
     return [(directive, " ".join(units)) for directive, units in lines if units]
 
 
-def limits(resources: Resources | None, tasks: int | None = TASKS_MAX) -> systemd.Directives:
-    """Hard limits of a service or slice; `tasks` where the job names none. A memory limit allows no swap on top: swapping would
-    wear out a robot's flash.
-    """
-    lines = [("CPUAccounting", "yes"), ("MemoryAccounting", "yes"), ("TasksAccounting", "yes")]
-    if resources and resources.cpu:
-        lines.append(("CPUQuota", f"{resources.cpu / 10:g}%"))
-    if resources and resources.memory:
-        lines += [("MemoryMax", str(int(resources.memory))), ("MemorySwapMax", "0")]
-    if resources and resources.memory_high:
-        lines.append(("MemoryHigh", str(int(resources.memory_high))))
-    if resources and resources.io_weight:
-        lines += [("IOAccounting", "yes"), ("IOWeight", str(resources.io_weight))]
-    most = (resources.tasks if resources else None) or tasks
-    return [*lines, ("TasksMax", str(most))] if most else lines
-
-
-def processes(resources: Resources, cpus: str | None) -> systemd.Directives:
-    """What systemd sets for each process of a service, and does not know of a slice. `cpus` may be the group's."""
-    lines = [("LimitNOFILE", str(resources.open_files or OPEN_FILES))]
-    if cpus:
-        # On cgroup v1 the first alone has an effect, and a program may undo it.
-        lines += [("CPUAffinity", cpus), ("AllowedCPUs", cpus)]
-    if resources.locked_memory is not None:
-        lines.append(("LimitMEMLOCK", str(int(resources.locked_memory))))
-    if resources.nice is not None:
-        lines.append(("Nice", str(resources.nice)))
-    if resources.realtime:
-        priority = str(resources.realtime.priority)
-        lines += [("CPUSchedulingPolicy", resources.realtime.policy.value), ("CPUSchedulingPriority", priority), ("LimitRTPRIO", priority)]
-    return lines
-
-
 def stop_program(task: PlacedTask[Task]) -> Call | None:
-    """What asks the program to end; None for a driver whose program systemd itself can reach."""
-    if task.spec.driver is not Driver.EXEC:
+    """What asks the program to end; None for one that is the unit's main process, which systemd itself can reach."""
+    if task.spec.driver is not Driver.EXEC or (task.spec.isolation and task.spec.isolation.pid is Pid.HOST):
         return None
-    whom = "-1" if task.spec.kill_mode is KillMode.ALL else exec_driver.program(task.user)
+    whom = "-1" if task.spec.kill_mode is KillMode.ALL else exec_driver.first_process(task.user)
     return Call(helpers.STOP_PROGRAM, (str(signals.number(task.spec.kill_signal)), whom))
 
 
@@ -196,12 +169,20 @@ def share_memory(site: Site, spec: Task) -> Call | None:
     return Call(helpers.SHARE_MEMORY, (site.memory, site.user))
 
 
+def _hidden_processes(site: Site, spec: Task) -> systemd.Directives:
+    """A confined program among the robot's processes sees, of other users', that they are there, and no more."""
+    among = spec.driver is Driver.EXEC and spec.isolation is not None and spec.isolation.pid is Pid.HOST
+    return [("ProtectProc", "invisible")] if among and site.robot.systemd >= PROTECT_PROC else []
+
+
 def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
     for number, name in enumerate(task.spec.groups):
         yield plan.expected("group", name, site.where(f"{task.path}.groups[{number}]"))
     for number, device in enumerate(task.spec.devices):
         if not device.optional:
             yield plan.expected("device", device.path, site.where(f"{task.path}.devices[{number}]"))
+    for number, volume in enumerate(task.spec.volumes):
+        yield plan.expected("path", volume.source, site.where(f"{task.path}.volumes[{number}].source"))
 
 
 def _identifier(site: Site, task: PlacedTask[Task]) -> str:

@@ -5,7 +5,7 @@
 
 from ..declare.keys import Support, key
 from ..declare.record import record
-from .vocabulary import Ipc, Reserved
+from .vocabulary import Ipc, Pid, Reserved
 
 
 @record
@@ -19,7 +19,13 @@ class Isolation:
         ours=True,
         refused_values=(Ipc.GROUP,),
     )
-    pid: Reserved | None = key("Process IDs.", default=None, ours=True, support=Support.REFUSED)
+    pid: Pid | None = key(
+        "`own`: the task sees no process but its own, and its program always has the same process ID. `host`: process IDs are the "
+        "robot's, as DDS needs it; other users' processes stay hidden. Default: `own` for exec, `host` for others.",
+        default=None,
+        ours=True,
+        refused_values=(Pid.GROUP,),
+    )
     uts: Reserved | None = key("Host name.", default=None, ours=True, support=Support.REFUSED)
     users: Reserved | None = key("User IDs.", default=None, ours=True, support=Support.REFUSED)
     files: Reserved | None = key("File system.", default=None, ours=True, support=Support.REFUSED)

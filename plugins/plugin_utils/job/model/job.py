@@ -25,6 +25,7 @@ class Job:
     robot_selector: t.Mapping[str, str] = key("Labels that a robot must have, all of them. Default: any robot.", factory=dict)
     datacenters: tuple[str, ...] = key("Datacenters whose robots may run the job. Default: any.", factory=tuple)
     priority: int = key("Priority over other jobs.", default=50, minimum=0, maximum=100, support=Support.NO_EFFECT)
+    strict: bool = key("A limit or key that a robot accepts but does not carry out is an error, not a warning.", default=False, ours=True)
     meta: t.Mapping[str, str] = key("Each key reaches every task as `NOMAD_META_<KEY>`.", factory=dict, substituted=True, secret=True)
     constraints: tuple[Constraint, ...] = key("Conditions on robots, for every group.", factory=tuple)
     update: Update | None = key("How a new version replaces the old one.", default=None, ours=True, support=Support.NO_EFFECT)

@@ -13,7 +13,7 @@ from .network import Network
 from .policies import Constraint, RestartPolicy
 from .resources import Resources
 from .services import Service
-from .vocabulary import DEVICE, NAME, PATH, SIGNAL, SIGNALS, USER, VARIABLE, Driver, KillMode, Reserved
+from .vocabulary import DEVICE, NAME, PATH, PLACE, SIGNAL, SIGNALS, USER, VARIABLE, Driver, KillMode, Reserved
 
 
 @record
@@ -25,6 +25,15 @@ class Readiness:
     file: str | None = key("Ready when this path exists.", default=None, pattern=PATH, expected="an absolute path")
     notify: bool = key("Ready when the daemon itself sends READY=1 (sd_notify).", default=False)
     timeout: Seconds = key("How long to wait until it is ready.", default=Seconds(30), minimum=0.1, maximum=3600)
+
+
+@record
+class Volume:
+    """A directory or file of the robot that the task sees at a place of its own."""
+
+    source: str = key("Path on the robot.", pattern=PLACE, expected="an absolute path without a colon")
+    target: str = key("Path at which the task sees it.", pattern=PLACE, expected="an absolute path without a colon")
+    read_only: bool = key("The task cannot change it.", default=False)
 
 
 @record
@@ -71,6 +80,9 @@ class Task:
         factory=tuple,
         ours=True,
         text_is="path",
+    )
+    volumes: tuple[Volume, ...] = key(
+        "Directories and files of the robot that the task may use, besides its own directories.", factory=tuple, ours=True
     )
     timeout: Seconds | None = key("How long the task may run before it is stopped. Default: no limit.", default=None, minimum=0.1)
     kill_timeout: Seconds = key(

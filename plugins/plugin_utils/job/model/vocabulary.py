@@ -22,6 +22,8 @@ SIGNALS = (
 SIGRTMIN, SIGRTMAX = 34, 64
 SIGNAL = rf"{'|'.join(SIGNALS)}|SIGRTMIN\+([1-9]|[12][0-9]|30)|SIGRTMAX-([1-9]|[12][0-9]|30)"
 PATH = r"/[^\x00-\x1f]*"
+# systemd puts a colon between the two places of a volume.
+PLACE = r"/[^\x00-\x1f:]*"
 USER = r"[A-Za-z_][A-Za-z0-9_-]{0,30}"
 CPUS = r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*"
 DEVICE = r"/dev/[^\x00-\x1f]+"
@@ -106,6 +108,12 @@ class KillMode(enum.Enum):
 class RealtimePolicy(enum.Enum):
     FIFO = "fifo"
     RR = "rr"
+
+
+class Pid(enum.Enum):
+    OWN = "own"
+    GROUP = "group"
+    HOST = "host"
 
 
 class Ipc(enum.Enum):

@@ -47,6 +47,10 @@ class Document(Objects):
         result = checked(job, {problem.path for problem in self.errors})
         self.positions = dict(result.job.positions)
         self.errors += [self._problem(*finding) for finding in result.errors]
+        if job.strict:
+            # Until here, they are keys that have no effect.
+            self.errors += self.warnings
+            self.warnings = []
         self.warnings += [self._problem(*finding) for finding in result.warnings]
         return None if self.errors else result.job
 

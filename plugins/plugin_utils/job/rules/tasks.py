@@ -10,7 +10,7 @@ import collections.abc as c
 from ..errors import Finding, Mistake, child, listed, quoted
 from ..model.drivers import CONFIG_OF, ExecConfig
 from ..model.task import InitTask, Readiness, Task
-from ..model.vocabulary import Driver, Ipc
+from ..model.vocabulary import Driver, Ipc, Pid
 from ..variables import variable_too_long
 
 READY_WHEN = ("command", "port", "file", "notify")
@@ -36,12 +36,16 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
     if task.config is not None and task.config.exec_config is not None:
         yield from _command(task.config.exec_config, f"{config}.command")
     yield from _environment(task.env, f"{path}.env")
-    if task.isolation and task.isolation.ipc is Ipc.OWN and f"{path}.driver" not in wrong:
-        at = f"{path}.isolation.ipc"
-        if isinstance(task, InitTask):
-            yield at, Mistake("init tasks see the robot as it is, and share its IPC", "remove it", value="own")
-        elif task.driver is not Driver.EXEC:
-            yield at, Mistake("only the driver exec gives a task IPC of its own", "remove it", value="own")
+    if task.isolation and f"{path}.driver" not in wrong:
+        asked = {"ipc": ("IPC", task.isolation.ipc is Ipc.OWN), "pid": ("process IDs", task.isolation.pid is Pid.OWN)}
+        for key, (what, own) in asked.items():
+            why = ""
+            if own and isinstance(task, InitTask):
+                why = f"init tasks see the robot as it is, and share its {what}"
+            elif own and task.driver is not Driver.EXEC:
+                why = f"only the driver exec gives a task {what} of its own"
+            if why:
+                yield f"{path}.isolation.{key}", Mistake(why, "remove it", value="own")
     if isinstance(task, InitTask) and task.readiness is not None:
         yield from _readiness(task.readiness, f"{path}.readiness", task.daemon)
 

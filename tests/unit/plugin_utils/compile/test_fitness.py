@@ -83,3 +83,11 @@ def test_what_cgroup_v1_does_not_do_is_a_warning():
         "ioWeight: has no effect on robot r1, which has cgroup v1",
     ]
     assert limited(resources, cgroup="2").warnings == ()
+
+
+def test_a_strict_job_takes_no_limit_that_is_none():
+    task = "{name: a, resources: {memoryHigh: 64Mi}, config: {execConfig: {command: a}}}"
+    job = "{name: job, strict: true, taskGroups: [{name: g, tasks: [" + task + "]}]}"
+    robot = ROBOT._replace(capabilities={"systemd": "252", "cgroup": "1"})
+    assert "memoryHigh: has no effect on robot r1, which has cgroup v1" in refusal(job, robot=robot)
+    assert compiled(job, robot=ROBOT._replace(capabilities={"systemd": "252", "cgroup": "2"})).warnings == ()

@@ -51,3 +51,28 @@ def test_several_devices_of_an_unknown_driver_are_refused():
     said = refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
     assert "tasks[0].devices[0]: /dev/my* may match several devices, and their driver is not known; name each device by its path" in said
     assert "devices[1]" not in said
+
+
+@pytest.mark.parametrize(
+    ("volume", "said"),
+    [
+        ("source: /, target: /host", 'source: found "/": /etc/k8s4r belongs to this collection or to SPIRE; name another place'),
+        ("source: /etc/k8s4r/groups, target: /x", 'source: found "/etc/k8s4r/groups": /etc/k8s4r belongs to'),
+        ("source: /var/lib, target: /x", 'source: found "/var/lib": /var/lib/k8s4r belongs to'),
+        ("source: /run/spire/sockets, target: /x", 'source: found "/run/spire/sockets": /run/spire belongs to'),
+        ("source: /srv/../etc/spire, target: /x", 'source: found "/srv/../etc/spire": not the shortest spelling, "/etc/spire"'),
+        ("source: /srv/x/, target: /x", 'source: found "/srv/x/": not the shortest spelling, "/srv/x"'),
+        ("source: /srv, target: /var/lib/k8s4r/tasks", 'target: found "/var/lib/k8s4r/tasks": /var/lib/k8s4r belongs to'),
+        ("source: /srv, target: /proc/sys", 'target: found "/proc/sys": /proc is one of the places that each task has already'),
+        ("source: /srv, target: /tmp", 'target: found "/tmp": /tmp is one of the places'),
+    ],
+)
+def test_a_volume_opens_nothing_of_ours_and_hides_nothing(volume, said):
+    task = "{name: app, volumes: [{" + volume + "}], config: {execConfig: {command: app}}}"
+    assert f"tasks[0].volumes[0].{said}" in refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
+
+
+def test_two_volumes_at_one_place_are_refused():
+    task = "{name: app, volumes: [{source: /a, target: /x}, {source: /b, target: /x}], config: {execConfig: {command: app}}}"
+    said = refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
+    assert 'volumes[1].target: found "/x": taskGroups[0].tasks[0].volumes[0] is there already; name another place' in said

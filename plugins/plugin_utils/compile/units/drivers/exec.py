@@ -19,7 +19,8 @@ from .launch import Launch
 
 # The process ID of whatever the shell starts.
 FIRST = 2
-_UNSHARE = ("/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts")
+_UNSHARE = ("/usr/bin/unshare", "--uts")
+_PROCESSES = ("--pid", "--fork", "--kill-child", "--mount-proc")
 _DROP = ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
 SHELL = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
 # Runs a command, as root, in the groups of a user and in some more; `setpriv` can do either, but not both.
@@ -31,7 +32,7 @@ _JOIN = (
 )
 
 
-def program(user: str) -> str:
+def first_process(user: str) -> str:
     """The process ID of the program in its namespace, by the user that runs it."""
     return str(FIRST + (walls.REMOUNTED if user == walls.ROOT else 0))
 
@@ -44,20 +45,29 @@ def directives(launch: Launch) -> Directives:
     drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", groups, *_DROP)
     # `env` also keeps the shell from taking a bare name for one of its builtins.
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
+    own = launch.own_processes
+    unshare = (*_UNSHARE, *(_PROCESSES if own else ()), *ipc)
+    program = (*(SHELL if own else ()), *env, *launch.argv)
     return [
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.late_variables,
-        ("ExecStart", command((*join, *_UNSHARE, *ipc, *remount, *drop, *SHELL, *env, *launch.argv))),
-        # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.
-        ("SuccessExitStatus", "129 130 141 143"),
-        # What is left when the program has had its time, or has ended.
-        ("ExecStop", as_root(launch.stop, ("MAINPID",), "-")),
-        ("KillSignal", "SIGKILL"),
-        ("KillMode", "control-group"),
+        ("ExecStart", command((*join, *unshare, *remount, *drop, *program))),
+        *(_stop(launch) if own else launch.native_stop),
         ("CapabilityBoundingSet", "CAP_SYS_ADMIN CAP_SETUID CAP_SETGID CAP_SETPCAP"),
         ("NoNewPrivileges", "yes"),
         ("ProtectHostname", "yes"),
         ("RestrictSUIDSGID", "yes"),
         ("LockPersonality", "yes"),
         *walls.directives(launch),
+    ]
+
+
+def _stop(launch: Launch) -> Directives:
+    return [
+        # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.
+        ("SuccessExitStatus", "129 130 141 143"),
+        # What is left when the program has had its time, or has ended.
+        ("ExecStop", as_root(launch.stop, ("MAINPID",), "-")),
+        ("KillSignal", "SIGKILL"),
+        ("KillMode", "control-group"),
     ]

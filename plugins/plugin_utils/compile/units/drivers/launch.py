@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ....job.model.task import Volume
 from ....job.model.vocabulary import KillMode
-from ...systemd import Directives
+from ...systemd import Directives, item
 
 
 class Launch(t.NamedTuple):
@@ -21,7 +22,8 @@ class Launch(t.NamedTuple):
     a task that shares the robot's IPC. systemd reads `environment_file`. `loader` are those of its variables, with their values,
     that must not be set before root's privileges are dropped. `runtime` is the task's directory below /run, without `/run/`.
     `groups` are the Unix groups that it is to be in besides those of its user. `devices` is all that it may open of `/dev`, as
-    DeviceAllow= has it; empty where there is no such limit. `signal` asks it to end and goes to whom `kill` says; `stop` is the
+    DeviceAllow= has it; empty where there is no such limit. `volumes` are places of the robot that it sees elsewhere.
+    `own_processes` says whether it has a PID namespace of its own. `signal` asks it to end and goes to whom `kill` says; `stop` is the
     command by which root sends it, empty for a driver whose program systemd itself can reach.
     """
 
@@ -38,9 +40,22 @@ class Launch(t.NamedTuple):
     loader: t.Mapping[str, str]
     groups: tuple[str, ...]
     devices: tuple[str, ...]
+    volumes: tuple[Volume, ...]
+    own_processes: bool
     signal: str
     kill: KillMode
     stop: tuple[str, ...]
+
+    @property
+    def mounts(self) -> Directives:
+        """Binds the volumes."""
+        kinds = {True: "BindReadOnlyPaths", False: "BindPaths"}
+        return [(kinds[each.read_only], f"{item(each.source)}:{item(each.target)}") for each in self.volumes]
+
+    @property
+    def native_stop(self) -> Directives:
+        """How systemd asks a program that is the unit's main process. In mixed, SIGKILL goes to all that are left after it."""
+        return [("KillSignal", self.signal), ("KillMode", "mixed" if self.kill is KillMode.MAIN else "control-group")]
 
     @property
     def late_variables(self) -> Directives:

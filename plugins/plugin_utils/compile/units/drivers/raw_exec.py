@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ....job.model.vocabulary import KillMode
 from ...systemd import Directives, command, item
 from .launch import Launch
 
@@ -20,9 +19,8 @@ def directives(launch: Launch) -> Directives:
         ("RuntimeDirectory", item(launch.runtime)),
         ("RuntimeDirectoryMode", "0700"),
         ("BindPaths", " ".join(f"{item(source)}:{item(place)}" for source, place in binds)),
+        *launch.mounts,
         *([("SupplementaryGroups", " ".join(launch.groups))] if launch.groups else []),
         ("ExecStart", command((*launch.late, *launch.argv))),
-        ("KillSignal", launch.signal),
-        # In mixed, the signal goes to the main process alone, and SIGKILL to all that are left after it.
-        ("KillMode", "mixed" if launch.kill is KillMode.MAIN else "control-group"),
+        *launch.native_stop,
     ]

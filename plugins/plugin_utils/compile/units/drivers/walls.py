@@ -69,6 +69,7 @@ def directives(launch: Launch) -> Directives:
         ("InaccessiblePaths", " ".join(f"-{path}" for path in hidden)),
         *([("BindReadOnlyPaths", " ".join(f"-{path}" for path in _RUN_FOR_ROOT))] if root else [("ReadOnlyPaths", "/run")]),
         ("BindPaths", " ".join(binds)),
+        *launch.mounts,
         *_devices(launch),
     ]
 
