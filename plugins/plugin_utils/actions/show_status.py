@@ -21,7 +21,6 @@ class ActionModule(Action):
     def act(self, arguments: Variables, variables: Variables) -> Result:
         hosts = variables["hostvars"]
         answers = {name: registered(hosts.raw_get(name), arguments["status"], "status") for name in variables["ansible_play_hosts_all"]}
-        shown = {name: answer if "jobs" in answer else {**answer, "status": table.OFF} for name, answer in answers.items()}
-        lines = table.overview(shown, arguments["job_name"], arguments["problems"])
+        lines = table.overview(answers, arguments["job_name"], arguments["problems"])
         self._display.display("\n".join(lines))
         return {"lines": lines}

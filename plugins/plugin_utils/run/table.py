@@ -12,7 +12,7 @@ from ..job.errors import few
 Data = t.Mapping[str, t.Any]
 # Robot, group or unit, state, for how long, memory, and what else there is to say.
 Cells = tuple[str, str, str, str, str, str]
-# A robot that gave no answer has this status, and a `msg` that says why.
+# A robot that gave no answer, or none that tells what it runs, has one of these as its status, and a `msg` that says why.
 OFF, WRONG = "off", "wrong"
 
 HEADER: Cells = ("robot", "group", "state", "for", "memory", "")
@@ -45,8 +45,10 @@ class _Part(t.NamedTuple):
 
 
 def _of_robot(robot: str, answer: Data, job: str, problems: bool) -> _Part:
-    if answer.get("status") in (OFF, WRONG):
-        return _Part([(robot, "", answer["status"].upper(), "", "", " ".join(str(answer.get("msg", "")).split()))], 0, 1)
+    if "jobs" not in answer:
+        # What Ansible itself could not reach has no status.
+        state = str(answer.get("status", OFF)).upper()
+        return _Part([(robot, "", state, "", "", " ".join(str(answer.get("msg", "")).split()))], 0, 1)
     notes = [*_around(answer), *map(str, answer["unread"])]
     rows: list[Cells] = [("", "", "WRONG", "", "", note) for note in notes]
     wrong, groups = len(notes), 0

@@ -72,6 +72,13 @@ def test_a_robot_that_is_off_stands_in_the_table():
     assert lines[3] == "2 robots, 1 group: 1 thing is wrong"
 
 
+@pytest.mark.parametrize(
+    ("answer", "state"), [({"status": "wrong", "msg": "no Python 3"}, "WRONG"), ({"unreachable": True, "msg": "no route"}, "OFF")]
+)
+def test_a_robot_that_cannot_tell_is_not_called_off(answer, state):
+    assert table.overview({"work1": answer})[1].split()[:2] == ["work1", state]
+
+
 def test_what_a_group_lacks_and_where_nobody_listens_is_wrong():
     lines = table.overview({"work1": robot(group(silent=[PORT], lacks=[{"path": "/run/agent.sock", "what": "spire_agent"}]))})
     assert lines[1].endswith("127.0.0.1:5432 NOT LISTENING; MISSING /run/agent.sock (spire_agent)")
