@@ -14,6 +14,7 @@ from ..job.errors import Problem
 from ..job.model.resources import Resources
 from ..job.rules.resources import numbers
 from .site import Site
+from .systemd import FAITHFUL_ENVIRONMENT
 
 # That of Ubuntu 20.04, the oldest system with all that our units use: their directives, and unshare and setpriv as they call them.
 OLDEST_SYSTEMD = 245
@@ -44,6 +45,24 @@ def errors(site: Site) -> t.Iterator[Problem]:
         if resources.realtime and robot.capabilities.get("realtime") == "no":
             found = f"robot {robot.name} cannot give it: its kernel, or its container, refuses real-time scheduling"
             yield site.problem(f"{path}.realtime", found, "remove it, or exclude the robot by a constraint")
+
+
+def lacks(capabilities: t.Mapping[str, str]) -> t.Iterator[str]:
+    """What a robot that reports this cannot do of what a job file may ask for, and why."""
+    systemd, cgroup = int(capabilities["systemd"]), capabilities.get("cgroup")
+    if systemd < OLDEST_SYSTEMD:
+        yield f"task groups: systemd {systemd} is older than {OLDEST_SYSTEMD}"
+        return
+    if capabilities.get("cgroup.memory") == "no":
+        yield "limits of memory: the memory controller is turned off; boot with cgroup_enable=memory"
+    if cgroup == "1":
+        yield "memoryHigh and ioWeight, and a program may undo its cpus: cgroup v1"
+    if capabilities.get("realtime") == "no":
+        yield "realtime: its kernel, or its container, refuses real-time scheduling"
+    if systemd < FAITHFUL_ENVIRONMENT:
+        yield f"some values of variables, which are refused: systemd is older than {FAITHFUL_ENVIRONMENT}"
+    if capabilities.get("ipv6") == "no":
+        yield "IPv6: its kernel has it turned off"
 
 
 def warnings(site: Site) -> t.Iterator[Problem]:

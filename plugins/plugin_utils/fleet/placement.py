@@ -95,7 +95,7 @@ def _candidates(job: Job, group: TaskGroup, path: str, fleet: Fleet) -> tuple[li
             job.problem(
                 f"{path}.constraints",
                 f"${{attr.{name}}} is unknown for {few(robots, SHOWN)}",
-                "run the playbook k8s4r.robot.probe, or set the attribute in k8s4r_attributes",
+                "run the playbook k8s4r.robot.capabilities, or set the attribute in k8s4r_attributes",
             )
         )
     return matching, refused, problems
