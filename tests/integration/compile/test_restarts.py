@@ -119,12 +119,15 @@ def test_the_one_timer_of_a_delayed_task_goes_with_its_unit_its_group_and_its_jo
     )
     timer = unit.replace(".service", ".timer")
     machine.sh("cd /var/lib/k8s4r/groups/delayed-g-*/alloc && touch end")
-    used_up = f"for i in $(seq 100); do systemctl is-active -q {timer} && ! systemctl is-active -q {unit} && exit; sleep 0.1; done; exit 1"
+    # While it is ending, the helper that sets the timer is still at work.
+    ended = f"systemctl show -p ActiveState --value {unit} | grep -qx 'inactive\\|failed'"
+    used_up = f"for i in $(seq 100); do systemctl is-active -q {timer} && {ended} && exit; sleep 0.1; done; exit 1"
     for ends_it in (f"systemctl stop {unit}", f"systemctl stop {target}"):
         machine.sh(used_up)
         # Somebody starts it before its time: it is used up again, and the timer set anew.
         began = f"systemctl show -p ExecMainStartTimestampMonotonic --value {unit}"
-        machine.sh(f"b=$({began}); systemctl --no-block start {unit}; until [ $({began}) != $b ]; do sleep 0.1; done; {used_up}")
+        # The systemd of Debian 11 now and then loses a call when it is busy.
+        machine.sh(f"b=$({began}); until [ $({began}) != $b ]; do systemctl --no-block start {unit}; sleep 0.1; done; {used_up}")
         assert machine.sh("systemctl list-timers --all --no-legend 'k8s4r-*' | wc -l").strip() == "1"
         assert machine.sh(f"systemctl show -p Unit --value {timer}").strip() == unit
         machine.sh(ends_it)

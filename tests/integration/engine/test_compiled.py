@@ -34,13 +34,16 @@ taskGroups:
 """
 
 
-# What the cases run: a plan whose programs are not on the robot is refused.
-PROGRAMS = "/opt/app /opt/prepare /opt/second /opt/third /usr/local/bin/app"
+# What the cases run and use: a plan that expects what is not on the robot is refused.
+DEVICES = "/dev/ttyUSB0 /dev/video0 /dev/serial/by-id/usb-lidar"
+PLACES = "/srv/maps '/srv/a place'"
+PROGRAMS = "/opt/other /opt/app /opt/prepare /opt/second /opt/third /usr/local/bin/app"
 
 
 @pytest.mark.parametrize("case", golden.names())
 def test_a_golden_plan_is_taken(machine, case):
     machine.sh("for u in motor bus; do id $u >/dev/null 2>&1 || useradd --system $u; done")
+    machine.sh(f"mkdir -p /dev/serial/by-id {PLACES}; touch {DEVICES}")
     machine.sh(f"for p in {PROGRAMS}; do install -D /bin/true $p; done; ip address replace 192.0.2.11/32 dev lo")
     for robot, compiled in golden.compile_case(case).items():
         answer = machine.prepare(*compiled.plan["jobs"], check=True)

@@ -64,7 +64,7 @@ class Lifecycle:
         """What a bare robot lacks is provided, and the first answer arrives."""
         assert self.programs() == set()
         self.deploy("hello").well()
-        assert self.programs() == {"envoy", "spire-agent"}
+        assert self.programs() == {"envoy", "spire-agent"}, self.programs()
         self.heard("hello", seconds)
 
     def waits_for_identity(self) -> None:
@@ -92,7 +92,7 @@ class Lifecycle:
 
     def programs(self) -> set[str]:
         """What the robot has of ours to run."""
-        return set(self.sh("find /opt -path '/opt/k8s4r/bin/*' -printf '%f '").split())
+        return set(self.sh("find /opt -path '/opt/k8s4r/bin/*' ! -name '.*' -printf '%f '").split())
 
     def unchanged(self) -> None:
         """The same again does nothing; so does a check."""
