@@ -79,6 +79,8 @@ def test_the_program_alone_is_asked_once_and_may_drain(machine):
         machine.absent(f"test -e {alloc}/{each['name']}.node")
     assert states(machine, plan) == {"success inactive"}
     machine.absent("pgrep -f NOMAD_ALLOC_DIR")
+    # Of this the log of a task says nothing.
+    machine.absent(f"journalctl --sync; journalctl -o cat {' '.join('-u ' + name for name in units(plan))} | grep -w Killed")
 
 
 def test_a_program_among_the_robots_processes_is_asked_once_too(machine):

@@ -13,9 +13,11 @@ if [ "$3" = inside ]; then
     exit
 fi
 [ -n "$MAINPID" ] || exit 0
-nsenter --pid="/proc/$MAINPID/ns/pid_for_children" /bin/sh "$0" "$1" "$2" inside
+# Without the line by which this shell would tell, in the task's log, that the other one was killed.
+exec 3>&2 2>/dev/null
+(exec nsenter --pid="/proc/$MAINPID/ns/pid_for_children" /bin/sh "$0" "$1" "$2" inside 2>&3)
 # `unshare` ends a moment later. If systemd killed it in that moment, the unit would have failed.
 for _ in $(seq 50); do
-    kill -0 "$MAINPID" 2>/dev/null || exit 0
+    kill -0 "$MAINPID" || exit 0
     sleep 0.02
 done
