@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -104,6 +105,15 @@ def test_status_shows_what_runs(deployment):
     assert "1 OF 1 DOWN" in wrong.output
     assert re.search(r"^ +r\d main +down +\d+ s +it was stopped; k8s4r-task-hello-web-r\d-main-\w+$", wrong.output, re.MULTILINE)
     assert "robot1  hello" not in wrong.output
+
+
+def test_capabilities_are_shown_and_a_robot_that_is_off_has_a_line(deployment, tmp_path):
+    inventory = json.loads(deployment.fleet.inventory.read_text())
+    inventory["all"]["children"]["robots"]["hosts"]["away"] = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    (tmp_path / "hosts.json").write_text(json.dumps(inventory))
+    shown = deployment.run("k8s4r.robot.capabilities", "-i", str(tmp_path / "hosts.json"))
+    assert re.search(r"^robot1 +debian 12 amd64 +252 +[12] +\d+ +[\d,]+ MiB +3\.11$", shown.output, re.MULTILINE)
+    assert re.search(r"^away +OFF$", shown.output, re.MULTILINE)
 
 
 def test_what_was_assumed_of_a_robot_is_put_right_within_the_run(deployment, controller_home):
