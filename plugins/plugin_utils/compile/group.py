@@ -23,6 +23,8 @@ from .units import init, limits, service, task
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import Expected, GroupPlan, Program, Resource
 
+    Expecting = t.TypeVar("Expecting", Program, Expected)
+
 
 class CompiledGroup(t.NamedTuple):
     """A group plan, and what else compiling the group found.
@@ -58,8 +60,8 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
             resources,
             checks=[proxy.check] if proxy else [],
             needs=proxy.needs if proxy else [],
-            programs=_programs(units),
-            expects=_expected(units),
+            programs=_once(((program["path"], program["search"]), program) for unit in units for program in unit.programs),
+            expects=_once(((expected["what"], expected["name"]), expected) for unit in units for expected in unit.expects),
             ports=proxy.ports if proxy else [],
             secrets=sorted(_written_secrets(site).union(*(unit.secrets for unit in units))),
         ),
@@ -69,21 +71,11 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
     )
 
 
-def _programs(units: t.Sequence[service.Unit]) -> list[Program]:
-    """Each program once, with the first place in the job file that names it."""
-    first: dict[tuple[str, str], Program] = {}
-    for unit in units:
-        for program in unit.programs:
-            first.setdefault((program["path"], program["search"]), program)
-    return [first[key] for key in sorted(first)]
-
-
-def _expected(units: t.Sequence[service.Unit]) -> list[Expected]:
-    """As programs: each once, with its first place."""
-    first: dict[tuple[str, str], Expected] = {}
-    for unit in units:
-        for expected in unit.expects:
-            first.setdefault((expected["what"], expected["name"]), expected)
+def _once(found: t.Iterable[tuple[tuple[str, str], Expecting]]) -> list[Expecting]:
+    """Programs, or what else the robot must have, each by what tells it from others: once, with the first place that names it."""
+    first: dict[tuple[str, str], Expecting] = {}
+    for key, each in found:
+        first.setdefault(key, each)
     return [first[key] for key in sorted(first)]
 
 
