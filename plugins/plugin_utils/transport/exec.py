@@ -132,7 +132,7 @@ def _answer(outcome: Outcome) -> dict[str, t.Any] | None:
         if found:
             try:
                 answer = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RobotProblem("the robot's answer is incomplete; run again") from error
             return answer if isinstance(answer, dict) else None
         found = line.strip() == MARKER

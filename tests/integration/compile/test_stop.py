@@ -42,6 +42,22 @@ while time.monotonic() < end:
 (notes / (os.environ["NOMAD_TASK_NAME"] + ".drained")).touch()
 """
 
+# For the node, in place of its wait: as many processes as it gets.
+FILL = """    sys.exit()
+if True:
+    held = []
+    while True:
+        try:
+            child = os.fork()
+        except OSError:
+            break
+        if not child:
+            while True:
+                time.sleep(1)
+        held.append(child)
+    (notes / (os.environ["NOMAD_TASK_NAME"] + ".filled")).touch()
+"""
+
 SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGRTMIN")
 
 
@@ -115,6 +131,39 @@ def test_a_program_that_does_not_end_is_killed_with_all_that_it_started_and_that
     assert states(machine, plan) == {"timeout failed"}
     for each in deaf:
         assert machine.sh(f"cat {alloc}/{each['name']}.launcher").split() == ["SIGUSR1"]
+    machine.absent("pgrep -f NOMAD_ALLOC_DIR")
+
+
+def test_a_task_that_is_stopped_before_its_program_runs_harms_nothing_of_the_robot(machine):
+    """Until then its main process is in the robot's own PID namespace, where -1 and 2 are others."""
+    slow = {"groups": ["audio"], "resources": {"cpu": "10m"}, "killMode": "all"}
+    plan, _alloc = up(machine, task("slow", "SIGTERM", "exec", **slow), task("deaf", "SIGTERM", "exec", **{**slow, "killMode": "main"}))
+    machine.sh("systemd-run --quiet --unit k8s4rtest-witness sleep 1000; pid=$(pgrep -x sshd | head -1); echo $pid >/run/witness")
+    try:
+        for name in units(plan) * 8:
+            machine.sh(f"systemctl restart {name} && systemctl stop {name}")
+        assert machine.state("k8s4rtest-witness") == "active"
+        machine.sh("kill -0 $(cat /run/witness)")
+    finally:
+        machine.sh("systemctl stop k8s4rtest-witness")
+
+
+def test_a_task_at_its_limit_of_processes_is_asked_too(machine):
+    """What asks it is a process of the same unit."""
+    full = task("full", "SIGTERM", "exec", resources={"tasks": 8})
+    # It starts what it may.
+    full["config"]["execConfig"]["args"][3] = LAUNCHER.replace("    sys.exit()\n", FILL, 1)
+    plan, alloc = up(machine, full)
+    machine.sh(f"for i in $(seq 100); do [ -e {alloc}/full.filled ] && exit; sleep 0.1; done; exit 1")
+    machine.sh(f"systemctl stop {units(plan)[0]}")
+    assert machine.sh(f"cat {alloc}/full.launcher").split() == ["SIGTERM"]
+    machine.sh(f"test -e {alloc}/full.drained")
+
+
+def test_no_time_at_all_is_a_stop_at_once(machine):
+    deaf = [task(driver.replace("_", ""), "SIGPWR", driver, killSignal="SIGUSR1", killTimeout="0s") for driver in DRIVERS]
+    plan, _alloc = up(machine, *deaf)
+    machine.sh(f"timeout 20 systemctl stop {' '.join(units(plan))}")
     machine.absent("pgrep -f NOMAD_ALLOC_DIR")
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import glob
 import os
+import pathlib
 import re
+import stat
 import tempfile
 
 from ..resources import kinds
@@ -20,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Expected, GroupPlan, Program
+    from ..plan import GroupPlan, Program
 
 # A program may be installed by an init task, or by provisioning after a check.
 _LATER = re.compile(r"Command .* is not executable|Executable .* (not found|missing)")
@@ -78,22 +80,38 @@ def lacking(groups: t.Sequence[GroupPlan]) -> list[str]:
     for group in groups:
         if not _installs(group):
             found += [_lacking(program) for program in group["programs"] if not _is_there(program)]
-            found += [_absent(expected) for expected in group["expects"] if not _EXPECTED[expected["what"]](expected["name"])]
+            found += [f"{each['where']}: {why}" for each in group["expects"] for why in [_EXPECTED[each["what"]](each["name"])] if why]
     return found
 
 
-# How each kind of thing that a plan may expect on the robot is looked for, by its name.
-_EXPECTED: dict[str, t.Callable[[str], bool]] = {
-    "device": lambda path: bool(glob.glob(path)),
-    "group": accounts.group_exists,
-    "path": os.path.exists,
-}
+def _no_device(path: str) -> str:
+    return "" if glob.glob(path) else f"this robot has no device {path}; plug it in, or write optional: true"
 
 
-def _absent(expected: Expected) -> str:
-    remedy = "plug it in, or write optional: true" if expected["what"] == "device" else "create it, or name another"
-    what = "" if expected["what"] == "path" else f"{expected['what']} "
-    return f"{expected['where']}: this robot has no {what}{expected['name']}; {remedy}"
+def _no_group(name: str) -> str:
+    return "" if accounts.group_exists(name) else f"this robot has no group {name}; create it, or name another"
+
+
+def _no_source(path: str) -> str:
+    return _movable(path) if os.path.lexists(path) else f"this robot has no {path}; create it, or name another"
+
+
+def _movable(path: str) -> str:
+    """Why somebody else than root could put another thing at this path, or a link to one: systemd would follow it. Empty if nobody can."""
+    for place in (path, *map(str, pathlib.PurePath(path).parents)):
+        try:
+            found = os.lstat(place)
+        except FileNotFoundError:
+            continue
+        if stat.S_ISLNK(found.st_mode):
+            return f"{place} is a link; name what it leads to"
+        if place != path and (found.st_uid or found.st_mode & 0o022):
+            return f"{place} can be changed by others than root, who could put a link into it; name {place} itself, or another place"
+    return ""
+
+
+# Why something that a plan expects is not as expected on the robot, by its kind and its name; empty if it is.
+_EXPECTED: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source, "target": _movable}
 
 
 def _installs(group: GroupPlan) -> bool:

@@ -19,12 +19,13 @@ from ..helpers import Call, Helper
 from ..site import PlacedTask, Site
 from . import command, devices, limits, signals, volumes
 from .drivers import Driving
-from .drivers import exec as exec_driver
 from .drivers.launch import Launch
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected, Program, Resource
 
+# Seconds. To systemd, a time of 0 in which a task has to end is no limit.
+SHORTEST_STOP = 0.001
 # The first major version of systemd with ProtectProc=.
 PROTECT_PROC = 247
 
@@ -101,7 +102,7 @@ def process(
         *_hidden_processes(site, task.spec),
         *limits.of_all(task.spec.resources),
         *limits.of_each(task.spec.resources, task.spec.resources.cpus or (site.group.resources.cpus if site.group.resources else None)),
-        ("TimeoutStopSec", systemd.seconds(task.spec.kill_timeout)),
+        ("TimeoutStopSec", systemd.seconds(max(task.spec.kill_timeout, SHORTEST_STOP))),
     ]
     refused = (
         *_refused(site, task, loader),
@@ -158,8 +159,7 @@ def stop_program(task: PlacedTask[Task]) -> Call | None:
     """What asks the program to end; None for one that is the unit's main process, which systemd itself can reach."""
     if task.spec.driver is not Driver.EXEC or (task.spec.isolation and task.spec.isolation.pid is Pid.HOST):
         return None
-    whom = "-1" if task.spec.kill_mode is KillMode.ALL else exec_driver.first_process(task.user)
-    return Call(helpers.STOP_PROGRAM, (str(signals.number(task.spec.kill_signal)), whom))
+    return Call(helpers.STOP_PROGRAM, (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value))
 
 
 def share_memory(site: Site, spec: Task) -> Call | None:
@@ -182,7 +182,8 @@ def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
         if not device.optional:
             yield plan.expected("device", device.path, site.where(f"{task.path}.devices[{number}]"))
     for number, volume in enumerate(task.spec.volumes):
-        yield plan.expected("path", volume.source, site.where(f"{task.path}.volumes[{number}].source"))
+        yield plan.expected("source", volume.source, site.where(f"{task.path}.volumes[{number}].source"))
+        yield plan.expected("target", volume.target, site.where(f"{task.path}.volumes[{number}].target"))
 
 
 def _identifier(site: Site, task: PlacedTask[Task]) -> str:
@@ -198,6 +199,10 @@ def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) ->
     if user and _RESERVED.fullmatch(user):
         remedy = "leave user out, or name a user of the robot's own"
         yield site.problem(f"{task.path}.user", f"{user} belongs to a group, a proxy or SPIRE", remedy)
+    for number, name in enumerate(task.spec.groups):
+        if _RESERVED.fullmatch(name):
+            found = f"{name} belongs to a group, a proxy or SPIRE"
+            yield site.problem(f"{task.path}.groups[{number}]", found, "name a group of the robot's own")
     for name, value in loader.items():
         if isinstance(value, Secret):
             found = "a variable of the dynamic loader cannot be a secret: it is passed on the command line"

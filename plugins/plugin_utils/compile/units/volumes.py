@@ -16,37 +16,45 @@ from ..site import Site
 
 # What is ours and SPIRE's: programs, configuration, identities, and other tasks' files.
 _OURS = (plan.CONFIGURATION, plan.STATE, plan.RUNTIME, paths.PREFIX, *paths.SPIRE, paths.SPIRE_RUNTIME)
-# What the kernel and systemd themselves mount for a task.
-_MOUNTED = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp")
+# What the kernel and systemd themselves mount, for a task or for the robot.
+_MOUNTED = ("/proc", "/sys", "/dev", "/run", "/var/run", "/tmp", "/var/tmp")
+# Programs and files that root uses where the task's mounts are.
+_SYSTEM = ("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/root", "/sbin", "/usr", "/var/lib/dpkg")
 
 
 def errors(site: Site, volumes: t.Sequence[Volume], path: str) -> t.Iterator[Problem]:
-    """A volume that contains, or is part of, what is ours would open it to the task; one put over it would hide it from the task."""
-    targets: dict[str, str] = {}
+    """A volume that contains, or is part of, what is ours would open it to the task; one put over the system's files, or into another
+    volume, would have root use what the task put there.
+    """
     for number, volume in enumerate(volumes):
-        at = f"{path}[{number}]"
-        for key, place in (("source", volume.source), ("target", volume.target)):
-            why = _wrong(place) or (_mounted(place) if key == "target" else "")
+        others = [other for other in volumes if other is not volume]
+        for key, place, beside, kept in (
+            ("source", volume.source, [other.source for other in others], ()),
+            ("target", volume.target, [other.target for other in others], _SYSTEM),
+        ):
+            why = _wrong(place)
+            if not why and (system := _below(place, kept)):
+                why = f"{system} is the system's own"
+            if not why and (other := _below(place, beside)):
+                why = f"the volume {other} is not apart from it"
             if why:
-                yield site.problem(f"{at}.{key}", f"found {quoted(place)}: {why}", "name another place")
-        first = targets.setdefault(volume.target, at)
-        if first != at:
-            yield site.problem(f"{at}.target", f"found {quoted(volume.target)}: {first} is there already", "name another place")
+                yield site.problem(f"{path}[{number}].{key}", f"found {quoted(place)}: {why}", "name another place")
 
 
 def _wrong(place: str) -> str:
     """Why no volume can have this place; empty if one can."""
     shortest = posixpath.normpath(place)
-    if shortest != place:
-        return f"not the shortest spelling, {quoted(shortest)}"
-    ours = next((other for other in _OURS if _is_in(place, other) or _is_in(other, place)), "")
-    return f"{ours} belongs to this collection or to SPIRE" if ours else ""
+    if shortest != place or place.startswith("//"):
+        return f"not the shortest spelling, {quoted('/' + shortest.lstrip('/'))}"
+    ours = _below(place, _OURS) or next((other for other in _OURS if _is_in(other, place)), "")
+    if ours:
+        return f"{ours} belongs to this collection or to SPIRE"
+    mounted = _below(place, _MOUNTED)
+    return f"what is in {mounted} comes and goes, and each task has its own" if mounted else ""
 
 
-def _mounted(place: str) -> str:
-    """Why nothing can be put at this place; empty if it can."""
-    other = next((other for other in _MOUNTED if _is_in(place, other)), "")
-    return f"{other} is one of the places that each task has already" if other else ""
+def _below(place: str, others: t.Iterable[str]) -> str:
+    return next((other for other in others if _is_in(place, other)), "")
 
 
 def _is_in(place: str, other: str) -> bool:

@@ -46,15 +46,25 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
                 why = f"only the driver exec gives a task {what} of its own"
             if why:
                 yield f"{path}.isolation.{key}", Mistake(why, "remove it", value="own")
+    if _is_confined_root(task) and task.isolation and task.isolation.pid is Pid.HOST:
+        yield f"{path}.isolation.pid", Mistake("as root, it could signal every process of the robot", "name another user", value="host")
+    for number, name in enumerate(task.groups):
+        if name == "root":
+            remedy = "name the group of what the task needs"
+            yield f"{path}.groups[{number}]", Mistake("its members may do what root may", remedy, value=name)
     if isinstance(task, InitTask) and task.readiness is not None:
         yield from _readiness(task.readiness, f"{path}.readiness", task.daemon)
 
 
 def warnings(task: Task, path: str) -> c.Iterator[Finding]:
     """What works, but is not what somebody may take it for."""
-    if task.user == "root" and task.driver is Driver.EXEC:
+    if _is_confined_root(task):
         what = "under exec, root has no privileges: it can read root's files, but write only to the task's own directories"
         yield f"{path}.user", Mistake(what, "leave user out, or use driver: raw_exec for a program that needs them", value="root")
+
+
+def _is_confined_root(task: Task) -> bool:
+    return task.user == "root" and task.driver is Driver.EXEC and not isinstance(task, InitTask)
 
 
 def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:

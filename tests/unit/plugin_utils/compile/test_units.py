@@ -63,8 +63,15 @@ def test_several_devices_of_an_unknown_driver_are_refused():
         ("source: /srv/../etc/spire, target: /x", 'source: found "/srv/../etc/spire": not the shortest spelling, "/etc/spire"'),
         ("source: /srv/x/, target: /x", 'source: found "/srv/x/": not the shortest spelling, "/srv/x"'),
         ("source: /srv, target: /var/lib/k8s4r/tasks", 'target: found "/var/lib/k8s4r/tasks": /var/lib/k8s4r belongs to'),
-        ("source: /srv, target: /proc/sys", 'target: found "/proc/sys": /proc is one of the places that each task has already'),
-        ("source: /srv, target: /tmp", 'target: found "/tmp": /tmp is one of the places'),
+        (
+            "source: /srv, target: /proc/sys",
+            'target: found "/proc/sys": what is in /proc comes and goes, and each task has its own',
+        ),
+        ("source: /srv, target: /tmp", 'target: found "/tmp": what is in /tmp comes and goes'),
+        ("source: /proc/1/root, target: /x", 'source: found "/proc/1/root": what is in /proc comes and goes'),
+        ("source: /var/run/spire, target: /x", 'source: found "/var/run/spire": what is in /var/run comes and goes'),
+        ("source: /srv, target: /usr/bin/env", 'target: found "/usr/bin/env": /usr is the system\'s own; name another place'),
+        ("source: /srv, target: /etc/passwd", 'target: found "/etc/passwd": /etc is the system\'s own'),
     ],
 )
 def test_a_volume_opens_nothing_of_ours_and_hides_nothing(volume, said):
@@ -72,7 +79,21 @@ def test_a_volume_opens_nothing_of_ours_and_hides_nothing(volume, said):
     assert f"tasks[0].volumes[0].{said}" in refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
 
 
-def test_two_volumes_at_one_place_are_refused():
-    task = "{name: app, volumes: [{source: /a, target: /x}, {source: /b, target: /x}], config: {execConfig: {command: app}}}"
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ("source: /b, target: /x", 'volumes[1].target: found "/x": the volume /x is not apart from it; name another place'),
+        ("source: /b, target: /x/y", 'volumes[1].target: found "/x/y": the volume /x is not apart from it; name another place'),
+        ("source: /a/b, target: /y", 'volumes[1].source: found "/a/b": the volume /a is not apart from it; name another place'),
+    ],
+)
+def test_no_volume_is_in_another(second, said):
+    task = "{name: app, volumes: [{source: /a, target: /x}, {" + second + "}], config: {execConfig: {command: app}}}"
+    assert said in refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
+
+
+def test_the_groups_of_others_are_refused():
+    task = "{name: app, groups: [k8s4r-x-g-0, spire-server], config: {execConfig: {command: app}}}"
     said = refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
-    assert 'volumes[1].target: found "/x": taskGroups[0].tasks[0].volumes[0] is there already; name another place' in said
+    assert "groups[0]: k8s4r-x-g-0 belongs to a group, a proxy or SPIRE; name a group of the robot's own" in said
+    assert "groups[1]: spire-server belongs to" in said

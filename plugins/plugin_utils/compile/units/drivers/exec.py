@@ -17,8 +17,6 @@ from ...systemd import Directives, as_root, command, item
 from . import walls
 from .launch import Launch
 
-# The process ID of whatever the shell starts.
-FIRST = 2
 _UNSHARE = ("/usr/bin/unshare", "--uts")
 _PROCESSES = ("--pid", "--fork", "--kill-child", "--mount-proc")
 _DROP = ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
@@ -30,11 +28,6 @@ _JOIN = (
     'user=$1 more=$2; shift 2; exec /usr/bin/setpriv --groups="$(/usr/bin/id -G -- "$user" | /usr/bin/tr " " ,),$more" "$@"',
     "sh",
 )
-
-
-def first_process(user: str) -> str:
-    """The process ID of the program in its namespace, by the user that runs it."""
-    return str(FIRST + (walls.REMOUNTED if user == walls.ROOT else 0))
 
 
 def directives(launch: Launch) -> Directives:

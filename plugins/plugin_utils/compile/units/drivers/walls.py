@@ -39,8 +39,6 @@ REMOUNT = (
     'for place in /proc /dev; do /usr/bin/env -i /bin/mount -o remount,bind,ro "$place" || exit; done; exec "$@"',
     "sh",
 )
-# So many processes does that take.
-REMOUNTED = 2
 
 
 def directives(launch: Launch) -> Directives:
