@@ -74,7 +74,9 @@ class ActionModule(Action):
 
     def _removal(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
         """The jobs, given by their files or one by its name, are taken from every robot that is reached."""
-        if arguments["job"] or not arguments["name"]:
+        if arguments["job"] and arguments["name"]:
+            raise ActionProblem(f"job names files, and job_name is {arguments['name']}: give one of them")
+        if not arguments["name"]:
             jobs, warnings = self._read(arguments, variables, f"{NO_JOB}; {OR_BY_NAME}")
             removed = [(job.namespace, job.name) for job in jobs]
             identities = any(identity.needed(group.network) for job in jobs for group in job.task_groups)

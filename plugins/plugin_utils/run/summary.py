@@ -80,10 +80,13 @@ def _that_goes(robot: str, going: Data, move: Move | None, group: str) -> t.Iter
     to = move["to"] if move else {}
     for index, other in sorted(to.items()):
         whole = going["whole"] and len(to) == 1
-        yield f"{group if whole else f'{group} r{index}'}: moves away from {robot} to {other}{data}"
+        lost = f"; its {size(going['data'])} of data on {robot} are deleted" if data else ""
+        yield f"{group if whole else f'{group} r{index}'}: moves away from {robot} to {other}{lost}"
         data = ""
     left = [unit for unit in going["units"] if not set(instances([unit])) & to.keys()]
-    if going["whole"] and not to:
+    if not going["units"]:
+        yield f"{group}: {size(going['data'])} of kept data go"
+    elif going["whole"] and not to:
         yield f"{group}: goes{data}"
     elif left and not going["whole"]:
         yield f"{group} {few(left, MOST)}: {'goes' if len(left) == 1 else 'go'}{data}"

@@ -33,6 +33,8 @@ def overview(answers: t.Mapping[str, Data], job: str = "", problems: bool = Fals
         groups += mine.groups
     widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
     lines = [_line(row, widths) for row in (HEADER, *rows)] if rows else []
+    if job and not groups:
+        lines.append(f"no robot that answered has a job of the name {job}")
     return [*lines, _sum(len(answers), groups, wrong)]
 
 
@@ -49,8 +51,10 @@ def _of_robot(robot: str, answer: Data, job: str, problems: bool) -> _Part:
         # What Ansible itself could not reach has no status.
         state = str(answer.get("status", OFF)).upper()
         return _Part([(robot, "", state, "", "", " ".join(str(answer.get("msg", "")).split()))], 0, 1)
-    notes = [*_around(answer), *map(str, answer["unread"])]
-    rows: list[Cells] = [("", "", "WRONG", "", "", note) for note in notes]
+    notes = [*_interrupted(answer), *map(str, answer["unread"])]
+    # What it is to wait for is said to a run that is refused, and no concern of this one.
+    rows: list[Cells] = [("", "", "busy", "", "", str(answer["busy"]).partition(";")[0])] if answer.get("busy") else []
+    rows += [("", "", "WRONG", "", "", note) for note in notes]
     wrong, groups = len(notes), 0
     for found in answer["jobs"]:
         for group in found["groups"].values() if job in ("", found["name"]) else ():
@@ -64,9 +68,7 @@ def _of_robot(robot: str, answer: Data, job: str, problems: bool) -> _Part:
     return _Part([(robot, *rows[0][1:]), *rows[1:]] if rows else [], groups, wrong)
 
 
-def _around(answer: Data) -> t.Iterator[str]:
-    if answer.get("busy"):
-        yield str(answer["busy"])
+def _interrupted(answer: Data) -> t.Iterator[str]:
     if answer.get("interrupted"):
         yield f"the switch to release {answer['interrupted']} was interrupted; the next run or boot finishes it or rolls it back"
 

@@ -54,6 +54,31 @@ def _text_by_name(value: t.Any) -> bool:
     return isinstance(value, dict) and all(map(_text, value.values()))
 
 
+_UNIT = {"called": str, "well": bool, "done": bool, "run": str}
+_GROUP = {"name": str, "kept": list, "silent": list, "lacks": list, "units": dict}
+# Of a unit, what systemd may not have told.
+_PERHAPS = {"state": str, "sub": str, "how": str, "restarts": int, "memory": int, "seconds": int}
+
+
+def _jobs(value: t.Any) -> bool:
+    """What runs on a robot: requests/status.py."""
+    if not (isinstance(value, list) and all(_has(job, {"name": str, "groups": dict}) for job in value)):
+        return False
+    groups = [group for job in value for group in job["groups"].values()]
+    if not all(_has(group, _GROUP) and _texts(group["kept"]) for group in groups):
+        return False
+    ports, needs = ([each for group in groups for each in group[key]] for key in ("silent", "lacks"))
+    units = [unit for group in groups for unit in group["units"].values()]
+    return (
+        all(_has(port, {"address": str, "port": int}) for port in ports)
+        and all(_has(need, {"path": str, "what": str}) for need in needs)
+        and all(
+            _has(unit, _UNIT) and all(isinstance(unit.get(key, 0.0), (kind, type(None))) for key, kind in _PERHAPS.items())
+            for unit in units
+        )
+    )
+
+
 _FAILURE = {"errors": _texts}
 _PREPARED = {
     "steps": _texts,
@@ -69,7 +94,7 @@ _PREPARED = {
 _SWITCHED = {"changes": _texts, "groups": _text_by_name, "units": _text_by_name, "notices": _texts, "restored": _texts, "errors": _texts}
 _OK: t.Mapping[str, t.Mapping[str, Shape]] = {
     "probe": {"capabilities": _text_by_name},
-    "status": {"jobs": _mappings, "unread": _texts},
+    "status": {"jobs": _jobs, "unread": _texts},
 }
 # What an answer of each status must have; whatever else has one of these names must have its shape too.
 _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {

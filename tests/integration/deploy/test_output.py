@@ -19,7 +19,7 @@ SECOND = """
   - name: {name}
     tasks:
       - name: main
-        config: {{execConfig: {{command: /bin/sleep, args: [infinity]}}}}
+        config: {{execConfig: {{command: /bin/sh, args: [-c, "head -c 10000 /dev/urandom >data; exec sleep infinity"]}}}}
         resources: {{cpu: 100m, memory: 32Mi}}
 """
 
@@ -47,11 +47,14 @@ def test_a_check_says_what_the_run_then_says(deployment):
     first = sleeper() + SECOND.format(name="old")
     then = sleeper(value="two") + SECOND.format(name="other")
     for job in (first, then):
+        # Both find what the tasks have written on the disk.
+        for robot in ("robot1", "robot2"):
+            deployment.sh(robot, "sync")
         check = deployment.deploy(job, "--check").well()
         assert said(check) == said(deployment.deploy(job).well())
     *others, goes = said(check)
     assert others == ["robot1, robot2: web r0 main: restart (env VALUE)", "robot1, robot2: other: new (r0 main)"]
-    assert re.fullmatch("robot1, robot2: old: goes, with .* KiB of data", goes)
+    assert re.fullmatch("robot1, robot2: old: goes, with 1[0-9.]+ KiB of data", goes)
 
 
 def test_a_task_that_was_dead_is_said_to_be_started_and_of_what_it_died(deployment):

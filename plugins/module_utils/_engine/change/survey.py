@@ -89,19 +89,20 @@ def with_what_stays(group: ManifestGroup, record: GroupRecord) -> ManifestGroup:
 
 
 def going(group: ManifestGroup, record: GroupRecord | None, keep_data: bool) -> Going | None:
-    """What of a group goes from this robot; None where nothing that runs does."""
+    """What of a group goes from this robot; None where nothing does that runs or was written by its tasks."""
     wanted = {kinds.place(resource) for resource in group["resources"]}
     unwanted = [resource for resource in known(record) if kinds.place(resource) not in wanted]
     units = kinds.that_run(unwanted)
-    if not units:
-        return None
     data = [] if keep_data else [resource["path"] for resource in unwanted if resource.get("data")]
     outermost = [path for path in data if not any(path.startswith(other + "/") for other in data)]
+    size = sum(files.size(path) for path in outermost)
+    if not units and not size:
+        return None
     return {
         "name": group["name"],
         "whole": not group["resources"],
         "units": [name for unit in units for name in [unit.get("called")] if name],
-        "data": sum(files.size(path) for path in outermost),
+        "data": size,
     }
 
 

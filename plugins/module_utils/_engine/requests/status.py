@@ -77,11 +77,13 @@ def answer(robot: Robot) -> Status:
     except formats.Unread as error:
         journal = None
         unread += error.errors
+    busy = lock.held(robot.runtime + "/lock")
     return {
         "status": "ok",
         "jobs": [_job(record, shown) for record in records],
-        "busy": lock.held(robot.runtime + "/lock"),
-        "interrupted": journal["release"] if journal else None,
+        "busy": busy,
+        # Whoever is at work has not been interrupted.
+        "interrupted": journal["release"] if journal and not busy else None,
         "unread": unread,
     }
 

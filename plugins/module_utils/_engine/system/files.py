@@ -213,7 +213,7 @@ def remove(path: str) -> None:
 
 
 def size(path: str, most: int = 100000) -> int:
-    """The bytes that a path takes up on the disk, with everything below it; of more than so many files, those of the first.
+    """The bytes that the files at a path and below it take up on the disk; of more than so many, those of the first.
 
     What cannot be read counts as nothing.
     """
@@ -223,8 +223,9 @@ def size(path: str, most: int = 100000) -> int:
         path = waiting.pop()
         try:
             state = os.lstat(path)
-            found += state.st_blocks * 512
-            if stat.S_ISDIR(state.st_mode):
+            if not stat.S_ISDIR(state.st_mode):
+                found += state.st_blocks * 512
+            else:
                 with os.scandir(path) as entries:
                     waiting += [entry.path for entry, _number in zip(entries, range(left - len(waiting)))]
         except OSError:

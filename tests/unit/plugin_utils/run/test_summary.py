@@ -49,16 +49,19 @@ def test_a_group_is_called_by_what_tells_it_from_the_others():
 def test_what_goes_is_said_with_its_data():
     assert lines({"a": {"goes": goes()}}) == ["a: old: goes, with 11.4 MiB of data"]
     assert lines({"a": {"goes": goes(data=0)}}) == ["a: old: goes"]
+    # Of a group that was removed before, whose data was kept.
+    assert lines({"a": {"goes": goes(units=[])}}) == ["a: old: 11.4 MiB of kept data go"]
     assert lines({"a": {"goes": goes(whole=False, units=["r1 store", "r1 report"])}}) == [
         "a: old r1 store, r1 report: go, with 11.4 MiB of data",
     ]
 
 
 def test_what_moves_away_is_said_with_the_robot_that_it_moves_to():
-    assert lines({"a": {"goes": goes()}}, {"default/shop/old": {"b": [0]}}) == ["a: old: moves away from a to b, with 11.4 MiB of data"]
+    moved = "a: old: moves away from a to b; its 11.4 MiB of data on a are deleted"
+    assert lines({"a": {"goes": goes()}}, {"default/shop/old": {"b": [0]}}) == [moved]
     going = goes(whole=False, units=["r1 store", "r2 store"])
     assert lines({"a": {"goes": going}}, {"default/shop/old": {"a": [0], "b": [1]}}) == [
-        "a: old r1: moves away from a to b, with 11.4 MiB of data",
+        "a: old r1: moves away from a to b; its 11.4 MiB of data on a are deleted",
         "a: old r2 store: goes",
     ]
 

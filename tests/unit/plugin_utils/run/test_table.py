@@ -143,3 +143,18 @@ def test_a_unit_that_systemd_does_not_know_and_a_target_that_is_down():
 )
 def test_durations(seconds, words):
     assert table.duration(seconds) == words
+
+
+def test_a_robot_at_work_is_busy_and_not_wrong():
+    busy = {**robot(group()), "busy": "me@hub is changing this robot (since now, switch); wait until that run ends"}
+    lines = table.overview({"work1": busy})
+    assert lines[1].split()[:2] == ["work1", "busy"]
+    assert "wait until" not in lines[1]
+    assert lines[-1] == "1 robot, 1 group: nothing is wrong"
+
+
+def test_a_job_that_no_robot_has_is_not_well():
+    assert table.overview({"work1": robot(group())}, "nosuch") == [
+        "no robot that answered has a job of the name nosuch",
+        "1 robot, 0 groups: nothing is wrong",
+    ]

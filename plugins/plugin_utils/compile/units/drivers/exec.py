@@ -20,7 +20,8 @@ from .launch import Launch
 _UNSHARE = ("/usr/bin/unshare", "--uts")
 _PROCESSES = ("--pid", "--fork", "--kill-child", "--mount-proc")
 _DROP = ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
-SHELL = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
+# It does not tell in the task's log by which signal the program has ended: systemd does, in the journal.
+SHELL = ("/bin/sh", "-c", 'exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); exit $?', "sh")
 # Runs a command, as root, in the groups of a user and in some more; `setpriv` can do either, but not both.
 _JOIN = (
     "/bin/sh",
