@@ -57,5 +57,5 @@ def _below(place: str, others: t.Iterable[str]) -> str:
     return next((other for other in others if _is_in(place, other)), "")
 
 
-def _is_in(place: str, other: str) -> bool:
-    return place == other or place.startswith(other.rstrip("/") + "/")
+def _is_in(inner: str, outer: str) -> bool:
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
