@@ -28,6 +28,10 @@ if t.TYPE_CHECKING:
 # The first major version of systemd with ProtectProc=.
 PROTECT_PROC = 247
 
+# The versions of systemd that come with util-linux 2.36 (Debian 11), whose `unshare --fork` ignores SIGINT and SIGTERM and hands that
+# on to its child.
+DEAF_UNSHARE = (247, 248)
+
 # Files and identities of groups, proxies and SPIRE belong to these users.
 _RESERVED = re.compile(r"k8s4r-.*|spire-agent|spire-server")
 
@@ -87,6 +91,7 @@ def process(
         groups=task.spec.groups,
         devices=devices.allowed(task.spec.devices),
         volumes=task.spec.volumes,
+        restore_signals=site.robot.systemd in DEAF_UNSHARE,
         own_processes=stop is not None,
         signal=task.spec.kill_signal,
         # What runs the program for an init task is not the one to be asked.
