@@ -124,8 +124,12 @@ def unit(
     sections: t.Mapping[str, systemd.Directives],
     run: str,
     calls: t.Sequence[Call],
+    reads: t.Sequence[str] = (),
+    endless: bool = False,
 ) -> Unit:
-    """A task's unit from its parts. `run` is as in `plan.unit`; `calls` are the calls of helpers in `sections`."""
+    """A task's unit from its parts. `run` and `endless` are as in `plan.unit`, and so are `reads`, if there are more than its own;
+    `calls` are the calls of helpers in `sections`.
+    """
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
     content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
     return Unit(
@@ -137,10 +141,11 @@ def unit(
                 task.unit,
                 systemd.unit(sections),
                 run=run,
-                reads=[task.environment_file],
+                reads=reads or [task.environment_file],
                 done=task.done,
                 called=task.called,
                 holds=[task.directory, site.data],
+                endless=endless,
             ),
         ),
         frozenset(call.helper for call in calls),
