@@ -119,7 +119,9 @@ def test_the_one_timer_of_a_delayed_task_goes_with_its_unit_its_group_and_its_jo
     )
     timer = unit.replace(".service", ".timer")
     machine.sh("cd /var/lib/k8s4r/groups/delayed-g-*/alloc && touch end")
-    used_up = f"for i in $(seq 100); do systemctl is-active -q {timer} && ! systemctl is-active -q {unit} && exit; sleep 0.1; done; exit 1"
+    # While the unit is on its way down, the timer may still be the former one.
+    is_down = f"systemctl is-active {unit} | grep -qxE 'inactive|failed'"
+    used_up = f"for i in $(seq 100); do {is_down} && systemctl is-active -q {timer} && exit; sleep 0.1; done; exit 1"
     for ends_it in (f"systemctl stop {unit}", f"systemctl stop {target}"):
         machine.sh(used_up)
         # Somebody starts it before its time: it is used up again, and the timer set anew.
