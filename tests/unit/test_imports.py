@@ -43,7 +43,7 @@ PACKAGES = {
 FLOORS = {
     ENGINE: (("plan", "say"), ("system",), ("state",), ("resources",), ("judge",), ("change",), ("requests",)),
     "plugin_utils.job": (
-        ("addresses", "errors"),
+        ("addresses", "cron", "errors"),
         ("declare",),
         ("model", "substitution"),
         ("variables",),

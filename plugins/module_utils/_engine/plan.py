@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         run: str
         reads: list[str]
         done: str | None
+        endless: bool
         called: str
 
     class Check(t.TypedDict):
@@ -261,19 +262,21 @@ def unit(
     done: str | None = None,
     called: str = "",
     holds: t.Iterable[str] = (),
+    endless: bool = False,
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
     ``run``: ``none`` is only written (slice); ``always`` shall be active; ``init`` is a oneshot that shall have ended
-    well (active, exited); ``once`` runs to its end and is finished when the file ``done`` exists.
+    well (active, exited), and may bring programs of others; ``hook`` is the same, and brings none; ``once`` runs to its end.
+    Whatever it is, it is finished when the file ``done`` exists: then it need not run.
     ``reads``: paths of files of the same plan whose content the process takes in at its start; the unit restarts when
     its own content or one of theirs differs from what it last started with. ``called``: what people call it within its
     group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``. A target that runs wants every other unit of its
     group that runs: its start starts all of them that are down, in the order that they want.
     ``holds``: directories that the process has open as long as it runs; the unit restarts when one of the plan's directories
-    there had to be made again.
+    there had to be made again. ``endless``: systemd starts it again without limit as long as it fails.
     """
-    return {
+    made: Resource = {
         "kind": "unit",
         "name": name,
         "content": content,
@@ -283,6 +286,7 @@ def unit(
         "called": called,
         "holds": list(holds),
     }
+    return {**made, "endless": True} if endless else made
 
 
 def check(name: str, argv: t.Iterable[str], files: t.Mapping[str, str]) -> Check:

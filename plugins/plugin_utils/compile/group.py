@@ -10,7 +10,6 @@ import typing as t
 from ...module_utils._engine import plan
 from ..job.declare.keys import Secret
 from ..job.errors import Problem
-from ..job.model.vocabulary import JobType
 from . import systemd
 from .content import environment
 from .helpers import HELPERS
@@ -18,7 +17,7 @@ from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
 from .site import Site
-from .units import init, limits, service, task
+from .units import init, limits, schedule, service, task
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import Expected, GroupPlan, Program, Resource
@@ -42,7 +41,9 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
     """Compile the group at this site. If there are errors, do not use the plan."""
     shared = environment.of_group(site)
     proxy = compile_proxy(site, shared, known)
-    units = [*([proxy.unit] if proxy else []), *init.units(site, shared), *task.units(site, shared)]
+    begun = [*([proxy.unit] if proxy else []), *init.units(site, shared)]
+    tasks, timed = task.units(site, shared), schedule.units(site)
+    units = [*begun, *tasks, *timed]
     called = {helper for unit in units for helper in unit.helpers}
     resources = [
         *_users(site),
@@ -50,7 +51,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         *(plan.file(helper.path(site.bin), helper.text) for helper in HELPERS if helper in called),
         plan.unit(site.slice, _slice(site)),
         *(resource for unit in units for resource in unit.resources),
-        plan.unit(site.target, _target(site, [unit.name for unit in units]), run="always"),
+        plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
     ]
     return CompiledGroup(
@@ -97,7 +98,7 @@ def _directories(site: Site) -> t.Iterator[Resource]:
     yield plan.directory(f"{site.configuration}/env", mode="0700")
     yield plan.directory(site.data, "root", site.user, "0750", data=True)
     yield plan.directory(site.alloc, site.user, site.user, "0770", data=True)
-    if site.job.type is JobType.BATCH:
+    if any(task.done for task in site.tasks):
         yield plan.directory(site.done, data=True)
     # The directory above keeps other users out; this one has the mode of /tmp.
     yield plan.directory(site.tmp, "root", "root", "1777", data=True)

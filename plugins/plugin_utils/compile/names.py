@@ -93,5 +93,9 @@ def init_unit(init: str) -> str:
     return f"k8s4r-init-{init}.service"
 
 
+def run_unit(group: str) -> str:
+    return f"k8s4r-run-{group}.service"
+
+
 def task_unit(task: str) -> str:
     return f"k8s4r-task-{task}.service"

@@ -16,7 +16,7 @@ from ..job.model.group import TaskGroup
 from ..job.model.job import Job
 from ..job.model.network import Network
 from ..job.model.task import InitTask, Task
-from ..job.model.vocabulary import JobType, NetworkType
+from ..job.model.vocabulary import Hook, JobType, NetworkType
 from . import names
 
 Spec_co = t.TypeVar("Spec_co", bound=Task, covariant=True)
@@ -26,8 +26,8 @@ class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
     """A task, or an init task, at its place on the robot.
 
     `spec` is the task as the job file describes it, at `path`. `user` runs it, with `group` as the primary group. `instance` is
-    the index of its instance; None for an init task, which belongs to no instance. `done` is the file that exists once a batch
-    task has run to its end; None for all other tasks.
+    the index of its instance; None for an init task, which belongs to no instance. `ends` says whether its program is to run to its
+    end, as those of batch jobs do. `done` is the file that exists once it has, and need not do so again; None for all other tasks.
     """
 
     spec: Spec_co
@@ -38,12 +38,28 @@ class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
     group: str
     environment_file: str
     instance: int | None = None
+    ends: bool = False
     done: str | None = None
 
     @property
     def directory(self) -> str:
         """Holds the task's `local`, `secrets` and `logs`."""
         return f"{plan.STATE}/tasks/{self.id}"
+
+    @property
+    def hook(self) -> Hook | None:
+        """When it runs; None for a main task."""
+        return self.spec.lifecycle.hook if self.spec.lifecycle else None
+
+    @property
+    def sidecar(self) -> bool:
+        """Whether it keeps running beside the main tasks, whatever the type of its job."""
+        return self.spec.lifecycle is not None and self.spec.lifecycle.sidecar
+
+    @property
+    def step(self) -> bool:
+        """Whether it is a hook that runs to its end, with others waiting for that."""
+        return self.hook in (Hook.PRESTART, Hook.POSTSTART) and not self.sidecar
 
     @property
     def called(self) -> str:
@@ -128,6 +144,15 @@ class Site:
         return names.target_unit(self.id)
 
     @property
+    def run(self) -> str:
+        """The name of the service that the group's schedule starts."""
+        return names.run_unit(self.id)
+
+    @property
+    def timer(self) -> str:
+        return self.run.replace(".service", ".timer")
+
+    @property
     def proxy(self) -> str | None:
         """The name of the proxy's unit; None for a group without one."""
         network = self.network
@@ -176,6 +201,7 @@ class Site:
 
     def _task(self, number: int, spec: Task, instance: int) -> PlacedTask[Task]:
         id = names.task_id(*self.names, instance, spec.name)
+        batch = self.job.type is JobType.BATCH
         return PlacedTask(
             spec=spec,
             path=f"{self.path}.tasks[{number}]",
@@ -185,7 +211,9 @@ class Site:
             group=self.user,
             environment_file=self._environment_file(id),
             instance=instance,
-            done=f"{self.done}/{id}" if self.job.type is JobType.BATCH else None,
+            ends=batch and not (spec.lifecycle and spec.lifecycle.sidecar),
+            # One that runs by a schedule has never run for the last time.
+            done=f"{self.done}/{id}" if batch and not self.job.schedule else None,
         )
 
     def _environment_file(self, id: str) -> str:

@@ -95,6 +95,7 @@ _SWITCHED = {"changes": _texts, "groups": _text_by_name, "units": _text_by_name,
 _OK: t.Mapping[str, t.Mapping[str, Shape]] = {
     "probe": {"capabilities": _text_by_name},
     "status": {"jobs": _jobs, "unread": _texts},
+    "ended": {"finished": lambda value: isinstance(value, int)},
 }
 # What an answer of each status must have; whatever else has one of these names must have its shape too.
 _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
@@ -108,6 +109,7 @@ _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
     "recorded": _PREPARED,
     "lacking": _PREPARED,
     "planned": _PREPARED,
+    "running": {"progress": _text},
     "committed": _SWITCHED,
     "rolled-back": _SWITCHED,
 }
@@ -120,6 +122,7 @@ _STATUSES: t.Mapping[str, t.Sequence[str]] = {
     "poll": ("pending", "staged", "recorded", "lacking", "committed", "rolled-back"),
     "probe": ("ok",),
     "status": ("ok",),
+    "ended": ("running", "ok"),
 }
 
 

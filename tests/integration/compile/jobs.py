@@ -11,9 +11,11 @@ import typing as t
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import ASSUMED_CAPABILITIES, Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from tests.integration.engine.harness import Machine
+
+SYSTEMD = {"bullseye": "247", "bookworm": "252", "trixie": "257"}
 
 
 def shell(name: str, script: str, **keys: t.Any) -> dict[str, t.Any]:
@@ -28,7 +30,9 @@ def job(machine: Machine, name: str, *tasks: dict[str, t.Any], **keys: t.Any) ->
 
 def plans(machine: Machine, document: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     """The job plans of a job file, for a fleet of this one robot."""
-    fleet = Fleet((Robot(machine.name, machine.name),))
+    # Of what a robot reports, this alone makes units differ; the robots of these tests are named after their Debian.
+    systemd = {"systemd": SYSTEMD[machine.name]} if machine.name in SYSTEMD else {}
+    fleet = Fleet((Robot(machine.name, machine.name, capabilities={**ASSUMED_CAPABILITIES, **systemd}),))
     jobs, _warnings = reader.load([reader.Source(f"{document['name']}.yml", json.dumps(document))])
     placement = place(jobs, fleet)
     compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))

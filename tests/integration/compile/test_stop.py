@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from tests.integration.compile.jobs import plans, without_groups
+from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.engine.harness import Machine
 
 DRIVERS = ("exec", "raw_exec")
@@ -104,6 +104,18 @@ def test_a_program_among_the_robots_processes_is_asked_once_too(machine):
     machine.sh(f"systemctl stop {units(plan)[0]}")
     assert machine.sh(f"cat {alloc}/one.launcher").split() == ["SIGQUIT"]
     machine.sh(f"test -e {alloc}/one.drained")
+    assert states(machine, plan) == {"success inactive"}
+
+
+def test_a_program_without_a_handler_ends_when_it_is_asked_and_a_shell_can_have_one(machine):
+    """Of a signal that was ignored when they started, neither would know anything."""
+    script = "trap 'touch $NOMAD_ALLOC_DIR/handled; exit' TERM; touch $NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.up; while :; do sleep 0.1; done"
+    plain = "touch $NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.up; exec sleep 1000"
+    tasks = [shell(f"{name}-{driver.replace('_', '')}", text, driver=driver, killTimeout="20s") for driver in DRIVERS for name, text in
+             (("traps", script), ("plain", plain))]  # fmt: skip
+    plan, alloc = up(machine, *tasks)
+    machine.sh(f"timeout 10 systemctl stop {' '.join(units(plan))}")
+    machine.sh(f"test -e {alloc}/handled")
     assert states(machine, plan) == {"success inactive"}
 
 

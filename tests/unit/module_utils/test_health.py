@@ -42,6 +42,9 @@ CRASHING = values(ActiveState="activating", SubState="auto-restart")
         ("always", dict(JUST_NOW, NRestarts="6"), health.Verdict.FAILED),
         ("init", JUST_NOW, health.Verdict.HEALTHY),
         ("init", values(ActiveState="inactive"), health.Verdict.FAILED),
+        ("hook", JUST_NOW, health.Verdict.HEALTHY),
+        ("hook", values(ActiveState="inactive"), health.Verdict.FAILED),
+        ("hook", values(ActiveState="failed"), health.Verdict.FAILED),
         ("once", JUST_NOW, health.Verdict.HEALTHY),
         ("once", values(ActiveState="inactive"), health.Verdict.HEALTHY),
         ("once", values(ActiveState="inactive", Result="exit-code"), health.Verdict.FAILED),
@@ -49,6 +52,15 @@ CRASHING = values(ActiveState="activating", SubState="auto-restart")
 )
 def test_health(run, shown, verdict):
     assert watch(run).verdict(shown, NOW) is verdict
+
+
+@pytest.mark.parametrize("run", ["always", "hook", "once"])
+@pytest.mark.parametrize("result", ["success", "exit-code", "timeout"])
+def test_a_unit_whose_work_is_done_does_well_however_it_ended(run, result, tmp_path):
+    """When a leader has run to its end, the others are stopped; one may have to be killed, and the last hook may fail."""
+    shown = values(ActiveState="inactive" if result == "success" else "failed", Result=result, ExecMainCode="1", ExecMainStatus="127")
+    assert watch(run, done=str(tmp_path)).verdict(shown, NOW) is health.Verdict.HEALTHY
+    assert watch("hook", done=str(tmp_path / "none")).verdict(shown, NOW) is health.Verdict.FAILED
 
 
 def test_patience_ends():
@@ -103,7 +115,7 @@ def test_restarts_before_the_watch_do_not_count():
     [
         ("inactive", health.Verdict.FAILED, health.Verdict.HEALTHY),
         ("deactivating", health.Verdict.WAITING, health.Verdict.HEALTHY),
-        ("failed", health.Verdict.FAILED, health.Verdict.FAILED),
+        ("failed", health.Verdict.FAILED, health.Verdict.HEALTHY),
     ],
 )
 def test_a_unit_that_runs_once_has_run_when_its_file_is_there(tmp_path, state, before, after):

@@ -59,6 +59,9 @@ class Watch:
             # As long as systemd is at it, the unit has time.
             self._pending_since = None
             return Verdict.WAITING
+        if _is_down(values) and kinds.of(self.unit).finished(self.unit):
+            # Whatever became of its program: a sidecar that had to be killed, or a last hook that failed, undoes no work.
+            return Verdict.HEALTHY
         if _is_down(values) and endings.cannot_start(values):
             return Verdict.FAILED
         if _restarts(values) - self._restarts >= MOST_RESTARTS:
@@ -77,9 +80,8 @@ class Watch:
         return Verdict.WAITING if kinds.of(self.unit).steady(self.unit) and _fresh(values, now) else Verdict.HEALTHY
 
     def _inactive(self, values: systemd.Properties, _now: float) -> Verdict:
-        kind = kinds.of(self.unit)
-        ended_well = kind.ends(self.unit) and values.get("Result") == "success"
-        return Verdict.HEALTHY if ended_well or kind.finished(self.unit) else Verdict.FAILED
+        ended_well = kinds.of(self.unit).ends(self.unit) and values.get("Result") == "success"
+        return Verdict.HEALTHY if ended_well else Verdict.FAILED
 
     def _failed(self, _values: systemd.Properties, _now: float) -> Verdict:
         return Verdict.FAILED

@@ -193,7 +193,7 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
     """What must not run while things change hands: it would go on making files as their old owner."""
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
     units = [unit["name"] for unit in kinds.that_run(situation.wanted) if any(is_held(unit, place) for place in places)]
-    names = [name for name in units if situation.is_up(name)]
+    names = [name for name in reversed(units) if situation.is_up(name)]
     return [{"do": "halt", "text": "", "units": names}] if names else []
 
 
@@ -249,7 +249,8 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
     both = restart + start
     done = [path for path in (unit.get("done") for unit in both) if path]
     steps: list[Step] = [{"do": "clear", "text": "", "units": [unit["name"] for unit in both], "done": done}]
-    down = [unit["name"] for unit in restart if systemd.loaded(situation.units, unit["name"])]
+    # As for what goes: systemctl names one unit after the other, and each may be down before the next is named.
+    down = [unit["name"] for unit in reversed(restart) if systemd.loaded(situation.units, unit["name"])]
     text = ", ".join(_beginning(situation, unit) for unit in both)
     if down:
         # Nothing of the group starts before all of this is down: one request starts it all, so that what depends on a unit

@@ -62,6 +62,12 @@ def _status(robot: Robot, _request: Request) -> Answer:
     return status.answer(robot)
 
 
+def _ended(robot: Robot, request: Request) -> Answer:
+    from . import ended
+
+    return ended.answer(robot, request["jobs"])
+
+
 def _recover(robot: Robot, _request: Request) -> Answer:
     from . import recover
 
@@ -81,6 +87,7 @@ OPERATIONS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
     "poll": _poll,
     "probe": _probe,
     "status": _status,
+    "ended": _ended,
     "recover": _recover,
 }
 

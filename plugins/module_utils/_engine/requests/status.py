@@ -71,7 +71,7 @@ def answer(robot: Robot) -> Status:
     units = [unit["name"] for group in groups for unit in kinds.that_run(group["resources"])]
     shown: dict[str, t.Mapping[str, str]] = {**systemd.show(units)}
     # A restart policy may have set a timer for a unit that it has stopped.
-    shown.update(systemd.show([_timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], "Id,ActiveState"))
+    shown.update(systemd.show([timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], "Id,ActiveState"))
     try:
         journal = robot.journal()
     except formats.Unread as error:
@@ -106,12 +106,13 @@ def _group(group: GroupRecord, shown: systemd.Shown) -> GroupStatus:
     }
 
 
-def _timer(unit: str) -> str:
+def timer(unit: str) -> str:
+    """The timer that a restart policy may have set for a unit."""
     return unit.rpartition(".")[0] + ".timer"
 
 
 def _how(unit: Resource, shown: systemd.Shown) -> str:
-    again = "; its timer will start it again" if systemd.up(shown.get(_timer(unit["name"]), {})) else ""
+    again = "; its timer will start it again" if systemd.up(shown.get(timer(unit["name"]), {})) else ""
     return endings.words(shown.get(unit["name"], {}), kinds.of(unit).steady(unit)) + again
 
 

@@ -105,7 +105,7 @@ class Kind:
         return False
 
     def finished(self, _resource: Resource) -> bool:
-        """Whether it is a unit that runs once, and has run."""
+        """Whether it is a unit that does not run again, because its work is done."""
         return False
 
     def installs(self, _resource: Resource) -> bool:

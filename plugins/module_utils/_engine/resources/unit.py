@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from ..system.observe import Observer, State
 
 NAME = r"k8s4r-[A-Za-z0-9_.:@\\-]{1,200}\.(service|target|slice|socket|timer|path)"
-RUNS = ("none", "always", "init", "once")
+RUNS = ("none", "always", "init", "hook", "once")
 # Starting one again would stop what belongs to it; a change of its file is taken in by daemon-reload.
 NEVER_RESTARTED = (".target", ".slice")
 # Where systemd looks for additions to one unit, and where its own commands write them; systemd.unit(5).
 ADDITIONS = (UNIT_DIRECTORY, "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
+# Where systemd keeps when a timer that makes up for what it missed was last due; systemd.timer(5), Persistent=.
+TIMES = "/var/lib/systemd/timers"
 
 
 class Unit(Kind):
@@ -73,6 +75,9 @@ class Unit(Kind):
     def remove(self, resource: Resource) -> None:
         super().remove(resource)
         _remove_additions(resource)
+        if resource["name"].endswith(".timer"):
+            # If it ever comes back, it has missed nothing.
+            files.remove(f"{TIMES}/stamp-{resource['name']}")
 
     def reads(self, resource: Resource) -> t.Sequence[str]:
         return resource["reads"]
@@ -104,7 +109,7 @@ class Unit(Kind):
 
     def finished(self, resource: Resource) -> bool:
         done = resource.get("done")
-        return self.ends(resource) and done is not None and os.path.exists(done)
+        return done is not None and os.path.exists(done)
 
 
 def _directories(resource: Resource) -> list[str]:

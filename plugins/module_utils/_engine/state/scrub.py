@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from .ledger import GroupRecord
     from .manifest import Manifest
     from .robot import Robot
 
@@ -75,6 +76,15 @@ def of_release(robot: Robot, manifest: Manifest, secrets: t.Iterable[str] = ()) 
     """
     digests = {group["secrets"] for _job, group in manifests.groups(manifest)}
     digests |= {group["secrets"] for group in robot.ledger.groups(manifest["jobs"])}
+    return _scrubber(robot, digests, secrets)
+
+
+def of_groups(robot: Robot, groups: t.Iterable[GroupRecord]) -> Scrubber:
+    """Hides the secrets of groups that the robot has."""
+    return _scrubber(robot, {group["secrets"] for group in groups}, ())
+
+
+def _scrubber(robot: Robot, digests: t.Iterable[str | None], secrets: t.Iterable[str]) -> Scrubber:
     found = list(secrets)
     for digest in filter(None, digests):
         # Not there: not staged yet, or never to be. Or damaged: then there is nothing to compare texts with.

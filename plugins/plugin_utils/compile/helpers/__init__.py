@@ -46,6 +46,12 @@ class Call(t.NamedTuple):
         """The command line; `directory` is the group's `bin`."""
         return (*self.helper.interpreter, self.helper.path(directory), *self.arguments)
 
+    @property
+    def inline(self) -> tuple[str, ...]:
+        """The command line of a shell program for a task that cannot see its file."""
+        text = "\n".join(line for line in self.helper.text.splitlines() if not line.startswith("#"))
+        return ("/bin/sh", "-c", text, self.helper.name, *self.arguments)
+
 
 def _read(file: str) -> Helper:
     path = pathlib.Path(__file__).with_name(file)
@@ -60,9 +66,11 @@ AWAIT_FILE = _read("await_file.sh")
 AWAIT_IDENTITY = _read("await_identity.sh")
 AWAIT_PORT = _read("await_port.py")
 AWAIT_PROXY = _read("await_proxy.py")
+END_INSTANCE = _read("end_instance.sh")
 MARK_FINISHED = _read("mark_finished.sh")
 RESTART_POLICY = _read("restart_policy.sh")
 RETRY = _read("retry.sh")
+RUN_ONCE = _read("run_once.sh")
 SHARE_MEMORY = _read("share_memory.sh")
 STOP_PROGRAM = _read("stop_program.sh")
 
@@ -72,9 +80,11 @@ HELPERS = (
     AWAIT_IDENTITY,
     AWAIT_PORT,
     AWAIT_PROXY,
+    END_INSTANCE,
     MARK_FINISHED,
     RESTART_POLICY,
     RETRY,
+    RUN_ONCE,
     SHARE_MEMORY,
     STOP_PROGRAM,
 )

@@ -2,15 +2,17 @@
 # Copyright (c) k8s4r.robot contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# restart-policy UNIT ATTEMPTS INTERVAL MODE TYPE
+# restart-policy UNIT ATTEMPTS INTERVAL MODE TYPE [COMMAND...]
 #
 # Called when a task ends (ExecStopPost). Counts restarts as Nomad does: ATTEMPTS within a window of INTERVAL seconds
 # that begins with its first restart. When they are used up, MODE `fail` stops the unit for good, and `delay` stops it and
 # sets a timer that starts it again when the window ends. TYPE is the job's type, `service`, `batch` or `system`: the
-# success of a batch task is no restart, and neither is a stop or restart that somebody asked for.
+# success of a batch task is no restart, and neither is a stop or restart that somebody asked for. COMMAND is run when a unit is
+# stopped for good.
 #
 # systemd's own limit (StartLimitBurst=) cannot be used: it loses its count at a daemon-reload (seen on 252).
 unit=$1 attempts=$2 interval=$3 mode=$4 type=$5
+shift 5
 count_file=@RESTARTS@/$unit
 # systemd gives no answer for a moment while it executes itself anew (daemon-reexec).
 tries=0
@@ -42,7 +44,9 @@ echo "$first $count" >"$count_file"
 [ "$count" -le "$attempts" ] && exit 0
 if [ "$mode" = fail ]; then
     echo "restart policy: $attempts attempts within $interval s used up, giving up"
-    exec systemctl --no-block stop "$unit"
+    systemctl --no-block stop "$unit"
+    [ $# -eq 0 ] || exec "$@"
+    exit
 fi
 rest=$((first + interval - now))
 timer=${unit%.service}.timer

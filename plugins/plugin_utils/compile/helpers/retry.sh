@@ -4,8 +4,8 @@
 #
 # retry ATTEMPTS DELAY COMMAND...
 #
-# Runs an init task's command until it succeeds, at most ATTEMPTS times more, with DELAY seconds in between. Restart= of
-# systemd would come too late: by then everything that requires the init task has failed.
+# Runs the command of an init task or a hook until it succeeds, at most ATTEMPTS times more, with DELAY seconds in between. Restart= of
+# systemd would come too late: by then everything that requires it has failed.
 # The command has the task's PATH, so nothing here depends on it.
 attempts=$1 delay=$2
 shift 2

@@ -37,22 +37,32 @@ def policy(site: Site, spec: Task) -> Policy | None:
     )
 
 
-def calls(site: Site, task: PlacedTask[Task]) -> list[helpers.Call]:
-    """The helpers that run when the task ends: one counts restarts, one notes that a batch task has run to its end."""
+def calls(site: Site, task: PlacedTask[Task], over: helpers.Call | None = None) -> list[helpers.Call]:
+    """The helpers that run when the task ends: one counts restarts, one notes that a batch task has run to its end. Each calls `over`
+    if the task has ended for good.
+    """
     found: list[helpers.Call] = []
-    limit = policy(site, task.spec)
+    then = over.command(site.bin) if over else ()
+    # systemd restarts no step: by then, what comes after it would have failed.
+    limit = None if task.step else policy(site, task.spec)
     if limit:
-        arguments = (task.unit, str(limit.attempts), str(int(limit.interval)), limit.mode.value, site.job.type.value)
+        kind = JobType.SERVICE if task.sidecar else site.job.type
+        arguments = (task.unit, str(limit.attempts), str(int(limit.interval)), limit.mode.value, kind.value, *then)
         found.append(helpers.Call(helpers.RESTART_POLICY, arguments))
-    if task.done:
-        found.append(helpers.Call(helpers.MARK_FINISHED, (task.unit, task.done)))
+    if task.ends and (task.done or over):
+        found.append(helpers.Call(helpers.MARK_FINISHED, (task.unit, task.done or "", *then)))
     return found
 
 
-def directives(site: Site, task: PlacedTask[Task]) -> systemd.Directives:
+def directives(site: Site, task: PlacedTask[Task], over: helpers.Call | None = None) -> systemd.Directives:
     """Without a policy there is no limit: no other robot can take over the task, so giving up would not help."""
     limit = policy(site, task.spec)
-    lines = [("Restart", "on-failure" if task.done else "always"), ("RestartSec", systemd.seconds(limit.delay if limit else 5.0))]
+    restart = "on-failure" if task.ends else "always"
+    lines = [("Restart", restart), ("RestartSec", systemd.seconds(limit.delay if limit else 5.0))]
     if task.spec.timeout:
         lines.append(("RuntimeMaxSec", systemd.seconds(task.spec.timeout)))
-    return lines + [("ExecStopPost", systemd.as_root(call.command(site.bin), systemd.HOW_IT_ENDED)) for call in calls(site, task)]
+    return [*lines, *at_end(site, calls(site, task, over))]
+
+
+def at_end(site: Site, called: t.Iterable[helpers.Call]) -> systemd.Directives:
+    return [("ExecStopPost", systemd.as_root(call.command(site.bin), systemd.HOW_IT_ENDED)) for call in called]

@@ -29,6 +29,10 @@ SHORTEST_STOP = 0.001
 # The first major version of systemd with ProtectProc=.
 PROTECT_PROC = 247
 
+# The versions of systemd that come with util-linux 2.36 (Debian 11), whose `unshare --fork` ignores SIGINT and SIGTERM and hands that
+# on to its child.
+DEAF_UNSHARE = (247, 248)
+
 # Files and identities of groups, proxies and SPIRE belong to these users.
 _RESERVED = re.compile(r"k8s4r-.*|spire-agent|spire-server")
 
@@ -88,6 +92,7 @@ def process(
         groups=task.spec.groups,
         devices=devices.allowed(task.spec.devices),
         volumes=task.spec.volumes,
+        restore_signals=site.robot.systemd in DEAF_UNSHARE,
         own_processes=stop is not None,
         signal=task.spec.kill_signal,
         # What runs the program for an init task is not the one to be asked.
@@ -120,8 +125,12 @@ def unit(
     sections: t.Mapping[str, systemd.Directives],
     run: str,
     calls: t.Sequence[Call],
+    reads: t.Sequence[str] = (),
+    endless: bool = False,
 ) -> Unit:
-    """A task's unit from its parts. `run` is as in `plan.unit`; `calls` are the calls of helpers in `sections`."""
+    """A task's unit from its parts. `run` and `endless` are as in `plan.unit`, and so are `reads`, if there are more than its own;
+    `calls` are the calls of helpers in `sections`.
+    """
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
     content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
     return Unit(
@@ -133,10 +142,11 @@ def unit(
                 task.unit,
                 systemd.unit(sections),
                 run=run,
-                reads=[task.environment_file],
+                reads=reads or [task.environment_file],
                 done=task.done,
                 called=task.called,
                 holds=[task.directory, site.data],
+                endless=endless,
             ),
         ),
         frozenset(call.helper for call in calls),

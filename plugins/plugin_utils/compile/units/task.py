@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from ...job.model.task import Task
+from ...job.model.vocabulary import Hook
 from .. import paths, systemd
 from ..content import environment
+from ..helpers import Call
 from ..site import PlacedTask, Site
-from . import restarts, service
+from . import hooks, restarts, service
 from .drivers import DRIVERS
 
 # Whatever its driver: a task that held thousands of connections to the SPIRE agent would keep proxies from their identities.
@@ -18,23 +20,43 @@ _HIDDEN = ("InaccessiblePaths", f"-{paths.SPIRE_RUNTIME}")
 
 def units(site: Site, group: environment.Environment) -> list[service.Unit]:
     """The units of all tasks at this site. `group` is the part of the environment that they share."""
-    return [_unit(site, task, group) for task in site.tasks]
+    return [_unit(site, task, instance, group) for instance in hooks.instances(site) for task in instance.tasks]
 
 
-def _unit(site: Site, task: PlacedTask[Task], group: environment.Environment) -> service.Unit:
+def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: environment.Environment) -> service.Unit:
     variables = environment.of_task(site, task, group)
-    memory, stop = service.share_memory(site, task.spec), service.stop_program(task)
-    process = service.process(site, task, variables, DRIVERS[task.spec.driver], memory=memory, stop=stop)
-    required = [init.unit for init in site.init_tasks if not init.spec.daemon]
+    memory, stop, retry = service.share_memory(site, task.spec), service.stop_program(task), hooks.retry(site, task)
+    wrapper = retry.inline if retry else ()
+    process = service.process(site, task, variables, DRIVERS[task.spec.driver], wrapper, memory=memory, stop=stop)
+    directives, run, calls = _life(site, task, instance, process.directives, stop)
+    if site.job.schedule:
+        # Its timer runs it, and no deployment does.
+        run = "none"
     sections = {
         "Unit": [
             ("Description", systemd.text(site.title(task.called))),
             ("PartOf", site.target),
-            *service.after(site, required, [init.unit for init in site.init_tasks]),
+            *instance.order(task),
             ("StartLimitIntervalSec", "0"),
             *([("ConditionPathExists", f"!{systemd.item(task.done)}")] if task.done else []),
         ],
-        "Service": [("Type", "exec"), *process.directives, *restarts.directives(site, task), _HIDDEN],
+        "Service": [*directives, _HIDDEN],
     }
-    calls = [*(call for call in (memory, stop) if call), *restarts.calls(site, task)]
-    return service.unit(site, task, variables, process, sections, "once" if task.done else "always", calls)
+    calls = [*([memory] if memory else []), *calls]
+    endless = run == "once" and restarts.policy(site, task.spec) is None
+    return service.unit(site, task, variables, process, sections, run, calls, instance.reads, endless)
+
+
+def _life(
+    site: Site, task: PlacedTask[Task], instance: hooks.Instance, process: systemd.Directives, stop: Call | None
+) -> tuple[systemd.Directives, str, list[Call]]:
+    """How the task starts and ends: its directives of [Service], `run` of its unit as in `plan.unit`, and what it calls."""
+    if task.step:
+        return hooks.step(site, task, process), "init" if task.hook is Hook.PRESTART else "hook", restarts.calls(site, task)
+    if task.hook is Hook.POSTSTOP:
+        return hooks.last(task, process), "hook", []
+    over = instance.over(task)
+    ended = restarts.calls(site, task, over)
+    directives = [("Type", "exec"), *process, *restarts.directives(site, task, over)]
+    called = [*([stop] if stop else []), *ended, *([over] if over and ended else [])]
+    return directives, "once" if task.ends else "always", called

@@ -11,7 +11,18 @@ from ..declare.record import record
 from ..errors import Position, Problem, position_of
 from .group import TaskGroup
 from .policies import Constraint, Update
-from .vocabulary import DEFAULT_NAMESPACE, NAME, JobType, Reserved
+from .vocabulary import DEFAULT_NAMESPACE, NAME, ZONE, JobType
+
+
+@record
+class Schedule:
+    """When a job runs. A time that comes while it still runs is passed over. Those that were missed are made up for, once."""
+
+    cron: str = key(
+        "Five fields as crontab(5) has them, such as `*/15 6-20 * * mon-fri`, or @hourly, @daily, @weekly, @monthly or @yearly."
+    )
+    time_zone: str = key("Time zone of `cron`, such as `Europe/Berlin`.", default="UTC", pattern=ZONE, expected="the name of a time zone")
+    prohibit_overlap: bool = key("No run begins before the last one has ended: it is so in any case.", default=True)
 
 
 @record
@@ -29,7 +40,7 @@ class Job:
     meta: t.Mapping[str, str] = key("Each key reaches every task as `NOMAD_META_<KEY>`.", factory=dict, substituted=True, secret=True)
     constraints: tuple[Constraint, ...] = key("Conditions on robots, for every group.", factory=tuple)
     update: Update | None = key("How a new version replaces the old one.", default=None, ours=True, support=Support.NO_EFFECT)
-    schedule: Reserved | None = key("Periodic runs.", default=None, ours=True, support=Support.REFUSED)
+    schedule: Schedule | None = key("When a batch job runs, again and again. Default: once, when it is deployed.", default=None, ours=True)
     # Whether its values are shown nowhere: the file was rendered, and any value may be a vaulted variable's, or it was all encrypted.
     opaque: bool = attribute(default=False, compare=False)
     # Where the job is written: file, line, what precedes its keys in their paths (`spec.` in a k8s4r document), and the

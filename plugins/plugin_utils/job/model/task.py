@@ -13,7 +13,7 @@ from .network import Network
 from .policies import Constraint, RestartPolicy
 from .resources import Resources
 from .services import Service
-from .vocabulary import DEVICE, NAME, PATH, PLACE, SIGNAL, SIGNALS, USER, VARIABLE, Driver, KillMode, Reserved
+from .vocabulary import DEVICE, NAME, PATH, PLACE, SIGNAL, SIGNALS, USER, VARIABLE, Driver, Hook, KillMode, Reserved
 
 
 @record
@@ -42,6 +42,17 @@ class Device:
 
     path: str = key("Its file in `/dev`; `*`, `?` and `[...]` match several.", pattern=DEVICE, expected="a path below /dev/")
     optional: bool = key("The task runs also where there is no such device yet.", default=False)
+
+
+@record
+class Lifecycle:
+    """When a hook runs. Tasks without a hook are the main tasks of their instance."""
+
+    hook: Hook = key(
+        "`prestart`: before the main tasks start. `poststart`: once they have started. `poststop`: when they have ended and the sidecars "
+        "have been stopped, for at most its `timeout`, by default 90s."
+    )
+    sidecar: bool = key("The hook keeps running beside the main tasks, and is stopped after them. Not for poststop.", default=False)
 
 
 @record
@@ -106,7 +117,10 @@ class Task:
     artifacts: tuple[Reserved, ...] = key("Files to download.", factory=tuple, support=Support.REFUSED)
     templates: tuple[Reserved, ...] = key("Files to render.", factory=tuple, support=Support.REFUSED)
     logs: Reserved | None = key("Log rotation.", default=None, ours=True, support=Support.REFUSED)
-    lifecycle: Reserved | None = key("Hooks and sidecars.", default=None, ours=True, support=Support.REFUSED)
+    lifecycle: Lifecycle | None = key(
+        "Makes the task a hook, which runs before or after the other tasks of its instance.", default=None, ours=True
+    )
+    leader: bool = key("When this task ends for good, the others of its instance are stopped.", default=False, ours=True)
     isolation: Isolation | None = key("What the task shares with others.", default=None, ours=True)
 
 

@@ -24,6 +24,7 @@ SIGNAL = rf"{'|'.join(SIGNALS)}|SIGRTMIN\+([1-9]|[12][0-9]|30)|SIGRTMAX-([1-9]|[
 PATH = r"/[^\x00-\x1f]*"
 # systemd puts a colon between the two places of a volume.
 PLACE = r"/[^\x00-\x1f:]*"
+ZONE = r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*"
 USER = r"[A-Za-z_][A-Za-z0-9_-]{0,30}"
 CPUS = r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*"
 DEVICE = r"/dev/[^\x00-\x1f]+"
@@ -103,6 +104,12 @@ class TlsMode(enum.Enum):
 class KillMode(enum.Enum):
     MAIN = "main"
     ALL = "all"
+
+
+class Hook(enum.Enum):
+    PRESTART = "prestart"
+    POSTSTART = "poststart"
+    POSTSTOP = "poststop"
 
 
 class RealtimePolicy(enum.Enum):

@@ -16,7 +16,7 @@ from ..errors import Finding, Mistake, Position
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.vocabulary import JobType
-from . import names, network, resources, tasks
+from . import lifecycle, names, network, resources, schedule, tasks
 
 
 class Checked(t.NamedTuple):
@@ -53,6 +53,7 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
         groups.append(group)
     errors += names.unique(groups, f"{job.root}taskGroups")
     errors += names.meta(job.meta, f"{job.root}meta")
+    errors += schedule.errors(job, f"{job.root}schedule", wrong)
     job = dataclasses.replace(job, task_groups=tuple(group for group in groups if group is not None), positions=positions)
     return Checked(job, errors, warnings)
 
@@ -72,6 +73,7 @@ def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.
             if task is not None:
                 yield from tasks.errors(task, f"{path}.{key}[{number}]", wrong)
     yield from resources.errors(group, path)
+    yield from lifecycle.errors(group, path)
     yield from names.meta(group.meta, f"{path}.meta", job.meta, f"{job.root}meta")
     if not group.tasks and f"{path}.tasks" not in wrong and not (group.network and group.network.services):
         remedy = "add one: only a group with an inbound service (network.services) may have none"

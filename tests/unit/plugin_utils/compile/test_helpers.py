@@ -204,6 +204,83 @@ def test_an_end_is_counted_where_systemd_cannot_be_asked(policy):
     assert policy.count.read_text().split()[1] == "1"
 
 
+def test_what_is_to_follow_a_task_is_called_when_it_is_given_up_and_not_before(policy):
+    follows = ["/bin/sh", "-c", f'echo "$@" >>{policy.home}/calls', "sh", "a b", "--"]
+    assert policy.ends("1", "60", "fail", "service", *follows) == ""
+    assert policy.ends("1", "60", "fail", "service", *follows) == "systemctl --no-block stop a.service\na b --\n"
+    assert "--\n" not in policy.ends("0", "3600", "delay", "service", *follows)
+
+
+def test_an_instance_that_was_ended_and_is_started_again_has_all_its_attempts(policy):
+    policy.count.parent.mkdir()
+    policy.count.write_text("ended 0123abcd\n")
+    assert policy.ends("1", "60", "fail", "service") == ""
+    assert policy.count.read_text().split()[1] == "1"
+
+
+class Ending:
+    """end-instance with a directory of its own, and a systemctl that knows for each unit which run of it is the last."""
+
+    def __init__(self, command: list[str], home: pathlib.Path) -> None:
+        self.command, self.home, self.done = command, home, home / "done"
+        self.done.mkdir()
+        (home / "bin").mkdir()
+        program(home / "bin" / "systemctl", f'case $1 in show) cat "{home}/run-$4";; *) echo "$@" >>{home}/calls;; esac')
+        for name in ("a", "b", "c"):
+            self.runs(name, "1")
+
+    def runs(self, name: str, number: str) -> None:
+        (self.home / f"run-k8s4r-task-{name}.service").write_text(f"{number}\n")
+
+    def finishes(self, name: str) -> None:
+        (self.done / name).touch()
+
+    def ends(self, unit: str, *mains: str, batch: bool = False) -> str:
+        """The end of a task; returns which units were stopped."""
+        (self.home / "calls").write_text("")
+        names = [f"k8s4r-task-{name}.service" for name in (unit, *mains)]
+        others = [f"k8s4r-task-{name}.service" for name in ("s", "t")]
+        path = f"{self.home}/bin:{ENVIRONMENT['PATH']}"
+        done = run(self.command, str(self.done) if batch else "", *names, "--", *others, PATH=path)
+        assert (done.returncode, done.stderr) == (0, "")
+        return (self.home / "calls").read_text()
+
+
+ALL_STOPPED = "--no-block stop k8s4r-task-s.service k8s4r-task-t.service\n"
+
+
+@pytest.fixture
+def ending(command, tmp_path):
+    return Ending(command(helpers.END_INSTANCE, RESTARTS=tmp_path / "restarts"), tmp_path)
+
+
+def test_the_end_of_the_last_main_task_ends_the_others(ending):
+    assert [ending.ends("a", "b", "c"), ending.ends("c", "a", "b"), ending.ends("b", "a", "c")] == ["", "", ALL_STOPPED]
+    assert not list(ending.done.iterdir())
+
+
+def test_a_main_task_that_was_started_again_has_not_ended(ending):
+    ending.ends("a", "b")
+    ending.runs("a", "2")
+    assert ending.ends("b", "a") == ""
+    assert ending.ends("a", "b") == ALL_STOPPED
+
+
+def test_the_end_of_a_leader_ends_the_others(ending):
+    assert ending.ends("a") == ALL_STOPPED
+
+
+def test_nothing_is_left_for_the_others_of_a_batch_job_only_if_all_main_tasks_have_run_to_their_end(ending):
+    ending.finishes("a")
+    assert ending.ends("a", "b", batch=True) == ""
+    # This one is given up.
+    assert ending.ends("b", "a", batch=True) == ALL_STOPPED
+    assert sorted(path.name for path in ending.done.iterdir()) == ["a"]
+    ending.finishes("b")
+    assert ending.ends("b", "a", batch=True) == ALL_STOPPED
+    assert sorted(path.name for path in ending.done.iterdir()) == ["a", "b", "s", "t"]
+
+
 def test_a_retry_goes_on_until_the_command_succeeds(command, tmp_path):
     calls = tmp_path / "calls"
     done = run(command(helpers.RETRY), "3", "0.01", "/bin/sh", "-c", fails_until(calls, 3))
@@ -240,6 +317,9 @@ def test_only_a_task_that_ended_well_by_itself_is_finished(command, tmp_path, re
     done = run(command(helpers.MARK_FINISHED), "a.service", str(note), PATH=path, SERVICE_RESULT=result, EXIT_STATUS=status)
     assert done.returncode == 0, done
     assert note.exists() == made
+    follows = ["/bin/sh", "-c", 'echo "$@"', "sh", "a b", "--"]
+    done = run(command(helpers.MARK_FINISHED), "a.service", str(note), *follows, PATH=path, SERVICE_RESULT=result, EXIT_STATUS=status)
+    assert (done.returncode, done.stdout) == (0, "a b --\n" if made else "")
 
 
 def test_a_task_is_not_finished_where_systemd_cannot_be_asked(command, tmp_path):

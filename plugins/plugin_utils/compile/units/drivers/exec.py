@@ -19,6 +19,8 @@ from .launch import Launch
 
 _UNSHARE = ("/usr/bin/unshare", "--uts")
 _PROCESSES = ("--pid", "--fork", "--kill-child", "--mount-proc")
+# Nothing but a program can undo that a signal is ignored: a shell cannot trap one that was ignored when it started.
+_RESTORE = ("/usr/bin/env", "--default-signal=INT,TERM")
 _DROP = ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
 # It does not tell in the task's log by which signal the program has ended: systemd does, in the journal.
 SHELL = ("/bin/sh", "-c", 'exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); exit $?', "sh")
@@ -41,11 +43,12 @@ def directives(launch: Launch) -> Directives:
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
     own = launch.own_processes
     unshare = (*_UNSHARE, *(_PROCESSES if own else ()), *ipc)
+    restore = _RESTORE if own and launch.restore_signals else ()
     program = (*(SHELL if own else ()), *env, *launch.argv)
     return [
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.late_variables,
-        ("ExecStart", command((*join, *unshare, *remount, *drop, *program))),
+        ("ExecStart", command((*join, *unshare, *restore, *remount, *drop, *program))),
         *(_stop(launch) if own else launch.native_stop),
         ("CapabilityBoundingSet", "CAP_SYS_ADMIN CAP_SETUID CAP_SETGID CAP_SETPCAP"),
         ("NoNewPrivileges", "yes"),

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Copyright (c) k8s4r.robot contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# run-once TASK... -- OTHER...
+#
+# Called at each time of a job's schedule: starts all these units, waits until each TASK has run to its end or is given up, and then
+# stops the OTHERs: sidecars, hooks that have run, and the last hooks. Exits with 1 if a unit failed.
+going() {
+    # Waits for its next try, or for the end of its restartPolicy's interval.
+    systemctl --quiet is-active "${1%.service}.timer" && return 0
+    case $(systemctl show --property=ActiveState --property=Job "$1") in
+        *=activating* | *=active* | *=deactivating* | *=reloading* | *Job=[1-9]*) return 0 ;;
+    esac
+    return 1
+}
+any_going() {
+    for unit; do
+        [ "$unit" != -- ] || return 1
+        going "$unit" && return 0
+    done
+    return 1
+}
+for unit; do
+    # Each run has all attempts of its restartPolicy.
+    rm -f "@RESTARTS@/$unit"
+done
+systemctl reset-failed "$@" 2>/dev/null
+systemctl --no-block start "$@" || exit 1
+pause=1
+while any_going "$@"; do
+    sleep "$pause"
+    [ "$pause" -ge 5 ] || pause=$((pause + 1))
+done
+systemctl --quiet is-failed "$@" && failed=yes
+while [ "$1" != -- ]; do
+    shift
+done
+shift
+[ $# -eq 0 ] || systemctl stop "$@"
+[ -z "$failed" ]

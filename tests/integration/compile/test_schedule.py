@@ -1,0 +1,105 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs with a schedule on every systemd that we support. A test starts what the timer starts, or sets back when it was last due."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.units.schedule import calendar
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Schedule
+from tests.integration.compile.jobs import job, without_groups
+from tests.integration.compile.test_hooks import Noted, down, says, stays, unit
+
+# Once a year, in a month that is not this one.
+RARELY = "0 0 1 {month} *"
+
+
+@pytest.fixture
+def rarely(machine):
+    return RARELY.format(month=(int(machine.sh("date -u +%m")) + 5) % 12 + 1)
+
+
+def named(plan: dict[str, t.Any], ending: str) -> str:
+    return next(r["name"] for r in plan["groups"][0]["resources"] if "-run-" in r.get("name", "") and r["name"].endswith(ending))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "times"),
+    [
+        ("*/20 6-7 28 2-3 *", ["2026-02-28 06:00:00", "2026-02-28 06:20:00", "2026-02-28 06:40:00"]),
+        ("0 0 29 2 *", ["2028-02-29 00:00:00", "2032-02-29 00:00:00", "2036-02-29 00:00:00"]),
+        ("30 4 */2 * fri-sat", ["2026-03-07 04:30:00", "2026-03-13 04:30:00", "2026-03-21 04:30:00"]),
+    ],
+)
+def test_systemd_takes_the_times_as_cron_means_them(machine, schedule, times):
+    (line,) = calendar(Schedule(cron=schedule))
+    said = machine.sh(f"TZ=UTC systemd-analyze calendar --iterations=3 --base-time='2026-02-27 12:00:00 UTC' '{line}'")
+    found = re.findall(r"(?:Next elapse|#\d+): \w+ ([0-9-]+ [0-9:]+) UTC", said)
+    assert found == times, said
+
+
+def test_the_tasks_run_at_their_times_and_not_when_they_are_deployed(machine, rarely):
+    tasks = [stays("app", until="end"), stays("shipper", "prestart"), says("prepare", "prestart"), says("cleanup", "poststop")]
+    plan = job(machine, "timed", *tasks, type="batch", schedule={"cron": rarely})
+    assert machine.deploy(plan)["status"] == "committed"
+    timer, run = named(plan, ".timer"), named(plan, ".service")
+    assert machine.state(timer) == "active"
+    assert machine.state(unit(plan, "app")) == "inactive"
+    assert machine.ask(plan)["status"] == "unchanged"
+    noted = Noted(machine, "timed")
+
+    machine.sh(f"systemctl --no-block start {run}")
+    noted.wait("app up")
+    assert machine.state(run) == "activating"
+    # Its time comes while it runs.
+    machine.sh(f"systemctl --no-block start {run}")
+    assert noted.lines().count("app up") == 1
+    noted.put("end")
+    down(machine, run, *(unit(plan, task["name"]) for task in tasks))
+    assert sorted(noted.lines()) == sorted(["shipper up", "prepare", "app up", "app ended", "shipper down", "cleanup"])
+    assert noted.lines()[-3:] == ["app ended", "shipper down", "cleanup"]
+    # And the next time.
+    machine.sh(f"systemctl start {run}")
+    lines = noted.lines()
+    assert [lines.count(line) for line in ("prepare", "app ended", "cleanup")] == [2, 2, 2]
+    assert machine.ask(plan)["status"] == "unchanged"
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    machine.absent("ls /var/lib/systemd/timers | grep k8s4r")
+
+
+def test_what_was_missed_is_made_up_for_once(machine, rarely):
+    plan = job(machine, "missed", says("app"), type="batch", schedule={"cron": rarely})
+    assert machine.deploy(plan)["status"] == "committed"
+    timer = named(plan, ".timer")
+    noted = Noted(machine, "missed")
+    machine.absent(f"test -e {noted.alloc}/log")
+    machine.sh(f"systemctl stop {timer}; touch -d '3 years ago' /var/lib/systemd/timers/stamp-{timer}; systemctl start {timer}")
+    noted.wait("app")
+    down(machine, named(plan, ".service"))
+    machine.sh(f"systemctl restart {timer}")
+    assert machine.state(timer) == "active"
+    assert noted.lines() == ["app"]
+
+
+def test_a_run_that_failed_says_so_and_the_next_one_has_all_its_attempts(machine, rarely):
+    app = says("app", script="echo try >>$NOMAD_ALLOC_DIR/log; exit 3", restartPolicy={"attempts": 1, "delay": "0s"})
+    plan = job(machine, "fails", app, says("cleanup", "poststop"), type="batch", schedule={"cron": rarely})
+    assert machine.deploy(plan)["status"] == "committed"
+    noted = Noted(machine, "fails")
+    for times in (1, 2):
+        assert machine.execute(f"systemctl start {named(plan, '.service')}").status != 0
+        down(machine, unit(plan, "cleanup"))
+        assert noted.lines() == ["try", "try", "cleanup"] * times
+
+
+def test_a_time_zone_that_the_robot_has_not_is_found_before_anything_changes(machine):
+    plan = job(machine, "zone", says("app"), type="batch", schedule={"cron": "@daily", "timeZone": "Europe/Atlantis"})
+    answer = machine.deploy(plan)
+    assert answer["status"] == "refused"
+    said = "schedule.timeZone: this robot has no /usr/share/zoneinfo/Europe/Atlantis; create it, or name another"
+    assert [error for error in answer["errors"] if error.endswith(said)], answer
