@@ -30,7 +30,7 @@ def _unit(site: Site, task: PlacedTask[Task], group: environment.Environment) ->
         "Unit": [
             ("Description", systemd.text(site.title(task.called))),
             ("PartOf", site.target),
-            *service.after(site, required, [init.unit for init in site.init_tasks]),
+            *service.after(site, task, required, [init.unit for init in site.init_tasks]),
             ("StartLimitIntervalSec", "0"),
             *([("ConditionPathExists", f"!{systemd.item(task.done)}")] if task.done else []),
         ],

@@ -105,6 +105,11 @@ class KillMode(enum.Enum):
     ALL = "all"
 
 
+class OnFull(enum.Enum):
+    BLOCK = "block"
+    DROP = "drop"
+
+
 class RealtimePolicy(enum.Enum):
     FIFO = "fifo"
     RR = "rr"
