@@ -9,7 +9,7 @@ nothing is ever in memory alone, and whoever kills the process at any moment los
 
 from __future__ import annotations
 
-import ctypes
+import _ctypes
 import fcntl
 import os
 
@@ -22,18 +22,26 @@ SET_SIZE = 1031  # F_SETPIPE_SZ
 # What a FIFO of a task holds.
 CAPACITY = 262144
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PLACE = ctypes.c_void_p
-_LIBC.tee.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint)
-_LIBC.tee.restype = ctypes.c_ssize_t
-_LIBC.splice.argtypes = (ctypes.c_int, _PLACE, ctypes.c_int, _PLACE, ctypes.c_size_t, ctypes.c_uint)
-_LIBC.splice.restype = ctypes.c_ssize_t
-_LIBC.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
+# More than any pipe holds. Numbers are passed, and come back, as those of C: with 31 bits.
+MOST = 2**30
+
+
+class _Function(_ctypes.CFuncPtr):
+    """One of the C library's. The package `ctypes` around this would take up a seventh of the program's memory."""
+
+    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
+
+
+_LIBC = _ctypes.dlopen("libc.so.6", 0)
+_TEE = _Function(_ctypes.dlsym(_LIBC, "tee"))
+_SPLICE = _Function(_ctypes.dlsym(_LIBC, "splice"))
+_INOTIFY = _Function(_ctypes.dlsym(_LIBC, "inotify_init1"))
+_WATCH = _Function(_ctypes.dlsym(_LIBC, "inotify_add_watch"))
 
 
 def _checked(result: int) -> int:
     if result < 0:
-        number = ctypes.get_errno()
+        number = _ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return result
 
@@ -48,7 +56,7 @@ class Peephole:
 
     def look(self, pipe: int) -> bytes:
         """Up to `PEEK` bytes; none where the pipe has ended. Raises `BlockingIOError` where it is empty."""
-        count = _checked(_LIBC.tee(pipe, self._writer, PEEK, NONBLOCK))
+        count = _checked(_TEE(pipe, self._writer, PEEK, NONBLOCK))
         return os.read(self._reader, count) if count else b""
 
 
@@ -57,12 +65,12 @@ def move(pipe: int, file: int, count: int) -> int:
 
     Raises `BlockingIOError` where it is empty, and `OSError` where the file cannot be written; then the bytes are still in the pipe.
     """
-    return _checked(_LIBC.splice(pipe, None, file, None, count, NONBLOCK))
+    return _checked(_SPLICE(pipe, None, file, None, min(count, MOST), NONBLOCK))
 
 
 def watch(*directories: str) -> int:
     """An inotify descriptor that has something to read when one of these directories changes."""
-    descriptor = _checked(_LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+    descriptor = _checked(_INOTIFY(os.O_NONBLOCK | os.O_CLOEXEC))
     for directory in directories:
-        _checked(_LIBC.inotify_add_watch(descriptor, os.fsencode(directory), CHANGED))
+        _checked(_WATCH(descriptor, os.fsencode(directory), CHANGED))
     return descriptor
