@@ -119,7 +119,9 @@ def test_the_one_timer_of_a_delayed_task_goes_with_its_unit_its_group_and_its_jo
     )
     timer = unit.replace(".service", ".timer")
     machine.sh("cd /var/lib/k8s4r/groups/delayed-g-*/alloc && touch end")
-    used_up = f"for i in $(seq 100); do systemctl is-active -q {timer} && ! systemctl is-active -q {unit} && exit; sleep 0.1; done; exit 1"
+    # Down for good: while it only goes down, the timer is still the one of before.
+    down = f"systemctl show -p ActiveState --value {unit} | grep -qE 'inactive|failed'"
+    used_up = f"for i in $(seq 100); do {down} && systemctl is-active -q {timer} && exit; sleep 0.1; done; exit 1"
     for ends_it in (f"systemctl stop {unit}", f"systemctl stop {target}"):
         machine.sh(used_up)
         # Somebody starts it before its time: it is used up again, and the timer set anew.
