@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.logs import words as logs
@@ -57,3 +59,11 @@ def test_no_link_is_read(directory, tmp_path):
     (directory / "stderr.log").symlink_to(tmp_path / "secret")
     assert logs.LastWords().of(str(directory)) == ["old"]
     assert logs.LastWords().of(str(tmp_path / "nowhere")) == []
+
+
+def test_a_file_in_the_place_of_a_fifo_goes_and_a_fifo_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs.plan, "FIFOS", str(tmp_path))
+    (tmp_path / "app.stdout").write_text("Terminated", encoding="utf-8")
+    os.mkfifo(tmp_path / "app.stderr")
+    logs.make_way("/var/lib/k8s4r/tasks/app/logs")
+    assert [path.name for path in tmp_path.iterdir()] == ["app.stderr"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from ..logs.words import LastWords
+from ..logs.words import LastWords, make_way
 from ..plan import RESTART_COUNTS
 from ..resources import kinds
 from ..system import files, ports, systemd
@@ -85,6 +85,7 @@ class Performer:
         """All at once: a request for each would make systemd try a unit that failed again, for each that depends on it."""
         units = kinds.that_run(self.group["resources"])
         for logs in filter(None, [kinds.of(unit).logs(unit) for unit in units]):
+            make_way(logs)
             self.words.from_here_on(logs)
         systemd.start([unit["name"] for unit in units if kinds.of(unit).starts_the_others(unit)] or step["units"])
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -34,7 +35,7 @@ class LastWords:
 
     def of(self, directory: str, lines: int = 10) -> list[str]:
         """The last lines of both files, without empty ones."""
-        _settle(os.path.basename(os.path.dirname(directory)))
+        _settle(directory)
         found: list[str] = []
         for stream in reversed(STREAMS):
             found = self._lines(f"{directory}/{stream}.log")[-lines:] + found
@@ -85,10 +86,25 @@ class _File:
         return [line for line in lines[begin > since :] if line.strip()]
 
 
-def _settle(name: str) -> None:
-    """Wait until the log files have what is in the FIFOs of a task, by its id."""
+def make_way(directory: str) -> None:
+    """Remove what is in the place of a task's FIFOs and is none. A task that was started before it had a log may be stopped by commands
+    that have one already, and systemd makes a file for what they say.
+    """
+    for path in _fifos(directory):
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISFIFO(os.lstat(path).st_mode):
+                os.unlink(path)
+
+
+def _fifos(directory: str) -> list[str]:
+    """The FIFOs of the task with this directory of log files."""
+    return [f"{plan.FIFOS}/{os.path.basename(os.path.dirname(directory))}.{stream}" for stream in STREAMS]
+
+
+def _settle(directory: str) -> None:
+    """Wait until the log files have what is in the FIFOs."""
     deadline = time.monotonic() + PATIENCE
-    paths = [f"{plan.FIFOS}/{name}.{stream}" for stream in STREAMS]
+    paths = _fifos(directory)
     while any(_waiting(path) for path in paths) and time.monotonic() < deadline:
         time.sleep(INTERVAL)
 
