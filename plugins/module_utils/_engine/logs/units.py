@@ -15,6 +15,7 @@ import sys
 
 from .. import plan
 from ..resources import kinds
+from ..state.digest import Digester
 from ..state.ledger import known
 from ..system import files, own, systemd
 
@@ -79,7 +80,7 @@ def content(python: str, engine: str, package: str, digest: str) -> str:
 def ensure(robot: Robot) -> None:
     """Have both units there as this engine has them, and the one that writes log files running."""
     package = __name__.partition(".")[0]
-    wanted = (content(sys.executable, robot.state + "/engine/current", package, robot.digest(_program())), own.HOLDER_UNIT)
+    wanted = (content(sys.executable, robot.state + "/engine/current", package, Digester(b"")(_program())), own.HOLDER_UNIT)
     same = [_read(path) == text for path, text in zip(_UNITS, wanted)]
     for path, text, is_same in zip(_UNITS, wanted, same):
         if not is_same:
