@@ -73,7 +73,7 @@ Look around:
   make demo-status                                            the tables above, as they are now
   {ssh} work1                       a shell on a robot
   {ssh} work1 systemctl status 'k8s4r-*'
-  {ssh} work1 journalctl -f -u 'k8s4r-task-*'
+  {ssh} work1 'tail -F /var/lib/k8s4r/tasks/*/logs/*.log'
 Change examples/web-service/web-service.yml and deploy it (the password of its secrets is "demo"):
   export PATH=$PWD/.venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$PWD/build/demo/collections
   {deploy}

@@ -87,7 +87,7 @@ def show_words(seen: dict[str, dict[str, t.Any]]) -> str:
     for robot, sight in seen.items():
         names = {unit["Id"]: unit["Description"] for unit in sight["units"]}
         rows += sorted([robot, names.get(unit, unit), words[:96]] for unit, words in sight["words"].items())
-    return table("The last words of each task (journal)", ["robot", "task", "said"], rows)
+    return table("The last words of each task", ["robot", "task", "said"], rows)
 
 
 def show_callers(seen: dict[str, dict[str, t.Any]]) -> str:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         done: str | None
         endless: bool
         called: str
+        logs: str
 
     class Check(t.TypedDict):
         name: str
@@ -133,6 +134,11 @@ CONFIGURATION = "/etc/k8s4r"
 STATE = "/var/lib/k8s4r"
 RUNTIME = "/run/k8s4r"
 RESTART_COUNTS = "restarts"
+# What tasks write goes through two FIFOs for each, of the task's id and `.stdout` or `.stderr`, into files below TASKS, in the directory
+# `logs` of each. LOGS has a file for each task, of that name, with the limits.
+TASKS = STATE + "/tasks"
+LOGS = CONFIGURATION + "/logs"
+FIFOS = RUNTIME + "/logs"
 SHARED_MEMORY = "memory"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
@@ -142,8 +148,9 @@ ROOT_SLICE = "k8s4r.slice"
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (
     CONFIGURATION + "/groups/",
+    LOGS + "/",
     STATE + "/groups/",
-    STATE + "/tasks/",
+    TASKS + "/",
     UNIT_DIRECTORY + "/k8s4r-",
     STARTED_AT_BOOT + "/k8s4r-",
     "/etc/sysusers.d/k8s4r-",
@@ -263,6 +270,7 @@ def unit(
     called: str = "",
     holds: t.Iterable[str] = (),
     endless: bool = False,
+    logs: str = "",
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
@@ -270,7 +278,8 @@ def unit(
     well (active, exited), and may bring programs of others; ``hook`` is the same, and brings none; ``once`` runs to its end.
     Whatever it is, it is finished when the file ``done`` exists: then it need not run.
     ``reads``: paths of files of the same plan whose content the process takes in at its start; the unit restarts when
-    its own content or one of theirs differs from what it last started with. ``called``: what people call it within its
+    its own content or one of theirs differs from what it last started with. A unit file among them is of a unit that it requires
+    and that starts again with it. ``logs``: the directory with its log files. ``called``: what people call it within its
     group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``. A target that runs wants every other unit of its
     group that runs: its start starts all of them that are down, in the order that they want.
     ``holds``: directories that the process has open as long as it runs; the unit restarts when one of the plan's directories
@@ -285,6 +294,7 @@ def unit(
         "done": done,
         "called": called,
         "holds": list(holds),
+        "logs": logs,
     }
     return {**made, "endless": True} if endless else made
 

@@ -99,3 +99,13 @@ def run_unit(group: str) -> str:
 
 def task_unit(task: str) -> str:
     return f"k8s4r-task-{task}.service"
+
+
+def log_socket(task: str) -> str:
+    """Of a task or an init task."""
+    return f"k8s4r-log-{task}.socket"
+
+
+def log_holder(task: str) -> str:
+    """An instance of the engine's own unit (`_engine/system/own.py`)."""
+    return f"k8s4r-log@{task}.service"

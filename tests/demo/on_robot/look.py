@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a robot: what systemd, the control groups and the journal say of our units, as one JSON document."""
+"""Runs on a robot: what systemd, the control groups and logs say of our units, as one JSON document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def said(*command):
 def units():
     """Slices and services with their state and with the limits that the kernel holds."""
     listed = said("systemctl", "list-units", "--all", "--plain", "--no-legend", "k8s4r-*.slice", "k8s4r-*.service")
-    names = [line.split()[0] for line in listed.splitlines()]
+    names = [line.split()[0] for line in listed.splitlines() if not line.startswith("k8s4r-log")]
     blocks = said("systemctl", "show", "--property", PROPERTIES, *names).split("\n\n") if names else []
     found = []
     for block in blocks:
@@ -94,9 +94,10 @@ def callers():
 def last_words():
     """The last line that each task wrote to its log."""
     words = {}
-    for entry in journal("--unit=k8s4r-task-*", "--since=-60s"):
-        if entry.get("_SYSTEMD_UNIT", "").startswith("k8s4r-task-"):
-            words[entry["_SYSTEMD_UNIT"]] = entry["MESSAGE"]
+    for unit in units():
+        files = pathlib.Path("/var/lib/k8s4r/tasks", unit["Id"].removeprefix("k8s4r-task-").removesuffix(".service"), "logs").glob("*.log")
+        for path in sorted(files, key=lambda path: path.stat().st_mtime):
+            words.update((unit["Id"], line) for line in path.read_text(errors="replace").splitlines()[-1:])
     return words
 
 

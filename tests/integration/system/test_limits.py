@@ -89,5 +89,6 @@ def test_a_task_has_its_share_of_the_processor(group):
 
 def test_a_task_has_so_many_processes_and_no_more(group):
     breed = group.go("breed")
-    wait_for(lambda: "Resource temporarily" in group.sh(f"journalctl --unit {breed} --output=cat"), 60, "nothing stopped it")
+    said = "cat /var/lib/k8s4r/tasks/limits-main-*-breed-*/logs/stdout.log"
+    wait_for(lambda: "Resource temporarily" in group.sh(said), 60, "nothing stopped it")
     assert group.kernel(breed, "pids.current") == group.kernel(breed, "pids.max") == group.show(breed, "TasksMax")

@@ -40,6 +40,15 @@ def test_patience_ends(asked, monkeypatch):
     assert times > 1
 
 
+def test_socket_units_stop_when_all_others_are_down(monkeypatch):
+    """While their stop waits for its turn, systemd discards what a program writes."""
+    asked = []
+    monkeypatch.setattr(systemd, "ask", lambda argv, _timeout=None: asked.append(argv[3:]) or (0, ""))
+    systemd.stop(["a.socket", "a.service", "b.socket", "b.target"])
+    systemd.stop(["c.socket"])
+    assert asked == [["a.service", "b.target"], ["a.socket", "b.socket"], ["c.socket"]]
+
+
 def test_what_must_be_done_is_an_error_with_what_was_said():
     with pytest.raises(CommandFailed, match="ended with status 1: no such unit"):
         systemd.need(["sh", "-c", "echo no such unit; exit 1"])

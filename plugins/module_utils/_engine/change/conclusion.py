@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..logs import units as log_units
 from ..resources import kinds
 from ..state import garbage, ledger
 from ..state import manifest as manifests
@@ -84,6 +85,7 @@ def clear(robot: Robot, release: str) -> None:
         robot.end_journal()
     robot.forget_manifest(release)
     garbage.collect(robot)
+    log_units.remove_unneeded(robot)
 
 
 def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..logs.words import LastWords
     from ..plan import Resource
 
 # Healthy is: active with no restart for this long.
@@ -110,10 +111,10 @@ def _restarts(values: systemd.Properties) -> int:
     return systemd.number(values, "NRestarts") or 0
 
 
-def wait(units: t.Sequence[Resource], since: float) -> None:
+def wait(units: t.Sequence[Resource], since: float, words: LastWords) -> None:
     """Wait until all units are healthy.
 
-    ``units``: resources. ``since``: when the switch began, of the monotonic clock, for the log lines.
+    ``units``: resources. ``since``: when the switch began, of the monotonic clock. ``words``: of their log files.
     """
     names = [unit["name"] for unit in units]
     shown = systemd.show(names)
@@ -129,7 +130,7 @@ def wait(units: t.Sequence[Resource], since: float) -> None:
             undecided = any(_undecided(unit, verdicts[unit["name"]], shown.get(unit["name"], {}), now) for unit in units)
             if now >= moment or not undecided:
                 ended = [unit for unit in units if unit["name"] in ends and verdicts[unit["name"]] is not Verdict.HEALTHY]
-                raise Unhealthy(report(ended, ends, since))
+                raise Unhealthy(report(ended, ends, since, words))
         elif Verdict.WAITING not in verdicts.values():
             return
         time.sleep(INTERVAL)
@@ -146,15 +147,21 @@ def _undecided(unit: Resource, verdict: Verdict, values: systemd.Properties, now
     return kinds.of(unit).restarts(unit) and (verdict is Verdict.WAITING or (verdict is Verdict.HEALTHY and _fresh(values, now, MOMENT)))
 
 
-def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float) -> list[str]:
+def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float, words: LastWords) -> list[str]:
     """What happened to each unit. Those that only waited for one that failed are not mentioned beside it."""
     tried = [unit for unit in units if _tried(shown.get(unit["name"], {}), since)]
     texts = []
     for unit in tried or units:
-        lines = "".join("\n    " + line for line in systemd.last_words(unit["name"], since))
+        lines = "".join("\n    " + line for line in _last_lines(unit, since, words))
         how = endings.words(shown.get(unit["name"], {}), kinds.of(unit).steady(unit))
         texts.append(f"{kinds.called(unit)}: {how}{'; its last lines:' if lines else ''}{lines}")
     return texts
+
+
+def _last_lines(unit: Resource, since: float, words: LastWords, most: int = 10) -> list[str]:
+    """From its log files, and from the journal: why its program could not be executed, and all of a unit that has no log files."""
+    logs = kinds.of(unit).logs(unit)
+    return (systemd.last_words(unit["name"], since, most) + (words.of(logs, most) if logs else []))[-most:]
 
 
 def _tried(values: systemd.Properties, since: float) -> bool:

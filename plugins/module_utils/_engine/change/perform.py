@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from ..logs.words import LastWords, make_way
 from ..plan import RESTART_COUNTS
 from ..resources import kinds
 from ..system import files, ports, systemd
@@ -51,6 +52,7 @@ class Performer:
         self.progress = progress
         self.record = record
         self.began = time.monotonic()
+        self.words = LastWords()
         self._verbs: dict[str, t.Callable[[Step], None]] = {
             "make": lambda step: kinds.of(step["resource"]).fix(step["resource"], robot),
             "extend": lambda step: kinds.of(step["resource"]).extend(step["resource"], robot),
@@ -81,8 +83,11 @@ class Performer:
 
     def _start(self, step: Step) -> None:
         """All at once: a request for each would make systemd try a unit that failed again, for each that depends on it."""
-        resources = [unit for unit in kinds.that_run(self.group["resources"]) if kinds.of(unit).starts_the_others(unit)]
-        systemd.start([unit["name"] for unit in resources] or step["units"])
+        units = kinds.that_run(self.group["resources"])
+        for logs in filter(None, [kinds.of(unit).logs(unit) for unit in units]):
+            make_way(logs)
+            self.words.from_here_on(logs)
+        systemd.start([unit["name"] for unit in units if kinds.of(unit).starts_the_others(unit)] or step["units"])
 
     def _forget_restarts(self, units: t.Iterable[str]) -> None:
         for unit in units:
@@ -107,7 +112,7 @@ class Performer:
     def _healthy(self, step: Step) -> None:
         units = [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in step["units"]]
         self.progress(f"wait until {self.group['name']} is healthy")
-        health.wait(units, self.began)
+        health.wait(units, self.began, self.words)
         wanted = self.group["ports"]
         silent = ports.without_listener(wanted)
         heard = [port for port in wanted if port not in silent]

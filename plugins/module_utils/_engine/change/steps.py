@@ -249,8 +249,10 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
     both = restart + start
     done = [path for path in (unit.get("done") for unit in both) if path]
     steps: list[Step] = [{"do": "clear", "text": "", "units": [unit["name"] for unit in both], "done": done}]
+    taken_along = {path for unit in restart for path in kinds.of(unit).reads(unit)}
+    required = [name for other in situation.wanted if kinds.place(other) in taken_along for name in kinds.units([other])]
     # As for what goes: systemctl names one unit after the other, and each may be down before the next is named.
-    down = [unit["name"] for unit in reversed(restart) if systemd.loaded(situation.units, unit["name"])]
+    down = [name for name in [*[unit["name"] for unit in reversed(restart)], *required] if systemd.loaded(situation.units, name)]
     text = ", ".join(_beginning(situation, unit) for unit in both)
     if down:
         # Nothing of the group starts before all of this is down: one request starts it all, so that what depends on a unit

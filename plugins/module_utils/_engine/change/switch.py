@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from ..judge import conflicts, handover
+from ..logs import units as log_units
 from ..say.errors import Refusal
 from ..state import manifest as manifests
 from ..state.lock import Lock
@@ -41,6 +42,8 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
             _refuse_if_overtaken(robot, manifest)
             # An older engine could not roll back at boot what this one records.
             boot_unit.ensure(robot)
+            if any(log_units.needed(group["resources"]) for _job, group in manifests.groups(manifest)):
+                log_units.ensure(robot)
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": [], "spare": list(spare)}

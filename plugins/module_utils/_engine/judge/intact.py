@@ -51,7 +51,7 @@ def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Co
     shown = systemd.show(names, PROPERTIES)
     if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units) or silent.units(wanted, shown, held):
         return {"status": "plan-needed"}
-    notices = [text for unit in units for text in _often_restarted(unit["name"], shown[unit["name"]])]
+    notices = [text for unit in units for text in _often_restarted(unit, shown[unit["name"]])]
     return {"status": "unchanged", "notices": notices} if notices else {"status": "unchanged"}
 
 
@@ -76,11 +76,12 @@ def _users(group: GroupRecord) -> set[int]:
     return {accounts.user_id(name) for name in kinds.users(group["resources"])}
 
 
-def _often_restarted(name: str, values: systemd.Properties) -> t.Iterator[str]:
+def _often_restarted(unit: Resource, values: systemd.Properties) -> t.Iterator[str]:
+    name, logs = unit["name"], kinds.of(unit).logs(unit)
     restarts = systemd.number(values, "NRestarts") or 0
     ago = time.monotonic() - systemd.seconds(values, "ActiveEnterTimestampMonotonic")
     if restarts >= OFTEN_RESTARTED and ago < RECENTLY:
-        yield f"{name}: restarted {restarts} times, the last time {ago:.0f} s ago: journalctl -u {name}"
+        yield f"{name}: restarted {restarts} times, the last time {ago:.0f} s ago: " + (f"see {logs}" if logs else f"journalctl -u {name}")
 
 
 def _as_wanted(unit: Resource, values: systemd.Properties) -> bool:

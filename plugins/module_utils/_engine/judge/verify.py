@@ -16,7 +16,7 @@ import stat
 import tempfile
 
 from ..resources import kinds
-from ..system import accounts, command, files
+from ..system import accounts, command, files, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def units(groups: t.Sequence[GroupPlan]) -> list[str]:
     contents = {name: r["content"] for group in groups for r in group["resources"] for name in kinds.units([r])}
     if not contents:
         return []
-    with _Directory(contents) as directory:
+    with _Directory({**contents, own.HOLDER: own.HOLDER_UNIT}) as directory:
         paths = [f"{directory}/{name}" for name in sorted(contents)]
         code, output = command.run(["systemd-analyze", "verify", "--man=no", *paths], timeout=60)
         return verdict(code, output, directory, contents)

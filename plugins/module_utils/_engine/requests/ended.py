@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from ..change import health
+from ..logs.words import LastWords
 from ..resources import kinds
 from ..say.texts import harmless
 from ..state.scrub import Scrubber, of_groups
@@ -79,10 +80,10 @@ def _is_going(shown: systemd.Shown, unit: Resource) -> bool:
 
 
 def _errors(failed: t.Sequence[tuple[GroupRecord, Resource]], shown: systemd.Shown) -> list[str]:
-    """One text for each unit, with the last lines of this boot that its program wrote."""
+    """One text for each unit, with the last lines that its program wrote."""
     texts = []
     for group in {id(group): group for group, _unit in failed}.values():
         units = [unit for other, unit in failed if other is group]
         name = group["name"].removeprefix("default/")
-        texts += [f"{name}: {text}" for text in health.report(units, shown, 0.0)]
+        texts += [f"{name}: {text}" for text in health.report(units, shown, 0.0, LastWords())]
     return texts

@@ -76,6 +76,10 @@ class Kind:
         """Directories that it has open as long as it runs, with what is below them."""
         return ()
 
+    def logs(self, _resource: Resource) -> str:
+        """The directory of its log files; empty for what has none."""
+        return ""
+
     def changes_hands(self, _resource: Resource, _now: State | None) -> bool:
         """Whether its fix takes away what programs of an old owner use; ``_now``: what is there."""
         return False

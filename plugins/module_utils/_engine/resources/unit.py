@@ -42,6 +42,11 @@ class Unit(Kind):
             yield f"{where}.name: {resource['name']!r} is not an allowed unit name"
         if resource["run"] not in RUNS:
             yield f"{where}.run: {resource['run']!r} must be one of {', '.join(RUNS)}"
+        logs = resource.get("logs", "")
+        if not isinstance(logs, str):
+            yield f"{where}.logs: must be a string"
+        elif logs:
+            yield from shape.path(f"{where}.logs", logs)
         done = resource.get("done")
         if done is not None:
             yield from shape.path(f"{where}.done", done)
@@ -85,6 +90,9 @@ class Unit(Kind):
     def holds(self, resource: Resource) -> t.Sequence[str]:
         # Older engines knew nothing of them.
         return resource.get("holds", ())
+
+    def logs(self, resource: Resource) -> str:
+        return resource.get("logs", "")
 
     def unit(self, resource: Resource) -> str | None:
         return resource["name"]

@@ -11,8 +11,24 @@ from ..plan import ROOT_SLICE
 
 # Rolls back at boot.
 RECOVERY = "k8s4r-recover.service"
+# Writes the log files of all tasks.
+ROTATOR = "k8s4r-logs.service"
+# A socket unit cannot be without a service, which systemd starts when something comes and which must not run when the socket unit is
+# started. This one has no program: an instance of it is active from a task's first line until the task's socket unit stops.
+HOLDER = "k8s4r-log@.service"
+HOLDER_UNIT = """\
+[Unit]
+Description=k8s4r: %i has written to its log
+DefaultDependencies=no
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStop=/bin/true
+"""
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
-UNITS = r"k8s4r-(recover|prepare-.*|switch-.*)\.service"
+UNITS = r"k8s4r-(recover|logs|log@.*|prepare-.*|switch-.*)\.service"
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 

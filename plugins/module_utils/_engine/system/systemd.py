@@ -123,7 +123,17 @@ def reload() -> None:
 
 
 def stop(units: t.Sequence[str]) -> None:
-    """Stop units and wait until they are down; one that systemd does not know, for it was down already, is no error."""
+    """Stop units and wait until they are down; one that systemd does not know, for it was down already, is no error.
+
+    Socket units stop when all others are down: what a program writes while such a stop is waiting for its turn, systemd discards.
+    """
+    sockets = [unit for unit in units if unit.endswith(".socket")]
+    for each in ([unit for unit in units if unit not in sockets], sockets):
+        if each:
+            _stop(each)
+
+
+def _stop(units: t.Sequence[str]) -> None:
     code, output = ask(["systemctl", "stop", "--", *units])
     if not code:
         return
@@ -158,8 +168,8 @@ def state(unit: str) -> str:
 
 
 def last_words(unit: str, since: float, lines: int = 10) -> list[str]:
-    """The last lines that a unit's programs wrote since a time of the monotonic clock, and why one could not be executed; without what
-    systemd writes of starts and ends.
+    """The last lines that a unit's programs wrote into the journal since a time of the monotonic clock, and why one could not be
+    executed; without what systemd writes of starts and ends.
     """
     import json
 

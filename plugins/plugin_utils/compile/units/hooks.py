@@ -72,7 +72,7 @@ class Instance:
         if task is self.leader:
             later += [main.unit for main in self.mains if main is not task]
         # Neither wanted nor required: what has ended is not to be started by the restart of another.
-        return [*service.after(self.site, required, wanted), *([("After", " ".join(later))] if later else [])]
+        return [*service.after(self.site, task, required, wanted), *([("After", " ".join(later))] if later else [])]
 
     def over(self, task: PlacedTask[Task]) -> Call | None:
         """What is to be called when this task has ended for good, so that what depends on it ends too."""

@@ -24,7 +24,7 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
     earlier: list[str] = []
     built: list[service.Unit] = []
     for task in site.init_tasks:
-        built.append(_unit(site, task, group, service.after(site, required, earlier)))
+        built.append(_unit(site, task, group, service.after(site, task, required, earlier)))
         earlier.append(task.unit)
         # Others want a daemon but do not require it: if they did, a crash of it would restart the proxy and every task.
         if not task.spec.daemon:

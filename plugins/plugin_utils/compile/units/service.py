@@ -12,12 +12,12 @@ from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
-from ...job.model.vocabulary import DEFAULT_NAMESPACE, Driver, Ipc, KillMode, Pid
+from ...job.model.vocabulary import Driver, Ipc, KillMode, Pid
 from .. import helpers, systemd
 from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..site import PlacedTask, Site
-from . import command, devices, limits, signals, volumes
+from . import command, devices, limits, logs, signals, volumes
 from .drivers import Driving
 from .drivers.launch import Launch
 
@@ -101,7 +101,7 @@ def process(
     )
     directives = [
         ("Slice", site.slice),
-        ("SyslogIdentifier", systemd.text(_identifier(site, task))),
+        *logs.directives(task),
         ("WorkingDirectory", systemd.item(f"{task.directory}/local")),
         *driver(launch),
         *_hidden_processes(site, task.spec),
@@ -138,15 +138,17 @@ def unit(
         (
             *_directories(site, task),
             plan.file(task.environment_file, content, mode="0600", secret=True, hidden=hidden),
+            *logs.resources(site, task),
             plan.unit(
                 task.unit,
                 systemd.unit(sections),
                 run=run,
-                reads=reads or [task.environment_file],
+                reads=[*(reads or [task.environment_file]), f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}"],
                 done=task.done,
                 called=task.called,
                 holds=[task.directory, site.data],
                 endless=endless,
+                logs=logs.directory(task),
             ),
         ),
         frozenset(call.helper for call in calls),
@@ -157,11 +159,12 @@ def unit(
     )
 
 
-def after(site: Site, required: t.Sequence[str], wanted: t.Sequence[str]) -> systemd.Directives:
-    """The unit starts after the proxy and these init units. It never requires the proxy: a broken proxy stops no task."""
+def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted: t.Sequence[str]) -> systemd.Directives:
+    """The unit starts after its log, the proxy and these init units. It never requires the proxy: a broken proxy stops no task."""
+    log = logs.socket(task)
     before = [*([site.proxy] if site.proxy else []), *wanted]
     soft = [name for name in before if name not in required]
-    lines = [("Requires", required), ("Wants", soft), ("After", before)]
+    lines = [("Requires", [log, *required]), ("Wants", soft), ("After", [log, *before])]
     return [(directive, " ".join(units)) for directive, units in lines if units]
 
 
@@ -196,13 +199,6 @@ def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
         yield plan.expected("target", volume.target, site.where(f"{task.path}.volumes[{number}].target"))
 
 
-def _identifier(site: Site, task: PlacedTask[Task]) -> str:
-    """What `journalctl -t` asks for: with job, group and instance, so that the lines of no two jobs mix."""
-    namespace = () if site.job.namespace == DEFAULT_NAMESPACE else (site.job.namespace,)
-    instance = () if task.instance is None else (f"r{task.instance}",)
-    return "/".join((*namespace, site.job.name, site.group.name, *instance, task.spec.name))
-
-
 def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) -> t.Iterator[Problem]:
     """Users that belong to others, and secrets that would end up in the unit."""
     user = task.spec.user
@@ -230,5 +226,6 @@ def _directories(site: Site, task: PlacedTask[Task]) -> tuple[Resource, ...]:
             f"{task.directory}/local", task.user, group, "0750", data=True, shared=(site.alloc, site.tmp), users=users, where=where
         ),
         plan.directory(f"{task.directory}/secrets", task.user, group, "0700", data=True),
-        plan.directory(f"{task.directory}/logs", task.user, group, "0750", data=True, users=users),
+        # Root writes there, whatever links a task might put into a directory of its own.
+        plan.directory(logs.directory(task), "root", group, "0750", data=True),
     )

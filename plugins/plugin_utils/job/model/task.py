@@ -9,6 +9,7 @@ from ..declare.keys import Seconds, Support, key
 from ..declare.record import record
 from .drivers import TaskConfig
 from .isolation import Isolation
+from .logs import Logs
 from .network import Network
 from .policies import Constraint, RestartPolicy
 from .resources import Resources
@@ -116,7 +117,7 @@ class Task:
     services: tuple[Service, ...] = key("Services that the task offers, and their health checks.", factory=tuple, support=Support.NO_EFFECT)
     artifacts: tuple[Reserved, ...] = key("Files to download.", factory=tuple, support=Support.REFUSED)
     templates: tuple[Reserved, ...] = key("Files to render.", factory=tuple, support=Support.REFUSED)
-    logs: Reserved | None = key("Log rotation.", default=None, ours=True, support=Support.REFUSED)
+    logs: Logs = key("Files with what the task writes to its standard output and error.", factory=Logs, ours=True)
     lifecycle: Lifecycle | None = key(
         "Makes the task a hook, which runs before or after the other tasks of its instance.", default=None, ours=True
     )

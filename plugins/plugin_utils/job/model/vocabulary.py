@@ -112,6 +112,11 @@ class Hook(enum.Enum):
     POSTSTOP = "poststop"
 
 
+class OnFull(enum.Enum):
+    BLOCK = "block"
+    DROP = "drop"
+
+
 class RealtimePolicy(enum.Enum):
     FIFO = "fifo"
     RR = "rr"

@@ -13,7 +13,7 @@ from ..declare.keys import Bytes, Key, Millicores, Seconds, Support
 from ..declare.shape import Field, fields
 from ..model.job import Job
 from ..model.vocabulary import Reserved
-from ..read import document, scalars
+from ..read import document, quantities, scalars
 from ..read.nodes import MAX_BYTES, MAX_DEPTH, MAX_NODES
 
 _TYPES = {str: "text", int: "whole number", bool: "`true`, `false`", Millicores: "CPU", Bytes: "memory", Seconds: "duration"}
@@ -130,6 +130,8 @@ def _default(value: t.Any) -> str:
         value = value.value
     if isinstance(value, Seconds):
         return f"`{value:g}s`"
+    if isinstance(value, Bytes):
+        return f"`{quantities.spelled(value)}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value}`" if isinstance(value, (str, int)) and value != "" else ""
@@ -141,7 +143,7 @@ def _notes(field: Field) -> t.Iterable[str]:
     if field.type is int and low is not None:
         yield f"{low} to {high}." if high is not None else f"At least {low}."
     if field.type is Bytes and low:
-        yield f"At least {int(low) // 2**20}Mi."
+        yield f"At least {quantities.spelled(low)}."
     if field.type is Seconds and (low or high):
         yield f"{low or 0:g}s to {high:g}s." if high else f"At least {low:g}s."
     if key.refused_values:

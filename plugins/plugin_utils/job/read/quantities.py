@@ -51,6 +51,14 @@ def size(text: str) -> Bytes:
     return Bytes(_scaled(text, 0))
 
 
+def spelled(size: float) -> str:
+    """A number of bytes in the largest unit of which it is a multiple, ``4Mi``."""
+    number = int(size)
+    units = ((40, "Ti"), (30, "Gi"), (20, "Mi"), (10, "Ki"))
+    power, unit = next(((power, unit) for power, unit in units if number and number % 2**power == 0), (0, ""))
+    return f"{number >> power}{unit}"
+
+
 def seconds(text: str) -> Seconds:
     """``1m30s`` as seconds, as Go's time.ParseDuration reads it, without a sign. Raises ValueError."""
     if _DURATION.fullmatch(text) is None:

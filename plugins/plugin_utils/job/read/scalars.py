@@ -97,8 +97,9 @@ def memory(field: Field, node: yaml.Node) -> Bytes:
         mebibytes = f"{number.group() if number else ''}Mi"
         meant = f'did you mean "{mebibytes}"?' if quantities.size(mebibytes) >= field.key.minimum else ""
         amount = f"{quoted(found)} ({value} byte{'s' * (value != 1)})"
-        raise Mistake("less than 4Mi", "write at least 4Mi", value=amount, value_remedy=meant)
-    _in_range(field, value, found, lambda limit: f"{limit // 2**40:g}Ti")
+        least = quantities.spelled(field.key.minimum)
+        raise Mistake(f"less than {least}", f"write at least {least}", value=amount, value_remedy=meant)
+    _in_range(field, value, found, quantities.spelled)
     return value
 
 

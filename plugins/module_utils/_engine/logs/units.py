@@ -1,0 +1,129 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The units behind all log files of a robot, as long as a group has any: the one that writes them, and the holder of FIFOs.
+
+The first names the engine by the link that the boot unit has, and a digest of its own program: when that changes with an engine, it
+starts again, which no task notices.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from .. import plan
+from ..resources import kinds
+from ..state.digest import Digester
+from ..state.ledger import known
+from ..system import files, own, systemd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.robot import Robot
+
+# The files of the program.
+_PROGRAM = ("files.py", "kernel.py", "rotator.py", "stream.py")
+_UNITS = tuple(f"{plan.UNIT_DIRECTORY}/{name}" for name in (own.ROTATOR, own.HOLDER))
+_WANTS = f"{plan.STARTED_AT_BOOT}/{own.ROTATOR}"
+
+
+def needed(resources: t.Iterable[Resource]) -> bool:
+    """Whether any of them is the configuration of a log."""
+    return any(kinds.place(resource).startswith(plan.LOGS + "/") for resource in resources)
+
+
+def content(python: str, engine: str, package: str, digest: str) -> str:
+    """The unit file. In front of the slice of all groups, it stops after all tasks, and so writes their last lines."""
+    program = f"import sys; sys.path.insert(0, '{engine}'); from {package}.logs.rotator import main; main()"
+    return "\n".join(
+        [
+            f"# {digest}",
+            "[Unit]",
+            "Description=k8s4r: log files of all tasks",
+            f"Before={plan.ROOT_SLICE}",
+            f"RequiresMountsFor={plan.TASKS}",
+            "StartLimitIntervalSec=0",
+            "",
+            "[Service]",
+            "Type=notify",
+            f'ExecStart={python} -I -S -c "{program}"',
+            "Restart=always",
+            "RestartSec=0.2",
+            "WatchdogSec=20",
+            "WatchdogSignal=SIGKILL",
+            "TimeoutStopSec=20",
+            "OOMScoreAdjust=-500",
+            "LimitNOFILE=65536",
+            f"ConfigurationDirectory={plan.LOGS[len('/etc/') :]}",
+            f"RuntimeDirectory={plan.FIFOS[len('/run/') :]}",
+            "RuntimeDirectoryMode=0700",
+            "RuntimeDirectoryPreserve=yes",
+            "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE",
+            "NoNewPrivileges=yes",
+            "ProtectHome=yes",
+            "ProtectSystem=strict",
+            f"ReadWritePaths={plan.TASKS}",
+            "RestrictAddressFamilies=AF_UNIX",
+            "",
+            "[Install]",
+            "WantedBy=multi-user.target",
+            "",
+        ]
+    )
+
+
+def ensure(robot: Robot) -> None:
+    """Have both units there as this engine has them, and the one that writes log files running."""
+    package = __name__.partition(".")[0]
+    wanted = (content(sys.executable, robot.state + "/engine/current", package, Digester(b"")(_program())), own.HOLDER_UNIT)
+    same = [_read(path) == text for path, text in zip(_UNITS, wanted)]
+    for path, text, is_same in zip(_UNITS, wanted, same):
+        if not is_same:
+            files.write(path, text.encode("utf-8"), 0, 0, 0o644)
+    if not os.path.islink(_WANTS):
+        files.link(_WANTS, f"../{own.ROTATOR}")
+    os.makedirs(plan.TASKS, mode=0o755, exist_ok=True)
+    if not all(same):
+        systemd.reload()
+    systemd.need(["systemctl", "start" if all(same) else "restart", own.ROTATOR], timeout=90)
+
+
+def remove_unneeded(robot: Robot) -> None:
+    """Take both away where no group has a log."""
+    if not os.path.exists(_UNITS[0]):
+        return
+    records, unread = robot.ledger.read()
+    groups = [group for record in records for group in record["groups"].values()]
+    if unread or any(needed(known(group)) for group in groups):
+        return
+    systemd.stop([own.ROTATOR])
+    for path in (_WANTS, *_UNITS):
+        files.remove(path)
+    for directory in (plan.LOGS, plan.FIFOS):
+        # Not empty: what is in there is not ours.
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
+    systemd.reload()
+
+
+def _program() -> str:
+    """The text of the program. To import it keeps its bytecode, which it cannot do itself: where it is compiled it takes a tenth more
+    memory for good.
+    """
+    from . import rotator
+
+    directory = os.path.dirname(os.path.abspath(rotator.__file__))
+    return "".join([_read(f"{directory}/{name}") for name in _PROGRAM])
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,295 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Log files of tasks, on every systemd that we support: what is in them, and what is not, whatever happens to who writes them."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from tests.integration.compile.jobs import plans, shell, without_groups
+from tests.integration.engine.harness import Machine
+
+DRIVERS = ("exec", "raw_exec")
+ROTATOR = "k8s4r-logs.service"
+
+# Writes numbered lines of many lengths, in writes that end within lines, and notes how far it came and what went wrong.
+WRITER = """
+import os, pathlib, sys, time
+alloc, total, pause = pathlib.Path(os.environ["NOMAD_ALLOC_DIR"]), int(sys.argv[1]), float(sys.argv[2])
+number, rest = 0, b""
+try:
+    while number < total or rest:
+        while number < total and len(rest) < 3000:
+            rest += b"%08d %s\\n" % (number, b"x" * (number * 7 % 190))
+            number += 1
+        rest = rest[os.write(1, rest[:1000]):]
+        time.sleep(pause)
+    (alloc / "done").touch()
+except OSError as error:
+    (alloc / "done").write_text(repr(error))
+time.sleep(1000)
+"""
+
+# What is in all files of a stream, the oldest first: how many lines, from which to which, and what is wrong.
+CHECK = """
+import json, pathlib, sys
+directory = pathlib.Path(sys.argv[1])
+paths = sorted(directory.glob("stdout.log*"), key=lambda path: int(path.suffix[1:]) if path.suffix != ".log" else 0, reverse=True)
+contents = [path.read_bytes() for path in paths]
+lines = b"".join(contents).split(b"\\n")[:-1]
+numbers = [int(line[:8]) for line in lines]
+wrong = [line.decode() for number, line in zip(numbers, lines) if line != b"%08d %s" % (number, b"x" * (number * 7 % 190))]
+gaps = [pair for pair in zip(numbers, numbers[1:]) if pair[1] != pair[0] + 1]
+split = [path.name for path, content in zip(paths, contents) if content and not content.endswith(b"\\n")]
+print(json.dumps({"files": len(paths), "largest": max(map(len, contents)), "first": numbers[0], "last": numbers[-1],
+                  "wrong": wrong[:3], "gaps": gaps[:3], "split": split}))
+"""
+
+
+def writer(name: str, total: int, pause: float = 0.0, **keys: t.Any) -> dict[str, t.Any]:
+    program = {"command": "/usr/bin/python3", "args": ["-I", "-S", "-c", WRITER, str(total), str(pause)]}
+    return {"name": name, "config": {"execConfig": program}, **keys}
+
+
+def up(machine: Machine, *tasks: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
+    (plan,) = plans(machine, {"name": "logs", "taskGroups": [{"name": "g", "tasks": tasks, **keys}]})
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
+    return plan
+
+
+def until(machine: Machine, condition: str, tenths: int = 200) -> None:
+    machine.sh(f"for i in $(seq {tenths}); do {condition} && exit; sleep 0.1; done; exit 1")
+
+
+def logs(machine: Machine, task: str) -> str:
+    """The directory with the log files of a task, or an init task."""
+    return machine.sh(f"ls -d /var/lib/k8s4r/tasks/logs-g-{task}-????????/logs").strip()
+
+
+def alloc(machine: Machine) -> str:
+    return machine.sh("echo /var/lib/k8s4r/groups/logs-g-*/alloc").strip()
+
+
+def checked(machine: Machine, directory: str) -> dict[str, t.Any]:
+    outcome = machine.execute(f"python3 -I -S - {directory}", CHECK.encode())
+    assert outcome.status == 0, outcome
+    found: dict[str, t.Any] = json.loads(outcome.stdout)
+    return found
+
+
+def main_pid(machine: Machine) -> str:
+    """The process of the one that writes the files; it may just be started again."""
+    until(machine, f"systemctl is-active --quiet {ROTATOR}")
+    return machine.sh(f"systemctl show -p MainPID --value {ROTATOR}").strip()
+
+
+SAYS = 'echo "from $NOMAD_TASK_NAME"; echo "an error of $NOMAD_TASK_NAME" >&2; echo again >/dev/stderr; exec sleep 1000'
+
+
+def test_what_tasks_and_init_tasks_write_is_in_their_files_and_goes_with_them(machine):
+    tasks = [shell(driver.replace("_", ""), SAYS, driver=driver) for driver in DRIVERS]
+    plan = up(machine, *tasks, initTasks=[shell("prepares", SAYS.replace("exec sleep 1000", "")), shell("serves", SAYS, daemon=True)])
+    group = machine.sh("stat -c %G /var/lib/k8s4r/tasks/logs-g-r0-exec-*/logs").strip()
+    for name in ("r0-exec", "r0-rawexec", "prepares", "serves"):
+        directory, task = logs(machine, name), name.removeprefix("r0-")
+        until(machine, f"[ $(cat {directory}/*.log | wc -l) = 3 ]")
+        assert machine.sh(f"cat {directory}/stdout.log") == f"from {task}\n"
+        assert machine.sh(f"cat {directory}/stderr.log") == f"an error of {task}\nagain\n"
+        modes = machine.sh(f"stat -c '%U %G %a' {directory} {directory}/*.log").splitlines()
+        assert modes == [f"root {group} {mode}" for mode in (750, 640, 640)]
+    assert machine.state(ROTATOR) == "active"
+    # It is there before the tasks, and until all of them have ended.
+    assert "k8s4r.slice" in machine.sh(f"systemctl show -p Before --value {ROTATOR}").split()
+    assert machine.sh(f"systemctl is-enabled {ROTATOR}").strip() == "enabled"
+    assert machine.ask(plan)["status"] == "unchanged"
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    machine.absent(
+        "ls -d /etc/systemd/system/k8s4r-log* /etc/systemd/system/*.wants/k8s4r-log* /etc/k8s4r/logs /run/k8s4r/logs 2>/dev/null | grep ."
+    )
+    machine.absent("systemctl list-units --all --plain --no-legend 'k8s4r-log*' | grep .")
+    machine.absent("ls -A /var/lib/k8s4r/tasks | grep .")
+    machine.absent("pgrep -f logs.rotator")
+
+
+def test_another_job_restarts_neither_the_one_that_writes_nor_a_task(machine):
+    up(machine, shell("one", SAYS))
+    before, unit = main_pid(machine), "k8s4r-task-logs-g-r0-one-*"
+    pid = machine.sh(f"systemctl show -p MainPID '{unit}'")
+    (other,) = plans(machine, {"name": "other", "taskGroups": [{"name": "g", "tasks": [shell("two", SAYS)]}]})
+    assert machine.deploy(other)["status"] == "committed"
+    until(machine, "grep -q two /var/lib/k8s4r/tasks/other-g-r0-two-*/logs/stdout.log")
+    assert machine.deploy(without_groups(other))["status"] == "committed"
+    assert main_pid(machine) == before
+    assert machine.sh(f"systemctl show -p MainPID '{unit}'") == pid
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_no_line_is_lost_or_split_while_it_is_killed_stopped_and_started(machine, driver):
+    up(machine, writer("app", 120000, 0.0005, driver=driver, logs={"maxFiles": 400, "maxFileSize": "64Ki"}))
+    directory, done = logs(machine, "r0-app"), f"{alloc(machine)}/done"
+    machine.sh(f"tail -q -n +1 -F {directory}/stdout.log >/tmp/followed 2>/dev/null & echo $! >/tmp/follower")
+    for how in ("kill -KILL", "kill -KILL", "kill -TERM", "kill -KILL", "kill -KILL", "kill -KILL"):
+        size = machine.sh(f"cat {directory}/stdout.log* | wc -c").strip()
+        machine.sh(f"{how} {main_pid(machine)}")
+        until(machine, f"[ $(cat {directory}/stdout.log* | wc -c) -gt {size} ]")
+    machine.sh(f"systemctl stop {ROTATOR}; sleep 1; systemctl start {ROTATOR}")
+    until(machine, f"test -e {done}", 600)
+    until(machine, f"tail -n 1 {directory}/stdout.log | grep -q 00119999")
+    assert machine.sh(f"cat {done}") == "", "the task met an error"
+    found = checked(machine, directory)
+    assert (found["first"], found["last"]) == (0, 119999)
+    assert (found["wrong"], found["gaps"], found["split"]) == ([], [], [])
+    assert found["largest"] <= 65536
+    assert found["files"] > 50
+    until(machine, "tail -n 1 /tmp/followed | grep -q 00119999")
+    machine.sh("kill $(cat /tmp/follower)")
+
+
+def test_the_bound_holds_for_who_writes_as_fast_as_it_can(machine):
+    limits = {"maxFiles": 4, "maxFileSize": "1Mi"}
+    script = "while [ ! -e $NOMAD_ALLOC_DIR/go ]; do sleep 0.1; done; exec timeout 6 yes 0123456789abcdef0123456789"
+    up(machine, shell("app", script, logs=limits))
+    directory = logs(machine, "r0-app")
+    measure = f"""
+    touch {alloc(machine)}/go; most=0; end=$(($(date +%s) + 6))
+    while [ $(date +%s) -lt $end ]; do
+        now=$(du -cb {directory}/stdout.log* 2>/dev/null | tail -n 1 | cut -f1); [ $now -gt $most ] && most=$now
+    done
+    echo $most $(grep -E '^Pss:' /proc/{main_pid(machine)}/smaps_rollup)
+    """
+    most, _name, memory, _unit = machine.sh(measure).split()
+    # A file may be counted twice, when it is renamed in between.
+    assert int(most) <= 5 * 2**20
+    assert int(most) > 3 * 2**20
+    assert int(memory) < 8192
+    assert machine.sh(f"cat {directory}/stdout.log.? | sort | uniq -c | wc -l").strip() == "1", "a line was split"
+
+
+def test_a_task_leads_root_nowhere(machine):
+    """A task that runs as root may change its directories: neither a link to a file nor one in place of the directory is followed."""
+    script = """
+    cd $NOMAD_TASK_DIR/..; echo first
+    until [ -s logs/stdout.log ]; do sleep 0.1; done
+    ln -sf /srv/target logs/stdout.log; ln -sf /srv/target logs/stderr.log
+    echo second; echo second >&2
+    until [ -f logs/stdout.log -a ! -L logs/stdout.log ] && grep -q second logs/stdout.log; do sleep 0.1; done
+    mv logs elsewhere; ln -s /srv/place logs; rm elsewhere/*
+    echo third; touch $NOMAD_ALLOC_DIR/third
+    exec sleep 1000
+    """
+    machine.sh("rm -rf /srv/target /srv/place; echo mine >/srv/target; mkdir /srv/place")
+    up(machine, shell("app", script, user="root"))
+    until(machine, f"test -e {alloc(machine)}/third")
+    # It is not the only one: another task's lines are written, before and after a restart.
+    machine.sh(f"sleep 1; systemctl restart {ROTATOR}; sleep 1")
+    assert machine.sh("cat /srv/target") == "mine\n"
+    assert machine.sh("ls -A /srv/place") == ""
+
+
+def test_a_user_of_its_own_may_read_its_log_and_not_change_it(machine):
+    script = """
+    echo said; logs=$NOMAD_TASK_DIR/../logs
+    until grep -q said $logs/stdout.log; do sleep 0.1; done
+    for change in "touch $logs/x" "rm $logs/stdout.log" "mv $logs $logs.old" "sh -c 'echo >>$logs/stdout.log'" "ls /run/k8s4r/logs"; do
+        $change 2>/dev/null && echo "$change" >>$NOMAD_ALLOC_DIR/could
+    done
+    touch $NOMAD_ALLOC_DIR/tried; exec sleep 1000
+    """
+    up(machine, *(shell(driver.replace("_", ""), script, driver=driver) for driver in DRIVERS))
+    until(machine, f"test -e {alloc(machine)}/tried")
+    machine.absent(f"cat {alloc(machine)}/could 2>/dev/null")
+
+
+@pytest.mark.parametrize("on_full", ["block", "drop"])
+def test_on_a_full_disk_a_task_waits_or_loses_lines_that_are_counted(machine, on_full):
+    limits = {"maxFiles": 4, "maxFileSize": "4Mi", "onFull": on_full}
+    script = WRITER.replace("number, rest = 0", "while not (alloc / 'go').exists(): time.sleep(0.1)\nnumber, rest = 0")
+    program = {"command": "/usr/bin/python3", "args": ["-I", "-S", "-c", script, "20000", "0"]}
+    plan = up(machine, {"name": "app", "config": {"execConfig": program}, "logs": limits})
+    directory, notes = logs(machine, "r0-app"), alloc(machine)
+    mount = f"mount -t tmpfs -o size=256k,mode=750 none {directory}"
+    machine.sh(f"systemctl stop {ROTATOR}; {mount}; systemctl start {ROTATOR}; touch {notes}/go")
+    try:
+        if on_full == "drop":
+            until(machine, f"test -e {notes}/done")
+        else:
+            until(machine, f"[ $(stat -f -c %f {directory}) = 0 ]")
+            machine.sh("sleep 2")
+            machine.absent(f"test -e {notes}/done")
+        machine.sh(f"mount -o remount,size=16m {directory}")
+        if on_full == "block":
+            until(machine, f"test -e {notes}/done && tail -n 1 {directory}/stdout.log | grep -q 00019999")
+            found = checked(machine, directory)
+            assert (found["first"], found["last"], found["wrong"], found["gaps"]) == (0, 19999, [], [])
+        else:
+            until(machine, f"grep -q 'lines were dropped' {directory}/stdout.log")
+            said = machine.sh(f"grep 'lines were dropped' {directory}/stdout.log").split()
+            assert said[0] == "k8s4r:"
+            # The line that the disk ended in counts as one that was dropped.
+            whole = int(machine.sh(f"grep -cE '^[0-9]{{8}} x*$' {directory}/stdout.log"))
+            assert 20000 <= whole + int(said[1]) <= 20001
+    finally:
+        machine.sh(f"systemctl stop {ROTATOR}; umount --lazy {directory}; systemctl start {ROTATOR}")
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+
+
+def test_one_that_stands_still_is_restarted(machine):
+    up(machine, shell("app", "while :; do echo still here; sleep 0.2; done"))
+    before = main_pid(machine)
+    machine.sh(f"kill -STOP {before}")
+    until(machine, f"[ $(systemctl show -p MainPID --value {ROTATOR}) != {before} ]", 400)
+    directory = logs(machine, "r0-app")
+    count = machine.sh(f"wc -l <{directory}/stdout.log").strip()
+    until(machine, f"[ $(wc -l <{directory}/stdout.log) -gt {count} ]")
+
+
+def test_a_failure_shows_the_last_lines_of_the_new_program_alone(machine):
+    up(machine, shell("app", "echo of the old one; echo of the old one >&2; exec sleep 1000"))
+    until(machine, f"grep -q old {logs(machine, 'r0-app')}/stderr.log")
+    script = "for i in 1 2 3; do echo line $i; done; printf 'no map at /srv\\n' >&2; exit 3"
+    (broken,) = plans(machine, {"name": "logs", "taskGroups": [{"name": "g", "tasks": [shell("app", script)]}]})
+    result = machine.deploy(broken)
+    assert result["status"] == "rolled-back"
+    (error,) = [text for text in result["errors"] if "r0 app" in text]
+    said = [line.strip() for line in error.splitlines()[1:]]
+    assert said[-1] == "no map at /srv"
+    assert set(said) == {"line 1", "line 2", "line 3", "no map at /srv"}
+
+
+def test_kept_data_has_the_last_lines(machine):
+    plan = up(machine, shell("app", "trap 'echo the last line; exit 0' TERM; while :; do sleep 0.1; done", driver="raw_exec"))
+    directory = logs(machine, "r0-app")
+    assert machine.deploy(without_groups(plan), keep_data=True)["status"] == "committed"
+    assert machine.sh(f"cat {directory}/stdout.log") == "the last line\n"
+    machine.absent("ls -d /etc/k8s4r/logs /run/k8s4r/logs 2>/dev/null | grep .")
+
+
+def test_another_user_and_other_limits_are_taken_in(machine):
+    machine.sh("id -u logsuser >/dev/null 2>&1 || useradd --system logsuser")
+    script = "echo one >/dev/stderr; exec sleep 1000"
+    up(machine, shell("app", script, driver="raw_exec", logs={"maxFiles": 3}))
+    directory = logs(machine, "r0-app")
+    until(machine, f"[ $(grep -c one {directory}/stderr.log) = 1 ]")
+    machine.sh(f"touch {directory}/stderr.log.1 {directory}/stderr.log.2")
+    up(machine, shell("app", script, driver="raw_exec", user="logsuser", logs={"maxFiles": 2}))
+    until(machine, f"[ $(grep -c one {directory}/stderr.log) = 2 ]")
+    until(machine, f"[ ! -e {directory}/stderr.log.2 ]")
+    machine.sh(f"test -e {directory}/stderr.log.1")
+
+
+def test_after_a_boot_it_is_there_before_the_tasks_and_has_their_last_lines(machine):
+    script = "trap 'echo ends; exit 0' TERM; echo begins; while :; do sleep 0.1; done"
+    up(machine, shell("app", script, driver="raw_exec"))
+    directory = logs(machine, "r0-app")
+    machine.fleet.reboot(machine.name)
+    until(machine, f"[ $(grep -c begins {directory}/stdout.log) = 2 ]")
+    assert machine.sh(f"cat {directory}/stdout.log").split() == ["begins", "ends", "begins"]
+    entered = "systemctl show -p ActiveEnterTimestampMonotonic --value"
+    task = machine.sh("systemctl list-units --plain --no-legend 'k8s4r-task-*' | cut -d' ' -f1 | head -n 1").strip()
+    first, second = (int(machine.sh(f"{entered} {unit}")) for unit in (ROTATOR, task))
+    assert first < second
