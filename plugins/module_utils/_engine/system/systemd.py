@@ -163,11 +163,11 @@ def last_words(unit: str, since: float, lines: int = 10) -> list[str]:
     """
     import json
 
-    command.run(["journalctl", "--sync"], timeout=10)
+    command.run(["journalctl", "--sync"], timeout=30)
     fields = ["-o", "json", "--output-fields=MESSAGE,_PID", "--all"]
     # Newest first. Of each try, systemd itself writes some six lines.
     argv = ["journalctl", "--no-pager", "-q", "-b", *fields, "-r", "-n", str(lines * 10), "-u", unit]
-    lines_of_json = command.run(argv, errors=False, timeout=20)[1].splitlines()
+    lines_of_json = command.run(argv, errors=False, timeout=60)[1].splitlines()
     # The last one may be cut off, if the time was up.
     entries = [json.loads(line) for line in lines_of_json if line.startswith("{") and line.endswith("}")]
     written = [entry for entry in entries if entry.get("_PID") != "1" and int(entry["__MONOTONIC_TIMESTAMP"]) >= since * 1e6]
