@@ -13,7 +13,7 @@ than 1 MB.
 
 from __future__ import annotations
 
-from ...systemd import Directives, as_root, command, item
+from ...systemd import HIDES_PROCESSES, Directives, as_root, command, item
 from . import walls
 from .launch import Launch
 
@@ -52,6 +52,8 @@ def directives(launch: Launch) -> Directives:
         ("ProtectHostname", "yes"),
         ("RestrictSUIDSGID", "yes"),
         ("LockPersonality", "yes"),
+        # Among the robot's processes it sees, of other users', that they are there, and no more.
+        *([("ProtectProc", "invisible")] if not own and launch.systemd >= HIDES_PROCESSES else []),
         *walls.directives(launch),
     ]
 

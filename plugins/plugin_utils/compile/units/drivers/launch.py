@@ -23,8 +23,9 @@ class Launch(t.NamedTuple):
     that must not be set before root's privileges are dropped. `runtime` is the task's directory below /run, without `/run/`.
     `groups` are the Unix groups that it is to be in besides those of its user. `devices` is all that it may open of `/dev`, as
     DeviceAllow= has it; empty where there is no such limit. `volumes` are places of the robot that it sees elsewhere.
-    `own_processes` says whether it has a PID namespace of its own. `signal` asks it to end and goes to whom `kill` says; `stop` is the
-    command by which root sends it, empty for a driver whose program systemd itself can reach.
+    `own_processes` says whether it has a PID namespace of its own. `systemd` is the robot's major version. `signal` asks it to end
+    and goes to whom `kill` says; `stop` is the command by which root sends it, empty for a driver whose program systemd itself can
+    reach.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +43,7 @@ class Launch(t.NamedTuple):
     devices: tuple[str, ...]
     volumes: tuple[Volume, ...]
     own_processes: bool
+    systemd: int
     signal: str
     kill: KillMode
     stop: tuple[str, ...]
