@@ -57,6 +57,8 @@ class Container:
             *("--cap-drop", "ALL", *(word for capability in CAPABILITIES for word in ("--cap-add", capability))),
             *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--cgroupns", "private"),
             *("--tmpfs", "/run:exec,nosuid,nodev,mode=755", "--tmpfs", "/tmp:exec,nosuid,nodev,mode=1777"),
+            # Serial ports: none that there is, but their driver is what DeviceAllow= is tried with.
+            *("--device-cgroup-rule", "c 4:* rwm"),
             *("--stop-signal", "SIGRTMIN+3", "--env", "container=docker", "--env", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
             *(word for host, ip in setup.hosts.items() for word in ("--add-host", f"{host}:{ip}")),
             *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),

@@ -22,6 +22,6 @@ class ActionModule(Action):
         here = variables["ansible_play_hosts"]
         robots: dict[str, t.Mapping[str, str] | None] = dict.fromkeys(names)
         robots |= {name: registered(hosts.raw_get(name), arguments["probed"], "probe").get("capabilities") for name in here}
-        lines = overview(robots, {name: list(lacks(found)) for name, found in robots.items() if found})
+        lines = overview(robots, {name: lacks(found) for name, found in robots.items() if found})
         self._display.display("\n".join(lines))
         return {"lines": lines}

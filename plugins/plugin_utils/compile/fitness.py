@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ..fleet.robots import Robot
 from ..job.errors import Problem
 from ..job.model.resources import Resources
+from ..job.model.vocabulary import Driver, Sharing
 from ..job.rules.resources import numbers
 from .site import Site
-from .systemd import FAITHFUL_ENVIRONMENT
+from .systemd import FAITHFUL_ENVIRONMENT, HIDES_PROCESSES
 
 # That of Ubuntu 20.04, the oldest system with all that our units use: their directives, and unshare and setpriv as they call them.
 OLDEST_SYSTEMD = 245
@@ -23,58 +25,85 @@ OLDEST_SYSTEMD = 245
 _MEGAHERTZ, _TIMES = 10, 4
 
 
+class Lack(t.NamedTuple):
+    """Something that a robot cannot do. `what` is what a job cannot have there, `why` is the reason, and `test` sees it in what the robot
+    reports of itself: systemd's major version, and all by name.
+    """
+
+    what: str
+    why: str
+    test: t.Callable[[int, t.Mapping[str, str]], bool]
+
+    def on(self, robot: Robot) -> bool:
+        return self.test(robot.systemd, robot.capabilities)
+
+
+MEMORY = Lack("limits of memory", "the memory controller is turned off", lambda _systemd, found: found.get("cgroup.memory") == "no")
+CGROUP = Lack(
+    "memoryHigh and ioWeight, and cpus that a program cannot undo", "it has cgroup v1", lambda _systemd, found: found.get("cgroup") == "1"
+)
+REALTIME = Lack("realtime", "its kernel, or its container, refuses it", lambda _systemd, found: found.get("realtime") == "no")
+PROCESSES = Lack(
+    "isolation.pid: host that hides other users' processes",
+    f"its systemd is older than {HIDES_PROCESSES}",
+    lambda systemd, _found: systemd < HIDES_PROCESSES,
+)
+VALUES = Lack(
+    "some values of variables", f"its systemd is older than {FAITHFUL_ENVIRONMENT}", lambda systemd, _found: systemd < FAITHFUL_ENVIRONMENT
+)
+IPV6 = Lack("IPv6", "its kernel has it turned off", lambda _systemd, found: found.get("ipv6") == "no")
+GROUPS = Lack("task groups", f"its systemd is older than {OLDEST_SYSTEMD}", lambda systemd, _found: systemd < OLDEST_SYSTEMD)
+
+
+def lacks(capabilities: t.Mapping[str, str]) -> list[str]:
+    """What a robot that reports this cannot do of what a job file may ask for, and why."""
+    systemd = int(capabilities["systemd"])
+    known = (MEMORY, CGROUP, REALTIME, PROCESSES, VALUES, IPV6)
+    found = [GROUPS] if GROUPS.test(systemd, capabilities) else [each for each in known if each.test(systemd, capabilities)]
+    return [f"{each.what}: {each.why}" for each in found]
+
+
 def errors(site: Site) -> t.Iterator[Problem]:
     """What this robot cannot do. systemd would ignore it silently, or promise what is not there."""
     robot = site.robot
-    if robot.systemd < OLDEST_SYSTEMD:
+    if GROUPS.on(robot):
         found = f"robot {robot.name} has systemd {robot.systemd}, and the oldest that can run a group is {OLDEST_SYSTEMD}"
         yield site.problem(site.path, found, "exclude the robot by a constraint, or update it")
-    unlimited = robot.capabilities.get("cgroup.memory") == "no"
     cores = _number(site, "cpu.numcores")
     for path, resources in _limited(site):
-        if unlimited and resources.memory:
-            found = f"robot {robot.name} cannot limit memory: its kernel has the memory controller turned off"
+        if MEMORY.on(robot) and resources.memory:
             remedy = "boot it with cgroup_enable=memory on the kernel's command line, or remove the limit"
-            yield site.problem(f"{path}.memory", found, remedy)
+            yield site.problem(f"{path}.memory", f"robot {robot.name} cannot limit memory: {MEMORY.why}", remedy)
         if cores and resources.cpu and resources.cpu > cores * 1000:
             found = f"asks for {resources.cpu / 1000:g} cores, and robot {robot.name} has {cores}"
             yield site.problem(f"{path}.cpu", found, _fewer(resources.cpu, cores))
-        if cores and resources.cpus and max(numbers(resources.cpus), default=0) >= cores:
-            found = f"names CPU {max(numbers(resources.cpus))}, and robot {robot.name} has 0 to {cores - 1}"
+        highest = max(numbers(resources.cpus), default=0) if resources.cpus else 0
+        if cores and highest >= cores:
+            found = f"names CPU {highest}, and robot {robot.name} has 0 to {cores - 1}"
             yield site.problem(f"{path}.cpus", found, "name others, or exclude the robot by a constraint")
-        if resources.realtime and robot.capabilities.get("realtime") == "no":
-            found = f"robot {robot.name} cannot give it: its kernel, or its container, refuses real-time scheduling"
+        if resources.realtime and REALTIME.on(robot):
+            found = f"robot {robot.name} cannot give real-time scheduling: {REALTIME.why}"
             yield site.problem(f"{path}.realtime", found, "remove it, or exclude the robot by a constraint")
 
 
-def lacks(capabilities: t.Mapping[str, str]) -> t.Iterator[str]:
-    """What a robot that reports this cannot do of what a job file may ask for, and why."""
-    systemd, cgroup = int(capabilities["systemd"]), capabilities.get("cgroup")
-    if systemd < OLDEST_SYSTEMD:
-        yield f"task groups: systemd {systemd} is older than {OLDEST_SYSTEMD}"
-        return
-    if capabilities.get("cgroup.memory") == "no":
-        yield "limits of memory: the memory controller is turned off; boot with cgroup_enable=memory"
-    if cgroup == "1":
-        yield "memoryHigh and ioWeight, and a program may undo its cpus: cgroup v1"
-    if capabilities.get("realtime") == "no":
-        yield "realtime: its kernel, or its container, refuses real-time scheduling"
-    if systemd < FAITHFUL_ENVIRONMENT:
-        yield f"some values of variables, which are refused: systemd is older than {FAITHFUL_ENVIRONMENT}"
-    if capabilities.get("ipv6") == "no":
-        yield "IPv6: its kernel has it turned off"
-
-
 def warnings(site: Site) -> t.Iterator[Problem]:
-    """What this robot can do, but to no effect."""
-    memory = _number(site, "memory.totalbytes")
+    """What this robot can do, but to no or less effect: an error in a job that is strict."""
+    robot, memory = site.robot, _number(site, "memory.totalbytes")
+    remedy = "remove it, or exclude the robot by a constraint"
     for path, resources in _limited(site):
         if memory and resources.memory and resources.memory > memory:
             asked, there = _mebibytes(resources.memory), _mebibytes(memory)
-            yield site.problem(f"{path}.memory", f"a limit of {asked} has no effect on robot {site.robot.name}, which has {there}")
-        for key, value in (("memoryHigh", resources.memory_high), ("ioWeight", resources.io_weight)):
-            if value and site.robot.capabilities.get("cgroup") == "1":
-                yield site.problem(f"{path}.{key}", f"has no effect on robot {site.robot.name}, which has cgroup v1")
+            yield site.problem(f"{path}.memory", f"a limit of {asked} has no effect on robot {robot.name}, which has {there}")
+        if CGROUP.on(robot):
+            for key, value in (("memoryHigh", resources.memory_high), ("ioWeight", resources.io_weight)):
+                if value:
+                    yield site.problem(f"{path}.{key}", f"has no effect on robot {robot.name}: {CGROUP.why}", remedy)
+            if resources.cpus:
+                yield site.problem(f"{path}.cpus", f"a program can undo it on robot {robot.name}: {CGROUP.why}", remedy)
+    for number, task in enumerate(site.group.tasks):
+        if PROCESSES.on(robot) and task.driver is Driver.EXEC and task.isolation and task.isolation.pid is Sharing.HOST:
+            found = f"shows other users' processes on robot {robot.name}: {PROCESSES.why}"
+            yield site.problem(f"{site.path}.tasks[{number}].isolation.pid", found, remedy)
 
 
 def _limited(site: Site) -> t.Iterator[tuple[str, Resources]]:

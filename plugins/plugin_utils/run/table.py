@@ -31,8 +31,7 @@ def overview(answers: t.Mapping[str, Data], job: str = "", problems: bool = Fals
         rows += mine.rows
         wrong += mine.wrong
         groups += mine.groups
-    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
-    lines = [_line(row, widths) for row in (HEADER, *rows)] if rows else []
+    lines = aligned([HEADER, *rows]) if rows else []
     if job and not groups:
         lines.append(f"no robot that answered has a job of the name {job}")
     return [*lines, _sum(len(answers), groups, wrong)]
@@ -152,8 +151,10 @@ def duration(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _line(cells: Cells, widths: t.Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+def aligned(rows: t.Sequence[t.Sequence[str]]) -> list[str]:
+    """Rows of as many cells as one line each, with the cells of a column below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _sum(robots: int, groups: int, wrong: int) -> str:

@@ -66,7 +66,7 @@ def seen(machine: Machine, *tasks: dict[str, t.Any], **keys: t.Any) -> dict[str,
     alloc = machine.sh("echo /var/lib/k8s4r/groups/look-g-*/alloc").strip()
     names = [each["name"] for each in tasks]
     paths = " ".join(f"{alloc}/{name}.json" for name in names)
-    machine.sh(f"for i in $(seq 100); do ls {paths} >/dev/null 2>&1 && exit; sleep 0.1; done; exit 1")
+    machine.until(f"ls {paths} >/dev/null 2>&1")
     return {name: json.loads(machine.sh(f"cat {alloc}/{name}.json")) for name in names}
 
 
@@ -106,6 +106,38 @@ def test_a_task_of_exec_that_names_devices_opens_no_other(machine):
     assert set(found["exec"]["opened"]) - {"/dev/tty"} == confined
     assert set(found["root"]["opened"]) - {"/dev/tty"} == confined
     assert "/dev/k8stest-two" in found["rawexec"]["opened"]
+
+
+# What becomes of opening a device that is there only later, and of one of another driver.
+PLUGGED = """
+import errno, os, pathlib, time
+def opened(path):
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY))
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "opened"
+while not os.path.exists("/dev/ttyS61"):
+    time.sleep(0.05)
+path = pathlib.Path(os.environ["NOMAD_ALLOC_DIR"], "said")
+path.with_suffix(".part").write_text(opened("/dev/ttyS61") + " " + opened("/dev/k8stest-two"))
+path.with_suffix(".part").rename(path)
+time.sleep(1000)
+"""
+
+
+def test_a_device_that_is_plugged_in_later_is_opened_by_a_task_that_runs(machine):
+    machine.sh(f"rm -f /dev/ttyS*; {PREPARE}")
+    plugged = task("plugged", "exec", groups=["k8stest"], devices=[{"path": "/dev/ttyS*", "optional": True}])
+    plugged["config"]["execConfig"]["args"] = ["-I", "-S", "-c", PLUGGED]
+    (plan,) = plans(machine, {"name": "look", "taskGroups": [{"name": "g", "tasks": [plugged]}]})
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.sh("mknod -m 660 /dev/new c 4 125; chgrp k8stest /dev/new; mv /dev/new /dev/ttyS61")
+    machine.until("ls /var/lib/k8s4r/groups/look-g-*/alloc/said >/dev/null 2>&1")
+    later, other = machine.sh("cat /var/lib/k8s4r/groups/look-g-*/alloc/said; rm /dev/ttyS61").split()
+    # No port is behind it: what its driver says of that is another matter.
+    assert later not in ("EPERM", "EACCES")
+    assert other == "EPERM"
 
 
 def test_a_home_that_the_program_may_write(machine):

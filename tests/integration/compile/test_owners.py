@@ -29,21 +29,17 @@ def unit(plan) -> str:
     return name
 
 
-def until(machine: Machine, condition: str) -> None:
-    machine.sh(f"for i in $(seq 100); do {condition} && exit; sleep 0.1; done; exit 1")
-
-
 def test_nobody_inherits_from_a_group_that_is_gone(machine):
     machine.sh("rm -rf /srv/left; mkdir -m 1777 /srv/left; [ ! -e /var/tmp/left ]")
     first = job(machine, "first", shell("leaves", LEAVE, driver="raw_exec"))
     assert machine.deploy(first)["status"] == "committed"
-    until(machine, "[ -e /var/lib/k8s4r/groups/first-*/alloc/ready ]")
+    machine.until("[ -e /var/lib/k8s4r/groups/first-*/alloc/ready ]")
     number = user_id(machine, unit(first))
     assert machine.sh("stat -c %u /srv/left/shell /dev/shm/left").split() == [str(number)] * 2
     machine.absent("test -e /var/tmp/left")
     # As cron would: a process of the user that is in none of our units.
     machine.sh(f"setpriv --reuid={number} --clear-groups setsid sleep 1001 >/dev/null 2>&1 &")
-    until(machine, "pgrep -f 'sleep 1001'")
+    machine.until("pgrep -f 'sleep 1001'")
     assert machine.deploy(without_groups(first))["status"] == "committed"
     machine.absent("pgrep -f 'sleep 1001'")
     machine.absent("getent passwd | grep k8s4r-")

@@ -10,7 +10,6 @@ import json
 import pytest
 
 from tests.integration.compile.jobs import plans, shell, without_groups
-from tests.integration.engine.harness import Machine
 
 DRIVERS = ("exec", "raw_exec")
 
@@ -33,10 +32,6 @@ VOLUMES = [
 ]
 
 
-def until(machine: Machine, condition: str) -> None:
-    machine.sh(f"for i in $(seq 100); do {condition} && exit; sleep 0.1; done; exit 1")
-
-
 def test_a_task_uses_its_volumes_and_changes_only_those_that_it_may(machine):
     machine.sh(PREPARE)
     tasks = [shell(driver.replace("_", ""), LOOK, driver=driver, volumes=VOLUMES) for driver in DRIVERS]
@@ -46,7 +41,7 @@ def test_a_task_uses_its_volumes_and_changes_only_those_that_it_may(machine):
     alloc = machine.sh("echo /var/lib/k8s4r/groups/places-g-*/alloc").strip()
     for driver in DRIVERS:
         note = f"{alloc}/{driver.replace('_', '')}"
-        until(machine, f"test -e {note}.done")
+        machine.until(f"test -e {note}.done")
         assert machine.sh(f"cat {note}.read").split() == ["north", "one"]
         assert machine.sh(f"cat {note}.written").split() == ["place"]
     assert set(machine.sh('cat "/srv/a place/written"').split()) == {"exec", "rawexec"}
@@ -63,6 +58,25 @@ def test_a_volume_that_is_not_there_is_said_before_anything_changes(machine):
     assert (result["status"], result["errors"]) == ("refused", [said])
 
 
+@pytest.mark.parametrize("init", [False, True], ids=["alone", "after-an-init-task"])
+def test_a_volume_that_a_task_could_put_elsewhere_is_refused(machine, init):
+    """systemd follows links, and mounts as root; an init task may make what is not there, and makes nothing of this safe."""
+    machine.sh("rm -rf /srv/open /srv/link; mkdir -p /srv/open/in; chmod 777 /srv/open; ln -s /etc /srv/link")
+    places = (("/srv/open/in", "/x"), ("/srv/link", "/y"), ("/srv", "/srv/open/in"))
+    tasks = [shell(f"t{number}", "exec sleep 1000", volumes=[{"source": a, "target": b}]) for number, (a, b) in enumerate(places)]
+    inits = {"initTasks": [shell("prepare", "true")]} if init else {}
+    (plan,) = plans(machine, {"name": "places", "taskGroups": [{"name": "g", "tasks": tasks, **inits}]})
+    result = machine.prepare(plan)
+    assert result["status"] == "refused"
+    said = sorted(text.partition("tasks[")[2] for text in result["errors"])
+    changed = "/srv/open can be changed by others than root, who could put a link into it; name /srv/open itself, or another place"
+    assert said == [
+        f"0].volumes[0].source: {changed}",
+        "1].volumes[0].source: /srv/link is a link; name what it leads to",
+        f"2].volumes[0].target: {changed}",
+    ]
+
+
 @pytest.mark.parametrize("pid", ["own", "host"])
 def test_process_ids_are_the_tasks_own_or_the_robots(machine, pid):
     """Two programs that take their process ID for an identity, as DDS does, must not be one and the same."""
@@ -77,7 +91,7 @@ time.sleep(1000)'"""
     (plan,) = plans(machine, {"name": "places", "taskGroups": [{"name": "g", "tasks": tasks}]})
     assert machine.deploy(plan)["status"] == "committed"
     alloc = machine.sh("echo /var/lib/k8s4r/groups/places-g-*/alloc").strip()
-    until(machine, f"test -e {alloc}/one.json -a -e {alloc}/two.json")
+    machine.until(f"test -e {alloc}/one.json -a -e {alloc}/two.json")
     one, two = (json.loads(machine.sh(f"cat {alloc}/{name}.json")) for name in ("one", "two"))
     assert (one["pid"] == two["pid"]) == (pid == "own")
     # Of other users' processes it sees none; in a namespace of its own, the shell that is the first process is its own.

@@ -72,7 +72,9 @@ def up(machine: Machine, *tasks: dict[str, t.Any]) -> tuple[dict[str, t.Any], st
     assert machine.deploy(plan)["status"] == "committed"
     alloc = machine.sh("echo /var/lib/k8s4r/groups/stop-g-*/alloc").strip()
     names = " ".join(f"{alloc}/{each['name']}.up" for each in tasks)
-    machine.sh(f"for i in $(seq 100); do ls {names} >/dev/null 2>&1 && exit; sleep 0.1; done; exit 1")
+    machine.until(f"ls {names} >/dev/null 2>&1")
+    # So that a test may ask for what is left of them.
+    machine.sh("pgrep -f NOMAD_ALLOC_DIR")
     return plan, alloc
 
 
@@ -147,17 +149,17 @@ def test_a_program_that_does_not_end_is_killed_with_all_that_it_started_and_that
 
 
 def test_a_task_that_is_stopped_before_its_program_runs_harms_nothing_of_the_robot(machine):
-    """Until then its main process is in the robot's own PID namespace, where -1 and 2 are others."""
-    slow = {"groups": ["audio"], "resources": {"cpu": "10m"}, "killMode": "all"}
-    plan, _alloc = up(machine, task("slow", "SIGTERM", "exec", **slow), task("deaf", "SIGTERM", "exec", **{**slow, "killMode": "main"}))
-    machine.sh("systemd-run --quiet --unit k8s4rtest-witness sleep 1000; pid=$(pgrep -x sshd | head -1); echo $pid >/run/witness")
+    """Until then its main process is in the robot's own PID namespace: as this one is, which takes its place."""
+    plan, _alloc = up(machine, task("one", "SIGTERM", "exec", killMode="all"))
+    machine.sh("systemd-run --quiet --unit k8stest-witness sleep 1000")
     try:
-        for name in units(plan) * 8:
-            machine.sh(f"systemctl restart {name} && systemctl stop {name}")
-        assert machine.state("k8s4rtest-witness") == "active"
-        machine.sh("kill -0 $(cat /run/witness)")
+        for whom in ("main", "all"):
+            stop = f"MAINPID=$(systemctl show -p MainPID --value k8stest-witness) sh /etc/k8s4r/groups/stop-g-*/bin/stop-program 15 {whom}"
+            machine.sh(f"timeout 10 sh -c '{stop}'")
+            assert machine.state("k8stest-witness") == "active"
+            assert {machine.state(name) for name in units(plan)} == {"active"}
     finally:
-        machine.sh("systemctl stop k8s4rtest-witness")
+        machine.sh("systemctl stop k8stest-witness")
 
 
 def test_a_task_at_its_limit_of_processes_is_asked_too(machine):
@@ -166,7 +168,7 @@ def test_a_task_at_its_limit_of_processes_is_asked_too(machine):
     # It starts what it may.
     full["config"]["execConfig"]["args"][3] = LAUNCHER.replace("    sys.exit()\n", FILL, 1)
     plan, alloc = up(machine, full)
-    machine.sh(f"for i in $(seq 100); do [ -e {alloc}/full.filled ] && exit; sleep 0.1; done; exit 1")
+    machine.until(f"[ -e {alloc}/full.filled ]")
     machine.sh(f"systemctl stop {units(plan)[0]}")
     assert machine.sh(f"cat {alloc}/full.launcher").split() == ["SIGTERM"]
     machine.sh(f"test -e {alloc}/full.drained")
@@ -188,6 +190,6 @@ def test_the_longest_run_ends_as_a_stop_does(machine):
     alloc = machine.sh("echo /var/lib/k8s4r/groups/stop-g-*/alloc").strip()
     for driver in DRIVERS:
         note = f"{alloc}/{driver.replace('_', '')}"
-        machine.sh(f"for i in $(seq 150); do [ -e {note}.drained ] && exit; sleep 0.1; done; exit 1")
+        machine.until(f"[ -e {note}.drained ]")
         assert set(machine.sh(f"cat {note}.launcher").split()) == {"SIGQUIT"}
     assert machine.deploy(without_groups(plan))["status"] == "committed"

@@ -52,9 +52,13 @@ class Machine:
         """What systemd calls it: active, inactive, failed; inactive also where there is no such unit."""
         return self.sh(f"systemctl show -p ActiveState --value {unit}").strip()
 
+    def until(self, condition: str) -> None:
+        """Wait until a shell command ends well."""
+        self.sh(f"for i in $(seq 150); do {condition} && exit; sleep 0.1; done; exit 1")
+
     def listens(self, port: int) -> None:
         """Wait until a program listens on a port."""
-        self.sh(f"for i in $(seq 100); do ss -ltn | grep -q ':{port} ' && exit; sleep 0.1; done; exit 1")
+        self.until(f"ss -ltn | grep -q ':{port} '")
 
     def script(self, content: str) -> Outcome:
         """A Python program on the robot that can import the kept engine."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.packing import PACKAGE
 from tests.integration.engine.plans import SLEEP, Group, job
 
 INIT = "k8s4r-init-web.service"
@@ -72,6 +73,19 @@ def test_what_can_never_start_is_given_up_at_once(machine, command, words):
     assert done["errors"][0].startswith(f"web: {group.unit('main')}: {words}; its last lines:")
     (tried,) = tries(machine, group.unit("main"), good)
     assert seconds(machine, group.unit("main"), "ActiveEnter") - tried < 3
+
+
+def test_what_is_said_of_a_unit_by_a_process_that_the_journal_no_longer_knew_is_found(machine):
+    """On a busy robot that is every fourth that cannot be executed. Nobody but root and the unit's user is believed."""
+    group = Group()
+    machine.deploy(job(group))
+    unit = group.unit("main")
+    say = f"printf 'UNIT={unit}\\nMESSAGE=%s\\n' {{}} | {{}}logger --journald"
+    machine.sh(say.format("by-root", ""))
+    machine.sh(say.format("by-nobody", "setpriv --reuid=65534 --clear-groups "))
+    said = machine.script(f"from {PACKAGE}.system import systemd\nprint(systemd.last_words({unit!r}, 0.0))").stdout
+    assert "by-root" in said
+    assert "by-nobody" not in said
 
 
 def test_every_unit_that_failed_gives_its_reason(machine):

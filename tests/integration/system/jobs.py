@@ -11,7 +11,7 @@ import typing as t
 PYTHON = "/usr/bin/python3"
 
 
-def task(name: str, program: str, **resources: str) -> dict[str, t.Any]:
+def task(name: str, program: str, **resources: t.Any) -> dict[str, t.Any]:
     """A task that is one Python program."""
     return {"name": name, "config": {"execConfig": {"command": PYTHON, "args": ["-c", program]}}, "resources": resources}
 

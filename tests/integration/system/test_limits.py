@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.integration.engine.harness import Machine
@@ -32,11 +34,24 @@ except OSError as error:
     time.sleep(600)
 """
 )
+LOOP = {"realtime": {"policy": "rr", "priority": 7}, "lockedMemory": "64Mi", "openFiles": 200000, "memoryHigh": "96Mi", "cpus": "0"}
+# What containers refuse, looked at from inside.
+LOOK = """
+import json, os, resource, time
+found = {
+    "scheduling": [os.sched_getscheduler(0) == os.SCHED_RR, os.sched_getparam(0).sched_priority],
+    "locked": resource.getrlimit(resource.RLIMIT_MEMLOCK), "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+}
+with open("part", "w") as stream:
+    json.dump(found, stream)
+os.rename("part", "found")
+time.sleep(1000)
+"""
 LIMITS = job(
     "limits",
     resources={"cpu": "1", "memory": "768Mi"},
     restartPolicy={"attempts": 0, "interval": "1m", "delay": "1s", "mode": "fail"},
-    tasks=[task("eat", EAT, memory="64Mi"), task("spin", SPIN, cpu="200m"), task("breed", BREED)],
+    tasks=[task("eat", EAT, memory="64Mi"), task("spin", SPIN, cpu="200m"), task("breed", BREED), task("loop", LOOK, ioWeight=7, **LOOP)],
 )
 
 
@@ -85,6 +100,17 @@ def test_a_task_has_its_share_of_the_processor(group):
     spin = group.unit("spin")
     assert group.kernel(spin, "cpu.max") == "20000 100000"
     wait_for(lambda: "nr_throttled 0" not in group.kernel(spin, "cpu.stat").splitlines(), 20, "it was never held back")
+
+
+def test_a_task_has_what_only_a_machine_of_its_own_gives(group):
+    loop = group.unit("loop")
+    path = f"{group.show(loop, 'WorkingDirectory')}/found"
+    wait_for(lambda: group.sh(f"ls {path} 2>/dev/null; true"), 20, "it has not looked")
+    found = json.loads(group.sh(f"cat {path}"))
+    assert found == {"scheduling": [True, 7], "locked": [64 << 20] * 2, "files": [200000] * 2}
+    assert group.kernel(loop, "memory.high") == str(96 << 20)
+    assert group.kernel(loop, "cpuset.cpus.effective") == "0"
+    assert group.kernel(loop, "io.weight") == "default 7"
 
 
 def test_a_task_has_so_many_processes_and_no_more(group):

@@ -72,16 +72,23 @@ def checks(groups: t.Sequence[GroupPlan]) -> list[str]:
 
 
 def lacking(groups: t.Sequence[GroupPlan]) -> list[str]:
-    """Programs, devices and Unix groups that are not on the robot: tasks would only fail once what ran before has been stopped.
+    """Programs, devices, Unix groups and volumes that are not on the robot: tasks would only fail once what ran before has been stopped.
 
-    Nothing is said of a group with an init task, which may be what puts them there.
+    That is not said of a group with an init task, which may be what puts them there. But its volumes must be safe, too.
     """
     found = []
     for group in groups:
         if not _installs(group):
             found += [_lacking(program) for program in group["programs"] if not _is_there(program)]
-            found += [f"{each['where']}: {why}" for each in group["expects"] for why in [_EXPECTED[each["what"]](each["name"])] if why]
+            found += _problems(group, _ABSENT)
+        found += _problems(group, _UNSAFE)
     return found
+
+
+def _problems(group: GroupPlan, looks: t.Mapping[str, t.Callable[[str], str]]) -> list[str]:
+    """What is wrong with what a group expects, by the looks that there are at things of each kind."""
+    seen = [(each["where"], looks[each["what"]](each["name"])) for each in group["expects"] if each["what"] in looks]
+    return [f"{where}: {why}" for where, why in seen if why]
 
 
 def _no_device(path: str) -> str:
@@ -93,7 +100,7 @@ def _no_group(name: str) -> str:
 
 
 def _no_source(path: str) -> str:
-    return _movable(path) if os.path.lexists(path) else f"this robot has no {path}; create it, or name another"
+    return "" if os.path.lexists(path) else f"this robot has no {path}; create it, or name another"
 
 
 def _movable(path: str) -> str:
@@ -110,8 +117,9 @@ def _movable(path: str) -> str:
     return ""
 
 
-# Why something that a plan expects is not as expected on the robot, by its kind and its name; empty if it is.
-_EXPECTED: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source, "target": _movable}
+# Why something that a plan expects is not there, and why it is no safe place, by its kind; empty if it is.
+_ABSENT: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source}
+_UNSAFE: dict[str, t.Callable[[str], str]] = {"source": _movable, "target": _movable}
 
 
 def _installs(group: GroupPlan) -> bool:

@@ -24,14 +24,15 @@ LISTEN, TIME_WAIT = "0A", "06"
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 
 
-def listeners(numbers: t.Container[int], tables: t.Sequence[str] = TABLES) -> list[Listener]:
+def listeners(numbers: t.Collection[int], tables: t.Sequence[str] = TABLES) -> list[Listener]:
     """Every listening socket on one of these ports."""
     return [(_address(row[1]), _port(row[1]), row[9], int(row[7])) for row in _rows(numbers, tables) if row[3] == LISTEN]
 
 
-def _rows(numbers: t.Container[int], tables: t.Sequence[str] = TABLES) -> t.Iterator[list[str]]:
+def _rows(numbers: t.Collection[int], tables: t.Sequence[str] = TABLES) -> t.Iterator[list[str]]:
     """The kernel's rows of the sockets whose own end is one of these ports."""
-    for table in tables:
+    # A table may have thousands of rows.
+    for table in tables if numbers else ():
         try:
             with open(table, encoding="utf-8") as stream:
                 rows = [line.split() for line in stream][1:]

@@ -176,13 +176,25 @@ def last_words(unit: str, since: float, lines: int = 10) -> list[str]:
     command.run(["journalctl", "--sync"], timeout=10)
     fields = ["-o", "json", "--output-fields=MESSAGE,_PID", "--all"]
     # Newest first. Of each try, systemd itself writes some six lines.
-    argv = ["journalctl", "--no-pager", "-q", "-b", *fields, "-r", "-n", str(lines * 10), "-u", unit]
+    argv = ["journalctl", "--no-pager", "-q", "-b", *fields, "-r", "-n", str(lines * 10), *_about(unit)]
     lines_of_json = command.run(argv, errors=False, timeout=20)[1].splitlines()
     # The last one may be cut off, if the time was up.
     entries = [json.loads(line) for line in lines_of_json if line.startswith("{") and line.endswith("}")]
     written = [entry for entry in entries if entry.get("_PID") != "1" and int(entry["__MONOTONIC_TIMESTAMP"]) >= since * 1e6]
     said = [_message(entry) for entry in reversed(written[:lines])]
     return [text[len(unit) + 2 :] if text.startswith(f"{unit}: ") else text for text in said if text]
+
+
+def _about(unit: str) -> list[str]:
+    """What journalctl looks for. Of a process that has ended before the journal looked at it, as one that could not be executed mostly
+    has on a busy robot, it does not know the unit; but systemd names it in UNIT=. So may anybody: it counts from root and the unit's user.
+    """
+    from . import accounts
+
+    user = show([unit], "Id,User").get(unit, {}).get("User", "")
+    trusted = sorted({0, accounts.user_id(user)} if user and accounts.user_exists(user) else {0})
+    named = [word for number_ in trusted for word in ("+", f"UNIT={unit}", f"_UID={number_}")]
+    return [f"_SYSTEMD_UNIT={unit}", *named, "+", f"COREDUMP_UNIT={unit}", "_UID=0"]
 
 
 def _message(entry: t.Mapping[str, t.Any]) -> str:

@@ -48,9 +48,7 @@ def allowed(devices: t.Iterable[Device]) -> tuple[str, ...]:
     """What DeviceAllow= lists for these devices."""
     found: dict[str, None] = {}
     for device in devices:
-        found.update((f"char-{name}", None) for name in _drivers(device))
-        if not _drivers(device):
-            found[device.path] = None
+        found.update(dict.fromkeys([f"char-{name}" for name in _drivers(device)] or [device.path]))
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
-from ...job.model.vocabulary import Driver, Ipc, KillMode, Pid
+from ...job.model.vocabulary import Driver, KillMode, Sharing
 from .. import helpers, systemd
 from ..content.environment import Environment
 from ..helpers import Call, Helper
@@ -26,12 +26,6 @@ if t.TYPE_CHECKING:
 
 # Seconds. To systemd, a time of 0 in which a task has to end is no limit.
 SHORTEST_STOP = 0.001
-# The first major version of systemd with ProtectProc=.
-PROTECT_PROC = 247
-
-# The versions of systemd that come with util-linux 2.36 (Debian 11), whose `unshare --fork` ignores SIGINT and SIGTERM and hands that
-# on to its child.
-DEAF_UNSHARE = (247, 248)
 
 # Files and identities of groups, proxies and SPIRE belong to these users.
 _RESERVED = re.compile(r"k8s4r-.*|spire-agent|spire-server")
@@ -92,8 +86,8 @@ def process(
         groups=task.spec.groups,
         devices=devices.allowed(task.spec.devices),
         volumes=task.spec.volumes,
-        restore_signals=site.robot.systemd in DEAF_UNSHARE,
         own_processes=stop is not None,
+        systemd=site.robot.systemd,
         signal=task.spec.kill_signal,
         # What runs the program for an init task is not the one to be asked.
         kill=KillMode.ALL if wrapper else task.spec.kill_mode,
@@ -104,7 +98,6 @@ def process(
         *logs.directives(task),
         ("WorkingDirectory", systemd.item(f"{task.directory}/local")),
         *driver(launch),
-        *_hidden_processes(site, task.spec),
         *limits.of_all(task.spec.resources),
         *limits.of_each(task.spec.resources, task.spec.resources.cpus or (site.group.resources.cpus if site.group.resources else None)),
         ("TimeoutStopSec", systemd.seconds(max(task.spec.kill_timeout, SHORTEST_STOP))),
@@ -170,22 +163,16 @@ def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted:
 
 def stop_program(task: PlacedTask[Task]) -> Call | None:
     """What asks the program to end; None for one that is the unit's main process, which systemd itself can reach."""
-    if task.spec.driver is not Driver.EXEC or (task.spec.isolation and task.spec.isolation.pid is Pid.HOST):
+    if task.spec.driver is not Driver.EXEC or (task.spec.isolation and task.spec.isolation.pid is Sharing.HOST):
         return None
     return Call(helpers.STOP_PROGRAM, (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value))
 
 
 def share_memory(site: Site, spec: Task) -> Call | None:
     """What must run before the task starts, so that its group has a /dev/shm of its own; None for a task that shares the robot's IPC."""
-    if spec.driver is not Driver.EXEC or (spec.isolation and spec.isolation.ipc is Ipc.HOST):
+    if spec.driver is not Driver.EXEC or (spec.isolation and spec.isolation.ipc is Sharing.HOST):
         return None
     return Call(helpers.SHARE_MEMORY, (site.memory, site.user))
-
-
-def _hidden_processes(site: Site, spec: Task) -> systemd.Directives:
-    """A confined program among the robot's processes sees, of other users', that they are there, and no more."""
-    among = spec.driver is Driver.EXEC and spec.isolation is not None and spec.isolation.pid is Pid.HOST
-    return [("ProtectProc", "invisible")] if among and site.robot.systemd >= PROTECT_PROC else []
 
 
 def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:

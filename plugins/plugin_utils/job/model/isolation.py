@@ -5,26 +5,26 @@
 
 from ..declare.keys import Support, key
 from ..declare.record import record
-from .vocabulary import Ipc, Pid, Reserved
+from .vocabulary import Reserved, Sharing
 
 
 @record
 class Isolation:
     """What the driver exec takes from a task unless it says otherwise. Tasks of raw_exec, and init tasks, share all with the robot."""
 
-    ipc: Ipc | None = key(
+    ipc: Sharing | None = key(
         "`own`: a `/dev/shm` that the task shares with its group alone, and System V IPC and message queues that it shares with nobody. "
         "`host`: all of the robot's, as DDS needs it between groups. Default: `own` for exec, `host` for raw_exec and init tasks.",
         default=None,
         ours=True,
-        refused_values=(Ipc.GROUP,),
+        refused_values=(Sharing.GROUP,),
     )
-    pid: Pid | None = key(
+    pid: Sharing | None = key(
         "`own`: the task sees no process but its own, and its program always has the same process ID. `host`: process IDs are the "
         "robot's, as DDS needs it; other users' processes stay hidden. Default: `own` for exec, `host` for others.",
         default=None,
         ours=True,
-        refused_values=(Pid.GROUP,),
+        refused_values=(Sharing.GROUP,),
     )
     uts: Reserved | None = key("Host name.", default=None, ours=True, support=Support.REFUSED)
     users: Reserved | None = key("User IDs.", default=None, ours=True, support=Support.REFUSED)

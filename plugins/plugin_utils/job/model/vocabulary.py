@@ -122,13 +122,7 @@ class RealtimePolicy(enum.Enum):
     RR = "rr"
 
 
-class Pid(enum.Enum):
-    OWN = "own"
-    GROUP = "group"
-    HOST = "host"
-
-
-class Ipc(enum.Enum):
+class Sharing(enum.Enum):
     OWN = "own"
     GROUP = "group"
     HOST = "host"

@@ -10,7 +10,7 @@ import collections.abc as c
 from ..errors import Finding, Mistake, child, listed, quoted
 from ..model.drivers import CONFIG_OF, ExecConfig
 from ..model.task import InitTask, Readiness, Task
-from ..model.vocabulary import Driver, Ipc, Pid
+from ..model.vocabulary import Driver, Sharing
 from ..variables import variable_too_long
 
 READY_WHEN = ("command", "port", "file", "notify")
@@ -37,7 +37,7 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
         yield from _command(task.config.exec_config, f"{config}.command")
     yield from _environment(task.env, f"{path}.env")
     if task.isolation and f"{path}.driver" not in wrong:
-        asked = {"ipc": ("IPC", task.isolation.ipc is Ipc.OWN), "pid": ("process IDs", task.isolation.pid is Pid.OWN)}
+        asked = {"ipc": ("IPC", task.isolation.ipc is Sharing.OWN), "pid": ("process IDs", task.isolation.pid is Sharing.OWN)}
         for key, (what, own) in asked.items():
             why = ""
             if own and isinstance(task, InitTask):
@@ -46,7 +46,7 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
                 why = f"only the driver exec gives a task {what} of its own"
             if why:
                 yield f"{path}.isolation.{key}", Mistake(why, "remove it", value="own")
-    if _is_confined_root(task) and task.isolation and task.isolation.pid is Pid.HOST:
+    if _is_confined_root(task) and task.isolation and task.isolation.pid is Sharing.HOST:
         yield f"{path}.isolation.pid", Mistake("as root, it could signal every process of the robot", "name another user", value="host")
     for number, name in enumerate(task.groups):
         if name == "root":

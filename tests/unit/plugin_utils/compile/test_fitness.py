@@ -62,7 +62,7 @@ def test_an_old_systemd_is_refused_because_it_would_ignore_what_it_does_not_know
         (
             "{realtime: {priority: 9}}",
             {"realtime": "no"},
-            "realtime: robot r1 cannot give it: its kernel, or its container, refuses",
+            "realtime: robot r1 cannot give real-time scheduling: its kernel, or its container, refuses it",
         ),
     ],
 )
@@ -77,10 +77,12 @@ def test_limits_that_a_robot_can_give_or_was_never_asked_about_are_no_errors():
 
 
 def test_what_cgroup_v1_does_not_do_is_a_warning():
-    resources = "{memoryHigh: 64Mi, ioWeight: 10}"
+    resources = "{memoryHigh: 64Mi, ioWeight: 10, cpus: '0'}"
+    remedy = "remove it, or exclude the robot by a constraint"
     assert [str(warning).partition("resources.")[2] for warning in limited(resources, cgroup="1").warnings] == [
-        "memoryHigh: has no effect on robot r1, which has cgroup v1",
-        "ioWeight: has no effect on robot r1, which has cgroup v1",
+        f"memoryHigh: has no effect on robot r1: it has cgroup v1; {remedy}",
+        f"ioWeight: has no effect on robot r1: it has cgroup v1; {remedy}",
+        f"cpus: a program can undo it on robot r1: it has cgroup v1; {remedy}",
     ]
     assert limited(resources, cgroup="2").warnings == ()
 
@@ -89,5 +91,13 @@ def test_a_strict_job_takes_no_limit_that_is_none():
     task = "{name: a, resources: {memoryHigh: 64Mi}, config: {execConfig: {command: a}}}"
     job = "{name: job, strict: true, taskGroups: [{name: g, tasks: [" + task + "]}]}"
     robot = ROBOT._replace(capabilities={"systemd": "252", "cgroup": "1"})
-    assert "memoryHigh: has no effect on robot r1, which has cgroup v1" in refusal(job, robot=robot)
+    assert "memoryHigh: has no effect on robot r1: it has cgroup v1" in refusal(job, robot=robot)
     assert compiled(job, robot=ROBOT._replace(capabilities={"systemd": "252", "cgroup": "2"})).warnings == ()
+
+
+@pytest.mark.parametrize(("version", "warned"), [("245", 1), ("247", 0)])
+def test_a_wall_that_an_old_systemd_does_not_have_is_a_warning(version, warned):
+    job = "{name: job, taskGroups: [{name: g, tasks: [{name: a, isolation: {pid: host}, config: {execConfig: {command: a}}}]}]}"
+    found = [str(warning) for warning in compiled(job, robot=ROBOT._replace(capabilities={"systemd": version})).warnings]
+    words = "tasks[0].isolation.pid: shows other users' processes on robot r1: its systemd is older than 247"
+    assert [words in text for text in found] == [True] * warned

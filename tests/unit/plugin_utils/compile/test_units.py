@@ -54,42 +54,38 @@ def test_several_devices_of_an_unknown_driver_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("volume", "said"),
+    ("volumes", "said"),
     [
-        ("source: /, target: /host", 'source: found "/": /etc/k8s4r belongs to this collection or to SPIRE; name another place'),
-        ("source: /etc/k8s4r/groups, target: /x", 'source: found "/etc/k8s4r/groups": /etc/k8s4r belongs to'),
-        ("source: /var/lib, target: /x", 'source: found "/var/lib": /var/lib/k8s4r belongs to'),
-        ("source: /run/spire/sockets, target: /x", 'source: found "/run/spire/sockets": /run/spire belongs to'),
-        ("source: /srv/../etc/spire, target: /x", 'source: found "/srv/../etc/spire": not the shortest spelling, "/etc/spire"'),
-        ("source: /srv/x/, target: /x", 'source: found "/srv/x/": not the shortest spelling, "/srv/x"'),
-        ("source: /srv, target: /var/lib/k8s4r/tasks", 'target: found "/var/lib/k8s4r/tasks": /var/lib/k8s4r belongs to'),
         (
-            "source: /srv, target: /proc/sys",
-            'target: found "/proc/sys": what is in /proc comes and goes, and each task has its own',
+            ["source: /, target: /host"],
+            'volumes[0].source: found "/": /etc/k8s4r belongs to this collection or to SPIRE; name another place',
         ),
-        ("source: /srv, target: /tmp", 'target: found "/tmp": what is in /tmp comes and goes'),
-        ("source: /proc/1/root, target: /x", 'source: found "/proc/1/root": what is in /proc comes and goes'),
-        ("source: /var/run/spire, target: /x", 'source: found "/var/run/spire": what is in /var/run comes and goes'),
-        ("source: /srv, target: /usr/bin/env", 'target: found "/usr/bin/env": /usr is the system\'s own; name another place'),
-        ("source: /srv, target: /etc/passwd", 'target: found "/etc/passwd": /etc is the system\'s own'),
+        (["source: /etc/k8s4r/groups, target: /x"], 'volumes[0].source: found "/etc/k8s4r/groups": /etc/k8s4r belongs to'),
+        (["source: /var/lib, target: /x"], 'volumes[0].source: found "/var/lib": /var/lib/k8s4r belongs to'),
+        (["source: /run/spire/sockets, target: /x"], 'volumes[0].source: found "/run/spire/sockets": /run/spire belongs to'),
+        (
+            ["source: /srv/../etc/spire, target: /x"],
+            'volumes[0].source: found "/srv/../etc/spire": not the shortest spelling, "/etc/spire"',
+        ),
+        (["source: /srv/x/, target: /x"], 'volumes[0].source: found "/srv/x/": not the shortest spelling, "/srv/x"'),
+        (["source: /srv, target: /var/lib/k8s4r/tasks"], 'volumes[0].target: found "/var/lib/k8s4r/tasks": /var/lib/k8s4r belongs to'),
+        (
+            ["source: /srv, target: /proc/sys"],
+            'volumes[0].target: found "/proc/sys": what is in /proc comes and goes, and each task has its own',
+        ),
+        (["source: /srv, target: /tmp"], 'volumes[0].target: found "/tmp": what is in /tmp comes and goes'),
+        (["source: /proc/1/root, target: /x"], 'volumes[0].source: found "/proc/1/root": what is in /proc comes and goes'),
+        (["source: /var/run/spire, target: /x"], 'volumes[0].source: found "/var/run/spire": what is in /var/run comes and goes'),
+        (["source: /srv, target: /usr/bin/env"], 'volumes[0].target: found "/usr/bin/env": /usr is the system\'s own; name another place'),
+        (["source: /srv, target: /etc/passwd"], 'volumes[0].target: found "/etc/passwd": /etc is the system\'s own'),
+        (["source: /a, target: /x", "source: /b, target: /x"], 'volumes[1].target: found "/x": the volume /x is not apart from it'),
+        (["source: /a, target: /x", "source: /b, target: /x/y"], 'volumes[1].target: found "/x/y": the volume /x is not apart from it'),
+        (["source: /a, target: /x", "source: /a/b, target: /y"], 'volumes[1].source: found "/a/b": the volume /a is not apart from it'),
     ],
 )
-def test_a_volume_opens_nothing_of_ours_and_hides_nothing(volume, said):
-    task = "{name: app, volumes: [{" + volume + "}], config: {execConfig: {command: app}}}"
-    assert f"tasks[0].volumes[0].{said}" in refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
-
-
-@pytest.mark.parametrize(
-    ("second", "said"),
-    [
-        ("source: /b, target: /x", 'volumes[1].target: found "/x": the volume /x is not apart from it; name another place'),
-        ("source: /b, target: /x/y", 'volumes[1].target: found "/x/y": the volume /x is not apart from it; name another place'),
-        ("source: /a/b, target: /y", 'volumes[1].source: found "/a/b": the volume /a is not apart from it; name another place'),
-    ],
-)
-def test_no_volume_is_in_another(second, said):
-    task = "{name: app, volumes: [{source: /a, target: /x}, {" + second + "}], config: {execConfig: {command: app}}}"
-    assert said in refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
+def test_a_volume_opens_nothing_of_ours_and_hides_nothing(volumes, said):
+    task = "{name: app, volumes: [" + ", ".join(f"{{{each}}}" for each in volumes) + "], config: {execConfig: {command: app}}}"
+    assert f"tasks[0].{said}" in refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
 
 
 def test_the_groups_of_others_are_refused():

@@ -17,18 +17,19 @@ OLD = {**NEW, "systemd": "245", "cgroup": "1", "cgroup.memory": "no", "realtime"
 
 def test_a_robot_has_a_line_and_one_for_each_thing_that_it_cannot_do():
     robots = {"work2": OLD, "work1": NEW, "work3": None}
-    assert overview(robots, {name: list(lacks(found)) for name, found in robots.items() if found}) == [
+    assert overview(robots, {name: lacks(found) for name, found in robots.items() if found}) == [
         "robot  system           systemd  cgroup  cpu  memory     python",
         "work1  debian 13 arm64  257      2       4    2,048 MiB  3.13",
         "work2  debian 13 arm64  245      1       4    2,048 MiB  3.13",
-        "  without limits of memory: the memory controller is turned off; boot with cgroup_enable=memory",
-        "  without memoryHigh and ioWeight, and a program may undo its cpus: cgroup v1",
-        "  without realtime: its kernel, or its container, refuses real-time scheduling",
-        "  without some values of variables, which are refused: systemd is older than 247",
+        "  without limits of memory: the memory controller is turned off",
+        "  without memoryHigh and ioWeight, and cpus that a program cannot undo: it has cgroup v1",
+        "  without realtime: its kernel, or its container, refuses it",
+        "  without isolation.pid: host that hides other users' processes: its systemd is older than 247",
+        "  without some values of variables: its systemd is older than 247",
         "  without IPv6: its kernel has it turned off",
         "work3  OFF",
     ]
 
 
 def test_a_robot_that_can_run_no_group_has_that_line_alone():
-    assert list(lacks({"systemd": "241"})) == ["task groups: systemd 241 is older than 245"]
+    assert lacks({"systemd": "241"}) == ["task groups: its systemd is older than 245"]

@@ -13,12 +13,15 @@ than 1 MB.
 
 from __future__ import annotations
 
-from ...systemd import Directives, as_root, command, item
+from ...systemd import HIDES_PROCESSES, Directives, as_root, command, item
 from . import walls
 from .launch import Launch
 
 _UNSHARE = ("/usr/bin/unshare", "--uts")
 _PROCESSES = ("--pid", "--fork", "--kill-child", "--mount-proc")
+# The versions of systemd that come with util-linux 2.36 (Debian 11), whose `unshare --fork` ignores SIGINT and SIGTERM and hands that
+# on to its child.
+_DEAF = (247, 248)
 # Nothing but a program can undo that a signal is ignored: a shell cannot trap one that was ignored when it started.
 _RESTORE = ("/usr/bin/env", "--default-signal=INT,TERM")
 _DROP = ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
@@ -43,7 +46,7 @@ def directives(launch: Launch) -> Directives:
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
     own = launch.own_processes
     unshare = (*_UNSHARE, *(_PROCESSES if own else ()), *ipc)
-    restore = _RESTORE if own and launch.restore_signals else ()
+    restore = _RESTORE if own and launch.systemd in _DEAF else ()
     program = (*(SHELL if own else ()), *env, *launch.argv)
     return [
         ("EnvironmentFile", item(launch.environment_file)),
@@ -55,6 +58,8 @@ def directives(launch: Launch) -> Directives:
         ("ProtectHostname", "yes"),
         ("RestrictSUIDSGID", "yes"),
         ("LockPersonality", "yes"),
+        # Among the robot's processes it sees, of other users', that they are there, and no more.
+        *([("ProtectProc", "invisible")] if not own and launch.systemd >= HIDES_PROCESSES else []),
         *walls.directives(launch),
     ]
 

@@ -22,10 +22,10 @@ class Launch(t.NamedTuple):
     a task that shares the robot's IPC. systemd reads `environment_file`. `loader` are those of its variables, with their values,
     that must not be set before root's privileges are dropped. `runtime` is the task's directory below /run, without `/run/`.
     `groups` are the Unix groups that it is to be in besides those of its user. `devices` is all that it may open of `/dev`, as
-    DeviceAllow= has it; empty where there is no such limit. `volumes` are places of the robot that it sees elsewhere. `restore_signals`
-    says whether `unshare` leaves SIGINT and SIGTERM ignored. `own_processes` says whether it has a PID namespace of its own. `signal`
-    asks it to end and goes to whom `kill` says; `stop` is the command by which root sends it, empty for a driver whose program systemd
-    itself can reach.
+    DeviceAllow= has it; empty where there is no such limit. `volumes` are places of the robot that it sees elsewhere.
+    `own_processes` says whether it has a PID namespace of its own. `systemd` is the robot's major version. `signal` asks it to end
+    and goes to whom `kill` says; `stop` is the command by which root sends it, empty for a driver whose program systemd itself can
+    reach.
     """
 
     argv: tuple[str, ...]
@@ -42,8 +42,8 @@ class Launch(t.NamedTuple):
     groups: tuple[str, ...]
     devices: tuple[str, ...]
     volumes: tuple[Volume, ...]
-    restore_signals: bool
     own_processes: bool
+    systemd: int
     signal: str
     kill: KillMode
     stop: tuple[str, ...]
