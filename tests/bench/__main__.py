@@ -15,7 +15,7 @@ import typing as t
 from tests.robots import RobotsError
 from tests.robots.host import CHECKOUT
 
-from . import contenders, data_path, engine, growth, names, report, resident, rounds, scale, traffic
+from . import contenders, data_path, engine, fifty, growth, log_path, names, report, report_tasks, resident, rounds, scale, start, traffic
 from .report import Figures
 from .stage import BUILD, Bench, BenchError
 
@@ -26,6 +26,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds of every contender; medians of fewer than 7 are not published")
     parser.add_argument("--only", action="append", help="part of a contender's name; may be repeated; nothing is published")
+    parser.add_argument("--tasks", action="store_true", help="only the life of tasks; nothing is published")
     parser.add_argument("--data-path", action="store_true", help="only the requests through proxies; nothing is published")
     parser.add_argument("--keep", action="store_true", help="leave the robots up")
     return parser.parse_args()
@@ -57,8 +58,10 @@ def measure(bench: Bench, number: int) -> Figures:
     say("the engine on a robot")
     alone = engine.engine(bench, bench.robots[0])
     remaining = resident.resident(bench, bench.robots[0])
+    say("fifty tasks, the start of a task, and its log")
+    lived = (fifty.fifty(bench), start.start(bench), log_path.log_path(bench))
     carried = data_path.data_path(bench, say)
-    return Figures(number, samples, wires, called, fleets(), grown, named, remaining, alone, carried, loads)
+    return Figures(number, samples, wires, called, fleets(), grown, named, remaining, alone, carried, *lived, loads)
 
 
 def fleets() -> list[scale.Scale]:
@@ -84,6 +87,11 @@ def main() -> None:
     try:
         if options.data_path:
             print(report.data_path(data_path.data_path(bench, say)))
+            return
+        if options.tasks:
+            print(report_tasks.fifty(fifty.fifty(bench)))
+            print(report_tasks.start(start.start(bench)))
+            print(report_tasks.log_path(log_path.log_path(bench)))
             return
         if options.only:
             print(only(bench, options.only, options.rounds))

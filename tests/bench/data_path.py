@@ -12,7 +12,7 @@ import shlex
 import statistics
 import typing as t
 
-from .stage import Bench, BenchError
+from .stage import Bench, BenchError, install
 from .tuned import answerer, caller
 
 PAIRS, SECONDS, CONNECTIONS = 20, 2, (16, 1)
@@ -78,8 +78,7 @@ def ratios(pairs: t.Sequence[tuple[Sample, Sample]]) -> tuple[float, float, floa
 @contextlib.contextmanager
 def _pairs(bench: Bench) -> t.Iterator[None]:
     for robot, package in ((CALLER, "wrk"), (ANSWERER, "nginx-light")):
-        install = f"apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends {package}"
-        bench.on(robot, f"[ -e /usr/share/doc/{package} ] || {{ {install}; }} >/dev/null")
+        install(bench, robot, package)
     bench.on(ANSWERER, "systemctl stop nginx")
     bench.run(bench.deploy("pair"))
     try:

@@ -81,6 +81,22 @@ The resident set of a process includes the pages that it shares with others, abo
 includes only its share of them.
 """
 
+TASKS = """
+## The life of tasks
+
+Whole runs on one robot, as above, in turns; each is checked to restart as many tasks as it says.
+"""
+
+START = """
+A task of the driver exec has namespaces and directories of its own, and its log. The same command, which writes down the time at which
+it runs, is started as a bare transient unit (`systemd-run`); medians of 21 turns on the robot.
+"""
+
+LOG_PATH = """
+A program writes lines of 100 bytes as fast as it can, for 3 s: as a task, whose log is 10 files of 10 MiB, as is that of svlogd beside
+it, and into a plain file; medians of 5 turns.
+"""
+
 DATA_PATH = """
 ## Requests through the proxies
 

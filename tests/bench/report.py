@@ -10,14 +10,18 @@ import statistics
 import typing as t
 
 from . import contenders as c
-from . import prose
+from . import prose, report_tasks
 from .data_path import DataPath, ratios
 from .engine import Engine
+from .fifty import Fifty
 from .growth import Growth
+from .log_path import LogPath
 from .names import NAMES, NOTHING, OURS, PING, Named
-from .resident import Resident
+from .resident import ROTATOR, Resident
 from .rounds import Samples, median, ratio, spread
 from .scale import Scale
+from .start import Start
+from .tables import met, table
 from .traffic import Calls, Traffic
 
 HEALTHY_SECONDS = 2.0
@@ -36,16 +40,10 @@ class Figures(t.NamedTuple):
     resident: Resident
     engine: Engine
     data_path: DataPath
+    fifty: Fifty
+    start: Start
+    log_path: LogPath
     loads: tuple[float, float]
-
-
-def _table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 2), "---"], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def _met(reached: bool, goal: str) -> str:
-    return f"{goal}: {'reached' if reached else '**missed**'}"
 
 
 def times(samples: Samples) -> str:
@@ -57,17 +55,17 @@ def times(samples: Samples) -> str:
         low, high = spread(samples, name)
         goal = ""
         if name in most:
-            goal = _met(ratio(samples, name) <= most[name], f"at most {most[name]} x ping")
+            goal = met(ratio(samples, name) <= most[name], f"at most {most[name]} x ping")
         elif name in least and c.SIX in samples:
             times_ours = ratio(samples, name, c.SIX)
-            goal = _met(times_ours >= least[name], f"at least {least[name]:g} x ours (is {times_ours:.1f})")
+            goal = met(times_ours >= least[name], f"at least {least[name]:g} x ours (is {times_ours:.1f})")
         elif name == c.NOTHING:
             goal = "Ansible's own start-up; no playbook is faster"
         elif name == c.FRESH_SIX and c.FRESH_PING in samples:
             goal = f"is {ratio(samples, name, c.FRESH_PING):.2f} x ping on fresh connections"
         cpu = median(samples, name, lambda sample: sample.cpu)
         rows.append([name, f"{median(samples, name):.2f}", f"{low:.2f}-{high:.2f}", f"{cpu:.2f}", f"{ratio(samples, name):.2f}", goal])
-    text = _table(["run", "median, s", "quartiles, s", "controller's CPU, s", "over ping", "goal"], rows)
+    text = table(["run", "median, s", "quartiles, s", "controller's CPU, s", "over ping", "goal"], rows)
     return text + (first(samples) if c.FIRST in samples else "")
 
 
@@ -84,23 +82,23 @@ def first(samples: Samples) -> str:
             "start-up of the programs, from the start of the first unit until the last one is active",
             f"{started:.2f}",
             f"{started / ping:.2f}",
-            _met(started <= 1.5, "at most 1.5 s"),
+            met(started <= 1.5, "at most 1.5 s"),
         ],
         [
             "of it, a proxy from when it has its identity until it is ready",
             f"{ready:.2f}",
             f"{ready / ping:.2f}",
-            _met(ready <= 0.3, "at most 0.3 s"),
+            met(ready <= 0.3, "at most 0.3 s"),
         ],
-        ["the rest", f"{rest:.2f}", f"{rest / ping:.2f}", _met(rest <= 4 * ping, "at most 4 x ping")],
+        ["the rest", f"{rest:.2f}", f"{rest / ping:.2f}", met(rest <= 4 * ping, "at most 4 x ping")],
         [
             f"the rest without the {HEALTHY_SECONDS:g} s in which a started unit must not restart",
             f"{watched:.2f}",
             f"{watched / ping:.2f}",
-            _met(watched <= 2 * ping, "at most 2.0 x ping"),
+            met(watched <= 2 * ping, "at most 2.0 x ping"),
         ],
     ]
-    return "\n" + _table(["first deploy of the web service", "median, s", "over ping", "goal"], rows)
+    return "\n" + table(["first deploy of the web service", "median, s", "over ping", "goal"], rows)
 
 
 def wires(figures: Figures) -> str:
@@ -108,18 +106,18 @@ def wires(figures: Figures) -> str:
     for name, (warm, fresh) in figures.wires.items():
         goal = ""
         if name != c.PING:
-            goal = _met(warm.to_robot < 2000 and fresh.to_robot < 6000, "under 2,000 warm, under 6,000 fresh")
+            goal = met(warm.to_robot < 2000 and fresh.to_robot < 6000, "under 2,000 warm, under 6,000 fresh")
         rows.append([name, *(f"{number:,.0f}" for number in (warm.to_robot, warm.from_robot, fresh.to_robot, fresh.from_robot)), goal])
-    return _table(["bytes per robot and run", "to it, warm", "from it, warm", "to it, fresh", "from it, fresh", "goal"], rows)
+    return table(["bytes per robot and run", "to it, warm", "from it, warm", "to it, fresh", "from it, fresh", "goal"], rows)
 
 
 def calls(figures: Figures) -> str:
     rows = []
     for name, called in figures.calls.items():
         few = called.per_robot <= 2 and called.round_trips <= 1 and called.lines <= 12
-        goal = _met(few, "at most 2 lines, 1 round trip, 12 lines in all") if name != c.PING else ""
+        goal = met(few, "at most 2 lines, 1 round trip, 12 lines in all") if name != c.PING else ""
         rows.append([name, *map(str, (called.per_robot, called.once, called.round_trips, called.lines)), goal])
-    return _table(["run", "task lines of each robot", "lines once per run", "round trips to each robot", "all lines", "goal"], rows)
+    return table(["run", "task lines of each robot", "lines once per run", "round trips to each robot", "all lines", "goal"], rows)
 
 
 def fleets(figures: Figures) -> str:
@@ -136,7 +134,7 @@ def fleets(figures: Figures) -> str:
             f"{fleet.request:.0f}",
             f"{fleet.sealed / 1024:.0f}",
             f"{fleet.opened * 1000:.1f}",
-            _met(fleet.seconds <= 2.5, "at most 2.5 s") if fleet is largest else "",
+            met(fleet.seconds <= 2.5, "at most 2.5 s") if fleet is largest else "",
         ]
         for fleet in figures.fleets
     ]
@@ -153,7 +151,7 @@ def fleets(figures: Figures) -> str:
         "read for a changed robot, ms",
         "goal",
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def growth(figures: Figures) -> str:
@@ -171,7 +169,7 @@ def growth(figures: Figures) -> str:
         for one in figures.growth
     ]
     head = ["robots in the inventory", "ping, CPU s", "ours, CPU s", "ours more, ms per robot", "ping, MiB", "ours, MiB", ""]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def names(figures: Figures) -> str:
@@ -183,18 +181,19 @@ def names(figures: Figures) -> str:
             f"{one.cpu:.1f}",
             f"{(one.cpu - empty.cpu) / NAMES * 1000:.0f}" if name != NOTHING else "",
             f"{one.seconds / ping.seconds:.2f}",
-            _met(one.seconds <= 0.25 * ping.seconds, "at most 0.25 x ping") if name == OURS else "",
+            met(one.seconds <= 0.25 * ping.seconds, "at most 0.25 x ping") if name == OURS else "",
         ]
         for name, one in figures.names.items()
     ]
     head = [f"{NAMES} names", "median, s", "controller's CPU, s", "of it for each robot, ms", "over ping", "goal"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def memory(figures: Figures) -> str:
     found = figures.resident
     helpers = [process for process in found.ours if process.unit.startswith(("k8s4r-task-", "k8s4r-init-"))]
-    others = [process for process in found.ours if process not in helpers]
+    rotator = [process for process in found.ours if process.unit == ROTATOR]
+    others = [process for process in found.ours if process not in (*helpers, *rotator)]
     per_task: dict[str, int] = {}
     for process in helpers:
         per_task[process.unit] = per_task.get(process.unit, 0) + process.proportional
@@ -205,20 +204,25 @@ def memory(figures: Figures) -> str:
             str(len(helpers)),
             f"{max((p.resident for p in helpers), default=0):,}",
             f"{sum(p.proportional for p in helpers):,}",
-            _met(largest < 1024, f"under 1 MB each task (is {largest:,} KiB, proportional)"),
+            met(largest < 820, f"under 0.8 MB each task (is {largest:,} KiB, proportional)"),
+        ],
+        [
+            "what writes the log files of all tasks",
+            str(len(rotator)),
+            f"{max((p.resident for p in rotator), default=0):,}",
+            f"{sum(p.proportional for p in rotator):,}",
+            met(sum(p.resident for p in rotator) < 8192, "under 8 MB for a robot"),
         ],
         [
             "anything else of ours: " + (", ".join(sorted({p.name for p in others})) or "nothing"),
             str(len(others)),
             f"{max((p.resident for p in others), default=0):,}",
             f"{sum(p.proportional for p in others):,}",
-            _met(not others, "0"),
+            met(not others, "none"),
         ],
         ["Envoy, which is not ours", "", f"{found.envoy:,}", "", ""],
     ]
-    return _table(
-        [f"on a robot with {found.tasks} tasks", "processes", "largest resident set, KiB", "all, proportional, KiB", "goal"], rows
-    )
+    return table([f"on a robot with {found.tasks} tasks", "processes", "largest resident set, KiB", "all, proportional, KiB", "goal"], rows)
 
 
 def engine(figures: Figures) -> str:
@@ -228,9 +232,9 @@ def engine(figures: Figures) -> str:
         ["a job of which the robot holds nothing", "`python3 -I`", f"{found.python:.1f}", f"{found.holds_nothing:.1f}", f"{first:.1f}"],
         [f"{found.tasks} running tasks", "`systemctl show` of them", f"{found.systemctl:.1f}", f"{found.unchanged:.1f}", f"{second:.1f}"],
     ]
-    goals = [_met(more <= 15, "at most 15 ms more") for more in (first, second)]
+    goals = [met(more <= 15, "at most 15 ms more") for more in (first, second)]
     head = ["unchanged", "beside", "that, ms", "the engine, ms", "more, ms", "goal"]
-    return _table(head, [[*row, goal] for row, goal in zip(rows, goals, strict=True)])
+    return table(head, [[*row, goal] for row, goal in zip(rows, goals, strict=True)])
 
 
 def data_path(found: DataPath) -> str:
@@ -241,11 +245,11 @@ def data_path(found: DataPath) -> str:
         ours, tuned = ([pair[side] for pair in pairs] for side in (0, 1))
         speeds = [f"{statistics.median(sample.requests for sample in samples):,.0f}" for samples in (ours, tuned)]
         latencies = [f"{statistics.median(sample.p99 for sample in samples):.2f}" for samples in (ours, tuned)]
-        goal = _met(middle >= 0.98, "at least 0.98")
+        goal = met(middle >= 0.98, "at least 0.98")
         rows.append([str(connections), *speeds, f"{middle:.3f}", f"{low:.3f}-{high:.3f}", *latencies, goal])
     head = ["connections", "ours, requests/s", "hand-tuned", "ours over it", "quartiles", "ours, p99 ms", "hand-tuned", "goal"]
     memory = [[name, f"{resident:,}", f"{anonymous:,}", ""] for name, (resident, anonymous) in found.memory.items()]
-    return _table(head, rows) + "\n" + _table(["idle proxy", "resident, KiB", "of it, anonymous, KiB", ""], memory)
+    return table(head, rows) + "\n" + table(["idle proxy", "resident, KiB", "of it, anonymous, KiB", ""], memory)
 
 
 def document(figures: Figures) -> str:
@@ -269,6 +273,12 @@ def document(figures: Figures) -> str:
         names(figures),
         prose.MEMORY,
         memory(figures),
+        prose.TASKS,
+        report_tasks.fifty(figures.fifty),
+        prose.START,
+        report_tasks.start(figures.start),
+        prose.LOG_PATH,
+        report_tasks.log_path(figures.log_path),
         prose.DATA_PATH,
         data_path(figures.data_path),
     )

@@ -22,6 +22,8 @@ done
 true
 """
 
+# The unit of the one program that stays.
+ROTATOR = "k8s4r-logs.service"
 THEIRS = ("sleep", "envoy", "spire-agent", "spire-server")
 
 

@@ -110,3 +110,9 @@ class Bench:
         """End the shared SSH connections, so that the next run opens its own."""
         for socket in self.fleet.control.iterdir():
             subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "robot"], capture_output=True, check=False)
+
+
+def install(bench: Bench, robot: str, package: str) -> None:
+    """Have a package of Debian on a robot."""
+    command = f"apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends {package}"
+    bench.on(robot, f"[ -e /usr/share/doc/{package} ] || {{ {command}; }} >/dev/null")

@@ -47,22 +47,22 @@ if TYPE_CHECKING:
 
 
 # What people call directives of systemd, where that is another word. A few units have a word, and so share it.
-_WORDS = {
-    "ExecStart": "command",
-    "CPUQuota": "limits",
-    "MemoryMax": "limits",
-    "MemorySwapMax": "limits",
-    "TasksMax": "limits",
-    "User": "user",
-    "Group": "user",
-    "KillSignal": "how it is stopped",
-    "TimeoutStopSec": "how it is stopped",
-    "Restart": "restart policy",
-    "RestartSec": "restart policy",
-    "ExecStopPost": "restart policy",
-    "RuntimeMaxSec": "timeout",
-    "ExecStartPost": "readiness",
+_CALLED = {
+    "command": ("ExecStart",),
+    "devices": ("DeviceAllow", "DevicePolicy"),
+    "groups": ("SupplementaryGroups",),
+    "how it is stopped": ("ExecStop", "KillMode", "KillSignal", "SuccessExitStatus", "TimeoutStopSec"),
+    "limits": (
+        *("AllowedCPUs", "CPUAffinity", "CPUQuota", "CPUSchedulingPolicy", "CPUSchedulingPriority", "IOAccounting", "IOWeight"),
+        *("LimitMEMLOCK", "LimitNOFILE", "LimitRTPRIO", "MemoryHigh", "MemoryMax", "MemorySwapMax", "Nice", "TasksMax"),
+    ),
+    "log": ("StandardError", "StandardOutput", "SyslogIdentifier"),
+    "readiness": ("ExecStartPost",),
+    "restart policy": ("ExecStopPost", "Restart", "RestartSec"),
+    "timeout": ("RuntimeMaxSec",),
+    "user": ("Group", "SocketUser", "User"),
 }
+_WORDS = {directive: word for word, directives in _CALLED.items() for directive in directives}
 NOT_RUNNING = "it was not running"
 # These say nothing that a person has to know: a description, and the order of units, which changes whenever one comes or goes.
 _SILENT = ("Description", "After", "Before", "Wants", "Requires", "PartOf")
@@ -172,7 +172,7 @@ class _Summary:
             return [f"{kinds.label(resource)} is made again"]
         before, after = self.contents.before(resource), self.contents.after(resource)
         if kinds.of(resource).unit(resource):
-            return _of_unit(before, after) or ["its unit"]
+            return of_unit(before, after) or ["its unit"]
         old, new = compare.variables(before), compare.variables(after)
         if new is None:
             return [self._label(resource)]
@@ -180,7 +180,7 @@ class _Summary:
 
     def _in_place(self, resource: Resource) -> list[str]:
         if kinds.of(resource).unit(resource) and self.situation.now(resource) is not None:
-            return _of_unit(self.contents.before(resource), self.contents.after(resource))
+            return of_unit(self.contents.before(resource), self.contents.after(resource))
         return [self._label(resource)]
 
     def _label(self, resource: Resource) -> str:
@@ -192,6 +192,7 @@ class _Summary:
         return kinds.label(resource)
 
 
-def _of_unit(before: str, after: str) -> list[str]:
+def of_unit(before: str, after: str) -> list[str]:
+    """What differs between two texts of a unit, as people call it; of systemd's words only those that none of ours stands for."""
     names = compare.differing(compare.directives(before), compare.directives(after))
     return sorted({_WORDS.get(name, name) for name in names if name not in _SILENT})
