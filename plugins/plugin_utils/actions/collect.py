@@ -48,7 +48,8 @@ class ActionModule(Action):
         if following.file == AGAIN and arguments["again"]:
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
             raise ActionProblem(f"{', '.join(odd)}: reported different capabilities each time it was asked; run again")
-        changes = summary(answers, moving, lost, servers if agents_needed else ())
+        aside = sorted(robots.difference(variables["ansible_play_hosts_all"]))
+        changes = summary(answers, moving, lost, servers if agents_needed else (), aside)
         warnings: list[str] = []
         if following.file != AGAIN and not arguments["provisioned"]:
             # Said once: where machines have been provisioned, it was said before that.

@@ -91,7 +91,10 @@ def taken_over(answers: Answers, files: t.Mapping[str, str], placed: t.Iterable[
             robots = ", ".join(sorted(name for name, each in held.items() if each))
             names = ", ".join(sorted(group.rpartition("/")[2] for group in groups))
             verb = "group {} goes" if len(groups) == 1 else "groups {} go"
-            found.append(f"job {job.removeprefix('default/')} is taken over by {file}: {verb.format(names)} from {robots}")
+            what = (
+                f"{file} has none of the groups that robots run of job {job.removeprefix('default/')}: {verb.format(names)} from {robots}"
+            )
+            found.append(f"{what}. If it is meant as another job, give it another name")
     return found
 
 

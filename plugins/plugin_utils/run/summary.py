@@ -25,12 +25,17 @@ class Said(t.TypedDict):
 
 
 def summary(
-    answers: t.Mapping[str, Data], moving: t.Mapping[str, t.Mapping[str, Move]], lost: t.Sequence[str], servers: t.Sequence[str] = ()
+    answers: t.Mapping[str, Data],
+    moving: t.Mapping[str, t.Mapping[str, Move]],
+    lost: t.Sequence[str],
+    servers: t.Sequence[str] = (),
+    aside: t.Sequence[str] = (),
 ) -> list[Said]:
     """Everything that changes, in the order of the groups; `moving` is what `moves` found of each robot.
 
     `answers` are those of `prepare`; robots that could not be reached are `lost`; `servers` are the machines that get the SPIRE
-    server first, if they have none.
+    server first, if they have none. `aside` are the robots that this run was not to touch: what has moved to or from one of them
+    may run twice, or nowhere.
     """
     groups = {change["group"] for answer in answers.values() for change in (*_changes(answer), *_going(answer))}
     shown = _short(groups - {""})
@@ -40,6 +45,8 @@ def summary(
             robots.setdefault(text, []).append(name)
     for name in lost:
         robots.setdefault("off, run again", []).append(name)
+    if aside and robots:
+        robots[f"not in this run (--limit), left as {'it is' if len(aside) == 1 else 'they are'}"] = list(aside)
     if servers:
         robots["the SPIRE server: installed first, if there is none yet"] = list(servers)
     return [{"robots": names, "text": text} for text, names in robots.items()]

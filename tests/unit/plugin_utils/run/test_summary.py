@@ -17,9 +17,9 @@ def goes(name="default/shop/old", whole=True, units=("r0 store",), data=12_000_0
     return {"old-1": {"name": name, "whole": whole, "units": list(units), "data": data}}
 
 
-def lines(answers, placed=None, lost=()):
+def lines(answers, placed=None, lost=(), aside=()):
     moving = {name: moves(name, answers, placed or {}) for name in answers}
-    return [summary.line(said) for said in summary.summary(answers, moving, list(lost))]
+    return [summary.line(said) for said in summary.summary(answers, moving, list(lost), aside=list(aside))]
 
 
 def test_robots_of_which_the_same_is_said_share_a_line():
@@ -68,6 +68,14 @@ def test_what_moves_away_is_said_with_the_robot_that_it_moves_to():
 
 def test_robots_that_are_off_and_what_is_installed_have_their_lines():
     assert lines({"a": {"missing": ["envoy"]}}, lost=["b", "c"]) == ["a: envoy: installed first", "b, c: off, run again"]
+
+
+def test_robots_outside_of_the_run_are_named_where_something_changes():
+    answers = {"a": {"summary": [RESTART]}}
+    restart = "a: web r0 store: restart (env SPEED)"
+    assert lines(answers, aside=["b"]) == [restart, "b: not in this run (--limit), left as it is"]
+    assert lines(answers, aside=["b", "c"]) == [restart, "b, c: not in this run (--limit), left as they are"]
+    assert lines({"a": {"status": "unchanged"}}, aside=["b"]) == []
 
 
 def test_the_machine_of_the_spire_server_has_the_last_line_if_agents_are_installed():
