@@ -136,4 +136,4 @@ def test_a_copied_file_with_the_same_name_is_told_before_it_takes_over(deploymen
     warning = "job.yml has none of the groups that robots run of job hello: group web goes from robot1, robot2"
     assert warning in " ".join(deployment.deploy(copied, "--check").well().output.split())
     assert warning in " ".join(deployment.deploy(copied).well().output.split())
-    assert "is taken over" not in deployment.deploy(copied.replace("1000", "2000")).well().output
+    assert "none of the groups" not in deployment.deploy(copied.replace("1000", "2000")).well().output
