@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Reads job files as a deployment does, and reports every error of every file with its line and path.
   - Opens no connection and needs no inventory.
+  - With an inventory that has robots, it also says where instances belong, and reports what a robot cannot do. It goes by what each
+    robot last reported of itself.
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.job
@@ -40,4 +42,9 @@ jobs:
   type: list
   elements: str
   sample: [default/web-service]
+placement:
+  description: By group, as C(namespace/job/group), and by robot, the instances that belong there. Empty without an inventory.
+  returned: success
+  type: dict
+  sample: {default/web-service/web: {work1: [0, 2], work2: [1]}}
 """

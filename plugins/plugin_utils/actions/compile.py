@@ -10,30 +10,20 @@ import re
 import socket
 import typing as t
 
-from ansible.errors import AnsibleError
-
 from ..compile.mesh import identity
 from ..compile.names import agent_id
-from ..fleet.catalogue import GROUP, fleet_from_inventory, names_of_one_machine
-from ..fleet.constraints import constraints_of
-from ..fleet.placement import Placement, place
+from ..fleet.catalogue import GROUP, names_of_one_machine
+from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..home import key
-from ..home.capabilities import Capabilities
-from ..job.errors import JobErrors, quoted
+from ..job.errors import JobErrors
 from ..job.model.job import Job
-from ..job.model.vocabulary import NAME, Operand
-from ..run import plans
+from ..job.model.vocabulary import NAME
+from ..run import placing, plans
 from ..run.action import Action, ActionProblem, Result, Variables
-from ..run.job_files import JobFiles, reason
+from ..run.job_files import JobFiles
 from ..run.sources import NO_JOB
-from ..transport import deadline
 
-# What each robot last reported of itself, by robot.
-Probed = t.Mapping[str, t.Mapping[str, str]]
-
-# Placing groups on a thousand robots takes one.
-PLACING_SECONDS = 10
 OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"
 ASK_ALL = (
     "this is based on what the robots last reported, and this run asks only the robots in it; "
@@ -83,24 +73,23 @@ class ActionModule(Action):
         else:
             removed, warnings, identities = [_named(arguments["namespace"], arguments["name"])], [], True
         sealed = plans.removal(removed, reached, key.controller_key())
-        robots = _robots(sealed, self._fleet(variables, {}), {})
+        robots = _robots(sealed, placing.fleet(variables, {}, self._templar), {})
         return {"robots": robots, "placement": {}, "identities": identities, "warnings": warnings}
 
     def _deployment(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
         """The jobs are placed on the fleet and compiled, unless a robot that is reached was never asked what it can do."""
         jobs, warnings = self._read(arguments, variables, NO_JOB)
-        cache = Capabilities(key.home())
-        probed = {name: found for name in variables["groups"][GROUP] if (found := cache.read(name)) is not None}
+        probed = placing.probed(variables)
         unprobed = [name for name in reached if name not in probed]
         if unprobed:
             # Which robots a constraint rules out, and what a robot can do, is known only when they have been asked.
             return {"unprobed": unprobed, "warnings": warnings}
-        fleet = self._fleet(variables, probed)
+        fleet = placing.fleet(variables, probed, self._templar)
         try:
-            placement = _place(jobs, fleet)
+            placement = placing.placed(jobs, fleet)
             sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key())
         except JobErrors as errors:
-            if not _rest_on_reports(errors, jobs, self._fleet(variables, {})):
+            if not _rest_on_reports(errors, jobs, placing.fleet(variables, {}, self._templar)):
                 raise
             if not arguments["asked"]:
                 return {"unprobed": reached, "warnings": warnings}
@@ -122,50 +111,17 @@ class ActionModule(Action):
             raise ActionProblem(otherwise)
         return jobs, warnings
 
-    def _fleet(self, variables: Variables, probed: Probed) -> Fleet:
-        hosts = variables["hostvars"]
-
-        def render(host: str, value: t.Any) -> t.Any:
-            try:
-                return self._templar.copy_with_new_env(available_variables=hosts.raw_get(host)).template(value)
-            except AnsibleError as error:
-                raise ValueError(reason(error)) from None
-
-        return fleet_from_inventory(variables["groups"], hosts.raw_get, probed, render)
-
 
 def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet) -> bool:
     """Whether there would be other errors if no robot had reported anything: then a report that is out of date may be the cause."""
     try:
-        plans.deployment(jobs, unasked, _place(jobs, unasked), (), key.controller_key())
+        plans.check(jobs, unasked, placing.placed(jobs, unasked))
     except JobErrors as others:
         return set(errors.errors) != set(others.errors)
     return True
 
 
-def _place(jobs: t.Sequence[Job], fleet: Fleet) -> Placement:
-    """Place the jobs. A regular expression can take practically forever, so those have a limit."""
-    patterns = [
-        str(job.problem(f"{where}.rTarget", quoted(constraint.r_target)))
-        for job in jobs
-        for number, group in enumerate(job.task_groups)
-        for where, constraint in constraints_of(job, group, f"taskGroups[{number}]")
-        if constraint.operand is Operand.REGEXP
-    ]
-    if not patterns:
-        return place(jobs, fleet)
-    try:
-        with deadline.limit(PLACING_SECONDS):
-            return place(jobs, fleet)
-    except deadline.Elapsed:
-        lines = "\n".join(dict.fromkeys(patterns))
-        raise ActionProblem(
-            f"comparing robots with regular expressions took more than {PLACING_SECONDS} s; write one without a repetition inside a "
-            f"repetition, such as (a+)+. The jobs have:\n{lines}"
-        ) from None
-
-
-def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: Probed) -> Result:
+def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: placing.Probed) -> Result:
     """By robot, what `prepare` needs. A removal assumes nothing of a robot, so that it never has to ask again."""
     return {
         name: {"jobs": plan.jobs, "assumptions": probed.get(name, {}), "agent": _agent(fleet, name), "plan": plan.sealed}

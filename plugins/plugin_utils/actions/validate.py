@@ -1,16 +1,21 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check job files without a robot and without an inventory."""
+"""Check job files without a robot; where there is an inventory, also what its robots would get of them."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ..job.errors import JobErrors
+from ..fleet.catalogue import GROUP
+from ..job.errors import JobErrors, few
+from ..job.model.job import Job
+from ..run import placing, plans, preview
 from ..run.action import Action, ActionProblem, Result, Variables
 from ..run.job_files import JobFiles
 from ..run.sources import NO_JOB
+
+UNASKED = "what {} can do is not known yet; to ask: ansible-playbook k8s4r.robot.capabilities"
 
 
 class ActionModule(Action):
@@ -22,6 +27,24 @@ class ActionModule(Action):
         if not jobs:
             raise ActionProblem(NO_JOB)
         lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]
+        placement: dict[str, t.Any] = {}
+        if variables["groups"].get(GROUP):
+            placement, more, found = self._preview(jobs, variables)
+            lines += more
+            warnings += found
         for line in lines:
             self._display.display(line)
-        return {"jobs": [f"{job.namespace}/{job.name}" for job in jobs], "msg": "\n".join(lines), "warnings": warnings}
+        names = [f"{job.namespace}/{job.name}" for job in jobs]
+        return {"jobs": names, "placement": placement, "msg": "\n".join(lines), "warnings": warnings}
+
+    def _preview(self, jobs: t.Sequence[Job], variables: Variables) -> tuple[dict[str, t.Any], list[str], list[str]]:
+        """Where the instances belong; lines that say so; and warnings. Raises `JobErrors` for what a robot cannot do."""
+        probed = placing.probed(variables)
+        fleet = placing.fleet(variables, probed, self._templar)
+        placement = placing.placed(jobs, fleet)
+        warnings = plans.check(jobs, fleet, placement)
+        unasked = sorted(robot.name for robot in fleet.robots if robot.name not in probed)
+        if unasked:
+            warnings.append(UNASKED.format(few(unasked, preview.MOST)))
+        instances = {"/".join(group): dict(held) for group, held in placement.instances.items()}
+        return instances, preview.overview(placement, fleet, bool(self._display.verbosity)), warnings

@@ -49,10 +49,28 @@ def deployment(
 
     Every robot of the fleet is compiled, so that every error is found before any robot is asked anything: raises `JobErrors`.
     """
-    known = peers.known_services(jobs, fleet, placement)
-    plans: dict[str, SealedPlan] = {}
-    errors: dict[Problem, None] = {}
     warnings: dict[Problem, None] = {}
+    compiled = _compiled(jobs, fleet, placement, warnings)
+    plans = {robot: sealed_plan(found, sealing) for robot, found in compiled if robot in reached}
+    return plans, [str(warning) for warning in warnings]
+
+
+def check(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> list[str]:
+    """What a deployment would warn of, on all robots; raises `JobErrors` as it would."""
+    warnings: dict[Problem, None] = {}
+    for _robot, _found in _compiled(jobs, fleet, placement, warnings):
+        pass
+    return [str(warning) for warning in warnings]
+
+
+def _compiled(
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, warnings: dict[Problem, None]
+) -> t.Iterator[tuple[str, CompiledRobot]]:
+    """Each robot without errors, one after the other: a thousand plans at once would not be small. Collects `warnings`; at the end
+    raises `JobErrors` if there are any.
+    """
+    known = peers.known_services(jobs, fleet, placement)
+    errors: dict[Problem, None] = {}
     for robot in fleet.robots:
         try:
             compiled = compile_robot(jobs, fleet, placement, robot.name, known)
@@ -60,11 +78,9 @@ def deployment(
             errors.update(dict.fromkeys(problems.errors))
             continue
         warnings.update(dict.fromkeys(compiled.warnings))
-        if robot.name in reached:
-            plans[robot.name] = sealed_plan(compiled, sealing)
+        yield robot.name, compiled
     if errors:
         raise JobErrors(errors, warnings)
-    return plans, [str(warning) for warning in warnings]
 
 
 def removal(jobs: t.Sequence[tuple[str, str]], reached: t.Iterable[str], sealing: Sealing) -> dict[str, SealedPlan]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.actions import compile as action
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.policies import Constraint
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import Operand
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import placing
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.action import ActionProblem
 
 FLEET = Fleet((Robot("arm1", "arm1", labels={"name": "a" * 64}),))
@@ -24,11 +24,11 @@ def job(pattern):
 
 
 def test_a_regular_expression_that_never_ends_is_named(monkeypatch):
-    monkeypatch.setattr(action, "PLACING_SECONDS", 0.2)
+    monkeypatch.setattr(placing, "PLACING_SECONDS", 0.2)
     with pytest.raises(ActionProblem) as raised:
-        action._place([job("^(a+)+$b")], FLEET)
+        placing.placed([job("^(a+)+$b")], FLEET)
     assert 'web.yml: taskGroups[0].constraints[0].rTarget: "^(a+)+$b"' in str(raised.value)
 
 
 def test_another_one_is_compared():
-    assert action._place([job("^a+$")], FLEET).instances == {("default", "web", "g"): {"arm1": [0]}}
+    assert placing.placed([job("^a+$")], FLEET).instances == {("default", "web", "g"): {"arm1": [0]}}

@@ -1,0 +1,78 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `validate` says of job files, alone and with an inventory. No robot of it can be reached."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.home.capabilities import Capabilities
+from tests.lint.tools import CHECKOUT
+
+JOB = """
+name: web
+strict: {strict}
+taskGroups:
+  - name: web
+    count: 3
+    constraints: [{{lTarget: "${{meta.arm}}", operand: "=", rTarget: left}}]
+    tasks: [{{name: app, config: {{execConfig: {{command: app}}}}, resources: {{memoryHigh: 5Mi, cpu: {cpu}}}}}]
+"""
+ROBOTS = {
+    "work1": {"k8s4r_labels": {"arm": "left"}},
+    "work2": {"k8s4r_labels": {"arm": "left"}, "k8s4r_attributes": {"cgroup": "1", "cpu.numcores": "2"}},
+    "work3": {},
+}
+OLD = {"systemd": "247", "kernel.name": "linux", "cgroup": "2"}
+
+
+def validate(tmp_path: pathlib.Path, *more: str, strict: str = "false", cpu: str = "500m") -> tuple[int, str]:
+    (tmp_path / "job.yml").write_text(JOB.format(strict=strict, cpu=cpu), encoding="utf-8")
+    inventory = {"all": {"vars": {"ansible_host": "192.0.2.1"}, "children": {"robots": {"hosts": ROBOTS}}}}
+    (tmp_path / "robots.json").write_text(json.dumps(inventory), encoding="utf-8")
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_NOCOLOR": "1", "K8S4R_HOME": str(tmp_path)}
+    program = pathlib.Path(sys.executable).with_name("ansible-playbook")
+    command = [program, "k8s4r.robot.validate", "-e", "job=job.yml", *more]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + " ".join(done.stderr.split())
+
+
+def test_without_an_inventory_the_file_alone_is_checked(tmp_path):
+    status, said = validate(tmp_path)
+    assert (status, "job.yml: default/web is valid" in said, "robot" in said.partition("TASK")[2]) == (0, True, False)
+
+
+def test_with_one_it_says_what_each_robot_gets_and_cannot_do(tmp_path):
+    for robot in ("work1", "work2", "work3"):
+        Capabilities(tmp_path).write(robot, OLD)
+    status, said = validate(tmp_path, "-i", "robots.json")
+    assert status == 0, said
+    rows = [line.split() for line in said.splitlines() if line.startswith("web/web")]
+    assert [row[1] for row in rows] == ["work1", "work2", "work3"]
+    assert sorted(index.strip(",") for row in rows[:2] for index in row[2:]) == ["r0", "r1", "r2"]
+    assert rows[2][2:] == ["nothing"]
+    assert "taskGroups[0].tasks[0].resources.memoryHigh: has no effect on robot work2: it has cgroup v1" in said
+    assert "is not known yet" not in said
+    assert "has no effect on robot work1" not in said
+
+
+def test_what_rules_a_robot_out_is_said_with_v(tmp_path):
+    _status, said = validate(tmp_path, "-i", "robots.json", "-v")
+    assert "work3  nothing: taskGroups[0].constraints[0] requires ${meta.arm} = left" in said
+
+
+def test_robots_that_were_never_asked_are_named(tmp_path):
+    status, said = validate(tmp_path, "-i", "robots.json")
+    assert (status, "what work1, work2, work3 can do is not known yet" in said) == (0, True), said
+
+
+def test_what_a_deployment_would_refuse_is_refused(tmp_path):
+    status, said = validate(tmp_path, "-i", "robots.json", strict="true")
+    assert (status, "memoryHigh: has no effect on robot work2" in said) == (2, True), said
+    status, said = validate(tmp_path, "-i", "robots.json", cpu="3")
+    assert (status, "cpu: asks for 3 cores, and robot work2 has 2" in said) == (2, True), said
