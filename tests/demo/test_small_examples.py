@@ -49,3 +49,29 @@ def test_deploy_change_nothing_and_remove(fleet):
             "/var/lib/k8s4r/tasks:",
         ]
         assert "k8s4r-" not in fleet.ssh(name, "getent passwd")
+
+
+# On the robot, in place of a device with a driver: what is written to its other end comes out of it.
+SERIAL = "socat pty,raw,echo=0,link=/dev/ttyGPS,group=dialout,mode=660 pty,raw,echo=0,link=/run/gps"
+PACKAGES = "mosquitto mosquitto-clients python3-rosmaster python3-rostopic socat"
+
+
+def test_ros_mqtt_and_a_serial_device(fleet):
+    install = f"apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends {PACKAGES}"
+    fleet.ssh("work1", f"{{ {install}; }} >/dev/null 2>&1; systemctl disable --now mosquitto")
+    ansible = Ansible(fleet)
+    jobs = [str(EXAMPLES / name) for name in ("ros.yml", "mqtt.yml", "gps.yml")]
+    ansible.run(str(EXAMPLES / "deploy-taskgroup.yml"), "--limit", "work1", job=jobs).well()
+    fleet.ssh("work1", f"systemd-run --quiet --unit=serial {SERIAL}")
+
+    def log(task: str) -> str:
+        return fleet.ssh("work1", f"cat /var/lib/k8s4r/tasks/{task}-*/logs/stdout.log")
+
+    for listener in ("ros-graph-r0-listener", "ros-recorder-r0-listener"):
+        wait_for(lambda listener=listener: 'data: "hello from work1"' in log(listener), 60, f"{listener} hears nothing")
+    wait_for(lambda: "robot/battery" in log("mqtt-telemetry-r0-watch"), 20, "nothing comes through the broker")
+    fleet.ssh("work1", "until [ -e /run/gps ]; do sleep 0.1; done; echo '$GPGGA,0' >/run/gps")
+    wait_for(lambda: "$GPGGA,0" in log("gps-gps-r0-read"), 20, "the device is not read")
+    assert set(ansible.run(str(EXAMPLES / "deploy-taskgroup.yml"), "--limit", "work1", job=jobs).well().changed.values()) == {0}
+    ansible.run("k8s4r.robot.remove_taskgroup", "--limit", "work1", job=jobs).well()
+    fleet.ssh("work1", "systemctl stop serial")

@@ -122,7 +122,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 # What a group may expect on a robot besides programs.
-EXPECTED = ("device", "group", "source", "target")
+EXPECTED = ("device", "group", "source", "target", "zone")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.

@@ -66,7 +66,9 @@ def start(machine: Machine, name: str, **changes: str) -> Started:
     proxy, task = (f"'k8s4r-{kind}-{name}-*'" for kind in ("proxy", "task"))
     began, ready = (microseconds(machine, f"{event}TimestampMonotonic", proxy) for event in ("InactiveExit", "ActiveEnter"))
     after = microseconds(machine, "InactiveExitTimestampMonotonic", task) - ready
-    return Started((ready - began) / 1e6, after / 1e6, said(machine, proxy), said(machine, task))
+    log = f"/var/lib/k8s4r/tasks/{name}-*/logs/stdout.log"
+    machine.until(f"[ -s {log} ]")
+    return Started((ready - began) / 1e6, after / 1e6, said(machine, proxy), machine.sh(f"cat {log}"))
 
 
 def said(machine: Machine, units: str) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from ..plan import GroupPlan, Program
 
+# Where the time zones are that systemd knows: tzset(3). It knows UTC without them.
+ZONES = "/usr/share/zoneinfo"
 # A program may be installed by an init task, or by provisioning after a check.
 _LATER = re.compile(r"Command .* is not executable|Executable .* (not found|missing)")
 # A user may be made by the switch, or be what the job asks for.
@@ -103,6 +105,12 @@ def _no_source(path: str) -> str:
     return "" if os.path.lexists(path) else f"this robot has no {path}; create it, or name another"
 
 
+def _no_zone(name: str) -> str:
+    if os.path.exists(f"{ZONES}/{name}"):
+        return ""
+    return f"this robot does not know {name}; install its time zones (Debian's package tzdata), or name another"
+
+
 def _movable(path: str) -> str:
     """Why somebody else than root could put another thing at this path, or a link to one: systemd would follow it. Empty if nobody can."""
     for place in (path, *map(str, pathlib.PurePath(path).parents)):
@@ -118,7 +126,7 @@ def _movable(path: str) -> str:
 
 
 # Why something that a plan expects is not there, and why it is no safe place, by its kind; empty if it is.
-_ABSENT: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source}
+_ABSENT: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source, "zone": _no_zone}
 _UNSAFE: dict[str, t.Callable[[str], str]] = {"source": _movable, "target": _movable}
 
 

@@ -23,7 +23,6 @@ from .service import Unit
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected
 
-_ZONES = "/usr/share/zoneinfo"
 # systemd knows it without a file.
 _UTC = "UTC"
 
@@ -68,7 +67,7 @@ def _timer(site: Site, schedule: Schedule) -> Unit:
 
 def _zone(site: Site, schedule: Schedule) -> t.Iterator[Expected]:
     if schedule.time_zone != _UTC:
-        yield plan.expected("path", f"{_ZONES}/{schedule.time_zone}", site.where("schedule.timeZone"))
+        yield plan.expected("zone", schedule.time_zone, site.where("schedule.timeZone"))
 
 
 def calendar(schedule: Schedule) -> list[str]:
