@@ -30,7 +30,11 @@ PACKAGES = {
     "plugin_utils.compile": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", PLAN),
     "plugin_utils.home": (),
     "plugin_utils.transport": (PLAN,),
-    "plugin_utils.run": ("plugin_utils", PLAN),
+    "plugin_utils.run": (
+        *("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.compile", "plugin_utils.home", "plugin_utils.transport"),
+        PLAN,
+    ),
+    "plugin_utils.show": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.run"),
     "plugin_utils.actions": ("plugin_utils",),
     BYTECODE: (),
     "module_utils._provision": (),

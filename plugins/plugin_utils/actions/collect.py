@@ -13,7 +13,7 @@ from ..run.action import Action, ActionProblem, Result, Variables, registered
 from ..run.moves import moves
 from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, what_next
 from ..run.server import refuse_mistaken
-from ..run.summary import line, summary
+from ..show.summary import line, summary
 
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "playbooks" / "tasks"
 NOTHING_TO_REMOVE = "No robot of this run has any of these jobs. The playbook k8s4r.robot.status lists the jobs that the robots have."

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ..compile.fitness import lacks
-from ..run.abilities import overview
 from ..run.action import Action, Result, Variables, registered
+from ..show.abilities import overview
 
 
 class ActionModule(Action):

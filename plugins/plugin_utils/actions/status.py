@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ..run import table
 from ..run.action import ActionProblem, Result, RobotAction, Variables
+from ..show import table
 from ..transport.exec import RobotProblem
 
 

@@ -10,10 +10,11 @@ import typing as t
 from ..fleet.catalogue import GROUP
 from ..job.errors import JobErrors, few
 from ..job.model.job import Job
-from ..run import placing, plans, preview
+from ..run import placing, plans
 from ..run.action import Action, ActionProblem, Result, Variables
 from ..run.job_files import JobFiles
 from ..run.sources import NO_JOB
+from ..show import preview
 
 UNASKED = "what {} can do is not known yet; to ask: ansible-playbook k8s4r.robot.capabilities"
 

@@ -21,7 +21,7 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests impor
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import jsontext
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import Refusal
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, ledger, results
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import table
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.show import table
 
 JOB = {"namespace": "n", "name": "j"}
 GROUP = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import table
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.show import table
 
 NEXT = {
     "called": "r0 web", "well": True, "done": False, "run": "always", "state": "active", "sub": "running", "restarts": 0,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import summary
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.moves import moves
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.show import summary
 
 RESTART = {"group": "default/shop/web", "unit": "r0 store", "does": "restart", "why": ["env SPEED"]}
 

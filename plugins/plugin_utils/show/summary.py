@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..job.errors import few
-from .moves import Move, instances
+from ..run.moves import Move, instances
 
 Data = t.Mapping[str, t.Any]
 

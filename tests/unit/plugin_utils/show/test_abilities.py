@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.fitness import lacks
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.abilities import overview
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.show.abilities import overview
 
 NEW = {
     "systemd": "257", "cgroup": "2", "cgroup.memory": "yes", "arch": "arm64", "os.name": "debian", "os.version": "13", "cpu.numcores": "4",
