@@ -12,10 +12,11 @@ from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
-from ...job.model.vocabulary import Driver, KillMode, Sharing
+from ...job.model.vocabulary import KillMode, Sharing
 from .. import helpers, systemd
 from ..content.environment import Environment
 from ..helpers import Call, Helper
+from ..isolation import sharing
 from ..site import PlacedTask, Site
 from . import command, devices, limits, logs, signals, volumes
 from .drivers import Driving
@@ -70,7 +71,7 @@ def process(
     are what `share_memory` and `stop_program` gave.
     """
     found = command.command(site, task, environment.variables)
-    loader = environment.loader
+    loader, held = environment.loader, sharing.held_for(site, task)
     launch = Launch(
         argv=(*wrapper, *found.argv),
         user=task.user,
@@ -86,7 +87,8 @@ def process(
         groups=task.spec.groups,
         devices=devices.allowed(task.spec.devices),
         volumes=task.spec.volumes,
-        own_processes=stop is not None,
+        shares=sharing.shares(task.spec),
+        namespaces=held.directory if held else "",
         systemd=site.robot.systemd,
         signal=task.spec.kill_signal,
         # What runs the program for an init task is not the one to be asked.
@@ -163,14 +165,14 @@ def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted:
 
 def stop_program(task: PlacedTask[Task]) -> Call | None:
     """What asks the program to end; None for one that is the unit's main process, which systemd itself can reach."""
-    if task.spec.driver is not Driver.EXEC or (task.spec.isolation and task.spec.isolation.pid is Sharing.HOST):
+    if sharing.shares(task.spec).pid is Sharing.HOST:
         return None
     return Call(helpers.STOP_PROGRAM, (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value))
 
 
 def share_memory(site: Site, spec: Task) -> Call | None:
     """What must run before the task starts, so that its group has a /dev/shm of its own; None for a task that shares the robot's IPC."""
-    if spec.driver is not Driver.EXEC or (spec.isolation and spec.isolation.ipc is Sharing.HOST):
+    if sharing.shares(spec).ipc is Sharing.HOST:
         return None
     return Call(helpers.SHARE_MEMORY, (site.memory, site.user))
 

@@ -14,19 +14,24 @@ class Isolation:
 
     ipc: Sharing | None = key(
         "`own`: a `/dev/shm` that the task shares with its group alone, and System V IPC and message queues that it shares with nobody. "
+        "`group`: it shares these too with the tasks of its instance that say so. "
         "`host`: all of the robot's, as DDS needs it between groups. Default: `own` for exec, `host` for raw_exec and init tasks.",
         default=None,
         ours=True,
-        refused_values=(Sharing.GROUP,),
     )
     pid: Sharing | None = key(
-        "`own`: the task sees no process but its own, and its program always has the same process ID. `host`: process IDs are the "
-        "robot's, as DDS needs it; other users' processes stay hidden. Default: `own` for exec, `host` for others.",
+        "`own`: the task sees no process but its own, and its program always has the same process ID. `group`: it sees the processes of "
+        "those tasks of its instance that say so too, as DDS needs it. `host`: process IDs are the "
+        "robot's; other users' processes stay hidden. Default: `own` for exec, `host` for others.",
         default=None,
         ours=True,
-        refused_values=(Sharing.GROUP,),
     )
-    uts: Reserved | None = key("Host name.", default=None, ours=True, support=Support.REFUSED)
+    uts: Sharing | None = key(
+        "The host name. `own`: as it was when the task started. `group`: one for the tasks of its instance that say so. `host`: the "
+        "robot's, also when that changes. Default: `own` for exec, `host` for others.",
+        default=None,
+        ours=True,
+    )
     users: Reserved | None = key("User IDs.", default=None, ours=True, support=Support.REFUSED)
     files: Reserved | None = key("File system.", default=None, ours=True, support=Support.REFUSED)
     capabilities: Reserved | None = key("Privileges of root.", default=None, ours=True, support=Support.REFUSED)

@@ -37,15 +37,17 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
         yield from _command(task.config.exec_config, f"{config}.command")
     yield from _environment(task.env, f"{path}.env")
     if task.isolation and f"{path}.driver" not in wrong:
-        asked = {"ipc": ("IPC", task.isolation.ipc is Sharing.OWN), "pid": ("process IDs", task.isolation.pid is Sharing.OWN)}
-        for key, (what, own) in asked.items():
+        for key, what in {"ipc": "IPC", "pid": "process IDs", "uts": "host name"}.items():
+            asked: Sharing | None = getattr(task.isolation, key)
             why = ""
-            if own and isinstance(task, InitTask):
+            if asked in (None, Sharing.HOST):
+                continue
+            if isinstance(task, InitTask):
                 why = f"init tasks see the robot as it is, and share its {what}"
-            elif own and task.driver is not Driver.EXEC:
+            elif task.driver is not Driver.EXEC:
                 why = f"only the driver exec gives a task {what} of its own"
             if why:
-                yield f"{path}.isolation.{key}", Mistake(why, "remove it", value="own")
+                yield f"{path}.isolation.{key}", Mistake(why, "remove it", value=asked.value)
     if _is_confined_root(task) and task.isolation and task.isolation.pid is Sharing.HOST:
         yield f"{path}.isolation.pid", Mistake("as root, it could signal every process of the robot", "name another user", value="host")
     for number, name in enumerate(task.groups):

@@ -13,12 +13,13 @@ than 1 MB.
 
 from __future__ import annotations
 
+from ....job.model.vocabulary import Sharing
+from ...isolation.sharing import Shares
 from ...systemd import HIDES_PROCESSES, Directives, as_root, command, item
 from . import walls
 from .launch import Launch
 
-_UNSHARE = ("/usr/bin/unshare", "--uts")
-_PROCESSES = ("--pid", "--fork", "--kill-child", "--mount-proc")
+_UNSHARE = {"uts": ("--uts",), "pid": ("--pid", "--fork", "--kill-child", "--mount-proc"), "ipc": ("--ipc",)}
 # The versions of systemd that come with util-linux 2.36 (Debian 11), whose `unshare --fork` ignores SIGINT and SIGTERM and hands that
 # on to its child.
 _DEAF = (247, 248)
@@ -37,37 +38,45 @@ _JOIN = (
 
 
 def directives(launch: Launch) -> Directives:
-    ipc = ("--ipc",) if launch.memory else ()
     remount = walls.REMOUNT if launch.user == walls.ROOT else ()
     join = (*_JOIN, launch.user, ",".join(launch.groups)) if launch.groups else ()
     groups = "--keep-groups" if join else "--init-groups"
     drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", groups, *_DROP)
     # `env` also keeps the shell from taking a bare name for one of its builtins.
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
-    own = launch.own_processes
-    unshare = (*_UNSHARE, *(_PROCESSES if own else ()), *ipc)
+    own, host = launch.shares.pid is Sharing.OWN, launch.shares.pid is Sharing.HOST
     restore = _RESTORE if own and launch.systemd in _DEAF else ()
     program = (*(SHELL if own else ()), *env, *launch.argv)
     return [
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.late_variables,
-        ("ExecStart", command((*join, *unshare, *restore, *remount, *drop, *program))),
-        *(_stop(launch) if own else launch.native_stop),
+        ("ExecStart", command((*join, *_namespaces(launch.shares), *restore, *remount, *drop, *program))),
+        *(launch.native_stop if host else _stop(launch)),
         ("CapabilityBoundingSet", "CAP_SYS_ADMIN CAP_SETUID CAP_SETGID CAP_SETPCAP"),
         ("NoNewPrivileges", "yes"),
-        ("ProtectHostname", "yes"),
+        *([] if launch.shares.uts is Sharing.HOST else [("ProtectHostname", "yes")]),
         ("RestrictSUIDSGID", "yes"),
         ("LockPersonality", "yes"),
         # Among the robot's processes it sees, of other users', that they are there, and no more.
-        *([("ProtectProc", "invisible")] if not own and launch.systemd >= HIDES_PROCESSES else []),
+        *([("ProtectProc", "invisible")] if host and launch.systemd >= HIDES_PROCESSES else []),
         *walls.directives(launch),
     ]
+
+
+def _namespaces(shares: Shares) -> tuple[str, ...]:
+    """The commands that enter those of the group, and make the task's own."""
+    group, own = shares.with_whom(Sharing.GROUP), shares.with_whom(Sharing.OWN)
+    enter = ("/usr/bin/nsenter", *(f"--{kind}={walls.NAMESPACES}/{kind}" for kind in group)) if group else ()
+    make = [option for kind, options in _UNSHARE.items() if kind in own for option in options]
+    # The namespace's own, in place of the robot's.
+    proc = ["--mount-proc"] if "pid" in group else []
+    return (*enter, *(("/usr/bin/unshare", *make, *proc) if make or proc else ()))
 
 
 def _stop(launch: Launch) -> Directives:
     return [
         # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.
-        ("SuccessExitStatus", "129 130 141 143"),
+        *([("SuccessExitStatus", "129 130 141 143")] if launch.shares.pid is Sharing.OWN else []),
         # What is left when the program has had its time, or has ended.
         ("ExecStop", as_root(launch.stop, ("MAINPID",), "-")),
         ("KillSignal", "SIGKILL"),

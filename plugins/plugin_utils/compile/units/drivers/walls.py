@@ -16,6 +16,9 @@ from .launch import Launch
 
 SECRETS_OPTIONS = "size=1M,nr_inodes=256,mode=1777"
 
+# Where a task that shares namespaces finds the files of these.
+NAMESPACES = f"{plan.STATE}/namespaces"
+
 # The user that owns all that systemd's directives leave writable.
 ROOT = "root"
 # What programs need of /run when they run as root: name resolution, the log, the names of devices. Behind other sockets there,
@@ -57,6 +60,10 @@ def directives(launch: Launch) -> Directives:
         empty.append("/run:ro,mode=0755")
     else:
         hidden.append(plan.RUNTIME)
+    shown = [f"-{path}" for path in _RUN_FOR_ROOT] if root else []
+    if launch.namespaces:
+        # When what holds them has died, what is to be done at the end of the task must run all the same.
+        shown.append(f"-{item(launch.namespaces)}:{NAMESPACES}")
     return [
         *([("ExecStartPre", systemd.as_root(launch.prepare))] if launch.prepare else []),
         ("ProtectSystem", "strict"),
@@ -65,7 +72,8 @@ def directives(launch: Launch) -> Directives:
         ("ProtectControlGroups", "yes"),
         ("TemporaryFileSystem", " ".join(empty)),
         ("InaccessiblePaths", " ".join(f"-{path}" for path in hidden)),
-        *([("BindReadOnlyPaths", " ".join(f"-{path}" for path in _RUN_FOR_ROOT))] if root else [("ReadOnlyPaths", "/run")]),
+        *([("BindReadOnlyPaths", " ".join(shown))] if shown else []),
+        *([] if root else [("ReadOnlyPaths", "/run")]),
         ("BindPaths", " ".join(binds)),
         *launch.mounts,
         *_devices(launch),
