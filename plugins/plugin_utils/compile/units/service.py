@@ -16,7 +16,7 @@ from ...job.model.vocabulary import KillMode, Sharing
 from .. import helpers, systemd
 from ..content.environment import Environment
 from ..helpers import Call, Helper
-from ..isolation import sharing
+from ..isolation import files, sharing
 from ..site import PlacedTask, Site
 from . import command, devices, limits, logs, signals, volumes
 from .drivers import Driving
@@ -89,6 +89,8 @@ def process(
         volumes=task.spec.volumes,
         shares=sharing.shares(task.spec),
         namespaces=held.directory if held else "",
+        files=files.of(task.spec),
+        capabilities=task.spec.isolation.capabilities if task.spec.isolation else (),
         systemd=site.robot.systemd,
         signal=task.spec.kill_signal,
         # What runs the program for an init task is not the one to be asked.
@@ -105,7 +107,7 @@ def process(
         ("TimeoutStopSec", systemd.seconds(max(task.spec.kill_timeout, SHORTEST_STOP))),
     ]
     refused = (
-        *_refused(site, task, loader),
+        *_refused(site, task, loader, found.argv[0]),
         *devices.errors(site, task.spec.devices, f"{task.path}.devices"),
         *volumes.errors(site, task.spec.volumes, f"{task.path}.volumes"),
     )
@@ -183,17 +185,22 @@ def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
     for number, device in enumerate(task.spec.devices):
         if not device.optional:
             yield plan.expected("device", device.path, site.where(f"{task.path}.devices[{number}]"))
+    for number, name in enumerate(task.spec.isolation.capabilities if task.spec.isolation else ()):
+        yield plan.expected("capability", name, site.where(f"{task.path}.isolation.capabilities[{number}]"))
     for number, volume in enumerate(task.spec.volumes):
         yield plan.expected("source", volume.source, site.where(f"{task.path}.volumes[{number}].source"))
         yield plan.expected("target", volume.target, site.where(f"{task.path}.volumes[{number}].target"))
 
 
-def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) -> t.Iterator[Problem]:
-    """Users that belong to others, and secrets that would end up in the unit."""
+def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str], program: str) -> t.Iterator[Problem]:
+    """Users that belong to others, secrets that would end up in the unit, and a program that the task cannot see."""
     user = task.spec.user
     if user and _RESERVED.fullmatch(user):
         remedy = "leave user out, or name a user of the robot's own"
         yield site.problem(f"{task.path}.user", f"{user} belongs to a group, a proxy or SPIRE", remedy)
+    if program.startswith("/") and files.hidden(task.spec, program):
+        where = f"{task.path}.config.execConfig.command"
+        yield site.problem(where, f"isolation.files: {files.of(task.spec).value} hides {program}", "add its directory to volumes")
     for number, name in enumerate(task.spec.groups):
         if _RESERVED.fullmatch(name):
             found = f"{name} belongs to a group, a proxy or SPIRE"

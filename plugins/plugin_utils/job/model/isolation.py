@@ -5,7 +5,8 @@
 
 from ..declare.keys import Support, key
 from ..declare.record import record
-from .vocabulary import Reserved, Sharing
+from ..errors import listed
+from .vocabulary import CAPABILITIES, CAPABILITY, HARMLESS, Files, Reserved, Sharing
 
 
 @record
@@ -33,5 +34,18 @@ class Isolation:
         ours=True,
     )
     users: Reserved | None = key("User IDs.", default=None, ours=True, support=Support.REFUSED)
-    files: Reserved | None = key("File system.", default=None, ours=True, support=Support.REFUSED)
-    capabilities: Reserved | None = key("Privileges of root.", default=None, ours=True, support=Support.REFUSED)
+    files: Files | None = key(
+        "`readonly`: the task sees the robot's files, but no secrets and nothing of other groups, and changes none. `private`: nothing in "
+        "`/home`, `/media`, `/mnt` and `/srv` either. `chroot`: it sees only programs and libraries in `/usr`, what these need of "
+        "`/etc`, its own directories, `volumes` and `devices`. Default: `readonly` for exec; others have no walls.",
+        default=None,
+        ours=True,
+    )
+    capabilities: tuple[str, ...] = key(
+        f"Privileges of root that the program has, whatever its user: some of {listed(HARMLESS, 'and')}. Default: none.",
+        factory=tuple,
+        ours=True,
+        pattern=CAPABILITY,
+        known=CAPABILITIES,
+        expected="a capability, such as NET_BIND_SERVICE",
+    )

@@ -25,7 +25,8 @@ _UNSHARE = {"uts": ("--uts",), "pid": ("--pid", "--fork", "--kill-child", "--mou
 _DEAF = (247, 248)
 # Nothing but a program can undo that a signal is ignored: a shell cannot trap one that was ignored when it started.
 _RESTORE = ("/usr/bin/env", "--default-signal=INT,TERM")
-_DROP = ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
+# What the unit needs to start the program; each is dropped before that.
+_PRIVILEGES = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP")
 # It does not tell in the task's log by which signal the program has ended: systemd does, in the journal.
 SHELL = ("/bin/sh", "-c", 'exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); exit $?', "sh")
 # Runs a command, as root, in the groups of a user and in some more; `setpriv` can do either, but not both.
@@ -41,7 +42,7 @@ def directives(launch: Launch) -> Directives:
     remount = walls.REMOUNT if launch.user == walls.ROOT else ()
     join = (*_JOIN, launch.user, ",".join(launch.groups)) if launch.groups else ()
     groups = "--keep-groups" if join else "--init-groups"
-    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", groups, *_DROP)
+    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", groups, *_drop(launch.capabilities))
     # `env` also keeps the shell from taking a bare name for one of its builtins.
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
     own, host = launch.shares.pid is Sharing.OWN, launch.shares.pid is Sharing.HOST
@@ -52,7 +53,7 @@ def directives(launch: Launch) -> Directives:
         *launch.late_variables,
         ("ExecStart", command((*join, *_namespaces(launch.shares), *restore, *remount, *drop, *program))),
         *(launch.native_stop if host else _stop(launch)),
-        ("CapabilityBoundingSet", "CAP_SYS_ADMIN CAP_SETUID CAP_SETGID CAP_SETPCAP"),
+        ("CapabilityBoundingSet", " ".join(f"CAP_{name}" for name in (*_PRIVILEGES, *launch.capabilities))),
         ("NoNewPrivileges", "yes"),
         *([] if launch.shares.uts is Sharing.HOST else [("ProtectHostname", "yes")]),
         ("RestrictSUIDSGID", "yes"),
@@ -61,6 +62,12 @@ def directives(launch: Launch) -> Directives:
         *([("ProtectProc", "invisible")] if host and launch.systemd >= HIDES_PROCESSES else []),
         *walls.directives(launch),
     ]
+
+
+def _drop(kept: tuple[str, ...]) -> tuple[str, ...]:
+    """Options by which all privileges are dropped but these. As ambient ones, a program that is not root's has them too."""
+    but = "".join(f",+{name.lower()}" for name in kept)
+    return (f"--inh-caps=-all{but}", *([f"--ambient-caps=-all{but}"] if kept else []), f"--bounding-set=-all{but}", "--no-new-privs")
 
 
 def _namespaces(shares: Shares) -> tuple[str, ...]:
