@@ -93,7 +93,7 @@ def look(machine: Machine) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {name: json.loads(machine.sh(f"cat {directory}-*/alloc/{name}.json")) for name in NAMES}
     found["robot"] = machine.sh("readlink /proc/self/ns/uts").strip()
     assert machine.deploy(without_groups(plan))["status"] == "committed"
-    found["left"] = machine.sh("ls -A /run/k8s4r/namespaces; grep k8s4r/namespaces /proc/mounts || true; {HELD}")
+    found["left"] = machine.sh(f"ls -A /run/k8s4r/namespaces; grep k8s4r/namespaces /proc/mounts || true; {HELD}")
     return found
 
 

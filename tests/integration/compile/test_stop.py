@@ -138,6 +138,16 @@ def test_all_processes_are_asked_where_the_job_says_so(machine):
     assert states(machine, plan) == {"success inactive"}
 
 
+def test_of_tasks_that_share_processes_the_one_that_is_stopped_is_asked_alone(machine):
+    whom = ("main", "all")
+    plan, alloc = up(machine, *(task(name, "SIGUSR1", "group", killMode=name) for name in whom), task("stays", "SIGUSR1", "group"))
+    for number, name in enumerate(whom):
+        machine.sh(f"systemctl stop {units(plan)[number]}")
+        machine.sh(f"test -e {alloc}/{name}.drained")
+        assert [machine.state(unit) for unit in units(plan)] == ["inactive"] * (number + 1) + ["active"] * (2 - number)
+        machine.absent(f"ls {alloc} | grep -E '({'|'.join((*whom[number + 1 :], 'stays'))})[.](launcher|node)'")
+
+
 def test_a_program_that_does_not_end_is_killed_with_all_that_it_started_and_that_is_said(machine):
     # It waits for another signal than the one by which it is asked.
     deaf = [task(way, "SIGPWR", way, killSignal="SIGUSR1", killTimeout="1s") for way in WAYS]
