@@ -283,7 +283,8 @@ def unit(
     group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``. A target that runs wants every other unit of its
     group that runs: its start starts all of them that are down, in the order that they want.
     ``holds``: directories that the process has open as long as it runs; the unit restarts when one of the plan's directories
-    there had to be made again. ``endless``: systemd starts it again without limit as long as it fails.
+    there had to be made again, and stops before anything else when it is to hold one no longer. ``endless``: systemd starts it again
+    without limit as long as it fails.
     """
     made: Resource = {
         "kind": "unit",

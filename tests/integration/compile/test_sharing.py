@@ -219,6 +219,29 @@ def test_when_what_holds_a_namespace_dies_its_tasks_meet_in_a_new_one(machine):
     assert machine.sh("ls -A /run/k8s4r/namespaces") == ""
 
 
+def test_a_task_that_is_to_share_nothing_any_more_is_asked_to_end_before_the_namespace_goes(machine):
+    script = "trap 'sleep 1; : >$NOMAD_ALLOC_DIR/drained; exit' TERM; : >$NOMAD_ALLOC_DIR/up; while :; do sleep 0.1; done"
+    assert machine.deploy(job(machine, "life", shell("one", script, killTimeout="20s", **GROUP)))["status"] == "committed"
+    machine.until("ls /var/lib/k8s4r/groups/life-g-*/alloc/up >/dev/null 2>&1")
+    assert machine.deploy(job(machine, "life", shell("one", script, killTimeout="20s")))["status"] == "committed"
+    machine.sh("test -e /var/lib/k8s4r/groups/life-g-*/alloc/drained")
+    assert machine.sh(HELD) == ""
+
+
+def test_hooks_and_batch_tasks_share_processes_and_leave_nothing(machine):
+    """What holds the namespace is there for the last hook, and not after it."""
+    note = "echo $NOMAD_TASK_NAME $(cat /proc/1/comm) >>$NOMAD_ALLOC_DIR/notes"
+    hooks = [shell(hook, note, lifecycle={"hook": hook}, **GROUP) for hook in ("prestart", "poststop")]
+    plan = job(machine, "life", *hooks, shell("main", f"{note}; sleep 1", **GROUP), type="batch")
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.until("grep -qs poststop /var/lib/k8s4r/groups/life-g-*/alloc/notes")
+    assert machine.sh("cat /var/lib/k8s4r/groups/life-g-*/alloc/notes").splitlines() == [
+        f"{name} sleep" for name in ("prestart", "main", "poststop")
+    ]
+    machine.until(f'[ -z "$({HELD})" ]')
+    machine.absent("systemctl --failed --no-legend | grep k8s4r")
+
+
 def test_how_a_program_ends_is_told_as_it_is(machine):
     """And what it leaves behind becomes no zombie."""
     scripts = {"well": "exit 0", "badly": "exit 7", "broken": "kill -SEGV $$", "asked": "kill -TERM $$"}

@@ -129,6 +129,7 @@ def unit(
     `calls` are the calls of helpers in `sections`.
     """
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
+    held = sharing.held_for(site, task)
     content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
     return Unit(
         task.unit,
@@ -143,7 +144,7 @@ def unit(
                 reads=[*(reads or [task.environment_file]), f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}"],
                 done=task.done,
                 called=task.called,
-                holds=[task.directory, site.data],
+                holds=[task.directory, site.data, *([held.directory] if held else [])],
                 endless=endless,
                 logs=logs.directory(task),
             ),
