@@ -58,7 +58,7 @@ FLOORS = {
     "plugin_utils.compile": (
         ("names", "paths", "systemd"),
         ("helpers", "site"),
-        ("content", "fitness", "network"),
+        ("content", "fitness", "isolation", "network"),
         ("units",),
         ("mesh",),
         ("group",),

@@ -122,7 +122,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 # What a group may expect on a robot besides programs.
-EXPECTED = ("device", "group", "source", "target", "zone")
+EXPECTED = ("capability", "device", "group", "source", "target", "zone")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
@@ -283,7 +283,8 @@ def unit(
     group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``. A target that runs wants every other unit of its
     group that runs: its start starts all of them that are down, in the order that they want.
     ``holds``: directories that the process has open as long as it runs; the unit restarts when one of the plan's directories
-    there had to be made again. ``endless``: systemd starts it again without limit as long as it fails.
+    there had to be made again, and stops before anything else when it is to hold one no longer. ``endless``: systemd starts it again
+    without limit as long as it fails.
     """
     made: Resource = {
         "kind": "unit",
@@ -322,8 +323,9 @@ def program(path: str, where: str, search: str = "") -> Program:
 def expected(what: str, name: str, where: str) -> Expected:
     """Something that must be so on the robot before anything changes; ``where`` is the job file's path of it.
 
-    A ``device`` is there, by its path, even one with ``*``. A ``group`` of Unix is there. The ``source`` of a volume is there, and the
-    place of its ``target`` may be, and root alone can put anything in their places.
+    A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``group`` of Unix is there. The
+    ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their places. A time
+    ``zone`` is known.
     """
     return {"what": what, "name": name, "where": where}
 

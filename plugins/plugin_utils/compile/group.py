@@ -13,6 +13,7 @@ from ..job.errors import Problem
 from . import systemd
 from .content import environment
 from .helpers import HELPERS
+from .isolation import holder
 from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
@@ -44,12 +45,13 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
     begun = [*([proxy.unit] if proxy else []), *init.units(site, shared)]
     tasks, timed = task.units(site, shared), schedule.units(site)
     units = [*begun, *tasks, *timed]
-    called = {helper for unit in units for helper in unit.helpers}
+    called = holder.called(site).union(*(unit.helpers for unit in units))
     resources = [
         *_users(site),
         *_directories(site),
         *(plan.file(helper.path(site.bin), helper.text) for helper in HELPERS if helper in called),
         plan.unit(site.slice, _slice(site)),
+        *holder.resources(site),
         *(resource for unit in units for resource in unit.resources),
         plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),

@@ -93,6 +93,15 @@ def init_unit(init: str) -> str:
     return f"k8s4r-init-{init}.service"
 
 
+def namespaces_unit(group: str, instance: int) -> str:
+    return f"k8s4r-namespaces-{group}-r{instance}.service"
+
+
+def first_process(group: str, instance: int) -> int:
+    """After which number the process IDs of an instance's own PID namespace begin; below the lowest limit of any Linux, 32,768."""
+    return 1000 + int(_digest("processes", (group, str(instance))), 16) % 30000
+
+
 def run_unit(group: str) -> str:
     return f"k8s4r-run-{group}.service"
 

@@ -10,7 +10,8 @@ import typing as t
 from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.engine.harness import Machine
 
-DRIVERS = ("exec", "raw_exec")
+# By their names in the jobs below.
+WAYS: dict[str, dict[str, t.Any]] = {"exec": {}, "rawexec": {"driver": "raw_exec"}, "group": {"isolation": {"pid": "group"}}}
 
 # A launcher and its node. Each notes every signal that it gets; the launcher hands none on, waits for its node, and drains.
 LAUNCHER = """
@@ -61,9 +62,9 @@ if True:
 SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGRTMIN")
 
 
-def task(name: str, signal: str, driver: str, **keys: t.Any) -> dict[str, t.Any]:
+def task(name: str, signal: str, way: str = "exec", **keys: t.Any) -> dict[str, t.Any]:
     program = {"command": "/usr/bin/python3", "args": ["-I", "-S", "-c", LAUNCHER, signal]}
-    return {"name": name, "driver": driver, "config": {"execConfig": program}, "killSignal": signal, "killTimeout": "20s", **keys}
+    return {"name": name, "config": {"execConfig": program}, "killSignal": signal, "killTimeout": "20s", **WAYS[way], **keys}
 
 
 def up(machine: Machine, *tasks: dict[str, t.Any]) -> tuple[dict[str, t.Any], str]:
@@ -88,7 +89,7 @@ def states(machine: Machine, plan: dict[str, t.Any]) -> set[str]:
 
 def test_the_program_alone_is_asked_once_and_may_drain(machine):
     """A launcher that hands the signal on must not find that its nodes have it already; of some signals `unshare` would die."""
-    tasks = [task(f"{driver.replace('_', '')}-{signal.lower()}", signal, driver) for driver in DRIVERS for signal in SIGNALS]
+    tasks = [task(f"{way}-{signal.lower()}", signal, way) for way in WAYS for signal in SIGNALS]
     plan, alloc = up(machine, *tasks)
     machine.sh(f"systemctl stop {' '.join(units(plan))}")
     for each in tasks:
@@ -102,7 +103,7 @@ def test_the_program_alone_is_asked_once_and_may_drain(machine):
 
 
 def test_a_program_among_the_robots_processes_is_asked_once_too(machine):
-    plan, alloc = up(machine, task("one", "SIGQUIT", "exec", isolation={"pid": "host"}))
+    plan, alloc = up(machine, task("one", "SIGQUIT", isolation={"pid": "host"}))
     machine.sh(f"systemctl stop {units(plan)[0]}")
     assert machine.sh(f"cat {alloc}/one.launcher").split() == ["SIGQUIT"]
     machine.sh(f"test -e {alloc}/one.drained")
@@ -113,8 +114,8 @@ def test_a_program_without_a_handler_ends_when_it_is_asked_and_a_shell_can_have_
     """Of a signal that was ignored when they started, neither would know anything."""
     script = "trap 'touch $NOMAD_ALLOC_DIR/handled; exit' TERM; touch $NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.up; while :; do sleep 0.1; done"
     plain = "touch $NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.up; exec sleep 1000"
-    tasks = [shell(f"{name}-{driver.replace('_', '')}", text, driver=driver, killTimeout="20s") for driver in DRIVERS for name, text in
-             (("traps", script), ("plain", plain))]  # fmt: skip
+    scripts = (("traps", script), ("plain", plain))
+    tasks = [shell(f"{name}-{way}", text, killTimeout="20s", **keys) for way, keys in WAYS.items() for name, text in scripts]
     plan, alloc = up(machine, *tasks)
     machine.sh(f"timeout 10 systemctl stop {' '.join(units(plan))}")
     machine.sh(f"test -e {alloc}/handled")
@@ -122,24 +123,34 @@ def test_a_program_without_a_handler_ends_when_it_is_asked_and_a_shell_can_have_
 
 
 def test_root_is_asked_like_any_other(machine):
-    plan, alloc = up(machine, task("one", "SIGQUIT", "exec", user="root"))
+    plan, alloc = up(machine, task("one", "SIGQUIT", user="root"))
     machine.sh(f"systemctl stop {units(plan)[0]}")
     machine.sh(f"test -e {alloc}/one.drained")
 
 
 def test_all_processes_are_asked_where_the_job_says_so(machine):
-    plan, alloc = up(machine, *(task(driver.replace("_", ""), "SIGUSR1", driver, killMode="all") for driver in DRIVERS))
+    plan, alloc = up(machine, *(task(way, "SIGUSR1", way, killMode="all") for way in WAYS))
     machine.sh(f"systemctl stop {' '.join(units(plan))}")
-    for driver in DRIVERS:
+    for way in WAYS:
         for who in ("launcher", "node"):
             # Of raw_exec, systemd asks those again that are left when the program has ended.
-            assert set(machine.sh(f"cat {alloc}/{driver.replace('_', '')}.{who}").split()) == {"SIGUSR1"}, (driver, who)
+            assert set(machine.sh(f"cat {alloc}/{way}.{who}").split()) == {"SIGUSR1"}, (way, who)
     assert states(machine, plan) == {"success inactive"}
+
+
+def test_of_tasks_that_share_processes_the_one_that_is_stopped_is_asked_alone(machine):
+    whom = ("main", "all")
+    plan, alloc = up(machine, *(task(name, "SIGUSR1", "group", killMode=name) for name in whom), task("stays", "SIGUSR1", "group"))
+    for number, name in enumerate(whom):
+        machine.sh(f"systemctl stop {units(plan)[number]}")
+        machine.sh(f"test -e {alloc}/{name}.drained")
+        assert [machine.state(unit) for unit in units(plan)] == ["inactive"] * (number + 1) + ["active"] * (2 - number)
+        machine.absent(f"ls {alloc} | grep -E '({'|'.join((*whom[number + 1 :], 'stays'))})[.](launcher|node)'")
 
 
 def test_a_program_that_does_not_end_is_killed_with_all_that_it_started_and_that_is_said(machine):
     # It waits for another signal than the one by which it is asked.
-    deaf = [task(driver.replace("_", ""), "SIGPWR", driver, killSignal="SIGUSR1", killTimeout="1s") for driver in DRIVERS]
+    deaf = [task(way, "SIGPWR", way, killSignal="SIGUSR1", killTimeout="1s") for way in WAYS]
     plan, alloc = up(machine, *deaf)
     machine.sh(f"systemctl stop {' '.join(units(plan))}")
     assert states(machine, plan) == {"timeout failed"}
@@ -150,7 +161,7 @@ def test_a_program_that_does_not_end_is_killed_with_all_that_it_started_and_that
 
 def test_a_task_that_is_stopped_before_its_program_runs_harms_nothing_of_the_robot(machine):
     """Until then its main process is in the robot's own PID namespace: as this one is, which takes its place."""
-    plan, _alloc = up(machine, task("one", "SIGTERM", "exec", killMode="all"))
+    plan, _alloc = up(machine, task("one", "SIGTERM", killMode="all"))
     machine.sh("systemd-run --quiet --unit k8stest-witness sleep 1000")
     try:
         for whom in ("main", "all"):
@@ -164,32 +175,32 @@ def test_a_task_that_is_stopped_before_its_program_runs_harms_nothing_of_the_rob
 
 def test_a_task_at_its_limit_of_processes_is_asked_too(machine):
     """What asks it is a process of the same unit."""
-    full = task("full", "SIGTERM", "exec", resources={"tasks": 8})
-    # It starts what it may.
-    full["config"]["execConfig"]["args"][3] = LAUNCHER.replace("    sys.exit()\n", FILL, 1)
-    plan, alloc = up(machine, full)
-    machine.until(f"[ -e {alloc}/full.filled ]")
-    machine.sh(f"systemctl stop {units(plan)[0]}")
-    assert machine.sh(f"cat {alloc}/full.launcher").split() == ["SIGTERM"]
-    machine.sh(f"test -e {alloc}/full.drained")
+    full = [task(name, "SIGTERM", name, resources={"tasks": 8}) for name in ("exec", "group")]
+    for each in full:
+        # It starts what it may.
+        each["config"]["execConfig"]["args"][3] = LAUNCHER.replace("    sys.exit()\n", FILL, 1)
+    plan, alloc = up(machine, *full)
+    for each, unit in zip(full, units(plan), strict=True):
+        machine.until(f"[ -e {alloc}/{each['name']}.filled ]")
+        machine.sh(f"systemctl stop {unit}")
+        assert machine.sh(f"cat {alloc}/{each['name']}.launcher").split() == ["SIGTERM"]
+        machine.sh(f"test -e {alloc}/{each['name']}.drained")
 
 
 def test_no_time_at_all_is_a_stop_at_once(machine):
-    deaf = [task(driver.replace("_", ""), "SIGPWR", driver, killSignal="SIGUSR1", killTimeout="0s") for driver in DRIVERS]
+    deaf = [task(way, "SIGPWR", way, killSignal="SIGUSR1", killTimeout="0s") for way in WAYS]
     plan, _alloc = up(machine, *deaf)
     machine.sh(f"timeout 20 systemctl stop {' '.join(units(plan))}")
     machine.absent("pgrep -f NOMAD_ALLOC_DIR")
 
 
 def test_the_longest_run_ends_as_a_stop_does(machine):
-    (plan,) = plans(
-        machine,
-        {"name": "stop", "taskGroups": [{"name": "g", "tasks": [task(d.replace("_", ""), "SIGQUIT", d, timeout="4s") for d in DRIVERS]}]},
-    )
+    tasks = [task(way, "SIGQUIT", way, timeout="4s") for way in WAYS]
+    (plan,) = plans(machine, {"name": "stop", "taskGroups": [{"name": "g", "tasks": tasks}]})
     assert machine.deploy(plan)["status"] == "committed"
     alloc = machine.sh("echo /var/lib/k8s4r/groups/stop-g-*/alloc").strip()
-    for driver in DRIVERS:
-        note = f"{alloc}/{driver.replace('_', '')}"
+    for way in WAYS:
+        note = f"{alloc}/{way}"
         machine.until(f"[ -e {note}.drained ]")
         assert set(machine.sh(f"cat {note}.launcher").split()) == {"SIGQUIT"}
     assert machine.deploy(without_groups(plan))["status"] == "committed"

@@ -190,9 +190,16 @@ def _halts(situation: Situation, halted: t.Container[str]) -> list[Step]:
 
 
 def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
-    """What must not run while things change hands: it would go on making files as their old owner."""
+    """What must not run while things change hands: it would go on making files as their old owner. And what held a place that it is to
+    hold no longer: it would be killed with what made that place.
+    """
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
-    units = [unit["name"] for unit in kinds.that_run(situation.wanted) if any(is_held(unit, place) for place in places)]
+    once = {unit["name"]: kinds.of(unit).holds(unit) for unit in kinds.that_run(situation.old)}
+    units = [
+        unit["name"]
+        for unit in kinds.that_run(situation.wanted)
+        if any(is_held(unit, place) for place in places) or not set(kinds.of(unit).holds(unit)).issuperset(once.get(unit["name"], ()))
+    ]
     names = [name for name in reversed(units) if situation.is_up(name)]
     return [{"do": "halt", "text": "", "units": names}] if names else []
 

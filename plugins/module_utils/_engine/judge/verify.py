@@ -76,14 +76,15 @@ def checks(groups: t.Sequence[GroupPlan]) -> list[str]:
 def lacking(groups: t.Sequence[GroupPlan]) -> list[str]:
     """Programs, devices, Unix groups and volumes that are not on the robot: tasks would only fail once what ran before has been stopped.
 
-    That is not said of a group with an init task, which may be what puts them there. But its volumes must be safe, too.
+    That is not said of a group with an init task, which may be what puts them there. But its volumes must be safe, too, and no
+    init task makes a capability.
     """
     found = []
     for group in groups:
         if not _installs(group):
             found += [_lacking(program) for program in group["programs"] if not _is_there(program)]
             found += _problems(group, _ABSENT)
-        found += _problems(group, _UNSAFE)
+        found += _problems(group, _WRONG)
     return found
 
 
@@ -111,6 +112,14 @@ def _no_zone(name: str) -> str:
     return f"this robot does not know {name}; install its time zones (Debian's package tzdata), or name another"
 
 
+def _no_capability(name: str) -> str:
+    """A container may have been given less than all."""
+    held = re.search(r"^Capability bounding set: (.*)$", command.run(["setpriv", "--dump"])[1], re.MULTILINE)
+    if held is None or name.lower() in held.group(1).split(","):
+        return ""
+    return f"this robot does not have the capability {name}, not even for root; remove it, or give it to the container that the robot is"
+
+
 def _movable(path: str) -> str:
     """Why somebody else than root could put another thing at this path, or a link to one: systemd would follow it. Empty if nobody can."""
     for place in (path, *map(str, pathlib.PurePath(path).parents)):
@@ -125,9 +134,9 @@ def _movable(path: str) -> str:
     return ""
 
 
-# Why something that a plan expects is not there, and why it is no safe place, by its kind; empty if it is.
+# Why something that a plan expects is not there, and what is wrong with it whatever an init task does, by its kind; empty if nothing.
 _ABSENT: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source, "zone": _no_zone}
-_UNSAFE: dict[str, t.Callable[[str], str]] = {"source": _movable, "target": _movable}
+_WRONG: dict[str, t.Callable[[str], str]] = {"capability": _no_capability, "source": _movable, "target": _movable}
 
 
 def _installs(group: GroupPlan) -> bool:

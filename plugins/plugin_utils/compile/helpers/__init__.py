@@ -66,6 +66,7 @@ AWAIT_FILE = _read("await_file.sh")
 AWAIT_IDENTITY = _read("await_identity.sh")
 AWAIT_PORT = _read("await_port.py")
 AWAIT_PROXY = _read("await_proxy.py")
+BIND_NAMESPACES = _read("bind_namespaces.sh")
 END_INSTANCE = _read("end_instance.sh")
 MARK_FINISHED = _read("mark_finished.sh")
 RESTART_POLICY = _read("restart_policy.sh")
@@ -80,6 +81,7 @@ HELPERS = (
     AWAIT_IDENTITY,
     AWAIT_PORT,
     AWAIT_PROXY,
+    BIND_NAMESPACES,
     END_INSTANCE,
     MARK_FINISHED,
     RESTART_POLICY,

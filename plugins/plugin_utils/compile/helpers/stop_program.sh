@@ -5,25 +5,37 @@
 # stop-program SIGNAL main|all
 #
 # Called when a task of the driver exec is to end (ExecStop): sends the signal, by its number, to the task's program or to all of its
-# processes, and waits until the unit's main process has ended. That one is `unshare`: a signal of systemd's to it would end it, and
-# with it the program, at once.
+# processes, and waits until the unit's main process has ended. That one is `unshare` or `nsenter`: a signal of systemd's to it would
+# end it, and with it the program, at once.
 #
 # Nothing here forks: the task may have as many processes as it is allowed, and this one counts among them.
 #
-# A task that has ended by itself has no MAINPID. Until `unshare` has made the task's PID namespace, there is no program to be asked,
-# and the namespace that is found is the robot's own.
+# A task that has ended by itself has no MAINPID. Until the task's PID namespace has been made or entered, there is no program to be
+# asked, and the namespace that is found is the robot's own.
 [ -n "$MAINPID" ] || exit 0
 namespace=/proc/$MAINPID/ns/pid_for_children
 [ "$namespace" -ef /proc/1/ns/pid ] && exit 0
 
-# The process IDs of the namespace, from the one of /proc/PID/status that says what a process is called inside.
+# From /proc/PID/status: the parent of a process, and what it is called inside the namespace.
 inside() {
-    called=''
-    while read -r key _outside called _more; do
-        [ "$key" = NSpid: ] && return
+    called='' parent=''
+    while read -r key first second _more; do
+        case $key in
+            PPid:) parent=$first ;;
+            NSpid:) called=$second && return ;;
+        esac
     done <"$1/status"
-    called=''
 } 2>/dev/null
+
+# The unit's control group: others of its instance may share the namespace. It has a line for each hierarchy, two of them systemd's.
+unit() {
+    groups=''
+    while read -r line; do
+        case $line in 0::* | *:name=systemd:*) groups="$groups $line" ;; esac
+    done <"$1/cgroup"
+} 2>/dev/null
+unit "/proc/$MAINPID"
+mine=$groups
 
 told=" "
 found=yes
@@ -35,13 +47,18 @@ while [ -n "$found" ]; do
         [ "$process/ns/pid" -ef "$namespace" ] || continue
         pid=${process#/proc/}
         case $told in *" $pid "*) continue ;; esac
+        unit "$process"
+        [ "$groups" = "$mine" ] || continue
         inside "$process"
-        # The first one is a shell of ours, which ends with the program.
+        # The first one of a namespace of its own is a shell of ours, which ends with the program.
         [ "${called:-1}" -gt 1 ] || continue
         if [ "$2" = all ]; then
             kill -s "$1" "$pid" 2>/dev/null
             told="$told$pid "
             found=yes
+        elif [ "$parent" = "$MAINPID" ]; then
+            # In a namespace that others share, this one; numbers there may begin anew.
+            lowest=0 program=$pid
         elif [ -z "$lowest" ] || [ "$called" -lt "$lowest" ]; then
             # Whatever the program has started has come later.
             lowest=$called program=$pid

@@ -17,6 +17,7 @@ from ...job.model.task import Task
 from ...job.model.vocabulary import Hook
 from .. import helpers, systemd
 from ..helpers import Call
+from ..isolation import sharing
 from ..site import PlacedTask, Site
 from . import restarts, service
 
@@ -60,8 +61,9 @@ class Instance:
     def order(self, task: PlacedTask[Task]) -> systemd.Directives:
         """Of [Unit]: what the task starts after, and what must not have failed."""
         inits = self.site.init_tasks
-        required = [init.unit for init in inits if not init.spec.daemon]
-        wanted, later = [init.unit for init in inits], []
+        held = sharing.held_for(self.site, task)
+        required = [*([held.unit] if held else []), *(init.unit for init in inits if not init.spec.daemon)]
+        wanted, later = [*([held.unit] if held else []), *(init.unit for init in inits)], []
         if task.hook is not Hook.POSTSTOP:
             later += self._of(Hook.POSTSTOP)
         if task.hook in (None, Hook.POSTSTART):

@@ -12,10 +12,11 @@ from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
-from ...job.model.vocabulary import Driver, KillMode, Sharing
+from ...job.model.vocabulary import KillMode, Sharing
 from .. import helpers, systemd
 from ..content.environment import Environment
 from ..helpers import Call, Helper
+from ..isolation import files, sharing
 from ..site import PlacedTask, Site
 from . import command, devices, limits, logs, signals, volumes
 from .drivers import Driving
@@ -70,7 +71,7 @@ def process(
     are what `share_memory` and `stop_program` gave.
     """
     found = command.command(site, task, environment.variables)
-    loader = environment.loader
+    loader, held = environment.loader, sharing.held_for(site, task)
     launch = Launch(
         argv=(*wrapper, *found.argv),
         user=task.user,
@@ -86,7 +87,10 @@ def process(
         groups=task.spec.groups,
         devices=devices.allowed(task.spec.devices),
         volumes=task.spec.volumes,
-        own_processes=stop is not None,
+        shares=sharing.shares(task.spec),
+        namespaces=held.directory if held else "",
+        files=files.of(task.spec),
+        capabilities=task.spec.isolation.capabilities if task.spec.isolation else (),
         systemd=site.robot.systemd,
         signal=task.spec.kill_signal,
         # What runs the program for an init task is not the one to be asked.
@@ -103,7 +107,7 @@ def process(
         ("TimeoutStopSec", systemd.seconds(max(task.spec.kill_timeout, SHORTEST_STOP))),
     ]
     refused = (
-        *_refused(site, task, loader),
+        *_refused(site, task, loader, found.argv[0]),
         *devices.errors(site, task.spec.devices, f"{task.path}.devices"),
         *volumes.errors(site, task.spec.volumes, f"{task.path}.volumes"),
     )
@@ -125,6 +129,7 @@ def unit(
     `calls` are the calls of helpers in `sections`.
     """
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
+    held = sharing.held_for(site, task)
     content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
     return Unit(
         task.unit,
@@ -139,7 +144,7 @@ def unit(
                 reads=[*(reads or [task.environment_file]), f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}"],
                 done=task.done,
                 called=task.called,
-                holds=[task.directory, site.data],
+                holds=[task.directory, site.data, *([held.directory] if held else [])],
                 endless=endless,
                 logs=logs.directory(task),
             ),
@@ -163,14 +168,14 @@ def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted:
 
 def stop_program(task: PlacedTask[Task]) -> Call | None:
     """What asks the program to end; None for one that is the unit's main process, which systemd itself can reach."""
-    if task.spec.driver is not Driver.EXEC or (task.spec.isolation and task.spec.isolation.pid is Sharing.HOST):
+    if sharing.shares(task.spec).pid is Sharing.HOST:
         return None
     return Call(helpers.STOP_PROGRAM, (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value))
 
 
 def share_memory(site: Site, spec: Task) -> Call | None:
     """What must run before the task starts, so that its group has a /dev/shm of its own; None for a task that shares the robot's IPC."""
-    if spec.driver is not Driver.EXEC or (spec.isolation and spec.isolation.ipc is Sharing.HOST):
+    if sharing.shares(spec).ipc is Sharing.HOST:
         return None
     return Call(helpers.SHARE_MEMORY, (site.memory, site.user))
 
@@ -181,17 +186,22 @@ def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
     for number, device in enumerate(task.spec.devices):
         if not device.optional:
             yield plan.expected("device", device.path, site.where(f"{task.path}.devices[{number}]"))
+    for number, name in enumerate(task.spec.isolation.capabilities if task.spec.isolation else ()):
+        yield plan.expected("capability", name, site.where(f"{task.path}.isolation.capabilities[{number}]"))
     for number, volume in enumerate(task.spec.volumes):
         yield plan.expected("source", volume.source, site.where(f"{task.path}.volumes[{number}].source"))
         yield plan.expected("target", volume.target, site.where(f"{task.path}.volumes[{number}].target"))
 
 
-def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str]) -> t.Iterator[Problem]:
-    """Users that belong to others, and secrets that would end up in the unit."""
+def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str], program: str) -> t.Iterator[Problem]:
+    """Users that belong to others, secrets that would end up in the unit, and a program that the task cannot see."""
     user = task.spec.user
     if user and _RESERVED.fullmatch(user):
         remedy = "leave user out, or name a user of the robot's own"
         yield site.problem(f"{task.path}.user", f"{user} belongs to a group, a proxy or SPIRE", remedy)
+    if program.startswith("/") and files.hidden(task.spec, program):
+        where = f"{task.path}.config.execConfig.command"
+        yield site.problem(where, f"isolation.files: {files.of(task.spec).value} hides {program}", "add its directory to volumes")
     for number, name in enumerate(task.spec.groups):
         if _RESERVED.fullmatch(name):
             found = f"{name} belongs to a group, a proxy or SPIRE"

@@ -5,7 +5,8 @@
 
 from ..declare.keys import Support, key
 from ..declare.record import record
-from .vocabulary import Reserved, Sharing
+from ..errors import listed
+from .vocabulary import CAPABILITIES, CAPABILITY, HARMLESS, Files, Reserved, Sharing
 
 
 @record
@@ -14,19 +15,37 @@ class Isolation:
 
     ipc: Sharing | None = key(
         "`own`: a `/dev/shm` that the task shares with its group alone, and System V IPC and message queues that it shares with nobody. "
+        "`group`: it shares these too with the tasks of its instance that say so. "
         "`host`: all of the robot's, as DDS needs it between groups. Default: `own` for exec, `host` for raw_exec and init tasks.",
         default=None,
         ours=True,
-        refused_values=(Sharing.GROUP,),
     )
     pid: Sharing | None = key(
-        "`own`: the task sees no process but its own, and its program always has the same process ID. `host`: process IDs are the "
-        "robot's, as DDS needs it; other users' processes stay hidden. Default: `own` for exec, `host` for others.",
+        "`own`: the task sees no process but its own, and its program always has the same process ID. `group`: it sees the processes of "
+        "those tasks of its instance that say so too, as DDS needs it. `host`: process IDs are the "
+        "robot's; other users' processes stay hidden. Default: `own` for exec, `host` for others.",
         default=None,
         ours=True,
-        refused_values=(Sharing.GROUP,),
     )
-    uts: Reserved | None = key("Host name.", default=None, ours=True, support=Support.REFUSED)
+    uts: Sharing | None = key(
+        "The host name. `own`: as it was when the task started. `group`: one for the tasks of its instance that say so. `host`: the "
+        "robot's, also when that changes. Default: `own` for exec, `host` for others.",
+        default=None,
+        ours=True,
+    )
     users: Reserved | None = key("User IDs.", default=None, ours=True, support=Support.REFUSED)
-    files: Reserved | None = key("File system.", default=None, ours=True, support=Support.REFUSED)
-    capabilities: Reserved | None = key("Privileges of root.", default=None, ours=True, support=Support.REFUSED)
+    files: Files | None = key(
+        "`readonly`: the task sees the robot's files, but no secrets and nothing of other groups, and changes none. `private`: nothing in "
+        "`/home`, `/media`, `/mnt` and `/srv` either. `chroot`: it sees only programs and libraries in `/usr`, what these need of "
+        "`/etc`, its own directories, `volumes` and `devices`. Default: `readonly` for exec; others have no walls.",
+        default=None,
+        ours=True,
+    )
+    capabilities: tuple[str, ...] = key(
+        f"Privileges of root that the program has, whatever its user: some of {listed(HARMLESS, 'and')}. Default: none.",
+        factory=tuple,
+        ours=True,
+        pattern=CAPABILITY,
+        known=CAPABILITIES,
+        expected="a capability, such as NET_BIND_SERVICE",
+    )

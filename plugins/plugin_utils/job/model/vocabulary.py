@@ -21,6 +21,17 @@ SIGNALS = (
 # That of SIGRTMIN, as programs see it; signal(7). The others are numbered from 1, in the order above, on amd64 and arm64.
 SIGRTMIN, SIGRTMAX = 34, 64
 SIGNAL = rf"{'|'.join(SIGNALS)}|SIGRTMIN\+([1-9]|[12][0-9]|30)|SIGRTMAX-([1-9]|[12][0-9]|30)"
+# Those of capabilities(7) by which a program gets no further than its purpose, and all others.
+HARMLESS = (
+    "BLOCK_SUSPEND", "IPC_LOCK", "LEASE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SYS_NICE", "SYS_TIME", "WAKE_ALARM",
+)  # fmt: skip
+CAPABILITIES = (
+    *HARMLESS, "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BPF", "CHECKPOINT_RESTORE", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH",
+    "FOWNER", "FSETID", "IPC_OWNER", "KILL", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "PERFMON", "SETFCAP",
+    "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO",
+    "SYS_RESOURCE", "SYS_TTY_CONFIG",
+)  # fmt: skip
+CAPABILITY = "|".join(CAPABILITIES)
 PATH = r"/[^\x00-\x1f]*"
 # systemd puts a colon between the two places of a volume.
 PLACE = r"/[^\x00-\x1f:]*"
@@ -126,6 +137,14 @@ class Sharing(enum.Enum):
     OWN = "own"
     GROUP = "group"
     HOST = "host"
+
+
+class Files(enum.Enum):
+    """From the weakest wall to the strongest."""
+
+    READONLY = "readonly"
+    PRIVATE = "private"
+    CHROOT = "chroot"
 
 
 class Operand(enum.Enum):

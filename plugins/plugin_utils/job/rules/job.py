@@ -16,7 +16,7 @@ from ..errors import Finding, Mistake, Position
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.vocabulary import JobType
-from . import lifecycle, names, network, resources, schedule, tasks
+from . import isolation, lifecycle, names, network, resources, schedule, tasks
 
 
 class Checked(t.NamedTuple):
@@ -74,6 +74,7 @@ def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.
                 yield from tasks.errors(task, f"{path}.{key}[{number}]", wrong)
     yield from resources.errors(group, path)
     yield from lifecycle.errors(group, path)
+    yield from isolation.among(group, path)
     yield from names.meta(group.meta, f"{path}.meta", job.meta, f"{job.root}meta")
     if not group.tasks and f"{path}.tasks" not in wrong and not (group.network and group.network.services):
         remedy = "add one: only a group with an inbound service (network.services) may have none"

@@ -10,8 +10,8 @@ import collections.abc as c
 from ..errors import Finding, Mistake, child, listed, quoted
 from ..model.drivers import CONFIG_OF, ExecConfig
 from ..model.task import InitTask, Readiness, Task
-from ..model.vocabulary import Driver, Sharing
 from ..variables import variable_too_long
+from . import isolation
 
 READY_WHEN = ("command", "port", "file", "notify")
 
@@ -36,18 +36,8 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
     if task.config is not None and task.config.exec_config is not None:
         yield from _command(task.config.exec_config, f"{config}.command")
     yield from _environment(task.env, f"{path}.env")
-    if task.isolation and f"{path}.driver" not in wrong:
-        asked = {"ipc": ("IPC", task.isolation.ipc is Sharing.OWN), "pid": ("process IDs", task.isolation.pid is Sharing.OWN)}
-        for key, (what, own) in asked.items():
-            why = ""
-            if own and isinstance(task, InitTask):
-                why = f"init tasks see the robot as it is, and share its {what}"
-            elif own and task.driver is not Driver.EXEC:
-                why = f"only the driver exec gives a task {what} of its own"
-            if why:
-                yield f"{path}.isolation.{key}", Mistake(why, "remove it", value="own")
-    if _is_confined_root(task) and task.isolation and task.isolation.pid is Sharing.HOST:
-        yield f"{path}.isolation.pid", Mistake("as root, it could signal every process of the robot", "name another user", value="host")
+    if f"{path}.driver" not in wrong:
+        yield from isolation.errors(task, path)
     for number, name in enumerate(task.groups):
         if name == "root":
             remedy = "name the group of what the task needs"
@@ -58,13 +48,10 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
 
 def warnings(task: Task, path: str) -> c.Iterator[Finding]:
     """What works, but is not what somebody may take it for."""
-    if _is_confined_root(task):
+    yield from isolation.warnings(task, path)
+    if isolation.is_confined_root(task):
         what = "under exec, root has no privileges: it can read root's files, but write only to the task's own directories"
         yield f"{path}.user", Mistake(what, "leave user out, or use driver: raw_exec for a program that needs them", value="root")
-
-
-def _is_confined_root(task: Task) -> bool:
-    return task.user == "root" and task.driver is Driver.EXEC and not isinstance(task, InitTask)
 
 
 def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:

@@ -13,7 +13,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.units import d
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.task import Device
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import SIGNALS
 
-from .one_robot import refusal
+from .one_robot import compiled, refusal
 
 
 @pytest.mark.parametrize("name", SIGNALS)
@@ -93,3 +93,49 @@ def test_the_groups_of_others_are_refused():
     said = refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
     assert "groups[0]: k8s4r-x-g-0 belongs to a group, a proxy or SPIRE; name a group of the robot's own" in said
     assert "groups[1]: spire-server belongs to" in said
+
+
+@pytest.mark.parametrize(
+    ("files", "volumes", "program", "hidden"),
+    [
+        ("readonly", "", "/home/Rover/app", False),
+        ("private", "", "/home/Rover/app", True),
+        ("private", "", "/homes-of/app", False),
+        ("private", "", "/opt/app", False),
+        ("private", "{source: /home/Rover, target: /home/Rover}", "/home/Rover/app", False),
+        ("chroot", "", "/usr/bin/app", False),
+        ("chroot", "", "app", False),
+        ("chroot", "", "./app", False),
+        ("chroot", "", "/var/lib/k8s4r/app", False),
+        ("chroot", "", "/opt/app/run", True),
+        ("chroot", "{source: /srv/app, target: /opt/app}", "/opt/app/run", False),
+        ("chroot", "{source: /srv/app, target: /opt/app}", "/srv/app/run", True),
+    ],
+)
+def test_a_program_that_its_task_cannot_see_is_refused(files, volumes, program, hidden):
+    keys = f"isolation: {{files: {files}}}, volumes: [{volumes}], config: {{execConfig: {{command: {program}}}}}"
+    job = "{name: job, taskGroups: [{name: g, tasks: [{name: app, " + keys + "}]}]}"
+    said = f"tasks[0].config.execConfig.command: isolation.files: {files} hides {program}; add its directory to volumes"
+    assert said in refusal(job) if hidden else compiled(job)
+
+
+def holders(count, *isolations):
+    tasks = ", ".join(
+        f"{{name: t{n}, isolation: {{{text}}}, config: {{execConfig: {{command: app}}}}}}" for n, text in enumerate(isolations)
+    )
+    result = compiled(f"{{name: job, taskGroups: [{{name: g, count: {count}, tasks: [{tasks}]}}]}}")
+    units = [r for r in result.plan["jobs"][0]["groups"][0]["resources"] if r["kind"] == "unit"]
+    wanted = ["k8s4r-namespaces-" in r["content"].partition("[Service]")[0] for r in units if "-task-" in r["name"]]
+    return {r["name"]: r["content"] for r in units if "-namespaces-" in r["name"]}, wanted
+
+
+def test_namespaces_are_held_for_each_instance_and_only_where_a_task_shares_one():
+    assert holders(1, "", "pid: own", "ipc: host, uts: host") == ({}, [False] * 3)
+    held, wanted = holders(2, "uts: group", "pid: own")
+    assert [name[-11:] for name in held] == ["-r0.service", "-r1.service"]
+    assert wanted == [True, False] * 2
+
+
+def test_what_holds_namespaces_is_the_same_whatever_tasks_share():
+    """It cannot be restarted without those that are in them."""
+    assert holders(1, "uts: group")[0] == holders(1, "pid: group, ipc: group", "pid: host", "pid: group")[0]

@@ -13,18 +13,20 @@ than 1 MB.
 
 from __future__ import annotations
 
+from ....job.model.vocabulary import Sharing
+from ...isolation.sharing import Shares
 from ...systemd import HIDES_PROCESSES, Directives, as_root, command, item
 from . import walls
 from .launch import Launch
 
-_UNSHARE = ("/usr/bin/unshare", "--uts")
-_PROCESSES = ("--pid", "--fork", "--kill-child", "--mount-proc")
+_UNSHARE = {"uts": ("--uts",), "pid": ("--pid", "--fork", "--kill-child", "--mount-proc"), "ipc": ("--ipc",)}
 # The versions of systemd that come with util-linux 2.36 (Debian 11), whose `unshare --fork` ignores SIGINT and SIGTERM and hands that
 # on to its child.
 _DEAF = (247, 248)
 # Nothing but a program can undo that a signal is ignored: a shell cannot trap one that was ignored when it started.
 _RESTORE = ("/usr/bin/env", "--default-signal=INT,TERM")
-_DROP = ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
+# What the unit needs to start the program; each is dropped before that.
+_PRIVILEGES = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP")
 # It does not tell in the task's log by which signal the program has ended: systemd does, in the journal.
 SHELL = ("/bin/sh", "-c", 'exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); exit $?', "sh")
 # Runs a command, as root, in the groups of a user and in some more; `setpriv` can do either, but not both.
@@ -37,37 +39,51 @@ _JOIN = (
 
 
 def directives(launch: Launch) -> Directives:
-    ipc = ("--ipc",) if launch.memory else ()
     remount = walls.REMOUNT if launch.user == walls.ROOT else ()
     join = (*_JOIN, launch.user, ",".join(launch.groups)) if launch.groups else ()
     groups = "--keep-groups" if join else "--init-groups"
-    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", groups, *_DROP)
+    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", groups, *_drop(launch.capabilities))
     # `env` also keeps the shell from taking a bare name for one of its builtins.
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
-    own = launch.own_processes
-    unshare = (*_UNSHARE, *(_PROCESSES if own else ()), *ipc)
+    own, host = launch.shares.pid is Sharing.OWN, launch.shares.pid is Sharing.HOST
     restore = _RESTORE if own and launch.systemd in _DEAF else ()
     program = (*(SHELL if own else ()), *env, *launch.argv)
     return [
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.late_variables,
-        ("ExecStart", command((*join, *unshare, *restore, *remount, *drop, *program))),
-        *(_stop(launch) if own else launch.native_stop),
-        ("CapabilityBoundingSet", "CAP_SYS_ADMIN CAP_SETUID CAP_SETGID CAP_SETPCAP"),
+        ("ExecStart", command((*join, *_namespaces(launch.shares), *restore, *remount, *drop, *program))),
+        *(launch.native_stop if host else _stop(launch)),
+        ("CapabilityBoundingSet", " ".join(f"CAP_{name}" for name in (*_PRIVILEGES, *launch.capabilities))),
         ("NoNewPrivileges", "yes"),
-        ("ProtectHostname", "yes"),
+        *([] if launch.shares.uts is Sharing.HOST else [("ProtectHostname", "yes")]),
         ("RestrictSUIDSGID", "yes"),
         ("LockPersonality", "yes"),
         # Among the robot's processes it sees, of other users', that they are there, and no more.
-        *([("ProtectProc", "invisible")] if not own and launch.systemd >= HIDES_PROCESSES else []),
+        *([("ProtectProc", "invisible")] if host and launch.systemd >= HIDES_PROCESSES else []),
         *walls.directives(launch),
     ]
+
+
+def _drop(kept: tuple[str, ...]) -> tuple[str, ...]:
+    """Options by which all privileges are dropped but these. As ambient ones, a program that is not root's has them too."""
+    but = "".join(f",+{name.lower()}" for name in kept)
+    return (f"--inh-caps=-all{but}", *([f"--ambient-caps=-all{but}"] if kept else []), f"--bounding-set=-all{but}", "--no-new-privs")
+
+
+def _namespaces(shares: Shares) -> tuple[str, ...]:
+    """The commands that enter those of the group, and make the task's own."""
+    group, own = shares.with_whom(Sharing.GROUP), shares.with_whom(Sharing.OWN)
+    enter = ("/usr/bin/nsenter", *(f"--{kind}={walls.NAMESPACES}/{kind}" for kind in group)) if group else ()
+    make = [option for kind, options in _UNSHARE.items() if kind in own for option in options]
+    # The namespace's own, in place of the robot's.
+    proc = ["--mount-proc"] if "pid" in group else []
+    return (*enter, *(("/usr/bin/unshare", *make, *proc) if make or proc else ()))
 
 
 def _stop(launch: Launch) -> Directives:
     return [
         # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.
-        ("SuccessExitStatus", "129 130 141 143"),
+        *([("SuccessExitStatus", "129 130 141 143")] if launch.shares.pid is Sharing.OWN else []),
         # What is left when the program has had its time, or has ended.
         ("ExecStop", as_root(launch.stop, ("MAINPID",), "-")),
         ("KillSignal", "SIGKILL"),

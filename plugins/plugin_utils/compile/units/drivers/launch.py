@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ....job.model.task import Volume
-from ....job.model.vocabulary import KillMode
+from ....job.model.vocabulary import Files, KillMode
+from ...isolation.sharing import Shares
 from ...systemd import Directives, item
 
 
@@ -23,7 +24,9 @@ class Launch(t.NamedTuple):
     that must not be set before root's privileges are dropped. `runtime` is the task's directory below /run, without `/run/`.
     `groups` are the Unix groups that it is to be in besides those of its user. `devices` is all that it may open of `/dev`, as
     DeviceAllow= has it; empty where there is no such limit. `volumes` are places of the robot that it sees elsewhere.
-    `own_processes` says whether it has a PID namespace of its own. `systemd` is the robot's major version. `signal` asks it to end
+    `shares` says with whom it shares namespaces; the directory `namespaces` has files of those that it shares with its group, and is
+    empty where it shares none. `files` is what it sees of the robot's. `capabilities` are those of
+    root's that it keeps. `systemd` is the robot's major version. `signal` asks it to end
     and goes to whom `kill` says; `stop` is the command by which root sends it, empty for a driver whose program systemd itself can
     reach.
     """
@@ -42,7 +45,10 @@ class Launch(t.NamedTuple):
     groups: tuple[str, ...]
     devices: tuple[str, ...]
     volumes: tuple[Volume, ...]
-    own_processes: bool
+    shares: Shares
+    namespaces: str
+    files: Files
+    capabilities: tuple[str, ...]
     systemd: int
     signal: str
     kill: KillMode

@@ -10,17 +10,22 @@ Every line is needed on every systemd. Under ProtectSystem=strict, /home and /ro
 from __future__ import annotations
 
 from .....module_utils._engine import plan
+from ....job.model.vocabulary import Files
 from ... import paths, systemd
+from ...isolation import files
 from ...systemd import Directives, item
 from .launch import Launch
 
 SECRETS_OPTIONS = "size=1M,nr_inodes=256,mode=1777"
 
+# Where a task that shares namespaces finds the files of these.
+NAMESPACES = f"{plan.STATE}/namespaces"
+
 # The user that owns all that systemd's directives leave writable.
 ROOT = "root"
-# What programs need of /run when they run as root: name resolution, the log, the names of devices. Behind other sockets there,
-# such as D-Bus and systemd's own, services do for root whatever it asks.
-_RUN_FOR_ROOT = (
+# What programs need of /run, and all that root sees there: name resolution, the log, the names of devices. Behind other sockets, such as
+# D-Bus and systemd's own, services do for root whatever it asks.
+_RUN = (
     "/run/NetworkManager",
     "/run/connman",
     "/run/nscd",
@@ -31,6 +36,8 @@ _RUN_FOR_ROOT = (
     "/run/systemd/resolve",
     "/run/udev/data",
 )
+# Those of files.PRIVATE that ProtectHome= empties.
+_HOMES = ("/home", "/root", "/run/user")
 # Runs a command after it has made the namespace's own /proc, and /dev, read-only: without any privilege, root could still write
 # to /proc/sys/kernel/core_pattern, and so have the kernel start a program outside. The task's variables must not reach `mount`.
 REMOUNT = (
@@ -42,7 +49,7 @@ REMOUNT = (
 
 
 def directives(launch: Launch) -> Directives:
-    root = launch.user == ROOT
+    root, chroot = launch.user == ROOT, launch.files is Files.CHROOT
     binds = [*map(item, (launch.directory, launch.alloc)), *(f"{item(launch.tmp)}:{place}" for place in ("/tmp", "/var/tmp"))]
     hidden = [plan.CONFIGURATION, *paths.SPIRE, "/root"]
     if launch.memory:
@@ -53,26 +60,45 @@ def directives(launch: Launch) -> Directives:
     # Of our state and SPIRE's, the task sees only what belongs to itself and its group. Its secrets are in a file system in
     # memory that no other process sees, and that counts towards the task's memory.
     empty = [f"{plan.STATE}:ro,mode=0755", item(f"{launch.secrets}:{SECRETS_OPTIONS}")]
-    if root:
+    shown: list[str] = []
+    if root or chroot:
         empty.append("/run:ro,mode=0755")
+        shown += [f"-{path}" for path in _RUN]
     else:
         hidden.append(plan.RUNTIME)
+    if chroot:
+        empty.append("/:ro,mode=0755")
+        shown += [*files.KERNEL, *(f"-{path}" for path in (*files.PROGRAMS, *files.SETTINGS))]
+    if launch.files is Files.PRIVATE:
+        empty += [f"{path}:ro,mode=0755" for path in files.PRIVATE if path not in _HOMES]
+    if launch.namespaces:
+        # When what holds them has died, what is to be done at the end of the task must run all the same.
+        shown.append(f"-{item(launch.namespaces)}:{NAMESPACES}")
     return [
         *([("ExecStartPre", systemd.as_root(launch.prepare))] if launch.prepare else []),
-        ("ProtectSystem", "strict"),
-        ("ProtectHome", "read-only"),
+        *([] if chroot else _read_only(launch)),
         ("ProtectKernelTunables", "yes"),
         ("ProtectControlGroups", "yes"),
         ("TemporaryFileSystem", " ".join(empty)),
         ("InaccessiblePaths", " ".join(f"-{path}" for path in hidden)),
-        *([("BindReadOnlyPaths", " ".join(f"-{path}" for path in _RUN_FOR_ROOT))] if root else [("ReadOnlyPaths", "/run")]),
+        *([("BindReadOnlyPaths", " ".join(shown))] if shown else []),
+        *([] if root or chroot else [("ReadOnlyPaths", "/run")]),
         ("BindPaths", " ".join(binds)),
         *launch.mounts,
         *_devices(launch),
     ]
 
 
+def _read_only(launch: Launch) -> Directives:
+    """Not for a root that is built of binds, each read-only itself: they would win over it."""
+    return [("ProtectSystem", "strict"), ("ProtectHome", "tmpfs" if launch.files is Files.PRIVATE else "read-only")]
+
+
 def _devices(launch: Launch) -> Directives:
     """Without a list of its own, root may open all but disks, which it owns too, and others what the files' modes allow."""
+    if launch.files is Files.CHROOT:
+        # All files are there where the task names devices: one that is plugged in later is to be found. It may open those alone.
+        shown = [("BindPaths", "/dev"), ("DevicePolicy", "closed")] if launch.devices else [("PrivateDevices", "yes")]
+        return [*shown, *(("DeviceAllow", f"{item(each)} rw") for each in launch.devices)]
     allowed = launch.devices or (("char-*",) if launch.user == ROOT else ())
     return [("DevicePolicy", "closed"), *(("DeviceAllow", f"{item(each)} rw") for each in allowed)] if allowed else []

@@ -1,0 +1,50 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""With whom a task shares each kind of namespace."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ....module_utils._engine import plan
+from ...job.model.isolation import Isolation
+from ...job.model.task import Task
+from ...job.model.vocabulary import Driver, Sharing
+from .. import names
+from ..site import PlacedTask, Site
+
+
+class Shares(t.NamedTuple):
+    """Each kind of namespace, and who is in it: the task alone, tasks of its instance, or all of the robot."""
+
+    pid: Sharing
+    ipc: Sharing
+    uts: Sharing
+
+    def with_whom(self, whom: Sharing) -> tuple[str, ...]:
+        """The kinds that the task shares with these."""
+        return tuple(kind for kind in self._fields if getattr(self, kind) is whom)
+
+
+def shares(spec: Task) -> Shares:
+    if spec.driver is not Driver.EXEC:
+        return Shares(Sharing.HOST, Sharing.HOST, Sharing.HOST)
+    asked = spec.isolation or Isolation()
+    return Shares(*(getattr(asked, kind) or Sharing.OWN for kind in Shares._fields))
+
+
+class Held(t.NamedTuple):
+    """The namespaces that tasks of an instance share: the unit that holds them, and the directory with a file of each."""
+
+    unit: str
+    directory: str
+
+
+def held(site: Site, instance: int) -> Held:
+    return Held(names.namespaces_unit(site.id, instance), f"{plan.RUNTIME}/namespaces/{site.id}-r{instance}")
+
+
+def held_for(site: Site, task: PlacedTask[Task]) -> Held | None:
+    """Those that a task shares; None if it shares none with its group."""
+    return held(site, task.instance) if task.instance is not None and shares(task.spec).with_whom(Sharing.GROUP) else None

@@ -1,0 +1,278 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Namespaces that tasks of an instance share, looked at from inside, and what becomes of them, on every systemd that we support."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from tests.integration.compile.jobs import job, plans, shell, without_groups
+from tests.integration.engine.harness import Machine, pid
+
+# Makes a message queue, and when all have, looks for the others' processes and queues. Each is known by the last word of its command.
+LOOK = """
+import ctypes, json, os, pathlib, socket, sys, time, zlib
+names, name, alloc = sys.argv[1].split(), sys.argv[-1], pathlib.Path(os.environ["NOMAD_ALLOC_DIR"])
+libc = ctypes.CDLL(None)
+
+def queue(of, flags):
+    return libc.msgget(zlib.crc32(of.encode()) >> 1, flags) >= 0
+
+def may(action, *arguments):
+    try:
+        action(*arguments)
+    except OSError:
+        return False
+    return True
+
+assert queue(name, 0o1666)
+(alloc / (name + ".begun")).touch()
+while not (alloc / "go").exists():
+    time.sleep(0.05)
+there = {}
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        words = pathlib.Path("/proc", pid, "cmdline").read_text().split(chr(0))
+    except OSError:
+        continue
+    there[pid] = words[-2] if len(words) > 1 else ""
+found = {
+    "pid": os.getpid(),
+    "seen": sorted({word for word in there.values() if word in names}),
+    "strangers": sorted({word for word in there.values() if word not in names}),
+    "signalled": sorted({word for pid, word in there.items() if word in names and may(os.kill, int(pid), 0)}),
+    "read": sorted({word for pid, word in there.items() if may(pathlib.Path("/proc", pid, "environ").read_bytes)}),
+    "escapes": sorted({word for pid, word in there.items() if may(os.listdir, f"/proc/{pid}/root/etc/k8s4r")}),
+    "queues": sorted(word for word in names if queue(word, 0)),
+    "uts": os.readlink("/proc/self/ns/uts"),
+    "host": socket.gethostname(),
+}
+(alloc / (name + ".part")).write_text(json.dumps(found))
+(alloc / (name + ".part")).rename(alloc / (name + ".json"))
+time.sleep(1000)
+"""
+
+HELD = "systemctl list-units --plain --no-legend 'k8s4r-namespaces-*'"
+
+SHARED = {"pid": "group", "ipc": "group", "uts": "group"}
+# Of each group, its tasks.
+GROUPS: dict[str, dict[str, dict[str, t.Any]]] = {
+    "g": {
+        "one": {"isolation": SHARED},
+        "two": {"isolation": SHARED},
+        "nobodys": {"isolation": SHARED, "user": "nobody"},
+        "roots": {"isolation": SHARED, "user": "root"},
+        "alone": {},
+        "hosts": {"isolation": dict.fromkeys(SHARED, "host")},
+    },
+    "h": {"other": {"isolation": SHARED}, "raw": {"driver": "raw_exec"}},
+}
+NAMES = [name for tasks in GROUPS.values() for name in tasks]
+SHARING = ["nobodys", "one", "roots", "two"]
+
+
+def look(machine: Machine) -> dict[str, t.Any]:
+    """What each task finds, and the robot's own namespace of host names."""
+    machine.clean()
+
+    def program(name: str) -> dict[str, t.Any]:
+        return {"execConfig": {"command": "python3", "args": ["-I", "-S", "-c", LOOK, " ".join(NAMES), name]}}
+
+    groups = [{"name": g, "tasks": [{"name": n, "config": program(n), **keys} for n, keys in tasks.items()]} for g, tasks in GROUPS.items()]
+    [plan] = plans(machine, {"name": "share", "taskGroups": groups})
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
+    directory = "/var/lib/k8s4r/groups/share"
+    machine.until(f"[ $(ls {directory}-*/alloc/*.begun | wc -l) = {len(NAMES)} ]")
+    machine.sh(f"for alloc in {directory}-*/alloc; do touch $alloc/go; done")
+    machine.until(f"[ $(ls {directory}-*/alloc/*.json | wc -l) = {len(NAMES)} ]")
+    found: dict[str, t.Any] = {name: json.loads(machine.sh(f"cat {directory}-*/alloc/{name}.json")) for name in NAMES}
+    found["robot"] = machine.sh("readlink /proc/self/ns/uts").strip()
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    found["left"] = machine.sh(f"ls -A /run/k8s4r/namespaces; grep k8s4r/namespaces /proc/mounts || true; {HELD}")
+    return found
+
+
+class Robots:
+    """What the tasks found, for each robot: all of them look around once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[str, t.Any]] = {}
+
+    def found(self, machine: Machine) -> dict[str, t.Any]:
+        if machine.name not in self._found:
+            self._found[machine.name] = look(machine)
+        return self._found[machine.name]
+
+
+@pytest.fixture(scope="session")
+def robots() -> Robots:
+    return Robots()
+
+
+@pytest.fixture
+def found(robots, machine):
+    return robots.found(machine)
+
+
+def of(found: dict[str, t.Any], what: str, names: t.Sequence[str] = SHARING) -> dict[str, t.Any]:
+    return {name: found[name][what] for name in names}
+
+
+def test_tasks_that_share_processes_see_one_another_and_no_others(found):
+    assert of(found, "seen", [*SHARING, "other", "alone"]) == {**dict.fromkeys(SHARING, SHARING), "other": ["other"], "alone": ["alone"]}
+    # What holds the namespace.
+    assert of(found, "strangers", [*SHARING, "other"]) == {name: ["infinity"] for name in (*SHARING, "other")}
+    # Who sees all that there is.
+    assert found["raw"]["seen"] == sorted(NAMES)
+
+
+def test_process_ids_are_unique_among_tasks_that_share_them_and_in_all_likelihood_on_the_robot(found):
+    """Programs that take their process ID for an identity, as DDS does, meet on the robot's network."""
+    asked = [*SHARING, "other", "hosts", "raw"]
+    assert len(set(of(found, "pid", asked).values())) == len(asked)
+    assert found["alone"]["pid"] == 2
+
+
+def test_a_task_reaches_those_of_its_own_user_and_through_none_what_is_hidden_from_it(found):
+    reached = {"one": ["one", "two"], "two": ["one", "two"], "nobodys": ["nobodys"], "roots": ["roots"]}
+    assert of(found, "signalled") == of(found, "read") == reached
+    confined = [*SHARING, "alone", "hosts"]
+    assert of(found, "escapes", confined) == {name: [] for name in confined}
+    assert "raw" in found["raw"]["escapes"]
+
+
+def test_message_queues_are_those_of_the_tasks_that_share_them(found):
+    others = {"alone": ["alone"], "other": ["other"], "hosts": ["hosts", "raw"], "raw": ["hosts", "raw"]}
+    assert of(found, "queues", NAMES) == {**dict.fromkeys(SHARING, SHARING), **others}
+
+
+def test_host_names_are_those_of_the_tasks_that_share_them(found):
+    assert len(set(of(found, "uts").values())) == 1
+    assert len({found[name]["uts"] for name in ("one", "alone", "other", "hosts")}) == 4
+    assert of(found, "uts", ["hosts", "raw"]) == dict.fromkeys(["hosts", "raw"], found["robot"])
+    assert len({found[name]["host"] for name in NAMES}) == 1
+
+
+def test_nothing_is_left_of_namespaces_when_their_group_goes(found):
+    assert found["left"] == ""
+
+
+HOLDER = "k8s4r-namespaces-life-g-*-r0.service"
+GROUP = {"isolation": {"pid": "group"}}
+
+
+def members(machine: Machine) -> dict[str, tuple[str, str]]:
+    """Of each task, by the time that its program sleeps, its process ID and the namespace that it is in, as the robot has them."""
+    processes = machine.sh("pgrep -af '^sleep 1000[0-9]$'").splitlines()
+    found = {program: number for number, _sleep, program in map(str.split, processes)}
+    return {program: (number, machine.sh(f"readlink /proc/{number}/ns/pid").strip()) for program, number in found.items()}
+
+
+def units(plan: dict[str, t.Any]) -> list[str]:
+    return [r["name"] for r in plan["groups"][0]["resources"] if r["kind"] == "unit" and "-task-" in r["name"]]
+
+
+def test_a_task_that_restarts_leaves_the_others_alone_and_takes_all_its_own_with_it(machine):
+    leaves = "setsid sh -c '(exec sleep 10001) & (exec sleep 10001) &'; exec sleep 10002"
+    plan = job(machine, "life", shell("leaves", leaves, **GROUP), shell("stays", "exec sleep 10003", **GROUP))
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.until("[ $(pgrep -cf '^sleep 1000[0-9]$') = 4 ]")
+    before = members(machine)
+    assert before["10002"][1] == before["10003"][1]
+    # Killed as by the kernel for want of memory, stopped and started, and changed by a deployment.
+    machine.sh("pkill -KILL -xf 'sleep 10002'")
+    machine.until("[ $(pgrep -cf '^sleep 10002$') = 1 ] && [ $(pgrep -cf '^sleep 10001$') = 2 ]")
+    assert members(machine)["10002"] != before["10002"]
+    machine.sh(f"systemctl stop {units(plan)[0]}")
+    machine.absent("pgrep -f '^sleep 1000[12]$'")
+    plan = job(machine, "life", shell("leaves", leaves, env={"NEW": "1"}, **GROUP), shell("stays", "exec sleep 10003", **GROUP))
+    assert machine.deploy(plan)["status"] == "committed"
+    after = members(machine)
+    assert after["10003"] == before["10003"]
+    assert after["10002"][1] == before["10003"][1]
+    assert machine.ask(plan) == {"status": "unchanged"}
+
+
+def test_when_what_holds_a_namespace_dies_its_tasks_meet_in_a_new_one(machine):
+    tasks = [shell("one", "exec sleep 10001", **GROUP), shell("two", "exec sleep 10002", **GROUP), shell("own", "exec sleep 10003")]
+    plan = job(machine, "life", *tasks)
+    assert machine.deploy(plan)["status"] == "committed"
+    before = members(machine)
+    for who in ("$(systemctl show -p MainPID --value {})", "$(pgrep -u 65535 sleep)"):
+        machine.sh(f"kill -KILL {who.format(HOLDER)}")
+        machine.until("[ $(pgrep -cf '^sleep 1000[12]$') = 2 ]")
+        machine.until(" && ".join(f"systemctl is-active --quiet {name}" for name in units(plan)))
+        after = members(machine)
+        assert after["10001"][1] == after["10002"][1]
+        assert after["10001"][0] != before["10001"][0]
+        assert after["10003"] == before["10003"]
+        before = after
+    assert machine.ask(plan) == {"status": "unchanged"}
+    machine.sh(f"systemctl stop {' '.join(units(plan))}")
+    # It is needed by nobody.
+    machine.until(f'[ -z "$({HELD})" ]')
+    assert machine.sh("ls -A /run/k8s4r/namespaces") == ""
+
+
+def test_a_task_that_is_to_share_nothing_any_more_is_asked_to_end_before_the_namespace_goes(machine):
+    script = "trap 'sleep 1; : >$NOMAD_ALLOC_DIR/drained; exit' TERM; : >$NOMAD_ALLOC_DIR/up; while :; do sleep 0.1; done"
+    assert machine.deploy(job(machine, "life", shell("one", script, killTimeout="20s", **GROUP)))["status"] == "committed"
+    machine.until("ls /var/lib/k8s4r/groups/life-g-*/alloc/up >/dev/null 2>&1")
+    assert machine.deploy(job(machine, "life", shell("one", script, killTimeout="20s")))["status"] == "committed"
+    machine.sh("test -e /var/lib/k8s4r/groups/life-g-*/alloc/drained")
+    assert machine.sh(HELD) == ""
+
+
+def test_hooks_and_batch_tasks_share_processes_and_leave_nothing(machine):
+    """What holds the namespace is there for the last hook, and not after it."""
+    note = "echo $NOMAD_TASK_NAME $(cat /proc/1/comm) >>$NOMAD_ALLOC_DIR/notes"
+    hooks = [shell(hook, note, lifecycle={"hook": hook}, **GROUP) for hook in ("prestart", "poststop")]
+    plan = job(machine, "life", *hooks, shell("main", f"{note}; sleep 1", **GROUP), type="batch")
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.until("grep -qs poststop /var/lib/k8s4r/groups/life-g-*/alloc/notes")
+    assert machine.sh("cat /var/lib/k8s4r/groups/life-g-*/alloc/notes").splitlines() == [
+        f"{name} sleep" for name in ("prestart", "main", "poststop")
+    ]
+    machine.until(f'[ -z "$({HELD})" ]')
+    machine.absent("systemctl --failed --no-legend | grep k8s4r")
+
+
+def test_how_a_program_ends_is_told_as_it_is(machine):
+    """And what it leaves behind becomes no zombie."""
+    scripts = {"well": "exit 0", "badly": "exit 7", "broken": "kill -SEGV $$", "asked": "kill -TERM $$"}
+    policy = {"restartPolicy": {"attempts": 0, "mode": "fail"}}
+    orphan = shell("orphan", "setsid sh -c '(sleep 0.1) & exit'; exec sleep 10001", **GROUP)
+    plan = job(
+        machine,
+        "life",
+        orphan,
+        *(shell(n, f"while [ ! -e $NOMAD_ALLOC_DIR/go ]; do sleep 0.1; done; {s}", **GROUP, **policy) for n, s in scripts.items()),
+    )
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.sh("for alloc in /var/lib/k8s4r/groups/life-g-*/alloc; do touch $alloc/go; done")
+    shown = {}
+    for name in scripts:
+        (unit,) = [each for each in units(plan) if f"-{name}-" in each]
+        machine.until(f"[ $(systemctl show -p ActiveState --value {unit}) != active ]")
+        shown[name] = machine.sh(f"systemctl show -p Result -p ExecMainStatus --value {unit}").split()
+    assert {name: sorted(values) for name, values in shown.items()} == {
+        "well": ["0", "success"],
+        "badly": ["7", "exit-code"],
+        "broken": ["11", "signal"],
+        "asked": ["15", "success"],
+    }
+    machine.absent("ps -eo stat= | grep Z")
+
+
+def test_what_holds_the_namespaces_takes_less_than_0_8_mb(machine):
+    plan = job(machine, "life", shell("one", "exec sleep 10001", **GROUP))
+    assert machine.deploy(plan)["status"] == "committed"
+    cgroup = f"/sys/fs/cgroup/systemd$(systemctl show -p ControlGroup --value '{HOLDER}')/cgroup.procs"
+    sizes = machine.sh(f"for each in $(cat {cgroup}); do sed -n 's/^Pss: *//p' /proc/$each/smaps_rollup; done").split()
+    assert 0 < sum(int(size) for size in sizes if size.isdigit()) < 800, sizes
+    assert pid(machine, units(plan)[0])
