@@ -20,6 +20,7 @@ from ..fleet.placement import Placement, place
 from ..fleet.robots import Fleet
 from ..home import key
 from ..home.capabilities import Capabilities
+from ..home.ports import Ports
 from ..job.errors import JobErrors, quoted
 from ..job.model.job import Job
 from ..job.model.vocabulary import NAME, Operand
@@ -98,7 +99,7 @@ class ActionModule(Action):
         fleet = self._fleet(variables, probed)
         try:
             placement = _place(jobs, fleet)
-            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key())
+            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key(), Ports(key.home()).read)
         except JobErrors as errors:
             if not _rest_on_reports(errors, jobs, self._fleet(variables, {})):
                 raise

@@ -9,6 +9,7 @@ import typing as t
 
 from ...module_utils._engine import plan
 from ..compile.mesh import peers
+from ..compile.network import choice
 from ..compile.robot import CompiledRobot, compile_robot
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
@@ -43,19 +44,25 @@ class SealedPlan(t.NamedTuple):
 
 
 def deployment(
-    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, reached: t.Container[str], sealing: Sealing
+    jobs: t.Sequence[Job],
+    fleet: Fleet,
+    placement: Placement,
+    reached: t.Container[str],
+    sealing: Sealing,
+    named: t.Callable[[str], choice.Held] = lambda _robot: {},
 ) -> tuple[dict[str, SealedPlan], list[str]]:
-    """The plans of the robots that the run reaches, by robot, and warnings.
+    """The plans of the robots that the run reaches, by robot, and warnings. `named` tells which ports a robot has named.
 
     Every robot of the fleet is compiled, so that every error is found before any robot is asked anything: raises `JobErrors`.
     """
     known = peers.known_services(jobs, fleet, placement)
+    open_ports = any(port.static is None for job in jobs for group in job.task_groups if group.network for port in group.network.ports)
     plans: dict[str, SealedPlan] = {}
     errors: dict[Problem, None] = {}
     warnings: dict[Problem, None] = {}
     for robot in fleet.robots:
         try:
-            compiled = compile_robot(jobs, fleet, placement, robot.name, known)
+            compiled = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if open_ports else {})
         except JobErrors as problems:
             errors.update(dict.fromkeys(problems.errors))
             continue

@@ -116,7 +116,8 @@ class Performer:
         wanted = self.group["ports"]
         silent = ports.without_listener(wanted)
         heard = [port for port in wanted if port not in silent]
-        taken = ports.taken(heard, {unit["name"] for unit in units}) + ports.taken(silent, ())
+        of_tasks = [port for port in wanted if port.get("called")]
+        taken = ports.taken(heard, set(kinds.units(self.group["resources"])), of_tasks) + ports.taken(silent, ())
         if taken:
             # A proxy runs on without the listener that it could not have.
             raise health.Unhealthy(taken)
