@@ -122,7 +122,7 @@ entries_differ:
   returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: bool
 endpoints:
-  description: Where the proxies of the robot's groups will listen.
+  description: Where the proxies of the robot's groups will listen, and the ports of their tasks, with the instance and label as C(called).
   returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: list
   elements: dict

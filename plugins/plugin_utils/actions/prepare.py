@@ -95,5 +95,5 @@ class ActionModule(RobotAction):
 def _endpoints(plan: Variables) -> list[dict[str, t.Any]]:
     """Where the groups' proxies and tasks listen, and where in the job file that is written."""
     groups = [group for job in plan["jobs"] for group in job["groups"]]
-    told = ("address", "port", "where")
-    return [{"group": group["name"], **{name: port[name] for name in told}} for group in groups for port in group["ports"]]
+    told = ("address", "port", "protocol", "called", "where")
+    return [{"group": group["name"], **{name: port[name] for name in told if name in port}} for group in groups for port in group["ports"]]
