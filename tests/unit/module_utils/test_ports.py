@@ -147,7 +147,10 @@ def test_a_port_of_udp_is_taken_by_whoever_has_it(address, found):
         assert [text.startswith(f"here: UDP port {number} on 127.0.0.1 is taken by py") for text in texts] == [True] * found
         assert ports.used_by_others([(wanted[0], set())]) is found
         assert not ports.used_by_others([(wanted[0], {os.getuid()})])
-        assert ports.taken([plan.port(address, number, "here")], set()) == []
+        other = plan.port(address, number, "there")
+        assert ports.taken([other], set()) == []
+        assert ports.taken([*wanted, other], set()) == texts
+        assert ports.used_by_others([(wanted[0], {os.getuid()}), (other, set())]) is False
     assert ports.taken(wanted, set()) == []
 
 
