@@ -42,7 +42,9 @@ class Chosen(t.NamedTuple):
 
 def choose(sites: t.Sequence[Site], held: Held) -> Chosen:
     """All ports of the groups on a robot. `held` are numbers that the robot has named, or has already."""
-    found = {site.id: {(i, port.label): port.static for i in site.instances for port in site.declared_ports} for site in sites}
+    placed = {
+        site.id: [PlacedPort(port, i, port.static) for i in site.instances for port in site.declared_ports if port.static] for site in sites
+    }
     taken = [each for site in sites for of in (ports.listeners, ports.of_tasks) for each in of(site)]
     # A robot does not know of these: what it has named is not to be changed for them.
     served = [each for site in sites for each in ports.served_by(site)]
@@ -60,13 +62,10 @@ def choose(sites: t.Sequence[Site], held: Held) -> Chosen:
         if number is None:
             errors.append(each.site.problem(each.port.path, f"no port of {_LOWEST} to {_HIGHEST} is left on robot {each.site.robot.name}"))
         else:
-            found[each.site.id][each.instance, each.port.label] = number
+            placed[each.site.id].append(PlacedPort(each.port, each.instance, number))
             taken.append(ports.of_task(each.site, each.port, number))
-    chosen = {
-        site.id: [PlacedPort(port, i, found[site.id][i, port.label] or 0) for i in site.instances for port in site.declared_ports]
-        for site in sites
-    }
-    return Chosen(chosen, errors)
+    # In an order that does not depend on what the robot has named.
+    return Chosen({id: sorted(mine, key=lambda port: port.called) for id, mine in placed.items()}, errors)
 
 
 def _free(wanted: _Wanted, taken: t.Sequence[ports.Listener]) -> int | None:

@@ -73,6 +73,15 @@ def test_what_the_robot_has_named_is_taken_before_anything_new():
     assert numbers(job("a", label("x"), label("y", static=own)), held=held)["a"]["r0 x"] == own + 1
 
 
+def test_the_plan_is_the_same_whoever_chose_a_number():
+    """Otherwise a controller that knows and one that does not would each find a change."""
+    ports = (label("b"), label("a"), label("c", static=80))
+    own = numbers(job("a", *ports))["a"]
+    for named in ("r0 a", "r0 b"):
+        held = {group_id("default", "a", "g"): {named: own[named]}}
+        assert compiled(job("a", *ports), held=held).plan == compiled(job("a", *ports)).plan
+
+
 LABELS = st.lists(st.text("abcxyz019", min_size=1, max_size=8), min_size=1, max_size=20, unique_by=str.upper)
 
 
