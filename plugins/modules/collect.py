@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - k8s4r.robot.deployment
 options:
   again:
-    description: Whether all robots were compiled again. If so, a robot that reports different capabilities again is an error.
+    description: Whether all robots were compiled again. A robot that reports something else of itself three times is an error.
     type: bool
     default: false
   provisioned:
@@ -89,4 +89,8 @@ lost:
   returned: always
   type: list
   elements: str
+rounds:
+  description: How often the robots' answers have been collected in this run, since the first time that O(again) was not set.
+  returned: always
+  type: int
 """

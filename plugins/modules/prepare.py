@@ -47,7 +47,8 @@ status:
     - V(lacking) for a robot on which something must be provisioned first.
     - V(refused) for a robot that cannot take the plan or gave no usable answer, and V(failed) for one on which an error occurred.
       M(k8s4r.robot.collect) ends the run on both.
-    - V(stale) for a robot whose capabilities were unknown or have changed. They are known from now on.
+    - V(stale) for a robot whose capabilities were unknown or have changed, or on which a port that was chosen for a task is taken. Its
+      capabilities and ports are known from now on.
     - V(waiting) for a robot that was not asked yet, because the capabilities of another one are unknown.
   returned: always
   type: str
@@ -121,7 +122,7 @@ entries_differ:
   returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: bool
 endpoints:
-  description: Where the proxies of the robot's groups will listen.
+  description: Where the proxies of the robot's groups will listen, and the ports of their tasks, with the instance and label as C(called).
   returned: when the robot must change, or with O(k8s4r.robot.compile#module:verify_entries)
   type: list
   elements: dict

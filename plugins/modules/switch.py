@@ -103,7 +103,9 @@ stays:
   elements: str
   sample: [default/shop/web]
 endpoints:
-  description: Where the proxies of the robot's groups listen, or would listen in check mode.
+  description:
+    - Where the proxies of the robot's groups listen, or would listen in check mode, and the ports of their tasks.
+    - C(called) is the instance and label of a task's port, C(protocol) is V(udp) for one of UDP.
   returned: success
   type: list
   elements: dict

@@ -14,7 +14,7 @@ from tests.robots import Fleet, RobotSpec, borrowed
 from tests.robots.host import wait_for
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
-JOBS = [str(EXAMPLES / name) for name in ("hello.yml", "watch-disk.yml", "calibrate.yml")]
+JOBS = [str(EXAMPLES / name) for name in ("hello.yml", "watch-disk.yml", "calibrate.yml", "cache.yml")]
 
 pytestmark = pytest.mark.robots
 
@@ -31,6 +31,12 @@ def said(fleet: Fleet, name: str) -> list[str]:
     return sorted(line for name in fleet.names() for line in fleet.ssh(name, command).splitlines())
 
 
+def visits(fleet: Fleet) -> list[str]:
+    """What the app of the cache got from Redis, on the robot that has it."""
+    command = "cat /var/lib/k8s4r/tasks/cache-cache-r0-app-*/logs/stdout.log 2>/dev/null || true"
+    return [line for name in fleet.names() for line in fleet.ssh(name, command).splitlines()]
+
+
 def test_deploy_change_nothing_and_remove(fleet):
     ansible = Ansible(fleet)
     deploy = str(EXAMPLES / "deploy-taskgroup.yml")
@@ -38,6 +44,7 @@ def test_deploy_change_nothing_and_remove(fleet):
     wait_for(lambda: len(said(fleet, "calibrate")) == 2, 20, "not both instances have said that they are calibrated")
     assert said(fleet, "calibrate") == ["instance 0 calibrated", "instance 1 calibrated"]
     wait_for(lambda: "hello from hello.hello[0]" in said(fleet, "hello"), 20, "hello says nothing")
+    wait_for(lambda: "1" in visits(fleet), 30, "the cache counts no visits")
     again = ansible.run(deploy, job=JOBS).well()
     assert set(again.changed.values()) == {0}
     assert len(said(fleet, "calibrate")) == 2, "a batch job that has succeeded ran again"

@@ -28,7 +28,7 @@ def lines(compiled: CompiledRobot) -> list[str]:
             found += [f"need {need['what']}: {need['path']}" for need in group["needs"]]
             found += [f"program {program['path']} {program['search']} ({program['where']})" for program in group["programs"]]
             found += [f"expect {expected['what']} {expected['name']} ({expected['where']})" for expected in group["expects"]]
-            found += [f"port {port['address']}:{port['port']} ({port['where']})" for port in group["ports"]]
+            found += [f"port {_port(port)} ({port['where']})" for port in group["ports"]]
     for entry in compiled.entries:
         found += [f"entry {entry['spiffe_id']}", *_behind_bars(_compact(entry, ""))]
     return found + [f"warning {warning}" for warning in compiled.warnings]
@@ -50,6 +50,11 @@ def differences(before: t.Sequence[str], after: t.Sequence[str]) -> list[str]:
             else:
                 found += [f"- {line}" for line in before[old:old_end]] + [f"+ {line}" for line in after[new:new_end]]
     return found
+
+
+def _port(port: t.Mapping[str, t.Any]) -> str:
+    more = [str(port[key]) for key in ("protocol", "called") if key in port] + ["chosen"] * bool(port.get("chosen"))
+    return " ".join([f"{port['address']}:{port['port']}", *more])
 
 
 def _resource(resource: t.Mapping[str, t.Any]) -> list[str]:

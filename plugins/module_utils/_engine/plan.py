@@ -70,11 +70,16 @@ if TYPE_CHECKING:
         name: str
         where: str
 
-    class Port(t.TypedDict):
+    class _Port(t.TypedDict):
         address: str
         port: int
         where: str
         unit: str
+
+    class Port(_Port, total=False):
+        protocol: str
+        called: str
+        chosen: bool
 
     class GroupPlan(t.TypedDict):
         id: str
@@ -121,6 +126,8 @@ if TYPE_CHECKING:
 
 
 FORMAT = 1
+# The ports from which the compiler chooses, and the robot where one is taken: outside of those that Linux takes for connections.
+CHOSEN = (20000, 32000)
 # What a group may expect on a robot besides programs.
 EXPECTED = ("capability", "device", "group", "source", "target", "zone")
 # The line before the engine's answer: what a shell or a login prints is before it.
@@ -330,9 +337,16 @@ def expected(what: str, name: str, where: str) -> Expected:
     return {"what": what, "name": name, "where": where}
 
 
-def port(address: str, number: int, where: str, unit: str = "") -> Port:
-    """A TCP port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict.
+def port(address: str, number: int, where: str, unit: str = "", protocol: str = "tcp", called: str = "", chosen: bool = False) -> Port:
+    """A port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict.
 
-    ``unit``: the one that listens. It is started again where nobody does; empty for none.
+    ``unit``: the one that listens. It is started again where nobody does; empty for none. ``protocol``: tcp or udp. ``called``: by this
+    the group knows one of its tasks' ports, where tasks may listen and need not: ``r0 http``. ``chosen``: any other number of CHOSEN
+    would do as well, and the robot says which, where it cannot be this one.
     """
-    return {"address": address, "port": number, "where": where, "unit": unit}
+    made: Port = {"address": address, "port": number, "where": where, "unit": unit}
+    if protocol != "tcp":
+        made["protocol"] = protocol
+    if called:
+        made["called"] = called
+    return {**made, "chosen": True} if chosen else made

@@ -15,6 +15,8 @@ from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, ref
 from ..run.server import refuse_mistaken
 from ..show.summary import line, summary
 
+# A robot may be asked what it can do, and then which ports it has.
+MOST_ROUNDS = 3
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "playbooks" / "tasks"
 NOTHING_TO_REMOVE = "No robot of this run has any of these jobs. The playbook k8s4r.robot.status lists the jobs that the robots have."
 
@@ -45,9 +47,10 @@ class ActionModule(Action):
         placed = run.get("placement", {})
         moving = {name: found for name in answers if (found := moves(name, answers, placed))}
         following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving))
-        if following.file == AGAIN and arguments["again"]:
+        rounds = variables.get("k8s4r_collected", {}).get("rounds", MOST_ROUNDS) if arguments["again"] else 0
+        if following.file == AGAIN and rounds == MOST_ROUNDS:
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
-            raise ActionProblem(f"{', '.join(odd)}: reported different capabilities each time it was asked; run again")
+            raise ActionProblem(f"{', '.join(odd)}: reported different capabilities, or ports, each time it was asked; run again")
         aside = sorted(robots.difference(variables["ansible_play_hosts_all"]))
         changes = summary(answers, moving, lost, servers if agents_needed else (), aside)
         warnings: list[str] = []
@@ -65,6 +68,7 @@ class ActionModule(Action):
             "without": following.without,
             "moves": moving,
             "lost": lost,
+            "rounds": rounds + 1,
         }
 
     def _refuse_to_provision(self, arguments: Variables, variables: Variables, answers: Answers, servers: t.Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from ..fleet.catalogue import GROUP, names_of_one_machine
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..home import key
+from ..home.ports import Ports
 from ..job.errors import JobErrors
 from ..job.model.job import Job
 from ..job.model.vocabulary import NAME
@@ -87,7 +88,7 @@ class ActionModule(Action):
         fleet = placing.fleet(variables, probed, self._templar)
         try:
             placement = placing.placed(jobs, fleet)
-            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key())
+            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key(), Ports(key.home()).read)
         except JobErrors as errors:
             if not _rest_on_reports(errors, jobs, placing.fleet(variables, {}, self._templar)):
                 raise

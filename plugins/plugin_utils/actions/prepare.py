@@ -10,6 +10,7 @@ import typing as t
 from ..fleet.catalogue import GROUP
 from ..home import key
 from ..home.capabilities import Capabilities, OddCapabilities
+from ..home.ports import Ports
 from ..run.action import ActionProblem, Result, RobotAction, Variables, registered
 from ..run.outcome import notices
 from ..run.plans import other_identities
@@ -66,6 +67,8 @@ class ActionModule(RobotAction):
             longer = CHECKING if request["check"] else 0
             answer = self.call({**request, "plan": compiled["plan"], "robot": robot}, variables, longer)
         answer = self.until_done(answer, variables, PATIENCE)
+        if answer["status"] == "stale":
+            return self._learn(robot, answer)
         warnings += notices(robot, answer)
         answer.pop("notices", None)
         before = answer.pop("before", [])
@@ -84,11 +87,13 @@ class ActionModule(RobotAction):
     def _learn(self, robot: str, answer: Variables) -> Result:
         """Remember what the robot reported of itself: the complete fleet is then placed and compiled again."""
         Capabilities(key.home()).write(robot, answer["capabilities"])
+        if answer.get("ports"):
+            Ports(key.home()).learn(robot, answer["ports"])
         return {"status": "stale"}
 
 
 def _endpoints(plan: Variables) -> list[dict[str, t.Any]]:
-    """Where the groups' proxies listen, and where in the job file that is written."""
+    """Where the groups' proxies and tasks listen, and where in the job file that is written."""
     groups = [group for job in plan["jobs"] for group in job["groups"]]
-    told = ("address", "port", "where")
-    return [{"group": group["name"], **{name: port[name] for name in told}} for group in groups for port in group["ports"]]
+    told = ("address", "port", "protocol", "called", "where")
+    return [{"group": group["name"], **{name: port[name] for name in told if name in port}} for group in groups for port in group["ports"]]

@@ -17,11 +17,12 @@ from .isolation import holder
 from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
+from .network import ports
 from .site import Site
 from .units import init, limits, schedule, service, task
 
 if t.TYPE_CHECKING:
-    from ...module_utils._engine.plan import Expected, GroupPlan, Program, Resource
+    from ...module_utils._engine.plan import Expected, GroupPlan, Port, Program, Resource
 
     Expecting = t.TypeVar("Expecting", Program, Expected)
 
@@ -65,7 +66,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
             needs=proxy.needs if proxy else [],
             programs=_once(((program["path"], program["search"]), program) for unit in units for program in unit.programs),
             expects=_once(((expected["what"], expected["name"]), expected) for unit in units for expected in unit.expects),
-            ports=proxy.ports if proxy else [],
+            ports=[*(proxy.ports if proxy else []), *_ports(site)],
             secrets=sorted(_written_secrets(site).union(*(unit.secrets for unit in units))),
         ),
         entry=proxy.entry if proxy else None,
@@ -86,6 +87,20 @@ def _written_secrets(site: Site) -> set[str]:
     """The secrets as they are written in the job file. Where a name in one is replaced, the task gets another text."""
     mappings = [site.job.meta, site.group.meta, *(spec.env for spec in (*site.group.tasks, *site.group.init_tasks))]
     return {str(value) for mapping in mappings for value in mapping.values() if isinstance(value, Secret) and value}
+
+
+def _ports(site: Site) -> t.Iterator[Port]:
+    """The ports of the group's tasks. Nobody has to listen there."""
+    for each in site.ports:
+        listener = ports.of_task(site, each.spec, each.number)
+        yield plan.port(
+            listener.address,
+            listener.port,
+            site.where(listener.path),
+            protocol=listener.transport.value,
+            called=each.called,
+            chosen=each.spec.static is None,
+        )
 
 
 def _users(site: Site) -> t.Iterator[Resource]:

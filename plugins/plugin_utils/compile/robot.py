@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ...module_utils._engine import plan
 from ..fleet.placement import Placement
-from ..fleet.robots import Fleet
+from ..fleet.robots import Fleet, Robot
 from ..job.errors import JobErrors, Problem
 from ..job.model.job import Job
 from . import fitness
 from .group import compile_group
 from .mesh import peers
 from .mesh.identity import Entry
-from .network import ports
+from .network import choice, ports
 from .site import Site
 
 if t.TYPE_CHECKING:
@@ -31,26 +32,30 @@ class CompiledRobot(t.NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-def compile_robot(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, name: str, known: peers.KnownServices) -> CompiledRobot:
+def compile_robot(
+    jobs: t.Sequence[Job],
+    fleet: Fleet,
+    placement: Placement,
+    name: str,
+    known: peers.KnownServices,
+    held: choice.Held | None = None,
+) -> CompiledRobot:
     """Compile what the robot `name` gets of the jobs. A job of which it gets nothing becomes an empty job plan.
 
-    `known` is `peers.known_services` of the same run, computed once for all robots. Raises `JobErrors`.
+    `known` is `peers.known_services` of the same run, computed once for all robots; `held` are numbers of ports that this robot
+    has named. Raises `JobErrors`.
     """
-    robot = fleet.robot(name)
+    sites, failed = _with_ports(_sites(jobs, fleet, placement, fleet.robot(name)), held or {})
     plans: list[JobPlan] = []
-    sites: list[Site] = []
     entries: list[Entry] = []
     # The instances of a group often share an error or a warning: each is reported once.
-    errors: dict[Problem, None] = {}
+    errors: dict[Problem, None] = dict.fromkeys(failed)
     warnings: dict[Problem, None] = {}
     for job in jobs:
         groups = []
-        for number, group in enumerate(job.task_groups):
-            instances = placement.on(name, (job.namespace, job.name, group.name))
-            if instances:
-                site = Site(job, number, robot, fleet, tuple(instances))
+        for site in sites:
+            if site.job is job:
                 compiled = compile_group(site, known)
-                sites.append(site)
                 groups.append(compiled.plan)
                 entries += [compiled.entry] if compiled.entry else []
                 lacks = tuple(fitness.warnings(site))
@@ -61,3 +66,21 @@ def compile_robot(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, nam
     if errors:
         raise JobErrors(errors)
     return CompiledRobot(plan.robot(plans), tuple(entries), tuple(warnings))
+
+
+def _sites(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, robot: Robot) -> list[Site]:
+    """The groups that the robot gets."""
+    return [
+        Site(job, number, robot, fleet, tuple(instances))
+        for job in jobs
+        for number, group in enumerate(job.task_groups)
+        if (instances := placement.on(robot.name, (job.namespace, job.name, group.name)))
+    ]
+
+
+def _with_ports(sites: list[Site], held: choice.Held) -> tuple[list[Site], t.Sequence[Problem]]:
+    """The same with the ports of their instances, and errors."""
+    if not any(site.declared_ports for site in sites):
+        return sites, ()
+    chosen = choice.choose(sites, held)
+    return [dataclasses.replace(site, ports=tuple(chosen.ports[site.id])) for site in sites], chosen.errors

@@ -15,6 +15,7 @@ from ..job.errors import Problem
 from ..job.model.group import TaskGroup
 from ..job.model.job import Job
 from ..job.model.network import Network
+from ..job.model.ports import Port
 from ..job.model.task import InitTask, Task
 from ..job.model.vocabulary import Hook, JobType, NetworkType
 from . import names
@@ -67,15 +68,31 @@ class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
         return f"{'init' if self.instance is None else f'r{self.instance}'} {self.spec.name}"
 
 
+class PlacedPort(t.NamedTuple):
+    """A port of an instance: `spec` is the port as the job file describes it."""
+
+    spec: Port
+    instance: int
+    number: int
+
+    @property
+    def called(self) -> str:
+        """By this the robot knows the port again, whatever its number."""
+        return f"r{self.instance} {self.spec.label}"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Site:
-    """A task group on a robot. `number` is its index in the job, `instances` are the indices of the instances on the robot."""
+    """A task group on a robot. `number` is its index in the job, `instances` are the indices of the instances on the robot, and `ports`
+    are the instances' ports.
+    """
 
     job: Job
     number: int
     robot: Robot
     fleet: Fleet
     instances: tuple[int, ...]
+    ports: tuple[PlacedPort, ...] = ()
 
     @functools.cached_property
     def group(self) -> TaskGroup:
@@ -173,6 +190,12 @@ class Site:
         """The connections that a proxy carries; None for a group without a proxy."""
         network = self.group.network
         return network if network and network.enabled and network.type is NetworkType.ENVOY else None
+
+    @property
+    def declared_ports(self) -> tuple[Port, ...]:
+        """The ports on which each instance's tasks listen, with a proxy or without."""
+        network = self.group.network
+        return network.ports if network and network.enabled else ()
 
     @functools.cached_property
     def init_tasks(self) -> tuple[PlacedTask[InitTask], ...]:

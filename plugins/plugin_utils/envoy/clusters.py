@@ -39,16 +39,16 @@ _DNS = {
 }
 
 
-def cluster(name: str, address: Address, protocol: Protocol, transport_socket: Data | None = None) -> Data:
-    """A cluster with one address. Envoy resolves a name again and again for as long as it runs."""
+def cluster(name: str, addresses: t.Sequence[Address], protocol: Protocol, transport_socket: Data | None = None) -> Data:
+    """A cluster whose addresses are used in turns. A name is the only one; Envoy resolves it again and again for as long as it runs."""
     data: Data = {
         "name": name,
         "connect_timeout": "5s",
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(address)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(address)}} for address in addresses]}],
         },
-        **({"type": "STATIC"} if address.numeric else {"cluster_type": _DNS}),
+        **({"type": "STATIC"} if all(address.numeric for address in addresses) else {"cluster_type": _DNS}),
     }
     if protocol is Protocol.GRPC:
         data["typed_extension_protocol_options"] = http2()

@@ -9,15 +9,11 @@ costs one more round trip and never gives a wrong result.
 
 from __future__ import annotations
 
-import json
-import os
 import pathlib
 import re
-import secrets
 import typing as t
-import urllib.parse
 
-from .key import unusable
+from . import files
 
 # What the compiler works with, and what it looks like.
 FORMS = {"systemd": r"[1-9][0-9]{1,3}", "cgroup": "[12]"}
@@ -34,18 +30,11 @@ class Capabilities(t.NamedTuple):
     directory: pathlib.Path
 
     def _path(self, host: str) -> pathlib.Path:
-        return self.directory / "capabilities" / f"{urllib.parse.quote(host, safe='')}.json"
+        return files.path(self.directory, "capabilities", host)
 
     def read(self, host: str) -> dict[str, str] | None:
         """The robot's capabilities by name; None if the robot was never asked, or answered oddly."""
-        path = self._path(host)
-        # Reading a pipe would wait for whoever writes into it.
-        if not path.is_file():
-            return None
-        try:
-            found = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            return None
+        found = files.read(self._path(host))
         return None if odd(found) else found
 
     def write(self, host: str, capabilities: t.Mapping[str, str]) -> None:
@@ -53,14 +42,7 @@ class Capabilities(t.NamedTuple):
         fault = odd(capabilities)
         if fault:
             raise OddCapabilities(f"{fault}; this is not remembered: find out why the robot says so, and run again")
-        path = self._path(host)
-        beside = path.with_name(f".{secrets.token_hex(8)}")
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            beside.write_text(json.dumps(dict(sorted(capabilities.items()))), encoding="utf-8")
-            os.replace(beside, path)
-        except OSError as error:
-            raise unusable(f"what {host} can do cannot be kept in {path.parent}", error) from error
+        files.write(self._path(host), capabilities, f"what {host} can do")
 
 
 def odd(capabilities: t.Any) -> str:

@@ -16,6 +16,11 @@ def variable(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
 
+def label(name: str) -> str:
+    """The part of a variable's name that a port's label gives under Nomad, which leaves letters as they are: `web-ui` gives `web_ui`."""
+    return re.sub(r"[^A-Za-z0-9]", "_", name)
+
+
 def is_database(upstream: Upstream) -> bool:
     """Whether DATABASE_* may be about this upstream."""
     name = upstream.name.lower()

@@ -9,6 +9,7 @@ import typing as t
 
 from ...module_utils._engine import plan
 from ..compile.mesh import peers
+from ..compile.network import choice
 from ..compile.robot import CompiledRobot, compile_robot
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
@@ -42,15 +43,28 @@ class SealedPlan(t.NamedTuple):
     sealed: str
 
 
+# By a robot's name, which ports it has named.
+Named = t.Callable[[str], choice.Held]
+
+
+def _nothing_named(_robot: str) -> choice.Held:
+    return {}
+
+
 def deployment(
-    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, reached: t.Container[str], sealing: Sealing
+    jobs: t.Sequence[Job],
+    fleet: Fleet,
+    placement: Placement,
+    reached: t.Container[str],
+    sealing: Sealing,
+    named: Named = _nothing_named,
 ) -> tuple[dict[str, SealedPlan], list[str]]:
-    """The plans of the robots that the run reaches, by robot, and warnings.
+    """The plans of the robots that the run reaches, by robot, and warnings. `named` tells which ports a robot has named.
 
     Every robot of the fleet is compiled, so that every error is found before any robot is asked anything: raises `JobErrors`.
     """
     warnings: dict[Problem, None] = {}
-    compiled = _compiled(jobs, fleet, placement, warnings)
+    compiled = _compiled(jobs, fleet, placement, named, warnings)
     plans = {robot: sealed_plan(found, sealing) for robot, found in compiled if robot in reached}
     return plans, [str(warning) for warning in warnings]
 
@@ -58,22 +72,23 @@ def deployment(
 def check(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> list[str]:
     """What a deployment would warn of, on all robots; raises `JobErrors` as it would."""
     warnings: dict[Problem, None] = {}
-    for _robot, _found in _compiled(jobs, fleet, placement, warnings):
+    for _robot, _found in _compiled(jobs, fleet, placement, _nothing_named, warnings):
         pass
     return [str(warning) for warning in warnings]
 
 
 def _compiled(
-    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, warnings: dict[Problem, None]
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: Named, warnings: dict[Problem, None]
 ) -> t.Iterator[tuple[str, CompiledRobot]]:
     """Each robot without errors, one after the other: a thousand plans at once would not be small. Collects `warnings`; at the end
     raises `JobErrors` if there are any.
     """
     known = peers.known_services(jobs, fleet, placement)
+    open_ports = any(port.static is None for job in jobs for group in job.task_groups if group.network for port in group.network.ports)
     errors: dict[Problem, None] = {}
     for robot in fleet.robots:
         try:
-            compiled = compile_robot(jobs, fleet, placement, robot.name, known)
+            compiled = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if open_ports else {})
         except JobErrors as problems:
             errors.update(dict.fromkeys(problems.errors))
             continue

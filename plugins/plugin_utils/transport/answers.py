@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ...module_utils._engine.plan import CHOSEN
+
 Shape = t.Callable[[t.Any], bool]
 
 
@@ -79,6 +81,15 @@ def _jobs(value: t.Any) -> bool:
     )
 
 
+def _numbers(value: t.Any) -> bool:
+    """Which ports are which, by group: judge/choice.py."""
+    lowest, highest = CHOSEN
+    return isinstance(value, dict) and all(
+        isinstance(called, dict) and all(type(number) is int and lowest <= number <= highest for number in called.values())
+        for called in value.values()
+    )
+
+
 _FAILURE = {"errors": _texts}
 _PREPARED = {
     "steps": _texts,
@@ -113,13 +124,13 @@ _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
     "committed": _SWITCHED,
     "rolled-back": _SWITCHED,
 }
-_OPTIONAL: t.Mapping[str, Shape] = {**_PREPARED, **_SWITCHED, "release": _text, "progress": _text}
+_OPTIONAL: t.Mapping[str, Shape] = {**_PREPARED, **_SWITCHED, "release": _text, "progress": _text, "ports": _numbers}
 _FAILURES = ("refused", "failed")
 # By request, the answers beside `refused` and `failed`.
 _STATUSES: t.Mapping[str, t.Sequence[str]] = {
     "prepare": ("unchanged", "plan-needed", "stale", "pending", "staged", "recorded", "lacking", "planned"),
     "switch": ("pending", "committed", "rolled-back"),
-    "poll": ("pending", "staged", "recorded", "lacking", "committed", "rolled-back"),
+    "poll": ("pending", "stale", "staged", "recorded", "lacking", "committed", "rolled-back"),
     "probe": ("ok",),
     "status": ("ok",),
     "ended": ("running", "ok"),

@@ -28,14 +28,14 @@ def job(machine: Machine, name: str, *tasks: dict[str, t.Any], **keys: t.Any) ->
     return plans(machine, {"name": name, "taskGroups": [{"name": "g", "tasks": tasks}], **keys})[0]
 
 
-def plans(machine: Machine, document: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The job plans of a job file, for a fleet of this one robot."""
+def plans(machine: Machine, document: dict[str, t.Any], held: t.Any = None) -> list[dict[str, t.Any]]:
+    """The job plans of a job file, for a fleet of this one robot, which has named these ports."""
     # Of what a robot reports, this alone makes units differ; the robots of these tests are named after their Debian.
     systemd = {"systemd": SYSTEMD[machine.name]} if machine.name in SYSTEMD else {}
     fleet = Fleet((Robot(machine.name, machine.name, capabilities={**ASSUMED_CAPABILITIES, **systemd}),))
     jobs, _warnings = reader.load([reader.Source(f"{document['name']}.yml", json.dumps(document))])
     placement = place(jobs, fleet)
-    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement))
+    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement), held)
     return compiled.plan["jobs"]
 
 

@@ -19,8 +19,7 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import 
 
 def test_who_listens():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        number = server.getsockname()[1]
-        ((address, _port, inode, uid),) = ports.listeners({number})
+        ((address, _port, inode, uid, _protocol),) = ports.listeners([plan.port("127.0.0.1", server.getsockname()[1], "here")])
         assert (address, uid) == ("127.0.0.1", os.getuid())
         pid, name, _unit = ports.holders({inode})[inode]
         assert pid == os.getpid()
@@ -35,10 +34,11 @@ def test_addresses_of_both_families(tmp_path):
     table = tmp_path / "tcp6"
     rows = ["00000000000000000000000001000000:1538", "0000000000000000FFFF00000100007F:1539", "0100007F:153A", "0100007F:153B"]
     table.write_text("header\n" + "".join(f"0: {row} 0:0 0A 0:0 0:0 0 {100 + i} 0 7{i}\n" for i, row in enumerate(rows)))
-    assert ports.listeners({5432, 5433, 5434}, [str(table), "/nowhere"]) == [
-        ("::1", 5432, "70", 100),
-        ("127.0.0.1", 5433, "71", 101),
-        ("127.0.0.1", 5434, "72", 102),
+    wanted = [plan.port("::", number, "here") for number in (5432, 5433, 5434)]
+    assert ports.listeners(wanted, {"tcp": [str(table), "/nowhere"]}) == [
+        ("::1", 5432, "70", 100, "tcp"),
+        ("127.0.0.1", 5433, "71", 101, "tcp"),
+        ("127.0.0.1", 5434, "72", 102, "tcp"),
     ]
 
 
@@ -134,3 +134,36 @@ def test_a_unit_that_runs_without_listening_where_it_should(shown, mended):
 def test_ports_of_former_plans_name_no_unit():
     former = {"address": "127.0.0.1", "port": 1, "where": "here"}
     assert silent.units([former], {"a.service": RUNNING}) == {}
+
+
+@pytest.mark.parametrize(("address", "found"), [("127.0.0.1", True), ("::", True), ("127.0.0.2", False)])
+def test_a_port_of_udp_is_taken_by_whoever_has_it(address, found):
+    """The same number of TCP is free."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        number = server.getsockname()[1]
+        wanted = [plan.port(address, number, "here", protocol="udp")]
+        texts = ports.taken(wanted, set())
+        assert [text.startswith(f"here: UDP port {number} on 127.0.0.1 is taken by py") for text in texts] == [True] * found
+        assert ports.used_by_others([(wanted[0], set())]) is found
+        assert not ports.used_by_others([(wanted[0], {os.getuid()})])
+        other = plan.port(address, number, "there")
+        assert ports.taken([other], set()) == []
+        assert ports.taken([*wanted, other], set()) == texts
+        assert ports.used_by_others([(wanted[0], {os.getuid()}), (other, set())]) is False
+    assert ports.taken(wanted, set()) == []
+
+
+def test_on_a_port_of_a_task_nobody_has_to_listen():
+    wanted = [plan.port("127.0.0.1", 1, "here", called="r0 http")]
+    assert ports.without_listener(wanted) == []
+
+
+def test_what_a_tasks_own_connections_have_left_on_its_port_keeps_it_from_nothing():
+    """A program that does not set SO_REUSEADDR waits for them; that is between it and its restartPolicy."""
+    with connection() as (client, _accepted):
+        wanted = [plan.port("127.0.0.1", client.getsockname()[1], "here", called="r0 http")]
+        assert ports.taken(wanted, set(), kept=wanted) != []
+        client.close()
+    assert ports.taken(wanted, set()) != []
+    assert ports.taken(wanted, set(), kept=wanted) == []

@@ -97,6 +97,11 @@ def test_checks():
         {"programs": [{"path": "/bin/sh"}]},
         {"ports": ["x"]},
         {"ports": [plan.port("127.0.0.1", "80", "here")]},
+        {"ports": [plan.port("127.0.0.1", 65536, "here")]},
+        {"ports": [plan.port("127.0.0.1", 80, "here", protocol="sctp")]},
+        {"ports": [plan.port("127.0.0.1", 80, "here", called="r0 a", chosen=True)]},
+        {"ports": [plan.port("127.0.0.1", 20000, "here", chosen=True)]},
+        {"ports": [plan.port("127.0.0.1", 20000, "here", called=7)]},
         {"secrets": [7]},
     ],
 )

@@ -113,12 +113,12 @@ class Performer:
         units = [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in step["units"]]
         self.progress(f"wait until {self.group['name']} is healthy")
         health.wait(units, self.began, self.words)
-        wanted = self.group["ports"]
+        # A task that cannot have its port ends, or does without; a proxy runs on without the listener that it could not have.
+        wanted = [port for port in self.group["ports"] if not port.get("called")]
         silent = ports.without_listener(wanted)
         heard = [port for port in wanted if port not in silent]
         taken = ports.taken(heard, {unit["name"] for unit in units}) + ports.taken(silent, ())
         if taken:
-            # A proxy runs on without the listener that it could not have.
             raise health.Unhealthy(taken)
 
     def _commit(self, step: Step) -> None:

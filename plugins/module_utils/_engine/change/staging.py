@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..judge import conflicts, damage, handover, room, validate, verify
+from ..judge import choice, conflicts, damage, handover, room, validate, verify
 from ..resources import kinds
 from ..say.errors import Refusal
 from ..state import garbage, ledger
@@ -45,8 +45,15 @@ if TYPE_CHECKING:
     class Prepared(_Prepared, total=False):
         release: str  # what is staged
 
+    class Stale(t.TypedDict):
+        """The plan is for a robot that has other ports free."""
 
-def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared:
+        status: t.Literal["stale"]
+        capabilities: dict[str, str]
+        ports: choice.Numbers
+
+
+def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared | Stale:
     """The answer to ``prepare`` with a plan, which is staged as this release."""
     _refuse_unknown(robot, request)
     robot.make()
@@ -55,6 +62,9 @@ def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared:
     with Lock(robot.runtime, request["who"], "prepare"):
         garbage.collect(robot)
         staging = Staging(robot, request, release, damage.repair(robot, request["plan"], keep=True))
+        stale = _stale(robot, staging)
+        if stale:
+            return stale
         prepared = staging.judge()
         if prepared["missing"]:
             return {**prepared, "status": "lacking"}
@@ -65,10 +75,17 @@ def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared:
         return {**prepared, "status": "staged", "release": release}
 
 
-def check(robot: Robot, request: PrepareRequest) -> Prepared:
+def check(robot: Robot, request: PrepareRequest) -> Prepared | Stale:
     """The same in check mode, which leaves nothing on the robot."""
     _refuse_unknown(robot, request)
-    return Staging(robot, request, "check", damage.repair(robot, request["plan"], keep=False)).judge()
+    staging = Staging(robot, request, "check", damage.repair(robot, request["plan"], keep=False))
+    return _stale(robot, staging) or staging.judge()
+
+
+def _stale(robot: Robot, staging: Staging) -> Stale | None:
+    """Whether ports have other numbers here than the plan has."""
+    numbers = choice.others(robot, staging.manifest)
+    return {"status": "stale", "capabilities": capabilities.probe(robot.runtime), "ports": numbers} if numbers else None
 
 
 def _refuse_unknown(robot: Robot, request: PrepareRequest) -> None:

@@ -1,7 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What prevents a release: other groups of this robot, other programs, missing users."""
+"""What prevents a release: other groups of this robot, other programs, missing users.
+
+Ports that are chosen are in nobody's way by now: choice.py.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from ..resources import kinds
 from ..state.ledger import known
 from ..state.manifest import groups
 from ..system import accounts, ports
-from .handover import gives_up
+from .live import Live
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
     from ..plan import Port
-    from ..state.ledger import GroupRecord, JobRecord
+    from ..state.ledger import JobRecord
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
 
@@ -27,13 +30,6 @@ def errors(robot: Robot, manifest: Manifest) -> list[str]:
     others = [record for record in robot.ledger.read()[0] if (record["namespace"], record["name"]) not in mine]
     wanted = [group for _job, group in groups(manifest)]
     return _places(wanted, others) + _all_ports(robot, manifest, wanted, others) + _owners(wanted)
-
-
-def _interrupted(robot: Robot) -> list[ManifestGroup]:
-    """The groups of an interrupted switch: what runs of them is stopped before this release is switched to."""
-    journal = robot.journal()
-    manifest = robot.manifest(journal["release"]) if journal else None
-    return [group for _job, group in groups(manifest)] if manifest else []
 
 
 def _places(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> list[str]:
@@ -68,8 +64,8 @@ def _ports(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> 
     for group in wanted:
         for port in group["ports"]:
             for other, owner in taken:
-                if other["port"] == port["port"] and ports.clash(other["address"], port["address"]):
-                    text = f"{port['where']}: port {port['port']} on {port['address']} belongs to {owner}"
+                if ports.meet(other, port):
+                    text = f"{port['where']}: {ports.shown(port)} on {port['address']} belongs to {owner}"
                     found.setdefault(port["where"], []).append(text)
             taken.append((port, group["name"]))
     return found
@@ -77,25 +73,13 @@ def _ports(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> 
 
 def _live_ports(robot: Robot, manifest: Manifest, declared: t.Container[str]) -> list[str]:
     """Errors for wanted ports in use, except by the group's own last release, by a group that goes, and by one that gives the port up."""
-    wanted = groups(manifest)
-    records = [(group, record) for job, group in wanted for record in [robot.ledger.group(job, group["id"])] if record]
-    free = _units(_interrupted(robot)) | _units(record for group, record in records if not group["resources"])
-    found = []
-    for _job, group in wanted:
-        own = _units([group]) | _units(record for other, record in records if other is group)
-        # Looking at who holds a port is dear: those that the same units give up are looked at together.
-        by_giver: dict[frozenset[str], list[Port]] = {}
-        for port in group["ports"]:
-            if port["where"] not in declared:
-                given_up = _units(record for other, record in records if gives_up(other, record, port))
-                by_giver.setdefault(frozenset(given_up), []).append(port)
-        for units, asked in by_giver.items():
-            found += ports.taken(asked, free | own | units)
+    live = Live(robot, manifest)
+    found = [
+        text
+        for _job, group in groups(manifest)
+        for text in live.taken(group, [port for port in group["ports"] if port["where"] not in declared and not port.get("chosen")])
+    ]
     return list(dict.fromkeys(found))
-
-
-def _units(groups: t.Iterable[ManifestGroup | GroupRecord]) -> set[str]:
-    return {name for group in groups for name in kinds.units(group["resources"])}
 
 
 def _owners(wanted: t.Sequence[ManifestGroup]) -> list[str]:

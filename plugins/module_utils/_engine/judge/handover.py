@@ -87,4 +87,4 @@ def _goes(group: ManifestGroup, records: Records) -> bool:
 
 
 def _has(held: t.Iterable[Port], port: Port) -> bool:
-    return any(each["port"] == port["port"] and ports.clash(each["address"], port["address"]) for each in held)
+    return any(ports.meet(each, port) for each in held)

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Resource
+    from ..plan import Port, Resource
     from ..state.ledger import GroupRecord
     from ..state.robot import Robot
 
@@ -39,8 +39,8 @@ def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Co
     observer = Observer(robot.digest)
     if not all(_has_no_rest(group, keep_data) and _is_intact(group, observer) and _has_needs(group) for group in groups):
         return {"status": "plan-needed"}
-    owned = [(port, users) for group in groups for users in [_users(group)] for port in group["ports"]]
-    held = ports.listeners({port["port"] for port, _users in owned}) if owned else []
+    owned = [each for group in groups for each in _owned(group)]
+    held = ports.listeners([port for port, _users in owned])
     if ports.used_by_others(owned, held):
         return {"status": "plan-needed"}
     wanted = [port for port, _users in owned]
@@ -71,9 +71,15 @@ def _has_needs(group: GroupRecord) -> bool:
     return all(os.path.exists(need["path"]) for need in group["needs"])
 
 
-def _users(group: GroupRecord) -> set[int]:
-    """Who may listen on the group's ports."""
-    return {accounts.user_id(name) for name in kinds.users(group["resources"])}
+def _owned(group: GroupRecord) -> list[tuple[Port, set[int]]]:
+    """The group's ports, and who may listen on each: the users that it has made, and where tasks listen those that run tasks."""
+    wanted = group["ports"]
+    made = {accounts.user_id(name) for name in kinds.users(group["resources"])} if wanted else set()
+    running = made
+    if any(port.get("called") for port in wanted):
+        names = {name for resource in group["resources"] for name in resource.get("users", ())}
+        running = made | {accounts.user_id(name) for name in names}
+    return [(port, running if port.get("called") else made) for port in wanted]
 
 
 def _often_restarted(unit: Resource, values: systemd.Properties) -> t.Iterator[str]:

@@ -77,8 +77,20 @@ def _members(where: str, group: t.Mapping[str, t.Any]) -> list[str]:
         for number, expected in enumerate(group["expects"])
         if not found and expected["what"] not in wire.EXPECTED
     ]
+    found += [
+        f"{where}.ports[{number}]: {port!r} is no port" for number, port in enumerate(group["ports"]) if not found and not _is_port(port)
+    ]
     mixed = [name for name, values in texts if not all(isinstance(value, str) for value in values)]
     return found + [f"{where}.{name}: must be a list of strings" for name in mixed]
+
+
+def _is_port(port: t.Mapping[str, t.Any]) -> bool:
+    """Whether what a port may have besides is as it should be."""
+    lowest, highest = wire.CHOSEN
+    called = port.get("called", "")
+    if not isinstance(called, str) or port.get("protocol", "tcp") not in ("tcp", "udp") or not 0 < port["port"] < 65536:
+        return False
+    return not port.get("chosen") or (bool(called) and lowest <= port["port"] <= highest)
 
 
 def _group(where: str, group: t.Mapping[str, t.Any], places: dict[str, str]) -> list[str]:

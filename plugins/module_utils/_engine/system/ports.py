@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who has the robot's TCP ports, read from /proc."""
+"""Who has the robot's TCP and UDP ports, read from /proc."""
 
 from __future__ import annotations
 
@@ -15,21 +15,44 @@ if TYPE_CHECKING:
 
     from ..plan import Port
 
-    # A listening socket: its address, port, inode and the user whose it is.
-    Listener = tuple[str, int, str, int]
+    # A socket that has a port for whoever comes: its address, port, inode, the user whose it is, and its protocol.
+    Listener = tuple[str, int, str, int, str]
 
 
 # States of sockets in the kernel's table (include/net/tcp_states.h): one that listens, and one that its program has closed.
 LISTEN, TIME_WAIT = "0A", "06"
-TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+TABLES = {"tcp": ("/proc/net/tcp", "/proc/net/tcp6"), "udp": ("/proc/net/udp", "/proc/net/udp6")}
 
 
-def listeners(numbers: t.Collection[int], tables: t.Sequence[str] = TABLES) -> list[Listener]:
-    """Every listening socket on one of these ports."""
-    return [(_address(row[1]), _port(row[1]), row[9], int(row[7])) for row in _rows(numbers, tables) if row[3] == LISTEN]
+def protocol(port: Port) -> str:
+    """tcp or udp."""
+    return port.get("protocol", "tcp")
 
 
-def _rows(numbers: t.Collection[int], tables: t.Sequence[str] = TABLES) -> t.Iterator[list[str]]:
+def shown(port: Port) -> str:
+    """What people call it."""
+    return f"{'UDP ' if protocol(port) == 'udp' else ''}port {port['port']}"
+
+
+def meet(first: Port, second: Port) -> bool:
+    """Whether only one of two ports can be had."""
+    return first["port"] == second["port"] and protocol(first) == protocol(second) and clash(first["address"], second["address"])
+
+
+def listeners(wanted: t.Iterable[Port], tables: t.Mapping[str, t.Sequence[str]] = TABLES) -> list[Listener]:
+    """Every socket that listens on the number of one of these ports. One of UDP always does."""
+    numbers: dict[str, set[int]] = {}
+    for port in wanted:
+        numbers.setdefault(protocol(port), set()).add(port["port"])
+    return [
+        (_address(row[1]), _port(row[1]), row[9], int(row[7]), name)
+        for name, known in numbers.items()
+        for row in _rows(known, tables[name])
+        if name == "udp" or row[3] == LISTEN
+    ]
+
+
+def _rows(numbers: t.Collection[int], tables: t.Sequence[str]) -> t.Iterator[list[str]]:
     """The kernel's rows of the sockets whose own end is one of these ports."""
     # A table may have thousands of rows.
     for table in tables if numbers else ():
@@ -50,9 +73,9 @@ def _clashes(wanted: t.Sequence[Port], held: t.Sequence[Listener] | None = None)
     """
     return [
         (port, address, inode)
-        for address, number, inode, _uid in (listeners({port["port"] for port in wanted}) if held is None else held)
+        for address, number, inode, _uid, name in (listeners(wanted) if held is None else held)
         for port in wanted
-        if port["port"] == number and clash(port["address"], address)
+        if port["port"] == number and protocol(port) == name and clash(port["address"], address)
     ]
 
 
@@ -62,11 +85,12 @@ def clash(first: str, second: str) -> bool:
     return first == second or "::" in pair or ("0.0.0.0" in pair and ":" not in first + second)
 
 
-def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None]) -> list[str]:
+def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.Container[Port] = ()) -> list[str]:
     """One text for each wanted port that a program has, except for the group's own units. Most listen there; the end of a
     connection to somewhere else keeps a listener out as well.
 
-    ``wanted``: ports of a group plan (plan.py). ``own_units``: names of units.
+    ``wanted``: ports of a group plan (plan.py). ``own_units``: names of units. ``kept``: those that the group's tasks have had already;
+    what lingers there was theirs.
     """
     clashes = _clashes(wanted)
     held = holders({inode for _port, _address, inode in clashes}) if clashes else {}
@@ -75,10 +99,10 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None]) -> list[
     for port, address, inode in clashes:
         pid, command, unit = held.get(inode, (0, "an unknown process", None))
         if unit not in own_units:
-            text = f"{port['where']}: port {port['port']} on {address} is taken by {_who(pid, command, unit)}"
+            text = f"{port['where']}: {shown(port)} on {address} is taken by {_who(pid, command, unit)}"
             found.setdefault((port["where"], pid), text)
     listening = [port for port, _address, _inode in clashes]
-    return list(found.values()) + _end_of_connections([port for port in wanted if port not in listening], own_units)
+    return list(found.values()) + _end_of_connections([port for port in wanted if port not in listening], own_units, kept)
 
 
 def listening_units(wanted: t.Sequence[Port]) -> set[str]:
@@ -87,19 +111,19 @@ def listening_units(wanted: t.Sequence[Port]) -> set[str]:
     return {unit for _pid, _command, unit in holders(inodes).values() if unit} if inodes else set()
 
 
-def _end_of_connections(wanted: t.Iterable[Port], own_units: t.Container[str | None]) -> list[str]:
+def _end_of_connections(wanted: t.Iterable[Port], own_units: t.Container[str | None], kept: t.Container[Port]) -> list[str]:
     """One text for each port that is the end of somebody's connection and cannot be had because of that."""
     found = []
     for port in wanted:
         if not _is_free(port):
-            rows = [row for row in _rows({port["port"]}) if clash(_address(row[1]), port["address"])]
+            rows = [row for row in _rows({port["port"]}, TABLES[protocol(port)]) if clash(_address(row[1]), port["address"])]
             held = holders({row[9] for row in rows})
             others = [(row, held[row[9]]) for row in rows if row[9] in held and held[row[9]][2] not in own_units]
-            front = f"{port['where']}: port {port['port']} on {port['address']} is"
+            front = f"{port['where']}: {shown(port)} on {port['address']} is"
             if others:
                 row, holder = others[0]
                 found.append(f"{front} taken by {_who(*holder)}, as its end of a connection to {_address(row[2])}:{_port(row[2])}")
-            elif any(row[3] == TIME_WAIT for row in rows):
+            elif port not in kept and any(row[3] == TIME_WAIT for row in rows):
                 found.append(f"{front} still held by a connection that has just closed; run again in a minute")
     return found
 
@@ -109,8 +133,11 @@ def _is_free(port: Port) -> bool:
     import errno
     import socket
 
-    with socket.socket(socket.AF_INET6 if ":" in port["address"] else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kind = socket.SOCK_DGRAM if protocol(port) == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET6 if ":" in port["address"] else socket.AF_INET, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            # With UDP, it would let two have one port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if port["address"] == "::":
             probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         try:
@@ -131,17 +158,19 @@ def used_by_others(owned: t.Sequence[tuple[Port, t.Container[int]]], held: t.Seq
     ``owned``: (port of a group plan, ids of the users who may listen there). ``held``: `listeners` of these ports, if known.
     """
     if held is None:
-        held = listeners({port["port"] for port, _uids in owned}) if owned else []
+        held = listeners([port for port, _uids in owned])
     return any(
-        number == port["port"] and uid not in uids and clash(port["address"], address)
+        number == port["port"] and uid not in uids and protocol(port) == name and clash(port["address"], address)
         for port, uids in owned
-        for address, number, _inode, uid in held
+        for address, number, _inode, uid, name in held
     )
 
 
 def without_listener(wanted: t.Iterable[Port], held: t.Sequence[Listener] | None = None) -> list[Port]:
-    """The wanted ports on which nothing listens. ``held``: `listeners` of these ports, if known."""
-    ports = list(wanted)
+    """The wanted ports on which nothing listens, but for those of tasks, where nothing has to. ``held``: `listeners` of these ports,
+    if known.
+    """
+    ports = [port for port in wanted if not port.get("called")]
     heard = [port for port, _address, _inode in _clashes(ports, held)]
     return [port for port in ports if port not in heard]
 

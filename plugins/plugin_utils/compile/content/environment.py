@@ -9,13 +9,15 @@ import re
 import typing as t
 
 from ....module_utils._engine import plan
-from ...job.addresses import LOOPBACK
+from ...envoy.address import Address
+from ...job.addresses import LOOPBACK, WILDCARDS, plain
 from ...job.declare.keys import Secret
 from ...job.errors import Problem, child
 from ...job.model.network import Upstream
+from ...job.model.ports import Port
 from ...job.model.task import Task
 from ...job.model.vocabulary import Driver, Protocol
-from ...job.variables import is_database, variable, variable_too_long
+from ...job.variables import is_database, label, variable, variable_too_long
 from .. import names, systemd
 from ..site import PlacedTask, Site
 from .substitution import substituted
@@ -79,7 +81,7 @@ def of_group(site: Site) -> Environment:
 
 def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environment:
     """The injected variables and the task's own, which win. `group` is what `of_group` returned; its errors are not repeated."""
-    injected = {**_upstreams(site), **group.variables, **_of_instance(site, task)}
+    injected = {**_ports(site, task.instance), **_upstreams(site), **group.variables, **_of_instance(site, task)}
     own: dict[str, str] = {}
     errors: list[Problem] = []
     for name, value in task.spec.env.items():
@@ -130,6 +132,29 @@ def _changed_by_systemd(site: Site, task: PlacedTask[Task], variables: t.Mapping
         if lost:
             found = f"{name} would not reach the task: systemd {version} on robot {site.robot.name} {lost}"
             yield site.problem(written.get(name, task.path), found, remedy)
+
+
+def _ports(site: Site, instance: int | None) -> dict[str, str]:
+    """The ports of all tasks of an instance, under Nomad's names. An init task has those of the robot's only instance."""
+    variables: dict[str, str] = {}
+    for each in site.ports if instance is not None or len(site.instances) == 1 else ():
+        if instance in (None, each.instance):
+            reached = Address(_host(site, each.spec), each.number)
+            for name in (label(each.spec.label), variable(each.spec.label)):
+                for where in ("", "HOST_"):
+                    variables[f"NOMAD_{where}ADDR_{name}"] = str(reached)
+                    variables[f"NOMAD_{where}IP_{name}"] = reached.host
+                    variables[f"NOMAD_{where}PORT_{name}"] = str(reached.port)
+                variables[f"NOMAD_ALLOC_PORT_{name}"] = str(each.spec.to or reached.port)
+    return variables
+
+
+def _host(site: Site, port: Port) -> str:
+    """Where the robot's other programs, and those of other robots, reach a port. A name is none that a program could listen at."""
+    if port.host_ip and port.host_ip not in WILDCARDS:
+        return port.host_ip
+    host = plain(site.robot.address)
+    return host if Address(host, 0).numeric else LOOPBACK
 
 
 def _databases(site: Site) -> list[Upstream]:

@@ -18,7 +18,7 @@ from ...job.model.vocabulary import AccessLog, TlsMode
 from .. import names
 from ..content.environment import Environment
 from ..content.substitution import substituted
-from ..network.ports import inbound_host
+from ..network.ports import inbound_host, of_label
 from ..site import Site
 from . import identity, peers
 
@@ -82,7 +82,7 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, kno
         transport = tls.upstream_tls(own, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
         warnings += (*_contradictions(site, f"{path}.upstream", address, expected, known), *_foreign(site, f"{path}.tls", expected))
     listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address), log)
-    cluster = clusters.cluster(name, address, upstream.protocol, transport)
+    cluster = clusters.cluster(name, [address], upstream.protocol, transport)
     return Found(Connection(name, listener, listener, cluster), errors, warnings)
 
 
@@ -127,9 +127,11 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
             errors.append(site.problem(f"{path}.{key}", str(error)))
             return None
 
-    target = parsed(service.to, "to")
+    targets = of_label(site, service.to)
+    if not targets and (target := parsed(service.to, "to")):
+        targets = [target]
     address = parsed(str(Address(inbound_host(site, service), service.port)), "address")
-    if target is None or address is None:
+    if not targets or address is None:
         return Found(None, tuple(errors))
     name = f"service-{service.name}"
     allowed = peers.callers(site.fleet, site.job, service)
@@ -143,7 +145,7 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
             name,
             listener(authorization.discovered(name, rules_path(site, name))),
             listener(authorization.inline(name, allowed)),
-            clusters.cluster(name, target, service.protocol),
+            clusters.cluster(name, targets, service.protocol),
             authorization.resource(name, allowed),
         )
     )

@@ -8,18 +8,25 @@ from __future__ import annotations
 import typing as t
 
 from ...envoy.address import Address
-from ...job.addresses import ALWAYS_THERE, LOOPBACK, clash, plain
+from ...job.addresses import ALWAYS_THERE, LOOPBACK, WILDCARDS, clash, plain
 from ...job.errors import Problem
 from ...job.model.network import InboundService
+from ...job.model.ports import Port
+from ...job.model.vocabulary import Transport
 from ..site import Site
 
 
 class Listener(t.NamedTuple):
-    """An address and port that the group's proxy listens on, and its path in the job file."""
+    """An address and port that a group listens on, and its path in the job file."""
 
     address: str
     port: int
     path: str
+    transport: Transport = Transport.TCP
+
+    def meets(self, other: Listener) -> bool:
+        """Whether only one of the two can be had."""
+        return self.port == other.port and self.transport is other.transport and clash(self.address, other.address)
 
 
 def listeners(site: Site) -> t.Iterator[Listener]:
@@ -32,32 +39,59 @@ def listeners(site: Site) -> t.Iterator[Listener]:
         yield Listener(inbound_host(site, service), service.port, f"{site.path}.network.services[{number}].port")
 
 
+def of_tasks(site: Site) -> t.Iterator[Listener]:
+    """The static ports that the group's tasks may listen on."""
+    for port in site.declared_ports:
+        if port.static:
+            yield of_task(site, port, port.static)
+
+
+def of_task(site: Site, port: Port, number: int) -> Listener:
+    """A port of a task, whose number is this one."""
+    return Listener(_every(site) if port.host_ip is None else port.host_ip, number, port.number_path, port.protocol)
+
+
 def inbound_host(site: Site, service: InboundService) -> str:
-    """The address that an inbound service listens on. A robot whose kernel has no IPv6 cannot listen on all addresses of both."""
+    """The address that an inbound service listens on."""
     host = plain(service.address)
-    return "0.0.0.0" if host == "::" and site.robot.capabilities.get("ipv6") == "no" else host
+    return _every(site) if host == "::" else host
+
+
+def _every(site: Site) -> str:
+    """All addresses of the robot. One whose kernel has no IPv6 cannot listen on those of both families."""
+    return "0.0.0.0" if site.robot.capabilities.get("ipv6") == "no" else "::"
+
+
+def of_label(site: Site, label: str) -> list[Address]:
+    """Where the proxy reaches the ports with this label, one of each instance on the robot."""
+    held = [each for each in site.ports if each.spec.label == label]
+    return [Address(LOOPBACK if each.spec.host_ip in (None, *WILDCARDS) else each.spec.host_ip or "", each.number) for each in held]
 
 
 def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
     """An error for each listener that overlaps with an earlier one on the same robot, or with the port of a program that another
     group serves: whichever starts second would not get the port, and its callers would reach the other.
     """
-    taken: dict[int, list[tuple[str, str]]] = {}
+    served = [(site, each) for site in sites for each in served_by(site)]
+    taken: dict[int, list[tuple[Site, Listener]]] = {}
     for site in sites:
-        for address, port, path in listeners(site):
-            for other, where in (*taken.get(port, ()), *_served(sites, site, port)):
-                if clash(address, other):
-                    found = f"{Address(address, port)} on robot {site.robot.name} is taken by {where}"
-                    yield site.problem(path, found, "choose another port")
-            taken.setdefault(port, []).append((address, site.where(path)))
+        for listener in (*listeners(site), *of_tasks(site)):
+            for owner, other in (*taken.get(listener.port, ()), *((owner, each) for owner, each in served if owner is not site)):
+                if listener.meets(other):
+                    found = f"{Address(listener.address, listener.port)} on robot {site.robot.name} is taken by {owner.where(other.path)}"
+                    yield site.problem(listener.path, found, "choose another port")
+            taken.setdefault(listener.port, []).append((site, listener))
+        if len(site.instances) > 1:
+            for listener in of_tasks(site):
+                found = f"robot {site.robot.name} has {len(site.instances)} instances, and only one can have port {listener.port}"
+                yield site.problem(listener.path, found, "leave the port to be chosen, or lower count so that a robot has one instance")
 
 
-def _served(sites: t.Sequence[Site], but: Site, port: int) -> t.Iterator[tuple[str, str]]:
-    """The addresses of the robot where programs of other groups should be listening on a port."""
-    for site in sites:
-        for number, service in enumerate(site.network.services if site.network and site is not but else ()):
-            host, _colon, served_port = service.to.rpartition(":")
-            address = LOOPBACK if host == "localhost" else plain(host)
-            # What is served elsewhere takes no port of this robot.
-            if served_port == f"{port}" and address in (*ALWAYS_THERE, site.robot.name, plain(site.robot.address)):
-                yield address, site.where(f"{site.path}.network.services[{number}].to")
+def served_by(site: Site) -> t.Iterator[Listener]:
+    """Where on the robot programs should be listening whom the group serves to others."""
+    for number, service in enumerate(site.network.services if site.network else ()):
+        host, _colon, port = service.to.rpartition(":")
+        address = LOOPBACK if host == "localhost" else plain(host)
+        # What is served elsewhere takes no port of this robot.
+        if address in (*ALWAYS_THERE, site.robot.name, plain(site.robot.address)):
+            yield Listener(address, int(port), f"{site.path}.network.services[{number}].to")

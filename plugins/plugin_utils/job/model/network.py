@@ -5,6 +5,7 @@
 
 from ..declare.keys import Support, key
 from ..declare.record import record
+from .ports import Port
 from .vocabulary import (
     ADDRESS,
     HOST_PORT,
@@ -88,9 +89,9 @@ class InboundService:
     name: str = key("Name, unique in its group.", pattern=NAME)
     port: int = key("Port where callers reach it.", minimum=1, maximum=65535)
     to: str = key(
-        "Where the proxy passes connections on to, on the robot: `host:port`.",
-        pattern=HOST_PORT,
-        expected="host:port or [IPv6 address]:port",
+        "Where the proxy passes connections on to, on the robot: `host:port`, or the label of a port of the group.",
+        pattern=rf"{HOST_PORT}|{NAME}",
+        expected="host:port, [IPv6 address]:port or the label of a port",
     )
     address: str = key(
         "Address of the robot where callers reach it. `::`: every address, IPv4 and IPv6. `0.0.0.0`: every IPv4 address.",
@@ -135,5 +136,5 @@ class Network:
     spiffe: Spiffe = key("The group's identity.", factory=Spiffe)
     upstreams: tuple[Upstream, ...] = key("Services that the group calls.", factory=tuple)
     services: tuple[InboundService, ...] = key("Services that the group offers to other groups.", factory=tuple, ours=True)
-    ports: Reserved | None = key("Published ports.", default=None, ours=True, support=Support.REFUSED)
+    ports: tuple[Port, ...] = key("Ports of the robot on which the group's tasks listen.", factory=tuple, ours=True)
     local_tls: bool = key("TLS with the group's certificate on the local ports.", default=False, ours=True, support=Support.REFUSED)

@@ -5,16 +5,17 @@
 
 from ..declare.keys import Bytes, Millicores, Support, key
 from ..declare.record import record
-from .vocabulary import CPUS, RealtimePolicy, Reserved
+from .ports import DynamicPort, ReservedPort
+from .vocabulary import CPUS, RealtimePolicy
 
 
 @record
 class NetworkResource:
     """Bandwidth and ports of one task."""
 
-    mbits: int | None = key("Bandwidth, in Mbit/s.", default=None, minimum=0)
-    reserved_ports: tuple[Reserved, ...] = key("Static ports.", factory=tuple, support=Support.REFUSED)
-    dynamic_ports: tuple[Reserved, ...] = key("Dynamic ports.", factory=tuple, support=Support.REFUSED)
+    mbits: int | None = key("Bandwidth, in Mbit/s.", default=None, minimum=0, support=Support.NO_EFFECT)
+    reserved_ports: tuple[ReservedPort, ...] = key("Ports of the robot, for all tasks of the group.", factory=tuple)
+    dynamic_ports: tuple[DynamicPort, ...] = key("The same; each is one of 20000 to 32000, which stays the same.", factory=tuple)
 
 
 @record
@@ -78,4 +79,4 @@ class Resources:
     )
     disk: Bytes | None = key("Disk space.", default=None, maximum=2**60, support=Support.NO_EFFECT)
     iops: int | None = key("Disk operations per second.", default=None, minimum=0, support=Support.NO_EFFECT)
-    networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple, support=Support.NO_EFFECT)
+    networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple)

@@ -65,6 +65,11 @@ class Protocol(enum.Enum):
     GRPC = "grpc"
 
 
+class Transport(enum.Enum):
+    TCP = "tcp"
+    UDP = "udp"
+
+
 class RestartMode(enum.Enum):
     FAIL = "fail"
     DELAY = "delay"

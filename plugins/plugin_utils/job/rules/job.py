@@ -16,7 +16,7 @@ from ..errors import Finding, Mistake, Position
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.vocabulary import JobType
-from . import isolation, lifecycle, names, network, resources, schedule, tasks
+from . import isolation, lifecycle, names, network, ports, resources, schedule, tasks
 
 
 class Checked(t.NamedTuple):
@@ -40,12 +40,13 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
         path = f"{job.root}taskGroups[{number}]"
         if group is not None:
             lift = network.lifted(group, path)
-            group = lift.group
+            group = ports.lifted(lift.group, path[len(job.root) :])
             errors += [*_group(job, group, path, wrong), *lift.mistakes]
             if lift.origin:
                 positions = {**_moved(job.positions, lift.origin, path), **positions}
             if group.network:
                 errors += network.errors(job, group.network, f"{path}.network")
+                errors += ports.errors(group.network, f"{path}.network", job.root)
                 warnings += network.warnings(group.network, f"{path}.network")
             for member, task in enumerate(group.tasks or ()):
                 if task is not None:

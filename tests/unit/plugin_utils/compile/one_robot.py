@@ -20,12 +20,12 @@ ROBOT = Robot("r1", "192.0.2.1", {"arm": "left"})
 TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"
 
 
-def compiled(*jobs: str, robot: Robot = ROBOT, source: dict[str, bool] | None = None, **fleet):
+def compiled(*jobs: str, robot: Robot = ROBOT, source: dict[str, bool] | None = None, held=None, **fleet):
     sources = [reader.Source(f"job{number}.yml", textwrap.dedent(text), **(source or {})) for number, text in enumerate(jobs)]
     loaded, _warnings = reader.load(sources, reader.Options(decrypt=lambda text: text if "$" in text else "hunter2!"))
     whole = Fleet(**{"robots": (robot,), "trust_domain": "fleet.example", **fleet})
     placement = place(loaded, whole)
-    return compile_robot(loaded, whole, placement, robot.name, known_services(loaded, whole, placement))
+    return compile_robot(loaded, whole, placement, robot.name, known_services(loaded, whole, placement), held)
 
 
 def refusal(*jobs: str, **more) -> str:

@@ -44,7 +44,7 @@ def test_service_and_system():
         "ephemeralDisk",
         "disk",
         "iops",
-        "networks",
+        "mbits",
         "services",
     ]
     [group] = patrol.task_groups

@@ -204,7 +204,7 @@ def test_accepted_without_effect():
             "taskGroups[0].ephemeralDisk",
             "taskGroups[0].tasks[0].resources.disk",
             "taskGroups[0].tasks[0].resources.iops",
-            "taskGroups[0].tasks[0].resources.networks",
+            "taskGroups[0].tasks[0].resources.networks[0].mbits",
             "taskGroups[0].tasks[0].services",
         )
     ]

@@ -174,6 +174,8 @@ STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": 
         ("prepare", {"status": "refused", "errors": [["x"]]}, "refused, but errors is missing"),
         ("prepare", {"status": "unchanged", "notices": {"a": 1}}, "unchanged, but notices is missing or malformed"),
         ("prepare", {"status": "stale", "capabilities": {"systemd": 3}}, "capabilities is missing or malformed"),
+        ("poll", {"status": "stale", "capabilities": {}, "ports": {"g": {"r0 http": 80}}}, "ports is missing or malformed"),
+        ("poll", {"status": "stale", "capabilities": {}, "ports": {"g": 20000}}, "ports is missing or malformed"),
         ("switch", {"status": "committed"}, "committed, but"),
         ("poll", {"status": "pending"}, "pending, but release is missing"),
         ("probe", {"status": "ok"}, "ok, but capabilities is missing"),

@@ -1,0 +1,70 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which numbers the ports have that a plan leaves open: what this robot has for them stays, and what is taken is another one.
+
+The compiler cannot know either. Where its own choice differs, the robot says so, and the plan comes again.
+"""
+
+from __future__ import annotations
+
+from ..plan import CHOSEN
+from ..say.errors import Refusal
+from ..state.manifest import groups
+from ..system import ports
+from .live import Live
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..plan import Port
+    from ..state.manifest import Manifest, ManifestGroup
+    from ..state.robot import Robot
+
+    # {group id: {what the port is called: its number}}
+    Numbers = dict[str, dict[str, int]]
+
+
+def others(robot: Robot, manifest: Manifest) -> Numbers:
+    """All numbers of the release, if any of them is not what the plan has; raises `Refusal` where there is none for a port."""
+    members = groups(manifest)
+    chosen = [(group, port) for _job, group in members for port in group["ports"] if port.get("chosen")]
+    if not chosen:
+        return {}
+    mine = {(job["namespace"], job["name"]) for job in manifest["jobs"]}
+    rest = [record for record in robot.ledger.read()[0] if (record["namespace"], record["name"]) not in mine]
+    fixed = [port for _job, group in members for port in group["ports"] if not port.get("chosen")]
+    choice = _Choice(
+        Live(robot, manifest), fixed + [port for record in rest for held in record["groups"].values() for port in held["ports"]]
+    )
+    kept = {
+        (group["id"], port["called"]): port["port"]
+        for job, group in members
+        for record in [robot.ledger.group(job, group["id"])]
+        for port in (record["ports"] if record else ())
+        if port.get("chosen")
+    }
+    # What the robot has already gives way to nothing that is new.
+    for group, port in sorted(chosen, key=lambda each: (each[0]["id"], each[1]["called"]) not in kept):
+        choice.take(group, port, kept.get((group["id"], port["called"])))
+    return choice.found if any(choice.found[group["id"]][port["called"]] != port["port"] for group, port in chosen) else {}
+
+
+class _Choice:
+    """``taken``: what is not to be had."""
+
+    def __init__(self, live: Live, taken: list[Port]) -> None:
+        self.live = live
+        self.taken = taken
+        self.found: Numbers = {}
+
+    def take(self, group: ManifestGroup, port: Port, kept: int | None) -> None:
+        """The number that the group has for this port, else the one that it wants, else the next."""
+        lowest, highest = CHOSEN
+        following = (lowest + (port["port"] - lowest + offset) % (highest - lowest + 1) for offset in range(highest - lowest + 1))
+        for number in (*((kept,) if kept else ()), *following):
+            candidate: Port = {**port, "port": number}
+            if not any(ports.meet(candidate, other) for other in self.taken) and not self.live.taken(group, [candidate]):
+                self.found.setdefault(group["id"], {})[port["called"]] = number
+                self.taken.append(candidate)
+                return
+        raise Refusal([f"{port['where']}: no port of {lowest} to {highest} is free"])
