@@ -1,0 +1,213 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a check makes of an answer, and what becomes of a task's state."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.checks import network, runner, states
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.checks.states import CRITICAL, PASSING, WARNING, Outcome
+
+CHECK = {"name": "c", "type": "http", "interval": 10.0, "timeout": 1.0, "initial": CRITICAL, "good": 1, "bad": 1}
+
+
+class Server:
+    """Accepts connections, and says to each what it has to say, in pieces, once something was asked (a context manager)."""
+
+    def __init__(self, *pieces: bytes, asked: bool = True, again: bool = False, stays: bool = False) -> None:
+        self.pieces, self.asked, self.again, self.stays = pieces, asked, again, stays
+        self.heard = b""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.over = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error):
+        self.over.set()
+        # Or the thread that waits for the next one would keep it open.
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection = self.socket.accept()[0]
+                with contextlib.suppress(OSError):
+                    self.heard = connection.recv(65536) if self.asked else b""
+                    self._say(connection)
+                connection.close()
+
+    def _say(self, connection):
+        for piece in self.pieces:
+            connection.sendall(piece)
+        while self.again and not self.over.is_set():
+            connection.sendall(self.pieces[-1])
+        if self.stays:
+            self.over.wait(30)
+
+    def check(self, **keys):
+        return {**CHECK, "host": "127.0.0.1", "port": self.socket.getsockname()[1], "method": "GET", "path": "/health", **keys}
+
+
+def http(code: int, body: bytes = b"", *more: bytes) -> bytes:
+    return b"\r\n".join([f"HTTP/1.1 {code} whatever".encode(), *more, b"", body])
+
+
+@pytest.mark.parametrize(
+    ("answer", "keys", "expected"),
+    [
+        (http(200), {}, (PASSING, "HTTP 200", "")),
+        (http(204), {}, (PASSING, "HTTP 204", "")),
+        (http(429, b"slow\n\n"), {}, (WARNING, "HTTP 429", "slow")),
+        (http(404, b"one\ntwo\x1b[31m"), {}, (CRITICAL, "HTTP 404", "two\ufffd[31m")),
+        (http(302, b"", b"Location: /login"), {}, (CRITICAL, "HTTP 302, and redirects are not followed", "")),
+        (http(200, b"well"), {"expect": "well"}, (PASSING, "HTTP 200", "well")),
+        (http(200, b"ill"), {"expect": "well"}, (CRITICAL, "HTTP 200, without the text that is expected", "ill")),
+        (http(200, b"2\r\nwe\r\n2\r\nll\r\n0\r\n\r\n", b"Transfer-Encoding: chunked"), {"expect": "well"}, (PASSING, "HTTP 200", "well")),
+        (
+            http(200, b"zz\r\nwe", b"Transfer-Encoding: chunked"),
+            {"expect": "well"},
+            (CRITICAL, "the answer cannot be read: ValueError", ""),
+        ),
+        (b"", {}, (CRITICAL, "the answer is not one of HTTP/1.1", "")),
+        (b"SSH-2.0-x\r\n\r\n", {}, (CRITICAL, "the answer is not one of HTTP/1.1", "SSH-2.0-x")),
+        (b"HTTP/1.1 2000 x\r\n\r\n", {}, (CRITICAL, "the answer is not one of HTTP/1.1", "HTTP/1.1 2000 x")),
+    ],
+)
+def test_what_an_answer_of_http_means(answer, keys, expected):
+    with Server(answer) as server:
+        assert tuple(network.run(server.check(**keys))) == expected
+
+
+def test_what_is_asked():
+    with Server(http(200)) as server:
+        network.run(server.check(method="HEAD", path="/x?y", headers={"HOST": "here", "X-Key": "K"}))
+    lines = server.heard.decode().split("\r\n")
+    assert {"HEAD /x?y HTTP/1.1", "HOST: here", "X-Key: K", "Connection: close"} <= set(lines)
+    assert not any(line.startswith("Host:") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("server", "status"),
+    [
+        (Server(stays=True), CRITICAL),
+        (Server(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", again=True), CRITICAL),
+        (Server(b"HTTP/1.1 200", stays=True), CRITICAL),
+        # What matters was said.
+        (Server(http(200), b"x" * 65536, again=True), PASSING),
+        (Server(http(500), b"x" * 65536, again=True), CRITICAL),
+        (Server(http(200, b"so "), b"far", stays=True), PASSING),
+    ],
+    ids=["silent", "endless head", "half a head", "endless body", "endless excuse", "body without an end"],
+)
+def test_no_answer_takes_longer_than_the_check_may_or_more_than_is_read(server, status):
+    began = time.monotonic()
+    with server:
+        found = network.run(server.check(expect="so far") if server.pieces[:1] == (http(200, b"so "),) else server.check())
+    assert found.status == status
+    assert time.monotonic() - began < 1.8
+    assert len(found.output) <= states.LONGEST
+
+
+def test_a_port_where_nobody_listens():
+    with Server() as server:
+        check = server.check(type="tcp")
+        assert network.run(check).status == PASSING
+    found = network.run(check)
+    assert found.status == CRITICAL
+    assert "refused" in found.said
+
+
+def test_a_status_changes_with_as_many_results_in_a_row_as_it_takes():
+    check = {**CHECK, "good": 2, "bad": 3}
+    state = states.fresh(check, 1.0)
+    seen = []
+    for number, status in enumerate(
+        [PASSING, CRITICAL, PASSING, PASSING, CRITICAL, CRITICAL, PASSING, CRITICAL, CRITICAL, CRITICAL, WARNING]
+    ):
+        state = states.after(check, state, Outcome(status, ""), float(number))
+        seen.append(state["status"])
+    assert seen == [CRITICAL] * 3 + [PASSING] * 6 + [CRITICAL] * 2
+    assert state["since"] == 9.0
+    # A failure at another time than its own is none in a row, and what was good before it does not count.
+    state = states.after(check, state, Outcome(CRITICAL, "now"), 11.0, counts=False)
+    assert (state["bad"], state["failed"], state["good"], state["said"]) == (0, 4, 0, "now")
+
+
+def test_a_state_is_of_one_start_and_of_one_check():
+    state = states.after(CHECK, states.fresh(CHECK, 1.0), Outcome(PASSING, ""), 2.0)
+    task = {"started": 7, "checks": {"c": state}}
+    assert states.current(CHECK, task, 7, 3.0)["status"] == PASSING
+    assert states.current(CHECK, task, 8, 3.0)["status"] == CRITICAL
+    assert states.current({**CHECK, "interval": 5.0}, task, 7, 3.0)["status"] == CRITICAL
+
+
+class Robot:
+    """Tasks with checks in a directory, of which some are up; the runner does not give up what it has, for it has nothing."""
+
+    def __init__(self, monkeypatch, base):
+        self.base, self.up, self.fallen = base, {"u": (1, 1)}, []
+        (base / "checks").mkdir()
+        monkeypatch.setattr(runner, "running", lambda units: {unit: self.up[unit] for unit in units if unit in self.up})
+        for name in ("setgroups", "setgid", "setuid"):
+            monkeypatch.setattr(f"os.{name}", lambda _to: None)
+
+    def describe(self, *checks, task="t", **more):
+        (self.base / "checks" / task).write_text(json.dumps({"unit": "u", "checks": checks, **more}), encoding="utf-8")
+
+    def run(self):
+        runner.Runner(str(self.base / "checks"), str(self.base / "states")).run()
+
+    def states(self, task="t"):
+        return states.load(task, str(self.base / "states"))["checks"]
+
+
+@pytest.fixture
+def robot(monkeypatch, tmp_path):
+    return Robot(monkeypatch, tmp_path)
+
+
+def test_checks_run_at_the_same_time_and_a_slow_one_holds_up_no_other(robot):
+    with Server(stays=True) as slow, Server(http(200)) as quick:
+        robot.describe(*(slow.check(name=f"slow{number}") for number in range(5)), quick.check(name="quick"))
+        began = time.monotonic()
+        robot.run()
+        assert time.monotonic() - began < 3
+    found = robot.states()
+    assert {name: state["status"] for name, state in found.items()} == {**{f"slow{n}": CRITICAL for n in range(5)}, "quick": PASSING}
+    assert found["quick"]["at"] < found["slow0"]["at"] - 0.5
+
+
+def test_a_check_is_run_when_it_is_due_and_more_often_until_it_has_passed(robot):
+    with Server(http(503)) as ill, Server(http(200)) as well:
+        robot.describe(ill.check(name="ill"), well.check(name="well"))
+        robot.run()
+        first = robot.states()
+        robot.run()
+        second = robot.states()
+    assert first["well"] == second["well"]
+    assert first["ill"]["at"] < second["ill"]["at"]
+    assert second["ill"]["bad"] == 1
+    assert second["ill"]["due"] == first["ill"]["due"] > time.monotonic() + 5
+
+
+def test_a_task_that_is_not_up_is_not_checked_and_one_that_is_gone_has_no_state(robot):
+    with Server(http(200)) as server:
+        robot.describe(server.check())
+        robot.run()
+        robot.up = {}
+        robot.describe(server.check(), task="other")
+        (robot.base / "checks" / "t").unlink()
+        robot.run()
+    assert not (robot.base / "states" / "t").exists()
+    assert robot.states("other") == {}
