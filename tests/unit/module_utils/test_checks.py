@@ -13,8 +13,9 @@ import time
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.checks import network, runner, states
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.checks import grpc, network, runner, script, states
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.checks.states import CRITICAL, PASSING, WARNING, Outcome
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.systemd import environment_file
 
 CHECK = {"name": "c", "type": "http", "interval": 10.0, "timeout": 1.0, "initial": CRITICAL, "good": 1, "bad": 1}
 
@@ -54,6 +55,11 @@ class Server:
             connection.sendall(self.pieces[-1])
         if self.stays:
             self.over.wait(30)
+        # What it does not read would end the connection before its last word has arrived.
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(5)
+        while self.asked and connection.recv(65536):
+            pass
 
     def check(self, **keys):
         return {**CHECK, "host": "127.0.0.1", "port": self.socket.getsockname()[1], "method": "GET", "path": "/health", **keys}
@@ -211,3 +217,56 @@ def test_a_task_that_is_not_up_is_not_checked_and_one_that_is_gone_has_no_state(
         robot.run()
     assert not (robot.base / "states" / "t").exists()
     assert robot.states("other") == {}
+
+
+def frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    return len(content).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + content
+
+
+def answered(status: bytes) -> bytes:
+    """What a gRPC server says: settings, a ping, headers, a message and trailers, whose compression nobody reads."""
+    message = b"\0" + len(status).to_bytes(4, "big") + status
+    rest = frame(6, 0, 0, b"pingpong") + frame(1, 4, 1, b"\x88\xff") + frame(0, 8, 1, b"\2" + message + b"..")
+    return frame(4, 0, 0, b"\0\3\0\0\0\x64") + frame(8, 0, 0, b"\0\1\0\0") + rest + frame(1, 5, 1, b"\xbf")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([answered(b"\x08\x01")], (PASSING, "SERVING")),
+        # One byte after the other.
+        ([bytes((byte,)) for byte in answered(b"\x08\x01")], (PASSING, "SERVING")),
+        ([answered(b"\x08\x02")], (CRITICAL, "NOT_SERVING")),
+        ([answered(b"")], (CRITICAL, "UNKNOWN")),
+        ([answered(b"\x08" + b"\xff" * 10)], (CRITICAL, "UNKNOWN")),
+        ([answered(b"\x0a\x01\x01")], (CRITICAL, "UNKNOWN")),
+        ([frame(4, 0, 0, b""), frame(1, 5, 1, b"\x88")], (CRITICAL, grpc.NO_STATUS)),
+        ([frame(4, 0, 0, b""), frame(7, 0, 0, bytes(8))], (CRITICAL, grpc.NO_STATUS)),
+        ([frame(4, 0, 0, b""), frame(3, 0, 1, bytes(4))], (CRITICAL, grpc.NO_STATUS)),
+        ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], (CRITICAL, "the answer is not one of HTTP/2")),
+        ([frame(4, 0, 0, b"")], (CRITICAL, "the connection was closed before there was a status")),
+        ([frame(0, 0, 1, b"\0\0\0\xff\xff" + bytes(8000))], (CRITICAL, "the answer is too long")),
+        ([frame(0, 0, 1, b"\1\0\0\0\0")], (CRITICAL, "the answer is compressed, which nobody has asked for")),
+        ([frame(0, 8, 1, b"")], (CRITICAL, "the answer cannot be read: IndexError")),
+    ],
+)
+def test_what_an_answer_of_grpc_means(pieces, expected):
+    with Server(*pieces) as server:
+        assert tuple(network.run(server.check(type="grpc", service="a.B")))[:2] == expected
+    assert server.heard.startswith(grpc.PREFACE)
+    assert server.heard.endswith(b"\0\0\0\0\5\x0a\3a.B")
+
+
+def test_an_endless_answer_of_grpc_ends():
+    with Server(frame(4, 0, 0, b""), frame(8, 0, 0, bytes(4)), again=True) as server:
+        assert network.run(server.check(type="grpc", service="")).said in ("the answer is too long", server_silent(server))
+
+
+def server_silent(server: Server) -> str:
+    return f"no answer from 127.0.0.1:{server.socket.getsockname()[1]} within 1 s"
+
+
+def test_variables_are_read_as_the_compiler_writes_them(tmp_path):
+    wanted = {"A": 'x\n\nB="y"\n$`\\', "EMPTY": "", "LONG_1": "ä" * 100, "C": '\\"'}
+    (tmp_path / "env").write_text(environment_file(wanted), encoding="utf-8")
+    assert script.variables(str(tmp_path / "env")) == wanted

@@ -57,9 +57,9 @@ class Watch:
     def __init__(self, unit: Resource, restarts: int = 0, checked: bool = False) -> None:
         """``unit``: its resource. ``restarts``: systemd's count of them when the watch begins. ``checked``: its health checks count."""
         self.unit = unit
-        # What has not passed when the time was up, and whether there is a check whose next run is worth waiting for.
+        # Its checks that do not pass; whether their time is up, and whether the next run of one is worth waiting for.
         self.failing: list[str] = []
-        self.asks = False
+        self.late = self.asks = False
         self._restarts = restarts
         self._pending_since: float | None = None
         self._checks = kinds.of(unit).checks(unit) if checked and kinds.of(unit).steady(unit) else ""
@@ -84,10 +84,9 @@ class Watch:
         self.asks = bool(failing) or any(not state["at"] for _check, state in known)
         if not self.asks and all(now - state["since"] >= self._settles for _check, state in known):
             return Verdict.HEALTHY
-        if self._until is not None and now < self._until:
-            return Verdict.WAITING
+        self.late = self._until is not None and now >= self._until
         self.failing = [_failing(check["name"], state) for check, state in failing or known]
-        return Verdict.FAILED
+        return Verdict.FAILED if self.late else Verdict.WAITING
 
     def _of_unit(self, values: systemd.Properties, now: float) -> Verdict:
         if values.get("Job", "0") not in ("0", ""):
@@ -172,9 +171,13 @@ def wait(units: t.Sequence[Resource], since: float, words: LastWords, checked: b
             undecided = any(_undecided(unit, verdicts[unit["name"]], shown.get(unit["name"], {}), now) for unit in units)
             if now >= moment or not undecided:
                 ended = [unit for unit in units if unit["name"] in ends and verdicts[unit["name"]] is not Verdict.HEALTHY]
-                ended = [unit for unit in ended if not watches[unit["name"]].failing]
-                failing = [text for unit in units for text in _of_failing(watches[unit["name"]], since, words)]
-                raise Unhealthy((report(ended, ends, since, words) if ended else []) + failing)
+                late = [watch for watch in watches.values() if watch.late]
+                ended = [unit for unit in ended if not watches[unit["name"]].late]
+                # One that was restarted for its checks may have ended as it should.
+                why = [f"{kinds.called(unit)}: {text}" for unit in ended for text in watches[unit["name"]].failing]
+                raise Unhealthy(
+                    (report(ended, ends, since, words) if ended else []) + why + [_of_late(watch, since, words) for watch in late]
+                )
         elif Verdict.WAITING not in verdicts.values():
             return
         if now >= asked + IMPATIENCE and any(watch.asks for watch in watches.values()):
@@ -194,12 +197,9 @@ def _undecided(unit: Resource, verdict: Verdict, values: systemd.Properties, now
     return kinds.of(unit).restarts(unit) and (verdict is Verdict.WAITING or (verdict is Verdict.HEALTHY and _fresh(values, now, MOMENT)))
 
 
-def _of_failing(watch: Watch, since: float, words: LastWords) -> list[str]:
-    if not watch.failing:
-        return []
+def _of_late(watch: Watch, since: float, words: LastWords) -> str:
     lines = "".join("\n    " + line for line in _last_lines(watch.unit, since, words))
-    texts = "; ".join(watch.failing)
-    return [f"{kinds.called(watch.unit)}: {texts}{'; its last lines:' if lines else ''}{lines}"]
+    return f"{kinds.called(watch.unit)}: {'; '.join(watch.failing)}{'; its last lines:' if lines else ''}{lines}"
 
 
 def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float, words: LastWords) -> list[str]:

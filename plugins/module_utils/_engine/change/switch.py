@@ -45,8 +45,7 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
             boot_unit.ensure(robot)
             if any(log_units.needed(group["resources"]) for _job, group in manifests.groups(manifest)):
                 log_units.ensure(robot)
-            if any(check_units.needed(group["resources"]) for _job, group in manifests.groups(manifest)):
-                check_units.ensure(robot)
+            check_units.ensure(robot, [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]])
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": [], "spare": list(spare)}

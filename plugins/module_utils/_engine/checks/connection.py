@@ -29,7 +29,9 @@ class Connection:
         self._deadline = monotonic() + self._timeout
         self._where = f"{check['host']}:{check['port']}"
         try:
-            family, kind, number, _name, address = _socket.getaddrinfo(check["host"], check["port"], 0, _socket.SOCK_STREAM)[0]
+            # As bytes: for a text, the codec of international names would be imported.
+            host = check["host"].encode("ascii")
+            family, kind, number, _name, address = _socket.getaddrinfo(host, check["port"], 0, _socket.SOCK_STREAM)[0]
             self._socket: t.Any = _socket.socket(family, kind, number)
             self._socket.settimeout(self._left())
             self._socket.connect(address)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import pwd
 import resource
@@ -159,11 +160,19 @@ class _Script:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
-            os.execvpe(self._argv[0], self._argv, self._variables)
-        except OSError as error:
-            os.write(output, f"{self._argv[0]}: {error.strerror}\n".encode("utf-8", "replace"))
+            self._execute()
+        except (OSError, ValueError) as error:
+            os.write(output, f"{self._argv[0]}: {getattr(error, 'strerror', '') or error}\n".encode("utf-8", "replace"))
         finally:
             os._exit(127)
+
+    def _execute(self) -> t.NoReturn:
+        """Not os.execvpe: it imports something first, and would find it in the task's view of the file system."""
+        name = self._argv[0]
+        for directory in [""] if "/" in name else [f"{each}/" for each in self._variables["PATH"].split(":")]:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.execve(directory + name, self._argv, self._variables)
+        raise FileNotFoundError(errno.ENOENT, "not found")
 
 
 def _drop_all() -> None:

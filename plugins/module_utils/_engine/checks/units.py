@@ -28,11 +28,6 @@ _SERVICE, _TIMER = (f"{plan.UNIT_DIRECTORY}/{name}" for name in (own.CHECKS, own
 _WANTS = f"{plan.STARTED_AT_BOOT}/{own.CHECKS_TIMER}"
 
 
-def needed(resources: t.Iterable[Resource]) -> bool:
-    """Whether any of them is a file with checks."""
-    return any(kinds.place(resource).startswith(plan.CHECKS + "/") for resource in resources)
-
-
 def service(python: str, engine: str, package: str) -> str:
     """The unit file. The children that connect to tasks give up what this leaves them."""
     program = f"import sys; sys.path.insert(0, '{engine}'); from {package}.checks.runner import main; main()"
@@ -78,8 +73,10 @@ def timer(period: float) -> str:
     )
 
 
-def ensure(robot: Robot) -> None:
-    """Have the service there as this engine has it."""
+def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
+    """Have the service there as this engine has it, if these resources need it or others have needed it before."""
+    if not os.path.exists(_SERVICE) and not any(kinds.place(resource).startswith(plan.CHECKS + "/") for resource in resources):
+        return
     package = __name__.partition(".")[0]
     text = service(sys.executable, robot.state + "/engine/current", package)
     # That keeps its bytecode, which the service may not write itself.
@@ -111,7 +108,7 @@ def settle() -> None:
         files.write(_TIMER, text.encode("utf-8"), 0, 0, 0o644)
         files.link(_WANTS, f"../{own.CHECKS_TIMER}")
         systemd.reload()
-    systemd.need(["systemctl", "start" if same else "restart", own.CHECKS_TIMER], timeout=90)
+    systemd.need(["systemctl", "--no-block", "start" if same else "restart", own.CHECKS_TIMER], timeout=90)
 
 
 def _remove() -> None:
