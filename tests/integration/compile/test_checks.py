@@ -115,8 +115,9 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
         service = {"name": "s", "portLabel": "any", "checks": [check]}
         program = shell(f"t{number}", f"{script}; while :; do sleep 0.2; done", driver=driver, killTimeout="1s", services=[service])
         tasks.append({**program, "restartPolicy": policy})
-    (plan,) = plans(machine, {"name": "checks", "taskGroups": [{"name": "g", "tasks": tasks}]})
-    assert machine.deploy(plan)["status"] == "committed"
+    (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
     machine.sh("touch $(echo /var/lib/k8s4r/groups/checks-g-*/alloc)/ill")
     units = [r["name"] for r in plan["groups"][0]["resources"] if r.get("checks")]
     for name in units:
@@ -145,7 +146,7 @@ def scripted(driver: str, **keys: t.Any) -> dict[str, t.Any]:
         f"{VIEW} >{mine}.script; sleep 1001 >/dev/null 2>&1 & if test -e {mine}.hang; then touch {mine}.hangs; sleep 1002 &"
         f" setsid sleep 1002 & (setsid sh -c 'sleep 1002 & exec sleep 1002' &) ; wait; fi; echo well; exit $(cat {mine}.code)"
     )
-    check = {"name": name, "type": "script", "command": "sh", "args": ["-c", script], "interval": "1s", "timeout": "1s"}
+    check = {"name": name, "type": "script", "command": "sh", "args": ["-c", script], "interval": "1s", "timeout": "3s"}
     task = shell(name, f"echo 0 >{mine}.code; {VIEW} >{mine}.task; exec sleep 1003", driver=driver)
     return {**task, "services": [{"name": "s", "portLabel": "any", "checks": [check]}], **keys}
 
@@ -153,8 +154,9 @@ def scripted(driver: str, **keys: t.Any) -> dict[str, t.Any]:
 def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine):
     more = {"env": {"WORD": "a\nb $x \"'\\`", "LD_LIBRARY_PATH": "/nowhere"}, "groups": ["dialout"], "resources": {"openFiles": 99}}
     tasks = [scripted("exec", **more), scripted("raw_exec", **more)]
-    (plan,) = plans(machine, {"name": "checks", "taskGroups": [{"name": "g", "tasks": tasks}]})
-    assert machine.deploy(plan)["status"] == "committed"
+    (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
     alloc = machine.sh("echo /var/lib/k8s4r/groups/checks-g-*/alloc").strip()
     for name in ("exec", "rawexec"):
         assert machine.sh(f"cat {alloc}/{name}.script") == machine.sh(f"cat {alloc}/{name}.task")
@@ -164,7 +166,7 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
             machine.until(f'grep -q \'"status":"{status}"\' {state}')
             machine.sh(f'grep -q \'"output":"well"\' {state}')
         machine.sh(f"touch {alloc}/{name}.hang")
-        machine.until(f"grep -q 'no result within 1 s' {state}")
+        machine.until(f"grep -q 'no result within 3 s' {state}")
         machine.sh(f"rm {alloc}/{name}.hang")
         machine.until(f'grep -q \'"status":"passing"\' {state}')
     machine.sh("systemctl stop k8s4r-checks.timer; while systemctl is-active -q k8s4r-checks.service; do sleep 0.1; done")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import resource
 import socket
 import threading
 import time
@@ -270,3 +272,7 @@ def test_variables_are_read_as_the_compiler_writes_them(tmp_path):
     wanted = {"A": 'x\n\nB="y"\n$`\\', "EMPTY": "", "LONG_1": "ä" * 100, "C": '\\"'}
     (tmp_path / "env").write_text(environment_file(wanted), encoding="utf-8")
     assert script.variables(str(tmp_path / "env")) == wanted
+
+
+def test_limits_are_those_of_the_process():
+    assert script.limits(os.getpid()) == [resource.getrlimit(each) for each in range(16)]

@@ -36,8 +36,6 @@ OUTPUT = 4096
 NAMESPACES = (("ipc", 0x08000000), ("uts", 0x04000000), ("net", 0x40000000), ("mnt", 0x00020000), ("pid_for_children", 0x20000000))
 # prctl(2), linux/prctl.h.
 SET_PDEATHSIG, CAPBSET_DROP, SET_NO_NEW_PRIVS = 1, 24, 38
-# How many kinds of limits a process has; getrlimit(2).
-LIMITS = 16
 # The variable by which what a script has started is known again.
 MARK = "K8S4R_CHECK"
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -60,7 +58,7 @@ class _Script:
         self._variables = {"PATH": how["path"], **variables(how["environment"]), MARK: self._mark}
         self._processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         self._groups = [os.open(path, os.O_RDWR) for path in control_groups(pid)]
-        self._limits = [(each, resource.prlimit(pid, each)) for each in range(LIMITS)]
+        self._limits = limits(pid)
         namespaces = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY), kind) for name, kind in NAMESPACES]
         user = pwd.getpwnam(how["user"])
         self._uid = user.pw_uid
@@ -78,8 +76,10 @@ class _Script:
         if not script:
             self._become(go, writer)
         os.close(writer)
-        for group in self._groups:
-            os.write(group, str(script).encode("ascii"))
+        for number, group in enumerate(self._groups):
+            # Of the others some are not systemd's, and have rules of their own.
+            with contextlib.suppress(OSError) if number else contextlib.nullcontext():
+                os.write(group, str(script).encode("ascii"))
         os.write(ready, b"!")
         try:
             status, said = self._wait(script, output, deadline)
@@ -142,8 +142,10 @@ class _Script:
         try:
             os.read(go, 1)
             os.setsid()
-            for each, limit in self._limits:
-                resource.setrlimit(each, limit)
+            for each, limit in enumerate(self._limits):
+                # A container may not raise one.
+                with contextlib.suppress(OSError, ValueError):
+                    resource.setrlimit(each, limit)
             if self._how["confined"]:
                 _drop_all()
             os.setgroups(self._others)
@@ -192,6 +194,19 @@ def _group(name: str) -> int:
     import grp
 
     return grp.getgrnam(name).gr_gid
+
+
+def limits(pid: int) -> list[tuple[int, int]]:
+    """The limits of a process, by the kernel's numbers of them, as setrlimit(2) takes them. To ask for those of another user's process
+    takes a privilege that a container has not; to read them takes none.
+    """
+    with open(f"/proc/{pid}/limits", encoding="utf-8") as stream:
+        lines = stream.read().splitlines()[1:]
+    return [(_limit(line[26:47]), _limit(line[47:68])) for line in lines]
+
+
+def _limit(text: str) -> int:
+    return resource.RLIM_INFINITY if text.strip() == "unlimited" else int(text)
 
 
 def control_groups(pid: int) -> list[str]:

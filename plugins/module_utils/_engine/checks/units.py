@@ -80,7 +80,8 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
     package = __name__.partition(".")[0]
     text = service(sys.executable, robot.state + "/engine/current", package)
     # That keeps its bytecode, which the service may not write itself.
-    importlib.import_module(f"{__package__}.runner")
+    for module in ("runner", "script"):
+        importlib.import_module(f"{__package__}.{module}")
     os.makedirs(plan.CHECKS, mode=0o755, exist_ok=True)
     if _read(_SERVICE) != text:
         files.write(_SERVICE, text.encode("utf-8"), 0, 0, 0o644)
