@@ -10,6 +10,8 @@ import json
 import os
 import resource
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -25,9 +27,9 @@ CHECK = {"name": "c", "type": "http", "interval": 10.0, "timeout": 1.0, "initial
 class Server:
     """Accepts connections, and says to each what it has to say, in pieces, once something was asked (a context manager)."""
 
-    def __init__(self, *pieces: bytes, asked: bool = True, again: bool = False, stays: bool = False) -> None:
+    def __init__(self, *pieces: bytes, asked: bool = True, again: bool = False, stays: bool = False, secure=None) -> None:
         self.pieces, self.asked, self.again, self.stays = pieces, asked, again, stays
-        self.heard = b""
+        self.heard, self.secure = b"", secure
 
     def __enter__(self):
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -46,6 +48,7 @@ class Server:
             while True:
                 connection = self.socket.accept()[0]
                 with contextlib.suppress(OSError):
+                    connection = self.secure.wrap_socket(connection, server_side=True) if self.secure else connection
                     self.heard = connection.recv(65536) if self.asked else b""
                     self._say(connection)
                 connection.close()
@@ -276,3 +279,42 @@ def test_variables_are_read_as_the_compiler_writes_them(tmp_path):
 
 def test_limits_are_those_of_the_process():
     assert script.limits(os.getpid()) == [resource.getrlimit(each) for each in range(16)]
+
+
+@pytest.fixture
+def certificate(tmp_path, monkeypatch):
+    """Of arm.example, which signs itself; the robot has it among its authorities."""
+    paths = [str(tmp_path / name) for name in ("key", "certificate")]
+    names = ["-subj", "/CN=arm.example", "-addext", "subjectAltName=DNS:arm.example"]
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", *names]
+    subprocess.run([*argv, "-keyout", paths[0], "-out", paths[1]], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", paths[1])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(paths[1], paths[0])
+    return context
+
+
+@pytest.mark.parametrize(
+    ("tls", "trusted", "expected"),
+    [
+        ({"verify": True, "name": "arm.example"}, True, (PASSING, "HTTP 200")),
+        ({"verify": True, "name": "leg.example"}, True, (CRITICAL, "Hostname mismatch")),
+        ({"verify": True, "name": ""}, True, (CRITICAL, "IP address mismatch")),
+        ({"verify": True, "name": "arm.example"}, False, (CRITICAL, "self")),
+        ({"verify": False, "name": ""}, False, (PASSING, "HTTP 200")),
+    ],
+)
+def test_a_certificate_is_verified_unless_the_job_says_otherwise(certificate, monkeypatch, tls, trusted, expected):
+    if not trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
+    with Server(http(200), secure=certificate) as server:
+        found = network.run(server.check(tls=tls))
+    assert found.status == expected[0]
+    assert expected[1] in found.said
+
+
+def test_a_server_without_tls_is_not_taken_for_one_with():
+    with Server(http(200)) as server:
+        found = network.run(server.check(tls={"verify": False, "name": ""}))
+    assert found.status == CRITICAL
+    assert "TLS" in found.said

@@ -201,7 +201,7 @@ def after(check: Check, state: State, outcome: Outcome, now: float, counts: bool
         "passed": state["passed"] or (reached and outcome.status == PASSING),
         "good": good,
         "bad": bad,
-        "failed": 0 if outcome.status == PASSING else state["failed"] + 1,
+        "failed": 0 if outcome.status == PASSING else state["failed"] + counts,
     }
 
 
