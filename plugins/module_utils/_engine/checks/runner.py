@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import typing as t
 
     from .children import Due, Result
-    from .states import Check, Description, State
+    from .states import Check, Description, State, Task
     from .up import Up
 
     Flights = t.Union[Checks, Restart]
@@ -122,15 +122,19 @@ class Runner:
         self._take(self._flights.pop(pipe).end())
 
     def _take(self, results: t.Iterable[Result]) -> None:
+        known: dict[str, Task] = {}
         for task, check, outcome in results:
             counts = self._flying.pop((task, check["name"]), True)
-            known = states.load(task, self._results)
-            state = known["checks"].get(check["name"])
+            if task not in known:
+                known[task] = states.load(task, self._results)
+            state = known[task]["checks"].get(check["name"])
             # It may have become another one meanwhile.
             if state and state["of"] == states.identity(check):
-                state = known["checks"][check["name"]] = states.after(check, state, outcome, monotonic(), counts)
-                self._restart(task, check, state, known["started"])
-                states.save(task, known, self._results)
+                state = known[task]["checks"][check["name"]] = states.after(check, state, outcome, monotonic(), counts)
+                self._restart(task, check, state, known[task]["started"])
+        for task, found in known.items():
+            if found["checks"]:
+                states.save(task, found, self._results)
 
     def _restart(self, task: str, check: Check, state: State, started: int) -> None:
         """Have a task end whose check has failed too often. What it was before the grace was over does not count."""
