@@ -156,8 +156,7 @@ class _Script:
             _done(_LIBC.prctl(SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
             os.umask(0o022)
             os.chdir(self._how["directory"])
-            # Python ignores these.
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            # Python ignores it. Another one that it ignores, SIGPIPE, units ignore too.
             signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output, 1)
