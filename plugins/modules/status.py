@@ -54,6 +54,8 @@ jobs:
         - For each unit, by name, what people call it (C(called)), whether it does what it should (C(well)) and has done it once and for
           all (C(done)), how it is meant to run (C(run)), C(state), C(sub), C(result), C(restarts), C(memory) in bytes, C(pid),
           C(exit_status), when it started (C(since)), when it C(ended) and C(how), and for how many C(seconds) that has been so.
+        - C(checks) are its health checks, each with C(name), C(type), C(status) (V(passing), V(warning) or V(critical)), for how many
+          C(seconds) it has had that, and what it came to (C(said)).
       type: dict
 busy:
   description: Which run is changing the robot at the moment, and since when; null if none is.

@@ -45,12 +45,12 @@ PACKAGES = {
 }
 # The floors of a package, from the ground up: a room imports from floors below its own, never from beside or above it.
 FLOORS = {
-    ENGINE: (("plan", "say"), ("system",), ("state",), ("resources",), ("judge", "logs"), ("change",), ("requests",)),
+    ENGINE: (("plan", "say"), ("system",), ("state",), ("resources",), ("checks", "judge", "logs"), ("change",), ("requests",)),
     "plugin_utils.job": (
         ("addresses", "cron", "errors"),
         ("declare",),
         ("model", "substitution"),
-        ("variables",),
+        ("labels", "variables"),
         ("rules",),
         ("read",),
         ("publish",),

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
         endless: bool
         called: str
         logs: str
+        checks: str
+        settles: float
+        deadline: float
 
     class Check(t.TypedDict):
         name: str
@@ -146,6 +149,9 @@ RESTART_COUNTS = "restarts"
 TASKS = STATE + "/tasks"
 LOGS = CONFIGURATION + "/logs"
 FIFOS = RUNTIME + "/logs"
+# CHECKS has a file for each task with health checks, of its id; CHECK_STATES has what came of them.
+CHECKS = CONFIGURATION + "/checks"
+CHECK_STATES = RUNTIME + "/checks"
 SHARED_MEMORY = "memory"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
@@ -156,6 +162,7 @@ ROOT_SLICE = "k8s4r.slice"
 ROOTS = (
     CONFIGURATION + "/groups/",
     LOGS + "/",
+    CHECKS + "/",
     STATE + "/groups/",
     TASKS + "/",
     UNIT_DIRECTORY + "/k8s4r-",
@@ -278,6 +285,9 @@ def unit(
     holds: t.Iterable[str] = (),
     endless: bool = False,
     logs: str = "",
+    checks: str = "",
+    settles: float | None = None,
+    deadline: float | None = None,
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
@@ -291,7 +301,8 @@ def unit(
     group that runs: its start starts all of them that are down, in the order that they want.
     ``holds``: directories that the process has open as long as it runs; the unit restarts when one of the plan's directories
     there had to be made again, and stops before anything else when it is to hold one no longer. ``endless``: systemd starts it again
-    without limit as long as it fails.
+    without limit as long as it fails. ``checks``: the file with its health checks. ``settles``: for so many seconds it must have been
+    up, and its checks passing, until it is healthy; ``deadline``: so many they have for it, from the start of the switch.
     """
     made: Resource = {
         "kind": "unit",
@@ -304,7 +315,15 @@ def unit(
         "holds": list(holds),
         "logs": logs,
     }
-    return {**made, "endless": True} if endless else made
+    if endless:
+        made["endless"] = True
+    if checks:
+        made["checks"] = checks
+    if settles is not None:
+        made["settles"] = settles
+    if deadline is not None:
+        made["deadline"] = deadline
+    return made
 
 
 def check(name: str, argv: t.Iterable[str], files: t.Mapping[str, str]) -> Check:

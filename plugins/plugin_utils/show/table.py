@@ -92,12 +92,18 @@ def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
 
 
 def _state(units: t.Mapping[str, Data]) -> str:
-    down = sum(not values["well"] for values in units.values())
-    if down:
-        return f"{down} OF {len(units)} DOWN"
+    down, failing = (sum(_is_failing(values) is wanted for values in units.values() if not values["well"]) for wanted in (False, True))
+    if down or failing:
+        parts = [f"{down} OF {len(units)} DOWN" if down else "", f"{failing} OF {len(units)} FAILING" if failing else ""]
+        return ", ".join(filter(None, parts))
     done = sum(values["done"] for values in units.values())
     parts = [f"{len(units) - done} up" if len(units) > done else "", f"{done} done" if done else ""]
     return ", ".join(filter(None, parts))
+
+
+def _is_failing(values: Data) -> bool:
+    """Whether it is a unit that runs, and is not well all the same."""
+    return any(check["status"] == "critical" for check in values.get("checks", ()))
 
 
 def _latest(units: t.Mapping[str, Data]) -> str:
@@ -121,7 +127,13 @@ def _unit(unit: str, values: Data) -> Cells:
     memory = _mib(values["memory"] or 0) if values["state"] == "active" else ""
     restarts = f"restarted {values['restarts']} times" if values["well"] and values["restarts"] else ""
     after = "" if values["seconds"] is None else duration(values["seconds"])
-    notes = [text for text in (values["how"], restarts, unit.removesuffix(".service")) if text]
+    word = "failing" if word == "up" and _is_failing(values) else word
+    checks = [
+        f"{check['name']} is {check['status']}: {check['said'] or 'not run yet'}"
+        for check in values.get("checks", ())
+        if check["status"] != "passing"
+    ]
+    notes = [text for text in (*checks, values["how"], restarts, unit.removesuffix(".service")) if text]
     return "", f"  {values['called'] or 'target'}", word, after, memory, "; ".join(notes)
 
 

@@ -89,7 +89,7 @@ def test_a_value_of_another_type_and_an_error_are_none(answers):
         (ACTIVE, NO, count(3)),
         (ACTIVE, YES, count(0)),
         (ACTIVE.replace(b"active", b"failed"), NO, count(0)),
-        (ACTIVE, NO, b"\1t\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+        (ACTIVE, NO, b"\1d\0\0\0\0\0\0\0\0\0\0\0\0\0"),
     ],
     ids=["restarted", "not loaded", "failed", "unknown type"],
 )

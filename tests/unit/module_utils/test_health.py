@@ -125,3 +125,64 @@ def test_a_unit_that_runs_once_has_run_when_its_file_is_there(tmp_path, state, b
     assert watched.verdict(shown, NOW) is before
     done.touch()
     assert watched.verdict(shown, NOW) is after
+
+
+class Checked:
+    """A unit with a check, whose states a test sets."""
+
+    def __init__(self, monkeypatch, **more):
+        self.state = {"status": "critical", "since": 0.0, "at": 0.0, "said": "HTTP 503", "output": "ill"}
+        self.started = []
+        monkeypatch.setattr(health.states, "of", self._of)
+        unit = plan.unit("u", "", run=more.pop("run", "always"), checks=f"{plan.CHECKS}/t", **more)
+        self.watch = health.Watch(unit, checked=True)
+
+    def _of(self, _path, started):
+        self.started.append(started)
+        return [({"name": "ready"}, self.state)]
+
+    def verdict(self, now, shown=None, **state):
+        self.state.update(state)
+        return self.watch.verdict(shown or values(ActiveEnterTimestampMonotonic="7"), now)
+
+
+def test_a_unit_is_healthy_when_its_checks_have_passed_for_a_while(monkeypatch):
+    checked = Checked(monkeypatch)
+    assert checked.verdict(NOW) is health.Verdict.WAITING
+    assert checked.watch.asks
+    assert checked.verdict(NOW + 1, status="warning", at=NOW) is health.Verdict.WAITING
+    assert checked.verdict(NOW + 2, status="passing", since=NOW + 1) is health.Verdict.WAITING
+    assert not checked.watch.asks
+    assert checked.verdict(NOW + 3) is health.Verdict.HEALTHY
+    # Only what is of the unit's last start counts.
+    assert set(checked.started) == {7}
+
+
+def test_a_check_that_counts_as_passing_must_have_been_run(monkeypatch):
+    checked = Checked(monkeypatch)
+    assert checked.verdict(NOW, status="passing") is health.Verdict.WAITING
+    assert checked.watch.asks
+
+
+def test_checks_have_time_until_the_deadline(monkeypatch):
+    checked = Checked(monkeypatch, settles=20.0, deadline=60.0)
+    assert checked.verdict(NOW) is health.Verdict.WAITING
+    assert checked.verdict(NOW + 59, status="passing", since=NOW + 40, at=NOW) is health.Verdict.WAITING
+    assert checked.verdict(NOW + 60) is health.Verdict.HEALTHY
+    assert checked.verdict(NOW + 60, status="critical") is health.Verdict.FAILED
+    assert checked.watch.failing == ["health check ready is critical: HTTP 503; its last answer: ill"]
+
+
+def test_a_unit_that_is_down_fails_whatever_its_checks_said(monkeypatch):
+    checked = Checked(monkeypatch)
+    assert checked.verdict(NOW, values(ActiveState="failed"), status="passing", at=NOW) is health.Verdict.FAILED
+
+
+def test_nobody_waits_for_the_checks_of_a_task_that_ends(monkeypatch):
+    assert Checked(monkeypatch, run="once").verdict(NOW) is health.Verdict.HEALTHY
+
+
+def test_how_long_a_unit_must_be_up_is_the_jobs_choice():
+    long = health.Watch(plan.unit("u", "", run="always", settles=20.0))
+    assert long.verdict(values(ActiveEnterTimestampMonotonic="981000000"), NOW) is health.Verdict.WAITING
+    assert long.verdict(values(ActiveEnterTimestampMonotonic="979000000"), NOW) is health.Verdict.HEALTHY

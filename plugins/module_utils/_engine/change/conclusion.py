@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..checks import units as check_units
 from ..logs import units as log_units
 from ..resources import kinds
 from ..state import garbage, ledger
@@ -86,6 +87,7 @@ def clear(robot: Robot, release: str) -> None:
     robot.forget_manifest(release)
     garbage.collect(robot)
     log_units.remove_unneeded(robot)
+    check_units.settle()
 
 
 def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:

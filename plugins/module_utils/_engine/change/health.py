@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 import time
 
+from ..checks import states
+from ..checks import units as check_units
 from ..resources import kinds
 from ..system import endings, systemd
 
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from ..logs.words import LastWords
     from ..plan import Resource
 
-# Healthy is: active with no restart for this long.
+# Healthy is: active with no restart, and all checks passing, for this long; the job may say how long.
 STEADY = 2.0
+# Checks have so long to come to that, as Nomad gives them, unless the job says otherwise.
+DEADLINE = 300.0
+# Until they have, they are run this often.
+IMPATIENCE = 1.0
 # A program may fail while what it needs comes up; not for longer, and not again and again.
 LONGEST_PENDING = 15.0
 MOST_RESTARTS = 3
@@ -48,14 +54,41 @@ class Verdict(enum.Enum):
 class Watch:
     """One unit, asked for again and again: counts its restarts, and for how long it is neither up nor down."""
 
-    def __init__(self, unit: Resource, restarts: int = 0) -> None:
-        """``unit``: its resource. ``restarts``: systemd's count of them when the watch begins."""
+    def __init__(self, unit: Resource, restarts: int = 0, checked: bool = False) -> None:
+        """``unit``: its resource. ``restarts``: systemd's count of them when the watch begins. ``checked``: its health checks count."""
         self.unit = unit
+        # Its checks that do not pass; whether their time is up, and whether the next run of one is worth waiting for.
+        self.failing: list[str] = []
+        self.late = self.asks = False
         self._restarts = restarts
         self._pending_since: float | None = None
+        self._checks = kinds.of(unit).checks(unit) if checked and kinds.of(unit).steady(unit) else ""
+        settles, deadline = kinds.of(unit).settles(unit), kinds.of(unit).deadline(unit)
+        self._settles = STEADY if settles is None else settles
+        self._patience = DEADLINE if deadline is None else deadline
+        self._until: float | None = None
 
     def verdict(self, values: systemd.Properties, now: float) -> Verdict:
-        """What the unit's properties mean. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
+        """What the unit's properties mean, and its checks. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
+        self._until = self._until or now + self._patience
+        self.asks = False
+        found = self._of_unit(values, now)
+        if found is Verdict.FAILED or not self._checks or values.get("ActiveState") != "active":
+            return found
+        verdict = self._of_checks(systemd.number(values, "ActiveEnterTimestampMonotonic") or 0, now)
+        return found if verdict is Verdict.HEALTHY else verdict
+
+    def _of_checks(self, started: int, now: float) -> Verdict:
+        known = states.of(self._checks, started)
+        failing = [(check, state) for check, state in known if state["status"] != states.PASSING]
+        self.asks = bool(failing) or any(not state["at"] for _check, state in known)
+        if not self.asks and all(now - state["since"] >= self._settles for _check, state in known):
+            return Verdict.HEALTHY
+        self.late = self._until is not None and now >= self._until
+        self.failing = [_failing(check["name"], state) for check, state in failing or known]
+        return Verdict.FAILED if self.late else Verdict.WAITING
+
+    def _of_unit(self, values: systemd.Properties, now: float) -> Verdict:
         if values.get("Job", "0") not in ("0", ""):
             # As long as systemd is at it, the unit has time.
             self._pending_since = None
@@ -78,7 +111,7 @@ class Watch:
         return Verdict.WAITING if _fresh(values, now) and not endless else Verdict.FAILED
 
     def _active(self, values: systemd.Properties, now: float) -> Verdict:
-        return Verdict.WAITING if kinds.of(self.unit).steady(self.unit) and _fresh(values, now) else Verdict.HEALTHY
+        return Verdict.WAITING if kinds.of(self.unit).steady(self.unit) and _fresh(values, now, self._settles) else Verdict.HEALTHY
 
     def _inactive(self, values: systemd.Properties, _now: float) -> Verdict:
         ended_well = kinds.of(self.unit).ends(self.unit) and values.get("Result") == "success"
@@ -96,6 +129,12 @@ class Watch:
         return Verdict.FAILED if now - self._pending_since > LONGEST_PENDING else Verdict.WAITING
 
 
+def _failing(name: str, state: states.State) -> str:
+    said = f": {state['said']}" if state["said"] else ", for it has not been run"
+    answer = f"; its last answer: {state['output']}" if state["output"] else ""
+    return f"health check {name} is {state['status']}{said}{answer}"
+
+
 def _is_down(values: systemd.Properties) -> bool:
     """Whether the unit's program has ended, for good or until the next try."""
     return values.get("ActiveState") in systemd.DOWN or values.get("SubState") == systemd.AUTO_RESTART
@@ -111,16 +150,18 @@ def _restarts(values: systemd.Properties) -> int:
     return systemd.number(values, "NRestarts") or 0
 
 
-def wait(units: t.Sequence[Resource], since: float, words: LastWords) -> None:
+def wait(units: t.Sequence[Resource], since: float, words: LastWords, checked: bool = False) -> None:
     """Wait until all units are healthy.
 
-    ``units``: resources. ``since``: when the switch began, of the monotonic clock. ``words``: of their log files.
+    ``units``: resources. ``since``: when the switch began, of the monotonic clock. ``words``: of their log files. ``checked``: their
+    health checks must pass, too.
     """
     names = [unit["name"] for unit in units]
     shown = systemd.show(names)
-    watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {}))) for unit in units}
+    watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {})), checked) for unit in units}
     ends: dict[str, systemd.Properties] = {}
     moment: float | None = None
+    asked = 0.0
     while watches:
         now = time.monotonic()
         verdicts = {name: watch.verdict(shown.get(name, {}), now) for name, watch in watches.items()}
@@ -130,9 +171,18 @@ def wait(units: t.Sequence[Resource], since: float, words: LastWords) -> None:
             undecided = any(_undecided(unit, verdicts[unit["name"]], shown.get(unit["name"], {}), now) for unit in units)
             if now >= moment or not undecided:
                 ended = [unit for unit in units if unit["name"] in ends and verdicts[unit["name"]] is not Verdict.HEALTHY]
-                raise Unhealthy(report(ended, ends, since, words))
+                late = [watch for watch in watches.values() if watch.late]
+                ended = [unit for unit in ended if not watches[unit["name"]].late]
+                # One that was restarted for its checks may have ended as it should.
+                why = [f"{kinds.called(unit)}: {text}" for unit in ended for text in watches[unit["name"]].failing]
+                raise Unhealthy(
+                    (report(ended, ends, since, words) if ended else []) + why + [_of_late(watch, since, words) for watch in late]
+                )
         elif Verdict.WAITING not in verdicts.values():
             return
+        if now >= asked + IMPATIENCE and any(watch.asks for watch in watches.values()):
+            asked = now
+            check_units.begin()
         time.sleep(INTERVAL)
         shown = systemd.show(names)
 
@@ -145,6 +195,11 @@ def _has_ended(verdict: Verdict, values: systemd.Properties) -> bool:
 def _undecided(unit: Resource, verdict: Verdict, values: systemd.Properties, now: float) -> bool:
     """Whether a unit with a program may soon turn out to have failed, too."""
     return kinds.of(unit).restarts(unit) and (verdict is Verdict.WAITING or (verdict is Verdict.HEALTHY and _fresh(values, now, MOMENT)))
+
+
+def _of_late(watch: Watch, since: float, words: LastWords) -> str:
+    lines = "".join("\n    " + line for line in _last_lines(watch.unit, since, words))
+    return f"{kinds.called(watch.unit)}: {'; '.join(watch.failing)}{'; its last lines:' if lines else ''}{lines}"
 
 
 def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float, words: LastWords) -> list[str]:

@@ -8,7 +8,7 @@ No value of a variable is in it. What goes is told by survey.py, with its data.
 
 from __future__ import annotations
 
-from ..plan import CONFIGURATION
+from ..plan import CHECKS, CONFIGURATION
 from ..resources import kinds
 from ..say import compare
 from .steps import is_held
@@ -189,7 +189,7 @@ class _Summary:
         if place.startswith(self.home):
             place = place[len(self.home) :]
             return place[: -len(".json")] if place.endswith(".json") else place
-        return kinds.label(resource)
+        return f"health checks of {place[len(CHECKS) + 1 :]}" if place.startswith(CHECKS + "/") else kinds.label(resource)
 
 
 def of_unit(before: str, after: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 
+from ..checks import units as check_units
 from ..judge import conflicts, handover
 from ..logs import units as log_units
 from ..say.errors import Refusal
@@ -44,6 +45,7 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
             boot_unit.ensure(robot)
             if any(log_units.needed(group["resources"]) for _job, group in manifests.groups(manifest)):
                 log_units.ensure(robot)
+            check_units.ensure(robot, [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]])
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": [], "spare": list(spare)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 
+from ..checks import states
 from ..resources import kinds
 from ..state import formats, lock
 from ..system import endings, ports, systemd
@@ -16,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..checks.states import Seen
     from ..plan import Need, Port, Resource
     from ..state.ledger import GroupRecord, JobRecord
     from ..state.robot import Robot
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
         """What systemd reported; null where it reported nothing."""
 
         called: str  # within its group; empty for the group's target
-        well: bool  # it runs, or has done what it should do once
+        well: bool  # it runs and no check of it is critical, or it has done what it should do once
         done: bool
         run: str
         state: str | None
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         ended: str | None  # of one that is down or done: when, and how
         how: str | None
         seconds: int | None  # since then: since it ended, or else since it started
+        checks: list[Seen]  # its health checks
 
     class GroupStatus(t.TypedDict):
         name: str
@@ -122,9 +125,10 @@ def _unit(unit: Resource, shown: systemd.Shown) -> UnitStatus:
     started = systemd.seconds(values, "ActiveEnterTimestampMonotonic") or None
     ended = None if up else _finished_at(unit) if done else endings.when(values)
     moment = started if up else ended
+    checks = states.seen(kind.checks(unit), systemd.number(values, "ActiveEnterTimestampMonotonic") or 0) if up else []
     return {
         "called": unit.get("called", ""),
-        "well": up or done,
+        "well": done or (up and all(check["status"] != states.CRITICAL for check in checks)),
         "done": done,
         "run": unit["run"],
         "state": values.get("ActiveState"),
@@ -137,6 +141,7 @@ def _unit(unit: Resource, shown: systemd.Shown) -> UnitStatus:
         "since": endings.wall(started) if started else None,
         "ended": endings.wall(ended) if ended else None,
         "how": None if up or done else _how(unit, shown),
+        "checks": checks,
         "seconds": None if moment is None else max(0, int(time.monotonic() - moment)),
     }
 

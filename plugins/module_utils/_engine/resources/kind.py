@@ -80,6 +80,18 @@ class Kind:
         """The directory of its log files; empty for what has none."""
         return ""
 
+    def checks(self, _resource: Resource) -> str:
+        """The file with its health checks; empty for what has none."""
+        return ""
+
+    def settles(self, _resource: Resource) -> float | None:
+        """For how many seconds it must have done well to be healthy; None for the usual time."""
+        return None
+
+    def deadline(self, _resource: Resource) -> float | None:
+        """How many seconds its health checks have to pass; None for the usual time."""
+        return None
+
     def changes_hands(self, _resource: Resource, _now: State | None) -> bool:
         """Whether its fix takes away what programs of an old owner use; ``_now``: what is there."""
         return False

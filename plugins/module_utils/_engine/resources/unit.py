@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from ..plan import UNIT_DIRECTORY
+from ..plan import CHECKS, UNIT_DIRECTORY
 from ..system import files, own
 from . import shape
 from .kind import Kind
@@ -47,6 +47,12 @@ class Unit(Kind):
             yield f"{where}.logs: must be a string"
         elif logs:
             yield from shape.path(f"{where}.logs", logs)
+        checks = resource.get("checks", "")
+        if not isinstance(checks, str) or (checks and not checks.startswith(CHECKS + "/")):
+            yield f"{where}.checks: must be a file in {CHECKS}"
+        for key in ("settles", "deadline"):
+            if not isinstance(resource.get(key, 0), (int, float)):
+                yield f"{where}.{key}: must be a number"
         done = resource.get("done")
         if done is not None:
             yield from shape.path(f"{where}.done", done)
@@ -93,6 +99,15 @@ class Unit(Kind):
 
     def logs(self, resource: Resource) -> str:
         return resource.get("logs", "")
+
+    def checks(self, resource: Resource) -> str:
+        return resource.get("checks", "")
+
+    def settles(self, resource: Resource) -> float | None:
+        return resource.get("settles")
+
+    def deadline(self, resource: Resource) -> float | None:
+        return resource.get("deadline")
 
     def unit(self, resource: Resource) -> str | None:
         return resource["name"]

@@ -161,4 +161,6 @@ def _value(message: bytes) -> Value:
     kind = body[1:2]
     if kind == b"s":
         return body[8 : 8 + _number(body, 4)].decode("utf-8")
+    if kind == b"t":
+        return int.from_bytes(body[8:16], "little")
     return _number(body, 4) if kind in (b"u", b"b") else None

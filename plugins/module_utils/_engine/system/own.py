@@ -27,8 +27,10 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStop=/bin/true
 """
+# Runs the health checks of all tasks, and what starts it.
+CHECKS, CHECKS_TIMER = "k8s4r-checks.service", "k8s4r-checks.timer"
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
-UNITS = r"k8s4r-(recover|logs|log@.*|prepare-.*|switch-.*)\.service"
+UNITS = r"k8s4r-(recover|logs|log@.*|checks|prepare-.*|switch-.*)\.service|k8s4r-checks\.timer"
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 

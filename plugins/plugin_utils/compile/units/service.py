@@ -14,6 +14,7 @@ from ...job.errors import Problem
 from ...job.model.task import Task
 from ...job.model.vocabulary import KillMode, Sharing
 from .. import helpers, systemd
+from ..content import checks
 from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..isolation import files, sharing
@@ -131,12 +132,14 @@ def unit(
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
     held = sharing.held_for(site, task)
     content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
+    checked = checks.compiled(site, task, environment.variables, _stop(site, task))
     return Unit(
         task.unit,
         (
             *_directories(site, task),
             plan.file(task.environment_file, content, mode="0600", secret=True, hidden=hidden),
             *logs.resources(site, task),
+            *checked.resources,
             plan.unit(
                 task.unit,
                 systemd.unit(sections),
@@ -147,14 +150,33 @@ def unit(
                 holds=[task.directory, site.data, *([held.directory] if held else [])],
                 endless=endless,
                 logs=logs.directory(task),
+                checks=checked.path,
+                **_health(site),
             ),
         ),
         frozenset(call.helper for call in calls),
         process.programs,
         process.expects,
-        environment.secrets,
-        (*environment.errors, *process.errors),
+        environment.secrets | checked.secrets,
+        (*environment.errors, *process.errors, *checked.errors),
     )
+
+
+def _health(site: Site) -> dict[str, float]:
+    """When a deployment takes the unit for healthy, where the job says so."""
+    update = site.job.update
+    return {"settles": float(update.min_healthy_time), "deadline": float(update.healthy_deadline)} if update else {}
+
+
+def _stop(site: Site, task: PlacedTask[Task]) -> dict[str, t.Any]:
+    """How the task is asked to end by whom is not systemd."""
+    call = stop_program(task)
+    return {
+        "argv": list(call.command(site.bin)) if call else [],
+        "signal": signals.number(task.spec.kill_signal),
+        "all": task.spec.kill_mode is KillMode.ALL,
+        "seconds": float(task.spec.kill_timeout),
+    }
 
 
 def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted: t.Sequence[str]) -> systemd.Directives:

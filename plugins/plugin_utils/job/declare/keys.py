@@ -48,7 +48,7 @@ class Key(t.NamedTuple):
     ``pattern`` is an ECMA 262 regular expression that must match the whole string. ``substituted`` says that
     ``${...}`` names are replaced per robot and instance. ``support`` is what the key as a whole gets.
     ``expected`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, suggested where one is mistyped.
-    ``key_pattern`` applies to the keys of a mapping of text. ``secret``
+    ``key_pattern`` applies to the keys of a mapping of text, and ``names`` is what they name, with a remedy. ``secret``
     allows a ``!vault`` value here. ``refused_values`` are enumeration members not supported yet.
     ``shorthand`` maps a truth value to what it is short for. ``text_is`` names the key of an object that a text in its place is.
     """
@@ -65,6 +65,7 @@ class Key(t.NamedTuple):
     expected: str = ""
     known: tuple[str, ...] = ()
     key_pattern: str | None = None
+    names: tuple[str, str] = ("an environment variable", "use letters, digits and _, and do not begin with a digit")
     substituted: bool = False
     secret: bool = False
     refused_values: tuple[enum.Enum, ...] = ()

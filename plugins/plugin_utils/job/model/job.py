@@ -39,7 +39,7 @@ class Job:
     strict: bool = key("A limit or key that a robot accepts but does not carry out is an error, not a warning.", default=False, ours=True)
     meta: t.Mapping[str, str] = key("Each key reaches every task as `NOMAD_META_<KEY>`.", factory=dict, substituted=True, secret=True)
     constraints: tuple[Constraint, ...] = key("Conditions on robots, for every group.", factory=tuple)
-    update: Update | None = key("How a new version replaces the old one.", default=None, ours=True, support=Support.NO_EFFECT)
+    update: Update | None = key("How a new version replaces the old one.", default=None, ours=True)
     schedule: Schedule | None = key("When a batch job runs, again and again. Default: once, when it is deployed.", default=None, ours=True)
     # Whether its values are shown nowhere: the file was rendered, and any value may be a vaulted variable's, or it was all encrypted.
     opaque: bool = attribute(default=False, compare=False)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a group may run, and what happens when a task ends, a robot fails or a new version replaces the old one."""
 
-from ..declare.keys import Seconds, key
+from ..declare.keys import Seconds, Support, key
 from ..declare.record import record
 from .vocabulary import DelayFunction, Operand, RestartMode
 
@@ -47,8 +47,15 @@ class ReschedulePolicy:
 class Update:
     """How a new version replaces the old one, robot by robot."""
 
-    max_parallel: int | None = key("Instances replaced at a time.", default=None, minimum=0)
-    canary: int | None = key("New instances tried first.", default=None, minimum=0)
-    min_healthy_time: Seconds | None = key("How long a new instance must be healthy before the next is replaced.", default=None, minimum=0)
-    healthy_deadline: Seconds | None = key("How long a new instance may take to become healthy.", default=None, minimum=0)
-    auto_revert: bool | None = key("On failure, return to the last good version.", default=None)
+    max_parallel: int | None = key("Instances replaced at a time.", default=None, minimum=0, support=Support.NO_EFFECT)
+    canary: int | None = key("New instances tried first.", default=None, minimum=0, support=Support.NO_EFFECT)
+    min_healthy_time: Seconds = key(
+        "A deployment waits until tasks have been up, and their checks passing, for so long.", default=Seconds(2), minimum=0, maximum=3600
+    )
+    healthy_deadline: Seconds = key(
+        "A group whose checks do not pass within this time goes back to its last good release.",
+        default=Seconds(300),
+        minimum=1,
+        maximum=86400,
+    )
+    auto_revert: bool | None = key("On failure, return to the last good version.", default=None, support=Support.NO_EFFECT)

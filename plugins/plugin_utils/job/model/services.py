@@ -3,32 +3,90 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Services of a task and their health checks."""
 
-from ..declare.keys import Seconds, key
+import typing as t
+
+from ..declare.keys import Seconds, Support, key
 from ..declare.record import record
-from .vocabulary import NAME, CheckStatus, CheckType
+from .vocabulary import HEADER, METHOD, NAME, PORT_LABEL, SERVER_NAME, CheckProtocol, CheckStatus, CheckType, Provider
+
+
+@record
+class CheckRestart:
+    """When failed checks restart a task. The restart counts in its `restartPolicy`."""
+
+    limit: int = key("So many failures in a row restart the task; `warning` is one too. 0: never.", minimum=0, maximum=1000)
+    grace: Seconds = key("Failures do not count for so long after the task has started.", default=Seconds(1), minimum=0)
 
 
 @record
 class Check:
     """A health check of a service."""
 
-    name: str = key("Name of the check.", pattern=NAME)
-    type: CheckType = key("How the service is checked.")
-    command: str | None = key("Command of a script check.", default=None)
-    args: tuple[str, ...] = key("Arguments of that command.", factory=tuple)
-    path: str | None = key("Path of an http check.", default=None)
-    protocol: str | None = key("Protocol of an http check: http or https.", default=None, pattern="https?", expected="http or https")
-    port_label: str | None = key("Label of the port to check. Default: the service's.", default=None)
-    interval: Seconds | None = key("Time between two checks.", default=None, minimum=0.1)
-    timeout: Seconds | None = key("How long to wait for an answer.", default=None, minimum=0.1)
-    initial_status: CheckStatus | None = key("Status before the first check.", default=None)
+    name: str = key("Name, unique in its task.", pattern=NAME)
+    type: CheckType = key(
+        "`tcp`: the port accepts a connection. `http`: 2xx is passing, 429 is warning, all else critical; redirects are not followed. "
+        "`grpc`: the gRPC health protocol answers SERVING. `script`: exit status 0 is passing, 1 is warning, all else critical."
+    )
+    command: str | None = key("Program of a script check.", default=None, substituted=True)
+    args: tuple[str, ...] = key("Its arguments.", factory=tuple, substituted=True)
+    path: str | None = key(
+        "Of an http check, the path that is asked for, by default `/`. Of a grpc check, the service's name, by default the whole server.",
+        default=None,
+        pattern=r"[!-~]+",
+        expected="text without blanks",
+    )
+    protocol: CheckProtocol | None = key("`https`: an http or grpc check uses TLS. Default: `http`.", default=None)
+    port_label: str | None = key(
+        "Port that is checked, as in the service. Default: the service's.", default=None, pattern=PORT_LABEL, expected="a label or a port"
+    )
+    interval: Seconds = key("Time between two checks.", default=Seconds(10), minimum=1, maximum=86400)
+    timeout: Seconds = key("How long a check may take.", default=Seconds(2), minimum=1, maximum=3600)
+    initial_status: CheckStatus = key("Status until the first check has come to a result.", default=CheckStatus.CRITICAL)
+    method: str | None = key(
+        "Method of an http check. Default: `GET`.", default=None, ours=True, pattern=METHOD, expected="an HTTP method, such as GET"
+    )
+    headers: t.Mapping[str, str] = key(
+        "Headers of an http check.",
+        factory=dict,
+        ours=True,
+        substituted=True,
+        secret=True,
+        key_pattern=HEADER,
+        names=("a header", "use letters, digits and -"),
+    )
+    expect: str | None = key(
+        "Text that must be within the first 64 KiB of what an http check gets; without it a good answer is critical.",
+        default=None,
+        ours=True,
+        pattern=r"[^\x00]+",
+        expected="text",
+    )
+    tls_skip_verify: bool = key("The certificate of the server is not verified.", default=False, ours=True)
+    server_name: str | None = key(
+        "Name that the certificate must have, and that is asked for by SNI. Default: the address that is checked.",
+        default=None,
+        ours=True,
+        pattern=SERVER_NAME,
+        expected="a host name or an IP address",
+    )
+    success_before_passing: int = key(
+        "So many good results in a row make it passing or warning.", default=1, ours=True, minimum=0, maximum=1000
+    )
+    failures_before_critical: int = key("So many bad results in a row make it critical.", default=1, ours=True, minimum=0, maximum=1000)
+    check_restart: CheckRestart | None = key("When failures restart the task.", default=None, ours=True)
 
 
 @record
 class Service:
-    """A service that a task offers, for service discovery."""
+    """A service that a task offers."""
 
     name: str = key("Name of the service.", pattern=NAME)
-    port_label: str = key("Label of the port on which it listens.")
-    tags: tuple[str, ...] = key("Tags.", factory=tuple)
+    port_label: str = key(
+        "Port on which it listens: a number, which is one on 127.0.0.1, the label of one of the group's `network.ports`, or the name of "
+        "one of its `network.services`, which is its `to`. It must be one of these if a check uses it."
+    )
+    tags: tuple[str, ...] = key("Tags.", factory=tuple, support=Support.NO_EFFECT)
     checks: tuple[Check, ...] = key("Health checks.", factory=tuple)
+    provider: Provider = key(
+        "Where it is found. `nomad` is another spelling of `native`.", default=Provider.NATIVE, ours=True, refused_values=(Provider.CONSUL,)
+    )

@@ -114,7 +114,7 @@ class Task:
     restart_policy: RestartPolicy | None = key("Overrides the group's.", default=None)
     constraints: tuple[Constraint, ...] = key("Conditions on robots. They apply to the whole group.", factory=tuple)
     network: Network | None = key("The group's network, written on a task. Two different ones in a group are an error.", default=None)
-    services: tuple[Service, ...] = key("Services that the task offers, and their health checks.", factory=tuple, support=Support.NO_EFFECT)
+    services: tuple[Service, ...] = key("Services that the task offers, and their health checks.", factory=tuple)
     artifacts: tuple[Reserved, ...] = key("Files to download.", factory=tuple, support=Support.REFUSED)
     templates: tuple[Reserved, ...] = key("Files to render.", factory=tuple, support=Support.REFUSED)
     logs: Logs = key("Files with what the task writes to its standard output and error.", factory=Logs, ours=True)

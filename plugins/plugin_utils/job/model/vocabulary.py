@@ -13,6 +13,8 @@ PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][
 HOST_PORT = rf"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?):{PORT}"
 TRUST_DOMAIN = r"[a-z0-9._-]{1,255}"
 SPIFFE_ID = r"spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+"
+# A number, or the name of a port.
+PORT_LABEL = rf"{PORT}|{NAME}"
 SIGNALS = (
     "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2",
     "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU",
@@ -42,6 +44,11 @@ DEVICE = r"/dev/[^\x00-\x1f]+"
 SUBSTITUTED = r"[^\x00-\x20]*\$\{[^\x00-\x20]+\}[^\x00-\x20]*"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 ADDRESS = r"((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)"
+
+# Of HTTP: a method and the name of a header, RFC 9110.
+METHOD = r"[A-Z]{1,20}"
+HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+SERVER_NAME = r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?"
 
 DEFAULT_NAMESPACE = "default"
 
@@ -86,6 +93,17 @@ class CheckStatus(enum.Enum):
     CRITICAL = "critical"
     WARNING = "warning"
     PASSING = "passing"
+
+
+class CheckProtocol(enum.Enum):
+    HTTP = "http"
+    HTTPS = "https"
+
+
+class Provider(enum.Enum):
+    NATIVE = "native"
+    NOMAD = "nomad"
+    CONSUL = "consul"
 
 
 class DelayFunction(enum.Enum):

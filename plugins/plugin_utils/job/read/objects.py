@@ -133,8 +133,8 @@ class Objects:
             try:
                 texts.valid_text(texts.raw_text(key_node))
                 if field.key.key_pattern and not re.fullmatch(field.key.key_pattern, key):
-                    remedy = "use letters, digits and _, and do not begin with a digit"
-                    raise Mistake("cannot name an environment variable", remedy, value=quoted(key))
+                    what, remedy = field.key.names
+                    raise Mistake(f"cannot name {what}", remedy, value=quoted(key))
                 if not key:
                     raise Mistake("the key is empty", "give it a name")
             except Mistake as mistake:

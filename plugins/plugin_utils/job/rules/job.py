@@ -16,7 +16,7 @@ from ..errors import Finding, Mistake, Position
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.vocabulary import JobType
-from . import isolation, lifecycle, names, network, ports, resources, schedule, tasks
+from . import isolation, lifecycle, names, network, ports, resources, schedule, services, tasks
 
 
 class Checked(t.NamedTuple):
@@ -51,9 +51,13 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
             for member, task in enumerate(group.tasks or ()):
                 if task is not None:
                     warnings += tasks.warnings(task, f"{path}.tasks[{member}]")
+                    warnings += services.warnings(task, f"{path}.tasks[{member}]")
+            errors += services.errors(job, group, path)
         groups.append(group)
     errors += names.unique(groups, f"{job.root}taskGroups")
     errors += names.meta(job.meta, f"{job.root}meta")
+    if job.update:
+        errors += services.of_update(job.update, f"{job.root}update")
     errors += schedule.errors(job, f"{job.root}schedule", wrong)
     job = dataclasses.replace(job, task_groups=tuple(group for group in groups if group is not None), positions=positions)
     return Checked(job, errors, warnings)

@@ -45,7 +45,7 @@ def test_service_and_system():
         "disk",
         "iops",
         "mbits",
-        "services",
+        "tags",
     ]
     [group] = patrol.task_groups
     assert group.network == Network(upstreams=(Upstream("planner", 7000, "planner.example.org:7000", Protocol.GRPC),))

@@ -193,19 +193,21 @@ taskGroups:
 def test_accepted_without_effect():
     group = "reschedulePolicy: {attempts: 1, delayFunction: constant, unlimited: false}, ephemeralDisk: {sizeMB: 300, sticky: true},"
     task = ", resources: {disk: 1Gi, iops: 5, networks: [{mbits: 10}]}"
-    task += ", services: [{name: s, portLabel: http, checks: [{name: c, type: tcp, interval: 10s}]}]"
+    task += ", services: [{name: s, portLabel: http, tags: [a]}]"
     _jobs, warnings = one(small(group, task, "priority: 70\nupdate: {maxParallel: 1, autoRevert: true}"))
     assert [warning.split(": ", 1)[1] for warning in warnings] == [
         f"{path}: has no effect yet"
         for path in (
             "priority",
-            "update",
+            "update.maxParallel",
+            "update.autoRevert",
             "taskGroups[0].reschedulePolicy",
             "taskGroups[0].ephemeralDisk",
             "taskGroups[0].tasks[0].resources.disk",
             "taskGroups[0].tasks[0].resources.iops",
             "taskGroups[0].tasks[0].resources.networks[0].mbits",
-            "taskGroups[0].tasks[0].services",
+            "taskGroups[0].tasks[0].services[0]",
+            "taskGroups[0].tasks[0].services[0].tags",
         )
     ]
 

@@ -158,3 +158,18 @@ def test_a_job_that_no_robot_has_is_not_well():
         "no robot that answered has a job of the name nosuch",
         "1 robot, 0 groups: nothing is wrong",
     ]
+
+
+def test_a_unit_whose_check_is_critical_is_up_and_wrong_all_the_same():
+    well = {"name": "alive", "status": "passing", "said": "accepts connections"}
+    ill = {"name": "ready", "status": "critical", "said": "HTTP 503"}
+    slow = {"name": "slow", "status": "warning", "said": ""}
+    failing = group(units={"k8s4r-task-web.service": {**NEXT, "well": False, "checks": [well, ill, slow]}})
+    assert table.overview({"work1": robot(failing)}) == [
+        "robot  group     state           for         memory",
+        "work1  shop/web  1 OF 1 FAILING  3 h 12 min  3.0 MiB",
+        "         r0 web  failing         3 h 12 min  3.0 MiB  ready is critical: HTTP 503; slow is warning: not run yet; k8s4r-task-web",
+        "1 robot, 1 group: 1 thing is wrong",
+    ]
+    both = {**failing["units"], "k8s4r-task-bad.service": {**DOWN, "called": "r0 bad"}}
+    assert "1 OF 2 DOWN, 1 OF 2 FAILING" in text({"work1": robot(group(units=both))})

@@ -1,0 +1,245 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What came of the health checks of tasks: read by all who want to know, and written by the runner alone.
+
+A file for each task, root's, in memory: which start of the task it is of, and a state for each check. Of another start, or of a check
+that was another one, it says nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import zlib
+
+from .. import plan
+from ..say import jsontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    class _Check(t.TypedDict):
+        name: str
+        type: str
+        interval: float  # seconds, as all times
+        timeout: float
+        initial: str
+        good: int  # so many results in a row
+        bad: int
+
+    class Check(_Check, total=False):
+        """As the compiler has written it (compile/units/checks.py)."""
+
+        host: str
+        port: int
+        method: str
+        path: str
+        headers: dict[str, str]
+        expect: str
+        service: str
+        tls: dict[str, t.Any]
+        argv: list[str]
+        restart: Limit
+
+    class Limit(t.TypedDict):
+        limit: int
+        grace: float
+
+    class Stop(t.TypedDict):
+        """How a task is asked to end: by a command, or by a signal to all of its processes or to the main one."""
+
+        argv: list[str]
+        signal: int
+        all: bool
+        seconds: float
+
+    class Run(t.TypedDict):
+        """How the scripts of a task run. ``confined``: without any privilege. ``environment``: the file with their variables."""
+
+        user: str
+        group: str
+        groups: list[str]
+        confined: bool
+        environment: str
+        directory: str
+        path: str
+
+    class _Description(t.TypedDict):
+        unit: str
+        checks: list[Check]
+
+    class Description(_Description, total=False):
+        """The checks of a task."""
+
+        run: Run
+        stop: Stop
+
+    class State(t.TypedDict):
+        """Times are of the monotonic clock. ``of`` tells the check that it is of from another one of its name."""
+
+        of: int
+        status: str
+        since: float
+        at: float  # of the last result; 0 where there was none
+        due: float
+        said: str
+        output: str  # the last line of what the task has answered: it may contain anything
+        passed: bool  # whether it ever has since the task started
+        good: int  # results in a row
+        bad: int
+        failed: int  # the same for a restart
+
+    class Task(t.TypedDict):
+        started: int  # when its unit became active, as systemd has it
+        checks: dict[str, State]
+
+    class Outcome(t.NamedTuple):
+        status: str
+        said: str
+        output: str = ""
+
+    class Seen(t.TypedDict):
+        """A check as people want to know it."""
+
+        name: str
+        type: str
+        status: str
+        seconds: int | None  # since then: for how long it has had this status
+        said: str
+else:
+    from collections import namedtuple
+
+    Outcome = namedtuple("Outcome", "status said output", defaults=("",))
+
+PASSING, WARNING, CRITICAL = "passing", "warning", "critical"
+STATUSES = (PASSING, WARNING, CRITICAL)
+# What is kept of an answer, in characters.
+LONGEST = 200
+
+
+def described(directory: str = plan.CHECKS) -> dict[str, Description]:
+    """The checks of all tasks, by the name of their file."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for name in names:
+        # A file that is on its way has a name with a dot in front.
+        description = None if name.startswith(".") else _read(f"{directory}/{name}")
+        if description:
+            found[name] = description
+    return found
+
+
+def load(task: str, directory: str = plan.CHECK_STATES) -> Task:
+    found = _read(f"{directory}/{task}")
+    return found if found else {"started": 0, "checks": {}}
+
+
+def save(task: str, state: Task, directory: str = plan.CHECK_STATES) -> None:
+    temporary = f"{directory}/.{task}"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(jsontext.dumps(state))
+    os.rename(temporary, f"{directory}/{task}")
+
+
+def _read(path: str) -> t.Any:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return jsontext.loads(stream.read())
+    except (OSError, ValueError):
+        return None
+
+
+def identity(check: Check) -> int:
+    return zlib.crc32(jsontext.dumps(check).encode())
+
+
+def fresh(check: Check, now: float) -> State:
+    """Of a check that has not been run yet."""
+    return {
+        "of": identity(check),
+        "status": check["initial"],
+        "since": now,
+        "at": 0.0,
+        "due": now,
+        "said": "",
+        "output": "",
+        "passed": False,
+        "good": 0,
+        "bad": 0,
+        "failed": 0,
+    }
+
+
+def current(check: Check, task: Task, started: int, now: float) -> State:
+    """The state of a check of a task that has been up since ``started``."""
+    state = task["checks"].get(check["name"])
+    return state if state and task["started"] == started and state["of"] == identity(check) else fresh(check, now)
+
+
+def after(check: Check, state: State, outcome: Outcome, now: float, counts: bool = True) -> State:
+    """The state once a check has come to a result. ``counts``: it was its time, so a bad one is one more in a row."""
+    well = outcome.status != CRITICAL
+    if not well and not counts:
+        return {**state, "at": now, "said": outcome.said, "output": outcome.output, "good": 0}
+    good, bad = (state["good"] + 1, 0) if well else (0, state["bad"] + 1)
+    reached = good >= check["good"] if well else bad >= check["bad"]
+    status = outcome.status if reached else state["status"]
+    return {
+        "of": state["of"],
+        "status": status,
+        "since": state["since"] if status == state["status"] else now,
+        "at": now,
+        "due": state["due"],
+        "said": outcome.said,
+        "output": outcome.output,
+        "passed": state["passed"] or (reached and outcome.status == PASSING),
+        "good": good,
+        "bad": bad,
+        "failed": 0 if outcome.status == PASSING else state["failed"] + counts,
+    }
+
+
+def of(path: str, started: int | None = None) -> list[tuple[Check, State]]:
+    """The checks of a task, by the path of their file, with their states. ``started``: when its unit became active, as systemd has it;
+    what was before that is nothing to go by.
+    """
+    description: Description | None = _read(path) if path else None
+    if not description:
+        return []
+    task, now = load(os.path.basename(path)), time.monotonic()
+    return [(check, current(check, task, task["started"] if started is None else started, now)) for check in description["checks"]]
+
+
+def seen(path: str, started: int) -> list[Seen]:
+    """The same for people."""
+    now = time.monotonic()
+    return [
+        {
+            "name": check["name"],
+            "type": check["type"],
+            "status": state["status"],
+            "seconds": int(now - state["since"]) if state["at"] else None,
+            "said": state["said"],
+        }
+        for check, state in of(path, started)
+    ]
+
+
+def last_line(content: bytes) -> str:
+    """The last line of an answer that says something, as far as it is kept; nothing in it can do a terminal any harm."""
+    lines = [line for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
+    return "".join([char if char.isprintable() else "\ufffd" for char in lines[-1].strip()[:LONGEST]]) if lines else ""
+
+
+def forget(tasks: t.Container[str], directory: str = plan.CHECK_STATES) -> None:
+    """Remove the states of all tasks but these."""
+    for name in os.listdir(directory):
+        if name not in tasks:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{directory}/{name}")

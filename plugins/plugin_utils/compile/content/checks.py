@@ -1,0 +1,150 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health checks of a task, as data: the engine's k8s4r-checks.service reads them and runs those that are due.
+
+No unit takes them in, so a change of a check restarts nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from ....module_utils._engine import plan
+from ...job import labels
+from ...job.declare.keys import Secret
+from ...job.errors import Problem, child
+from ...job.model.services import Check, Service
+from ...job.model.task import InitTask, Task
+from ...job.model.vocabulary import CheckProtocol, CheckType, Driver
+from .. import paths
+from ..site import PlacedTask, Site
+from .substitution import substituted
+
+if t.TYPE_CHECKING:
+    from ....module_utils._engine.plan import Resource
+
+
+class Checks(t.NamedTuple):
+    """The file with the checks of a task, or no resource; and what was found on the way."""
+
+    resources: tuple[Resource, ...] = ()
+    secrets: frozenset[str] = frozenset()
+    errors: tuple[Problem, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Of the file; empty for a task without checks."""
+        return self.resources[0]["path"] if self.resources else ""
+
+
+def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str], stop: t.Mapping[str, t.Any]) -> Checks:
+    """The checks of a task, whose variables these are. `stop` is how it is asked to end, as the engine wants to know it."""
+    found: list[dict[str, t.Any]] = []
+    secrets: set[str] = set()
+    errors: list[Problem] = []
+    for number, service in enumerate(task.spec.services) if not isinstance(task.spec, InitTask) else ():
+        for place, check in enumerate(service.checks):
+            path = f"{task.path}.services[{number}].checks[{place}]"
+            found.append({"name": check.name, "type": check.type.value, **_common(check), **_asked(site, task, service, check)})
+            if check.command:
+                argv, wrong = _argv(site, check, path, variables)
+                found[-1]["argv"] = argv
+                errors += wrong
+            if check.headers:
+                headers, hidden, wrong = _headers(site, check, path, variables)
+                found[-1]["headers"] = headers
+                secrets |= hidden
+                errors += wrong
+    if not found:
+        return Checks()
+    description: dict[str, t.Any] = {"unit": task.unit, "checks": found}
+    if any("argv" in check for check in found):
+        description["run"] = _run(task)
+    if any("restart" in check for check in found):
+        description["stop"] = stop
+    content = json.dumps(description, sort_keys=True, indent=1) + "\n"
+    file = plan.file(f"{plan.CHECKS}/{task.id}", content, mode="0600", secret=bool(secrets) or (site.job.opaque and _has_headers(found)))
+    return Checks((file,), frozenset(secrets), tuple(errors))
+
+
+def _has_headers(found: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
+    return any("headers" in check for check in found)
+
+
+def _common(check: Check) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = {
+        "interval": float(check.interval),
+        "timeout": float(check.timeout),
+        "initial": check.initial_status.value,
+        "good": max(1, check.success_before_passing),
+        "bad": max(1, check.failures_before_critical),
+    }
+    if check.check_restart and check.check_restart.limit:
+        found["restart"] = {"limit": check.check_restart.limit, "grace": float(check.check_restart.grace)}
+    return found
+
+
+def _run(task: PlacedTask[Task]) -> dict[str, t.Any]:
+    """How scripts run: as the task does."""
+    return {
+        "user": task.user,
+        "group": task.group,
+        "groups": list(task.spec.groups),
+        "confined": task.spec.driver is Driver.EXEC,
+        "environment": task.environment_file,
+        "directory": f"{task.directory}/local",
+        "path": paths.SEARCH,
+    }
+
+
+def _argv(site: Site, check: Check, path: str, variables: t.Mapping[str, str]) -> tuple[list[str], list[Problem]]:
+    """The command line of a script, and what is wrong with it."""
+    argv: list[str] = []
+    errors: list[Problem] = []
+    written = {f"{path}.command": check.command or "", **{f"{path}.args[{number}]": text for number, text in enumerate(check.args)}}
+    for place, text in written.items():
+        argument, unresolved = substituted(site, text, place, variables)
+        errors += unresolved
+        if isinstance(argument, Secret):
+            found = "a secret cannot be used here: anyone who lists processes would see it"
+            errors.append(site.problem(place, found, "have the script read it from a variable"))
+        argv.append(argument)
+    return argv, errors
+
+
+def _asked(site: Site, task: PlacedTask[Task], service: Service, check: Check) -> dict[str, t.Any]:
+    """Where a check connects to, and what it asks for."""
+    if check.type is CheckType.SCRIPT:
+        return {}
+    numbers = {port.spec.label: port.number for port in site.ports if port.instance == task.instance}
+    place = labels.resolve(site.group.network, check.port_label or service.port_label, numbers)
+    # The job's rules have refused any other label.
+    assert place is not None
+    found: dict[str, t.Any] = {"host": place.host, "port": place.port}
+    if check.type is CheckType.HTTP:
+        found |= {"method": check.method or "GET", "path": check.path or "/"}
+        if check.expect:
+            found["expect"] = check.expect
+    elif check.type is CheckType.GRPC:
+        found["service"] = check.path or ""
+    if check.protocol is CheckProtocol.HTTPS:
+        found["tls"] = {"verify": not check.tls_skip_verify, "name": check.server_name or ""}
+    return found
+
+
+def _headers(site: Site, check: Check, path: str, variables: t.Mapping[str, str]) -> tuple[dict[str, str], set[str], list[Problem]]:
+    """The headers with their names replaced, those values that are secret, and what is wrong with them."""
+    headers: dict[str, str] = {}
+    errors: list[Problem] = []
+    for name, text in check.headers.items():
+        value, unresolved = substituted(site, text, child(f"{path}.headers", name), variables)
+        errors += unresolved
+        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+            found = "a header of HTTP cannot have a newline or another control character"
+            errors.append(site.problem(child(f"{path}.headers", name), found, "remove it"))
+        headers[name] = value
+    written = [value for value in (*headers.values(), *check.headers.values()) if isinstance(value, Secret)]
+    return headers, {str(value) for value in written if value}, errors

@@ -1,0 +1,174 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Health checks, on every systemd that we support: a deployment waits for them, and they go on without a controller."""
+
+from __future__ import annotations
+
+import typing as t
+
+from tests.integration.compile.jobs import plans, shell, without_groups
+from tests.integration.engine.harness import Machine, pid
+
+PORT = 18080
+# Answers with what is in a file, and until that is there with 503 for as many seconds as it is told.
+SERVER = """
+import http.server, os, pathlib, sys, time
+code, up = pathlib.Path(os.environ["NOMAD_ALLOC_DIR"]) / "code", time.monotonic() + float(sys.argv[2])
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(int(code.read_text()) if code.exists() else 200 if time.monotonic() > up else 503)
+        self.end_headers()
+        self.wfile.write(b"first line\\nI say " + self.headers["X-Word"].encode())
+    def log_message(self, *_args):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def job(machine: Machine, delay: float = 0, update: t.Mapping[str, str] | None = None, **keys: t.Any) -> dict[str, t.Any]:
+    """A job with a server that is well after so many seconds, and with one check of it."""
+    check = {"name": "ready", "type": "http", "interval": "1s", "headers": {"X-Word": "${NOMAD_TASK_NAME}"}, **keys}
+    program = {"command": "/usr/bin/python3", "args": ["-I", "-S", "-c", SERVER, str(PORT), str(delay)]}
+    service = {"name": "web", "portLabel": str(PORT), "checks": [check]}
+    task = {"name": "server", "config": {"execConfig": program}, "services": [service]}
+    document = {"name": "checks", "taskGroups": [{"name": "g", "tasks": [task]}], **({"update": update} if update else {})}
+    return plans(machine, document)[0]
+
+
+def unit(plan: dict[str, t.Any]) -> str:
+    return next(r["name"] for r in plan["groups"][0]["resources"] if r.get("checks"))
+
+
+def check(machine: Machine, plan: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What `status` says of the check."""
+    (found,) = machine.call(op="status")["jobs"]
+    (group,) = found["groups"].values()
+    (seen,) = group["units"][unit(plan)]["checks"]
+    return {**seen, "well": group["units"][unit(plan)]["well"]}
+
+
+def answer(machine: Machine, code: str) -> None:
+    machine.sh(f"echo {code} >$(echo /var/lib/k8s4r/groups/checks-g-*/alloc)/code")
+
+
+def becomes(machine: Machine, status: str) -> None:
+    machine.until(f'grep -q \'"status":"{status}"\' /run/k8s4r/checks/*')
+
+
+def test_a_deployment_waits_for_checks_which_go_on_by_themselves_and_restart_nothing_when_they_change(machine):
+    plan = job(machine, delay=3, interval="30s")
+    assert machine.deploy(plan)["status"] == "committed"
+    lived = float(machine.sh(f"echo $(cut -d' ' -f1 /proc/uptime) $(systemctl show -p ActiveEnterTimestampMonotonic --value {unit(plan)}) |"
+                             " awk '{print $1 - $2 / 1e6}'"))  # fmt: skip
+    # It was not well for 3 s, and then had to be for 2; nobody waited until it was its time again.
+    assert 5 <= lived < 20
+    seen = check(machine, plan)
+    assert (seen["name"], seen["status"], seen["said"], seen["well"]) == ("ready", "passing", "HTTP 200", True)
+    main = pid(machine, unit(plan))
+    plan = job(machine, delay=3)
+    assert machine.deploy(plan)["status"] == "committed"
+    assert pid(machine, unit(plan)) == main
+    assert machine.ask(plan)["status"] == "unchanged"
+    answer(machine, "500")
+    becomes(machine, "critical")
+    seen = check(machine, plan)
+    assert (seen["said"], seen["well"]) == ("HTTP 500", False)
+    machine.sh("grep -q 'I say server' /run/k8s4r/checks/*")
+    answer(machine, "429")
+    becomes(machine, "warning")
+    answer(machine, "200")
+    becomes(machine, "passing")
+    # Whoever asks tasks has no privilege, and nothing stays.
+    machine.until("systemctl is-active --quiet k8s4r-checks.timer")
+    machine.until("! systemctl is-active --quiet k8s4r-checks.service")
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    machine.absent("find /etc/k8s4r /run/k8s4r /etc/systemd/system -name '*checks*' | grep .")
+    assert machine.state("k8s4r-checks.timer") == "inactive"
+
+
+def test_a_group_whose_checks_do_not_pass_goes_back(machine):
+    first = job(machine)
+    assert machine.deploy(first)["status"] == "committed"
+    second = job(machine, delay=1000, update={"healthyDeadline": "4s"})
+    result = machine.deploy(second)
+    assert result["status"] == "rolled-back"
+    assert "health check ready is critical: HTTP 503; its last answer: I say server" in result["errors"][0]
+    becomes(machine, "passing")
+    assert machine.ask(first)["status"] == "unchanged"
+    # The first release of a group has nothing to go back to.
+    assert machine.deploy(without_groups(first))["status"] == "committed"
+    assert machine.deploy(second)["status"] == "rolled-back"
+    machine.absent("ls /etc/systemd/system | grep -e checks -e k8s4r-task")
+
+
+def test_failed_checks_restart_a_task_as_a_crash_does(machine):
+    """One task ends when it is asked to, and one has to be killed. The restart policy gives both up."""
+    policy = {"attempts": 1, "interval": "10m", "delay": "1s", "mode": "fail"}
+    tasks = []
+    for number, (driver, script) in enumerate(
+        {"exec": "trap 'touch $NOMAD_ALLOC_DIR/asked; exit' TERM", "raw_exec": "trap '' TERM"}.items()
+    ):
+        check = {"name": f"c{number}", "type": "script", "command": "/bin/sh", "args": ["-c", "! test -e $NOMAD_ALLOC_DIR/ill"],
+                 "interval": "1s", "checkRestart": {"limit": 2, "grace": "2s"}}  # fmt: skip
+        # The status of a command that does not hold is a warning.
+        service = {"name": "s", "portLabel": "any", "checks": [check]}
+        program = shell(f"t{number}", f"{script}; while :; do sleep 0.2; done", driver=driver, killTimeout="1s", services=[service])
+        tasks.append({**program, "restartPolicy": policy})
+    (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
+    machine.sh("touch $(echo /var/lib/k8s4r/groups/checks-g-*/alloc)/ill")
+    units = [r["name"] for r in plan["groups"][0]["resources"] if r.get("checks")]
+    for name in units:
+        machine.until(f'[ "$(systemctl show -p NRestarts --value {name})" = 1 ]')
+        machine.until(f"grep -q ' 1$' /run/k8s4r/restarts/{name}")
+    # A restart by somebody else would not be one of the policy's.
+    for name in units:
+        machine.until(f"systemctl show -p ActiveState --value {name} | grep -qx -e inactive -e failed")
+        machine.sh(f"grep -q ' 2$' /run/k8s4r/restarts/{name}")
+    machine.sh("test -e /var/lib/k8s4r/groups/checks-g-*/alloc/asked")
+    machine.sh("journalctl --sync; journalctl -u k8s4r-checks.service | grep -q 'restarted, for its check c1 has failed 2 times'")
+
+
+# What a program sees of itself and around it.
+VIEW = (
+    "{ id; pwd; for n in ipc uts mnt pid net; do readlink /proc/self/ns/$n; done; cut -d: -f3 /proc/self/cgroup; ulimit -n; umask;"
+    " env | grep -e ^NOMAD -e ^HOME -e ^PATH -e ^LD_LIBRARY_PATH -e ^WORD | sort; grep -e ^Cap -e ^NoNew -e ^SigIgn /proc/self/status; }"
+)
+
+
+def scripted(driver: str, **keys: t.Any) -> dict[str, t.Any]:
+    name = driver.replace("_", "")
+    mine = f"$NOMAD_ALLOC_DIR/{name}"
+    # It leaves a process behind, and does not end where it shall not.
+    script = (
+        f"{VIEW} >{mine}.script; sleep 1001 >/dev/null 2>&1 & if test -e {mine}.hang; then touch {mine}.hangs; sleep 1002 &"
+        f" setsid sleep 1002 & (setsid sh -c 'sleep 1002 & exec sleep 1002' &) ; wait; fi; echo well; exit $(cat {mine}.code)"
+    )
+    check = {"name": name, "type": "script", "command": "sh", "args": ["-c", script], "interval": "1s", "timeout": "3s"}
+    task = shell(name, f"echo 0 >{mine}.code; {VIEW} >{mine}.task; exec sleep 1003", driver=driver)
+    return {**task, "services": [{"name": "s", "portLabel": "any", "checks": [check]}], **keys}
+
+
+def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine):
+    more = {"env": {"WORD": "a\nb $x \"'\\`", "LD_LIBRARY_PATH": "/nowhere"}, "groups": ["dialout"], "resources": {"openFiles": 99}}
+    tasks = [scripted("exec", **more), scripted("raw_exec", **more)]
+    (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
+    alloc = machine.sh("echo /var/lib/k8s4r/groups/checks-g-*/alloc").strip()
+    for name in ("exec", "rawexec"):
+        assert machine.sh(f"cat {alloc}/{name}.script") == machine.sh(f"cat {alloc}/{name}.task")
+        state = f"/run/k8s4r/checks/checks-g-r0-{name}-*"
+        for code, status in ((1, "warning"), (2, "critical"), (0, "passing")):
+            machine.sh(f"echo {code} >{alloc}/{name}.code")
+            machine.until(f'grep -q \'"status":"{status}"\' {state}')
+            machine.sh(f'grep -q \'"output":"well"\' {state}')
+        machine.sh(f"touch {alloc}/{name}.hang")
+        machine.until(f"grep -q 'no result within 3 s' {state}")
+        machine.sh(f"rm {alloc}/{name}.hang")
+        machine.until(f'grep -q \'"status":"passing"\' {state}')
+    machine.sh("systemctl stop k8s4r-checks.timer; while systemctl is-active -q k8s4r-checks.service; do sleep 0.1; done")
+    machine.absent("pgrep -f 'sleep 100[12]'")
+    machine.sh("[ $(pgrep -fc '^sleep 1003') = 2 ]")

@@ -1,0 +1,325 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a check makes of an answer, and what becomes of a task's state."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.checks import grpc, network, runner, script, states
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.checks.states import CRITICAL, PASSING, WARNING, Outcome
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.systemd import environment_file
+
+CHECK = {"name": "c", "type": "http", "interval": 10.0, "timeout": 1.0, "initial": CRITICAL, "good": 1, "bad": 1}
+
+
+class Server:
+    """Accepts connections, and says to each what it has to say, in pieces, once something was asked (a context manager)."""
+
+    def __init__(self, *pieces: bytes, asked: bool = True, again: bool = False, stays: bool = False, pause: float = 0, secure=None) -> None:
+        self.pieces, self.asked, self.again, self.stays = pieces, asked, again, stays
+        self.heard, self.pause, self.secure = b"", pause, secure
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.over = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error):
+        self.over.set()
+        # Or the thread that waits for the next one would keep it open.
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection = self.socket.accept()[0]
+                with contextlib.suppress(OSError):
+                    connection = self.secure.wrap_socket(connection, server_side=True) if self.secure else connection
+                    self.heard = connection.recv(65536) if self.asked else b""
+                    self._say(connection)
+                connection.close()
+
+    def _say(self, connection):
+        for piece in self.pieces:
+            connection.sendall(piece)
+        while self.again and not self.over.is_set():
+            connection.sendall(self.pieces[-1])
+            time.sleep(self.pause)
+        if self.stays:
+            self.over.wait(30)
+        # What it does not read would end the connection before its last word has arrived.
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(5)
+        while self.asked and connection.recv(65536):
+            pass
+
+    def check(self, **keys):
+        return {**CHECK, "host": "127.0.0.1", "port": self.socket.getsockname()[1], "method": "GET", "path": "/health", **keys}
+
+
+def http(code: int, body: bytes = b"", *more: bytes) -> bytes:
+    return b"\r\n".join([f"HTTP/1.1 {code} whatever".encode(), *more, b"", body])
+
+
+@pytest.mark.parametrize(
+    ("answer", "keys", "expected"),
+    [
+        (http(200), {}, (PASSING, "HTTP 200", "")),
+        (http(204), {}, (PASSING, "HTTP 204", "")),
+        (http(429, b"slow\n\n"), {}, (WARNING, "HTTP 429", "slow")),
+        (http(404, b"one\ntwo\x1b[31m"), {}, (CRITICAL, "HTTP 404", "two\ufffd[31m")),
+        (http(302, b"", b"Location: /login"), {}, (CRITICAL, "HTTP 302, and redirects are not followed", "")),
+        (http(200, b"well"), {"expect": "well"}, (PASSING, "HTTP 200", "well")),
+        (http(200, b"ill"), {"expect": "well"}, (CRITICAL, "HTTP 200, without the text that is expected", "ill")),
+        (http(200, b"2\r\nwe\r\n2\r\nll\r\n0\r\n\r\n", b"Transfer-Encoding: chunked"), {"expect": "well"}, (PASSING, "HTTP 200", "well")),
+        (
+            http(200, b"zz\r\nwe", b"Transfer-Encoding: chunked"),
+            {"expect": "well"},
+            (CRITICAL, "the answer cannot be read: ValueError", ""),
+        ),
+        (b"", {}, (CRITICAL, "the answer is not one of HTTP/1.1", "")),
+        (b"SSH-2.0-x\r\n\r\n", {}, (CRITICAL, "the answer is not one of HTTP/1.1", "SSH-2.0-x")),
+        (b"HTTP/1.1 2000 x\r\n\r\n", {}, (CRITICAL, "the answer is not one of HTTP/1.1", "HTTP/1.1 2000 x")),
+    ],
+)
+def test_what_an_answer_of_http_means(answer, keys, expected):
+    with Server(answer) as server:
+        assert tuple(network.run(server.check(**keys))) == expected
+
+
+def test_what_is_asked():
+    with Server(http(200)) as server:
+        network.run(server.check(method="HEAD", path="/x?y", headers={"HOST": "here", "X-Key": "K"}))
+    lines = server.heard.decode().split("\r\n")
+    assert {"HEAD /x?y HTTP/1.1", "HOST: here", "X-Key: K", "Connection: close"} <= set(lines)
+    assert not any(line.startswith("Host:") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("server", "status", "seconds"),
+    [
+        (Server(stays=True), CRITICAL, 1),
+        (Server(b"HTTP/1.1 200", stays=True), CRITICAL, 1),
+        # Each piece comes in time.
+        (Server(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", again=True, pause=0.2), CRITICAL, 1),
+        (Server(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000, again=True), CRITICAL, 0),
+        # What matters was said.
+        (Server(http(200), b"x" * 65536, again=True), PASSING, 0),
+        (Server(http(500), b"x" * 65536, again=True), CRITICAL, 0),
+        (Server(http(200, b"so "), b"far", stays=True), PASSING, 1),
+    ],
+    ids=["silent", "half a head", "dripping", "endless head", "endless body", "endless excuse", "body without an end"],
+)
+def test_no_answer_takes_longer_than_the_check_may_or_more_than_is_read(server, status, seconds):
+    began = time.monotonic()
+    with server:
+        found = network.run(server.check(expect="so far") if server.pieces[:1] == (http(200, b"so "),) else server.check())
+    assert found.status == status
+    assert seconds <= time.monotonic() - began < seconds + 0.8
+    assert len(found.output) <= states.LONGEST
+
+
+def test_a_port_where_nobody_listens():
+    with Server() as server:
+        check = server.check(type="tcp")
+        assert network.run(check).status == PASSING
+    found = network.run(check)
+    assert found.status == CRITICAL
+    assert "refused" in found.said
+
+
+def test_a_status_changes_with_as_many_results_in_a_row_as_it_takes():
+    check = {**CHECK, "good": 2, "bad": 3}
+    state = states.fresh(check, 1.0)
+    seen = []
+    for number, status in enumerate(
+        [PASSING, CRITICAL, PASSING, PASSING, CRITICAL, CRITICAL, PASSING, CRITICAL, CRITICAL, CRITICAL, WARNING]
+    ):
+        state = states.after(check, state, Outcome(status, ""), float(number))
+        seen.append(state["status"])
+    assert seen == [CRITICAL] * 3 + [PASSING] * 6 + [CRITICAL] * 2
+    assert state["since"] == 9.0
+    # A failure at another time than its own is none in a row, and what was good before it does not count.
+    state = states.after(check, state, Outcome(CRITICAL, "now"), 11.0, counts=False)
+    assert (state["bad"], state["failed"], state["good"], state["said"]) == (0, 4, 0, "now")
+
+
+def test_a_state_is_of_one_start_and_of_one_check():
+    state = states.after(CHECK, states.fresh(CHECK, 1.0), Outcome(PASSING, ""), 2.0)
+    task = {"started": 7, "checks": {"c": state}}
+    assert states.current(CHECK, task, 7, 3.0)["status"] == PASSING
+    assert states.current(CHECK, task, 8, 3.0)["status"] == CRITICAL
+    assert states.current({**CHECK, "interval": 5.0}, task, 7, 3.0)["status"] == CRITICAL
+
+
+class Robot:
+    """Tasks with checks in a directory, of which some are up; the runner does not give up what it has, for it has nothing."""
+
+    def __init__(self, monkeypatch, base):
+        self.base, self.up, self.fallen = base, {"u": (1, 1)}, []
+        (base / "checks").mkdir()
+        monkeypatch.setattr(runner, "running", lambda units: {unit: self.up[unit] for unit in units if unit in self.up})
+        for name in ("setgroups", "setgid", "setuid"):
+            monkeypatch.setattr(f"os.{name}", lambda _to: None)
+
+    def describe(self, *checks, task="t", **more):
+        (self.base / "checks" / task).write_text(json.dumps({"unit": "u", "checks": checks, **more}), encoding="utf-8")
+
+    def run(self):
+        runner.Runner(str(self.base / "checks"), str(self.base / "states")).run()
+
+    def states(self, task="t"):
+        return states.load(task, str(self.base / "states"))["checks"]
+
+
+@pytest.fixture
+def robot(monkeypatch, tmp_path):
+    return Robot(monkeypatch, tmp_path)
+
+
+def test_checks_run_at_the_same_time_and_a_slow_one_holds_up_no_other(robot):
+    with Server(stays=True) as slow, Server(http(200)) as quick, Server(http(503)) as ill:
+        robot.describe(*(slow.check(name=f"slow{number}") for number in range(5)), quick.check(name="quick"), ill.check(name="ill"))
+        began = time.monotonic()
+        robot.run()
+        assert time.monotonic() - began < 3
+    found = robot.states()
+    slowly = {f"slow{number}": CRITICAL for number in range(5)}
+    assert {name: state["status"] for name, state in found.items()} == {**slowly, "quick": PASSING, "ill": CRITICAL}
+    # While the slow ones are waited for, those that have come to a result are not run again.
+    assert max(found["quick"]["at"], found["ill"]["at"]) < found["slow0"]["at"] - 0.5
+
+
+def test_a_check_is_run_when_it_is_due_and_more_often_until_it_has_passed(robot):
+    with Server(http(503)) as ill, Server(http(200)) as well:
+        robot.describe(ill.check(name="ill"), well.check(name="well"))
+        robot.run()
+        first = robot.states()
+        robot.run()
+        second = robot.states()
+    assert first["well"] == second["well"]
+    assert first["ill"]["at"] < second["ill"]["at"]
+    assert second["ill"]["bad"] == 1
+    assert second["ill"]["due"] == first["ill"]["due"] > time.monotonic() + 5
+
+
+def test_a_task_that_is_not_up_is_not_checked_and_one_that_is_gone_has_no_state(robot):
+    with Server(http(200)) as server:
+        robot.describe(server.check())
+        robot.run()
+        robot.up = {}
+        robot.describe(server.check(), task="other")
+        (robot.base / "checks" / "t").unlink()
+        robot.run()
+    assert not (robot.base / "states" / "t").exists()
+    assert robot.states("other") == {}
+
+
+def frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    return len(content).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + content
+
+
+def answered(status: bytes) -> bytes:
+    """What a gRPC server says: settings, a ping, headers, a message and trailers, whose compression nobody reads."""
+    message = b"\0" + len(status).to_bytes(4, "big") + status
+    rest = frame(6, 0, 0, b"pingpong") + frame(1, 4, 1, b"\x88\xff") + frame(0, 8, 1, b"\2" + message + b"..")
+    return frame(4, 0, 0, b"\0\3\0\0\0\x64") + frame(8, 0, 0, b"\0\1\0\0") + rest + frame(1, 5, 1, b"\xbf")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([answered(b"\x08\x01")], (PASSING, "SERVING")),
+        # One byte after the other.
+        ([bytes((byte,)) for byte in answered(b"\x08\x01")], (PASSING, "SERVING")),
+        ([answered(b"\x08\x02")], (CRITICAL, "NOT_SERVING")),
+        ([answered(b"")], (CRITICAL, "UNKNOWN")),
+        ([answered(b"\x08" + b"\xff" * 10)], (CRITICAL, "UNKNOWN")),
+        ([answered(b"\x0a\x01\x01")], (CRITICAL, "UNKNOWN")),
+        ([frame(4, 0, 0, b""), frame(1, 5, 1, b"\x88")], (CRITICAL, grpc.NO_STATUS)),
+        ([frame(4, 0, 0, b""), frame(7, 0, 0, bytes(8))], (CRITICAL, grpc.NO_STATUS)),
+        ([frame(4, 0, 0, b""), frame(3, 0, 1, bytes(4))], (CRITICAL, grpc.NO_STATUS)),
+        ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], (CRITICAL, "the answer is not one of HTTP/2")),
+        ([frame(4, 0, 0, b"")], (CRITICAL, "the connection was closed before there was a status")),
+        ([frame(0, 0, 1, b"\0\0\0\xff\xff" + bytes(8000))], (CRITICAL, "the answer is too long")),
+        ([frame(0, 0, 1, b"\1\0\0\0\0")], (CRITICAL, "the answer is compressed, which nobody has asked for")),
+        ([frame(0, 8, 1, b"")], (CRITICAL, "the answer cannot be read: IndexError")),
+    ],
+)
+def test_what_an_answer_of_grpc_means(pieces, expected):
+    with Server(*pieces) as server:
+        assert tuple(network.run(server.check(type="grpc", service="a.B")))[:2] == expected
+    assert server.heard.startswith(grpc.PREFACE)
+    assert server.heard.endswith(b"\0\0\0\0\5\x0a\3a.B")
+
+
+def test_an_endless_answer_of_grpc_ends():
+    with Server(frame(4, 0, 0, b""), frame(8, 0, 0, bytes(4)), again=True) as server:
+        assert network.run(server.check(type="grpc", service="")).said in ("the answer is too long", server_silent(server))
+
+
+def server_silent(server: Server) -> str:
+    return f"no answer from 127.0.0.1:{server.socket.getsockname()[1]} within 1 s"
+
+
+def test_variables_are_read_as_the_compiler_writes_them(tmp_path):
+    wanted = {"A": 'x\n\nB="y"\n$`\\', "EMPTY": "", "LONG_1": "ä" * 100, "C": '\\"'}
+    (tmp_path / "env").write_text(environment_file(wanted), encoding="utf-8")
+    assert script.variables(str(tmp_path / "env")) == wanted
+
+
+def test_limits_are_those_of_the_process():
+    assert script.limits(os.getpid()) == [resource.getrlimit(each) for each in range(16)]
+
+
+@pytest.fixture
+def certificate(tmp_path, monkeypatch):
+    """Of arm.example, which signs itself; the robot has it among its authorities."""
+    paths = [str(tmp_path / name) for name in ("key", "certificate")]
+    names = ["-subj", "/CN=arm.example", "-addext", "subjectAltName=DNS:arm.example"]
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", *names]
+    subprocess.run([*argv, "-keyout", paths[0], "-out", paths[1]], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", paths[1])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(paths[1], paths[0])
+    return context
+
+
+@pytest.mark.parametrize(
+    ("tls", "trusted", "expected"),
+    [
+        ({"verify": True, "name": "arm.example"}, True, (PASSING, "HTTP 200")),
+        ({"verify": True, "name": "leg.example"}, True, (CRITICAL, "Hostname mismatch")),
+        ({"verify": True, "name": ""}, True, (CRITICAL, "IP address mismatch")),
+        ({"verify": True, "name": "arm.example"}, False, (CRITICAL, "self")),
+        ({"verify": False, "name": ""}, False, (PASSING, "HTTP 200")),
+    ],
+)
+def test_a_certificate_is_verified_unless_the_job_says_otherwise(certificate, monkeypatch, tls, trusted, expected):
+    if not trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
+    with Server(http(200), secure=certificate) as server:
+        found = network.run(server.check(tls=tls))
+    assert found.status == expected[0]
+    assert expected[1] in found.said
+
+
+def test_a_server_without_tls_is_not_taken_for_one_with():
+    with Server(http(200)) as server:
+        found = network.run(server.check(tls={"verify": False, "name": ""}))
+    assert found.status == CRITICAL
+    assert "TLS" in found.said
