@@ -122,7 +122,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 # What a group may expect on a robot besides programs.
-EXPECTED = ("device", "group", "source", "target")
+EXPECTED = ("device", "disk", "group", "source", "target")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
@@ -322,8 +322,9 @@ def program(path: str, where: str, search: str = "") -> Program:
 def expected(what: str, name: str, where: str) -> Expected:
     """Something that must be so on the robot before anything changes; ``where`` is the job file's path of it.
 
-    A ``device`` is there, by its path, even one with ``*``. A ``group`` of Unix is there. The ``source`` of a volume is there, and the
-    place of its ``target`` may be, and root alone can put anything in their places.
+    A ``device`` is there, by its path, even one with ``*``. A ``group`` of Unix is there. A ``disk`` has room: the name is a number of
+    bytes, a space, and the directory where they are to be free, or in use already. The ``source`` of a volume is there,
+    and the place of its ``target`` may be, and root alone can put anything in their places.
     """
     return {"what": what, "name": name, "where": where}
 

@@ -10,6 +10,7 @@ import time
 
 from ..resources import kinds
 from ..system import endings, systemd
+from ..usage import oom
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ def _undecided(unit: Resource, verdict: Verdict, values: systemd.Properties, now
 
 def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float, words: LastWords) -> list[str]:
     """What happened to each unit. Those that only waited for one that failed are not mentioned beside it."""
+    shown = oom.told(shown)
     tried = [unit for unit in units if _tried(shown.get(unit["name"], {}), since)]
     texts = []
     for unit in tried or units:

@@ -16,6 +16,7 @@ import stat
 import tempfile
 
 from ..resources import kinds
+from ..say import disk
 from ..system import accounts, command, files, own
 
 TYPE_CHECKING = False
@@ -72,16 +73,18 @@ def checks(groups: t.Sequence[GroupPlan]) -> list[str]:
 
 
 def lacking(groups: t.Sequence[GroupPlan]) -> list[str]:
-    """Programs, devices, Unix groups and volumes that are not on the robot: tasks would only fail once what ran before has been stopped.
+    """Programs, devices, Unix groups, volumes and room that are not on the robot: tasks would only fail once what ran before has been
+    stopped.
 
-    That is not said of a group with an init task, which may be what puts them there. But its volumes must be safe, too.
+    That is not said of a group with an init task, which may be what puts them there. But its volumes must be safe, too, and its data
+    have room.
     """
     found = []
     for group in groups:
         if not _installs(group):
             found += [_lacking(program) for program in group["programs"] if not _is_there(program)]
             found += _problems(group, _ABSENT)
-        found += _problems(group, _UNSAFE)
+        found += _problems(group, _ALWAYS)
     return found
 
 
@@ -103,6 +106,19 @@ def _no_source(path: str) -> str:
     return "" if os.path.lexists(path) else f"this robot has no {path}; create it, or name another"
 
 
+def _no_room(asked: str) -> str:
+    size, _space, directory = asked.partition(" ")
+    there = directory
+    while not os.path.isdir(there):
+        there = os.path.dirname(there)
+    found = os.statvfs(there)
+    free = found.f_bavail * found.f_frsize
+    # What it has written already is part of it.
+    if free >= int(size) or free + files.size(directory) >= int(size):
+        return ""
+    return f"asks for {disk.size(int(size))}, and the file system at {disk.mount_point(there)} has {disk.size(free)} free"
+
+
 def _movable(path: str) -> str:
     """Why somebody else than root could put another thing at this path, or a link to one: systemd would follow it. Empty if nobody can."""
     for place in (path, *map(str, pathlib.PurePath(path).parents)):
@@ -117,9 +133,9 @@ def _movable(path: str) -> str:
     return ""
 
 
-# Why something that a plan expects is not there, and why it is no safe place, by its kind; empty if it is.
+# Why something that a plan expects is not there, and why it is no safe place or has no room, by its kind; empty if it is, or has.
 _ABSENT: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source}
-_UNSAFE: dict[str, t.Callable[[str], str]] = {"source": _movable, "target": _movable}
+_ALWAYS: dict[str, t.Callable[[str], str]] = {"disk": _no_room, "source": _movable, "target": _movable}
 
 
 def _installs(group: GroupPlan) -> bool:

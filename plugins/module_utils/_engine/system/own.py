@@ -27,8 +27,10 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStop=/bin/true
 """
+# Writes statistics for Prometheus: a service, and the timer that starts it.
+TEXTFILE = ("k8s4r-textfile.service", "k8s4r-textfile.timer")
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
-UNITS = r"k8s4r-(recover|logs|log@.*|prepare-.*|switch-.*)\.service"
+UNITS = r"k8s4r-((recover|logs|textfile|log@.*|prepare-.*|switch-.*)\.service|textfile\.timer)"
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 

@@ -12,7 +12,7 @@ from .vocabulary import CPUS, RealtimePolicy, Reserved
 class NetworkResource:
     """Bandwidth and ports of one task."""
 
-    mbits: int | None = key("Bandwidth, in Mbit/s.", default=None, minimum=0)
+    mbits: int | None = key("Bandwidth, in Mbit/s. No robot limits it, and a warning says so.", default=None, minimum=0)
     reserved_ports: tuple[Reserved, ...] = key("Static ports.", factory=tuple, support=Support.REFUSED)
     dynamic_ports: tuple[Reserved, ...] = key("Dynamic ports.", factory=tuple, support=Support.REFUSED)
 
@@ -76,6 +76,16 @@ class Resources:
     io_weight: int | None = key(
         "Share of the disk's time, in relation to others. Default: 100.", default=None, ours=True, minimum=1, maximum=10000
     )
-    disk: Bytes | None = key("Disk space.", default=None, maximum=2**60, support=Support.NO_EFFECT)
-    iops: int | None = key("Disk operations per second.", default=None, minimum=0, support=Support.NO_EFFECT)
-    networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple, support=Support.NO_EFFECT)
+    disk: Bytes | None = key(
+        "Disk space that must be free when the job is deployed, or is the task's already. It is no limit, and a warning says so.",
+        default=None,
+        maximum=2**60,
+    )
+    iops: int | None = key(
+        "Read operations per second of the disk with `/var/lib/k8s4r`, and as many write operations. It needs cgroup v2. "
+        "Default, and 0: no limit.",
+        default=None,
+        minimum=0,
+        maximum=2**32,
+    )
+    networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple)

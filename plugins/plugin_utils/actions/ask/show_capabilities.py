@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ..compile.fitness import lacks
-from ..run.abilities import overview
-from ..run.action import Action, Result, Variables, registered
+from ...compile.fitness import lacks
+from ...run.abilities import overview
+from ...run.action import Action, Result, Variables, registered
 
 
 class ActionModule(Action):

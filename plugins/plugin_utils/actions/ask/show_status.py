@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..run import table
-from ..run.action import Action, Result, Variables, registered
+from ...run import table
+from ...run.action import Action, Result, Variables, registered
 
 
 class ActionModule(Action):
