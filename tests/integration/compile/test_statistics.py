@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from tests.integration.compile.jobs import job, shell
 from tests.integration.engine.harness import pid
 
@@ -132,3 +133,20 @@ def test_the_file_for_prometheus(machine):
     machine.absent("ls -A /srv/textfile | grep .")
     machine.absent("ls /etc/systemd/system /etc/systemd/system/timers.target.wants | grep textfile")
     assert machine.call(**off) == {"status": "ok", "changed": False}
+
+
+def test_room_on_the_disk_is_asked_for_before_anything_changes(machine):
+    big = shell("app", "sleep 1000", resources={"disk": "100000Gi"})
+    refused = machine.prepare(job(machine, "big", big))
+    assert refused["status"] == "refused"
+    assert "taskGroups[0].tasks[0].resources.disk: asks for 100000.0 GiB, and the file system at / has " in "".join(refused["errors"])
+    # What is written already counts: of 64 MiB, 40 are.
+    machine.sh("mkdir -p /srv/small && mount -t tmpfs -o size=64m small /srv/small && mkdir /srv/small/data")
+    try:
+        machine.sh("head -c 41943040 /dev/zero >/srv/small/data/file")
+        for mebibytes, status in ((60, "staged"), (70, "refused")):
+            there = plan.expected("disk", f"{mebibytes << 20} /srv/small/data", "job.yml: disk")
+            group = plan.group("room-g", "default/room/g", [plan.directory("/var/lib/k8s4r/groups/room-g")], expects=[there])
+            assert machine.prepare(plan.job("default", "room", [group]))["status"] == status
+    finally:
+        machine.sh("umount /srv/small")
