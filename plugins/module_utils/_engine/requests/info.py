@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 
 def answer(robot: Robot, sample: float = status.SAMPLE, **only: str) -> Info:
-    """All task groups, or those whose `namespace`, `job` or `group` is ``only`` this one, an empty text being any."""
+    """All task groups of which more than data is left, or those whose `namespace`, `job` or `group` is ``only`` this one; an empty text
+    is any.
+    """
     found = status.answer(robot, sample)
-    groups = [_group(job, id, group) for job in found["jobs"] for id, group in job["groups"].items()]
+    groups = [_group(job, id, group) for job in found["jobs"] for id, group in job["groups"].items() if group["units"]]
     wanted = [group for group in groups if all(text in ("", group[key]) for key, text in only.items())]
     return {"status": "ok", "taskgroups": wanted, "unread": found["unread"]}
 
