@@ -49,13 +49,15 @@ jobs:
     groups:
       description:
         - By the group's id, its C(name), its C(release), when that was C(committed), its C(ports), those of them on which no process
-          listens (C(silent)), what the group needs but the robot does not have (C(lacks)), the data that it left (C(kept)), and its
-          C(units).
+          listens (C(silent)), what the group needs but the robot does not have (C(lacks)), the data that it left (C(kept)), what all but
+          its proxy use (C(usage)), and its C(units).
         - For each unit, by name, what people call it (C(called)), whether it does what it should (C(well)) and has done it once and for
-          all (C(done)), how it is meant to run (C(run)), C(state), C(sub), C(result), C(restarts), C(memory) in bytes, C(pid),
+          all (C(done)), how it is meant to run (C(run)), C(state), C(sub), C(result), C(restarts), what it uses (C(usage)), C(pid),
           C(exit_status), when it started (C(since)), when it C(ended) and C(how), and for how many C(seconds) that has been so.
         - C(checks) are its health checks, each with C(name), C(type), C(status) (V(passing), V(warning) or V(critical)), for how many
           C(seconds) it has had that, and what it came to (C(said)).
+        - C(usage) has the keys C(cpu), C(memory), C(io), C(processes), C(threads) and C(threads_limit) as M(k8s4r.robot.taskgroup_info)
+          describes them.
       type: dict
 busy:
   description: Which run is changing the robot at the moment, and since when; null if none is.

@@ -15,7 +15,7 @@ from tests.robots.machine import Setup
 # Not --privileged: a host may itself lack some capability, and Docker then refuses to start anything privileged.
 CAPABILITIES = (
     *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE"),
-    *("NET_ADMIN", "NET_RAW", "SYS_CHROOT", "SYS_PTRACE", "SYS_ADMIN", "MKNOD", "AUDIT_WRITE", "SETFCAP", "SYS_NICE"),
+    *("NET_ADMIN", "NET_RAW", "SYS_CHROOT", "SYS_PTRACE", "SYS_ADMIN", "MKNOD", "AUDIT_WRITE", "SETFCAP", "SYS_NICE", "SYSLOG"),
 )
 
 
@@ -59,6 +59,8 @@ class Container:
             *("--tmpfs", "/run:exec,nosuid,nodev,mode=755", "--tmpfs", "/tmp:exec,nosuid,nodev,mode=1777"),
             # Serial ports: none that there is, but their driver is what DeviceAllow= is tried with.
             *("--device-cgroup-rule", "c 4:* rwm"),
+            # The kernel's log, for those tests that make its device.
+            *("--device-cgroup-rule", "c 1:11 r"),
             *("--stop-signal", "SIGRTMIN+3", "--env", "container=docker", "--env", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
             *(word for host, ip in setup.hosts.items() for word in ("--add-host", f"{host}:{ip}")),
             *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),

@@ -132,7 +132,7 @@ FORMAT = 1
 # The ports from which the compiler chooses, and the robot where one is taken: outside of those that Linux takes for connections.
 CHOSEN = (20000, 32000)
 # What a group may expect on a robot besides programs.
-EXPECTED = ("capability", "device", "group", "source", "target", "zone")
+EXPECTED = ("capability", "device", "disk", "group", "source", "target", "zone")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
@@ -349,7 +349,8 @@ def program(path: str, where: str, search: str = "") -> Program:
 def expected(what: str, name: str, where: str) -> Expected:
     """Something that must be so on the robot before anything changes; ``where`` is the job file's path of it.
 
-    A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``group`` of Unix is there. The
+    A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is
+    a number of bytes, a space, and the directory where they are to be free, or in use already. A ``group`` of Unix is there. The
     ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their places. A time
     ``zone`` is known.
     """

@@ -40,7 +40,9 @@ class Lack(t.NamedTuple):
 
 MEMORY = Lack("limits of memory", "the memory controller is turned off", lambda _systemd, found: found.get("cgroup.memory") == "no")
 CGROUP = Lack(
-    "memoryHigh and ioWeight, and cpus that a program cannot undo", "it has cgroup v1", lambda _systemd, found: found.get("cgroup") == "1"
+    "memoryHigh, ioWeight and iops, and cpus that a program cannot undo",
+    "it has cgroup v1",
+    lambda _systemd, found: found.get("cgroup") == "1",
 )
 REALTIME = Lack("realtime", "its kernel, or its container, refuses it", lambda _systemd, found: found.get("realtime") == "no")
 PROCESSES = Lack(
@@ -65,7 +67,7 @@ def lacks(capabilities: t.Mapping[str, str]) -> list[str]:
 
 def errors(site: Site) -> t.Iterator[Problem]:
     """What this robot cannot do. systemd would ignore it silently, or promise what is not there."""
-    robot = site.robot
+    robot, memory = site.robot, _number(site, "memory.totalbytes")
     if GROUPS.on(robot):
         found = f"robot {robot.name} has systemd {robot.systemd}, and the oldest that can run a group is {OLDEST_SYSTEMD}"
         yield site.problem(site.path, found, "exclude the robot by a constraint, or update it")
@@ -74,6 +76,9 @@ def errors(site: Site) -> t.Iterator[Problem]:
         if MEMORY.on(robot) and resources.memory:
             remedy = "boot it with cgroup_enable=memory on the kernel's command line, or remove the limit"
             yield site.problem(f"{path}.memory", f"robot {robot.name} cannot limit memory: {MEMORY.why}", remedy)
+        if memory and resources.memory and resources.memory > memory:
+            found = f"asks for {_mebibytes(resources.memory)}, and robot {robot.name} has {_mebibytes(memory)}"
+            yield site.problem(f"{path}.memory", found, "write less, or exclude the robot by a constraint")
         if cores and resources.cpu and resources.cpu > cores * 1000:
             found = f"asks for {resources.cpu / 1000:g} cores, and robot {robot.name} has {cores}"
             yield site.problem(f"{path}.cpu", found, _fewer(resources.cpu, cores))
@@ -88,14 +93,11 @@ def errors(site: Site) -> t.Iterator[Problem]:
 
 def warnings(site: Site) -> t.Iterator[Problem]:
     """What this robot can do, but to no or less effect: an error in a job that is strict."""
-    robot, memory = site.robot, _number(site, "memory.totalbytes")
+    robot = site.robot
     remedy = "remove it, or exclude the robot by a constraint"
     for path, resources in _limited(site):
-        if memory and resources.memory and resources.memory > memory:
-            asked, there = _mebibytes(resources.memory), _mebibytes(memory)
-            yield site.problem(f"{path}.memory", f"a limit of {asked} has no effect on robot {robot.name}, which has {there}")
         if CGROUP.on(robot):
-            for key, value in (("memoryHigh", resources.memory_high), ("ioWeight", resources.io_weight)):
+            for key, value in (("memoryHigh", resources.memory_high), ("ioWeight", resources.io_weight), ("iops", resources.iops)):
                 if value:
                     yield site.problem(f"{path}.{key}", f"has no effect on robot {robot.name}: {CGROUP.why}", remedy)
             if resources.cpus:
@@ -104,6 +106,28 @@ def warnings(site: Site) -> t.Iterator[Problem]:
         if PROCESSES.on(robot) and task.driver is Driver.EXEC and task.isolation and task.isolation.pid is Sharing.HOST:
             found = f"shows other users' processes on robot {robot.name}: {PROCESSES.why}"
             yield site.problem(f"{site.path}.tasks[{number}].isolation.pid", found, remedy)
+    yield from _nowhere(site)
+
+
+def _nowhere(site: Site) -> t.Iterator[Problem]:
+    """What no robot does."""
+    for path, resources in _limited(site):
+        if resources.disk:
+            yield site.problem(f"{path}.disk", f"{_mebibytes(resources.disk)} {_FREE}")
+        for number, network in enumerate(resources.networks):
+            if network.mbits:
+                found = f"{network.mbits} Mbit/s are no limit: no robot limits bandwidth"
+                yield site.problem(f"{path}.networks[{number}].mbits", found)
+    disk, at = site.group.ephemeral_disk, f"{site.path}.ephemeralDisk"
+    if disk and disk.size_mb:
+        yield site.problem(f"{at}.sizeMB", f"{disk.size_mb:,} MiB {_FREE}")
+    if disk and disk.sticky is False:
+        yield site.problem(f"{at}.sticky", "the data are kept all the same, as long as the group is on the robot")
+    if disk and disk.migrate:
+        yield site.problem(f"{at}.migrate", "never acts: no other robot is asked, and data stay where they are")
+
+
+_FREE = "must be free when it is deployed; nothing stops programs from writing more"
 
 
 def _limited(site: Site) -> t.Iterator[tuple[str, Resources]]:

@@ -57,6 +57,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
     ]
+    expects = [*_expected(site), *(expected for unit in units for expected in unit.expects)]
     return CompiledGroup(
         plan.group(
             site.id,
@@ -65,7 +66,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
             checks=[proxy.check] if proxy else [],
             needs=proxy.needs if proxy else [],
             programs=_once(((program["path"], program["search"]), program) for unit in units for program in unit.programs),
-            expects=_once(((expected["what"], expected["name"]), expected) for unit in units for expected in unit.expects),
+            expects=_once(((expected["what"], expected["name"]), expected) for expected in expects),
             ports=[*(proxy.ports if proxy else []), *_ports(site)],
             secrets=sorted(_written_secrets(site).union(*(unit.secrets for unit in units))),
         ),
@@ -81,6 +82,12 @@ def _once(found: t.Iterable[tuple[tuple[str, str], Expecting]]) -> list[Expectin
     for key, each in found:
         first.setdefault(key, each)
     return [first[key] for key in sorted(first)]
+
+
+def _expected(site: Site) -> t.Iterator[Expected]:
+    disk = site.group.ephemeral_disk
+    if disk and disk.size_mb:
+        yield plan.expected("disk", f"{disk.size_mb * 2**20} {site.alloc}", site.where(f"{site.path}.ephemeralDisk.sizeMB"))
 
 
 def _written_secrets(site: Site) -> set[str]:

@@ -119,7 +119,7 @@ class RobotAction(Action):
     """An action that talks to the engine of its robot."""
 
     # Whether a robot that has no engine yet keeps the one that is sent; never in check mode.
-    KEEPS_ENGINE: t.ClassVar[bool] = True
+    KEEPS_ENGINE: bool = True
     _requires_connection = True
     _called = False
     _slowest = 0.0

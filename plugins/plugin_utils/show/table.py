@@ -10,12 +10,13 @@ import typing as t
 from ..job.errors import few
 
 Data = t.Mapping[str, t.Any]
-# Robot, group or unit, state, for how long, memory, and what else there is to say.
-Cells = tuple[str, str, str, str, str, str]
+# Robot, group or unit, state, for how long, CPU, memory, restarts, and what else there is to say.
+Cells = tuple[str, str, str, str, str, str, str, str]
+Rest = tuple[str, str, str, str, str, str, str]
 # A robot that gave no answer, or none that tells what it runs, has one of these as its status, and a `msg` that says why.
 OFF, WRONG = "off", "wrong"
 
-HEADER: Cells = ("robot", "group", "state", "for", "memory", "")
+HEADER: Cells = ("robot", "group", "state", "for", "cpu", "memory", "restarts", "")
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
@@ -49,11 +50,11 @@ def _of_robot(robot: str, answer: Data, job: str, problems: bool) -> _Part:
     if "jobs" not in answer:
         # What Ansible itself could not reach has no status.
         state = str(answer.get("status", OFF)).upper()
-        return _Part([(robot, "", state, "", "", " ".join(str(answer.get("msg", "")).split()))], 0, 1)
+        return _Part([(robot, *_line("", state, note=" ".join(str(answer.get("msg", "")).split())))], 0, 1)
     notes = [*_interrupted(answer), *map(str, answer["unread"])]
     # What it is to wait for is said to a run that is refused, and no concern of this one.
-    rows: list[Cells] = [("", "", "busy", "", "", str(answer["busy"]).partition(";")[0])] if answer.get("busy") else []
-    rows += [("", "", "WRONG", "", "", note) for note in notes]
+    busy = [str(answer["busy"]).partition(";")[0]] if answer.get("busy") else []
+    rows: list[Cells] = [("", *_line("", state, note=note)) for state, said in (("busy", busy), ("WRONG", notes)) for note in said]
     wrong, groups = len(notes), 0
     for found in answer["jobs"]:
         for group in found["groups"].values() if job in ("", found["name"]) else ():
@@ -63,8 +64,13 @@ def _of_robot(robot: str, answer: Data, job: str, problems: bool) -> _Part:
             if not (well and problems):
                 rows += _group(group, detailed=bool(job))
     if not (rows or job or problems):
-        rows.append(("", "-", "", "", "", "runs no task group"))
+        rows.append(("", *_line("-", "", note="runs no task group")))
     return _Part([(robot, *rows[0][1:]), *rows[1:]] if rows else [], groups, wrong)
+
+
+def _line(name: str, state: str, after: str = "", usage: Data | None = None, restarts: int = 0, note: str = "") -> Rest:
+    """A line, but for its robot."""
+    return name, state, after, *_usage(usage), str(restarts or ""), note
 
 
 def _interrupted(answer: Data) -> t.Iterator[str]:
@@ -82,10 +88,11 @@ def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
     units = {unit: values for unit, values in sorted(group["units"].items()) if values["called"] or not values["well"]}
     if not units:
         kept = group["kept"]
-        yield "", name, "removed" if kept else "-", "", "", f"data kept: {_directories(kept)}" if kept else ""
+        note = f"data kept: {_directories(kept)}" if kept else ""
+        yield "", *_line(name, "removed" if kept else "-", note=note)
         return
-    memory = sum(values["memory"] or 0 for values in units.values() if values["state"] == "active")
-    yield "", name, _state(units), _latest(units), _mib(memory), "; ".join(_notes(group))
+    restarts = sum(values["restarts"] or 0 for values in units.values())
+    yield "", *_line(name, _state(units), _latest(units), group["usage"], restarts, "; ".join(_notes(group)))
     for unit, values in units.items():
         if detailed or not values["well"]:
             yield _unit(unit, values)
@@ -124,8 +131,6 @@ def _notes(group: Data) -> t.Iterator[str]:
 
 def _unit(unit: str, values: Data) -> Cells:
     word = "done" if values["done"] else _WORDS.get((values["state"], values["sub"])) or values["state"] or "not loaded"
-    memory = _mib(values["memory"] or 0) if values["state"] == "active" else ""
-    restarts = f"restarted {values['restarts']} times" if values["well"] and values["restarts"] else ""
     after = "" if values["seconds"] is None else duration(values["seconds"])
     word = "failing" if word == "up" and _is_failing(values) else word
     checks = [
@@ -133,8 +138,24 @@ def _unit(unit: str, values: Data) -> Cells:
         for check in values.get("checks", ())
         if check["status"] != "passing"
     ]
-    notes = [text for text in (*checks, values["how"], restarts, unit.removesuffix(".service")) if text]
-    return "", f"  {values['called'] or 'target'}", word, after, memory, "; ".join(notes)
+    killed = (values["usage"] or {}).get("memory", {}).get("oom_kills")
+    memory = f"memory ran out {killed} time{'s' * (killed > 1)}" if killed and values["well"] else ""
+    notes = [text for text in (*checks, values["how"], memory, unit.removesuffix(".service")) if text]
+    return "", *_line(f"  {values['called'] or 'target'}", word, after, values["usage"], values["restarts"] or 0, "; ".join(notes))
+
+
+def _usage(usage: Data | None) -> tuple[str, str]:
+    """CPU in percent of a core, and memory, each with its limit if it has one."""
+    if not usage:
+        return "", ""
+    cpu, memory = usage["cpu"], usage["memory"]
+    busy = "" if cpu.get("percent") is None else f"{cpu['percent']:.0f}%"
+    if busy and cpu.get("limit"):
+        busy += f" of {cpu['limit'] * 100:.0f}%"
+    held = _mib(memory.get("current") or 0)
+    if held and memory.get("limit"):
+        held += f" of {memory['limit'] / 2**20:.0f}"
+    return busy, held
 
 
 _WORDS = {

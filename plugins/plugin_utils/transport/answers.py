@@ -57,9 +57,17 @@ def _text_by_name(value: t.Any) -> bool:
 
 
 _UNIT = {"called": str, "well": bool, "done": bool, "run": str}
-_GROUP = {"name": str, "kept": list, "silent": list, "lacks": list, "units": dict}
+_GROUP = {"name": str, "kept": list, "silent": list, "lacks": list, "units": dict, "usage": dict}
 # Of a unit, what systemd may not have told.
-_PERHAPS = {"state": str, "sub": str, "how": str, "restarts": int, "memory": int, "seconds": int}
+_PERHAPS = {"state": str, "sub": str, "how": str, "restarts": int, "usage": dict, "seconds": int}
+
+
+def _usage(value: t.Any) -> bool:
+    """What a unit or a group uses: usage/cgroups.py."""
+    if not (value is None or _has(value, {"cpu": dict, "memory": dict})):
+        return False
+    numbers = [number for key in ("cpu", "memory") for number in value[key].values()] if value else []
+    return all(number is None or isinstance(number, (int, float)) for number in numbers)
 
 
 def _jobs(value: t.Any) -> bool:
@@ -72,7 +80,8 @@ def _jobs(value: t.Any) -> bool:
     ports, needs = ([each for group in groups for each in group[key]] for key in ("silent", "lacks"))
     units = [unit for group in groups for unit in group["units"].values()]
     return (
-        all(_has(port, {"address": str, "port": int}) for port in ports)
+        all(_usage(each.get("usage")) for each in (*groups, *units))
+        and all(_has(port, {"address": str, "port": int}) for port in ports)
         and all(_has(need, {"path": str, "what": str}) for need in needs)
         and all(
             _has(unit, _UNIT) and all(isinstance(unit.get(key, 0.0), (kind, type(None))) for key, kind in _PERHAPS.items())
@@ -106,6 +115,8 @@ _SWITCHED = {"changes": _texts, "groups": _text_by_name, "units": _text_by_name,
 _OK: t.Mapping[str, t.Mapping[str, Shape]] = {
     "probe": {"capabilities": _text_by_name},
     "status": {"jobs": _jobs, "unread": _texts},
+    "info": {"taskgroups": _mappings, "unread": _texts},
+    "textfile": {"changed": lambda value: isinstance(value, bool)},
     "ended": {"finished": lambda value: isinstance(value, int)},
 }
 # What an answer of each status must have; whatever else has one of these names must have its shape too.
@@ -133,6 +144,8 @@ _STATUSES: t.Mapping[str, t.Sequence[str]] = {
     "poll": ("pending", "stale", "staged", "recorded", "lacking", "committed", "rolled-back"),
     "probe": ("ok",),
     "status": ("ok",),
+    "info": ("ok",),
+    "textfile": ("ok",),
     "ended": ("running", "ok"),
 }
 

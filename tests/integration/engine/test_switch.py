@@ -162,7 +162,7 @@ def test_status_says_what_runs(machine):
     assert (found["namespace"], found["name"], found["whole"]) == ("default", "shop", True)
     unit = found["groups"][group.id]["units"][group.unit("one")]
     assert (unit["state"], unit["restarts"], unit["well"], unit["how"], unit["ended"]) == ("active", 0, True, None, None)
-    assert unit["memory"] > 0
+    assert unit["usage"]["memory"]["current"] > 0
     assert unit["since"].startswith("20")
 
 

@@ -84,8 +84,8 @@ class Ansible:
         return self.run(str(PLAYBOOKS / "entries.yml"), *arguments, options=options)
 
 
-_ONLY_ENVOY = {"k8s4r_provision_spire_server": [], "k8s4r_provision_spire_agent": []}
-_ONLY_AGENT = {"k8s4r_provision_spire_server": [], "k8s4r_provision_envoy": []}
+_ONLY_ENVOY = {"k8s4r_provision_spire_server": [], "k8s4r_provision_spire_agent": [], "k8s4r_provision_textfile": []}
+_ONLY_AGENT = {"k8s4r_provision_spire_server": [], "k8s4r_provision_envoy": [], "k8s4r_provision_textfile": []}
 
 SERVER = "/opt/k8s4r/bin/spire-server"
 AGENT = "/opt/k8s4r/bin/spire-agent"

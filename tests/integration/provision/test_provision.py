@@ -116,7 +116,7 @@ def test_an_old_node_certificate_is_renewed_and_the_agent_stays_itself(ansible, 
 
 
 def test_a_port_that_another_program_has_is_found_before_anything_is_installed(ansible, provisioned):
-    nothing_else = {"k8s4r_provision_spire_agent": [], "k8s4r_provision_envoy": []}
+    nothing_else = {"k8s4r_provision_spire_agent": [], "k8s4r_provision_envoy": [], "k8s4r_provision_textfile": []}
     run = ansible.provision("--check", spire_server_port=22, **nothing_else)
     run.refused("robot1: the SPIRE server's port 22 is taken by sshd, process ")
     assert provisioned.ssh("robot1", "systemctl is-active spire-server").strip() == "active"

@@ -35,6 +35,7 @@ except OSError as error:
 """
 )
 LOOP = {"realtime": {"policy": "rr", "priority": 7}, "lockedMemory": "64Mi", "openFiles": 200000, "memoryHigh": "96Mi", "cpus": "0"}
+DISK = {"ioWeight": 7, "iops": 300}
 # What containers refuse, looked at from inside.
 LOOK = """
 import json, os, resource, time
@@ -51,7 +52,12 @@ LIMITS = job(
     "limits",
     resources={"cpu": "1", "memory": "768Mi"},
     restartPolicy={"attempts": 0, "interval": "1m", "delay": "1s", "mode": "fail"},
-    tasks=[task("eat", EAT, memory="64Mi"), task("spin", SPIN, cpu="200m"), task("breed", BREED), task("loop", LOOK, ioWeight=7, **LOOP)],
+    tasks=[
+        task("eat", EAT, memory="64Mi"),
+        task("spin", SPIN, cpu="200m"),
+        task("breed", BREED),
+        task("loop", LOOK, **DISK, **LOOP),
+    ],
 )
 
 
@@ -60,6 +66,7 @@ class Group:
 
     def __init__(self, fleet) -> None:
         self.sh = lambda command: fleet.ssh(VM, command).strip()
+        self.info = lambda: Machine(fleet, VM).call(op="info", sample=2.0)["taskgroups"][0]
 
     def unit(self, name: str) -> str:
         return self.sh(f"systemctl list-units --all --plain --no-legend 'k8s4r-task-limits-main-*-{name}-*' | cut -d' ' -f1")
@@ -111,6 +118,8 @@ def test_a_task_has_what_only_a_machine_of_its_own_gives(group):
     assert group.kernel(loop, "memory.high") == str(96 << 20)
     assert group.kernel(loop, "cpuset.cpus.effective") == "0"
     assert group.kernel(loop, "io.weight") == "default 7"
+    # Of the disk, whatever its number is.
+    assert group.kernel(loop, "io.max").split()[1:] == ["rbps=max", "wbps=max", "riops=300", "wiops=300"]
 
 
 def test_a_task_has_so_many_processes_and_no_more(group):
@@ -118,3 +127,15 @@ def test_a_task_has_so_many_processes_and_no_more(group):
     said = "cat /var/lib/k8s4r/tasks/limits-main-*-breed-*/logs/stdout.log"
     wait_for(lambda: "Resource temporarily" in group.sh(said), 60, "nothing stopped it")
     assert group.kernel(breed, "pids.current") == group.kernel(breed, "pids.max") == group.show(breed, "TasksMax")
+
+
+def test_what_they_use_is_counted(group):
+    found = {task["task"]: task for task in group.info()["tasks"]}
+    assert (found["eat"]["result"], found["eat"]["memory"]["oom_kills"]) == ("oom-kill", 1)
+    assert 50 < found["spin"]["cpu"]["percent_of_limit"] < 130
+    assert found["spin"]["cpu"]["throttled_seconds"] > 0
+    assert found["loop"]["memory"]["limit"] is None
+    assert 0 < found["loop"]["memory"]["current"] <= found["loop"]["memory"]["peak"]
+    # Since one of them has a limit of the disk, the kernel counts for all of them.
+    assert found["breed"]["io"]["reads"] is not None
+    assert group.info()["memory"]["limit"] == 768 << 20

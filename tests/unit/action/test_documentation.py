@@ -77,7 +77,8 @@ def outermost(node: ast.AST, named: dict[str, ast.expr]) -> t.Iterator[str]:
 
 def returned(name: str) -> set[str]:
     """What the source says that an action returns: every dictionary that a method of it returns, and the engine's answers."""
-    source = (PLUGINS / "plugin_utils" / "actions" / f"{name}.py").read_text()
+    (path,) = (PLUGINS / "plugin_utils" / "actions").rglob(f"{name}.py")
+    source = path.read_text()
     (action,) = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
     nodes = list(ast.walk(action))
     named = {

@@ -41,12 +41,18 @@ def content(python: str, engine: str, journal: str) -> str:
     )
 
 
-def ensure(robot: Robot) -> None:
-    """Make this engine the one that rolls an interrupted switch back."""
+def use(robot: Robot) -> str:
+    """Make this engine the one that the engine's own units run; the link to it."""
     current = robot.state + "/engine/current"
     digest = os.path.basename(os.path.realpath(own.engine_home()))
     if not os.path.islink(current) or os.readlink(current) != digest:
         files.link(current, digest)
+    return current
+
+
+def ensure(robot: Robot) -> None:
+    """Make this engine the one that rolls an interrupted switch back."""
+    current = use(robot)
     wanted = content(sys.executable, current, robot.journal_path).encode("utf-8")
     path = f"{UNIT_DIRECTORY}/{own.RECOVERY}"
     wants = f"{STARTED_AT_BOOT}/{own.RECOVERY}"

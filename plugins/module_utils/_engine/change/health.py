@@ -12,6 +12,7 @@ from ..checks import states
 from ..checks import units as check_units
 from ..resources import kinds
 from ..system import endings, systemd
+from ..usage import oom
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ def _of_late(watch: Watch, since: float, words: LastWords) -> str:
 
 def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float, words: LastWords) -> list[str]:
     """What happened to each unit. Those that only waited for one that failed are not mentioned beside it."""
+    shown = oom.told(shown)
     tried = [unit for unit in units if _tried(shown.get(unit["name"], {}), since)]
     texts = []
     for unit in tried or units:

@@ -16,6 +16,7 @@ import stat
 import tempfile
 
 from ..resources import kinds
+from ..say import disk
 from ..system import accounts, command, files, own
 
 TYPE_CHECKING = False
@@ -74,10 +75,11 @@ def checks(groups: t.Sequence[GroupPlan]) -> list[str]:
 
 
 def lacking(groups: t.Sequence[GroupPlan]) -> list[str]:
-    """Programs, devices, Unix groups and volumes that are not on the robot: tasks would only fail once what ran before has been stopped.
+    """Programs, devices, Unix groups, volumes and room that are not on the robot: tasks would only fail once what ran before has been
+    stopped.
 
-    That is not said of a group with an init task, which may be what puts them there. But its volumes must be safe, too, and no
-    init task makes a capability.
+    That is not said of a group with an init task, which may be what puts them there. But its volumes must be safe, too, its data have
+    room, and no init task makes a capability.
     """
     found = []
     for group in groups:
@@ -120,6 +122,19 @@ def _no_capability(name: str) -> str:
     return f"this robot does not have the capability {name}, not even for root; remove it, or give it to the container that the robot is"
 
 
+def _no_room(asked: str) -> str:
+    size, _space, directory = asked.partition(" ")
+    there = directory
+    while not os.path.isdir(there):
+        there = os.path.dirname(there)
+    found = os.statvfs(there)
+    free = found.f_bavail * found.f_frsize
+    # What it has written already is part of it.
+    if free >= int(size) or free + files.size(directory) >= int(size):
+        return ""
+    return f"asks for {disk.size(int(size))}, and the file system at {disk.mount_point(there)} has {disk.size(free)} free"
+
+
 def _movable(path: str) -> str:
     """Why somebody else than root could put another thing at this path, or a link to one: systemd would follow it. Empty if nobody can."""
     for place in (path, *map(str, pathlib.PurePath(path).parents)):
@@ -136,7 +151,7 @@ def _movable(path: str) -> str:
 
 # Why something that a plan expects is not there, and what is wrong with it whatever an init task does, by its kind; empty if nothing.
 _ABSENT: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source, "zone": _no_zone}
-_WRONG: dict[str, t.Callable[[str], str]] = {"capability": _no_capability, "source": _movable, "target": _movable}
+_WRONG: dict[str, t.Callable[[str], str]] = {"capability": _no_capability, "disk": _no_room, "source": _movable, "target": _movable}
 
 
 def _installs(group: GroupPlan) -> bool:

@@ -62,6 +62,18 @@ def _status(robot: Robot, _request: Request) -> Answer:
     return status.answer(robot)
 
 
+def _info(robot: Robot, request: Request) -> Answer:
+    from . import info
+
+    return info.answer(robot, **{key: value for key, value in request.items() if key != "op"})
+
+
+def _textfile(robot: Robot, request: Request) -> Answer:
+    from . import textfile
+
+    return textfile.answer(robot, request["directory"], request["check"])
+
+
 def _ended(robot: Robot, request: Request) -> Answer:
     from . import ended
 
@@ -77,8 +89,14 @@ def _recover(robot: Robot, _request: Request) -> Answer:
 def _work(robot: Robot, request: Request) -> Answer:
     from . import background
 
-    background.work(robot, request["release"])
+    background.work(robot, request["about"])
     return {"status": "ok"}
+
+
+def _write_textfile(robot: Robot, request: Request) -> Answer:
+    from . import textfile
+
+    return textfile.write(robot, request["about"])
 
 
 OPERATIONS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
@@ -87,13 +105,19 @@ OPERATIONS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
     "poll": _poll,
     "probe": _probe,
     "status": _status,
+    "info": _info,
+    "textfile": _textfile,
     "ended": _ended,
     "recover": _recover,
 }
 
 
 # What the engine's own units ask for, as an argument.
-IN_UNITS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {"recover": _recover, "work": _work}
+IN_UNITS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
+    "recover": _recover,
+    "work": _work,
+    "textfile": _write_textfile,
+}
 
 
 def main(robot: Robot | None = None) -> int:
@@ -103,7 +127,7 @@ def main(robot: Robot | None = None) -> int:
     robot = robot or Robot()
     if sys.argv[1:]:
         try:
-            answer = _attempt(IN_UNITS[sys.argv[1]], robot, {"release": sys.argv[-1]})
+            answer = _attempt(IN_UNITS[sys.argv[1]], robot, {"about": sys.argv[-1]})
         except Damaged:
             from ..system import own
 

@@ -12,6 +12,8 @@ from ..checks import states
 from ..resources import kinds
 from ..state import formats, lock
 from ..system import endings, ports, systemd
+from ..usage import oom
+from ..usage.cgroups import Cgroups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ..plan import Need, Port, Resource
     from ..state.ledger import GroupRecord, JobRecord
     from ..state.robot import Robot
+    from ..usage.cgroups import Usage
 
     class UnitStatus(t.TypedDict):
         """What systemd reported; null where it reported nothing."""
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
         sub: str | None
         result: str | None
         restarts: int | None
-        memory: int | None  # bytes
+        usage: Usage | None  # of one with processes
         pid: int | None
         exit_status: int | None
         since: str | None  # when it started
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
         ports: list[Port]
         silent: list[Port]
         lacks: list[Need]
+        usage: Usage  # of all but the proxy
         units: dict[str, UnitStatus]
 
     class JobStatus(t.TypedDict):
@@ -66,15 +70,15 @@ if TYPE_CHECKING:
         unread: list[str]  # the engine's own files that cannot be read, each with the reason
 
 
-def answer(robot: Robot) -> Status:
-    """Per job and group the units that should run, with what they do, and the last good release."""
+# Seconds, within which it is seen how busy the units keep the processor.
+SAMPLE = 0.5
+
+
+def answer(robot: Robot, sample: float = SAMPLE) -> Status:
+    """Per job and group the units that should run, with what they do and use, and the last good release."""
     records, problems = robot.ledger.read()
     unread = [text for error in problems for text in error.errors]
-    groups = [group for record in records for group in record["groups"].values()]
-    units = [unit["name"] for group in groups for unit in kinds.that_run(group["resources"])]
-    shown: dict[str, t.Mapping[str, str]] = {**systemd.show(units)}
-    # A restart policy may have set a timer for a unit that it has stopped.
-    shown.update(systemd.show([timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], "Id,ActiveState"))
+    now = _Now([group for record in records for group in record["groups"].values()], sample)
     try:
         journal = robot.journal()
     except formats.Unread as error:
@@ -83,7 +87,7 @@ def answer(robot: Robot) -> Status:
     busy = lock.held(robot.runtime + "/lock")
     return {
         "status": "ok",
-        "jobs": [_job(record, shown) for record in records],
+        "jobs": [_job(record, now) for record in records],
         "busy": busy,
         # Whoever is at work has not been interrupted.
         "interrupted": journal["release"] if journal and not busy else None,
@@ -91,12 +95,43 @@ def answer(robot: Robot) -> Status:
     }
 
 
-def _job(record: JobRecord, shown: systemd.Shown) -> JobStatus:
-    groups = {id: _group(group, shown) for id, group in record["groups"].items()}
+# What people call it, and nothing else of a group.
+PROXY = "proxy"
+
+
+class _Now:
+    """What systemd and the kernel report of the units of groups."""
+
+    def __init__(self, groups: t.Sequence[GroupRecord], sample: float) -> None:
+        units = [unit["name"] for group in groups for unit in kinds.that_run(group["resources"])]
+        shown = systemd.show(units, f"{systemd.PROPERTIES},ControlGroup")
+        # A restart policy may have set a timer for a unit that it has stopped.
+        timers = systemd.show([timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], "Id,ActiveState")
+        self._kills = oom.kills() if units else {}
+        self.shown = {**oom.told(shown, self._kills), **timers}
+        self._cgroups = Cgroups()
+        paths = [path for path in map(self._path, units) if path]
+        self._cgroups.sample([*paths, *{os.path.dirname(path) for path in paths}], sample)
+
+    def usage(self, unit: str) -> Usage:
+        return self._cgroups.usage(self._path(unit), len(self._kills.get(unit, ())))
+
+    def usage_of_all(self, group: GroupRecord) -> Usage:
+        """What a group uses, without its proxy: its slice is the control group above those of the tasks."""
+        units = [unit["name"] for unit in kinds.that_run(group["resources"]) if unit.get("called") not in (PROXY, "")]
+        slices = [os.path.dirname(path) for path in map(self._path, units) if path]
+        return self._cgroups.usage(slices[0] if slices else "", sum(len(self._kills.get(unit, ())) for unit in units))
+
+    def _path(self, unit: str) -> str:
+        return self.shown.get(unit, {}).get("ControlGroup", "")
+
+
+def _job(record: JobRecord, now: _Now) -> JobStatus:
+    groups = {id: _group(group, now) for id, group in record["groups"].items()}
     return {"namespace": record["namespace"], "name": record["name"], "whole": record["state"] == "whole", "groups": groups}
 
 
-def _group(group: GroupRecord, shown: systemd.Shown) -> GroupStatus:
+def _group(group: GroupRecord, now: _Now) -> GroupStatus:
     return {
         "name": group["name"],
         "release": group["release"],
@@ -105,7 +140,8 @@ def _group(group: GroupRecord, shown: systemd.Shown) -> GroupStatus:
         "ports": group["ports"],
         "silent": ports.without_listener(group["ports"]),
         "lacks": [need for need in group["needs"] if not os.path.exists(need["path"])],
-        "units": {unit["name"]: _unit(unit, shown) for unit in kinds.that_run(group["resources"])},
+        "usage": now.usage_of_all(group),
+        "units": {unit["name"]: _unit(unit, now) for unit in kinds.that_run(group["resources"])},
     }
 
 
@@ -119,8 +155,8 @@ def _how(unit: Resource, shown: systemd.Shown) -> str:
     return endings.words(shown.get(unit["name"], {}), kinds.of(unit).steady(unit)) + again
 
 
-def _unit(unit: Resource, shown: systemd.Shown) -> UnitStatus:
-    kind, values = kinds.of(unit), shown.get(unit["name"], {})
+def _unit(unit: Resource, now: _Now) -> UnitStatus:
+    kind, values = kinds.of(unit), now.shown.get(unit["name"], {})
     done, up = kind.finished(unit), systemd.up(values)
     started = systemd.seconds(values, "ActiveEnterTimestampMonotonic") or None
     ended = None if up else _finished_at(unit) if done else endings.when(values)
@@ -135,12 +171,12 @@ def _unit(unit: Resource, shown: systemd.Shown) -> UnitStatus:
         "sub": values.get("SubState"),
         "result": values.get("Result"),
         "restarts": systemd.number(values, "NRestarts"),
-        "memory": systemd.number(values, "MemoryCurrent"),
+        "usage": now.usage(unit["name"]) if unit["name"].endswith(".service") else None,
         "pid": systemd.number(values, "MainPID") or None,
         "exit_status": systemd.number(values, "ExecMainStatus"),
         "since": endings.wall(started) if started else None,
         "ended": endings.wall(ended) if ended else None,
-        "how": None if up or done else _how(unit, shown),
+        "how": None if up or done else _how(unit, now.shown),
         "checks": checks,
         "seconds": None if moment is None else max(0, int(time.monotonic() - moment)),
     }

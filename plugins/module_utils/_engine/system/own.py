@@ -29,8 +29,10 @@ ExecStop=/bin/true
 """
 # Runs the health checks of all tasks, and what starts it.
 CHECKS, CHECKS_TIMER = "k8s4r-checks.service", "k8s4r-checks.timer"
+# Writes statistics for Prometheus: a service, and the timer that starts it.
+TEXTFILE = ("k8s4r-textfile.service", "k8s4r-textfile.timer")
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
-UNITS = r"k8s4r-(recover|logs|log@.*|checks|prepare-.*|switch-.*)\.service|k8s4r-checks\.timer"
+UNITS = r"k8s4r-((recover|logs|log@.*|checks|textfile|prepare-.*|switch-.*)\.service|(checks|textfile)\.timer)"
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ....module_utils._engine import plan
 from ...job.model.resources import Resources
 from .. import systemd
 
@@ -23,8 +24,13 @@ def of_all(resources: Resources | None, tasks: int | None = TASKS_MAX) -> system
         lines += [("MemoryMax", str(int(resources.memory))), ("MemorySwapMax", "0")]
     if resources and resources.memory_high:
         lines.append(("MemoryHigh", str(int(resources.memory_high))))
+    if resources and (resources.io_weight or resources.iops):
+        lines.append(("IOAccounting", "yes"))
     if resources and resources.io_weight:
-        lines += [("IOAccounting", "yes"), ("IOWeight", str(resources.io_weight))]
+        lines.append(("IOWeight", str(resources.io_weight)))
+    if resources and resources.iops:
+        # Of the device that the file system with this path is on.
+        lines += [(directive, f"{plan.STATE} {resources.iops}") for directive in ("IOReadIOPSMax", "IOWriteIOPSMax")]
     most = (resources.tasks if resources else None) or tasks
     return [*lines, ("TasksMax", str(most))] if most else lines
 

@@ -47,6 +47,7 @@ class Key(t.NamedTuple):
     ``ours`` marks what k8s4r itself does not have. ``minimum``, ``maximum`` and ``min_items`` are inclusive.
     ``pattern`` is an ECMA 262 regular expression that must match the whole string. ``substituted`` says that
     ``${...}`` names are replaced per robot and instance. ``support`` is what the key as a whole gets.
+    ``never`` says why a key without effect will not have one either.
     ``expected`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, suggested where one is mistyped.
     ``key_pattern`` applies to the keys of a mapping of text, and ``names`` is what they name, with a remedy. ``secret``
     allows a ``!vault`` value here. ``refused_values`` are enumeration members not supported yet.
@@ -58,6 +59,7 @@ class Key(t.NamedTuple):
     aliases: tuple[str, ...] = ()
     ours: bool = False
     support: Support = Support.WORKS
+    never: str = ""
     minimum: float | None = None
     maximum: float | None = None
     min_items: int | None = None

@@ -18,9 +18,15 @@ from .vocabulary import NAME
 class EphemeralDisk:
     """The group's shared disk space."""
 
-    size_mb: int | None = key("Size, in MB.", name="sizeMB", default=None, minimum=0)
-    sticky: bool | None = key("The data are kept when the group is updated.", default=None)
-    migrate: bool | None = key("The data move with the instance.", default=None)
+    size_mb: int | None = key(
+        "Size, in MiB, that must be free when the job is deployed, or is the group's already. It is no limit, and a warning says so.",
+        name="sizeMB",
+        default=None,
+        minimum=0,
+        maximum=2**40,
+    )
+    sticky: bool | None = key("The data are kept when the group is updated. They always are.", default=None)
+    migrate: bool | None = key("The data move with the instance. They never do: no other robot is asked.", default=None)
 
 
 @record
@@ -43,6 +49,11 @@ class TaskGroup:
     )
     network: Network | None = key("What the group calls and serves.", default=None)
     reschedule_policy: ReschedulePolicy | None = key(
-        "How a failed instance moves to another robot.", default=None, support=Support.NO_EFFECT
+        "How a failed instance moves to another robot. None does: no other robot is asked.",
+        default=None,
+        support=Support.NO_EFFECT,
+        never="never acts: no other robot is asked, and a failed task is restarted where it is, as restartPolicy says",
     )
-    ephemeral_disk: EphemeralDisk | None = key("Disk space that the group's tasks share.", default=None, support=Support.NO_EFFECT)
+    ephemeral_disk: EphemeralDisk | None = key(
+        "Disk space that the group's tasks share, `NOMAD_ALLOC_DIR`. It is kept as long as the group is on the robot.", default=None
+    )

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a task, or a group as a whole, may use."""
 
-from ..declare.keys import Bytes, Millicores, Support, key
+from ..declare.keys import Bytes, Millicores, key
 from ..declare.record import record
 from .ports import DynamicPort, ReservedPort
 from .vocabulary import CPUS, RealtimePolicy
@@ -13,7 +13,7 @@ from .vocabulary import CPUS, RealtimePolicy
 class NetworkResource:
     """Bandwidth and ports of one task."""
 
-    mbits: int | None = key("Bandwidth, in Mbit/s.", default=None, minimum=0, support=Support.NO_EFFECT)
+    mbits: int | None = key("Bandwidth, in Mbit/s. No robot limits it, and a warning says so.", default=None, minimum=0)
     reserved_ports: tuple[ReservedPort, ...] = key("Ports of the robot, for all tasks of the group.", factory=tuple)
     dynamic_ports: tuple[DynamicPort, ...] = key("The same; each is one of 20000 to 32000, which stays the same.", factory=tuple)
 
@@ -77,6 +77,16 @@ class Resources:
     io_weight: int | None = key(
         "Share of the disk's time, in relation to others. Default: 100.", default=None, ours=True, minimum=1, maximum=10000
     )
-    disk: Bytes | None = key("Disk space.", default=None, maximum=2**60, support=Support.NO_EFFECT)
-    iops: int | None = key("Disk operations per second.", default=None, minimum=0, support=Support.NO_EFFECT)
+    disk: Bytes | None = key(
+        "Disk space that must be free when the job is deployed, or is the task's already. It is no limit, and a warning says so.",
+        default=None,
+        maximum=2**60,
+    )
+    iops: int | None = key(
+        "Read operations per second of the disk with `/var/lib/k8s4r`, and as many write operations. It needs cgroup v2. "
+        "Default, and 0: no limit.",
+        default=None,
+        minimum=0,
+        maximum=2**32,
+    )
     networks: tuple[NetworkResource, ...] = key("Bandwidth and ports of the task.", factory=tuple)

@@ -151,7 +151,7 @@ def _notes(field: Field) -> t.Iterable[str]:
     if key.substituted:
         yield "*Substituted.*"
     if key.support is not Support.WORKS:
-        yield "*No effect yet.*" if key.support is Support.NO_EFFECT else "*Refused.*"
+        yield "*Refused.*" if key.support is Support.REFUSED else "*No effect.*" if key.never else "*No effect yet.*"
 
 
 def _cell(text: str) -> str:

@@ -89,7 +89,7 @@ def _object(cls: type, keys: t.Iterable[Field], definitions: Schema, optional: t
 
 
 def _described(field: Field, definitions: Schema) -> Schema:
-    note = " (No effect yet.)" if field.key.support is Support.NO_EFFECT else ""
+    note = f" (No effect{'' if field.key.never else ' yet'}.)" if field.key.support is Support.NO_EFFECT else ""
     schema: Schema = {"description": field.key.doc + note}
     if not field.required and isinstance(field.default, (str, bool, int, enum.Enum)) and not isinstance(field.default, (Millicores, Bytes)):
         schema["default"] = field.default.value if isinstance(field.default, enum.Enum) else field.default

@@ -92,7 +92,7 @@ class Objects:
             else:
                 values[field.attribute] = self._value(field, value, at)
                 if field.key.support is Support.NO_EFFECT:
-                    self.warn(at, Mistake("has no effect yet"))
+                    self.warn(at, Mistake(field.key.never or "has no effect yet"))
         for field in known.values():
             if not field.required:
                 if values.get(field.attribute, 0) is None:

@@ -40,9 +40,11 @@ def test_all_processors_of_the_robot_are_not_too_many_and_one_that_was_never_ask
     assert limited("{cpu: '50'}").warnings == ()
 
 
-def test_more_memory_than_the_robot_has_is_no_limit_and_a_warning_says_so():
-    [warning] = limited("{memory: 64Gi}", **{"memory.totalbytes": str(2**31)}).warnings
-    assert str(warning).endswith("resources.memory: a limit of 65,536 MiB has no effect on robot r1, which has 2,048 MiB")
+def test_more_memory_than_the_robot_has_is_refused():
+    with pytest.raises(JobErrors) as raised:
+        limited("{memory: 64Gi}", **{"memory.totalbytes": str(2**31)})
+    words = "asks for 65,536 MiB, and robot r1 has 2,048 MiB; write less, or exclude the robot by a constraint"
+    assert f"taskGroups[0].tasks[0].resources.memory: {words}" in str(raised.value)
     assert limited("{memory: 2Gi}", **{"memory.totalbytes": str(2**31)}).warnings == ()
 
 
@@ -77,11 +79,12 @@ def test_limits_that_a_robot_can_give_or_was_never_asked_about_are_no_errors():
 
 
 def test_what_cgroup_v1_does_not_do_is_a_warning():
-    resources = "{memoryHigh: 64Mi, ioWeight: 10, cpus: '0'}"
+    resources = "{memoryHigh: 64Mi, ioWeight: 10, iops: 100, cpus: '0'}"
     remedy = "remove it, or exclude the robot by a constraint"
     assert [str(warning).partition("resources.")[2] for warning in limited(resources, cgroup="1").warnings] == [
         f"memoryHigh: has no effect on robot r1: it has cgroup v1; {remedy}",
         f"ioWeight: has no effect on robot r1: it has cgroup v1; {remedy}",
+        f"iops: has no effect on robot r1: it has cgroup v1; {remedy}",
         f"cpus: a program can undo it on robot r1: it has cgroup v1; {remedy}",
     ]
     assert limited(resources, cgroup="2").warnings == ()
@@ -101,3 +104,41 @@ def test_a_wall_that_an_old_systemd_does_not_have_is_a_warning(version, warned):
     found = [str(warning) for warning in compiled(job, robot=ROBOT._replace(capabilities={"systemd": version})).warnings]
     words = "tasks[0].isolation.pid: shows other users' processes on robot r1: its systemd is older than 247"
     assert [words in text for text in found] == [True] * warned
+
+
+SIZES = """
+taskGroups:
+  - name: g
+    ephemeralDisk: {sizeMB: 2000, sticky: false, migrate: true}
+    tasks: [{name: a, resources: {disk: 1Gi, iops: 0, networks: [{mbits: 0}, {mbits: 10}]}, config: {execConfig: {command: a}}}]
+"""
+
+
+def test_what_no_robot_does_is_a_warning_with_the_number_and_for_a_strict_job_an_error():
+    warnings = [str(warning).partition(": ")[2] for warning in compiled("name: job" + SIZES).warnings]
+    free = "must be free when it is deployed; nothing stops programs from writing more"
+    assert warnings == [
+        f"taskGroups[0].tasks[0].resources.disk: 1,024 MiB {free}",
+        "taskGroups[0].tasks[0].resources.networks[1].mbits: 10 Mbit/s are no limit: no robot limits bandwidth",
+        f"taskGroups[0].ephemeralDisk.sizeMB: 2,000 MiB {free}",
+        "taskGroups[0].ephemeralDisk.sticky: the data are kept all the same, as long as the group is on the robot",
+        "taskGroups[0].ephemeralDisk.migrate: never acts: no other robot is asked, and data stay where they are",
+    ]
+    refused = refusal("name: job\nstrict: true" + SIZES)
+    assert all(warning in refused for warning in warnings)
+
+
+def test_disk_space_is_what_the_robot_is_asked_about():
+    (group,) = compiled("name: job" + SIZES).plan["jobs"][0]["groups"]
+    sizes = {each["where"].rpartition(".")[2]: each["name"].split() for each in group["expects"] if each["what"] == "disk"}
+    assert sizes == {
+        "disk": [str(2**30), next(r["path"] for r in group["resources"] if r.get("path", "").startswith("/var/lib/k8s4r/tasks/"))],
+        "sizeMB": [str(2000 * 2**20), f"/var/lib/k8s4r/groups/{group['id']}/alloc"],
+    }
+
+
+def test_operations_of_the_disk_are_limited_by_systemd():
+    (group,) = limited("{iops: 300}", cgroup="2").plan["jobs"][0]["groups"]
+    unit = next(r["content"] for r in group["resources"] if r.get("called") == "r0 app")
+    assert "IOAccounting=yes\nIOReadIOPSMax=/var/lib/k8s4r 300\nIOWriteIOPSMax=/var/lib/k8s4r 300\n" in unit
+    assert not limited("{iops: 300}", cgroup="2").warnings

@@ -41,10 +41,6 @@ def test_service_and_system():
     [patrol, agent], warnings = loaded("service.yaml", "system.yaml")
     assert [warning.split(": ")[1].rpartition(".")[2] for warning in warnings] == [
         "reschedulePolicy",
-        "ephemeralDisk",
-        "disk",
-        "iops",
-        "mbits",
         "tags",
     ]
     [group] = patrol.task_groups

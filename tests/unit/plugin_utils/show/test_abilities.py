@@ -22,7 +22,7 @@ def test_a_robot_has_a_line_and_one_for_each_thing_that_it_cannot_do():
         "work1  debian 13 arm64  257      2       4    2,048 MiB  3.13",
         "work2  debian 13 arm64  245      1       4    2,048 MiB  3.13",
         "  without limits of memory: the memory controller is turned off",
-        "  without memoryHigh and ioWeight, and cpus that a program cannot undo: it has cgroup v1",
+        "  without memoryHigh, ioWeight and iops, and cpus that a program cannot undo: it has cgroup v1",
         "  without realtime: its kernel, or its container, refuses it",
         "  without isolation.pid: host that hides other users' processes: its systemd is older than 247",
         "  without some values of variables: its systemd is older than 247",

@@ -9,27 +9,35 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.show import table
 
+
+def usage(percent=None, memory=None, cores=None, limit=None, oom_kills=None):
+    cpu = {"percent": percent, "limit": cores}
+    return {"cpu": cpu, "memory": {"current": memory, "limit": limit, "oom_kills": oom_kills}}
+
+
+NOTHING = usage()
 NEXT = {
     "called": "r0 web", "well": True, "done": False, "run": "always", "state": "active", "sub": "running", "restarts": 0,
-    "memory": 3 * 2**20, "seconds": 11520, "how": None,
+    "usage": usage(7.4, 3 * 2**20), "seconds": 11520, "how": None,
 }  # fmt: skip
-TARGET = {**NEXT, "called": "", "memory": None, "sub": "active"}
+TARGET = {**NEXT, "called": "", "usage": None, "sub": "active"}
 DOWN = {
     **NEXT,
     "well": False,
     "state": "failed",
     "sub": "failed",
-    "memory": None,
+    "usage": NOTHING,
     "seconds": 120,
     "how": "its program ended with exit status 7",
 }
-DONE = {**NEXT, "done": True, "run": "once", "state": "inactive", "sub": "dead", "memory": None, "seconds": 90000}
+DONE = {**NEXT, "done": True, "run": "once", "state": "inactive", "sub": "dead", "usage": NOTHING, "seconds": 90000}
 PORT = {"address": "127.0.0.1", "port": 5432}
 
 
 def group(name="default/shop/web", **more):
     units = {"k8s4r-task-web.service": NEXT, "k8s4r-group-web.target": TARGET}
-    return {"name": name, "kept": [], "ports": [PORT], "silent": [], "lacks": [], "units": units, **more}
+    found = {"name": name, "kept": [], "ports": [PORT], "silent": [], "lacks": [], "usage": usage(8.6, 3 * 2**20), "units": units}
+    return {**found, **more}
 
 
 def robot(*groups, job="shop", **more):
@@ -42,12 +50,12 @@ def text(answers, **options):
 
 
 def test_a_fleet_that_is_well_is_a_line_for_each_group():
-    batch = group("night/maps/fetch", units={"k8s4r-task-fetch.service": DONE})
+    batch = group("night/maps/fetch", units={"k8s4r-task-fetch.service": DONE}, usage=NOTHING)
     assert table.overview({"work2": robot(group()), "work1": robot(group(), batch)}) == [
-        "robot  group             state   for         memory",
-        "work1  shop/web          1 up    3 h 12 min  3.0 MiB",
+        "robot  group             state   for         cpu  memory   restarts",
+        "work1  shop/web          1 up    3 h 12 min  9%   3.0 MiB",
         "       night/maps/fetch  1 done  1 d 1 h",
-        "work2  shop/web          1 up    3 h 12 min  3.0 MiB",
+        "work2  shop/web          1 up    3 h 12 min  9%   3.0 MiB",
         "2 robots, 3 groups: nothing is wrong",
     ]
 
@@ -59,7 +67,7 @@ BROKEN = group(
 
 def test_a_unit_that_is_down_has_a_line_with_the_reason_and_where_to_look():
     lines = table.overview({"work1": robot(BROKEN)})
-    assert lines[1].split() == ["work1", "shop/web", "1", "OF", "2", "DOWN", "2", "min", "3.0", "MiB"]
+    assert lines[1].split() == ["work1", "shop/web", "1", "OF", "2", "DOWN", "2", "min", "9%", "3.0", "MiB"]
     assert lines[2].split()[:5] == ["r0", "bad", "failed", "2", "min"]
     assert lines[2].endswith("its program ended with exit status 7; k8s4r-task-bad")
     assert lines[3] == "1 robot, 1 group: 1 thing is wrong"
@@ -97,10 +105,13 @@ def test_only_what_is_wrong():
 
 
 def test_one_job_with_all_its_units():
-    restarted = group(units={"k8s4r-task-web.service": {**NEXT, "restarts": 2}, "k8s4r-group-web.target": TARGET})
+    tight = {**NEXT, "restarts": 2, "usage": usage(48.7, 3 * 2**20, 0.5, 64 * 2**20, 1)}
+    restarted = group(units={"k8s4r-task-web.service": tight, "k8s4r-group-web.target": TARGET})
     answers = {"work1": robot(restarted), "work2": robot(group("default/other/web"), job="other"), "work3": {"status": "off", "msg": "x"}}
     lines = table.overview(answers, job="shop")
-    assert lines[2].endswith("restarted 2 times; k8s4r-task-web")
+    assert lines[1].split()[-1] == "2"
+    assert "  49% of 50%  3.0 MiB of 64  2 " in lines[2]
+    assert lines[2].endswith("  memory ran out 1 time; k8s4r-task-web")
     assert not [line for line in lines if "work2" in line]
     assert [line for line in lines if "work3" in line]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ..compile.fitness import lacks
-from ..run.action import Action, Result, Variables, registered
-from ..show.abilities import overview
+from ...compile.fitness import lacks
+from ...run.action import Action, Result, Variables, registered
+from ...show.abilities import overview
 
 
 class ActionModule(Action):

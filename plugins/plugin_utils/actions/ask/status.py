@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ..run.action import ActionProblem, Result, RobotAction, Variables
-from ..show import table
-from ..transport.exec import RobotProblem
+from ...run.action import ActionProblem, Result, RobotAction, Variables
+from ...show import table
+from ...transport.exec import RobotProblem
 
 
 class ActionModule(RobotAction):

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ..home import key
-from ..home.capabilities import Capabilities
-from ..run.action import Result, RobotAction, Variables
+from ...home import key
+from ...home.capabilities import Capabilities
+from ...run.action import Result, RobotAction, Variables
 
 
 class ActionModule(RobotAction):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..run.action import Action, Result, Variables, registered
-from ..show import table
+from ...run.action import Action, Result, Variables, registered
+from ...show import table
 
 
 class ActionModule(Action):

@@ -1,0 +1,64 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``info``: the task groups of this robot as data, each with its tasks and what they use."""
+
+from __future__ import annotations
+
+from . import status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..state.robot import Robot
+
+    # What docs and modules/taskgroup_info.py describe: a unit, or a group, with the members of its `Usage`.
+    Data = t.Dict[str, t.Any]
+
+    class Info(t.TypedDict):
+        status: t.Literal["ok"]
+        taskgroups: list[Data]
+        unread: list[str]  # the engine's own files that cannot be read, each with the reason
+
+
+def answer(robot: Robot, sample: float = status.SAMPLE, **only: str) -> Info:
+    """All task groups of which more than data is left, or those whose `namespace`, `job` or `group` is ``only`` this one; an empty text
+    is any.
+    """
+    found = status.answer(robot, sample)
+    groups = [_group(job, id, group) for job in found["jobs"] for id, group in job["groups"].items() if group["units"]]
+    wanted = [group for group in groups if all(text in ("", group[key]) for key, text in only.items())]
+    return {"status": "ok", "taskgroups": wanted, "unread": found["unread"]}
+
+
+def _group(job: status.JobStatus, id: str, group: status.GroupStatus) -> Data:
+    units = [_unit(name, unit) for name, unit in sorted(group["units"].items()) if unit["usage"]]
+    return {
+        "namespace": job["namespace"],
+        "job": job["name"],
+        "group": group["name"].rpartition("/")[2],
+        "id": id,
+        "release": group["release"],
+        "committed": group["committed"],
+        "well": not (group["lacks"] or group["silent"]) and all(unit["well"] for unit in group["units"].values()),
+        "tasks": [unit for unit in units if unit["task"] is not None],
+        "proxy": next((unit for unit in units if unit["task"] is None), None),
+        **group["usage"],
+    }
+
+
+def _unit(name: str, unit: status.UnitStatus) -> Data:
+    """A task, an init task, which is of no instance, or the proxy, which is no task."""
+    instance, _space, task = unit["called"].partition(" ")
+    return {
+        "unit": name,
+        "task": task or None,
+        "instance": int(instance[1:]) if instance[1:].isdigit() else None,
+        **{key: unit[key] for key in _OF_A_UNIT},
+        **(unit["usage"] or {}),
+    }
+
+
+_OF_A_UNIT: tuple[t.Literal["well", "done", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how"], ...]
+_OF_A_UNIT = ("well", "done", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how")

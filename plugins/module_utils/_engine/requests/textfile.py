@@ -1,0 +1,129 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``textfile``: have this robot write its statistics for node_exporter, or no longer. A timer starts what writes them; nothing stays."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from ..change import boot_unit
+from ..plan import STATE, UNIT_DIRECTORY
+from ..say.errors import Refusal
+from ..system import files, own, systemd
+from ..usage import textfile
+from . import info
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..state.robot import Robot
+
+    class Done(t.TypedDict):
+        status: t.Literal["ok"]
+        changed: bool
+
+
+# Seconds.
+EVERY = 30
+SERVICE, TIMER = (f"{UNIT_DIRECTORY}/{unit}" for unit in own.TEXTFILE)
+_WANTS = f"{UNIT_DIRECTORY}/timers.target.wants/{own.TEXTFILE[1]}"
+# What needs no quoting in a unit, but for the root.
+_DIRECTORY = r"(/[A-Za-z0-9_.@:+-]+)+"
+_INTO = "ConditionPathIsDirectory="
+
+
+def answer(robot: Robot, directory: str, check: bool = False) -> Done:
+    """Have the file written into a directory that is there; into none if that is an empty text. Refuses what is no directory."""
+    if directory and not re.fullmatch(_DIRECTORY, directory):
+        raise Refusal([f"directory: {directory!r} is not the absolute path of a directory, of letters, digits and _.@:+-"])
+    if directory and os.path.realpath(directory) != directory:
+        raise Refusal([f"directory: {directory} is reached by a link; name {os.path.realpath(directory)}"])
+    if directory and not os.path.isdir(directory):
+        raise Refusal([f"directory: this robot has no {directory}; install node_exporter first, with its collector textfile"])
+    before, wanted = _read(SERVICE), _service(directory) if directory else ""
+    changed = (before, _read(TIMER)) != (wanted, _TIMER if directory else "")
+    if changed and not check:
+        _remove(before)
+        if directory:
+            robot.make()
+            if not robot.interrupted():
+                boot_unit.use(robot)
+            files.write(SERVICE, wanted.encode("ascii"), 0, 0, 0o644)
+            files.write(TIMER, _TIMER.encode("ascii"), 0, 0, 0o644)
+            files.link(_WANTS, f"../{own.TEXTFILE[1]}")
+        systemd.reload()
+        if directory:
+            systemd.need(["systemctl", "start", *reversed(own.TEXTFILE)], timeout=90)
+    return {"status": "ok", "changed": changed}
+
+
+def write(robot: Robot, directory: str) -> Done:
+    """Write the file: what the unit does."""
+    textfile.write(directory, textfile.text(info.answer(robot, sample=0.0)["taskgroups"]))
+    return {"status": "ok", "changed": True}
+
+
+def _remove(before: str) -> None:
+    """Take both units away, and the file that the service has written."""
+    if not before:
+        return
+    systemd.stop([*reversed(own.TEXTFILE)])
+    for path in (_WANTS, TIMER, SERVICE):
+        files.remove(path)
+    for line in before.splitlines():
+        if line.startswith(_INTO):
+            files.remove(f"{line[len(_INTO) :]}/{textfile.NAME}")
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _service(directory: str) -> str:
+    """The unit that writes. A directory in memory may not be there yet after a boot. It needs /proc and the kernel's log, and no more."""
+    return "\n".join(
+        [
+            "[Unit]",
+            "Description=k8s4r: write statistics for Prometheus",
+            f"{_INTO}{directory}",
+            "",
+            "[Service]",
+            "Type=oneshot",
+            f"ExecStart={sys.executable} -I -S {STATE}/engine/current textfile {directory}",
+            "TimeoutStartSec=30",
+            "Nice=10",
+            "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_SYS_PTRACE CAP_SYSLOG",
+            "NoNewPrivileges=yes",
+            "ProtectSystem=strict",
+            "ProtectHome=yes",
+            # The engine keeps bytecode there.
+            f"ReadWritePaths={directory} {STATE}/engine",
+            "RestrictAddressFamilies=AF_UNIX AF_NETLINK",
+            "",
+        ]
+    )
+
+
+_TIMER = "\n".join(
+    [
+        "[Unit]",
+        "Description=k8s4r: write statistics for Prometheus now and then",
+        "",
+        "[Timer]",
+        f"OnBootSec={EVERY}",
+        f"OnUnitActiveSec={EVERY}",
+        "AccuracySec=5",
+        "",
+        "[Install]",
+        "WantedBy=timers.target",
+        "",
+    ]
+)
