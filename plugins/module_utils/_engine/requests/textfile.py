@@ -94,6 +94,7 @@ def _service(directory: str) -> str:
             "[Unit]",
             "Description=k8s4r: write statistics for Prometheus",
             f"{_INTO}{directory}",
+            "StartLimitIntervalSec=0",
             "",
             "[Service]",
             "Type=oneshot",
