@@ -176,10 +176,11 @@ def test_a_unit_whose_check_is_critical_is_up_and_wrong_all_the_same():
     ill = {"name": "ready", "status": "critical", "said": "HTTP 503"}
     slow = {"name": "slow", "status": "warning", "said": ""}
     failing = group(units={"k8s4r-task-web.service": {**NEXT, "well": False, "checks": [well, ill, slow]}})
+    said = "ready is critical: HTTP 503; slow is warning: not run yet"
     assert table.overview({"work1": robot(failing)}) == [
-        "robot  group     state           for         memory",
-        "work1  shop/web  1 OF 1 FAILING  3 h 12 min  3.0 MiB",
-        "         r0 web  failing         3 h 12 min  3.0 MiB  ready is critical: HTTP 503; slow is warning: not run yet; k8s4r-task-web",
+        "robot  group     state           for         cpu  memory   restarts",
+        "work1  shop/web  1 OF 1 FAILING  3 h 12 min  9%   3.0 MiB",
+        f"         r0 web  failing         3 h 12 min  7%   3.0 MiB            {said}; k8s4r-task-web",
         "1 robot, 1 group: 1 thing is wrong",
     ]
     both = {**failing["units"], "k8s4r-task-bad.service": {**DOWN, "called": "r0 bad"}}
