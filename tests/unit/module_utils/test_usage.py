@@ -79,7 +79,8 @@ def test_a_percentage_is_of_the_time_of_the_sample(tmp_path):
 
 
 def test_what_does_not_run_uses_nothing_and_is_not_the_whole_robot(tmp_path):
-    found = unified(tmp_path, **{"memory.current": "9\n"}).usage("", 3)
+    whole = {"cgroup.controllers": "memory\n", "memory.current": "9\n", "cpu.stat": "usage_usec 7\n", "cgroup.procs": "1\n"}
+    found = put(tmp_path, whole).usage("", 3)
     assert found.pop("memory") == {"current": None, "peak": None, "limit": None, "oom_kills": 3}
     assert {value for part in found.values() for value in (part.values() if isinstance(part, dict) else [part])} == {None}
 
