@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         logs: str
         checks: str
         settles: float
+        pause: float
         deadline: float
 
     class Check(t.TypedDict):
@@ -288,6 +289,7 @@ def unit(
     checks: str = "",
     settles: float | None = None,
     deadline: float | None = None,
+    pause: float = 0.0,
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
@@ -302,7 +304,8 @@ def unit(
     ``holds``: directories that the process has open as long as it runs; the unit restarts when one of the plan's directories
     there had to be made again, and stops before anything else when it is to hold one no longer. ``endless``: systemd starts it again
     without limit as long as it fails. ``checks``: the file with its health checks. ``settles``: for so many seconds it must have been
-    up, and its checks passing, until it is healthy; ``deadline``: so many they have for it, from the start of the switch.
+    up, and its checks passing, until it is healthy; ``deadline``: so many they have for it, from the start of the switch. ``pause``:
+    for so many seconds systemd waits before it starts the unit again.
     """
     made: Resource = {
         "kind": "unit",
@@ -323,6 +326,8 @@ def unit(
         made["settles"] = settles
     if deadline is not None:
         made["deadline"] = deadline
+    if pause:
+        made["pause"] = pause
     return made
 
 

@@ -139,3 +139,24 @@ def test_the_one_timer_of_a_delayed_task_goes_with_its_unit_its_group_and_its_jo
     assert machine.deploy(plan.job("default", "delayed", []))["status"] == "committed"
     machine.absent("systemctl list-timers --all --no-legend 'k8s4r-*' | grep .")
     machine.absent("ls /run/systemd/transient | grep k8s4r-task")
+
+
+# It fails at first, as one whose port is still held by a connection of the version before, and is tried again after more than 15 s.
+LATE = """
+name: late
+taskGroups:
+  - name: g
+    restartPolicy: {attempts: 10, interval: 10m, delay: 16s, mode: delay}
+    tasks:
+      - name: app
+        config:
+          execConfig:
+            command: /bin/sh
+            args: [-c, "[ -e $NOMAD_ALLOC_DIR/tried ] || { touch $NOMAD_ALLOC_DIR/tried; exit 1; }; exec sleep 1000"]
+"""
+
+
+@pytest.mark.parametrize("machine", ["bookworm"], indirect=True)
+def test_a_deployment_waits_for_the_next_try_of_the_policy(machine):
+    (job,) = compiled(machine.name, LATE)
+    assert machine.deploy(job)["status"] == "committed"

@@ -70,6 +70,16 @@ def test_patience_ends():
     assert watched.verdict(CRASHING, NOW + health.LONGEST_PENDING + 1) is health.Verdict.FAILED
 
 
+def test_tries_are_waited_for_as_long_as_the_restart_policy_says():
+    watched = health.Watch(plan.unit("u", "", run="always", pause=30.0))
+    assert watched.verdict(CRASHING, NOW) is health.Verdict.WAITING
+    assert watched.verdict(CRASHING, NOW + health.LONGEST_PENDING + 90) is health.Verdict.WAITING
+    assert watched.verdict(CRASHING, NOW + health.LONGEST_PENDING + 91) is health.Verdict.FAILED
+    endless = health.Watch(plan.unit("u", "", run="always", pause=36000.0, deadline=60.0))
+    endless.verdict(CRASHING, NOW)
+    assert endless.verdict(CRASHING, NOW + health.LONGEST_PENDING + 61) is health.Verdict.FAILED
+
+
 def test_patience_begins_again_when_systemd_has_a_job_for_the_unit():
     watched = watch()
     watched.verdict(CRASHING, NOW)

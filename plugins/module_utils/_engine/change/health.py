@@ -127,7 +127,9 @@ class Watch:
             return Verdict.HEALTHY
         if self._pending_since is None:
             self._pending_since = now
-        return Verdict.FAILED if now - self._pending_since > LONGEST_PENDING else Verdict.WAITING
+        # The job may want a long time between a failure and the next try: then it gets all of its tries.
+        longest = LONGEST_PENDING + min(kinds.of(self.unit).pause(self.unit) * MOST_RESTARTS, self._patience)
+        return Verdict.FAILED if now - self._pending_since > longest else Verdict.WAITING
 
 
 def _failing(name: str, state: states.State) -> str:

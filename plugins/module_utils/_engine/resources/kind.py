@@ -92,6 +92,10 @@ class Kind:
         """How many seconds its health checks have to pass; None for the usual time."""
         return None
 
+    def pause(self, _resource: Resource) -> float:
+        """For how many seconds it is down before it is started again; 0 for the usual time."""
+        return 0.0
+
     def changes_hands(self, _resource: Resource, _now: State | None) -> bool:
         """Whether its fix takes away what programs of an old owner use; ``_now``: what is there."""
         return False

@@ -50,7 +50,7 @@ class Unit(Kind):
         checks = resource.get("checks", "")
         if not isinstance(checks, str) or (checks and not checks.startswith(CHECKS + "/")):
             yield f"{where}.checks: must be a file in {CHECKS}"
-        for key in ("settles", "deadline"):
+        for key in ("settles", "deadline", "pause"):
             if not isinstance(resource.get(key, 0), (int, float)):
                 yield f"{where}.{key}: must be a number"
         done = resource.get("done")
@@ -102,6 +102,10 @@ class Unit(Kind):
 
     def checks(self, resource: Resource) -> str:
         return resource.get("checks", "")
+
+    def pause(self, resource: Resource) -> float:
+        # Older engines knew nothing of it.
+        return resource.get("pause", 0.0)
 
     def settles(self, resource: Resource) -> float | None:
         return resource.get("settles")

@@ -125,9 +125,10 @@ def unit(
     calls: t.Sequence[Call],
     reads: t.Sequence[str] = (),
     endless: bool = False,
+    pause: float = 0.0,
 ) -> Unit:
-    """A task's unit from its parts. `run` and `endless` are as in `plan.unit`, and so are `reads`, if there are more than its own;
-    `calls` are the calls of helpers in `sections`.
+    """A task's unit from its parts. `run`, `endless` and `pause` are as in `plan.unit`, and so are `reads`, if there are more than its
+    own; `calls` are the calls of helpers in `sections`.
     """
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
     held = sharing.held_for(site, task)
@@ -149,6 +150,7 @@ def unit(
                 called=task.called,
                 holds=[task.directory, site.data, *([held.directory] if held else [])],
                 endless=endless,
+                pause=pause,
                 logs=logs.directory(task),
                 checks=checked.path,
                 **_health(site),

@@ -43,8 +43,9 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
         "Service": [*directives, _HIDDEN],
     }
     calls = [*([memory] if memory else []), *calls]
-    endless = run == "once" and restarts.policy(site, task.spec) is None
-    return service.unit(site, task, variables, process, sections, run, calls, instance.reads, endless)
+    limit = restarts.policy(site, task.spec)
+    endless, pause = run == "once" and limit is None, float(limit.delay) if limit and not task.step else 0.0
+    return service.unit(site, task, variables, process, sections, run, calls, instance.reads, endless, pause)
 
 
 def _life(
