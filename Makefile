@@ -70,6 +70,7 @@ molecule: ready
 lock: ready
 	$(LOCK) --python-version 3.11 --output-file tests/requirements.txt tests/requirements.in
 	$(LOCK) --python-version 3.11 --output-file tests/requirements-bench.txt --constraints tests/requirements.txt tests/requirements-bench.in
+	$(LOCK) --python-version 3.11 --no-deps --output-file tests/requirements-dds.txt tests/requirements-dds.in
 	$(LOCK) --python-version 3.13 --output-file tests/requirements-newest.txt tests/requirements-newest.in
 
 outdated: ready

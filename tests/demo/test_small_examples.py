@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import pytest
 
 from tests.integration.provision.harness import Ansible
 from tests.robots import Fleet, RobotSpec, borrowed
-from tests.robots.host import wait_for
+from tests.robots.host import run, wait_for
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 JOBS = [str(EXAMPLES / name) for name in ("hello.yml", "watch-disk.yml", "calibrate.yml", "cache.yml")]
@@ -56,6 +57,24 @@ def test_deploy_change_nothing_and_remove(fleet):
             "/var/lib/k8s4r/tasks:",
         ]
         assert "k8s4r-" not in fleet.ssh(name, "getent passwd")
+
+
+LOCK = EXAMPLES.parent / "tests" / "requirements-dds.txt"
+
+
+def test_programs_meet_over_dds(fleet, tmp_path):
+    """Three participants on one robot, two of them behind walls: each must be told apart from the others."""
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    of_robot = ["--python-version", "3.11", "--platform", "manylinux2014_x86_64", "--dest", str(tmp_path)]
+    run(sys.executable, "-m", "pip", "download", *options, *of_robot, "--requirement", str(LOCK))
+    (wheel,) = tmp_path.iterdir()
+    run("docker", "cp", str(wheel), f"{fleet.machine('work2').full_name}:/opt/dds.whl")
+    fleet.ssh("work2", "python3 -m zipfile -e /opt/dds.whl /opt/dds")
+    ansible, job = Ansible(fleet), str(EXAMPLES / "dds.yml")
+    ansible.run(str(EXAMPLES / "deploy-taskgroup.yml"), "--limit", "work2", job=job).well()
+    heard = "awk '{print $1}' /var/lib/k8s4r/tasks/dds-recorder-r0-*/logs/stdout.log | sort -u"
+    wait_for(lambda: fleet.ssh("work2", heard).split() == ["left", "right"], 60, "the recorder does not hear both")
+    ansible.run("k8s4r.robot.remove_taskgroup", "--limit", "work2", job=job).well()
 
 
 # On the robot, in place of a device with a driver: what is written to its other end comes out of it.

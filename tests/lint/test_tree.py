@@ -108,7 +108,7 @@ def test_names_that_ansible_refuses():
     assert not found
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-bench"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-bench", "requirements-dds"])
 def test_what_is_installed_is_locked(name):
     """Each package that the project asks for, at one version, with hashes, from whatever index a machine uses."""
     wanted = {line.split(">")[0].lower() for line in text(f"tests/{name}.in").splitlines() if not line.startswith("#")}
