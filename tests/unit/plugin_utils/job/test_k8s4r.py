@@ -9,6 +9,7 @@ import pathlib
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.network import Network, Tls, Upstream
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.policies import Constraint
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.ports import Port
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import JobType, Operand, Protocol, TlsMode
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import load
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Source
@@ -44,7 +45,9 @@ def test_service_and_system():
         "tags",
     ]
     [group] = patrol.task_groups
-    assert group.network == Network(upstreams=(Upstream("planner", 7000, "planner.example.org:7000", Protocol.GRPC),))
+    assert group.network == Network(
+        upstreams=(Upstream("planner", 7000, "planner.example.org:7000", Protocol.GRPC),), ports=(Port(label="http"),)
+    )
     assert group.tasks[0].constraints == (Constraint("${node.class}", Operand.SET_CONTAINS, "wheels"),)
     assert (group.restart_policy.interval, group.tasks[0].timeout) == (600.0, 28800.0)
     assert (agent.type, agent.namespace) == (JobType.SYSTEM, "default")
