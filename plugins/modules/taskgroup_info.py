@@ -139,6 +139,12 @@ taskgroups:
         how:
           description: If it is down, how it ended, in words.
           type: str
+        checks:
+          description:
+            - Its health checks, each with C(name), C(type), C(status) (V(passing), V(warning) or V(critical)), for how many C(seconds) it
+              has had that, and what it came to (C(said)).
+          type: list
+          elements: dict
         cpu: &cpu
           description: CPU time.
           type: dict

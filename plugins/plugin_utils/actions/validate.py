@@ -16,7 +16,7 @@ from ..run.job_files import JobFiles
 from ..run.sources import NO_JOB
 from ..show import preview
 
-UNASKED = "what {} can do is not known yet; to ask: ansible-playbook k8s4r.robot.capabilities"
+UNASKED = "it is not known yet what {} can do; to ask: ansible-playbook k8s4r.robot.capabilities"
 
 
 class ActionModule(Action):
@@ -42,10 +42,15 @@ class ActionModule(Action):
         """Where the instances belong; lines that say so; and warnings. Raises `JobErrors` for what a robot cannot do."""
         probed = placing.probed(variables)
         fleet = placing.fleet(variables, probed, self._templar)
-        placement = placing.placed(jobs, fleet)
-        warnings = plans.check(jobs, fleet, placement)
         unasked = sorted(robot.name for robot in fleet.robots if robot.name not in probed)
-        if unasked:
-            warnings.append(UNASKED.format(few(unasked, preview.MOST)))
+        unknown = [UNASKED.format(few(unasked, preview.MOST))] if unasked else []
+        try:
+            placement = placing.placed(jobs, fleet)
+            warnings = plans.check(jobs, fleet, placement) + unknown
+        except JobErrors as errors:
+            if not unasked:
+                raise
+            # What the robots say of themselves may make good what is missing.
+            return {}, [], [*map(str, errors.errors), *unknown]
         instances = {"/".join(group): dict(held) for group, held in placement.instances.items()}
         return instances, preview.overview(placement, fleet, bool(self._display.verbosity)), warnings

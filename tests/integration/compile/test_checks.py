@@ -128,7 +128,7 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
         machine.until(f"systemctl show -p ActiveState --value {name} | grep -qx -e inactive -e failed")
         machine.sh(f"grep -q ' 2$' /run/k8s4r/restarts/{name}")
     machine.sh("test -e /var/lib/k8s4r/groups/checks-g-*/alloc/asked")
-    machine.sh("journalctl --sync; journalctl -u k8s4r-checks.service | grep -q 'restarted, for its check c1 has failed 2 times'")
+    machine.sh("journalctl --sync; journalctl -u k8s4r-checks.service | grep -q 'because health check c1 has failed 2 times in a row'")
 
 
 # What a program sees of itself and around it. (systemd's own PATH has two names more where /bin is a link to one of the others.)
@@ -138,8 +138,7 @@ VIEW = (
 )
 
 
-def scripted(driver: str, **keys: t.Any) -> dict[str, t.Any]:
-    name = driver.replace("_", "")
+def scripted(name: str, driver: str, **keys: t.Any) -> dict[str, t.Any]:
     mine = f"$NOMAD_ALLOC_DIR/{name}"
     # It leaves a process behind, and does not end where it shall not.
     script = (
@@ -153,12 +152,13 @@ def scripted(driver: str, **keys: t.Any) -> dict[str, t.Any]:
 
 def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine):
     more = {"env": {"WORD": "a\nb $x \"'\\`", "LD_LIBRARY_PATH": "/nowhere"}, "groups": ["dialout"], "resources": {"openFiles": 99}}
-    tasks = [scripted("exec", **more), scripted("raw_exec", **more)]
+    shared = scripted("shared", "exec", isolation={"pid": "group"}, **more)
+    tasks = [scripted("exec", "exec", **more), scripted("rawexec", "raw_exec", **more), shared]
     (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
     alloc = machine.sh("echo /var/lib/k8s4r/groups/checks-g-*/alloc").strip()
-    for name in ("exec", "rawexec"):
+    for name in ("exec", "rawexec", "shared"):
         assert machine.sh(f"cat {alloc}/{name}.script") == machine.sh(f"cat {alloc}/{name}.task")
         state = f"/run/k8s4r/checks/checks-g-r0-{name}-*"
         for code, status in ((1, "warning"), (2, "critical"), (0, "passing")):
@@ -171,4 +171,4 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
         machine.until(f'grep -q \'"status":"passing"\' {state}')
     machine.sh("systemctl stop k8s4r-checks.timer; while systemctl is-active -q k8s4r-checks.service; do sleep 0.1; done")
     machine.absent("pgrep -f 'sleep 100[12]'")
-    machine.sh("[ $(pgrep -fc '^sleep 1003') = 2 ]")
+    machine.sh("[ $(pgrep -fc '^sleep 1003') = 3 ]")

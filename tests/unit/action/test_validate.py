@@ -57,7 +57,7 @@ def test_with_one_it_says_what_each_robot_gets_and_cannot_do(tmp_path):
     assert sorted(index.strip(",") for row in rows[:2] for index in row[2:]) == ["r0", "r1", "r2"]
     assert rows[2][2:] == ["nothing"]
     assert "taskGroups[0].tasks[0].resources.memoryHigh: has no effect on robot work2: it has cgroup v1" in said
-    assert "is not known yet" not in said
+    assert "not known yet" not in said
     assert "has no effect on robot work1" not in said
 
 
@@ -68,10 +68,19 @@ def test_what_rules_a_robot_out_is_said_with_v(tmp_path):
 
 def test_robots_that_were_never_asked_are_named(tmp_path):
     status, said = validate(tmp_path, "-i", "robots.json")
-    assert (status, "what work1, work2, work3 can do is not known yet" in said) == (0, True), said
+    assert (status, "it is not known yet what work1, work2, work3 can do" in said) == (0, True), said
+
+
+def test_what_a_robot_may_make_good_when_it_is_asked_is_no_error(tmp_path):
+    status, said = validate(tmp_path, "-i", "robots.json", cpu='"${attr.cores}"')
+    assert status == 2, said
+    status, said = validate(tmp_path, "-i", "robots.json", cpu="3")
+    assert (status, "cpu: asks for 3 cores, and robot work2 has 2" in said, "it is not known yet" in said) == (0, True, True), said
 
 
 def test_what_a_deployment_would_refuse_is_refused(tmp_path):
+    for robot in ROBOTS:
+        Capabilities(tmp_path).write(robot, OLD)
     status, said = validate(tmp_path, "-i", "robots.json", strict="true")
     assert (status, "memoryHigh: has no effect on robot work2" in said) == (2, True), said
     status, said = validate(tmp_path, "-i", "robots.json", cpu="3")

@@ -204,17 +204,67 @@ def test_checks_run_at_the_same_time_and_a_slow_one_holds_up_no_other(robot):
     assert max(found["quick"]["at"], found["ill"]["at"]) < found["slow0"]["at"] - 0.5
 
 
-def test_a_check_is_run_when_it_is_due_and_more_often_until_it_has_passed(robot):
+def test_a_check_is_run_when_it_is_due_and_at_once_when_a_deployment_waits_for_it(robot):
     with Server(http(503)) as ill, Server(http(200)) as well:
         robot.describe(ill.check(name="ill"), well.check(name="well"))
         robot.run()
         first = robot.states()
+        robot.run()
+        assert robot.states() == first
+        states.ask(str(robot.base / "states"))
         robot.run()
         second = robot.states()
     assert first["well"] == second["well"]
     assert first["ill"]["at"] < second["ill"]["at"]
     assert second["ill"]["bad"] == 1
     assert second["ill"]["due"] == first["ill"]["due"] > time.monotonic() + 5
+
+
+def test_what_another_version_has_left_keeps_none_from_its_checks(robot):
+    (robot.base / "checks" / "older").parent.mkdir(exist_ok=True)
+    (robot.base / "checks" / "older").write_text('{"unit": "u", "checks": [{"label": "c"}]}', encoding="utf-8")
+    (robot.base / "states").mkdir()
+    (robot.base / "states" / "t").write_text('{"started": 1, "checks": {"c": {"of": 1}}}', encoding="utf-8")
+    with Server(http(200)) as server:
+        robot.describe(server.check())
+        robot.run()
+    assert robot.states()["c"]["status"] == PASSING
+
+
+def test_a_result_of_another_start_of_a_task_is_not_taken(robot):
+    with Server(http(200), pause=0.3) as server:
+        check = server.check()
+        robot.describe(check)
+        at_work = runner.Runner(str(robot.base / "checks"), str(robot.base / "states"))
+        at_work._begin(impatient=False)
+        robot.up = {"u": (2, 1)}
+        at_work._begin(impatient=False)
+        at_work.run()
+    state = robot.states()["c"]
+    assert (state["status"], state["at"]) == (CRITICAL, 0.0)
+
+
+def test_what_was_missed_is_not_made_up_for(robot, monkeypatch):
+    with Server(http(503)) as server:
+        robot.describe(server.check(interval=10.0))
+        robot.run()
+        first = robot.states()["c"]["due"]
+        now = time.monotonic() + 100
+        monkeypatch.setattr(runner, "monotonic", lambda: now)
+        (robot.base / "states" / "t").write_text(json.dumps({"started": 1, "checks": {"c": {**robot.states()["c"], "due": first}}}))
+        runner.Runner(str(robot.base / "checks"), str(robot.base / "states"))._begin(impatient=False)
+    assert robot.states()["c"]["due"] == now + 10
+
+
+def test_checks_that_nobody_runs_are_critical(robot):
+    with Server(http(200)) as server:
+        check = server.check()
+        robot.describe(check)
+        robot.run()
+    state = robot.states()["c"]
+    assert states._seen(check, state, state["at"] + 75)["status"] == PASSING
+    seen = states._seen(check, state, state["at"] + 90)
+    assert (seen["status"], seen["said"].partition(";")[0]) == (CRITICAL, "not run for 90 s")
 
 
 def test_a_task_that_is_not_up_is_not_checked_and_one_that_is_gone_has_no_state(robot):

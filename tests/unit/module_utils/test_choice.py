@@ -116,4 +116,4 @@ def test_none_is_left(named, monkeypatch):
     monkeypatch.setattr(choice, "CHOSEN", (FREE, FREE + 1))
     with stranger(FREE), pytest.raises(Refusal) as refused:
         named([group("a", chosen(FREE), chosen(FREE + 1, "r1 http"))])
-    assert refused.value.errors == [f"job.yml: r1 http: no port of {FREE} to {FREE + 1} is free"]
+    assert refused.value.errors == [f"job.yml: r1 http: no port from {FREE} to {FREE + 1} is free"]

@@ -221,7 +221,7 @@ def test_dropped_lines_are_counted_and_the_next_one_is_whole(tmp_path, monkeypat
         task.write(b" of a line")
     time.sleep(1.1)
     task.write(b", and its end\n")
-    said = b"k8s4r: 2 lines were dropped, for they could not be written: No space left on device\n"
+    said = b"k8s4r: 2 lines were dropped, because they could not be written: No space left on device\n"
     assert task.files()["stdout.log"] == said + b"the start of a line, and its end\n"
     task.end()
 

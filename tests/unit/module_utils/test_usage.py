@@ -144,7 +144,7 @@ def test_an_end_that_the_log_tells_of_has_its_result(values, result):
 
 
 def test_the_text_for_prometheus_escapes_and_leaves_out_what_is_not_known():
-    usage = {"cpu": {"seconds": 1.5}, "memory": {"current": 5}, "io": {}, "processes": 2}
+    usage = {"cpu": {"seconds": 1.5}, "memory": {"current": 5}, "io": {"reads": None, "read_bytes": 7}, "processes": 2}
     task = {**usage, "task": 'a"b\\c\nd', "instance": None, "well": True, "exit_status": 137}
     group = {**usage, "namespace": "default", "job": "j", "group": "g", "tasks": [task], "proxy": None, "well": False}
     lines = textfile.text([group]).splitlines()
@@ -152,7 +152,7 @@ def test_the_text_for_prometheus_escapes_and_leaves_out_what_is_not_known():
     assert f"k8s4r_task_exit_status{{{labels}}} 137" in lines
     assert 'k8s4r_group_cpu_seconds_total{namespace="default",job="j",group="g"} 1.5' in lines
     assert 'k8s4r_group_well{namespace="default",job="j",group="g"} 0' in lines
-    assert not [line for line in lines if "peak" in line or "proxy" in line or "None" in line]
+    assert not [line for line in lines if "peak" in line or "proxy" in line or "_io_" in line or "None" in line]
     # Every metric once, with what it is before it.
     names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(names) == len(set(names))

@@ -82,9 +82,10 @@ class Watch:
     def _of_checks(self, started: int, now: float) -> Verdict:
         known = states.of(self._checks, started)
         failing = [(check, state) for check, state in known if state["status"] != states.PASSING]
-        self.asks = bool(failing) or any(not state["at"] for _check, state in known)
-        if not self.asks and all(now - state["since"] >= self._settles for _check, state in known):
+        if not failing and all(state["at"] and now - state["since"] >= self._settles for _check, state in known):
             return Verdict.HEALTHY
+        # Nobody else may run them yet: a robot's first checks get their timer when all is well.
+        self.asks = True
         self.late = self._until is not None and now >= self._until
         self.failing = [_failing(check["name"], state) for check, state in failing or known]
         return Verdict.FAILED if self.late else Verdict.WAITING
@@ -133,9 +134,10 @@ class Watch:
 
 
 def _failing(name: str, state: states.State) -> str:
-    said = f": {state['said']}" if state["said"] else ", for it has not been run"
+    if not state["at"]:
+        return f"health check {name} has not been run yet"
     answer = f"; its last answer: {state['output']}" if state["output"] else ""
-    return f"health check {name} is {state['status']}{said}{answer}"
+    return f"health check {name} is {state['status']}: {state['said']}{answer}"
 
 
 def _is_down(values: systemd.Properties) -> bool:

@@ -65,6 +65,7 @@ class Situation:
     ``seen``: {place: what is there}, for each of them. ``units``: what systemd reported of those among them. ``finished``:
     the units that shall run once and have. ``started``: {unit: run digest with which it last started well}. ``silent``: {unit that
     runs and does not listen where it should: why}. ``dead``: {unit that should run and does not: since when and of what}.
+    ``held``: {unit that may run: directories that it has open}, of each release that it may be of.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Situation:
         started: t.Mapping[str, str],
         silent: t.Mapping[str, str],
         dead: t.Mapping[str, str],
+        held: t.Mapping[str, t.Collection[str]] | None = None,
     ) -> None:
         self.wanted = wanted
         self.old = old
@@ -86,6 +88,7 @@ class Situation:
         self.started = started
         self.silent = silent
         self.dead = dead
+        self.held = {unit["name"]: set(kinds.of(unit).holds(unit)) for unit in kinds.that_run(old)} if held is None else held
 
     def now(self, resource: Resource) -> State | None:
         """What is at a resource's place."""
@@ -194,11 +197,11 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
     hold no longer: it would be killed with what made that place.
     """
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
-    once = {unit["name"]: kinds.of(unit).holds(unit) for unit in kinds.that_run(situation.old)}
     units = [
         unit["name"]
         for unit in kinds.that_run(situation.wanted)
-        if any(is_held(unit, place) for place in places) or not set(kinds.of(unit).holds(unit)).issuperset(once.get(unit["name"], ()))
+        if any(is_held(unit, place) for place in places)
+        or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
     ]
     names = [name for name in reversed(units) if situation.is_up(name)]
     return [{"do": "halt", "text": "", "units": names}] if names else []

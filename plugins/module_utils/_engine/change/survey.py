@@ -50,7 +50,12 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
     ``record``: the group's record in the ledger. ``others``: further resources that may be there, those of a release
     that did not get through.
     """
+    others = list(others)
     old = merge(known(record), others)
+    held: dict[str, set[str]] = {}
+    for unit in kinds.that_run([*known(record), *others]):
+        # On the way back, it may be of the release that did not get through.
+        held.setdefault(unit["name"], set()).update(kinds.of(unit).holds(unit))
     everything = merge(wanted, old)
     observer = Observer(robot.digest)
     shown = systemd.show(kinds.units(everything))
@@ -63,6 +68,7 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
         started=record["started"] if record else {},
         silent=silent.units(record["ports"], shown) if record else {},
         dead=dead(record, shown) if record else {},
+        held=held,
     )
 
 

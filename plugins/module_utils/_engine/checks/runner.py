@@ -43,8 +43,8 @@ class Runner:
         self._results = results
         self._poll = select.poll()
         self._flights: dict[int, Flights] = {}
-        # What is under way, by a task's file and a check's name: whether it was its time.
-        self._flying: dict[tuple[str, str], bool] = {}
+        # What is under way, by a task's file and a check's name: whether it was its time, and of which start of the task it is.
+        self._flying: dict[tuple[str, str], tuple[bool, int]] = {}
         self._described: dict[str, Description] = {}
         self._up: dict[str, Up] = {}
         # The starts of units that are being ended.
@@ -56,7 +56,7 @@ class Runner:
         look = 0.0
         while True:
             if monotonic() >= look:
-                self._begin(impatient=not look)
+                self._begin(states.is_asked(self._results))
                 look = monotonic() + LOOK
             if not self._flights:
                 return
@@ -70,7 +70,7 @@ class Runner:
                 self._end(pipe)
 
     def _begin(self, impatient: bool) -> None:
-        """``impatient``: a check that has not been passing since its task started is due in any case."""
+        """``impatient``: a deployment waits. Then a check that has not been passing since its task started is due in any case."""
         described = self._described = states.described(self._directory)
         states.forget(described, self._results)
         up = self._up = running(sorted({description["unit"] for description in described.values()}))
@@ -93,12 +93,21 @@ class Runner:
                 continue
             scheduled = now + early >= state["due"]
             if scheduled:
-                state["due"] = max(state["due"] + check["interval"], now)
+                following = state["due"] + check["interval"]
+                # What was missed is not made up for.
+                state["due"] = following if following > now else now + check["interval"]
             if scheduled or (impatient and not state["passed"]):
-                self._flying[task, check["name"]] = scheduled
+                self._flying[task, check["name"]] = (scheduled, up[0])
                 found.append(check)
-        states.save(task, {"started": up[0], "checks": kept}, self._results)
+        self._save(task, {"started": up[0], "checks": kept})
         return found
+
+    def _save(self, task: str, state: Task) -> None:
+        try:
+            states.save(task, state, self._results)
+        except OSError as error:
+            # The others' may have room.
+            sys.stderr.write(f"{self._results}/{task}: {error.strerror}\n")
 
     def _connect(self, due: t.Sequence[Due]) -> None:
         if due:
@@ -124,17 +133,17 @@ class Runner:
     def _take(self, results: t.Iterable[Result]) -> None:
         known: dict[str, Task] = {}
         for task, check, outcome in results:
-            counts = self._flying.pop((task, check["name"]), True)
+            counts, started = self._flying.pop((task, check["name"]), (True, 0))
             if task not in known:
                 known[task] = states.load(task, self._results)
             state = known[task]["checks"].get(check["name"])
-            # It may have become another one meanwhile.
-            if state and state["of"] == states.identity(check):
+            # It may have become another one meanwhile, or be of another start of the task.
+            if state and state["of"] == states.identity(check) and known[task]["started"] == started:
                 state = known[task]["checks"][check["name"]] = states.after(check, state, outcome, monotonic(), counts)
                 self._restart(task, check, state, known[task]["started"])
         for task, found in known.items():
             if found["checks"]:
-                states.save(task, found, self._results)
+                self._save(task, found)
 
     def _restart(self, task: str, check: Check, state: State, started: int) -> None:
         """Have a task end whose check has failed too often. What it was before the grace was over does not count."""
@@ -149,7 +158,8 @@ class Runner:
         since, pid = running([unit]).get(unit, (0, 0))
         if since == started and pid:
             self._restarting.add((unit, started))
-            sys.stderr.write(f"{unit}: restarted, for its check {check['name']} has failed {state['failed']} times: {state['said']}\n")
+            often = f"health check {check['name']} has failed {state['failed']} times in a row: {state['said']}"
+            sys.stderr.write(f"{unit}: is asked to end and start again, because {often}\n")
             self._fly(Restart(unit, pid, description["stop"]))
 
 

@@ -56,9 +56,11 @@ class _Script:
         self._argv = check["argv"]
         self._mark = os.urandom(8).hex()
         self._variables = {"PATH": how["path"], **variables(how["environment"]), MARK: self._mark}
+        pid = within(pid)
         self._processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         self._groups = [os.open(path, os.O_RDWR) for path in control_groups(pid)]
         self._limits = limits(pid)
+        self._cpus, self._nice = os.sched_getaffinity(pid), os.getpriority(os.PRIO_PROCESS, pid)
         namespaces = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY), kind) for name, kind in NAMESPACES]
         user = pwd.getpwnam(how["user"])
         self._uid = user.pw_uid
@@ -74,14 +76,15 @@ class _Script:
         go, ready = os.pipe()
         script = os.fork()
         if not script:
+            os.close(ready)
             self._become(go, writer)
         os.close(writer)
-        for number, group in enumerate(self._groups):
-            # Of the others some are not systemd's, and have rules of their own.
-            with contextlib.suppress(OSError) if number else contextlib.nullcontext():
-                os.write(group, str(script).encode("ascii"))
-        os.write(ready, b"!")
         try:
+            for number, group in enumerate(self._groups):
+                # Of the others some are not systemd's, and have rules of their own.
+                with contextlib.suppress(OSError) if number else contextlib.nullcontext():
+                    os.write(group, str(script).encode("ascii"))
+            os.write(ready, b"!")
             status, said = self._wait(script, output, deadline)
         finally:
             self._kill(script)
@@ -140,8 +143,12 @@ class _Script:
     def _become(self, go: int, output: int) -> t.NoReturn:
         """In the child: turn into the script, with no more rights than its task."""
         try:
-            os.read(go, 1)
+            if not os.read(go, 1):
+                raise OSError(errno.ESRCH, "its task has gone")
             os.setsid()
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, self._cpus)
+                os.setpriority(os.PRIO_PROCESS, 0, self._nice)
             for each, limit in enumerate(self._limits):
                 # A container may not raise one.
                 with contextlib.suppress(OSError, ValueError):
@@ -174,6 +181,18 @@ class _Script:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.execve(directory + name, self._argv, self._variables)
         raise FileNotFoundError(errno.ENOENT, "not found")
+
+
+def within(pid: int) -> int:
+    """The process of a task that is in its namespaces: its main process, or the child of that, where it only waits for it outside."""
+    own = os.stat(f"/proc/{pid}/ns/pid").st_ino
+    if os.stat(f"/proc/{pid}/ns/pid_for_children").st_ino == own:
+        return pid
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
+        children = stream.read().split()
+    if not children:
+        raise OSError(errno.ESRCH, "its task has no process")
+    return int(children[0])
 
 
 def _drop_all() -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         bad: int
 
     class Check(_Check, total=False):
-        """As the compiler has written it (compile/units/checks.py)."""
+        """As the compiler has written it (compile/content/checks.py)."""
 
         host: str
         port: int
@@ -118,6 +118,12 @@ PASSING, WARNING, CRITICAL = "passing", "warning", "critical"
 STATUSES = (PASSING, WARNING, CRITICAL)
 # What is kept of an answer, in characters.
 LONGEST = 200
+# Among the states: a deployment waits for checks that have not passed yet.
+NOW = ".now"
+# What a description must have to be one of this version.
+_KEYS = ("name", "type", "interval", "timeout", "initial", "good", "bad")
+# Seconds. Checks that have not been run for so long beyond their time are not being run.
+SILENCE = 60.0
 
 
 def described(directory: str = plan.CHECKS) -> dict[str, Description]:
@@ -130,14 +136,38 @@ def described(directory: str = plan.CHECKS) -> dict[str, Description]:
     for name in names:
         # A file that is on its way has a name with a dot in front.
         description = None if name.startswith(".") else _read(f"{directory}/{name}")
-        if description:
+        if description and _is_sound(description):
             found[name] = description
     return found
 
 
+def _is_sound(description: t.Any) -> bool:
+    """Whether it is one of this version: one that is not must not keep others from their checks."""
+    try:
+        return bool(description["unit"]) and all(key in check for check in description["checks"] for key in _KEYS)
+    except (LookupError, TypeError):
+        return False
+
+
 def load(task: str, directory: str = plan.CHECK_STATES) -> Task:
-    found = _read(f"{directory}/{task}")
-    return found if found else {"started": 0, "checks": {}}
+    found: Task | None = _read(f"{directory}/{task}")
+    # One of another version may have other keys.
+    return found if found and set(found) == {"started", "checks"} else {"started": 0, "checks": {}}
+
+
+def ask(directory: str = plan.CHECK_STATES) -> None:
+    """Have checks that have not passed yet run at once, and not when it is their time."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    os.close(os.open(f"{directory}/{NOW}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def is_asked(directory: str = plan.CHECK_STATES) -> bool:
+    """Whether somebody has asked since the last call."""
+    try:
+        os.unlink(f"{directory}/{NOW}")
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def save(task: str, state: Task, directory: str = plan.CHECK_STATES) -> None:
@@ -178,8 +208,10 @@ def fresh(check: Check, now: float) -> State:
 
 def current(check: Check, task: Task, started: int, now: float) -> State:
     """The state of a check of a task that has been up since ``started``."""
-    state = task["checks"].get(check["name"])
-    return state if state and task["started"] == started and state["of"] == identity(check) else fresh(check, now)
+    new, state = fresh(check, now), task["checks"].get(check["name"])
+    # One of another version has other keys.
+    is_known = state is not None and state.keys() == new.keys() and task.get("started") == started and state["of"] == new["of"]
+    return state if state is not None and is_known else new
 
 
 def after(check: Check, state: State, outcome: Outcome, now: float, counts: bool = True) -> State:
@@ -217,18 +249,21 @@ def of(path: str, started: int | None = None) -> list[tuple[Check, State]]:
 
 
 def seen(path: str, started: int) -> list[Seen]:
-    """The same for people."""
+    """The same for people. What is not being run is critical, whatever it was."""
     now = time.monotonic()
-    return [
-        {
-            "name": check["name"],
-            "type": check["type"],
-            "status": state["status"],
-            "seconds": int(now - state["since"]) if state["at"] else None,
-            "said": state["said"],
-        }
-        for check, state in of(path, started)
-    ]
+    return [_seen(check, state, now) for check, state in of(path, started)]
+
+
+def _seen(check: Check, state: State, now: float) -> Seen:
+    silent = now - (state["at"] or state["since"])
+    is_run = silent <= 2 * check["interval"] + check["timeout"] + SILENCE
+    return {
+        "name": check["name"],
+        "type": check["type"],
+        "status": state["status"] if is_run else CRITICAL,
+        "seconds": int(now - state["since"]) if state["at"] else None,
+        "said": state["said"] if is_run else f"not run for {silent:.0f} s; see: systemctl status k8s4r-checks.timer k8s4r-checks.service",
+    }
 
 
 def last_line(content: bytes) -> str:
@@ -240,6 +275,6 @@ def last_line(content: bytes) -> str:
 def forget(tasks: t.Container[str], directory: str = plan.CHECK_STATES) -> None:
     """Remove the states of all tasks but these."""
     for name in os.listdir(directory):
-        if name not in tasks:
+        if name not in tasks and name != NOW:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{directory}/{name}")

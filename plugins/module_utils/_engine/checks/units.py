@@ -46,9 +46,12 @@ def service(python: str, engine: str, package: str) -> str:
             f"RuntimeDirectory={plan.CHECK_STATES[len('/run/') :]}",
             "RuntimeDirectoryMode=0700",
             "RuntimeDirectoryPreserve=yes",
-            "ProtectHome=yes",
+            # Python may be anywhere.
+            "ProtectHome=read-only",
             "ProtectSystem=strict",
-            "PrivateTmp=yes",
+            # Newer versions of systemd take this for what they say of the unit, too: three lines each time.
+            "LogLevelMax=notice",
+            "SyslogLevel=notice",
             "",
         ]
     )
@@ -89,7 +92,10 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
 
 
 def begin() -> None:
-    """Run what is due now, and do not wait for it."""
+    """Run what is due, and what has not passed yet, and do not wait for it."""
+    from . import states
+
+    states.ask()
     systemd.start([own.CHECKS])
 
 

@@ -67,4 +67,4 @@ class _Choice:
                 self.found.setdefault(group["id"], {})[port["called"]] = number
                 self.taken.append(candidate)
                 return
-        raise Refusal([f"{port['where']}: no port of {lowest} to {highest} is free"])
+        raise Refusal([f"{port['where']}: no port from {lowest} to {highest} is free"])

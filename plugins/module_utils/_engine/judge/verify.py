@@ -119,7 +119,8 @@ def _no_capability(name: str) -> str:
     held = re.search(r"^Capability bounding set: (.*)$", command.run(["setpriv", "--dump"])[1], re.MULTILINE)
     if held is None or name.lower() in held.group(1).split(","):
         return ""
-    return f"this robot does not have the capability {name}, not even for root; remove it, or give it to the container that the robot is"
+    remedy = "remove it from the job, or grant it to the container in which the robot runs"
+    return f"this robot does not have the capability {name}, not even for root; {remedy}"
 
 
 def _no_room(asked: str) -> str:

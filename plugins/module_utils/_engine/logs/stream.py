@@ -140,7 +140,8 @@ class Stream:
     def _tell(self) -> None:
         file, size = self.files.open()
         begun = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-        text = f"{chr(10) if begun else ''}k8s4r: {self._dropped} lines were dropped, for they could not be written: {self._why}\n".encode()
+        before = "\n" if begun else ""
+        text = f"{before}k8s4r: {self._dropped} lines were dropped, because they could not be written: {self._why}\n".encode()
         if os.write(file, text) < len(text):
             os.ftruncate(file, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

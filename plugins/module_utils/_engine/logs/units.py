@@ -65,7 +65,7 @@ def content(python: str, engine: str, package: str, digest: str) -> str:
             "RuntimeDirectoryPreserve=yes",
             "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE",
             "NoNewPrivileges=yes",
-            "ProtectHome=yes",
+            "ProtectHome=read-only",
             "ProtectSystem=strict",
             f"ReadWritePaths={plan.TASKS}",
             "RestrictAddressFamilies=AF_UNIX",

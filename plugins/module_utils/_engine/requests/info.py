@@ -60,5 +60,7 @@ def _unit(name: str, unit: status.UnitStatus) -> Data:
     }
 
 
-_OF_A_UNIT: tuple[t.Literal["well", "done", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how"], ...]
-_OF_A_UNIT = ("well", "done", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how")
+_OF_A_UNIT: tuple[
+    t.Literal["well", "done", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how", "checks"], ...
+]
+_OF_A_UNIT = ("well", "done", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how", "checks")

@@ -104,7 +104,11 @@ def _service(directory: str) -> str:
             "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_SYS_PTRACE CAP_SYSLOG",
             "NoNewPrivileges=yes",
             "ProtectSystem=strict",
-            "ProtectHome=yes",
+            # Python may be anywhere.
+            "ProtectHome=read-only",
+            # Newer versions of systemd take this for what they say of the unit, too: three lines each time.
+            "LogLevelMax=notice",
+            "SyslogLevel=notice",
             # The engine keeps bytecode there.
             f"ReadWritePaths={directory} {STATE}/engine",
             "RestrictAddressFamilies=AF_UNIX AF_NETLINK",

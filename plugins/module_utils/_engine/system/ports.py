@@ -242,4 +242,5 @@ def _unit(pid: str) -> str | None:
     except OSError:
         return None
     parts = [part for line in lines for part in line.rsplit(":", 1)[-1].split("/") if part.endswith((".service", ".socket"))]
-    return parts[-1] if parts else None
+    # Within one of ours there may be a system with units of its own.
+    return next((part for part in parts if part.startswith("k8s4r-")), parts[-1] if parts else None)

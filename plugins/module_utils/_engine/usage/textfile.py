@@ -29,7 +29,7 @@ METRICS = (
     ("memory_bytes", "gauge", "Memory, with what the kernel keeps of files.", ("memory", "current")),
     ("memory_peak_bytes", "gauge", "The most memory since the start.", ("memory", "peak")),
     ("memory_limit_bytes", "gauge", "Limit of memory.", ("memory", "limit")),
-    ("oom_kills_total", "counter", "Processes killed because memory ran out, since the boot.", ("memory", "oom_kills")),
+    ("oom_kills", "gauge", "Processes killed because memory ran out, as far back as the kernel's log goes.", ("memory", "oom_kills")),
     ("io_read_bytes_total", "counter", "Bytes read from disks since the start.", ("io", "read_bytes")),
     ("io_written_bytes_total", "counter", "Bytes written to disks since the start.", ("io", "written_bytes")),
     ("io_reads_total", "counter", "Read operations since the start.", ("io", "reads")),
@@ -65,6 +65,9 @@ def text(taskgroups: t.Sequence[Data]) -> str:
 
 
 def _value(data: t.Any, path: t.Sequence[str]) -> str | None:
+    if path[0] == "io" and data["io"]["reads"] is None:
+        # What is summed over processes falls when one ends, and Prometheus would take that for a new beginning.
+        return None
     for key in path:
         # A group has no exit status.
         data = data.get(key)

@@ -16,7 +16,13 @@ noted() {
 # Two that end at the same time must not wait for each other, so each leaves a mark before it looks. The mark is of this run of the
 # unit: whoever starts it again makes it invalid. restart-policy begins to count anew when it finds one.
 run() {
-    systemctl show --property=InvocationID --value "$1"
+    tries=0
+    # systemd gives no answer for a moment while it executes itself anew (daemon-reexec).
+    until systemctl show --property=InvocationID --value "$1"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 15 ] || return 1
+        sleep 0.2
+    done
 }
 mkdir -p @RESTARTS@
 echo "ended $(run "$unit")" >"@RESTARTS@/$unit"

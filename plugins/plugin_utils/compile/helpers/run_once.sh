@@ -10,7 +10,8 @@ going() {
     # Waits for its next try, or for the end of its restartPolicy's interval.
     systemctl --quiet is-active "${1%.service}.timer" && return 0
     case $(systemctl show --property=ActiveState --property=Job "$1") in
-        *=activating* | *=active* | *=deactivating* | *=reloading* | *Job=[1-9]*) return 0 ;;
+        # It gives no answer for a moment while it executes itself anew (daemon-reexec).
+        "" | *=activating* | *=active* | *=deactivating* | *=reloading* | *Job=[1-9]*) return 0 ;;
     esac
     return 1
 }

@@ -28,7 +28,7 @@ class Port:
         pattern=ADDRESS,
         expected="an IP address of the robot",
     )
-    protocol: Transport = key("Protocol. The two have their ports apart.", default=Transport.TCP)
+    protocol: Transport = key("Protocol. TCP and UDP ports are separate: one number can be used once for each.", default=Transport.TCP)
     # Where the port is written, and where its number is, if it has one: below the job's root.
     path: str = attribute(default="", compare=False)
     number_path: str = attribute(default="", compare=False)

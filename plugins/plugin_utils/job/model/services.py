@@ -14,7 +14,7 @@ from .vocabulary import HEADER, METHOD, NAME, PORT_LABEL, SERVER_NAME, CheckProt
 class CheckRestart:
     """When failed checks restart a task. The restart counts in its `restartPolicy`."""
 
-    limit: int = key("So many failures in a row restart the task; `warning` is one too. 0: never.", minimum=0, maximum=1000)
+    limit: int = key("Restart the task after so many failures in a row; `warning` counts as a failure. 0: never.", minimum=0, maximum=1000)
     grace: Seconds = key("Failures do not count for so long after the task has started.", default=Seconds(1), minimum=0)
 
 
@@ -55,7 +55,7 @@ class Check:
         names=("a header", "use letters, digits and -"),
     )
     expect: str | None = key(
-        "Text that must be within the first 64 KiB of what an http check gets; without it a good answer is critical.",
+        "Text that the first 64 KiB of the body must contain; else an http check is critical.",
         default=None,
         ours=True,
         pattern=r"[^\x00]+",
@@ -70,9 +70,11 @@ class Check:
         expected="a host name or an IP address",
     )
     success_before_passing: int = key(
-        "So many good results in a row make it passing or warning.", default=1, ours=True, minimum=0, maximum=1000
+        "How many good results in a row change the status to passing or warning.", default=1, ours=True, minimum=0, maximum=1000
     )
-    failures_before_critical: int = key("So many bad results in a row make it critical.", default=1, ours=True, minimum=0, maximum=1000)
+    failures_before_critical: int = key(
+        "How many bad results in a row change the status to critical.", default=1, ours=True, minimum=0, maximum=1000
+    )
     check_restart: CheckRestart | None = key("When failures restart the task.", default=None, ours=True)
 
 

@@ -111,6 +111,7 @@ class Task:
     kill_mode: KillMode = key(
         "Who gets `killSignal`: `main` is the program itself, `all` is every process of the task.", default=KillMode.MAIN, ours=True
     )
+    shutdown_delay: Reserved | None = key("Time before `killSignal`.", default=None, ours=True, support=Support.REFUSED)
     restart_policy: RestartPolicy | None = key("Overrides the group's.", default=None)
     constraints: tuple[Constraint, ...] = key("Conditions on robots. They apply to the whole group.", factory=tuple)
     network: Network | None = key("The group's network, written on a task. Two different ones in a group are an error.", default=None)

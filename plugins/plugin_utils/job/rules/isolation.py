@@ -15,7 +15,12 @@ from ..model.vocabulary import HARMLESS, Driver, Files, Sharing
 
 _NAMESPACES = {"ipc": "IPC", "pid": "process IDs", "uts": "a host name"}
 _STRENGTH = tuple(Files)
-_HEARS = "NET_RAW"
+# What reaches beyond the task all the same.
+_FAR = {
+    "NET_RAW": "with it, a program can read and forge all that the robot sends and receives, also in plaintext on 127.0.0.1",
+    "SYS_TIME": "with it, a program can set the robot's clock, and with a wrong one no certificate is valid",
+}
+_PRIORITIES = "SYS_NICE"
 
 
 def is_confined_root(task: Task) -> bool:
@@ -31,20 +36,23 @@ def errors(task: Task, path: str) -> c.Iterator[Finding]:
         if is_confined_root(task):
             yield f"{path}.pid", Mistake("as root, it could signal every process of the robot", "name another user", value="host")
         if asked.files not in (None, Files.READONLY):
-            why = "through other processes of its user it reaches all that they see"
+            why = "it reaches everything that other processes of its user can see"
             yield f"{path}.files", Mistake(f"with pid: host, {why}", "remove one of them, or write pid: own", value=asked.files.value)
+        for number, name in enumerate(asked.capabilities):
+            if name == _PRIORITIES:
+                why = "with pid: host, it would reach every process of the robot"
+                yield f"{path}.capabilities[{number}]", Mistake(why, "remove one of them, or write pid: group", value=name)
     for number, name in enumerate(asked.capabilities):
         if name not in (None, *HARMLESS):
             remedy = f"have an init task do what needs it, or use driver: raw_exec; exec may have {listed(HARMLESS)}"
-            yield f"{path}.capabilities[{number}]", Mistake("it opens the walls of exec", remedy, value=name)
+            yield f"{path}.capabilities[{number}]", Mistake("with it, a program could break out of exec's isolation", remedy, value=name)
 
 
 def warnings(task: Task, path: str) -> c.Iterator[Finding]:
     """What works, but may be more than somebody meant."""
     for number, name in enumerate(task.isolation.capabilities if task.isolation else ()):
-        if name == _HEARS and task.driver is Driver.EXEC:
-            what = "with it, a program can read all that the robot sends and receives, also in plaintext on 127.0.0.1"
-            yield f"{path}.isolation.capabilities[{number}]", Mistake(what, "remove it, unless that is meant", value=name)
+        if name in _FAR and task.driver is Driver.EXEC:
+            yield f"{path}.isolation.capabilities[{number}]", Mistake(_FAR[name], "remove it, unless that is meant", value=name)
 
 
 def _without_walls(task: Task, asked: Isolation, path: str) -> c.Iterator[Finding]:
@@ -69,7 +77,7 @@ def among(group: TaskGroup, path: str) -> c.Iterator[Finding]:
     for number, task in sharing.items():
         weaker = [n for n, other in sharing.items() if other.user == task.user and _strength(other) < _strength(task)]
         if weaker and task.isolation and task.isolation.files:
-            why = f"{path}.tasks[{weaker[0]}] shares processes with it, and all that one sees the other reaches"
+            why = f"{path}.tasks[{weaker[0]}] shares processes with it, and each can reach whatever the other sees"
             remedy = "write the same files for both, or pid: own"
             yield f"{path}.tasks[{number}].isolation.files", Mistake(why, remedy, value=task.isolation.files.value)
 

@@ -71,7 +71,7 @@ def errors(network: Network, path: str, root: str) -> c.Iterator[Finding]:
             mistake = Mistake("no port of the group has this label", remedy, value=quoted(service.to), value_remedy=meant)
             yield f"{path}.services[{number}].to", mistake
         elif named.protocol is Transport.UDP:
-            yield f"{path}.services[{number}].to", Mistake("this port is one of UDP", "name one of TCP", value=quoted(service.to))
+            yield f"{path}.services[{number}].to", Mistake("this is a UDP port", "name a TCP port", value=quoted(service.to))
 
 
 def _labels(ports: c.Iterable[Port], root: str) -> c.Iterator[Finding]:

@@ -94,7 +94,7 @@ def test_no_two_ports_have_one_number(labels, count):
 def test_none_is_left(monkeypatch):
     monkeypatch.setattr(choice, "_SPAN", 2)
     statics = [label(f"s{number}", static=number) for number in (plan.CHOSEN[0], plan.CHOSEN[0] + 1)]
-    assert "taskGroups[0].network.ports[2]: no port of 20000 to 32000 is left on robot r1" in refusal(job("a", *statics, label("x")))
+    assert "taskGroups[0].network.ports[2]: no port from 20000 to 32000 is left on robot r1" in refusal(job("a", *statics, label("x")))
 
 
 def test_two_jobs_with_one_static_port():

@@ -83,5 +83,5 @@ def test_root_under_exec_is_said_aloud():
 def test_a_capability_that_hears_the_whole_robot_is_said_aloud():
     [(path, mistake)] = task(isolation={"capabilities": ["SYS_NICE", "NET_RAW"]}).warnings
     assert path == "taskGroups[0].tasks[0].isolation.capabilities[1]"
-    assert "can read all that the robot sends and receives" in mistake.message()
+    assert "can read and forge all that the robot sends and receives" in mistake.message()
     assert task(isolation={"capabilities": ["SYS_NICE"]}).warnings == []
