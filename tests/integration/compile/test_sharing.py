@@ -228,6 +228,18 @@ def test_a_task_that_is_to_share_nothing_any_more_is_asked_to_end_before_the_nam
     assert machine.sh(HELD) == ""
 
 
+def test_on_the_way_back_a_task_may_drain_too(machine):
+    """Once when it is to share processes, and once when it is not to after all."""
+    script = "trap 'sleep 1; echo x >>$NOMAD_ALLOC_DIR/drained; exit' TERM; : >$NOMAD_ALLOC_DIR/up; while :; do sleep 0.1; done"
+    before = shell("one", script, killTimeout="20s")
+    assert machine.deploy(job(machine, "life", before))["status"] == "committed"
+    machine.until("ls /var/lib/k8s4r/groups/life-g-*/alloc/up >/dev/null 2>&1")
+    # By then, the other one is up again in its new place.
+    bad = shell("bad", "sleep 1; exit 3", **GROUP)
+    assert machine.deploy(job(machine, "life", {**before, **GROUP}, bad))["status"] == "rolled-back"
+    assert machine.sh("cat /var/lib/k8s4r/groups/life-g-*/alloc/drained").split() == ["x", "x"]
+
+
 def test_hooks_and_batch_tasks_share_processes_and_leave_nothing(machine):
     """What holds the namespace is there for the last hook, and not after it."""
     note = "echo $NOMAD_TASK_NAME $(cat /proc/1/comm) >>$NOMAD_ALLOC_DIR/notes"
