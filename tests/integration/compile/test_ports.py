@@ -133,6 +133,22 @@ def test_a_port_of_another_job(machine: Machine):
     assert machine.deploy(without_groups(first), second)["status"] == "committed"
 
 
+def test_a_chosen_port_that_is_taken_after_all_was_prepared(machine: Machine, stranger):
+    (wanted,) = plans(machine, job("late", {"label": "x"}))
+    prepared = machine.prepare(wanted)
+    assert prepared["status"] == "staged", prepared
+    number = numbers(wanted)["r0 x"]
+    stranger(number)
+    result = machine.finish(machine.call(op="switch", release=prepared["release"]))
+    assert result["status"] == "refused"
+    assert [
+        error
+        for error in result["errors"]
+        if error.endswith(f": port {number} was taken after this run had prepared this robot; run again")
+    ]
+    machine.absent("systemctl list-units --plain --no-legend 'k8s4r-task-*' | grep .")
+
+
 def test_a_chosen_port_that_is_taken_is_another_one_and_stays_it(machine: Machine, stranger):
     document = job("chosen", {"label": "x"}, {"label": "y", "protocol": "udp"})
     (wanted,) = plans(machine, document)

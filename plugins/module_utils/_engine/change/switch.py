@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 
 from ..checks import units as check_units
-from ..judge import conflicts, handover
+from ..judge import choice, conflicts, handover
 from ..logs import units as log_units
 from ..say.errors import Refusal
 from ..state import manifest as manifests
@@ -63,6 +63,19 @@ def _refuse_if_overtaken(robot: Robot, manifest: Manifest) -> None:
     """Between prepare and switch another run may have been here."""
     text = "{}/{}: another run changed this job on this robot after this run had prepared it; run again"
     jobs = [job for job in manifest["jobs"] if manifests.base(robot.ledger.of(job)) != job["base"]]
-    problems = [text.format(job["namespace"], job["name"]) for job in jobs] + conflicts.errors(robot, manifest)
+    problems = [text.format(job["namespace"], job["name"]) for job in jobs]
+    problems += _taken_meanwhile(robot, manifest) or conflicts.errors(robot, manifest)
     if problems:
         raise Refusal(problems)
+
+
+def _taken_meanwhile(robot: Robot, manifest: Manifest) -> list[str]:
+    """One text for each port whose number was chosen, and which somebody has taken since."""
+    numbers = choice.others(robot, manifest)
+    text = "{}: port {} was taken after this run had prepared this robot; run again"
+    return [
+        text.format(port["where"], port["port"])
+        for _job, group in manifests.groups(manifest)
+        for port in group["ports"]
+        if numbers and port.get("chosen") and numbers[group["id"]][port["called"]] != port["port"]
+    ]

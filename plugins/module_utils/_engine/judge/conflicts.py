@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What prevents a release: other groups of this robot, other programs, missing users.
 
-Ports that are chosen are in nobody's way by now: choice.py.
+Of ports that are chosen, choice.py knows whether a program has them.
 """
 
 from __future__ import annotations

@@ -64,8 +64,16 @@ def command(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) 
     else:
         search = "" if "/" in program else _search_path(task.spec, variables)
         if not any(place.startswith(_WRITTEN_BY_TASKS) for place in (search or program).split(":")):
-            programs.append(plan.program(program, site.where(f"{where}.command"), search))
+            programs.append(plan.program(_on_robot(task.spec, program), site.where(f"{where}.command"), search))
     return Command((program, *arguments), tuple(programs), tuple(errors))
+
+
+def _on_robot(spec: Task, program: str) -> str:
+    """Where on the robot a program is that the task may see in a volume."""
+    for volume in spec.volumes:
+        if program.startswith(volume.target + "/"):
+            return volume.source + program[len(volume.target) :]
+    return program
 
 
 def _search_path(spec: Task, variables: t.Mapping[str, str]) -> str:

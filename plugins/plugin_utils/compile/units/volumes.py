@@ -24,17 +24,19 @@ _SYSTEM = ("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/roo
 
 def errors(site: Site, volumes: t.Sequence[Volume], path: str) -> t.Iterator[Problem]:
     """A volume that contains, or is part of, what is ours would open it to the task; one put over the system's files, or into another
-    volume, would have root use what the task put there.
+    volume, would have root use what the task put there. What is at its own place, and cannot be changed, is nothing new to root: under
+    files: chroot, a task may need more of /etc.
     """
     for number, volume in enumerate(volumes):
         others = [other for other in volumes if other is not volume]
+        system = () if volume.read_only and volume.source == volume.target else _SYSTEM
         for key, place, beside, kept in (
             ("source", volume.source, [other.source for other in others], ()),
-            ("target", volume.target, [other.target for other in others], _SYSTEM),
+            ("target", volume.target, [other.target for other in others], system),
         ):
             why = _wrong(place)
-            if not why and (system := _below(place, kept)):
-                why = f"{system} is the system's own"
+            if not why and (over := _below(place, kept)):
+                why = f"{over} is the system's own"
             if not why and (other := _below(place, beside)):
                 why = f"the volume {other} is not apart from it"
             if why:
