@@ -88,6 +88,22 @@ def test_a_volume_opens_nothing_of_ours_and_hides_nothing(volumes, said):
     assert f"tasks[0].{said}" in refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
 
 
+def job_with(volume: str, command: str = "app") -> str:
+    task = f"{{name: app, volumes: [{{{volume}}}], config: {{execConfig: {{command: {command}}}}}}}"
+    return f"{{name: job, taskGroups: [{{name: g, tasks: [{task}]}}]}}"
+
+
+def test_a_volume_may_show_a_place_of_the_system_at_its_own_place_and_not_to_be_changed():
+    compiled(job_with("source: /etc/java, target: /etc/java, readOnly: true"))
+    assert "/etc is the system's own" in refusal(job_with("source: /etc/java, target: /etc/java"))
+    assert "/etc is the system's own" in refusal(job_with("source: /etc/java, target: /etc/jvm, readOnly: true"))
+
+
+def test_a_program_in_a_volume_is_looked_for_where_the_robot_has_it():
+    (group,) = compiled(job_with("source: /srv/app, target: /opt/app", "/opt/app/bin/run")).plan["jobs"][0]["groups"]
+    assert [program["path"] for program in group["programs"]] == ["/srv/app/bin/run"]
+
+
 def test_the_groups_of_others_are_refused():
     task = "{name: app, groups: [k8s4r-x-g-0, spire-server], config: {execConfig: {command: app}}}"
     said = refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
