@@ -34,5 +34,9 @@ class Ports(t.NamedTuple):
 
 def _sound(found: t.Any) -> bool:
     return isinstance(found, dict) and all(
-        isinstance(called, dict) and all(type(number) is int for number in called.values()) for called in found.values()
+        isinstance(called, dict) and all(_is_number(number) for number in called.values()) for called in found.values()
     )
+
+
+def _is_number(value: t.Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

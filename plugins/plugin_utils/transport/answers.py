@@ -94,7 +94,7 @@ def _numbers(value: t.Any) -> bool:
     """Which ports are which, by group: judge/choice.py."""
     lowest, highest = CHOSEN
     return isinstance(value, dict) and all(
-        isinstance(called, dict) and all(type(number) is int and lowest <= number <= highest for number in called.values())
+        isinstance(called, dict) and all(isinstance(number, int) and lowest <= number <= highest for number in called.values())
         for called in value.values()
     )
 

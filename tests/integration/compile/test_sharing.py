@@ -119,8 +119,8 @@ def found(robots, machine):
     return robots.found(machine)
 
 
-def of(found: dict[str, t.Any], what: str, names: t.Sequence[str] = SHARING) -> dict[str, t.Any]:
-    return {name: found[name][what] for name in names}
+def of(found: dict[str, t.Any], what: str, names: t.Sequence[str] | None = None) -> dict[str, t.Any]:
+    return {name: found[name][what] for name in names or SHARING}
 
 
 def test_tasks_that_share_processes_see_one_another_and_no_others(found):

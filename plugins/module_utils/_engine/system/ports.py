@@ -39,15 +39,15 @@ def meet(first: Port, second: Port) -> bool:
     return first["port"] == second["port"] and protocol(first) == protocol(second) and clash(first["address"], second["address"])
 
 
-def listeners(wanted: t.Iterable[Port], tables: t.Mapping[str, t.Sequence[str]] = TABLES) -> list[Listener]:
-    """Every socket that listens on the number of one of these ports. One of UDP always does."""
+def listeners(wanted: t.Iterable[Port], tables: t.Mapping[str, t.Sequence[str]] | None = None) -> list[Listener]:
+    """Every socket that listens on the number of one of these ports. One of UDP always does. ``tables``: by default the kernel's."""
     numbers: dict[str, set[int]] = {}
     for port in wanted:
         numbers.setdefault(protocol(port), set()).add(port["port"])
     return [
         (_address(row[1]), _port(row[1]), row[9], int(row[7]), name)
         for name, known in numbers.items()
-        for row in _rows(known, tables[name])
+        for row in _rows(known, (tables or TABLES)[name])
         if name == "udp" or row[3] == LISTEN
     ]
 

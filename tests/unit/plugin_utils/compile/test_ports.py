@@ -20,9 +20,9 @@ from .one_robot import ROBOT, compiled, refusal
 APP = {"name": "app", "config": {"execConfig": {"command": "app"}}}
 
 
-def job(name, *ports, count=1, services=(), group="g", task=APP):
+def job(name, *ports, count=1, services=(), group="g", task=None):
     network = {"ports": ports, "services": services}
-    return json.dumps({"name": name, "taskGroups": [{"name": group, "count": count, "network": network, "tasks": [task]}]})
+    return json.dumps({"name": name, "taskGroups": [{"name": group, "count": count, "network": network, "tasks": [task or APP]}]})
 
 
 def label(name, **keys):
