@@ -289,7 +289,18 @@ def test_after_a_boot_it_is_there_before_the_tasks_and_has_their_last_lines(mach
     machine.fleet.reboot(machine.name)
     until(machine, f"[ $(grep -c begins {directory}/stdout.log) = 2 ]")
     assert machine.sh(f"cat {directory}/stdout.log").split() == ["begins", "ends", "begins"]
+    # Proxies and others have places of their own there.
+    assert machine.sh("stat -c %a /run/k8s4r /run/k8s4r/logs").split() == ["755", "700"]
     entered = "systemctl show -p ActiveEnterTimestampMonotonic --value"
     task = machine.sh("systemctl list-units --plain --no-legend 'k8s4r-task-*' | cut -d' ' -f1 | head -n 1").strip()
     first, second = (int(machine.sh(f"{entered} {unit}")) for unit in (ROTATOR, task))
     assert first < second
+
+
+def test_a_socket_that_is_first_after_a_boot_closes_nothing_to_others(machine):
+    up(machine, shell("app", SAYS))
+    socket = machine.sh("systemctl list-units --plain --no-legend 'k8s4r-log-*.socket' | cut -d' ' -f1").strip()
+    machine.sh(f"systemctl stop 'k8s4r-task-*' {socket} {ROTATOR}; rm -r /run/k8s4r/*; rmdir /run/k8s4r; systemctl start {socket}")
+    assert machine.sh("stat -c %a /run/k8s4r").strip() == "755"
+    machine.sh(f"systemctl start {ROTATOR}")
+    assert machine.sh("stat -c %a /run/k8s4r /run/k8s4r/logs").split() == ["755", "700"]

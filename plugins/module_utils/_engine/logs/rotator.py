@@ -49,6 +49,8 @@ class Rotator:
         os.makedirs(configurations, mode=0o755, exist_ok=True)
         # Whoever could open another's FIFO could read what is in it.
         os.makedirs(fifos, mode=0o700, exist_ok=True)
+        # At a boot, a task's socket may have made it.
+        os.chmod(fifos, 0o700)
         self._watch = kernel.watch(configurations, fifos)
         self._peephole = kernel.Peephole()
         self._poll = select.epoll()

@@ -53,7 +53,8 @@ def resources(site: Site, task: PlacedTask[Task]) -> tuple[Resource, ...]:
                 # `echo >/dev/stderr` opens it once more.
                 *([("SocketUser", task.user)] if task.user != "root" else []),
                 ("SocketMode", "0200"),
-                ("DirectoryMode", "0700"),
+                # Of all directories that are not there yet: others of ours are beside the one of the FIFOs, which the engine's unit closes.
+                ("DirectoryMode", "0755"),
                 ("PipeSize", str(PIPE)),
                 ("RemoveOnStop", "yes"),
                 ("Service", holder),
