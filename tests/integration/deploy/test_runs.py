@@ -97,7 +97,7 @@ def test_data_can_be_kept(deployment):
 def test_status_shows_what_runs(deployment):
     deployment.deploy(sleeper()).well()
     shown = deployment.run("k8s4r.robot.status").well()
-    assert re.search(r"^robot1 +hello/web +1 up +\d+ s +[\d.]+ MiB$", shown.output, re.MULTILINE)
+    assert re.search(r"^robot1 +hello/web +1 up +\d+ s +\d+% +[\d.]+ MiB( of \d+)?$", shown.output, re.MULTILINE)
     assert "2 robots, 2 groups: nothing is wrong" in shown.output
     assert set(shown.changed.values()) == {0}
     deployment.sh("robot2", "systemctl stop 'k8s4r-task-*'")

@@ -121,8 +121,9 @@ def _asked(site: Site, task: PlacedTask[Task], service: Service, check: Check) -
         return {}
     numbers = {port.spec.label: port.number for port in site.ports if port.instance == task.instance}
     place = labels.resolve(site.group.network, check.port_label or service.port_label, numbers)
-    # The job's rules have refused any other label.
-    assert place is not None
+    if place is None:
+        # The job's rules have refused it.
+        return {}
     found: dict[str, t.Any] = {"host": place.host, "port": place.port}
     if check.type is CheckType.HTTP:
         found |= {"method": check.method or "GET", "path": check.path or "/"}
