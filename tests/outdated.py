@@ -23,7 +23,7 @@ TESTS = CHECKOUT / "tests"
 HOME = CHECKOUT / "build" / "outdated"
 VENV = HOME / "venv"
 RESULTS = HOME / "results.xml"
-LISTS = ("requirements", "requirements-bench")
+LISTS = ("requirements", "requirements-bench", "requirements-dds")
 # What a controller with a newer Python has, and that Python as `make lock` names it.
 CONTROLLER, CONTROLLER_PYTHON = "requirements-newest", "3.13"
 PINNED = re.compile(r"^([\w.-]+)==(\S+)", re.M)

@@ -125,8 +125,10 @@ class Cgroups:
         """
         if not group:
             return {"read_bytes": None, "written_bytes": None, "reads": None, "writes": None}
-        devices = [_assignments(line) for line in _read(f"{self._root}{group}/io.stat").splitlines()] if self._unified else []
-        if devices:
+        by_device = f"{self._root}{group}/io.stat"
+        if self._unified and os.path.exists(by_device):
+            # Of one that has used no disk yet, there is no line.
+            devices = [_assignments(line) for line in _read(by_device).splitlines()]
             read, written, reads, writes = (sum(each.get(name, 0) for each in devices) for name in ("rbytes", "wbytes", "rios", "wios"))
             return {"read_bytes": read, "written_bytes": written, "reads": reads, "writes": writes}
         found = [_pairs(_read(f"/proc/{pid}/io").replace(":", "")) for pid in pids]
