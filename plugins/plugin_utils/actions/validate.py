@@ -14,7 +14,7 @@ from ..run import placing, plans
 from ..run.action import Action, ActionProblem, Result, Variables
 from ..run.job_files import JobFiles
 from ..run.sources import NO_JOB
-from ..show import preview
+from ..show import preview, summary
 
 UNASKED = "it is not known yet what {} can do; to ask: ansible-playbook k8s4r.robot.capabilities"
 
@@ -43,7 +43,7 @@ class ActionModule(Action):
         probed = placing.probed(variables)
         fleet = placing.fleet(variables, probed, self._templar)
         unasked = sorted(robot.name for robot in fleet.robots if robot.name not in probed)
-        unknown = [UNASKED.format(few(unasked, preview.MOST))] if unasked else []
+        unknown = [UNASKED.format(few(unasked, summary.MOST))] if unasked else []
         try:
             placement = placing.placed(jobs, fleet)
             warnings = plans.check(jobs, fleet, placement) + unknown

@@ -23,6 +23,12 @@ def clash(first: str, second: str) -> bool:
     return first == second or "::" in pair or ("0.0.0.0" in pair and ":" not in first + second)
 
 
+def here(address: str) -> str:
+    """Where programs of the robot reach what listens at an address of it, or at all of them."""
+    listening = plain(address)
+    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(listening, listening)
+
+
 # The robots of a fleet have most hosts in common.
 @functools.lru_cache(maxsize=4096)
 def plain(host: str) -> str:

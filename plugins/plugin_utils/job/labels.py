@@ -8,12 +8,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .addresses import LOOPBACK, plain
+from .addresses import LOOPBACK, here
 from .model.network import Network
 from .model.vocabulary import PORT, Transport
-
-# Where to connect to what listens at every address.
-_OWN = {"0.0.0.0": LOOPBACK, "::": "::1"}
 
 
 class Place(t.NamedTuple):
@@ -40,13 +37,11 @@ def resolve(network: Network | None, label: str, numbers: t.Mapping[str, int] | 
         return Place(LOOPBACK, int(label))
     for port in network.ports if network else ():
         if port and port.label == label and port.protocol is not Transport.UDP:
-            host = plain(port.host_ip or LOOPBACK)
-            return Place(_OWN.get(host, host), (numbers or {}).get(label) or port.static or 0)
+            return Place(here(port.host_ip or LOOPBACK), (numbers or {}).get(label) or port.static or 0)
     for service in network.services if network else ():
         if service and service.name == label and service.to:
             host, _colon, number = service.to.rpartition(":")
             if not host:
                 return resolve(network, service.to, numbers) if service.to != label else None
-            host = plain(host)
-            return Place(_OWN.get(host, host), int(number))
+            return Place(here(host), int(number))
     return None

@@ -8,11 +8,10 @@ from __future__ import annotations
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..job.errors import few
+from .summary import MOST
 from .table import aligned
 
 HEADER = ("group", "robot", "gets")
-# So many robots are written out where they get nothing; of the rest, how many there are.
-MOST = 6
 
 
 def overview(placement: Placement, fleet: Fleet, reasons: bool = False) -> list[str]:

@@ -134,7 +134,7 @@ def test_the_file_for_prometheus(machine):
     assert machine.ask(*[job(machine, "shown", shell("calm", "sleep 1000"))])["status"] == "unchanged"
     assert machine.call(**off) == {"status": "ok", "changed": True}
     machine.absent("ls -A /srv/textfile | grep .")
-    machine.absent("ls /etc/systemd/system /etc/systemd/system/timers.target.wants | grep textfile")
+    machine.absent("ls /etc/systemd/system /etc/systemd/system/multi-user.target.wants | grep textfile")
     assert machine.call(**off) == {"status": "ok", "changed": False}
 
 

@@ -21,7 +21,7 @@ sys.path.insert(0, state + "/engine/current")
 from k8s4r_engine.change import boot_unit
 from k8s4r_engine.state.robot import Robot
 robot = Robot(state, runtime)
-boot_unit.UNIT_DIRECTORY = boot_unit.STARTED_AT_BOOT = units
+boot_unit.own.UNIT_DIRECTORY = boot_unit.own.STARTED_AT_BOOT = units
 boot_unit.files.link(units + "/" + boot_unit.own.RECOVERY, "unit")
 with open(units + "/unit", "w") as stream:
     stream.write(boot_unit.content(sys.executable, state + "/engine/current", robot.journal_path))

@@ -73,7 +73,9 @@ def said(old, new, units=None, seen=None, dead=(), silent=()):
     found.update({kinds.place(each): kinds.expected(each) for each in before})
     found.update(seen or {})
     shown = {**dict.fromkeys(kinds.units(before), RUNNING), **(units or {})}
-    situation = steps.Situation(after, before, found, shown, (), steps.run_digests(before, digest), dict(silent), dict(dead))
+    situation = steps.Situation(
+        after, before, found, shown, (), steps.run_digests(before, digest), dict(silent), dict(dead), steps.holdings(before)
+    )
     todo = steps.between(situation, digest)
     changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents)
     assert all(change["group"] == "default/shop/web" for change in changes)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import sys
 
-from ..plan import ROOT_SLICE, STARTED_AT_BOOT, UNIT_DIRECTORY
-from ..system import files, own, systemd
+from ..plan import ROOT_SLICE
+from ..system import files, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,16 +52,4 @@ def use(robot: Robot) -> str:
 
 def ensure(robot: Robot) -> None:
     """Make this engine the one that rolls an interrupted switch back."""
-    current = use(robot)
-    wanted = content(sys.executable, current, robot.journal_path).encode("utf-8")
-    path = f"{UNIT_DIRECTORY}/{own.RECOVERY}"
-    wants = f"{STARTED_AT_BOOT}/{own.RECOVERY}"
-    try:
-        with open(path, "rb") as stream:
-            same = stream.read() == wanted and os.path.islink(wants)
-    except FileNotFoundError:
-        same = False
-    if not same:
-        files.write(path, wanted, 0, 0, 0o644)
-        files.link(wants, f"../{own.RECOVERY}")
-        systemd.reload()
+    own.put({own.RECOVERY: content(sys.executable, use(robot), robot.journal_path)}, own.RECOVERY)

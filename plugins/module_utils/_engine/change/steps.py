@@ -78,7 +78,7 @@ class Situation:
         started: t.Mapping[str, str],
         silent: t.Mapping[str, str],
         dead: t.Mapping[str, str],
-        held: t.Mapping[str, t.Collection[str]] | None = None,
+        held: t.Mapping[str, t.Collection[str]],
     ) -> None:
         self.wanted = wanted
         self.old = old
@@ -88,7 +88,7 @@ class Situation:
         self.started = started
         self.silent = silent
         self.dead = dead
-        self.held = {unit["name"]: set(kinds.of(unit).holds(unit)) for unit in kinds.that_run(old)} if held is None else held
+        self.held = held
 
     def now(self, resource: Resource) -> State | None:
         """What is at a resource's place."""
@@ -109,6 +109,14 @@ class Situation:
         """Whether what a program has read there, or has open, is not what will be there."""
         now, expected = self.now(resource) or {}, kinds.expected(resource)
         return (now.get("type"), now.get("content")) != (expected["type"], expected.get("content"))
+
+
+def holdings(resources: t.Iterable[Resource]) -> dict[str, set[str]]:
+    """The directories that each unit that should run has open, by its name; of one that is there twice, all."""
+    found: dict[str, set[str]] = {}
+    for unit in kinds.that_run(resources):
+        found.setdefault(unit["name"], set()).update(kinds.of(unit).holds(unit))
+    return found
 
 
 def run_digest(unit: Resource, resources: t.Iterable[Resource], digest: Digest) -> str:

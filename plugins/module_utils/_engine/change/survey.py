@@ -52,10 +52,6 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
     """
     others = list(others)
     old = merge(known(record), others)
-    held: dict[str, set[str]] = {}
-    for unit in kinds.that_run([*known(record), *others]):
-        # On the way back, it may be of the release that did not get through.
-        held.setdefault(unit["name"], set()).update(kinds.of(unit).holds(unit))
     everything = merge(wanted, old)
     observer = Observer(robot.digest)
     shown = systemd.show(kinds.units(everything))
@@ -68,7 +64,8 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
         started=record["started"] if record else {},
         silent=silent.units(record["ports"], shown) if record else {},
         dead=dead(record, shown) if record else {},
-        held=held,
+        # On the way back, a unit may be of the release that did not get through.
+        held=steps.holdings([*known(record), *others]),
     )
 
 

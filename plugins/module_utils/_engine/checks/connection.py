@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from .states import Check
 
 
+def authority(check: Check) -> str:
+    """Where a check connects to, as URLs have it."""
+    return f"[{check['host']}]:{check['port']}" if ":" in check["host"] else f"{check['host']}:{check['port']}"
+
+
 class Failed(Exception):
     """The check is critical, and this is why."""
 
@@ -27,7 +32,7 @@ class Connection:
     def __init__(self, check: Check, protocols: t.Sequence[str] = ()) -> None:
         self._timeout = check["timeout"]
         self._deadline = monotonic() + self._timeout
-        self._where = f"{check['host']}:{check['port']}"
+        self._where = authority(check)
         try:
             # As bytes: for a text, the codec of international names would be imported.
             host = check["host"].encode("ascii")

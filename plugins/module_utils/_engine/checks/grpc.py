@@ -8,7 +8,7 @@ What a server says in headers is not read, so their compression need not be: a m
 
 from __future__ import annotations
 
-from .connection import Connection, Failed
+from .connection import Connection, Failed, authority
 from .states import CRITICAL, PASSING, Outcome
 
 TYPE_CHECKING = False
@@ -79,12 +79,11 @@ class _Frames:
 
 
 def _call(wanted: Check) -> bytes:
-    host = f"[{wanted['host']}]" if ":" in wanted["host"] else wanted["host"]
     headers = {
         ":method": "POST",
         ":scheme": "https" if "tls" in wanted else "http",
         ":path": "/grpc.health.v1.Health/Check",
-        ":authority": f"{host}:{wanted['port']}",
+        ":authority": authority(wanted),
         "content-type": "application/grpc",
         "te": "trailers",
         "user-agent": "k8s4r",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 
 from . import grpc
-from .connection import Connection, Failed
+from .connection import Connection, Failed, authority
 from .states import CRITICAL, PASSING, WARNING, Outcome, last_line
 
 TYPE_CHECKING = False
@@ -62,8 +62,7 @@ def _body(connection: Connection, begun: bytes, length: int) -> bytes:
 
 
 def _request(check: Check) -> bytes:
-    host = f"[{check['host']}]" if ":" in check["host"] else check["host"]
-    headers = {"host": ("Host", f"{host}:{check['port']}"), "user-agent": ("User-Agent", "k8s4r"), "accept": ("Accept", "*/*")}
+    headers = {"host": ("Host", authority(check)), "user-agent": ("User-Agent", "k8s4r"), "accept": ("Accept", "*/*")}
     headers.update({name.lower(): (name, value) for name, value in check.get("headers", {}).items()})
     headers["connection"] = ("Connection", "close")
     lines = [f"{check['method']} {check['path']} HTTP/1.1", *[f"{name}: {value}" for name, value in headers.values()]]

@@ -74,17 +74,19 @@ class Runner:
         described = self._described = states.described(self._directory)
         states.forget(described, self._results)
         up = self._up = running(sorted({description["unit"] for description in described.values()}))
+        # Half the time from one run to the next.
+        early = period(described) / 2
         due = [
             (task, check)
             for task, description in described.items()
             if description["unit"] in up
-            for check in self._due(task, description, up[description["unit"]], slack(described), impatient)
+            for check in self._due(task, description, up[description["unit"]], early, impatient)
         ]
         self._connect([(task, check) for task, check in due if check["type"] != SCRIPT])
         self._execute([(task, check) for task, check in due if check["type"] == SCRIPT])
 
     def _due(self, task: str, description: Description, up: Up, early: float, impatient: bool) -> list[Check]:
-        """The checks of a task that are due."""
+        """The checks of a task that are due, or will be in less than ``early``."""
         now, known = monotonic(), states.load(task, self._results)
         found, kept = [], {}
         for check in description["checks"]:
@@ -161,11 +163,6 @@ class Runner:
             often = f"health check {check['name']} has failed {state['failed']} times in a row: {state['said']}"
             sys.stderr.write(f"{unit}: is asked to end and start again, because {often}\n")
             self._fly(Restart(unit, pid, description["stop"]))
-
-
-def slack(described: t.Mapping[str, Description]) -> float:
-    """How much too early a check may be: half the time from one run to the next."""
-    return period(described) / 2
 
 
 def period(described: t.Mapping[str, Description]) -> float:

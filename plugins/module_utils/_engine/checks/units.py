@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import sys
 
 from .. import plan
 from ..resources import kinds
@@ -24,13 +23,9 @@ if TYPE_CHECKING:
     from ..plan import Resource
     from ..state.robot import Robot
 
-_SERVICE, _TIMER = (f"{plan.UNIT_DIRECTORY}/{name}" for name in (own.CHECKS, own.CHECKS_TIMER))
-_WANTS = f"{plan.STARTED_AT_BOOT}/{own.CHECKS_TIMER}"
 
-
-def service(python: str, engine: str, package: str) -> str:
+def service(engine: str) -> str:
     """The unit file. The children that connect to tasks give up what this leaves them."""
-    program = f"import sys; sys.path.insert(0, '{engine}'); from {package}.checks.runner import main; main()"
     return "\n".join(
         [
             "[Unit]",
@@ -39,7 +34,7 @@ def service(python: str, engine: str, package: str) -> str:
             "",
             "[Service]",
             "Type=oneshot",
-            f'ExecStart={python} -I -S -c "{program}"',
+            f"ExecStart={own.program(engine, 'checks.runner')}",
             # Each check has a time limit of its own.
             "TimeoutStartSec=infinity",
             "TimeoutStopSec=5",
@@ -78,17 +73,13 @@ def timer(period: float) -> str:
 
 def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
     """Have the service there as this engine has it, if these resources need it or others have needed it before."""
-    if not os.path.exists(_SERVICE) and not any(kinds.place(resource).startswith(plan.CHECKS + "/") for resource in resources):
+    if not own.text(own.CHECKS) and not any(kinds.place(resource).startswith(plan.CHECKS + "/") for resource in resources):
         return
-    package = __name__.partition(".")[0]
-    text = service(sys.executable, robot.state + "/engine/current", package)
     # That keeps its bytecode, which the service may not write itself.
     for module in ("runner", "script"):
         importlib.import_module(f"{__package__}.{module}")
     os.makedirs(plan.CHECKS, mode=0o755, exist_ok=True)
-    if _read(_SERVICE) != text:
-        files.write(_SERVICE, text.encode("utf-8"), 0, 0, 0o644)
-        systemd.reload()
+    own.put({own.CHECKS: service(robot.state + "/engine/current")})
 
 
 def begin() -> None:
@@ -101,7 +92,7 @@ def begin() -> None:
 
 def settle() -> None:
     """After a switch: a timer that suits the checks that there are; or nothing, where there are none."""
-    if not os.path.exists(_SERVICE):
+    if not own.text(own.CHECKS):
         return
     from . import runner, states
 
@@ -109,27 +100,13 @@ def settle() -> None:
     if not described:
         _remove()
         return
-    text = timer(runner.period(described))
-    same = _read(_TIMER) == text and os.path.islink(_WANTS)
-    if not same:
-        files.write(_TIMER, text.encode("utf-8"), 0, 0, 0o644)
-        files.link(_WANTS, f"../{own.CHECKS_TIMER}")
-        systemd.reload()
-    systemd.need(["systemctl", "--no-block", "start" if same else "restart", own.CHECKS_TIMER], timeout=90)
+    changed = own.put({own.CHECKS_TIMER: timer(runner.period(described))}, own.CHECKS_TIMER)
+    systemd.need(["systemctl", "--no-block", "restart" if changed else "start", own.CHECKS_TIMER], timeout=90)
 
 
 def _remove() -> None:
     systemd.stop([own.CHECKS_TIMER, own.CHECKS])
-    for path in (_WANTS, _TIMER, _SERVICE, plan.CHECK_STATES):
-        files.remove(path)
+    own.remove(own.CHECKS_TIMER, own.CHECKS)
+    files.remove(plan.CHECK_STATES)
     with contextlib.suppress(OSError):
         os.rmdir(plan.CHECKS)
-    systemd.reload()
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .. import plan as wire
 from ..resources import kinds, shape
+from ..system import ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,20 +78,23 @@ def _members(where: str, group: t.Mapping[str, t.Any]) -> list[str]:
         for number, expected in enumerate(group["expects"])
         if not found and expected["what"] not in wire.EXPECTED
     ]
-    found += [
-        f"{where}.ports[{number}]: {port!r} is no port" for number, port in enumerate(group["ports"]) if not found and not _is_port(port)
-    ]
+    for number, port in enumerate(group["ports"] if not found else ()):
+        found += _port(f"{where}.ports[{number}]", port)
     mixed = [name for name, values in texts if not all(isinstance(value, str) for value in values)]
     return found + [f"{where}.{name}: must be a list of strings" for name in mixed]
 
 
-def _is_port(port: t.Mapping[str, t.Any]) -> bool:
-    """Whether what a port may have besides is as it should be."""
-    lowest, highest = wire.CHOSEN
-    called = port.get("called", "")
-    if not isinstance(called, str) or port.get("protocol", "tcp") not in ("tcp", "udp") or not 0 < port["port"] < 65536:
-        return False
-    return not port.get("chosen") or (bool(called) and lowest <= port["port"] <= highest)
+def _port(where: str, port: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """What is wrong with the number of a port, and with what it may have besides."""
+    number, (lowest, highest) = port["port"], wire.CHOSEN
+    if not isinstance(port.get("called", ""), str):
+        yield f"{where}.called: must be a string"
+    if port.get("protocol", "tcp") not in ports.PROTOCOLS:
+        yield f"{where}.protocol: {port['protocol']!r} is not one of {', '.join(ports.PROTOCOLS)}"
+    if not 0 < number < 65536:
+        yield f"{where}.port: {number} is not one of 1 to 65535"
+    elif port.get("chosen") and not (port.get("called") and lowest <= number <= highest):
+        yield f"{where}.port: {number} cannot have been chosen: that is one of {lowest} to {highest}, and is called something"
 
 
 def _group(where: str, group: t.Mapping[str, t.Any], places: dict[str, str]) -> list[str]:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 
 from .. import plan
 from ..resources import kinds
 from ..state.digest import Digester
 from ..state.ledger import known
-from ..system import files, own, systemd
+from ..system import own, systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 # The files of the program.
 _PROGRAM = ("files.py", "kernel.py", "rotator.py", "stream.py")
-_UNITS = tuple(f"{plan.UNIT_DIRECTORY}/{name}" for name in (own.ROTATOR, own.HOLDER))
-_WANTS = f"{plan.STARTED_AT_BOOT}/{own.ROTATOR}"
 
 
 def needed(resources: t.Iterable[Resource]) -> bool:
@@ -37,9 +34,8 @@ def needed(resources: t.Iterable[Resource]) -> bool:
     return any(kinds.place(resource).startswith(plan.LOGS + "/") for resource in resources)
 
 
-def content(python: str, engine: str, package: str, digest: str) -> str:
+def content(engine: str, digest: str) -> str:
     """The unit file. In front of the slice of all groups, it stops after all tasks, and so writes their last lines."""
-    program = f"import sys; sys.path.insert(0, '{engine}'); from {package}.logs.rotator import main; main()"
     return "\n".join(
         [
             f"# {digest}",
@@ -51,7 +47,7 @@ def content(python: str, engine: str, package: str, digest: str) -> str:
             "",
             "[Service]",
             "Type=notify",
-            f'ExecStart={python} -I -S -c "{program}"',
+            f"ExecStart={own.program(engine, 'logs.rotator')}",
             "Restart=always",
             "RestartSec=0.2",
             "WatchdogSec=20",
@@ -79,36 +75,26 @@ def content(python: str, engine: str, package: str, digest: str) -> str:
 
 def ensure(robot: Robot) -> None:
     """Have both units there as this engine has them, and the one that writes log files running."""
-    package = __name__.partition(".")[0]
-    wanted = (content(sys.executable, robot.state + "/engine/current", package, Digester(b"")(_program())), own.HOLDER_UNIT)
-    same = [_read(path) == text for path, text in zip(_UNITS, wanted)]
-    for path, text, is_same in zip(_UNITS, wanted, same):
-        if not is_same:
-            files.write(path, text.encode("utf-8"), 0, 0, 0o644)
-    if not os.path.islink(_WANTS):
-        files.link(_WANTS, f"../{own.ROTATOR}")
     os.makedirs(plan.TASKS, mode=0o755, exist_ok=True)
-    if not all(same):
-        systemd.reload()
-    systemd.need(["systemctl", "start" if all(same) else "restart", own.ROTATOR], timeout=90)
+    wanted = content(robot.state + "/engine/current", Digester(b"")(_program()))
+    changed = own.put({own.ROTATOR: wanted, own.HOLDER: own.HOLDER_UNIT}, own.ROTATOR)
+    systemd.need(["systemctl", "restart" if changed else "start", own.ROTATOR], timeout=90)
 
 
 def remove_unneeded(robot: Robot) -> None:
     """Take both away where no group has a log."""
-    if not os.path.exists(_UNITS[0]):
+    if not own.text(own.ROTATOR):
         return
     records, unread = robot.ledger.read()
     groups = [group for record in records for group in record["groups"].values()]
     if unread or any(needed(known(group)) for group in groups):
         return
     systemd.stop([own.ROTATOR])
-    for path in (_WANTS, *_UNITS):
-        files.remove(path)
+    own.remove(own.ROTATOR, own.HOLDER)
     for directory in (plan.LOGS, plan.FIFOS):
         # Not empty: what is in there is not ours.
         with contextlib.suppress(OSError):
             os.rmdir(directory)
-    systemd.reload()
 
 
 def _program() -> str:
@@ -118,12 +104,8 @@ def _program() -> str:
     from . import rotator
 
     directory = os.path.dirname(os.path.abspath(rotator.__file__))
-    return "".join([_read(f"{directory}/{name}") for name in _PROGRAM])
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""
+    texts = []
+    for name in _PROGRAM:
+        with open(f"{directory}/{name}", encoding="utf-8") as stream:
+            texts.append(stream.read())
+    return "".join(texts)

@@ -55,12 +55,9 @@ def _unit(name: str, unit: status.UnitStatus) -> Data:
         "unit": name,
         "task": task or None,
         "instance": int(instance[1:]) if instance[1:].isdigit() else None,
-        **{key: unit[key] for key in _OF_A_UNIT},
+        **{key: value for key, value in unit.items() if key in _OF_A_UNIT},
         **(unit["usage"] or {}),
     }
 
 
-_OF_A_UNIT: tuple[
-    t.Literal["well", "done", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how", "checks"], ...
-]
 _OF_A_UNIT = ("well", "done", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how", "checks")

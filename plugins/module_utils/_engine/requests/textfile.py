@@ -10,7 +10,7 @@ import re
 import sys
 
 from ..change import boot_unit
-from ..plan import STATE, UNIT_DIRECTORY
+from ..plan import STATE
 from ..say.errors import Refusal
 from ..system import files, own, systemd
 from ..usage import textfile
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 # Seconds.
 EVERY = 30
-SERVICE, TIMER = (f"{UNIT_DIRECTORY}/{unit}" for unit in own.TEXTFILE)
-_WANTS = f"{UNIT_DIRECTORY}/timers.target.wants/{own.TEXTFILE[1]}"
 # What needs no quoting in a unit, but for the root.
 _DIRECTORY = r"(/[A-Za-z0-9_.@:+-]+)+"
 _INTO = "ConditionPathIsDirectory="
@@ -44,20 +42,16 @@ def answer(robot: Robot, directory: str, check: bool = False) -> Done:
         raise Refusal([f"directory: {directory} is reached by a link; name {os.path.realpath(directory)}"])
     if directory and not os.path.isdir(directory):
         raise Refusal([f"directory: this robot has no {directory}; install node_exporter first, with its collector textfile"])
-    before, wanted = _read(SERVICE), _service(directory) if directory else ""
-    changed = (before, _read(TIMER)) != (wanted, _TIMER if directory else "")
+    before, wanted = own.text(own.TEXTFILE), _service(directory) if directory else ""
+    changed = (before, own.text(own.TEXTFILE_TIMER)) != (wanted, _TIMER if directory else "")
     if changed and not check:
         _remove(before)
         if directory:
             robot.make()
             if not robot.interrupted():
                 boot_unit.use(robot)
-            files.write(SERVICE, wanted.encode("ascii"), 0, 0, 0o644)
-            files.write(TIMER, _TIMER.encode("ascii"), 0, 0, 0o644)
-            files.link(_WANTS, f"../{own.TEXTFILE[1]}")
-        systemd.reload()
-        if directory:
-            systemd.need(["systemctl", "start", *reversed(own.TEXTFILE)], timeout=90)
+            own.put({own.TEXTFILE: wanted, own.TEXTFILE_TIMER: _TIMER}, own.TEXTFILE_TIMER)
+            systemd.need(["systemctl", "start", own.TEXTFILE_TIMER, own.TEXTFILE], timeout=90)
     return {"status": "ok", "changed": changed}
 
 
@@ -71,20 +65,11 @@ def _remove(before: str) -> None:
     """Take both units away, and the file that the service has written."""
     if not before:
         return
-    systemd.stop([*reversed(own.TEXTFILE)])
-    for path in (_WANTS, TIMER, SERVICE):
-        files.remove(path)
+    systemd.stop([own.TEXTFILE_TIMER, own.TEXTFILE])
+    own.remove(own.TEXTFILE_TIMER, own.TEXTFILE)
     for line in before.splitlines():
         if line.startswith(_INTO):
             files.remove(f"{line[len(_INTO) :]}/{textfile.NAME}")
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""
 
 
 def _service(directory: str) -> str:
@@ -128,7 +113,7 @@ _TIMER = "\n".join(
         "AccuracySec=5",
         "",
         "[Install]",
-        "WantedBy=timers.target",
+        "WantedBy=multi-user.target",
         "",
     ]
 )

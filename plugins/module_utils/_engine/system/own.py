@@ -6,8 +6,13 @@
 from __future__ import annotations
 
 import os
+import sys
 
-from ..plan import ROOT_SLICE
+from ..plan import ROOT_SLICE, STARTED_AT_BOOT, UNIT_DIRECTORY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
 # Rolls back at boot.
 RECOVERY = "k8s4r-recover.service"
@@ -30,7 +35,7 @@ ExecStop=/bin/true
 # Runs the health checks of all tasks, and what starts it.
 CHECKS, CHECKS_TIMER = "k8s4r-checks.service", "k8s4r-checks.timer"
 # Writes statistics for Prometheus: a service, and the timer that starts it.
-TEXTFILE = ("k8s4r-textfile.service", "k8s4r-textfile.timer")
+TEXTFILE, TEXTFILE_TIMER = "k8s4r-textfile.service", "k8s4r-textfile.timer"
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
 UNITS = r"k8s4r-((recover|logs|log@.*|checks|textfile|prepare-.*|switch-.*)\.service|(checks|textfile)\.timer)"
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
@@ -75,3 +80,51 @@ def engine_home() -> str:
     """Where this engine is: the directory that Python runs."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return os.path.dirname(package)
+
+
+def program(engine: str, module: str) -> str:
+    """The command line of a program that is none of the engine's requests: `main` of one of its modules. ``engine``: a link to it."""
+    package = __name__.partition(".")[0]
+    return f"{sys.executable} -I -S -c \"import sys; sys.path.insert(0, '{engine}'); from {package}.{module} import main; main()\""
+
+
+def text(unit: str) -> str:
+    """The unit file of a unit of the engine; nothing where there is none."""
+    try:
+        with open(_path(unit), encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+
+
+def put(units: t.Mapping[str, str], at_boot: str = "") -> bool:
+    """Have units of the engine with these texts, of which systemd starts one at boot; whether anything was not so."""
+    from . import files, systemd
+
+    others = [name for name, wanted in units.items() if text(name) != wanted]
+    for name in others:
+        files.write(_path(name), units[name].encode("utf-8"), 0, 0, 0o644)
+    linked = not at_boot or os.path.islink(_wants(at_boot))
+    if not linked:
+        files.link(_wants(at_boot), f"../{at_boot}")
+    if others or not linked:
+        systemd.reload()
+    return bool(others) or not linked
+
+
+def remove(*units: str) -> None:
+    """Take units of the engine away, which are down."""
+    from . import files, systemd
+
+    for unit in units:
+        files.remove(_wants(unit))
+        files.remove(_path(unit))
+    systemd.reload()
+
+
+def _path(unit: str) -> str:
+    return f"{UNIT_DIRECTORY}/{unit}"
+
+
+def _wants(unit: str) -> str:
+    return f"{STARTED_AT_BOOT}/{unit}"

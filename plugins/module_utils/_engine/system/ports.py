@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # States of sockets in the kernel's table (include/net/tcp_states.h): one that listens, and one that its program has closed.
 LISTEN, TIME_WAIT = "0A", "06"
 TABLES = {"tcp": ("/proc/net/tcp", "/proc/net/tcp6"), "udp": ("/proc/net/udp", "/proc/net/udp6")}
+PROTOCOLS = tuple(TABLES)
 
 
 def protocol(port: Port) -> str:

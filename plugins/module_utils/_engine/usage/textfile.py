@@ -8,6 +8,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/, and "Metric and la
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ..system import files
@@ -86,17 +87,11 @@ def write(directory: str, content: str) -> None:
     """Put the file in place by rename, readable by everybody. It may be lost at a power cut, and wears out no flash by that."""
     with files.Parent(f"{directory}/{NAME}") as (parent, name):
         temporary = name + files.TEMPORARY
-        _remove(temporary, parent)
+        with contextlib.suppress(FileNotFoundError):
+            # That of a run that was killed.
+            os.unlink(temporary, dir_fd=parent)
         made = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
         with os.fdopen(made, "wb") as stream:
             stream.write(content.encode("utf-8"))
             os.fchmod(made, 0o644)
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
-
-
-def _remove(name: str, parent: int) -> None:
-    try:
-        os.unlink(name, dir_fd=parent)
-    except FileNotFoundError:
-        # That of a run that was killed.
-        return

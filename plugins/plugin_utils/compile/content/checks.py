@@ -21,7 +21,7 @@ from ...job.model.task import InitTask, Task
 from ...job.model.vocabulary import CheckProtocol, CheckType, Driver
 from .. import paths
 from ..site import PlacedTask, Site
-from .substitution import substituted
+from .substitution import command_line, substituted
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Resource
@@ -50,7 +50,7 @@ def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str],
             path = f"{task.path}.services[{number}].checks[{place}]"
             found.append({"name": check.name, "type": check.type.value, **_common(check), **_asked(site, task, service, check)})
             if check.command:
-                argv, wrong = _argv(site, check, path, variables)
+                argv, wrong = command_line(site, path, check.command, check.args, variables)
                 found[-1]["argv"] = argv
                 errors += wrong
             if check.headers:
@@ -98,21 +98,6 @@ def _run(task: PlacedTask[Task]) -> dict[str, t.Any]:
         "directory": f"{task.directory}/local",
         "path": paths.SEARCH,
     }
-
-
-def _argv(site: Site, check: Check, path: str, variables: t.Mapping[str, str]) -> tuple[list[str], list[Problem]]:
-    """The command line of a script, and what is wrong with it."""
-    argv: list[str] = []
-    errors: list[Problem] = []
-    written = {f"{path}.command": check.command or "", **{f"{path}.args[{number}]": text for number, text in enumerate(check.args)}}
-    for place, text in written.items():
-        argument, unresolved = substituted(site, text, place, variables)
-        errors += unresolved
-        if isinstance(argument, Secret):
-            found = "a secret cannot be used here: anyone who lists processes would see it"
-            errors.append(site.problem(place, found, "have the script read it from a variable"))
-        argv.append(argument)
-    return argv, errors
 
 
 def _asked(site: Site, task: PlacedTask[Task], service: Service, check: Check) -> dict[str, t.Any]:

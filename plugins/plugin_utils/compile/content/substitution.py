@@ -10,6 +10,7 @@ import typing as t
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.substitution import substitute
+from ...job.variables import too_long
 from ..site import Site
 
 
@@ -32,3 +33,22 @@ def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]
     shown = ["a name in this secret" if isinstance(value, Secret) else f"${{{name}}}" for name in unresolved]
     remedy = "define it, or remove it from the text"
     return replaced, tuple(site.problem(path, f"{name} has no value on robot {robot.name}", remedy) for name in shown)
+
+
+def command_line(
+    site: Site, where: str, command: str, args: t.Sequence[str], injected: t.Mapping[str, str]
+) -> tuple[list[str], list[Problem]]:
+    """The words of the command that is written at `where`, with their names replaced, and what is wrong with them."""
+    argv: list[str] = []
+    errors: list[Problem] = []
+    written = {f"{where}.command": command, **{f"{where}.args[{number}]": text for number, text in enumerate(args)}}
+    for path, text in written.items():
+        word, unresolved = substituted(site, text, path, injected)
+        errors += unresolved
+        if isinstance(word, Secret):
+            found = "a secret cannot be used here: anyone who lists processes would see it"
+            errors.append(site.problem(path, found, "pass it in env"))
+        if why := too_long(word):
+            errors.append(site.problem(path, why, "put it into a file that the task reads"))
+        argv.append(word)
+    return argv, errors

@@ -13,9 +13,8 @@ while [ ! -e "$own/pid_for_children" ] || [ "$own/pid_for_children" -ef /proc/1/
     [ -d "$own" ]
     sleep 0.01
 done
-for kind in pid ipc uts; do
-    : >"$1/$kind"
+for kind in pid_for_children ipc uts; do
+    file=$1/${kind%_for_children}
+    : >"$file"
+    mount --bind "$own/$kind" "$file"
 done
-mount --bind "$own/pid_for_children" "$1/pid"
-mount --bind "$own/ipc" "$1/ipc"
-mount --bind "$own/uts" "$1/uts"

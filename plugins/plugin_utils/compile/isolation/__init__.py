@@ -1,4 +1,4 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task shares with others: whose namespaces it is in, and the units that hold those of a group."""
+"""How far a task is from others: whose namespaces it is in, the units that hold those of a group, and what it sees of files."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...envoy.address import Address
-from ...job.addresses import ALWAYS_THERE, LOOPBACK, WILDCARDS, clash, plain
+from ...job.addresses import ALWAYS_THERE, LOOPBACK, clash, here, plain
 from ...job.errors import Problem
 from ...job.model.network import InboundService
 from ...job.model.ports import Port
@@ -65,7 +65,7 @@ def _every(site: Site) -> str:
 def of_label(site: Site, label: str) -> list[Address]:
     """Where the proxy reaches the ports with this label, one of each instance on the robot."""
     held = [each for each in site.ports if each.spec.label == label]
-    return [Address(LOOPBACK if each.spec.host_ip in (None, *WILDCARDS) else each.spec.host_ip or "", each.number) for each in held]
+    return [Address(here(each.spec.host_ip or LOOPBACK), each.number) for each in held]
 
 
 def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:

@@ -12,9 +12,8 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
 from ...job.model.vocabulary import Driver
-from ...job.variables import too_long
 from .. import paths
-from ..content.substitution import substituted
+from ..content.substitution import command_line
 from ..site import PlacedTask, Site
 
 if t.TYPE_CHECKING:
@@ -42,18 +41,7 @@ def command(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) 
         missing = site.problem(f"{task.path}.config", "execConfig is missing", f"the driver {task.spec.driver.value} needs it")
         return Command(("/bin/false",), errors=(missing,))
     where = f"{task.path}.config.execConfig"
-    errors: list[Problem] = []
-    argv: list[str] = []
-    written = {f"{where}.command": config.command, **{f"{where}.args[{number}]": argument for number, argument in enumerate(config.args)}}
-    for path, text in written.items():
-        argument, unresolved = substituted(site, text, path, variables)
-        errors += unresolved
-        if isinstance(argument, Secret):
-            found = "a secret cannot be used here: anyone who lists processes would see it"
-            errors.append(site.problem(path, found, "pass it in env"))
-        if why := too_long(argument):
-            errors.append(site.problem(path, why, "put it into a file that the task reads"))
-        argv.append(argument)
+    argv, errors = command_line(site, where, config.command, config.args, variables)
     program, *arguments = argv
     if not isinstance(program, Secret) and (not program or program[0] in _PREFIXES or "=" in program):
         found = f"{program!r} cannot be a program: it is empty, begins with one of {_PREFIXES} or contains ="

@@ -23,10 +23,11 @@ SIGNALS = (
 # That of SIGRTMIN, as programs see it; signal(7). The others are numbered from 1, in the order above, on amd64 and arm64.
 SIGRTMIN, SIGRTMAX = 34, 64
 SIGNAL = rf"{'|'.join(SIGNALS)}|SIGRTMIN\+([1-9]|[12][0-9]|30)|SIGRTMAX-([1-9]|[12][0-9]|30)"
-# Those of capabilities(7) by which a program gets no further than its purpose, and all others.
+# Those of capabilities(7) with which a program stays within its walls.
 HARMLESS = (
     "BLOCK_SUSPEND", "IPC_LOCK", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SYS_NICE", "SYS_TIME", "WAKE_ALARM",
 )  # fmt: skip
+# All of them.
 CAPABILITIES = (
     *HARMLESS, "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BPF", "CHECKPOINT_RESTORE", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH",
     "FOWNER", "FSETID", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "PERFMON",

@@ -64,7 +64,9 @@ def between(case):
         options["spared"] = resources(options["spared"])
     if "halted" in case:
         options["halted"] = [TABLE["resources"][name]["name"] for name in case["halted"]]
-    return steps.between(steps.Situation(wanted, old, seen, units, finished, started, silent, case.get("dead", {})), digest, **options)
+    return steps.between(
+        steps.Situation(wanted, old, seen, units, finished, started, silent, case.get("dead", {}), steps.holdings(old)), digest, **options
+    )
 
 
 def name_of(made):

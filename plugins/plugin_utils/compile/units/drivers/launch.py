@@ -14,42 +14,42 @@ from ...systemd import Directives, item
 
 
 class Launch(t.NamedTuple):
-    """A program to be launched on a robot.
+    """A program to be launched on a robot."""
 
-    `argv` is the complete command; its first item is an absolute path or a bare name. `user` runs it, with `group` as the primary
-    group: the task group's own, so that its tasks can share files. `directory` is the task's, with `local`, `secrets` and
-    `logs`. `alloc` is the directory that the group's tasks share. `tmp` is the directory that the task sees as /tmp. `memory` is
-    the one that it sees as /dev/shm, and `prepare` the command by which root makes it before the program starts; both are empty for
-    a task that shares the robot's IPC. systemd reads `environment_file`. `loader` are those of its variables, with their values,
-    that must not be set before root's privileges are dropped. `runtime` is the task's directory below /run, without `/run/`.
-    `groups` are the Unix groups that it is to be in besides those of its user. `devices` is all that it may open of `/dev`, as
-    DeviceAllow= has it; empty where there is no such limit. `volumes` are places of the robot that it sees elsewhere.
-    `shares` says with whom it shares namespaces; the directory `namespaces` has files of those that it shares with its group, and is
-    empty where it shares none. `files` is what it sees of the robot's. `capabilities` are those of
-    root's that it keeps. `systemd` is the robot's major version. `signal` asks it to end
-    and goes to whom `kill` says; `stop` is the command by which root sends it, empty for a driver whose program systemd itself can
-    reach.
-    """
-
+    # The complete command; its first item is an absolute path or a bare name.
     argv: tuple[str, ...]
+    # Who runs it, with the task group's own Unix group as the primary one, so that its tasks can share files.
     user: str
     group: str
+    # Of the task, with `local`, `secrets` and `logs`; and the one that the group's tasks share.
     directory: str
     alloc: str
+    # What it sees as /tmp, and as /dev/shm. The last, and the command by which root makes it before the program starts, are empty for a
+    # task that shares the robot's IPC.
     tmp: str
     memory: str
     prepare: tuple[str, ...]
+    # The task's directory below /run, without `/run/`.
     runtime: str
+    # systemd reads it.
     environment_file: str
+    # Those of its variables, with their values, that must not be set before root's privileges are dropped.
     loader: t.Mapping[str, str]
+    # The Unix groups that it is in besides those of its user.
     groups: tuple[str, ...]
+    # All that it may open of /dev, as DeviceAllow= has it; empty where there is no such limit.
     devices: tuple[str, ...]
+    # Places of the robot that it sees elsewhere.
     volumes: tuple[Volume, ...]
+    # With whom it shares namespaces; and the directory with files of those of its group, empty where it shares none.
     shares: Shares
     namespaces: str
+    # What it sees of the robot's files, and what it keeps of root's privileges.
     files: Files
     capabilities: tuple[str, ...]
+    # The robot's major version.
     systemd: int
+    # What asks it to end, and whom; and the command by which root does so, empty where systemd itself can reach the program.
     signal: str
     kill: KillMode
     stop: tuple[str, ...]
