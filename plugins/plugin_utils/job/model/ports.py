@@ -9,7 +9,7 @@ from ..declare.keys import key
 from ..declare.record import record
 from .vocabulary import ADDRESS, NAME, Transport
 
-_LABEL = "Label, unique in its group. Injected variables are named after it."
+_LABEL = "Label, unique in its group, and no number. Injected variables are named after it."
 _TO = "Port that tasks find in `NOMAD_ALLOC_PORT_<LABEL>`. Default: the robot's port."
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import re
 
 from ..addresses import LOOPBACK, clash, plain
 from ..errors import Finding, Mistake, did_you_mean, quoted
@@ -14,7 +15,7 @@ from ..model.group import TaskGroup
 from ..model.network import Network
 from ..model.ports import Port
 from ..model.resources import Resources
-from ..model.vocabulary import NetworkType, Transport
+from ..model.vocabulary import PORT, NetworkType, Transport
 from ..variables import variable
 from .names import RENAME
 
@@ -78,6 +79,9 @@ def _labels(ports: c.Iterable[Port], root: str) -> c.Iterator[Finding]:
     """Labels are unique, and so are the variables that they give."""
     first: dict[str, Port] = {}
     for port in ports:
+        if re.fullmatch(PORT, port.label):
+            why = "is a number, and where a label may stand it is taken for that port"
+            yield f"{root}{port.path}.label", Mistake(why, "name what listens there", value=quoted(port.label))
         other = first.setdefault(variable(port.label), port)
         if other is not port:
             same = f"already the label of {root}{other.path}"
