@@ -10,7 +10,9 @@ import shlex
 import statistics
 import typing as t
 
-from .stage import Bench
+import yaml
+
+from .stage import HERE, Bench
 
 TURNS, ROBOT = 21, "robot1"
 JOB = "start.yml"
@@ -46,8 +48,6 @@ for turn in range(turns + 1):
 subprocess.run(["systemctl", "stop", "bench-bare.service"])
 print(json.dumps(times))
 """
-# As in the job.
-COMMAND = 'date +%s%N >"$NOMAD_ALLOC_DIR/started"; exec sleep infinity'
 
 
 class Start(t.NamedTuple):
@@ -60,7 +60,9 @@ class Start(t.NamedTuple):
 def start(bench: Bench) -> Start:
     """Both take turns."""
     bench.run([*bench.deploy(JOB), "--limit", ROBOT])
-    words = ["python3", "-c", PROGRAM, str(TURNS), COMMAND]
+    (group,) = yaml.safe_load((HERE / "jobs" / JOB).read_text())["taskGroups"]
+    _shell_option, command = group["tasks"][0]["config"]["execConfig"]["args"]
+    words = ["python3", "-c", PROGRAM, str(TURNS), command]
     times = json.loads(bench.on(ROBOT, " ".join(map(shlex.quote, words))))
     bench.run([*bench.remove(JOB), "--limit", ROBOT])
     return Start(**{name: statistics.median(each) * 1000 for name, each in times.items()})

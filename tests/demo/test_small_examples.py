@@ -26,16 +26,15 @@ def fleet():
         yield fleet
 
 
+def written(fleet: Fleet, tasks: str) -> list[str]:
+    """What these tasks have written on all robots, those that are there."""
+    command = f"cat /var/lib/k8s4r/tasks/{tasks}/logs/stdout.log"
+    return sorted(line for name in fleet.names() for line in fleet.ssh(name, command, check=False).splitlines())
+
+
 def said(fleet: Fleet, name: str) -> list[str]:
-    """What the two instances of a task wrote into their logs on all robots; its job and its group are called as it is."""
-    command = f"cat /var/lib/k8s4r/tasks/{name}-{name}-r?-{name}-*/logs/stdout.log 2>/dev/null || true"
-    return sorted(line for name in fleet.names() for line in fleet.ssh(name, command).splitlines())
-
-
-def visits(fleet: Fleet) -> list[str]:
-    """What the app of the cache got from Redis, on the robot that has it."""
-    command = "cat /var/lib/k8s4r/tasks/cache-cache-r0-app-*/logs/stdout.log 2>/dev/null || true"
-    return [line for name in fleet.names() for line in fleet.ssh(name, command).splitlines()]
+    """What the two instances of a task have written; its job and its group are called as it is."""
+    return written(fleet, f"{name}-{name}-r?-{name}-*")
 
 
 def test_deploy_change_nothing_and_remove(fleet):
@@ -45,7 +44,7 @@ def test_deploy_change_nothing_and_remove(fleet):
     wait_for(lambda: len(said(fleet, "calibrate")) == 2, 20, "not both instances have said that they are calibrated")
     assert said(fleet, "calibrate") == ["instance 0 calibrated", "instance 1 calibrated"]
     wait_for(lambda: "hello from hello.hello[0]" in said(fleet, "hello"), 20, "hello says nothing")
-    wait_for(lambda: "1" in visits(fleet), 30, "the cache counts no visits")
+    wait_for(lambda: "1" in written(fleet, "cache-cache-r0-app-*"), 30, "the cache counts no visits")
     again = ansible.run(deploy, job=JOBS).well()
     assert set(again.changed.values()) == {0}
     assert len(said(fleet, "calibrate")) == 2, "a batch job that has succeeded ran again"
@@ -74,6 +73,7 @@ def test_programs_meet_over_dds(fleet, tmp_path):
     ansible.run(str(EXAMPLES / "deploy-taskgroup.yml"), "--limit", "work2", job=job).well()
     heard = "awk '{print $1}' /var/lib/k8s4r/tasks/dds-recorder-r0-*/logs/stdout.log | sort -u"
     wait_for(lambda: fleet.ssh("work2", heard).split() == ["left", "right"], 60, "the recorder does not hear both")
+    assert set(ansible.run(str(EXAMPLES / "deploy-taskgroup.yml"), "--limit", "work2", job=job).well().changed.values()) == {0}
     ansible.run("k8s4r.robot.remove_taskgroup", "--limit", "work2", job=job).well()
 
 

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from tests.integration.compile.jobs import plans, without_groups
+from tests.integration.compile.looks import MAY, TELL, Once
 from tests.integration.engine.harness import Machine
 
 # Of each, a file that everybody may read and change.
@@ -23,21 +24,10 @@ getent group k8stest >/dev/null || groupadd --system k8stest
 rm -f /dev/k8stest-*; mknod -m 660 /dev/k8stest-one c 10 200; mknod -m 660 /dev/k8stest-two c 5 1; chgrp k8stest /dev/k8stest-*
 """
 
-LOOK = """
-import errno, json, os, pathlib, pty, pwd, socket, subprocess, sys, time
-name, alloc = os.environ["NOMAD_TASK_NAME"], pathlib.Path(os.environ["NOMAD_ALLOC_DIR"])
-
-def may(action, *arguments):
-    try:
-        action(*arguments)
-    except OSError:
-        return False
-    return True
-
-def write(place):
-    path = pathlib.Path(place, "written-by-" + name)
-    path.touch()
-    path.unlink()
+LOOK = (
+    MAY
+    + """
+import errno, pty, pwd, socket, subprocess, sys
 
 def opened(path):
     try:
@@ -50,7 +40,6 @@ def connect(path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as pipe:
         pipe.connect(path)
 
-OWN = [os.environ["NOMAD_TASK_DIR"], str(alloc), os.environ["NOMAD_SECRETS_DIR"], "/tmp", "/var/tmp", "/dev/shm"]
 status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
 found = {
     "read": [path for path in sys.argv[1:] if may(pathlib.Path(path, "k8stest").read_bytes)],
@@ -72,10 +61,10 @@ found = {
     "raw": may(socket.socket, socket.AF_INET, socket.SOCK_RAW, 1),
     "capabilities": [status["Cap" + which].strip() for which in ("Inh", "Prm", "Eff", "Bnd", "Amb")],
 }
-(alloc / (name + ".part")).write_text(json.dumps(found))
-(alloc / (name + ".part")).rename(alloc / (name + ".json"))
-os.execv(os.environ.get("THEN", "/bin/sleep"), ["sleep", "1000"])
 """
+    + TELL
+    + 'os.execv(os.environ.get("THEN", "/bin/sleep"), ["sleep", "1000"])'
+)
 
 VOLUMES = {"volumes": [{"source": "/srv/maps", "target": "/srv/maps"}, {"source": "/opt/robot", "target": "/opt/robot", "readOnly": True}]}
 DEVICES = {"groups": ["k8stest"], "devices": ["/dev/k8stest-one"]}
@@ -93,18 +82,6 @@ TASKS: dict[str, dict[str, t.Any]] = {
     "raw": {"driver": "raw_exec", "groups": ["k8stest"]},
 }
 EXEC = [name for name in TASKS if name != "raw"]
-
-
-class Robots:
-    """What the tasks found, for each robot: all of them look around once."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, dict[str, t.Any]] = {}
-
-    def found(self, machine: Machine) -> dict[str, t.Any]:
-        if machine.name not in self._found:
-            self._found[machine.name] = look(machine)
-        return self._found[machine.name]
 
 
 def look(machine: Machine) -> dict[str, t.Any]:
@@ -125,8 +102,8 @@ def look(machine: Machine) -> dict[str, t.Any]:
 
 
 @pytest.fixture(scope="session")
-def robots() -> Robots:
-    return Robots()
+def robots() -> Once:
+    return Once(look)
 
 
 @pytest.fixture

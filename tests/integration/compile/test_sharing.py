@@ -11,23 +11,19 @@ import typing as t
 import pytest
 
 from tests.integration.compile.jobs import job, plans, shell, without_groups
+from tests.integration.compile.looks import MAY, TELL, Once
 from tests.integration.engine.harness import Machine, pid
 
 # Makes a message queue, and when all have, looks for the others' processes and queues. Each is known by the last word of its command.
-LOOK = """
-import ctypes, json, os, pathlib, socket, sys, time, zlib
-names, name, alloc = sys.argv[1].split(), sys.argv[-1], pathlib.Path(os.environ["NOMAD_ALLOC_DIR"])
+LOOK = (
+    MAY
+    + """
+import ctypes, socket, sys, time, zlib
+names = sys.argv[1].split()
 libc = ctypes.CDLL(None)
 
 def queue(of, flags):
     return libc.msgget(zlib.crc32(of.encode()) >> 1, flags) >= 0
-
-def may(action, *arguments):
-    try:
-        action(*arguments)
-    except OSError:
-        return False
-    return True
 
 assert queue(name, 0o1666)
 (alloc / (name + ".begun")).touch()
@@ -51,10 +47,10 @@ found = {
     "uts": os.readlink("/proc/self/ns/uts"),
     "host": socket.gethostname(),
 }
-(alloc / (name + ".part")).write_text(json.dumps(found))
-(alloc / (name + ".part")).rename(alloc / (name + ".json"))
-time.sleep(1000)
 """
+    + TELL
+    + "time.sleep(1000)"
+)
 
 HELD = "systemctl list-units --plain --no-legend 'k8s4r-namespaces-*'"
 
@@ -93,25 +89,13 @@ def look(machine: Machine) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {name: json.loads(machine.sh(f"cat {directory}-*/alloc/{name}.json")) for name in NAMES}
     found["robot"] = machine.sh("readlink /proc/self/ns/uts").strip()
     assert machine.deploy(without_groups(plan))["status"] == "committed"
-    found["left"] = machine.sh(f"ls -A /run/k8s4r/namespaces; grep k8s4r/namespaces /proc/mounts || true; {HELD}")
+    found["left"] = machine.sh(f"ls -A /run/k8s4r/namespaces; sed -n '\\#k8s4r/namespaces#p' /proc/mounts; {HELD}")
     return found
 
 
-class Robots:
-    """What the tasks found, for each robot: all of them look around once."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, dict[str, t.Any]] = {}
-
-    def found(self, machine: Machine) -> dict[str, t.Any]:
-        if machine.name not in self._found:
-            self._found[machine.name] = look(machine)
-        return self._found[machine.name]
-
-
 @pytest.fixture(scope="session")
-def robots() -> Robots:
-    return Robots()
+def robots() -> Once:
+    return Once(look)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from tests.integration.compile.jobs import plans, without_groups
+from tests.integration.compile.looks import MAY, TELL, Once
 from tests.integration.engine.harness import Machine
 
 # Open to everybody by its mode, and where somebody might look for a place to write.
@@ -22,26 +23,15 @@ PREPARE = (
 )
 
 # Leaves its mark where tasks might meet, and when it is told to, looks around.
-PROGRAM = """
-import json, os, pathlib, pty, socket, sys, time
-name, alloc = os.environ["NOMAD_TASK_NAME"], pathlib.Path(os.environ["NOMAD_ALLOC_DIR"])
+PROGRAM = (
+    MAY
+    + """
+import pty, socket, sys, time
 for place in ("/dev/shm", "/var/tmp"):
     pathlib.Path(place, "by-" + name).touch()
 (alloc / (name + ".begun")).touch()
 while not (alloc / "go").exists():
     time.sleep(0.05)
-
-def may(action, *arguments):
-    try:
-        action(*arguments)
-    except OSError:
-        return False
-    return True
-
-def write(place):
-    path = pathlib.Path(place, "written-by-" + name)
-    path.touch()
-    path.unlink()
 
 def connect(path):
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
@@ -55,7 +45,6 @@ def seen(place):
 
 PLACES = sys.argv[1:] + ["/", "/run", "/run/k8s4r", "/run/systemd/system", "/run/user", "/dev", "/dev/mqueue", "/root", "/etc",
     "/etc/systemd/system", "/usr", "/boot", "/sys/kernel", "/var/lib/k8s4r"]
-OWN = [os.environ["NOMAD_TASK_DIR"], str(alloc), os.environ["NOMAD_SECRETS_DIR"], "/tmp", "/var/tmp", "/dev/shm"]
 FILES = ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/kernel/mm/transparent_hugepage/enabled"]
 HIDDEN = ["/root", "/run/spire", "/run/k8s4r", "/run/systemd/units", "/dev/mqueue", "/etc/k8s4r", "/etc/spire"]
 SOCKETS = ["/run/dbus/system_bus_socket", "/run/systemd/private", "/run/systemd/notify"]
@@ -73,10 +62,10 @@ found = {
     "log": may(connect, "/dev/log"),
     "names": may(lambda: open("/etc/resolv.conf").close()),
 }
-(alloc / (name + ".part")).write_text(json.dumps(found))
-(alloc / (name + ".part")).rename(alloc / (name + ".json"))
-time.sleep(1000)
 """
+    + TELL
+    + "time.sleep(1000)"
+)
 
 
 def task(name: str, **keys: t.Any) -> dict[str, t.Any]:
@@ -102,18 +91,6 @@ AS_ROOT = ("root", "shares-as-root")
 RAW = ("raw", "raw-neighbour")
 
 
-class Robots:
-    """What the tasks found, for each robot: all of them look around once."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, dict[str, t.Any]] = {}
-
-    def found(self, machine: Machine) -> dict[str, t.Any]:
-        if machine.name not in self._found:
-            self._found[machine.name] = look(machine)
-        return self._found[machine.name]
-
-
 def look(machine: Machine) -> dict[str, t.Any]:
     machine.clean()
     machine.sh(PREPARE)
@@ -137,8 +114,8 @@ def look(machine: Machine) -> dict[str, t.Any]:
 
 
 @pytest.fixture(scope="session")
-def robots() -> Robots:
-    return Robots()
+def robots() -> Once:
+    return Once(look)
 
 
 @pytest.fixture

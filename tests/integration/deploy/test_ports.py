@@ -40,7 +40,7 @@ def taken(deployment, port, tmp_path, monkeypatch):
     )
     monkeypatch.setenv("K8S4R_HOME", str(tmp_path / "new"))
     yield number
-    deployment.sh("robot1", "systemctl stop stranger 2>/dev/null || true")
+    deployment.sh("robot1", "systemctl stop 'stranger*'")
 
 
 def test_a_port_that_is_taken_is_another_one_for_every_controller(deployment, port, taken, tmp_path, monkeypatch):
