@@ -140,9 +140,9 @@ VIEW = (
 
 def scripted(name: str, driver: str, **keys: t.Any) -> dict[str, t.Any]:
     mine = f"$NOMAD_ALLOC_DIR/{name}"
-    # It leaves a process behind, and does not end where it shall not.
+    # It leaves a process behind, and does not end where it shall not. (Whoever reads what it saw may come while it runs again.)
     script = (
-        f"{VIEW} >{mine}.script; sleep 1001 >/dev/null 2>&1 & if test -e {mine}.hang; then touch {mine}.hangs; sleep 1002 &"
+        f"{VIEW} >{mine}.new; mv {mine}.new {mine}.script; sleep 1001 >/dev/null 2>&1 & if test -e {mine}.hang; then touch {mine}.hangs; sleep 1002 &"
         f" setsid sleep 1002 & (setsid sh -c 'sleep 1002 & exec sleep 1002' &) ; wait; fi; echo well; exit $(cat {mine}.code)"
     )
     check = {"name": name, "type": "script", "command": "sh", "args": ["-c", script], "interval": "1s", "timeout": "3s"}
