@@ -103,17 +103,17 @@ def test_a_group_whose_checks_do_not_pass_goes_back(machine):
 
 
 def test_failed_checks_restart_a_task_as_a_crash_does(machine):
-    """One task ends when it is asked to, and one has to be killed. The restart policy gives both up."""
+    """Some tasks end when they are asked to, and one has to be killed. The restart policy gives all up."""
     policy = {"attempts": 1, "interval": "10m", "delay": "1s", "mode": "fail"}
     tasks = []
-    for number, (driver, script) in enumerate(
-        {"exec": "trap 'touch $NOMAD_ALLOC_DIR/asked; exit' TERM", "raw_exec": "trap '' TERM"}.items()
-    ):
+    asked = "trap 'touch $NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.asked; exit' TERM"
+    for number, (driver, script, delay) in enumerate((("exec", asked, 0), ("raw_exec", "trap '' TERM", 0), ("raw_exec", asked, 1))):
         check = {"name": f"c{number}", "type": "script", "command": "/bin/sh", "args": ["-c", "! test -e $NOMAD_ALLOC_DIR/ill"],
                  "interval": "1s", "checkRestart": {"limit": 2, "grace": "2s"}}  # fmt: skip
         # The status of a command that does not hold is a warning.
         service = {"name": "s", "portLabel": "any", "checks": [check]}
-        program = shell(f"t{number}", f"{script}; while :; do sleep 0.2; done", driver=driver, killTimeout="1s", services=[service])
+        program = shell(f"t{number}", f"{script}; while :; do sleep 0.2; done", driver=driver, killTimeout="1s", services=[service],
+                        shutdownDelay=f"{delay}s")  # fmt: skip
         tasks.append({**program, "restartPolicy": policy})
     (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
     result = machine.deploy(plan)
@@ -127,7 +127,8 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
     for name in units:
         machine.until(f"systemctl show -p ActiveState --value {name} | grep -qx -e inactive -e failed")
         machine.sh(f"grep -q ' 2$' /run/k8s4r/restarts/{name}")
-    machine.sh("test -e /var/lib/k8s4r/groups/checks-g-*/alloc/asked")
+    for name in ("t0", "t2"):
+        machine.sh(f"test -e /var/lib/k8s4r/groups/checks-g-*/alloc/{name}.asked")
     machine.sh("journalctl --sync; journalctl -u k8s4r-checks.service | grep -q 'because health check c1 has failed 2 times in a row'")
 
 
@@ -142,7 +143,8 @@ def scripted(name: str, driver: str, **keys: t.Any) -> dict[str, t.Any]:
     mine = f"$NOMAD_ALLOC_DIR/{name}"
     # It leaves a process behind, and does not end where it shall not. (Whoever reads what it saw may come while it runs again.)
     script = (
-        f"{VIEW} >{mine}.new; mv {mine}.new {mine}.script; sleep 1001 >/dev/null 2>&1 & if test -e {mine}.hang; then touch {mine}.hangs; sleep 1002 &"
+        f"{VIEW} >{mine}.new; mv {mine}.new {mine}.script; sleep 1001 >/dev/null 2>&1 &"
+        f" if test -e {mine}.hang; then touch {mine}.hangs; sleep 1002 &"
         f" setsid sleep 1002 & (setsid sh -c 'sleep 1002 & exec sleep 1002' &) ; wait; fi; echo well; exit $(cat {mine}.code)"
     )
     check = {"name": name, "type": "script", "command": "sh", "args": ["-c", script], "interval": "1s", "timeout": "3s"}

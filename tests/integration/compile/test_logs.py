@@ -134,8 +134,9 @@ def test_no_line_is_lost_or_split_while_it_is_killed_stopped_and_started(machine
     directory, done = logs(machine, "r0-app"), f"{alloc(machine)}/done"
     machine.sh(f"tail -q -n +1 -F {directory}/stdout.log >/tmp/followed 2>/dev/null & echo $! >/tmp/follower")
     for how in ("kill -KILL", "kill -KILL", "kill -TERM", "kill -KILL", "kill -KILL", "kill -KILL"):
-        size = machine.sh(f"cat {directory}/stdout.log* | wc -c").strip()
-        machine.sh(f"{how} {main_pid(machine)}")
+        size, process = machine.sh(f"cat {directory}/stdout.log* | wc -c").strip(), main_pid(machine)
+        machine.sh(f"{how} {process}")
+        until(machine, f"systemctl show -p MainPID --value {ROTATOR} | grep -vqx -e 0 -e {process}")
         until(machine, f"[ $(cat {directory}/stdout.log* | wc -c) -gt {size} ]")
     machine.sh(f"systemctl stop {ROTATOR}; sleep 1; systemctl start {ROTATOR}")
     until(machine, f"test -e {done}", 600)

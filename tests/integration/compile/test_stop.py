@@ -151,12 +151,38 @@ def test_of_tasks_that_share_processes_the_one_that_is_stopped_is_asked_alone(ma
 def test_a_program_that_does_not_end_is_killed_with_all_that_it_started_and_that_is_said(machine):
     # It waits for another signal than the one by which it is asked.
     deaf = [task(way, "SIGPWR", way, killSignal="SIGUSR1", killTimeout="1s") for way in WAYS]
+    deaf += [task(f"late-{way}", "SIGPWR", way, killSignal="SIGUSR1", killTimeout="1s", shutdownDelay="1s") for way in WAYS]
     plan, alloc = up(machine, *deaf)
     machine.sh(f"systemctl stop {' '.join(units(plan))}")
     assert states(machine, plan) == {"timeout failed"}
     for each in deaf:
         assert machine.sh(f"cat {alloc}/{each['name']}.launcher").split() == ["SIGUSR1"]
     machine.absent("pgrep -f NOMAD_ALLOC_DIR")
+
+
+def test_a_task_goes_on_for_its_shutdown_delay_and_is_then_asked_as_ever(machine):
+    tasks = [task(f"{way}-{whom}", "SIGUSR1", way, killMode=whom, shutdownDelay="3s") for way in WAYS for whom in ("main", "all")]
+    plan, alloc = up(machine, *tasks)
+    asked = float(machine.sh("date +%s.%N"))
+    machine.sh(f"systemctl stop {' '.join(units(plan))}")
+    for each in tasks:
+        for who in ("launcher", "node") if each["killMode"] == "all" else ("launcher",):
+            assert float(machine.sh(f"stat -c %.9Y {alloc}/{each['name']}.{who}")) - asked >= 3, (each["name"], who)
+            assert machine.sh(f"cat {alloc}/{each['name']}.{who}").split() == ["SIGUSR1"], (each["name"], who)
+        machine.sh(f"test -e {alloc}/{each['name']}.drained")
+    assert states(machine, plan) == {"success inactive"}
+    machine.absent("pgrep -f NOMAD_ALLOC_DIR")
+
+
+def test_a_task_that_ends_within_its_shutdown_delay_is_not_waited_for(machine):
+    plan, _alloc = up(machine, *(task(way, "SIGTERM", way, shutdownDelay="1000s") for way in WAYS))
+    machine.sh(f"systemctl --no-block stop {' '.join(units(plan))}")
+    for unit in units(plan):
+        machine.until(f"systemctl show -p ActiveState -p SubState --value {unit} | grep -qx stop")
+    machine.sh("pgrep -f NOMAD_ALLOC_DIR")
+    machine.sh("pkill -TERM -f '[N]OMAD_ALLOC_DIR.*SIGTERM'")
+    for unit in units(plan):
+        machine.until(f"systemctl show -p ActiveState --value {unit} | grep -qx -e inactive -e failed")
 
 
 def test_a_task_that_is_stopped_before_its_program_runs_harms_nothing_of_the_robot(machine):
@@ -176,6 +202,7 @@ def test_a_task_that_is_stopped_before_its_program_runs_harms_nothing_of_the_rob
 def test_a_task_at_its_limit_of_processes_is_asked_too(machine):
     """What asks it is a process of the same unit."""
     full = [task(name, "SIGTERM", name, resources={"tasks": 8}) for name in ("exec", "group")]
+    full += [task(f"late-{name}", "SIGTERM", name, resources={"tasks": 8}, shutdownDelay="0.1s") for name in ("exec", "rawexec")]
     for each in full:
         # It starts what it may.
         each["config"]["execConfig"]["args"][3] = LAUNCHER.replace("    sys.exit()\n", FILL, 1)

@@ -218,5 +218,7 @@ def test_killed_in_every_turn_and_resumed(machine, points):
         release = machine.prepare(target)["release"]
         assert drive(machine, release, kill_before=point) is None
         assert drive(machine, release) is not None
+        outcome = machine.call(op="poll", release=release)
+        assert outcome["status"] == "committed", outcome
         assert_runs(machine, target)
         source, target = target, source

@@ -32,6 +32,14 @@ def test_a_result_is_told_when_the_work_has_let_go_of_the_robot(robot):
     assert AT_WORK <= time.monotonic() - began < background.ANSWER_WITHIN
 
 
+def test_who_waits_no_longer_is_not_told_a_result_of_which_the_work_goes_on(robot, monkeypatch):
+    """It would take the robot for free."""
+    formats.save(robot.request_path("r"), {"op": "switch"})
+    results.Result(robot, "r", "switch").end({"status": "committed"})
+    monkeypatch.setattr(background, "_at_work", {"k8s4r-switch-r.service": True}.get)
+    assert background.wait(robot, "r", patience=0) == {"status": "pending", "release": "r", "op": "switch", "progress": "cleaning up"}
+
+
 @pytest.mark.parametrize("content", ["{", '{"version":99}'])
 @pytest.mark.parametrize("operation", ["prepare", "switch"])
 def test_a_request_that_cannot_be_read_is_refused_in_the_result(robot, operation, content):

@@ -106,7 +106,8 @@ def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
     """The result of a release's work, or ``pending`` with how far it is.
 
     The result is written while the work still has the lock; its request is there until all of it has ended. So a caller
-    that has the result is not refused, when it asks for something else, because of the lock.
+    that has the result is not refused, when it asks for something else, because of the lock. (A request that nobody works on any more
+    does not keep the result back.)
     """
     deadline = robot.began + patience
     while True:
@@ -117,7 +118,11 @@ def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
         if known and not os.path.exists(robot.request_path(release)):
             return result
         if time.monotonic() >= deadline:
-            return result if known else _pending(robot, release, result)
+            if not known:
+                return _pending(robot, release, result)
+            if not _at_work(own.worker(result["op"], release)):
+                return result
+            return {"status": results.PENDING, "release": release, "op": result["op"], "progress": "cleaning up"}
         time.sleep(INTERVAL)
 
 

@@ -67,6 +67,7 @@ AWAIT_IDENTITY = _read("await_identity.sh")
 AWAIT_PORT = _read("await_port.py")
 AWAIT_PROXY = _read("await_proxy.py")
 BIND_NAMESPACES = _read("bind_namespaces.sh")
+DELAY_STOP = _read("delay_stop.py")
 END_INSTANCE = _read("end_instance.sh")
 MARK_FINISHED = _read("mark_finished.sh")
 RESTART_POLICY = _read("restart_policy.sh")
@@ -82,6 +83,7 @@ HELPERS = (
     AWAIT_PORT,
     AWAIT_PROXY,
     BIND_NAMESPACES,
+    DELAY_STOP,
     END_INSTANCE,
     MARK_FINISHED,
     RESTART_POLICY,

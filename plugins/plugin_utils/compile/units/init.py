@@ -37,7 +37,8 @@ def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment
     retry, ready = _retry(site, task.spec), _await(task.spec.readiness)
     wrapper = retry.command(site.bin) if retry else ()
     # Whatever its driver: an init task prepares the robot, so it must see the robot as it is.
-    process = service.process(site, task, variables, raw_exec.directives, wrapper)
+    stop = service.stops(site, task)
+    process = service.process(site, task, variables, raw_exec.directives, wrapper, stop=stop)
     sections = {
         "Unit": [
             ("Description", systemd.text(site.title(task.called))),
@@ -47,7 +48,7 @@ def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment
         ],
         "Service": [*_start(site, task, ready), *process.directives, ("ReadOnlyPaths", " ".join(f"-{path}" for path in _READ_ONLY))],
     }
-    calls = [*(call for call in (retry, ready) if call), *(restarts.calls(site, task) if task.spec.daemon else ())]
+    calls = [*(call for call in (retry, ready) if call), *stop, *(restarts.calls(site, task) if task.spec.daemon else ())]
     return service.unit(site, task, variables, process, sections, "always" if task.spec.daemon else "init", calls)
 
 

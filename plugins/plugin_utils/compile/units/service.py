@@ -66,10 +66,10 @@ def process(
     driver: Driving,
     wrapper: tuple[str, ...] = (),
     memory: Call | None = None,
-    stop: Call | None = None,
+    stop: t.Sequence[Call] = (),
 ) -> Process:
     """How a driver runs a task. `wrapper` is a command that runs the task's own, which it gets as its arguments. `memory` and `stop`
-    are what `share_memory` and `stop_program` gave.
+    are what `share_memory` and `stops` gave.
     """
     found = command.command(site, task, environment.variables)
     loader, held = environment.loader, sharing.held_for(site, task)
@@ -96,7 +96,7 @@ def process(
         signal=task.spec.kill_signal,
         # What runs the program for an init task is not the one to be asked.
         kill=KillMode.ALL if wrapper else task.spec.kill_mode,
-        stop=stop.command(site.bin) if stop else (),
+        stop=stop[0].command(site.bin) if stop else (),
     )
     directives = [
         ("Slice", site.slice),
@@ -105,7 +105,7 @@ def process(
         *driver(launch),
         *limits.of_all(task.spec.resources),
         *limits.of_each(task.spec.resources, task.spec.resources.cpus or (site.group.resources.cpus if site.group.resources else None)),
-        ("TimeoutStopSec", systemd.seconds(max(task.spec.kill_timeout, SHORTEST_STOP))),
+        ("TimeoutStopSec", systemd.seconds(max(stop_seconds(task.spec), SHORTEST_STOP))),
     ]
     refused = (
         *_refused(site, task, loader, found.argv[0]),
@@ -172,12 +172,12 @@ def _health(site: Site) -> dict[str, float]:
 
 def _stop(site: Site, task: PlacedTask[Task]) -> dict[str, t.Any]:
     """How the task is asked to end by whom is not systemd."""
-    call = stop_program(task)
+    calls = stops(site, task)
     return {
-        "argv": list(call.command(site.bin)) if call else [],
+        "argv": list(calls[0].command(site.bin)) if calls else [],
         "signal": signals.number(task.spec.kill_signal),
         "all": task.spec.kill_mode is KillMode.ALL,
-        "seconds": float(task.spec.kill_timeout),
+        "seconds": stop_seconds(task.spec),
     }
 
 
@@ -190,11 +190,21 @@ def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted:
     return [(directive, " ".join(units)) for directive, units in lines if units]
 
 
-def stop_program(task: PlacedTask[Task]) -> Call | None:
-    """What asks the program to end; None for one that is the unit's main process, which systemd itself can reach."""
-    if sharing.shares(task.spec).pid is Sharing.HOST:
-        return None
-    return Call(helpers.STOP_PROGRAM, (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value))
+def stops(site: Site, task: PlacedTask[Task]) -> list[Call]:
+    """What asks the program to end, and what that calls in turn; nothing for a program that is the unit's main process, which systemd
+    itself can reach.
+    """
+    how = (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value)
+    calls = [] if sharing.shares(task.spec).pid is Sharing.HOST else [Call(helpers.STOP_PROGRAM, how)]
+    if task.spec.shutdown_delay:
+        then = calls[0].command(site.bin) if calls else ()
+        calls.insert(0, Call(helpers.DELAY_STOP, (f"{task.spec.shutdown_delay:g}", *how, *then)))
+    return calls
+
+
+def stop_seconds(spec: Task) -> float:
+    """How long a stop may take until what is left is killed."""
+    return float(spec.shutdown_delay + spec.kill_timeout)
 
 
 def share_memory(site: Site, spec: Task) -> Call | None:

@@ -25,7 +25,7 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
 
 def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: environment.Environment) -> service.Unit:
     variables = environment.of_task(site, task, group)
-    memory, stop, retry = service.share_memory(site, task.spec), service.stop_program(task), hooks.retry(site, task)
+    memory, stop, retry = service.share_memory(site, task.spec), service.stops(site, task), hooks.retry(site, task)
     wrapper = retry.inline if retry else ()
     process = service.process(site, task, variables, DRIVERS[task.spec.driver], wrapper, memory=memory, stop=stop)
     directives, run, calls = _life(site, task, instance, process.directives, stop)
@@ -49,7 +49,7 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
 
 
 def _life(
-    site: Site, task: PlacedTask[Task], instance: hooks.Instance, process: systemd.Directives, stop: Call | None
+    site: Site, task: PlacedTask[Task], instance: hooks.Instance, process: systemd.Directives, stop: list[Call]
 ) -> tuple[systemd.Directives, str, list[Call]]:
     """How the task starts and ends: its directives of [Service], `run` of its unit as in `plan.unit`, and what it calls."""
     if task.step:
@@ -59,5 +59,5 @@ def _life(
     over = instance.over(task)
     ended = restarts.calls(site, task, over)
     directives = [("Type", "exec"), *process, *restarts.directives(site, task, over)]
-    called = [*([stop] if stop else []), *ended, *([over] if over and ended else [])]
+    called = [*stop, *ended, *([over] if over and ended else [])]
     return directives, "once" if task.ends else "always", called

@@ -111,7 +111,14 @@ class Task:
     kill_mode: KillMode = key(
         "Who gets `killSignal`: `main` is the program itself, `all` is every process of the task.", default=KillMode.MAIN, ours=True
     )
-    shutdown_delay: Reserved | None = key("Time before `killSignal`.", default=None, ours=True, support=Support.REFUSED)
+    shutdown_delay: Seconds = key(
+        "How long the task goes on before it gets `killSignal`, so that whoever still uses it comes to an end. "
+        "Not for hooks and init tasks that end by themselves.",
+        default=Seconds(0),
+        ours=True,
+        minimum=0,
+        maximum=86400,
+    )
     restart_policy: RestartPolicy | None = key("Overrides the group's.", default=None)
     constraints: tuple[Constraint, ...] = key("Conditions on robots. They apply to the whole group.", factory=tuple)
     network: Network | None = key("The group's network, written on a task. Two different ones in a group are an error.", default=None)

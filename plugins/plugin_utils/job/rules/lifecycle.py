@@ -9,7 +9,7 @@ import collections.abc as c
 
 from ..errors import Finding, Mistake, listed
 from ..model.group import TaskGroup
-from ..model.task import Task
+from ..model.task import InitTask
 from ..model.vocabulary import Hook
 
 
@@ -24,6 +24,8 @@ def errors(group: TaskGroup, path: str) -> c.Iterator[Finding]:
         if task.lifecycle and task.lifecycle.hook is Hook.POSTSTOP and task.lifecycle.sidecar:
             why = "a poststop hook runs when all others of its instance have ended, sidecars too, so this one would wait for itself"
             yield f"{place}.lifecycle.sidecar", Mistake(why, "remove it", value="true")
+        if task.shutdown_delay and task.lifecycle and not task.lifecycle.sidecar:
+            yield f"{place}.shutdownDelay", Mistake("the hook ends by itself, and nobody uses it until it is stopped", "remove it")
         if not task.leader:
             continue
         if task.lifecycle:
@@ -39,8 +41,10 @@ def errors(group: TaskGroup, path: str) -> c.Iterator[Finding]:
         yield f"{path}.tasks", Mistake(f"has only hooks ({hooks}), and no task that they could run before or after", remedy)
 
 
-def _of_init(init: Task, path: str) -> c.Iterator[Finding]:
+def _of_init(init: InitTask, path: str) -> c.Iterator[Finding]:
     why = "init tasks run in their order before all tasks, once for all instances"
+    if init.shutdown_delay and not init.daemon:
+        yield f"{path}.shutdownDelay", Mistake("the init task ends by itself, and nobody uses it until it is stopped", "remove it")
     if init.lifecycle:
         yield f"{path}.lifecycle", Mistake(why, "remove it, or move the task to tasks")
     if init.leader:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from ....job.model.vocabulary import Sharing
 from ...isolation.sharing import Shares
-from ...systemd import HIDES_PROCESSES, Directives, as_root, command, item
+from ...systemd import HIDES_PROCESSES, Directives, command, item
 from . import walls
 from .launch import Launch
 
@@ -52,7 +52,9 @@ def directives(launch: Launch) -> Directives:
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.late_variables,
         ("ExecStart", command((*join, *_namespaces(launch.shares), *restore, *remount, *drop, *program))),
-        *(launch.native_stop if host else _stop(launch)),
+        # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.
+        *([("SuccessExitStatus", "129 130 141 143")] if own else []),
+        *launch.stopped,
         ("CapabilityBoundingSet", " ".join(f"CAP_{name}" for name in (*_PRIVILEGES, *launch.capabilities))),
         ("NoNewPrivileges", "yes"),
         *([] if launch.shares.uts is Sharing.HOST else [("ProtectHostname", "yes")]),
@@ -78,14 +80,3 @@ def _namespaces(shares: Shares) -> tuple[str, ...]:
     # The namespace's own, in place of the robot's.
     proc = ["--mount-proc"] if "pid" in group else []
     return (*enter, *(("/usr/bin/unshare", *make, *proc) if make or proc else ()))
-
-
-def _stop(launch: Launch) -> Directives:
-    return [
-        # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.
-        *([("SuccessExitStatus", "129 130 141 143")] if launch.shares.pid is Sharing.OWN else []),
-        # What is left when the program has had its time, or has ended.
-        ("ExecStop", as_root(launch.stop, ("MAINPID",), "-")),
-        ("KillSignal", "SIGKILL"),
-        ("KillMode", "control-group"),
-    ]

@@ -10,7 +10,7 @@ import typing as t
 from ....job.model.task import Volume
 from ....job.model.vocabulary import Files, KillMode
 from ...isolation.sharing import Shares
-from ...systemd import Directives, item
+from ...systemd import Directives, as_root, item
 
 
 class Launch(t.NamedTuple):
@@ -61,9 +61,16 @@ class Launch(t.NamedTuple):
         return [(kinds[each.read_only], f"{item(each.source)}:{item(each.target)}") for each in self.volumes]
 
     @property
-    def native_stop(self) -> Directives:
-        """How systemd asks a program that is the unit's main process. In mixed, SIGKILL goes to all that are left after it."""
-        return [("KillSignal", self.signal), ("KillMode", "mixed" if self.kill is KillMode.MAIN else "control-group")]
+    def stopped(self) -> Directives:
+        """How the program is asked to end. What is left when it has had its time, or has ended, is killed."""
+        asked = [("ExecStop", as_root(self.stop, ("MAINPID",), "-"))] if self.stop else []
+        if self.shares.pid is not Sharing.HOST:
+            return [*asked, ("KillSignal", "SIGKILL"), ("KillMode", "control-group")]
+        # Also after a command that cannot be started: systemd 257 forks before it starts one of a unit with a RuntimeDirectory=, and the
+        # task may have as many processes as it is allowed. After one that is not done in time, SIGKILL follows at once.
+        kill = [("TimeoutStopFailureMode", "kill")] if self.stop else []
+        # In mixed, SIGKILL goes to all that are left after the main process.
+        return [*asked, ("KillSignal", self.signal), ("KillMode", "mixed" if self.kill is KillMode.MAIN else "control-group"), *kill]
 
     @property
     def late_variables(self) -> Directives:

@@ -22,5 +22,5 @@ def directives(launch: Launch) -> Directives:
         *launch.mounts,
         *([("SupplementaryGroups", " ".join(launch.groups))] if launch.groups else []),
         ("ExecStart", command((*launch.late, *launch.argv))),
-        *launch.native_stop,
+        *launch.stopped,
     ]
