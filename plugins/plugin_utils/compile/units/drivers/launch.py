@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ....job.model.task import Volume
-from ....job.model.vocabulary import Files, KillMode
+from ....job.model.vocabulary import Files, KillMode, Sharing
 from ...isolation.sharing import Shares
 from ...systemd import Directives, as_root, item
 
