@@ -13,13 +13,13 @@ from ..job.errors import Problem
 from . import systemd
 from .content import environment
 from .helpers import HELPERS
-from .isolation import holder
+from .isolation import holder, memory
 from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
 from .network import ports
 from .site import Site
-from .units import init, limits, schedule, service, task
+from .units import init, limits, schedule, task
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import Expected, GroupPlan, Port, Program, Resource
@@ -46,12 +46,13 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
     begun = [*([proxy.unit] if proxy else []), *init.units(site, shared)]
     tasks, timed = task.units(site, shared), schedule.units(site)
     units = [*begun, *tasks, *timed]
-    called = holder.called(site).union(*(unit.helpers for unit in units))
+    called = memory.called(site).union(holder.called(site), *(unit.helpers for unit in units))
     resources = [
         *_users(site),
         *_directories(site),
         *(plan.file(helper.path(site.bin), helper.text) for helper in HELPERS if helper in called),
         plan.unit(site.slice, _slice(site)),
+        *memory.resources(site),
         *holder.resources(site),
         *(resource for unit in units for resource in unit.resources),
         plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
@@ -126,8 +127,6 @@ def _directories(site: Site) -> t.Iterator[Resource]:
         yield plan.directory(site.done, data=True)
     # The directory above keeps other users out; this one has the mode of /tmp.
     yield plan.directory(site.tmp, "root", "root", "1777", data=True)
-    if any(service.share_memory(site, spec) for spec in site.group.tasks):
-        yield plan.directory(site.memory, "root", site.user, "1770", volatile=True)
 
 
 def _slice(site: Site) -> str:

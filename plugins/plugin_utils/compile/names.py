@@ -93,6 +93,11 @@ def init_unit(init: str) -> str:
     return f"k8s4r-init-{init}.service"
 
 
+def memory_unit(group: str) -> str:
+    """The unit that mounts what the group's tasks see as /dev/shm."""
+    return f"k8s4r-memory-{group}.service"
+
+
 def namespaces_unit(group: str, instance: int) -> str:
     return f"k8s4r-namespaces-{group}-r{instance}.service"
 

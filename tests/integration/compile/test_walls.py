@@ -103,7 +103,8 @@ def look(machine: Machine) -> dict[str, t.Any]:
     found = {name: json.loads(machine.sh(f"cat /var/lib/k8s4r/groups/walls-*/alloc/{name}.json")) for name in names}
     found["robot"] = machine.sh("readlink /proc/self/ns/ipc").strip()
     # As after a boot: the group's memory is gone, and the next start makes it again.
-    machine.sh("systemctl stop 'k8s4r-task-*'; umount /run/k8s4r/memory/*; rm -r /run/k8s4r/memory /var/lib/k8s4r/groups/*/alloc/*.begun")
+    machine.sh("systemctl stop 'k8s4r-task-*' 'k8s4r-memory-*'; umount /run/k8s4r/memory/*; rm -r /run/k8s4r/memory")
+    machine.sh("rm -r /var/lib/k8s4r/groups/*/alloc/*.begun")
     machine.sh("systemctl start $(systemctl list-units --plain --no-legend 'k8s4r-group-walls-*' | cut -d' ' -f1)")
     machine.sh(wait.format("begun", len(names)) + f"; [ $(ls */alloc/*.begun | wc -l) = {len(names)} ]")
     assert machine.ask(plan)["status"] == "unchanged"

@@ -17,7 +17,7 @@ from .. import helpers, systemd
 from ..content import checks
 from ..content.environment import Environment
 from ..helpers import Call, Helper
-from ..isolation import files, sharing
+from ..isolation import files, memory, sharing
 from ..site import PlacedTask, Site
 from . import command, devices, limits, logs, signals, volumes
 from .drivers import Driving
@@ -65,11 +65,10 @@ def process(
     environment: Environment,
     driver: Driving,
     wrapper: tuple[str, ...] = (),
-    memory: Call | None = None,
     stop: t.Sequence[Call] = (),
 ) -> Process:
-    """How a driver runs a task. `wrapper` is a command that runs the task's own, which it gets as its arguments. `memory` and `stop`
-    are what `share_memory` and `stops` gave.
+    """How a driver runs a task. `wrapper` is a command that runs the task's own, which it gets as its arguments. `stop` is what
+    `stops` gave.
     """
     found = command.command(site, task, environment.variables)
     loader, held = environment.loader, sharing.held_for(site, task)
@@ -80,8 +79,7 @@ def process(
         directory=task.directory,
         alloc=site.alloc,
         tmp=site.tmp,
-        memory=site.memory if memory else "",
-        prepare=memory.command(site.bin) if memory else (),
+        memory=site.memory if memory.sees(task.spec) else "",
         runtime=f"{plan.RUNTIME.removeprefix('/run/')}/secrets/{task.id}",
         environment_file=task.environment_file,
         loader=loader,
@@ -182,11 +180,13 @@ def _stop(site: Site, task: PlacedTask[Task]) -> dict[str, t.Any]:
 
 
 def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted: t.Sequence[str]) -> systemd.Directives:
-    """The unit starts after its log, the proxy and these init units. It never requires the proxy: a broken proxy stops no task."""
-    log = logs.socket(task)
+    """The unit starts after its log, its group's memory, the proxy and these init units. It never requires the proxy: a broken proxy
+    stops no task.
+    """
+    own = [logs.socket(task), *([memory.unit(site)] if memory.sees(task.spec) else [])]
     before = [*([site.proxy] if site.proxy else []), *wanted]
     soft = [name for name in before if name not in required]
-    lines = [("Requires", [log, *required]), ("Wants", soft), ("After", [log, *before])]
+    lines = [("Requires", [*own, *required]), ("Wants", soft), ("After", [*own, *before])]
     return [(directive, " ".join(units)) for directive, units in lines if units]
 
 
@@ -205,13 +205,6 @@ def stops(site: Site, task: PlacedTask[Task]) -> list[Call]:
 def stop_seconds(spec: Task) -> float:
     """How long a stop may take until what is left is killed."""
     return float(spec.shutdown_delay + spec.kill_timeout)
-
-
-def share_memory(site: Site, spec: Task) -> Call | None:
-    """What must run before the task starts, so that its group has a /dev/shm of its own; None for a task that shares the robot's IPC."""
-    if sharing.shares(spec).ipc is Sharing.HOST:
-        return None
-    return Call(helpers.SHARE_MEMORY, (site.memory, site.user))
 
 
 def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:

@@ -25,9 +25,9 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
 
 def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: environment.Environment) -> service.Unit:
     variables = environment.of_task(site, task, group)
-    memory, stop, retry = service.share_memory(site, task.spec), service.stops(site, task), hooks.retry(site, task)
+    stop, retry = service.stops(site, task), hooks.retry(site, task)
     wrapper = retry.inline if retry else ()
-    process = service.process(site, task, variables, DRIVERS[task.spec.driver], wrapper, memory=memory, stop=stop)
+    process = service.process(site, task, variables, DRIVERS[task.spec.driver], wrapper, stop=stop)
     directives, run, calls = _life(site, task, instance, process.directives, stop)
     if site.job.schedule:
         # Its timer runs it, and no deployment does.
@@ -42,7 +42,6 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
         ],
         "Service": [*directives, _HIDDEN],
     }
-    calls = [*([memory] if memory else []), *calls]
     limit = restarts.policy(site, task.spec)
     endless, pause = run == "once" and limit is None, float(limit.delay) if limit and not task.step else 0.0
     return service.unit(site, task, variables, process, sections, run, calls, instance.reads, endless, pause)

@@ -24,11 +24,9 @@ class Launch(t.NamedTuple):
     # Of the task, with `local`, `secrets` and `logs`; and the one that the group's tasks share.
     directory: str
     alloc: str
-    # What it sees as /tmp, and as /dev/shm. The last, and the command by which root makes it before the program starts, are empty for a
-    # task that shares the robot's IPC.
+    # What it sees as /tmp, and as /dev/shm. The last is empty for a task that shares the robot's IPC.
     tmp: str
     memory: str
-    prepare: tuple[str, ...]
     # The task's directory below /run, without `/run/`.
     runtime: str
     # systemd reads it.

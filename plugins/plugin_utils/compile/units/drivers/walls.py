@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .....module_utils._engine import plan
 from ....job.model.vocabulary import Files
-from ... import paths, systemd
+from ... import paths
 from ...isolation import files
 from ...systemd import Directives, item
 from .launch import Launch
@@ -53,8 +53,7 @@ def directives(launch: Launch) -> Directives:
     binds = [*map(item, (launch.directory, launch.alloc)), *(f"{item(launch.tmp)}:{place}" for place in ("/tmp", "/var/tmp"))]
     hidden = [plan.CONFIGURATION, *paths.SPIRE, "/root"]
     if launch.memory:
-        # The dash is for the command that makes it.
-        binds.append(f"-{item(launch.memory)}:/dev/shm")
+        binds.append(f"{item(launch.memory)}:/dev/shm")
         # The robot's message queues. Those of the task's own IPC namespace need no mount.
         hidden.append("/dev/mqueue")
     # Of our state and SPIRE's, the task sees only what belongs to itself and its group. Its secrets are in a file system in
@@ -75,7 +74,6 @@ def directives(launch: Launch) -> Directives:
         # When what holds them has died, what is to be done at the end of the task must run all the same.
         shown.append(f"-{item(launch.namespaces)}:{NAMESPACES}")
     return [
-        *([("ExecStartPre", systemd.as_root(launch.prepare))] if launch.prepare else []),
         *([] if chroot else _read_only(launch)),
         ("ProtectKernelTunables", "yes"),
         ("ProtectControlGroups", "yes"),
