@@ -128,6 +128,19 @@ def test_another_job_restarts_neither_the_one_that_writes_nor_a_task(machine):
     assert machine.sh(f"systemctl show -p MainPID '{unit}'") == pid
 
 
+def test_a_run_says_why_what_writes_the_files_does_not_start(machine):
+    (plan,) = plans(machine, {"name": "logs", "taskGroups": [{"name": "g", "tasks": [shell("one", SAYS)]}]})
+    override = f"/etc/systemd/system/{ROTATOR}.d"
+    machine.sh(f"mkdir -p {override}; printf '[Service]\nInaccessiblePaths=/var/lib/k8s4r/engine\n' >{override}/test.conf")
+    try:
+        result = machine.deploy(plan)
+    finally:
+        machine.sh(f"rm -r {override}; systemctl daemon-reload")
+    assert result["status"] != "committed"
+    assert "No module named 'k8s4r_engine'" in result["errors"][0]
+    assert machine.deploy(plan)["status"] == "committed"
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_no_line_is_lost_or_split_while_it_is_killed_stopped_and_started(machine, driver):
     up(machine, writer("app", 120000, 0.0005, driver=driver, logs={"maxFiles": 400, "maxFileSize": "64Ki"}))

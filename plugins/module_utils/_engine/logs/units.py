@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+from time import monotonic
 
 from .. import plan
 from ..resources import kinds
+from ..say.errors import CommandFailed
 from ..state.digest import Digester
 from ..state.ledger import known
 from ..system import own, systemd
@@ -78,7 +80,12 @@ def ensure(robot: Robot) -> None:
     os.makedirs(plan.TASKS, mode=0o755, exist_ok=True)
     wanted = content(robot.state + "/engine/current", Digester(b"")(_program()))
     changed = own.put({own.ROTATOR: wanted, own.HOLDER: own.HOLDER_UNIT}, own.ROTATOR)
-    systemd.need(["systemctl", "restart" if changed else "start", own.ROTATOR], timeout=90)
+    began = monotonic()
+    try:
+        systemd.need(["systemctl", "restart" if changed else "start", own.ROTATOR], timeout=90)
+    except CommandFailed as error:
+        # systemctl does not say why.
+        raise CommandFailed("; ".join([str(error), *systemd.last_words(own.ROTATOR, began)])) from None
 
 
 def remove_unneeded(robot: Robot) -> None:
