@@ -141,6 +141,30 @@ def test_a_run_says_why_what_writes_the_files_does_not_start(machine):
     assert machine.deploy(plan)["status"] == "committed"
 
 
+# As many as the FIFOs of 130 tasks: of one user's pipes, Linux lets no more be so large, but for the privileged.
+PIPES = """
+import fcntl, os, subprocess
+pipes = [os.pipe() for _number in range(260)]
+for _reader, writer in pipes:
+    fcntl.fcntl(writer, 1031, 262144)
+subprocess.run(["systemctl", "restart", "k8s4r-logs.service"], check=True)
+"""
+
+
+def test_a_robot_may_have_many_tasks(machine):
+    """A test robot is a container, where the program that writes the files is not privileged: it sees less of each at a time."""
+    up(machine, shell("one", SAYS))
+    outcome = machine.execute("python3 -I -S -", PIPES.encode())
+    assert outcome.status == 0, outcome
+    up(machine, shell("one", SAYS), writer("app", 20000, logs={"maxFiles": 100, "maxFileSize": "64Ki"}))
+    until(machine, f"test -e {alloc(machine)}/done", 600)
+    directory = logs(machine, "r0-app")
+    until(machine, f"tail -n 1 {directory}/stdout.log | grep -q 00019999")
+    found = checked(machine, directory)
+    assert (found["first"], found["last"]) == (0, 19999)
+    assert (found["wrong"], found["gaps"], found["split"]) == ([], [], [])
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_no_line_is_lost_or_split_while_it_is_killed_stopped_and_started(machine, driver):
     up(machine, writer("app", 120000, 0.0005, driver=driver, logs={"maxFiles": 400, "maxFileSize": "64Ki"}))

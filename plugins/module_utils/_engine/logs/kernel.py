@@ -18,7 +18,7 @@ NONBLOCK = 2  # SPLICE_F_NONBLOCK
 CHANGED = 0x00000008 | 0x00000040 | 0x00000080 | 0x00000100 | 0x00000200
 # At most so many bytes are looked at, at once.
 PEEK = 65536
-SET_SIZE = 1031  # F_SETPIPE_SZ
+SET_SIZE, GET_SIZE = 1031, 1032  # F_SETPIPE_SZ, F_GETPIPE_SZ
 # What a FIFO of a task holds.
 CAPACITY = 262144
 
@@ -46,16 +46,26 @@ def _checked(result: int) -> int:
     return result
 
 
+def _enlarged(pipe: int) -> int:
+    """The bytes that a pipe holds now. With the FIFOs of more than a hundred tasks, it stays small for a process that lacks the capability
+    SYS_RESOURCE, as most in containers do; pipe-user-pages-soft in pipe(7).
+    """
+    try:
+        return fcntl.fcntl(pipe, SET_SIZE, CAPACITY)
+    except PermissionError:
+        return fcntl.fcntl(pipe, GET_SIZE)
+
+
 class Peephole:
     """Shows what is in a pipe and leaves it there."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        # A pipe is full when its places are, and tee(2) fills one for each of the other pipe's.
-        fcntl.fcntl(self._writer, SET_SIZE, CAPACITY)
+        # A pipe is full when its places are, and tee(2) fills one for each of the other pipe's. Of so many bytes, there may be more.
+        self.most = min(PEEK, _enlarged(self._writer))
 
     def look(self, pipe: int) -> bytes:
-        """Up to `PEEK` bytes; none where the pipe has ended. Raises `BlockingIOError` where it is empty."""
+        """Up to `most` bytes; none where the pipe has ended. Raises `BlockingIOError` where it is empty."""
         count = _checked(_TEE(pipe, self._writer, PEEK, NONBLOCK))
         return os.read(self._reader, count) if count else b""
 

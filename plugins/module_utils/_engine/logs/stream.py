@@ -108,7 +108,7 @@ class Stream:
             return seen.find(b"\n", 0, most) + 1 or min(len(seen), most)
         if len(seen) > room:
             return 0 if size else room
-        return len(seen) if len(seen) >= kernel.PEEK else None
+        return len(seen) if len(seen) >= self._peephole.most else None
 
     def _move(self, file: int, count: int) -> None:
         try:
@@ -127,7 +127,7 @@ class Stream:
                 seen = self._peephole.look(self.fifo)
                 if not seen:
                     raise Ended
-                count = seen.rfind(b"\n") + 1 or (len(seen) if len(seen) >= kernel.PEEK else 0)
+                count = seen.rfind(b"\n") + 1 or (len(seen) if len(seen) >= self._peephole.most else 0)
                 if not count:
                     return False
                 self._dropped += seen.count(b"\n", 0, count)

@@ -61,7 +61,9 @@ def content(engine: str, digest: str) -> str:
             f"RuntimeDirectory={plan.FIFOS[len('/run/') :]}",
             "RuntimeDirectoryMode=0700",
             "RuntimeDirectoryPreserve=yes",
-            "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE",
+            # The last one for a pipe as large as the FIFOs: their pages count together, and with more than a hundred tasks there are
+            # more than others may have (pipe-user-pages-soft, pipe(7)).
+            "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_SYS_RESOURCE",
             "NoNewPrivileges=yes",
             "ProtectHome=read-only",
             "ProtectSystem=strict",
