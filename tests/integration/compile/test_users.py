@@ -14,14 +14,14 @@ from tests.integration.compile.jobs import job, plans, shell
 from tests.integration.compile.looks import MAY, TELL, Once
 from tests.integration.engine.harness import Machine
 
-# A file of root's, one for members of a Unix group, and a process of somebody else.
+# A file and a process of root's, and a file and a device for members of a Unix group.
 PREPARE = """
 getent group k8stest >/dev/null || groupadd --system k8stest
 mkdir -p /srv/users; cd /srv/users
 echo secret >roots; chmod 600 roots
 echo shared >members; chown root:k8stest members; chmod 640 members
 rm -f /dev/k8stest-one; mknod -m 660 /dev/k8stest-one c 10 200; chgrp k8stest /dev/k8stest-one
-setpriv --reuid=games --regid=games --clear-groups setsid sleep 30001 >/dev/null 2>&1 &
+setsid sleep 30001 >/dev/null 2>&1 &
 """
 # Whoever shares the robot's process IDs is told that of a stranger.
 LOOK = (
@@ -237,7 +237,7 @@ ENDS = {
 def test_how_a_program_ends_is_told_as_it_is(machine):
     policy = {"restartPolicy": {"attempts": 0, "mode": "fail"}}
     wait = "while [ ! -e $NOMAD_ALLOC_DIR/go ]; do sleep 0.1; done"
-    tasks = [shell(f"{way}-{end}", f"{wait}; {how}", **keys, **policy) for way, keys in WAYS.items() for end, (how, *_) in ENDS.items()]
+    tasks = [shell(f"{way}-{end}", f"{wait}; {how}", **keys, **policy) for way, keys in WAYS.items() for end, (how, *_told) in ENDS.items()]
     plan = job(machine, "ends", *tasks)
     assert machine.deploy(plan)["status"] == "committed"
     machine.sh("touch $(echo /var/lib/k8s4r/groups/ends-g-*/alloc)/go")
