@@ -21,6 +21,7 @@ mkdir -p /srv/users; cd /srv/users
 echo secret >roots; chmod 600 roots
 echo shared >members; chown root:k8stest members; chmod 640 members
 rm -f /dev/k8stest-one; mknod -m 660 /dev/k8stest-one c 10 200; chgrp k8stest /dev/k8stest-one
+pkill -xf 'sleep 30001'
 setsid sleep 30001 >/dev/null 2>&1 &
 """
 # Whoever shares the robot's process IDs is told that of a stranger.
