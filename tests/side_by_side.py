@@ -18,7 +18,7 @@ SYSTEM = f"{INTEGRATION}system/"
 
 TOGETHER = {
     "provision": (f"{INTEGRATION}provision/",),
-    "limits": tuple(f"{SYSTEM}test_{name}.py" for name in ("clock", "cold_boot", "disks", "limits")),
+    "limits": tuple(f"{SYSTEM}test_{name}.py" for name in ("clock", "cold_boot", "disks", "limits", "users")),
     "plugs": (f"{SYSTEM}test_power_cut.py", f"{SYSTEM}test_virtual_machines.py"),
 }
 """Modules that are one group: they build on what the ones before them left on the robots, or share a virtual machine."""

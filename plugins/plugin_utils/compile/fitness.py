@@ -16,7 +16,7 @@ from ..job.model.resources import Resources
 from ..job.model.vocabulary import Driver, Sharing
 from ..job.rules.resources import numbers
 from .site import Site
-from .systemd import FAITHFUL_ENVIRONMENT, HIDES_PROCESSES
+from .systemd import FAITHFUL_ENVIRONMENT, HIDES_PROCESSES, MAPS_USERS
 
 # That of Ubuntu 20.04, the oldest system with all that our units use: their directives, and unshare and setpriv as they call them.
 OLDEST_SYSTEMD = 245
@@ -50,6 +50,12 @@ PROCESSES = Lack(
     f"its systemd is older than {HIDES_PROCESSES}",
     lambda systemd, _found: systemd < HIDES_PROCESSES,
 )
+USERS = Lack(
+    "isolation.users: own",
+    "its kernel has no user namespaces, or the sysctl user.max_user_namespaces is 0",
+    lambda _systemd, found: found.get("users") == "no",
+)
+UNSHARE = Lack("isolation.users: own", f"its systemd is older than {MAPS_USERS}", lambda systemd, _found: systemd < MAPS_USERS)
 VALUES = Lack(
     "some values of variables", f"its systemd is older than {FAITHFUL_ENVIRONMENT}", lambda systemd, _found: systemd < FAITHFUL_ENVIRONMENT
 )
@@ -60,7 +66,7 @@ GROUPS = Lack("task groups", f"its systemd is older than {OLDEST_SYSTEMD}", lamb
 def lacks(capabilities: t.Mapping[str, str]) -> list[str]:
     """What a robot that reports this cannot do of what a job file may ask for, and why."""
     systemd = int(capabilities["systemd"])
-    known = (MEMORY, CGROUP, REALTIME, PROCESSES, VALUES, IPV6)
+    known = (MEMORY, CGROUP, REALTIME, PROCESSES, USERS, UNSHARE, VALUES, IPV6)
     found = [GROUPS] if GROUPS.test(systemd, capabilities) else [each for each in known if each.test(systemd, capabilities)]
     return [f"{each.what}: {each.why}" for each in found]
 
@@ -89,6 +95,11 @@ def errors(site: Site) -> t.Iterator[Problem]:
         if resources.realtime and REALTIME.on(robot):
             found = f"robot {robot.name} cannot give real-time scheduling: {REALTIME.why}"
             yield site.problem(f"{path}.realtime", found, "remove it, or exclude the robot by a constraint")
+    for number, task in enumerate(site.group.tasks):
+        why = next((lack.why for lack in (USERS, UNSHARE) if task.users_of_its_own and lack.on(robot)), "")
+        if why:
+            found = f"robot {robot.name} cannot give a task users of its own: {why}"
+            yield site.problem(f"{site.path}.tasks[{number}].isolation.users", found, "remove it, or exclude the robot by a constraint")
 
 
 def warnings(site: Site) -> t.Iterator[Problem]:

@@ -26,9 +26,10 @@ Spec_co = t.TypeVar("Spec_co", bound=Task, covariant=True)
 class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
     """A task, or an init task, at its place on the robot.
 
-    `spec` is the task as the job file describes it, at `path`. `user` runs it, with `group` as the primary group. `instance` is
-    the index of its instance; None for an init task, which belongs to no instance. `ends` says whether its program is to run to its
-    end, as those of batch jobs do. `done` is the file that exists once it has, and need not do so again; None for all other tasks.
+    `spec` is the task as the job file describes it, at `path`. On the robot, `user` runs it, with `group` as the primary group.
+    `instance` is the index of its instance; None for an init task, which belongs to no instance. `ends` says whether its program
+    is to run to its end, as those of batch jobs do. `done` is the file that exists once it has, and need not do so again; None for
+    all other tasks.
     """
 
     spec: Spec_co
@@ -61,6 +62,11 @@ class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
     def step(self) -> bool:
         """Whether it is a hook that runs to its end, with others waiting for that."""
         return self.hook in (Hook.PRESTART, Hook.POSTSTART) and not self.sidecar
+
+    @property
+    def seen_user(self) -> str:
+        """Who its program sees itself as."""
+        return self.spec.user or self.user
 
     @property
     def called(self) -> str:
@@ -230,7 +236,7 @@ class Site:
             path=f"{self.path}.tasks[{number}]",
             id=id,
             unit=names.task_unit(id),
-            user=spec.user or self.user,
+            user=spec.user_on_robot or self.user,
             group=self.user,
             environment_file=self._environment_file(id),
             instance=instance,

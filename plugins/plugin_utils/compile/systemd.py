@@ -89,6 +89,8 @@ def _escape(value: str) -> str:
 FAITHFUL_ENVIRONMENT = 247
 # The first one with ProtectProc=.
 HIDES_PROCESSES = 247
+# Those that come with util-linux 2.36 and newer, whose `unshare` can make a user namespace for others than root.
+MAPS_USERS = 247
 
 
 def lost_in_environment_file(value: str, version: int) -> str:

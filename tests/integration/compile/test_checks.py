@@ -134,7 +134,8 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
 
 # What a program sees of itself and around it. (systemd's own PATH has two names more where /bin is a link to one of the others.)
 VIEW = (
-    "{ id; pwd; for n in ipc uts mnt pid net; do readlink /proc/self/ns/$n; done; cut -d: -f3 /proc/self/cgroup; ulimit -n; umask;"
+    "{ id; pwd; for n in ipc uts mnt pid net user; do readlink /proc/self/ns/$n; done; cat /proc/self/[ug]id_map;"
+    " cut -d: -f3 /proc/self/cgroup; ulimit -n; umask;"
     " env | grep -e ^NOMAD -e ^HOME -e ^LD_LIBRARY_PATH -e ^WORD | sort; grep -e ^Cap -e ^NoNew -e ^SigIgn /proc/self/status; }"
 )
 
@@ -155,12 +156,14 @@ def scripted(name: str, driver: str, **keys: t.Any) -> dict[str, t.Any]:
 def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine):
     more = {"env": {"WORD": "a\nb $x \"'\\`", "LD_LIBRARY_PATH": "/nowhere"}, "groups": ["dialout"], "resources": {"openFiles": 99}}
     shared = scripted("shared", "exec", isolation={"pid": "group"}, **more)
-    tasks = [scripted("exec", "exec", **more), scripted("rawexec", "raw_exec", **more), shared]
+    alone = scripted("alone", "exec", isolation={"users": "own"}, **more)
+    root = scripted("root", "exec", user="root", isolation={"users": "own", "pid": "host"}, **more)
+    tasks = [scripted("exec", "exec", **more), scripted("rawexec", "raw_exec", **more), shared, alone, root]
     (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
     alloc = machine.sh("echo /var/lib/k8s4r/groups/checks-g-*/alloc").strip()
-    for name in ("exec", "rawexec", "shared"):
+    for name in ("exec", "rawexec", "shared", "alone", "root"):
         assert machine.sh(f"cat {alloc}/{name}.script") == machine.sh(f"cat {alloc}/{name}.task")
         state = f"/run/k8s4r/checks/checks-g-r0-{name}-*"
         for code, status in ((1, "warning"), (2, "critical"), (0, "passing")):
@@ -171,6 +174,8 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
         machine.until(f"grep -q 'no result within 3 s' {state}")
         machine.sh(f"rm {alloc}/{name}.hang")
         machine.until(f'grep -q \'"status":"passing"\' {state}')
-    machine.sh("systemctl stop k8s4r-checks.timer; while systemctl is-active -q k8s4r-checks.service; do sleep 0.1; done")
+    machine.sh("systemctl stop k8s4r-checks.timer")
+    # As long as it runs, systemd calls it activating.
+    machine.until("[ $(systemctl show -p ActiveState --value k8s4r-checks.service) != activating ]")
     machine.absent("pgrep -f 'sleep 100[12]'")
-    machine.sh("[ $(pgrep -fc '^sleep 1003') = 3 ]")
+    machine.sh("[ $(pgrep -fc '^sleep 1003') = 5 ]")

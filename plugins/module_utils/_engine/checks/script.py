@@ -34,6 +34,8 @@ OUTPUT = 4096
 # Namespaces in the order in which they are entered, as files of /proc/PID/ns; setns(2), linux/sched.h. The last is that of the
 # processes that the program of an exec task is in.
 NAMESPACES = (("ipc", 0x08000000), ("uts", 0x04000000), ("net", 0x40000000), ("mnt", 0x00020000), ("pid_for_children", 0x20000000))
+# Entered by its own user, who needs no privilege for that, and to whom the kernel gives all in it.
+NEW_USER = 0x10000000
 # prctl(2), linux/prctl.h.
 SET_PDEATHSIG, CAPBSET_DROP, SET_NO_NEW_PRIVS = 1, 24, 38
 # The variable by which what a script has started is known again.
@@ -62,6 +64,7 @@ class _Script:
         self._limits = limits(pid)
         self._cpus, self._nice = os.sched_getaffinity(pid), os.getpriority(os.PRIO_PROCESS, pid)
         namespaces = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY), kind) for name, kind in NAMESPACES]
+        self._users = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY) if how.get("users") == "own" else None
         user = pwd.getpwnam(how["user"])
         self._uid = user.pw_uid
         self._gid = _group(how["group"])
@@ -158,6 +161,11 @@ class _Script:
             os.setgroups(self._others)
             os.setgid(self._gid)
             os.setuid(self._uid)
+            if self._users is not None:
+                _done(_LIBC.setns(self._users, NEW_USER))
+                if os.getuid() == 0:
+                    # Who is somebody else there loses them with the next program.
+                    _drop_all()
             if self._how["confined"]:
                 _done(_LIBC.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0))
             _done(_LIBC.prctl(SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))

@@ -56,8 +56,8 @@ if TYPE_CHECKING:
         all: bool
         seconds: float
 
-    class Run(t.TypedDict):
-        """How the scripts of a task run. ``confined``: without any privilege. ``environment``: the file with their variables."""
+    class _Run(t.TypedDict):
+        """``confined``: without any privilege. ``environment``: the file with their variables."""
 
         user: str
         group: str
@@ -66,6 +66,11 @@ if TYPE_CHECKING:
         environment: str
         directory: str
         path: str
+
+    class Run(_Run, total=False):
+        """How the scripts of a task run. ``users``: their user is in a namespace of its own."""
+
+        users: t.Literal["own"]
 
     class _Description(t.TypedDict):
         unit: str

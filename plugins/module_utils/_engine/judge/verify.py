@@ -123,6 +123,18 @@ def _no_capability(name: str) -> str:
     return f"this robot does not have the capability {name}, not even for root; {remedy}"
 
 
+def _no_users(name: str) -> str:
+    """Tried by who is nobody, as the unit of a task does it."""
+    only = [f"--{what}=-all,+sys_admin" for what in ("inh-caps", "ambient-caps", "bounding-set")]
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *only]
+    unshare = ["unshare", "--user", "--map-root-user" if name == "root" else "--map-current-user"]
+    code, output = command.run([*become, *unshare, "true"])
+    if not code:
+        return ""
+    remedy = "see the sysctl user.max_user_namespaces, and what the container in which the robot runs may do; or remove it from the job"
+    return f"this robot refuses user namespaces ({output.strip()}); {remedy}"
+
+
 def _no_room(asked: str) -> str:
     size, _space, directory = asked.partition(" ")
     there = directory
@@ -152,7 +164,13 @@ def _movable(path: str) -> str:
 
 # Why something that a plan expects is not there, and what is wrong with it whatever an init task does, by its kind; empty if nothing.
 _ABSENT: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source, "zone": _no_zone}
-_WRONG: dict[str, t.Callable[[str], str]] = {"capability": _no_capability, "disk": _no_room, "source": _movable, "target": _movable}
+_WRONG: dict[str, t.Callable[[str], str]] = {
+    "capability": _no_capability,
+    "disk": _no_room,
+    "source": _movable,
+    "target": _movable,
+    "users": _no_users,
+}
 
 
 def _installs(group: GroupPlan) -> bool:

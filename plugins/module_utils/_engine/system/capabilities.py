@@ -35,6 +35,7 @@ def probe(runtime: str) -> dict[str, str]:
         "cpu.numcores": str(os.cpu_count() or 1),
         "memory.totalbytes": str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")),
         "realtime": "yes" if _realtime() else "no",
+        "users": "yes" if _users() else "no",
         # A kernel that was booted with ipv6.disable=1 has no such file.
         "ipv6": "yes" if os.path.exists("/proc/net/if_inet6") else "no",
         "kernel.name": kernel.sysname.lower(),
@@ -54,6 +55,15 @@ def _realtime() -> bool:
     except OSError:
         return False
     return True
+
+
+def _users() -> bool:
+    """Whether root may make user namespaces. A kernel that was built without them has no such file."""
+    try:
+        with open("/proc/sys/user/max_user_namespaces", encoding="ascii") as stream:
+            return int(stream.read()) > 0
+    except FileNotFoundError:
+        return False
 
 
 def differ(assumptions: t.Mapping[str, str], truth: t.Mapping[str, str]) -> list[str]:

@@ -97,6 +97,7 @@ def _run(task: PlacedTask[Task]) -> dict[str, t.Any]:
         "environment": task.environment_file,
         "directory": f"{task.directory}/local",
         "path": paths.SEARCH,
+        **({"users": "own"} if task.spec.users_of_its_own else {}),
     }
 
 

@@ -99,7 +99,7 @@ def _account(task: PlacedTask[Task]) -> tuple[tuple[str, str], ...]:
     """
     if task.spec.user and task.spec.driver is Driver.RAW_EXEC:
         return ()
-    return (("HOME", f"{task.directory}/local"), ("USER", task.user), ("LOGNAME", task.user))
+    return (("HOME", f"{task.directory}/local"), ("USER", task.seen_user), ("LOGNAME", task.seen_user))
 
 
 def _too_long(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) -> t.Iterator[Problem]:

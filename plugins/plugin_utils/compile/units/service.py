@@ -76,6 +76,7 @@ def process(
         argv=(*wrapper, *found.argv),
         user=task.user,
         group=task.group,
+        inside=task.seen_user if task.spec.users_of_its_own else "",
         directory=task.directory,
         alloc=site.alloc,
         tmp=site.tmp,
@@ -218,6 +219,8 @@ def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
             yield plan.expected("device", device.path, site.where(f"{task.path}.devices[{number}]"))
     for number, name in enumerate(task.spec.isolation.capabilities if task.spec.isolation else ()):
         yield plan.expected("capability", name, site.where(f"{task.path}.isolation.capabilities[{number}]"))
+    if task.spec.users_of_its_own:
+        yield plan.expected("users", task.seen_user, site.where(f"{task.path}.isolation.users"))
     for number, volume in enumerate(task.spec.volumes):
         yield plan.expected("source", volume.source, site.where(f"{task.path}.volumes[{number}].source"))
         yield plan.expected("target", volume.target, site.where(f"{task.path}.volumes[{number}].target"))
@@ -245,7 +248,7 @@ def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str], pr
 def _directories(site: Site, task: PlacedTask[Task]) -> tuple[Resource, ...]:
     group = site.user
     users = sorted({each.user for each in (*site.tasks, *site.init_tasks)})
-    where = site.where(f"{task.path}.user") if task.spec.user else ""
+    where = site.where(f"{task.path}.user") if task.user == task.spec.user else ""
     return (
         # Owned by root: a task that could rename `secrets` could put a link there, and systemd would mount over what it points to.
         plan.directory(task.directory, "root", group, "0750", data=True),

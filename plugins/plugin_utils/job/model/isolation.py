@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a task shares with others on its robot."""
 
-from ..declare.keys import Support, key
+from ..declare.keys import key
 from ..declare.record import record
 from ..errors import listed
-from .vocabulary import CAPABILITIES, CAPABILITY, HARMLESS, Files, Reserved, Sharing
+from .vocabulary import CAPABILITIES, CAPABILITY, HARMLESS, Files, Sharing, Users
 
 
 @record
@@ -33,7 +33,13 @@ class Isolation:
         default=None,
         ours=True,
     )
-    users: Reserved | None = key("User IDs.", default=None, ours=True, support=Support.REFUSED)
+    users: Users | None = key(
+        "`own`: the program sees no user but its own: all others, root too, are nobody to it, and it can become none of them. "
+        "With `user: root` it is root to itself, and to the robot no more than the group's user. `host`: the robot's users. "
+        "Default: `host`.",
+        default=None,
+        ours=True,
+    )
     files: Files | None = key(
         "`readonly`: the task sees the robot's files, but no secrets and nothing of other groups, and changes none. `private`: nothing in "
         "`/home`, `/media`, `/mnt` and `/srv` either. `chroot`: it sees only programs and libraries in `/usr`, what these need of "

@@ -14,7 +14,7 @@ from .network import Network
 from .policies import Constraint, RestartPolicy
 from .resources import Resources
 from .services import Service
-from .vocabulary import DEVICE, NAME, PATH, PLACE, SIGNAL, SIGNALS, USER, VARIABLE, Driver, Hook, KillMode, Reserved
+from .vocabulary import DEVICE, NAME, PATH, PLACE, SIGNAL, SIGNALS, USER, VARIABLE, Driver, Hook, KillMode, Reserved, Users
 
 
 @record
@@ -131,6 +131,16 @@ class Task:
     )
     leader: bool = key("When this task ends for good, the others of its instance are stopped.", default=False, ours=True)
     isolation: Isolation | None = key("What the task shares with others.", default=None, ours=True)
+
+    @property
+    def users_of_its_own(self) -> bool:
+        """Whether its program runs in a user namespace of its own."""
+        return self.isolation is not None and self.isolation.users is Users.OWN
+
+    @property
+    def user_on_robot(self) -> str | None:
+        """Who runs it, as the robot sees it; None for whom it runs as by default. Root of a user namespace is root there alone."""
+        return None if self.user == "root" and self.users_of_its_own else self.user
 
 
 @record

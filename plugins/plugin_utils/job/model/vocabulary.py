@@ -163,6 +163,11 @@ class Sharing(enum.Enum):
     HOST = "host"
 
 
+class Users(enum.Enum):
+    OWN = "own"
+    HOST = "host"
+
+
 class Files(enum.Enum):
     """From the weakest wall to the strongest."""
 

@@ -11,9 +11,9 @@ from ..errors import Finding, Mistake, listed
 from ..model.group import TaskGroup
 from ..model.isolation import Isolation
 from ..model.task import InitTask, Task
-from ..model.vocabulary import HARMLESS, Driver, Files, Sharing
+from ..model.vocabulary import HARMLESS, Driver, Files, Sharing, Users
 
-_NAMESPACES = {"ipc": "IPC", "pid": "process IDs", "uts": "a host name"}
+_NAMESPACES = {"ipc": "IPC", "pid": "process IDs", "uts": "a host name", "users": "users"}
 _STRENGTH = tuple(Files)
 # What reaches beyond the task all the same.
 _FAR = {
@@ -24,7 +24,8 @@ _PRIORITIES = "SYS_NICE"
 
 
 def is_confined_root(task: Task) -> bool:
-    return task.user == "root" and task.driver is Driver.EXEC and not isinstance(task, InitTask)
+    """Whether it is the robot's root, without its privileges."""
+    return task.user_on_robot == "root" and task.driver is Driver.EXEC and not isinstance(task, InitTask)
 
 
 def errors(task: Task, path: str) -> c.Iterator[Finding]:
@@ -32,16 +33,8 @@ def errors(task: Task, path: str) -> c.Iterator[Finding]:
     asked, path = task.isolation or Isolation(), f"{path}.isolation"
     if isinstance(task, InitTask) or task.driver is not Driver.EXEC:
         yield from _without_walls(task, asked, path)
-    elif asked.pid is Sharing.HOST:
-        if is_confined_root(task):
-            yield f"{path}.pid", Mistake("as root, it could signal every process of the robot", "name another user", value="host")
-        if asked.files not in (None, Files.READONLY):
-            why = "it reaches everything that other processes of its user can see"
-            yield f"{path}.files", Mistake(f"with pid: host, {why}", "remove one of them, or write pid: own", value=asked.files.value)
-        for number, name in enumerate(asked.capabilities):
-            if name == _PRIORITIES:
-                why = "with pid: host, it would reach every process of the robot"
-                yield f"{path}.capabilities[{number}]", Mistake(why, "remove one of them, or write pid: group", value=name)
+    else:
+        yield from _between_walls(task, asked, path)
     for number, name in enumerate(asked.capabilities):
         if name not in (None, *HARMLESS):
             remedy = f"have an init task do what needs it, or use driver: raw_exec; exec may have {listed(HARMLESS)}"
@@ -55,11 +48,27 @@ def warnings(task: Task, path: str) -> c.Iterator[Finding]:
             yield f"{path}.isolation.capabilities[{number}]", Mistake(_FAR[name], "remove it, unless that is meant", value=name)
 
 
+def _between_walls(task: Task, asked: Isolation, path: str) -> c.Iterator[Finding]:
+    if asked.pid is Sharing.HOST:
+        if is_confined_root(task):
+            yield f"{path}.pid", Mistake("as root, it could signal every process of the robot", "name another user", value="host")
+        if asked.files not in (None, Files.READONLY):
+            why = "it reaches everything that other processes of its user can see"
+            yield f"{path}.files", Mistake(f"with pid: host, {why}", "remove one of them, or write pid: own", value=asked.files.value)
+        for number, name in enumerate(asked.capabilities):
+            if name == _PRIORITIES:
+                why = "with pid: host, it would reach every process of the robot"
+                yield f"{path}.capabilities[{number}]", Mistake(why, "remove one of them, or write pid: group", value=name)
+    if asked.capabilities and task.users_of_its_own:
+        why = "with users of its own, a program's capabilities count for nothing on the robot"
+        yield f"{path}.users", Mistake(why, "remove users or capabilities", value=Users.OWN.value)
+
+
 def _without_walls(task: Task, asked: Isolation, path: str) -> c.Iterator[Finding]:
     init = isinstance(task, InitTask)
     for key, what in _NAMESPACES.items():
-        shared: Sharing | None = getattr(asked, key)
-        if shared not in (None, Sharing.HOST):
+        shared: Sharing | Users | None = getattr(asked, key)
+        if shared not in (None, Sharing.HOST, Users.HOST):
             of_init = f"init tasks see the robot as it is, and share its {what.removeprefix('a ')}"
             why = of_init if init else f"only the driver exec gives a task {what} of its own"
             yield f"{path}.{key}", Mistake(why, "remove it", value=shared.value)
@@ -75,7 +84,7 @@ def among(group: TaskGroup, path: str) -> c.Iterator[Finding]:
     """What is wrong between tasks that share processes: what one of them sees, the others of its user reach through it."""
     sharing = {n: task for n, task in enumerate(group.tasks) if task and task.isolation and task.isolation.pid is Sharing.GROUP}
     for number, task in sharing.items():
-        weaker = [n for n, other in sharing.items() if other.user == task.user and _strength(other) < _strength(task)]
+        weaker = [n for n, other in sharing.items() if other.user_on_robot == task.user_on_robot and _strength(other) < _strength(task)]
         if weaker and task.isolation and task.isolation.files:
             why = f"{path}.tasks[{weaker[0]}] shares processes with it, and each can reach whatever the other sees"
             remedy = "write the same files for both, or pid: own"

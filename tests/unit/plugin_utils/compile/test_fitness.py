@@ -106,6 +106,24 @@ def test_a_wall_that_an_old_systemd_does_not_have_is_a_warning(version, warned):
     assert [words in text for text in found] == [True] * warned
 
 
+@pytest.mark.parametrize(
+    ("robot", "why"),
+    [
+        ({"systemd": "252", "users": "no"}, "its kernel has no user namespaces, or the sysctl user.max_user_namespaces is 0"),
+        ({"systemd": "245", "users": "yes"}, "its systemd is older than 247"),
+    ],
+)
+def test_users_of_its_own_are_refused_where_a_robot_cannot_give_them(robot, why):
+    job = "{name: job, taskGroups: [{name: g, tasks: [{name: a, isolation: {users: USERS}, config: {execConfig: {command: a}}}]}]}"
+    robot = ROBOT._replace(capabilities=robot)
+    said = refusal(job.replace("USERS", "own"), robot=robot)
+    remedy = "remove it, or exclude the robot by a constraint"
+    assert f"taskGroups[0].tasks[0].isolation.users: robot r1 cannot give a task users of its own: {why}; {remedy}" in said
+    assert compiled(job.replace("USERS", "host"), robot=robot)
+    # One that was never asked may.
+    assert compiled(job.replace("USERS", "own"))
+
+
 SIZES = """
 taskGroups:
   - name: g

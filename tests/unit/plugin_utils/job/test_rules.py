@@ -80,6 +80,13 @@ def test_root_under_exec_is_said_aloud():
     assert task(user="rover").warnings == []
 
 
+def test_root_of_a_namespace_is_not_roots_and_may_be_among_the_robots_processes():
+    found = task(user="root", isolation={"users": "own", "pid": "host"})
+    assert (found.errors, found.warnings) == ([], [])
+    [(path, _mistake)] = task(user="root", isolation={"users": "host", "pid": "host"}).errors
+    assert path == "taskGroups[0].tasks[0].isolation.pid"
+
+
 def test_a_capability_that_hears_the_whole_robot_is_said_aloud():
     [(path, mistake)] = task(isolation={"capabilities": ["SYS_NICE", "NET_RAW"]}).warnings
     assert path == "taskGroups[0].tasks[0].isolation.capabilities[1]"

@@ -25,6 +25,12 @@ _UNSHARE = {"uts": ("--uts",), "pid": ("--pid", "--fork", "--kill-child", "--mou
 _DEAF = (247, 248)
 # Nothing but a program can undo that a signal is ignored: a shell cannot trap one that was ignored when it started.
 _RESTORE = ("/usr/bin/env", "--default-signal=INT,TERM")
+# The commands that make a user namespace in which the user is the only one, and there itself or root: that one has all privileges of root
+# over what is in the namespace, and gives them up.
+_ALONE = ("/usr/bin/unshare", "--user", "--map-current-user")
+_ROOT_ALONE = ("/usr/bin/unshare", "--user", "--map-root-user", "/usr/bin/setpriv", "--bounding-set=-all")
+# Many robots let no other user make such a namespace (kernel.unprivileged_userns_clone, AppArmor). In it, nothing is left of this.
+_MAKES_USERS = "SYS_ADMIN"
 # What the unit needs to start the program; each is dropped before that.
 _PRIVILEGES = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP")
 # It does not tell in the task's log by which signal the program has ended: systemd does, in the journal.
@@ -42,7 +48,9 @@ def directives(launch: Launch) -> Directives:
     remount = walls.REMOUNT if launch.user == walls.ROOT else ()
     join = (*_JOIN, launch.user, ",".join(launch.groups)) if launch.groups else ()
     groups = "--keep-groups" if join else "--init-groups"
-    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", groups, *_drop(launch.capabilities))
+    kept = (_MAKES_USERS,) if launch.inside else launch.capabilities
+    drop = ("/usr/bin/setpriv", f"--reuid={launch.user}", f"--regid={launch.group}", groups, *_drop(kept))
+    alone = (_ROOT_ALONE if launch.inside == walls.ROOT else _ALONE) if launch.inside else ()
     # `env` also keeps the shell from taking a bare name for one of its builtins.
     env = launch.late or (("/usr/bin/env",) if "/" not in launch.argv[0] else ())
     own, host = launch.shares.pid is Sharing.OWN, launch.shares.pid is Sharing.HOST
@@ -51,7 +59,7 @@ def directives(launch: Launch) -> Directives:
     return [
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.late_variables,
-        ("ExecStart", command((*join, *_namespaces(launch.shares), *restore, *remount, *drop, *program))),
+        ("ExecStart", command((*join, *_namespaces(launch.shares), *restore, *remount, *drop, *alone, *program))),
         # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.
         *([("SuccessExitStatus", "129 130 141 143")] if own else []),
         *launch.stopped,

@@ -21,6 +21,8 @@ class Launch(t.NamedTuple):
     # Who runs it, with the task group's own Unix group as the primary one, so that its tasks can share files.
     user: str
     group: str
+    # As whom it runs in a user namespace of its own; empty where it has none.
+    inside: str
     # Of the task, with `local`, `secrets` and `logs`; and the one that the group's tasks share.
     directory: str
     alloc: str
