@@ -118,18 +118,19 @@ def warnings(site: Site) -> t.Iterator[Problem]:
 
 def _unlimited(site: Site) -> t.Iterator[Problem]:
     """Sizes on the disk that nothing enforces, on this robot or for this program."""
-    why = f" on robot {site.robot.name}: {DISK.why}" if DISK.on(site.robot) else ""
-    found = f"must be free when it is deployed; nothing stops programs from writing more{why}"
-    remedy = "mount one with the option prjquota there" if why else ""
     disk = site.group.ephemeral_disk
     size = disk.size_mb if disk else None
     if site.enforces_quotas:
         for task in (*site.init_tasks, *site.tasks):
             # Nearly every group with init tasks would be told of its own size that they run as root.
             path = f"{task.path}.resources.disk" if task.spec.resources.disk else f"{site.path}.ephemeralDisk.sizeMB"
-            if _is_above_quotas(task) and (task.spec.resources.disk or (size and task.instance is not None)):
-                yield site.problem(path, f"is no limit for {task.spec.name}: the kernel lets such a program write more", _NOT_ROOT)
+            if _is_above_quotas(site.robot, task) and (task.spec.resources.disk or (size and task.instance is not None)):
+                found = f"is no limit for {task.spec.name}, which has all privileges of root"
+                yield site.problem(path, found, "name another user, or remove the size")
+    if not DISK.on(site.robot):
         return
+    found = f"must be free when it is deployed; nothing stops programs from writing more on robot {site.robot.name}: {DISK.why}"
+    remedy = "mount one with the option prjquota there, or remove the size"
     for path, resources in _limited(site):
         if resources.disk:
             yield site.problem(f"{path}.disk", f"{_mebibytes(resources.disk)} {found}", remedy)
@@ -137,13 +138,12 @@ def _unlimited(site: Site) -> t.Iterator[Problem]:
         yield site.problem(f"{site.path}.ephemeralDisk.sizeMB", f"{size:,} MiB {found}", remedy)
 
 
-_NOT_ROOT = "name a user other than root, without the capability SYS_RESOURCE"
-
-
-def _is_above_quotas(task: PlacedTask[Task]) -> bool:
-    """Whether a program has CAP_SYS_RESOURCE (capabilities(7)): an init task has what its user has, whatever its driver."""
+def _is_above_quotas(robot: Robot, task: PlacedTask[Task]) -> bool:
+    """Whether a program may write more than a quota: XFS knows no exception, others let it with CAP_SYS_RESOURCE (capabilities(7)).
+    An init task has what its user has, whatever its driver.
+    """
     free = task.instance is None or task.spec.driver is Driver.RAW_EXEC
-    return (free and task.user == "root") or bool(task.spec.isolation and "SYS_RESOURCE" in task.spec.isolation.capabilities)
+    return task.user == "root" and free and robot.capabilities.get("disk.quota") != "xfs"
 
 
 def _nowhere(site: Site) -> t.Iterator[Problem]:

@@ -193,8 +193,8 @@ class Site:
 
     @property
     def enforces_quotas(self) -> bool:
-        """Whether the robot can bound what directories of the group take up."""
-        return self.robot.capabilities.get("disk.quota") == "yes"
+        """Whether the robot can bound what directories of the group take up. It reports the file system that does."""
+        return self.robot.capabilities.get("disk.quota", "no") != "no"
 
     @property
     def declared_ports(self) -> tuple[Port, ...]:

@@ -125,7 +125,8 @@ def _no_capability(name: str) -> str:
 
 def _no_room(asked: str) -> str:
     size, *directories = asked.split(" ")
-    there = directories[0]
+    # A directory with a limit shows what that leaves, and not what the file system has; those above have none.
+    there = os.path.dirname(directories[0])
     while not os.path.isdir(there):
         there = os.path.dirname(there)
     found = os.statvfs(there)

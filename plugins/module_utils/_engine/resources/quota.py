@@ -68,7 +68,7 @@ class Quota(Kind):
         done, marked = _done(self.place(resource)), _marked(resource)
         if done is None and not marked:
             return None
-        device = capabilities.quota_device(plan.STATE)
+        device = capabilities.quota_device(plan.STATE)[1]
         limit = projects.usage(device, resource["project"])["limit"] if device else 0
         others = set(done or ()).difference(resource["directories"])
         return _state(limit, others.union(path for path in marked if path in (done or ())))
@@ -77,7 +77,7 @@ class Quota(Kind):
         from . import projects
 
         where, size, number = resource["where"], resource["size"], resource["project"]
-        device = capabilities.quota_device(plan.STATE)
+        device = capabilities.quota_device(plan.STATE)[1]
         if not device:
             yield f"{where}: {plan.STATE} is on a file system without project quotas"
             return
@@ -97,7 +97,7 @@ class Quota(Kind):
         from . import projects
 
         number, place = resource["project"], self.place(resource)
-        device = capabilities.quota_device(plan.STATE)
+        device = capabilities.quota_device(plan.STATE)[1]
         if not device:
             raise CommandFailed(f"{plan.STATE} is on a file system without project quotas")
         _claim(number, projects.usage(device, number)["files"], robot)
@@ -119,7 +119,7 @@ class Quota(Kind):
         from . import projects
 
         number, place = resource["project"], self.place(resource)
-        done, device = _done(place), capabilities.quota_device(plan.STATE)
+        done, device = _done(place), capabilities.quota_device(plan.STATE)[1]
         if done is None and not _marked(resource):
             # The project may be somebody else's.
             return

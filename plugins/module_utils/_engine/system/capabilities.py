@@ -37,7 +37,8 @@ def probe(runtime: str) -> dict[str, str]:
         "cpu.numcores": str(os.cpu_count() or 1),
         "memory.totalbytes": str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")),
         "realtime": "yes" if _realtime() else "no",
-        "disk.quota": "yes" if quota_device(STATE) else "no",
+        # What may write beyond a quota differs by the file system.
+        "disk.quota": quota_device(STATE)[0] or "no",
         # A kernel that was booted with ipv6.disable=1 has no such file.
         "ipv6": "yes" if os.path.exists("/proc/net/if_inet6") else "no",
         "kernel.name": kernel.sysname.lower(),
@@ -59,28 +60,30 @@ def _realtime() -> bool:
     return True
 
 
-def quota_device(directory: str) -> str:
-    """The device with the file system of a directory that may not be there yet, if that enforces quotas of projects; else nothing.
+def quota_device(directory: str) -> tuple[str, str]:
+    """The type, and the device, of the file system of a directory that may not be there yet; empty where that enforces no quotas of
+    projects.
 
     Its mount options tell, in the words of ext4 and XFS: asking the kernel itself costs more than all else that is asked here.
     """
     while not os.path.isdir(directory):
         directory = os.path.dirname(directory)
     number = os.stat(directory).st_dev
-    major, minor = os.major(number), os.minor(number)
-    # proc(5): the device is the third field, and the last one has the options of the file system itself.
+    device = f"{os.major(number)}:{os.minor(number)}"
+    # proc(5): the third field is the device; the last three are the type, the source, and the options of the file system itself.
     with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as stream:
-        rows = [line.split() for line in stream if f" {major}:{minor} " in line]
-    if not any(row[2] == f"{major}:{minor}" and "prjquota" in row[-1].split(",") for row in rows):
-        return ""
+        rows = [line.split() for line in stream if f" {device} " in line]
+    types = [row[-3] for row in rows if row[2] == device and "prjquota" in row[-1].split(",")]
+    if not types:
+        return "", ""
     try:
-        with open(f"/sys/dev/block/{major}:{minor}/uevent", encoding="utf-8") as stream:
+        with open(f"/sys/dev/block/{device}/uevent", encoding="utf-8") as stream:
             names = [line[len("DEVNAME=") :].strip() for line in stream if line.startswith("DEVNAME=")]
-        device = f"/dev/{names[0]}"
+        path = f"/dev/{names[0]}"
         # In a container, the device may be out of reach.
-        return device if os.stat(device).st_rdev == number else ""
+        return (types[0], path) if os.stat(path).st_rdev == number else ("", "")
     except (OSError, IndexError):
-        return ""
+        return "", ""
 
 
 def differ(assumptions: t.Mapping[str, str], truth: t.Mapping[str, str]) -> list[str]:
