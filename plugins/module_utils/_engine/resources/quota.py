@@ -165,11 +165,12 @@ def _taken(where: str, number: int, count: int, robot: Robot) -> t.Iterator[str]
 
 
 def _claim(number: int, count: int, robot: Robot) -> None:
-    problems = list(_taken("quota", number, count, robot))
-    if problems:
-        raise CommandFailed(problems[0])
+    """Write down that a project is ours, before any file is of it."""
     given = _given(robot)
     if number not in given:
+        problems = list(_taken("quota", number, count, robot))
+        if problems:
+            raise CommandFailed(problems[0])
         files.replace(f"{robot.state}/{GIVEN}", "".join(f"{each}\n" for each in [*given, number]).encode("ascii"))
 
 
