@@ -3,10 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A quota: how much some directories may take up together, which the file system enforces.
 
-They are of one project, and the project has the limit. A file with the number of the project as its name says that this is done: it lists
-the directories, and is written last. What a run that died left undone is done by the next one.
-
-A job without limits imports no more than this.
+They are of one project, and the project has the limit. What a run that died left undone is done by the next one. A job without limits
+imports no more than this.
 """
 
 from __future__ import annotations
@@ -28,13 +26,8 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
     from ..system.observe import Observer, State
 
-# Below the state directory: the number of each project that this robot ever had, a line each. Files that were moved elsewhere, and
-# links, may be of one for good.
-GIVEN = "projects"
 # Files that are added up: more than a disk of a robot has.
 MOST = 10**7
-# Where people name projects of their own: xfs_quota(8).
-NAMED = ("/etc/projid", "/etc/projects")
 
 
 class Quota(Kind):
@@ -63,9 +56,9 @@ class Quota(Kind):
         return _state(resource["size"], resource["directories"])
 
     def actual(self, resource: Resource, _observer: Observer) -> State | None:
-        from . import projects
+        from . import claims, projects
 
-        done, marked = _done(self.place(resource)), _marked(resource)
+        done, marked = claims.done(self.place(resource)), _marked(resource)
         if done is None and not marked:
             return None
         device = capabilities.quota_device(plan.STATE)[1]
@@ -74,7 +67,7 @@ class Quota(Kind):
         return _state(limit, others.union(path for path in marked if path in (done or ())))
 
     def obstacles(self, resource: Resource, robot: Robot) -> t.Iterator[str]:
-        from . import projects
+        from . import claims, projects
 
         where, size, number = resource["where"], resource["size"], resource["project"]
         device = capabilities.quota_device(plan.STATE)[1]
@@ -86,26 +79,26 @@ class Quota(Kind):
         if elsewhere:
             yield f"{where}: {', '.join(elsewhere)}: on another file system than {plan.STATE}, which can have no limit together with it"
         found = projects.usage(device, number)
-        yield from _taken(where, number, found["files"], robot)
+        yield from claims.taken(where, number, found["files"], robot)
         # What counts already, counts exactly. Else it is added up.
-        counts = _done(self.place(resource)) == resource["directories"] == _marked(resource)
+        counts = claims.done(self.place(resource)) == resource["directories"] == _marked(resource)
         used = found["used"] if counts else sum(files.size(path, most=MOST) for path in there)
         if used > size:
             yield f"{where}: {disk.size(size)} are less than what is there already, {disk.size(used)} in {', '.join(there)}"
 
     def fix(self, resource: Resource, robot: Robot) -> None:
-        from . import projects
+        from . import claims, projects
 
         number, place = resource["project"], self.place(resource)
         device = capabilities.quota_device(plan.STATE)[1]
         if not device:
             raise CommandFailed(f"{plan.STATE} is on a file system without project quotas")
-        _claim(number, projects.usage(device, number)["files"], robot)
-        before, marked, wanted = _done(place) or [], _marked(resource), resource["directories"]
+        claims.claim(number, projects.usage(device, number)["files"], robot)
+        before, marked, wanted = claims.done(place) or [], _marked(resource), resource["directories"]
         # A mark that somebody took away is missing below, too: not done, until it is.
         done = [path for path in before if path in marked or path not in wanted]
         if done != before:
-            _write(place, done)
+            claims.write(place, done)
         for path in done:
             if path not in wanted:
                 projects.release(path, number)
@@ -113,13 +106,13 @@ class Quota(Kind):
             if path not in done:
                 projects.assign(path, number)
         projects.bound(device, number, resource["size"])
-        _write(place, wanted)
+        claims.write(place, wanted)
 
     def remove(self, resource: Resource) -> None:
-        from . import projects
+        from . import claims, projects
 
         number, place = resource["project"], self.place(resource)
-        done, device = _done(place), capabilities.quota_device(plan.STATE)[1]
+        done, device = claims.done(place), capabilities.quota_device(plan.STATE)[1]
         if done is None and not _marked(resource):
             # The project may be somebody else's.
             return
@@ -135,57 +128,7 @@ def _state(size: int, directories: t.Iterable[str]) -> State:
     return {"type": "quota", "limit": f"{(size + 1023) // 1024} KiB", "directories": " ".join(sorted(directories))}
 
 
-def _done(place: str) -> list[str] | None:
-    """The directories that a quota was made for; None where it was not, or not to its end."""
-    try:
-        with open(place, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read().splitlines()
-    except FileNotFoundError:
-        return None
-
-
-def _write(place: str, directories: t.Iterable[str]) -> None:
-    files.write(place, "".join(f"{path}\n" for path in directories).encode(), 0, 0, 0o600)
-
-
 def _marked(resource: Resource) -> list[str]:
     from . import projects
 
     return [path for path in resource["directories"] if projects.is_marked(path, resource["project"])]
-
-
-def _taken(where: str, number: int, count: int, robot: Robot) -> t.Iterator[str]:
-    """Whether others on the robot have this project."""
-    remedy = "give the group or task another name, or those files another project"
-    named = [path for path in NAMED if _names(path, number)]
-    if named:
-        yield f"{where}: {named[0]} names project {number}, which is this one's; {remedy}"
-    elif count and number not in _given(robot):
-        yield f"{where}: {count} files of somebody else's have project {number}, which is this one's; {remedy}"
-
-
-def _claim(number: int, count: int, robot: Robot) -> None:
-    """Write down that a project is ours, before any file is of it."""
-    given = _given(robot)
-    if number not in given:
-        problems = list(_taken("quota", number, count, robot))
-        if problems:
-            raise CommandFailed(problems[0])
-        files.replace(f"{robot.state}/{GIVEN}", "".join(f"{each}\n" for each in [*given, number]).encode("ascii"))
-
-
-def _given(robot: Robot) -> list[int]:
-    try:
-        with open(f"{robot.state}/{GIVEN}", encoding="ascii", errors="replace") as stream:
-            return [int(line) for line in stream if line.strip().isdigit()]
-    except FileNotFoundError:
-        return []
-
-
-def _names(path: str, number: int) -> bool:
-    """projid(5) has `name:number` in its lines, and projects(5) `number:directory`."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return any(str(number) in line.strip().split(":") for line in stream)
-    except FileNotFoundError:
-        return False
