@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import CompiledRobot, compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import ASSUMED_CAPABILITIES, Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from tests.golden import render
 
@@ -25,8 +25,8 @@ CASES = pathlib.Path(__file__).parent / "cases"
 
 FLEET = Fleet(
     robots=(
-        Robot("arm1", "192.0.2.11", {"role": "work", "site": "north"}, "dc1", "arm"),
-        Robot("base1", "192.0.2.12", {"role": "work"}, "dc1", "base"),
+        Robot("arm1", "192.0.2.11", {"role": "work", "site": "north"}, "dc1", "arm", {**ASSUMED_CAPABILITIES, "disk.quota": "no"}),
+        Robot("base1", "192.0.2.12", {"role": "work"}, "dc1", "base", {**ASSUMED_CAPABILITIES, "disk.quota": "ext4"}),
         Robot("centre", "192.0.2.1", {"role": "datacentre"}, "dc2", "server"),
     ),
     trust_domain="fleet.example",

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
         settles: float
         pause: float
         deadline: float
+        project: int
+        size: int
+        directories: list[str]
 
     class Check(t.TypedDict):
         name: str
@@ -153,6 +156,8 @@ FIFOS = RUNTIME + "/logs"
 # CHECKS has a file for each task with health checks, of its id; CHECK_STATES has what came of them.
 CHECKS = CONFIGURATION + "/checks"
 CHECK_STATES = RUNTIME + "/checks"
+# QUOTAS has a file for each quota that is in force, of its project's number.
+QUOTAS = STATE + "/quotas"
 SHARED_MEMORY = "memory"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
@@ -166,6 +171,7 @@ ROOTS = (
     CHECKS + "/",
     STATE + "/groups/",
     TASKS + "/",
+    QUOTAS + "/",
     UNIT_DIRECTORY + "/k8s4r-",
     STARTED_AT_BOOT + "/k8s4r-",
     "/etc/sysusers.d/k8s4r-",
@@ -276,6 +282,13 @@ def link(path: str, target: str) -> Resource:
     return {"kind": "link", "path": path, "target": target}
 
 
+def quota(name: str, project: int, size: int, directories: t.Iterable[str], where: str) -> Resource:
+    """So many bytes, and no more, for all that is in some directories of the plan, whoever wrote it. The file system counts it for the
+    ``project`` of this number. ``where`` is the job file's path of the size.
+    """
+    return {"kind": "quota", "name": name, "project": project, "size": size, "directories": list(directories), "where": where}
+
+
 def unit(
     name: str,
     content: str,
@@ -355,7 +368,7 @@ def expected(what: str, name: str, where: str) -> Expected:
     """Something that must be so on the robot before anything changes; ``where`` is the job file's path of it.
 
     A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is
-    a number of bytes, a space, and the directory where they are to be free, or in use already. A ``group`` of Unix is there. The
+    a number of bytes, and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. The
     ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their places. ``users``
     are in namespaces of their own there, even one of this name. A time ``zone`` is known.
     """

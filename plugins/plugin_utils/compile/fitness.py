@@ -13,9 +13,10 @@ import typing as t
 from ..fleet.robots import Robot
 from ..job.errors import Problem
 from ..job.model.resources import Resources
+from ..job.model.task import Task
 from ..job.model.vocabulary import Driver, Sharing
 from ..job.rules.resources import numbers
-from .site import Site
+from .site import PlacedTask, Site
 from .systemd import FAITHFUL_ENVIRONMENT, HIDES_PROCESSES, MAPS_USERS
 
 # That of Ubuntu 20.04, the oldest system with all that our units use: their directives, and unshare and setpriv as they call them.
@@ -59,6 +60,11 @@ UNSHARE = Lack("isolation.users: own", f"its systemd is older than {MAPS_USERS}"
 VALUES = Lack(
     "some values of variables", f"its systemd is older than {FAITHFUL_ENVIRONMENT}", lambda systemd, _found: systemd < FAITHFUL_ENVIRONMENT
 )
+DISK = Lack(
+    "limits of disk space",
+    "/var/lib/k8s4r is on a file system without project quotas",
+    lambda _systemd, found: found.get("disk.quota") == "no",
+)
 IPV6 = Lack("IPv6", "its kernel has it turned off", lambda _systemd, found: found.get("ipv6") == "no")
 GROUPS = Lack("task groups", f"its systemd is older than {OLDEST_SYSTEMD}", lambda systemd, _found: systemd < OLDEST_SYSTEMD)
 
@@ -66,7 +72,7 @@ GROUPS = Lack("task groups", f"its systemd is older than {OLDEST_SYSTEMD}", lamb
 def lacks(capabilities: t.Mapping[str, str]) -> list[str]:
     """What a robot that reports this cannot do of what a job file may ask for, and why."""
     systemd = int(capabilities["systemd"])
-    known = (MEMORY, CGROUP, REALTIME, PROCESSES, USERS, UNSHARE, VALUES, IPV6)
+    known = (MEMORY, CGROUP, REALTIME, DISK, PROCESSES, USERS, UNSHARE, VALUES, IPV6)
     found = [GROUPS] if GROUPS.test(systemd, capabilities) else [each for each in known if each.test(systemd, capabilities)]
     return [f"{each.what}: {each.why}" for each in found]
 
@@ -117,28 +123,52 @@ def warnings(site: Site) -> t.Iterator[Problem]:
         if PROCESSES.on(robot) and task.driver is Driver.EXEC and task.isolation and task.isolation.pid is Sharing.HOST:
             found = f"shows other users' processes on robot {robot.name}: {PROCESSES.why}"
             yield site.problem(f"{site.path}.tasks[{number}].isolation.pid", found, remedy)
+    yield from _unlimited(site)
     yield from _nowhere(site)
+
+
+def _unlimited(site: Site) -> t.Iterator[Problem]:
+    """Sizes on the disk that nothing enforces, on this robot or for this program."""
+    disk = site.group.ephemeral_disk
+    size = disk.size_mb if disk else None
+    if site.enforces_quotas:
+        for task in (*site.init_tasks, *site.tasks):
+            # Nearly every group with init tasks would be told of its own size that they run as root.
+            path = f"{task.path}.resources.disk" if task.spec.resources.disk else f"{site.path}.ephemeralDisk.sizeMB"
+            if _is_above_quotas(site.robot, task) and (task.spec.resources.disk or (size and task.instance is not None)):
+                found = f"is no limit for {task.spec.name}, which has all privileges of root"
+                yield site.problem(path, found, "name another user, or remove the size")
+    if not DISK.on(site.robot):
+        return
+    found = f"must be free when it is deployed; nothing stops programs from writing more on robot {site.robot.name}: {DISK.why}"
+    remedy = "mount one with the option prjquota there, or remove the size"
+    for path, resources in _limited(site):
+        if resources.disk:
+            yield site.problem(f"{path}.disk", f"{_mebibytes(resources.disk)} {found}", remedy)
+    if size:
+        yield site.problem(f"{site.path}.ephemeralDisk.sizeMB", f"{size:,} MiB {found}", remedy)
+
+
+def _is_above_quotas(robot: Robot, task: PlacedTask[Task]) -> bool:
+    """Whether a program may write more than a quota: XFS knows no exception, others let it with CAP_SYS_RESOURCE (capabilities(7)).
+    An init task has what its user has, whatever its driver.
+    """
+    free = task.instance is None or task.spec.driver is Driver.RAW_EXEC
+    return task.user == "root" and free and robot.capabilities.get("disk.quota") != "xfs"
 
 
 def _nowhere(site: Site) -> t.Iterator[Problem]:
     """What no robot does."""
     for path, resources in _limited(site):
-        if resources.disk:
-            yield site.problem(f"{path}.disk", f"{_mebibytes(resources.disk)} {_FREE}")
         for number, network in enumerate(resources.networks):
             if network.mbits:
                 found = f"{network.mbits} Mbit/s are no limit: no robot limits bandwidth"
                 yield site.problem(f"{path}.networks[{number}].mbits", found)
     disk, at = site.group.ephemeral_disk, f"{site.path}.ephemeralDisk"
-    if disk and disk.size_mb:
-        yield site.problem(f"{at}.sizeMB", f"{disk.size_mb:,} MiB {_FREE}")
     if disk and disk.sticky is False:
         yield site.problem(f"{at}.sticky", "the data are kept all the same, as long as the group is on the robot")
     if disk and disk.migrate:
         yield site.problem(f"{at}.migrate", "never acts: no other robot is asked, and data stay where they are")
-
-
-_FREE = "must be free when it is deployed; nothing stops programs from writing more"
 
 
 def _limited(site: Site) -> t.Iterator[tuple[str, Resources]]:

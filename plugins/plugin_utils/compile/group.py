@@ -13,7 +13,7 @@ from ..job.errors import Problem
 from . import systemd
 from .content import environment
 from .helpers import HELPERS
-from .isolation import holder, memory
+from .isolation import holder, memory, quotas
 from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
@@ -55,10 +55,11 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         *memory.resources(site),
         *holder.resources(site),
         *(resource for unit in units for resource in unit.resources),
+        *quotas.resources(site),
         plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
     ]
-    expects = [*_expected(site), *(expected for unit in units for expected in unit.expects)]
+    expects = [*quotas.expected(site), *(expected for unit in units for expected in unit.expects)]
     return CompiledGroup(
         plan.group(
             site.id,
@@ -83,12 +84,6 @@ def _once(found: t.Iterable[tuple[tuple[str, str], Expecting]]) -> list[Expectin
     for key, each in found:
         first.setdefault(key, each)
     return [first[key] for key in sorted(first)]
-
-
-def _expected(site: Site) -> t.Iterator[Expected]:
-    disk = site.group.ephemeral_disk
-    if disk and disk.size_mb:
-        yield plan.expected("disk", f"{disk.size_mb * 2**20} {site.alloc}", site.where(f"{site.path}.ephemeralDisk.sizeMB"))
 
 
 def _written_secrets(site: Site) -> set[str]:

@@ -107,6 +107,12 @@ def first_process(group: str, instance: int) -> int:
     return 1000 + int(_digest("processes", (group, str(instance))), 16) % 30000
 
 
+def project(id: str) -> int:
+    """By this number, of 31 bits, a file system counts what the group or task with an id keeps; above all those that people choose."""
+    lowest = 2**16
+    return lowest + int(_digest("project", (id,)), 16) % (2**31 - lowest)
+
+
 def run_unit(group: str) -> str:
     return f"k8s4r-run-{group}.service"
 

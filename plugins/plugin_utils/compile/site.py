@@ -198,6 +198,11 @@ class Site:
         return network if network and network.enabled and network.type is NetworkType.ENVOY else None
 
     @property
+    def enforces_quotas(self) -> bool:
+        """Whether the robot can bound what directories of the group take up. It reports the file system that does."""
+        return self.robot.capabilities.get("disk.quota", "no") != "no"
+
+    @property
     def declared_ports(self) -> tuple[Port, ...]:
         """The ports on which each instance's tasks listen, with a proxy or without."""
         network = self.group.network

@@ -50,6 +50,12 @@ def test_a_directory_that_is_there_is_not_shown_as_new():
     assert line("make", DIRECTORY, other_mode) == "~ directory /var/lib/k8s4r/tasks/a (mode 0777 -> 0750)\n"
 
 
+def test_a_quota_is_shown_with_its_limit():
+    quota = plan.quota("web-a", 70000, 2**20 + 1, ["/var/lib/k8s4r/tasks/a"], "here")
+    assert line("make", quota, None) == "+ quota web-a (1025 KiB)\n"
+    assert line("make", quota, {**kinds.expected(quota), "limit": "7 KiB"}) == "~ quota web-a (limit 7 KiB -> 1025 KiB)\n"
+
+
 def test_directories_stand_together():
     steps = [{"do": "make", "resource": {**DIRECTORY, "path": path}, "now": None} for path in ("/var/lib/a", "/var/lib/b")]
     (entry,) = difference.of_steps(steps, difference.Contents({}), {})

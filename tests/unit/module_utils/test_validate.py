@@ -25,6 +25,7 @@ GOOD = [
     plan.link("/etc/systemd/system/multi-user.target.wants/k8s4r-a.target", "../k8s4r-a.target"),
     plan.unit("k8s4r-a.service", "", run="once", reads=["/etc/k8s4r/groups/a/env"], done="/var/lib/k8s4r/groups/a/done"),
     plan.unit("k8s4r-a.target", "", run="always"),
+    plan.quota("a", 70000, 2**20, ["/var/lib/k8s4r/tasks/a"], "here"),
 ]
 
 
@@ -57,6 +58,14 @@ def test_a_sound_plan():
         plan.unit("k8s4r-a.service", "", run="sometimes"),
         plan.unit("k8s4r-a.service", "", reads=["/etc/k8s4r/groups/nowhere"]),
         plan.unit("k8s4r-a.service", "", done="/etc/passwd"),
+        plan.quota("a", 0, 2**20, ["/var/lib/k8s4r/tasks/a"], "here"),
+        plan.quota("a", 2**31, 2**20, ["/var/lib/k8s4r/tasks/a"], "here"),
+        plan.quota("a", 70000, 0, ["/var/lib/k8s4r/tasks/a"], "here"),
+        plan.quota("a", 70000, 2**20, [], "here"),
+        plan.quota("a", 70000, 2**20, ["/home"], "here"),
+        plan.quota("a", 70000, 2**20, ["/var/lib/k8s4r/tasks/a b"], "here"),
+        plan.quota("a", 70000, 2**20, [3], "here"),
+        plan.quota("two\nlines", 70000, 2**20, ["/var/lib/k8s4r/tasks/a"], "here"),
         {"kind": "door"},
         {"kind": ["file"]},
         {"kind": "file", "path": 3},

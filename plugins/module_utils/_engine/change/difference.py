@@ -74,7 +74,8 @@ def _line(resource: Resource, now: State | None) -> str:
     expected = kinds.expected(resource)
     if now is None:
         owned = f" ({expected['owner']}:{expected['group']} {expected['mode']})" if "mode" in expected else ""
-        return f"+ {kinds.label(resource)}{owned}"
+        limited = f" ({expected['limit']})" if "limit" in expected else ""
+        return f"+ {kinds.label(resource)}{owned}{limited}"
     differing = [f"{name} {now.get(name)} -> {expected[name]}" for name in sorted(expected) if now.get(name) != expected[name]]
     return f"~ {kinds.label(resource)} ({', '.join(differing)})"
 

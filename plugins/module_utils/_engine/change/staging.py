@@ -150,6 +150,8 @@ class Staging:
         changes = [(step["do"], step["resource"], step["now"]) for step in todo if step["do"] in ("make", "remove", "discard")]
         problems = conflicts.errors(self.robot, self.manifest)
         problems += room.errors(self.robot, self.contents, changes)
+        made = [step["resource"] for step in todo if step["do"] == "make"]
+        problems += [text for resource in made for text in kinds.of(resource).obstacles(resource, self.robot)]
         problems += verify.units(self.groups) + verify.lacking(self.groups) + verify.checks(self.groups)
         if problems:
             raise Refusal(self.scrub(problems))

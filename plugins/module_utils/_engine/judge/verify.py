@@ -136,14 +136,15 @@ def _no_users(name: str) -> str:
 
 
 def _no_room(asked: str) -> str:
-    size, _space, directory = asked.partition(" ")
-    there = directory
+    size, *directories = asked.split(" ")
+    # A directory with a limit shows what that leaves, and not what the file system has; those above have none.
+    there = os.path.dirname(directories[0])
     while not os.path.isdir(there):
         there = os.path.dirname(there)
     found = os.statvfs(there)
     free = found.f_bavail * found.f_frsize
     # What it has written already is part of it.
-    if free >= int(size) or free + files.size(directory) >= int(size):
+    if free >= int(size) or free + sum(files.size(directory) for directory in directories) >= int(size):
         return ""
     return f"asks for {disk.size(int(size))}, and the file system at {disk.mount_point(there)} has {disk.size(free)} free"
 

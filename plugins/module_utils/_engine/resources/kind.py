@@ -52,6 +52,10 @@ class Kind:
         """Make it so."""
         raise NotImplementedError
 
+    def obstacles(self, _resource: Resource, _robot: Robot) -> t.Iterable[str]:
+        """Why it cannot be made so, as far as can be told before anything changes."""
+        return ()
+
     def remove(self, resource: Resource) -> None:
         """Make it absent."""
         files.remove(self.place(resource))

@@ -9,6 +9,7 @@ from . import shape
 from .directory import Directory
 from .file import File
 from .link import Link
+from .quota import Quota
 from .unit import Unit
 from .user import User
 
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
     from ..system.observe import Observer, State
     from .kind import Kind
 
-KINDS: t.Mapping[str, Kind] = {"directory": Directory(), "file": File(), "link": Link(), "unit": Unit(), "user": User()}
+KINDS: t.Mapping[str, Kind] = {
+    "directory": Directory(),
+    "file": File(),
+    "link": Link(),
+    "quota": Quota(),
+    "unit": Unit(),
+    "user": User(),
+}
 
 
 def of(resource: Resource) -> Kind:

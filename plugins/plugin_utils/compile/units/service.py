@@ -209,9 +209,6 @@ def stop_seconds(spec: Task) -> float:
 
 
 def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
-    if task.spec.resources.disk:
-        size = f"{task.spec.resources.disk} {task.directory}"
-        yield plan.expected("disk", size, site.where(f"{task.path}.resources.disk"))
     for number, name in enumerate(task.spec.groups):
         yield plan.expected("group", name, site.where(f"{task.path}.groups[{number}]"))
     for number, device in enumerate(task.spec.devices):

@@ -19,7 +19,8 @@ class EphemeralDisk:
     """The group's shared disk space."""
 
     size_mb: int | None = key(
-        "Size, in MiB, that must be free when the job is deployed, or is the group's already. It is no limit, and a warning says so.",
+        "Size, in MiB, of all that the group keeps on the robot, but for logs. So much must be free when the job is deployed, or be in use "
+        "already, and a write beyond it fails. A robot whose file system has no project quotas does not stop it, and a warning says so.",
         name="sizeMB",
         default=None,
         minimum=0,

@@ -132,26 +132,119 @@ taskGroups:
 """
 
 
-def test_what_no_robot_does_is_a_warning_with_the_number_and_for_a_strict_job_an_error():
-    warnings = [str(warning).partition(": ")[2] for warning in compiled("name: job" + SIZES).warnings]
-    free = "must be free when it is deployed; nothing stops programs from writing more"
-    assert warnings == [
-        f"taskGroups[0].tasks[0].resources.disk: 1,024 MiB {free}",
-        "taskGroups[0].tasks[0].resources.networks[1].mbits: 10 Mbit/s are no limit: no robot limits bandwidth",
-        f"taskGroups[0].ephemeralDisk.sizeMB: 2,000 MiB {free}",
-        "taskGroups[0].ephemeralDisk.sticky: the data are kept all the same, as long as the group is on the robot",
-        "taskGroups[0].ephemeralDisk.migrate: never acts: no other robot is asked, and data stay where they are",
-    ]
+def sized(answer: str = "", job: str = "name: job" + SIZES):
+    """The job compiled for a robot that reports this of quotas."""
+    reported = {**ROBOT.capabilities, **({"disk.quota": answer} if answer else {})}
+    return compiled(job, robot=ROBOT._replace(capabilities=reported))
+
+
+def said(result):
+    return [str(warning).partition(": ")[2] for warning in result.warnings]
+
+
+def quotas(result):
+    """What each quota bounds: {key: (MiB, directories)}."""
+    (group,) = result.plan["jobs"][0]["groups"]
+    found = [each for each in group["resources"] if each["kind"] == "quota"]
+    return {each["where"].partition(": ")[2]: (each["size"] >> 20, each["directories"]) for each in found}
+
+
+NOWHERE = [
+    "taskGroups[0].tasks[0].resources.networks[1].mbits: 10 Mbit/s are no limit: no robot limits bandwidth",
+    "taskGroups[0].ephemeralDisk.sticky: the data are kept all the same, as long as the group is on the robot",
+    "taskGroups[0].ephemeralDisk.migrate: never acts: no other robot is asked, and data stay where they are",
+]
+
+
+def test_what_no_robot_does_is_a_warning_and_for_a_strict_job_an_error():
+    assert said(compiled("name: job" + SIZES)) == NOWHERE
     refused = refusal("name: job\nstrict: true" + SIZES)
+    assert all(warning in refused for warning in NOWHERE)
+
+
+def test_a_size_that_a_robot_cannot_enforce_is_a_warning_with_the_number_and_for_a_strict_job_an_error():
+    free = (
+        "must be free when it is deployed; nothing stops programs from writing more on robot r1: /var/lib/k8s4r is on a file system "
+        "without project quotas; mount one with the option prjquota there, or remove the size"
+    )
+    warnings = [f"taskGroups[0].tasks[0].resources.disk: 1,024 MiB {free}", f"taskGroups[0].ephemeralDisk.sizeMB: 2,000 MiB {free}"]
+    assert said(sized("no")) == [*warnings, *NOWHERE]
+    assert quotas(sized("no")) == {}
+    refused = refusal("name: job\nstrict: true" + SIZES, robot=ROBOT._replace(capabilities={"systemd": "252", "disk.quota": "no"}))
     assert all(warning in refused for warning in warnings)
+
+
+def test_a_size_is_a_limit_where_the_robot_can_and_the_robot_that_was_never_asked_gets_no_limit():
+    assert said(sized("ext4")) == NOWHERE
+    (group,) = sized("ext4").plan["jobs"][0]["groups"]
+    data = f"/var/lib/k8s4r/groups/{group['id']}"
+    assert quotas(sized("ext4")) == {
+        "taskGroups[0].ephemeralDisk.sizeMB": (2000, [f"{data}/alloc", f"{data}/tmp"]),
+        "taskGroups[0].tasks[0].resources.disk": (1024, ["/var/lib/k8s4r/tasks/job-g-r0-a-fd0e15e4/local"]),
+    }
+    assert quotas(sized()) == {}
+
+
+GROUPS_OWN = """
+name: job
+taskGroups:
+  - name: g
+    {disk}
+    resources: {{disk: 1Gi}}
+    initTasks: [{{name: i, config: {{execConfig: {{command: a}}}}}}]
+    tasks: [{{name: a, config: {{execConfig: {{command: a}}}}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("disk", "where", "size"),
+    [
+        ("", "resources.disk", 1024),
+        ("ephemeralDisk: {sizeMB: 2000}", "resources.disk", 1024),
+        ("ephemeralDisk: {sizeMB: 10}", "ephemeralDisk.sizeMB", 10),
+        ("ephemeralDisk: {sizeMB: 0}", "resources.disk", 1024),
+    ],
+)
+def test_the_disk_of_a_group_is_its_size_too_and_the_smaller_one_holds_for_all_that_it_keeps(disk, where, size):
+    ((at, (found, directories)),) = quotas(sized("ext4", GROUPS_OWN.format(disk=disk))).items()
+    assert (at, found) == (f"taskGroups[0].{where}", size)
+    assert [path.split("/")[-1] for path in directories] == ["alloc", "tmp", "local", "local"]
+
+
+PRIVILEGED = """
+name: job
+taskGroups:
+  - name: g
+    ephemeralDisk: {sizeMB: 10}
+    initTasks:
+      - {name: i, resources: {disk: 1Mi}, config: {execConfig: {command: a}}}
+      - {name: j, user: pi, resources: {disk: 1Mi}, config: {execConfig: {command: a}}}
+      - {name: k, config: {execConfig: {command: a}}}
+    tasks:
+      - {name: a, driver: raw_exec, user: root, config: {execConfig: {command: a}}}
+      - {name: b, driver: raw_exec, resources: {disk: 1Mi}, config: {execConfig: {command: a}}}
+      - {name: c, user: root, resources: {disk: 1Mi}, config: {execConfig: {command: a}}}
+      - {name: d, driver: raw_exec, user: root, resources: {disk: 1Mi}, config: {execConfig: {command: a}}}
+"""
+
+
+def test_a_program_that_the_kernel_lets_write_more_is_a_warning():
+    more = "which has all privileges of root; name another user, or remove the size"
+    assert [text for text in said(sized("ext4", PRIVILEGED)) if "is no limit" in text] == [
+        f"taskGroups[0].initTasks[0].resources.disk: is no limit for i, {more}",
+        f"taskGroups[0].ephemeralDisk.sizeMB: is no limit for a, {more}",
+        f"taskGroups[0].tasks[3].resources.disk: is no limit for d, {more}",
+    ]
+    assert said(sized("xfs", PRIVILEGED)) == []
 
 
 def test_disk_space_is_what_the_robot_is_asked_about():
     (group,) = compiled("name: job" + SIZES).plan["jobs"][0]["groups"]
     sizes = {each["where"].rpartition(".")[2]: each["name"].split() for each in group["expects"] if each["what"] == "disk"}
+    data = f"/var/lib/k8s4r/groups/{group['id']}"
     assert sizes == {
-        "disk": [str(2**30), next(r["path"] for r in group["resources"] if r.get("path", "").startswith("/var/lib/k8s4r/tasks/"))],
-        "sizeMB": [str(2000 * 2**20), f"/var/lib/k8s4r/groups/{group['id']}/alloc"],
+        "disk": [str(2**30), "/var/lib/k8s4r/tasks/job-g-r0-a-fd0e15e4/local"],
+        "sizeMB": [str(2000 * 2**20), f"{data}/alloc", f"{data}/tmp"],
     }
 
 

@@ -10,9 +10,11 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.show.abilities import 
 
 NEW = {
     "systemd": "257", "cgroup": "2", "cgroup.memory": "yes", "arch": "arm64", "os.name": "debian", "os.version": "13", "cpu.numcores": "4",
-    "memory.totalbytes": str(2**31), "python": "3.13", "realtime": "yes", "ipv6": "yes", "users": "yes",
+    "memory.totalbytes": str(2**31), "python": "3.13", "realtime": "yes", "ipv6": "yes", "users": "yes", "disk.quota": "ext4",
 }  # fmt: skip
-OLD = {**NEW, "systemd": "245", "cgroup": "1", "cgroup.memory": "no", "realtime": "no", "ipv6": "no", "users": "no"}
+OLD = {
+    **NEW, "systemd": "245", "cgroup": "1", "cgroup.memory": "no", "realtime": "no", "ipv6": "no", "users": "no", "disk.quota": "no",
+}  # fmt: skip
 
 
 def test_a_robot_has_a_line_and_one_for_each_thing_that_it_cannot_do():
@@ -24,6 +26,7 @@ def test_a_robot_has_a_line_and_one_for_each_thing_that_it_cannot_do():
         "  without limits of memory: the memory controller is turned off",
         "  without memoryHigh, ioWeight and iops, and cpus that a program cannot undo: it has cgroup v1",
         "  without realtime: its kernel, or its container, refuses it",
+        "  without limits of disk space: /var/lib/k8s4r is on a file system without project quotas",
         "  without isolation.pid: host that hides other users' processes: its systemd is older than 247",
         "  without isolation.users: own: its kernel has no user namespaces, or the sysctl user.max_user_namespaces is 0",
         "  without isolation.users: own: its systemd is older than 247",

@@ -1,0 +1,67 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much tasks may keep on the disk: each task that has a size of its own, and the group with all others.
+
+Every directory is counted once, so what counts for a task does not count for its group. Logs have bounds of their own. What
+units of batch tasks note of them, as root, must never find the disk full.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ....module_utils._engine import plan
+from .. import names
+from ..site import PlacedTask, Site
+
+if t.TYPE_CHECKING:
+    from ....module_utils._engine.plan import Expected, Resource
+    from ...job.model.task import Task
+
+
+def resources(site: Site) -> t.Iterator[Resource]:
+    """The quotas of a group and of its tasks; none on a robot that cannot enforce them."""
+    if not site.enforces_quotas:
+        return
+    group = _of_group(site)
+    if group:
+        size, path = group
+        yield plan.quota(site.id, names.project(site.id), size, _directories(site), site.where(path))
+    for task in _all(site):
+        if task.spec.resources.disk:
+            where = site.where(f"{task.path}.resources.disk")
+            yield plan.quota(task.id, names.project(task.id), int(task.spec.resources.disk), [_local(task)], where)
+
+
+def expected(site: Site) -> t.Iterator[Expected]:
+    """The room that must be there on any robot."""
+    group = _of_group(site)
+    if group:
+        size, path = group
+        yield plan.expected("disk", " ".join([str(size), *_directories(site)]), site.where(path))
+    for task in _all(site):
+        if task.spec.resources.disk:
+            yield plan.expected("disk", f"{task.spec.resources.disk} {_local(task)}", site.where(f"{task.path}.resources.disk"))
+
+
+def _of_group(site: Site) -> tuple[int, str] | None:
+    """In bytes, and the key that says so; the smaller one of two."""
+    disk, found = site.group.ephemeral_disk, []
+    if disk and disk.size_mb:
+        found.append((disk.size_mb * 2**20, f"{site.path}.ephemeralDisk.sizeMB"))
+    if site.group.resources and site.group.resources.disk:
+        found.append((int(site.group.resources.disk), f"{site.path}.resources.disk"))
+    return min(found, default=None)
+
+
+def _directories(site: Site) -> list[str]:
+    return [site.alloc, site.tmp, *(_local(task) for task in _all(site) if not task.spec.resources.disk)]
+
+
+def _all(site: Site) -> tuple[PlacedTask[Task], ...]:
+    return (*site.init_tasks, *site.tasks)
+
+
+def _local(task: PlacedTask[Task]) -> str:
+    return f"{task.directory}/local"
