@@ -129,24 +129,24 @@ def warnings(site: Site) -> t.Iterator[Problem]:
 
 def _unlimited(site: Site) -> t.Iterator[Problem]:
     """Sizes on the disk that nothing enforces, on this robot or for this program."""
-    disk = site.group.ephemeral_disk
-    size = disk.size_mb if disk else None
     if site.enforces_quotas:
         for task in (*site.init_tasks, *site.tasks):
             # Nearly every group with init tasks would be told of its own size that they run as root.
-            path = f"{task.path}.resources.disk" if task.spec.resources.disk else f"{site.path}.ephemeralDisk.sizeMB"
-            if _is_above_quotas(site.robot, task) and (task.spec.resources.disk or (size and task.instance is not None)):
+            of_group = site.disk[1] if site.disk and task.instance is not None else ""
+            path = f"{task.path}.resources.disk" if task.spec.resources.disk else of_group
+            if path and _is_above_quotas(site.robot, task):
                 found = f"is no limit for {task.spec.name}, which has all privileges of root"
-                yield site.problem(path, found, "name another user, or remove the size")
+                yield site.problem(path, found, "name another user, exclude the robot by a constraint, or remove the size")
     if not DISK.on(site.robot):
         return
-    found = f"must be free when it is deployed; nothing stops programs from writing more on robot {site.robot.name}: {DISK.why}"
-    remedy = "mount one with the option prjquota there, or remove the size"
+    found = f"must be free when the job is deployed, but nothing stops programs from writing more on robot {site.robot.name}: {DISK.why}"
+    remedy = "mount one that has them there, exclude the robot by a constraint, or remove the size"
     for path, resources in _limited(site):
         if resources.disk:
             yield site.problem(f"{path}.disk", f"{_mebibytes(resources.disk)} {found}", remedy)
-    if size:
-        yield site.problem(f"{site.path}.ephemeralDisk.sizeMB", f"{size:,} MiB {found}", remedy)
+    disk = site.group.ephemeral_disk
+    if disk and disk.size_mb:
+        yield site.problem(f"{site.path}.ephemeralDisk.sizeMB", f"{disk.size_mb:,} MiB {found}", remedy)
 
 
 def _is_above_quotas(robot: Robot, task: PlacedTask[Task]) -> bool:

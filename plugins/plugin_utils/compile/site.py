@@ -203,6 +203,16 @@ class Site:
         return self.robot.capabilities.get("disk.quota", "no") != "no"
 
     @property
+    def disk(self) -> tuple[int, str] | None:
+        """How much the group may keep on the robot, in bytes, and the path of the key that says so: of two, the smaller one."""
+        disk, resources, found = self.group.ephemeral_disk, self.group.resources, []
+        if disk and disk.size_mb:
+            found.append((disk.size_mb * 2**20, f"{self.path}.ephemeralDisk.sizeMB"))
+        if resources and resources.disk:
+            found.append((int(resources.disk), f"{self.path}.resources.disk"))
+        return min(found, default=None)
+
+    @property
     def declared_ports(self) -> tuple[Port, ...]:
         """The ports on which each instance's tasks listen, with a proxy or without."""
         network = self.group.network

@@ -87,6 +87,8 @@ def _escape(value: str) -> str:
 # The first major version whose EnvironmentFile= gives every value back as it was (systemd's src/basic/env-file.c and
 # env-util.c; 245.8 does too, but of a robot we know the major version alone).
 FAITHFUL_ENVIRONMENT = 247
+# The first one with TimeoutStopFailureMode=.
+KILLS_AT_ONCE = 246
 # The first one with ProtectProc=.
 HIDES_PROCESSES = 247
 # Those that come with util-linux 2.36 and newer, whose `unshare` can make a user namespace for others than root.

@@ -103,9 +103,14 @@ def _state(units: t.Mapping[str, Data]) -> str:
     if down or failing:
         parts = [f"{down} OF {len(units)} DOWN" if down else "", f"{failing} OF {len(units)} FAILING" if failing else ""]
         return ", ".join(filter(None, parts))
-    done = sum(values["done"] for values in units.values())
-    parts = [f"{len(units) - done} up" if len(units) > done else "", f"{done} done" if done else ""]
-    return ", ".join(filter(None, parts))
+    done, waiting = sum(values["done"] for values in units.values()), sum(map(_is_waiting, units.values()))
+    up = len(units) - done - waiting
+    return ", ".join(f"{number} {word}" for number, word in ((up, "up"), (waiting, "waiting"), (done, "done")) if number)
+
+
+def _is_waiting(values: Data) -> bool:
+    """Whether it runs at the times of a schedule, and not now."""
+    return bool(values["run"] == "none" and values["well"] and values["state"] == "inactive" and not values["done"])
 
 
 def _is_failing(values: Data) -> bool:
@@ -131,6 +136,7 @@ def _notes(group: Data) -> t.Iterator[str]:
 
 def _unit(unit: str, values: Data) -> Cells:
     word = "done" if values["done"] else _WORDS.get((values["state"], values["sub"])) or values["state"] or "not loaded"
+    word = "waits" if _is_waiting(values) else word
     after = "" if values["seconds"] is None else duration(values["seconds"])
     word = "failing" if word == "up" and _is_failing(values) else word
     checks = [

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from tests.integration.compile.jobs import plans, shell
 from tests.integration.engine.harness import compiled
 
 # Each start leaves a line; ending is told by a file, so that the switch sees a healthy task first. Whatever root would
@@ -96,6 +97,60 @@ def test_a_batch_task_that_is_stopped_has_not_finished(machine, driver):
     assert machine.sh(f"ls {done}") == ""
     machine.sh(f"systemctl start {unit} && systemctl is-active {unit}")
     machine.sh(f"touch {alloc}/end; until ls {done}/saves-*; do sleep 0.1; done 2>/dev/null")
+
+
+RUNS = """
+name: runs
+type: batch
+taskGroups:
+  - name: g
+    tasks:
+      - {{name: app, config: {{execConfig: {{command: /bin/sh, args: [-c, "echo ran >>$NOMAD_ALLOC_DIR/log; exit {code}"]}}}}}}
+      - {{name: other, driver: raw_exec, config: {{execConfig: {{command: /bin/sh, args: [-c, "{other}"]}}}}}}
+"""
+
+
+def test_a_batch_job_that_goes_back_does_not_run_once_more(machine):
+    (first,) = compiled(machine.name, RUNS.format(code=0, other="exit 0"))
+    assert machine.deploy(first)["status"] == "committed"
+    alloc, done = (machine.sh(f"echo /var/lib/k8s4r/groups/runs-g-*/{name}").strip() for name in ("alloc", "done"))
+    machine.sh(f"until [ $(ls {done} | wc -l) = 2 ]; do sleep 0.1; done")
+    # A program that cannot be executed. By then, the other one may have run.
+    (second,) = compiled(machine.name, RUNS.format(code="$((0))", other="exit 127"))
+    assert machine.deploy(second)["status"] == "rolled-back"
+    assert machine.ask(first)["status"] == "unchanged"
+    times = machine.sh(f"wc -l <{alloc}/log").strip()
+    assert len(machine.sh(f"ls {done}").split()) == 2
+    machine.sh("systemctl restart 'k8s4r-group-runs-*'")
+    assert machine.sh(f"wc -l <{alloc}/log").strip() == times
+    assert times in ("1", "2")
+
+
+def test_how_fast_a_batch_task_fails_decides_nothing(machine):
+    """It is tried again without limit, and a deployment does not go back."""
+    (job,) = compiled(machine.name, RUNS.format(code=4, other="sleep 0.3; exit 4"))
+    assert machine.deploy(job)["status"] == "committed"
+    machine.until("[ $(cat /var/lib/k8s4r/groups/runs-g-*/alloc/log | wc -l) -ge 2 ]")
+
+
+WAITS = "echo {name} >>$NOMAD_ALLOC_DIR/log; until [ -e $NOMAD_ALLOC_DIR/go ]; do sleep 0.1; done; {end}"
+ENDS = {"status": "exit 143", "signal": "kill -HUP $$", "raw": "kill -TERM $$"}
+
+
+def test_a_batch_task_that_ends_by_a_signal_has_failed(machine):
+    """For a service, systemd takes these signals, and what a shell makes of them, for a good end."""
+    policy = {"attempts": 1, "interval": "1h", "delay": "0s", "mode": "fail"}
+    drivers = {"raw": "raw_exec"}
+    tasks = [shell(name, WAITS.format(name=name, end=end), driver=drivers.get(name, "exec")) for name, end in ENDS.items()]
+    (job,) = plans(machine, {"name": "ends", "type": "batch", "taskGroups": [{"name": "g", "restartPolicy": policy, "tasks": tasks}]})
+    assert machine.deploy(job)["status"] == "committed"
+    machine.sh("touch $(echo /var/lib/k8s4r/groups/ends-g-*/alloc)/go")
+    units = [r["name"] for r in job["groups"][0]["resources"] if r.get("run") == "once"]
+    for unit in units:
+        machine.until(f"systemctl show -p ActiveState --value {unit} | grep -qx -e inactive -e failed")
+    ran = machine.sh("cat /var/lib/k8s4r/groups/ends-g-*/alloc/log").split()
+    assert sorted(ran) == sorted(["status", "signal", "raw"] * 2)
+    machine.absent("ls /var/lib/k8s4r/groups/ends-g-*/done | grep .")
 
 
 DELAYED = """

@@ -28,6 +28,13 @@ def named(plan: dict[str, t.Any], ending: str) -> str:
     return next(r["name"] for r in plan["groups"][0]["resources"] if "-run-" in r.get("name", "") and r["name"].endswith(ending))
 
 
+def status(machine) -> dict[str, bool]:
+    """What `status` has of the units: whether they are well."""
+    (found,) = machine.call(op="status")["jobs"]
+    (group,) = found["groups"].values()
+    return {unit["called"]: unit["well"] for unit in group["units"].values() if unit["called"]}
+
+
 @pytest.mark.parametrize(
     ("schedule", "times"),
     [
@@ -90,11 +97,16 @@ def test_a_run_that_failed_says_so_and_the_next_one_has_all_its_attempts(machine
     app = says("app", script="echo try >>$NOMAD_ALLOC_DIR/log; exit 3", restartPolicy={"attempts": 1, "delay": "0s"})
     plan = job(machine, "fails", app, says("cleanup", "poststop"), type="batch", schedule={"cron": rarely})
     assert machine.deploy(plan)["status"] == "committed"
+    assert status(machine) == {"schedule": True, "run": True, "r0 app": True, "r0 cleanup": True}
     noted = Noted(machine, "fails")
     for times in (1, 2):
         assert machine.execute(f"systemctl start {named(plan, '.service')}").status != 0
         down(machine, unit(plan, "cleanup"))
         assert noted.lines() == ["try", "try", "cleanup"] * times
+        assert status(machine) == {"schedule": True, "run": False, "r0 app": False, "r0 cleanup": True}
+    (group,) = machine.call(op="info")["taskgroups"]
+    tasks = {task["task"]: task["how"] for task in group["tasks"]}
+    assert (group["well"], tasks) == (False, {"app": "its program ended with exit status 3, 2 times", "cleanup": None})
 
 
 def test_a_time_zone_that_the_robot_has_not_is_found_before_anything_changes(machine):

@@ -169,6 +169,8 @@ def test_a_task_goes_on_for_its_shutdown_delay_and_is_then_asked_as_ever(machine
         for who in ("launcher", "node") if each["killMode"] == "all" else ("launcher",):
             assert float(machine.sh(f"stat -c %.9Y {alloc}/{each['name']}.{who}")) - asked >= 3, (each["name"], who)
             assert machine.sh(f"cat {alloc}/{each['name']}.{who}").split() == ["SIGUSR1"], (each["name"], who)
+        if each["killMode"] == "main":
+            machine.absent(f"test -e {alloc}/{each['name']}.node")
         machine.sh(f"test -e {alloc}/{each['name']}.drained")
     assert states(machine, plan) == {"success inactive"}
     machine.absent("pgrep -f NOMAD_ALLOC_DIR")

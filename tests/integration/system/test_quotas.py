@@ -262,7 +262,7 @@ def test_a_project_that_somebody_else_uses_is_left_alone(robot, group):
     robot.sh("mkdir /var/lib/k8s4r/theirs && touch /var/lib/k8s4r/theirs/file && chattr -R -p 70000 /var/lib/k8s4r/theirs")
     refused = robot.prepare(job(group))
     assert (refused["status"], len(refused["errors"])) == ("refused", 1)
-    assert refused["errors"][0].startswith("here: 2 files of somebody else's have project 70000"), refused
+    assert refused["errors"][0].startswith("here: 2 files that are not this job's have project 70000"), refused
     robot.sh("rm -r /var/lib/k8s4r/theirs; echo theirs:70000 > /etc/projid")
     refused = robot.prepare(job(group))
     robot.sh("rm /etc/projid")

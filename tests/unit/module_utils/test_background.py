@@ -33,7 +33,7 @@ def test_a_result_is_told_when_the_work_has_let_go_of_the_robot(robot):
 
 
 def test_who_waits_no_longer_is_not_told_a_result_of_which_the_work_goes_on(robot, monkeypatch):
-    """It would take the robot for free."""
+    """It would believe that the robot is free."""
     formats.save(robot.request_path("r"), {"op": "switch"})
     results.Result(robot, "r", "switch").end({"status": "committed"})
     monkeypatch.setattr(background, "_at_work", {"k8s4r-switch-r.service": True}.get)

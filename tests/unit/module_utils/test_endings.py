@@ -22,7 +22,7 @@ def values(result="exit-code", status=0, code="1", restarts=0, state="activating
     }  # fmt: skip
 
 
-NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive")
+NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive", ActiveEnterTimestampMonotonic="0")
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,12 @@ NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive")
         (NEVER, "it was not started"),
         (dict(NEVER, Result="resources"), "systemd could not prepare its start"),
         (dict(NEVER, Result="exit-code"), "what prepares its start failed"),
+        # A target, a timer, and a last hook, whose program is what runs when it stops.
+        (dict(NEVER, Result=""), "it was not started"),
+        (dict(NEVER, Result="", ActiveEnterTimestampMonotonic="5"), "it was stopped"),
+        (dict(NEVER, ActiveEnterTimestampMonotonic="5"), "it was stopped"),
+        (dict(NEVER, Result="timeout", ActiveEnterTimestampMonotonic="5"), "it did not end within its time, and was killed"),
+        (values("success", 0, "0", state="deactivating"), "it is being stopped"),
         (values("success", restarts=3), "its program ended by itself with 0, 4 times; a service stays in the foreground"),
         (values("success"), "its program ended by itself with 0; a service stays in the foreground"),
         (values("success", state="inactive"), "its program ended with 0"),

@@ -54,6 +54,15 @@ def test_health(run, shown, verdict):
     assert watch(run).verdict(shown, NOW) is verdict
 
 
+@pytest.mark.parametrize(("restarts", "lived", "verdict"), [
+    ("0", 0.001, health.Verdict.HEALTHY), ("7", 0.001, health.Verdict.HEALTHY), ("0", None, health.Verdict.FAILED),
+])  # fmt: skip
+def test_a_unit_that_is_tried_without_limit_may_fail_but_not_lack_its_program(restarts, lived, verdict):
+    status = "4" if lived else "203"
+    shown = dict(CRASHING, NRestarts=restarts, ExecMainCode="1", ExecMainStatus=status, ExecMainStartTimestampMonotonic="2000000")
+    assert health.Watch(plan.unit("u", "", run="once", endless=True)).verdict(shown, NOW) is verdict
+
+
 @pytest.mark.parametrize("run", ["always", "hook", "once"])
 @pytest.mark.parametrize("result", ["success", "exit-code", "timeout"])
 def test_a_unit_whose_work_is_done_does_well_however_it_ended(run, result, tmp_path):

@@ -18,7 +18,7 @@ QUOTA = plan.quota("web-a", 70000, 2**20, ["/var/lib/k8s4r/tasks/b", "/var/lib/k
 def test_a_project_with_files_is_somebody_elses_unless_this_robot_has_given_it_out(robot, monkeypatch):
     monkeypatch.setattr(claims, "NAMED", ())
     assert list(claims.taken("here", 70000, 0, robot)) == []
-    with pytest.raises(CommandFailed, match="3 files of somebody else's have project 70000"):
+    with pytest.raises(CommandFailed, match="3 files that are not this job's have project 70000"):
         claims.claim(70000, 3, robot)
     claims.claim(70000, 0, robot)
     claims.claim(80000, 0, robot)

@@ -100,6 +100,9 @@ class Watch:
             return Verdict.HEALTHY
         if _is_down(values) and endings.cannot_start(values):
             return Verdict.FAILED
+        if self.unit.get("endless") and (values.get("SubState") == systemd.AUTO_RESTART or systemd.up(values)):
+            # How its program ends is the result of its work, and no reason to go back: that would depend on how fast it fails.
+            return Verdict.HEALTHY
         if _restarts(values) - self._restarts >= MOST_RESTARTS:
             return self._often_restarted(values, now)
         of_state = {"active": self._active, "inactive": self._inactive, "failed": self._failed}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from ..logs.words import LastWords, make_way
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     # Called with each step as it begins.
     Progress = t.Callable[[str], None]
+
+
+# Behind the name of a file that says of a unit that it has run: it had before the switch.
+BEFORE = ".before"
 
 
 def silence(_text: str) -> None:
@@ -98,7 +103,10 @@ class Performer:
         self._forget_starts(step["units"])
         self._forget_restarts(step["units"])
         for path in step["done"]:
-            files.remove(path)
+            if self.record is None:
+                _begin(path)
+            else:
+                _undo(path)
         systemd.reset_failed(step["units"])
 
     def _forget_starts(self, units: t.Iterable[str]) -> None:
@@ -137,6 +145,8 @@ class Performer:
                 "secrets": self.group["secrets"],
             }
         )
+        for path in filter(None, [unit.get("done") for unit in kinds.that_run(resources)]):
+            files.remove(path + BEFORE)
 
     def _pruned(self, step: Step) -> None:
         group = self.robot.ledger.group(self.job, self.group["id"])
@@ -152,3 +162,19 @@ class Performer:
         else:
             record["groups"].pop(self.group["id"], None)
         self.robot.ledger.save(record)
+
+
+def _begin(done: str) -> None:
+    """The unit is to run again."""
+    try:
+        os.replace(done, done + BEFORE)
+    except FileNotFoundError:
+        files.remove(done + BEFORE)
+
+
+def _undo(done: str) -> None:
+    """As it was before the switch: work that had been done by then is not done once more. It may be called again."""
+    if os.path.exists(done + BEFORE):
+        files.write(done, b"", 0, 0, 0o644)
+    else:
+        files.remove(done)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 # the engine's start, for on a slow robot it takes seconds to start the work.
 ANSWER_WITHIN = 4.0
 INTERVAL = 0.03
+# Seconds, for which a result is kept back because its work is not at its end.
+CLEANING = 30.0
 
 
 def new_release() -> str:
@@ -120,10 +122,15 @@ def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
         if time.monotonic() >= deadline:
             if not known:
                 return _pending(robot, release, result)
-            if not _at_work(own.worker(result["op"], release)):
+            if not (_is_fresh(robot, release) and _at_work(own.worker(result["op"], release))):
                 return result
             return {"status": results.PENDING, "release": release, "op": result["op"], "progress": "cleaning up"}
         time.sleep(INTERVAL)
+
+
+def _is_fresh(robot: Robot, release: str) -> bool:
+    """Whether a result has only just been written: what comes after it may fail again and again."""
+    return abs(time.time() - os.stat(robot.result_path(release)).st_mtime) < CLEANING
 
 
 def _pending(robot: Robot, release: str, result: Answer) -> Answer:

@@ -33,7 +33,8 @@ def answer(robot: Robot, sample: float = status.SAMPLE, **only: str) -> Info:
 
 
 def _group(job: status.JobStatus, id: str, group: status.GroupStatus) -> Data:
-    units = [_unit(name, unit) for name, unit in sorted(group["units"].items()) if unit["usage"]]
+    # What runs the tasks of a schedule is none of them.
+    units = [_unit(name, unit) for name, unit in sorted(group["units"].items()) if unit["usage"] and unit["called"] != "run"]
     return {
         "namespace": job["namespace"],
         "job": job["name"],

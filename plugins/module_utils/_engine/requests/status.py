@@ -29,9 +29,9 @@ if TYPE_CHECKING:
         """What systemd reported; null where it reported nothing."""
 
         called: str  # within its group; empty for the group's target
-        well: bool  # it runs and no check of it is critical, or it has done what it should do once
+        well: bool  # it runs and no check of it is critical; or it has done what it should do once, or waits for the next time
         done: bool
-        run: str
+        run: str  # as in plan.unit; none for what a timer runs
         state: str | None
         sub: str | None
         result: str | None
@@ -103,7 +103,7 @@ class _Now:
     """What systemd and the kernel report of the units of groups."""
 
     def __init__(self, groups: t.Sequence[GroupRecord], sample: float) -> None:
-        units = [unit["name"] for group in groups for unit in kinds.that_run(group["resources"])]
+        units = [unit["name"] for group in groups for unit in kinds.with_a_name(group["resources"])]
         shown = systemd.show(units, f"{systemd.PROPERTIES},ControlGroup")
         # A restart policy may have set a timer for a unit that it has stopped.
         timers = systemd.show([timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], "Id,ActiveState")
@@ -118,7 +118,7 @@ class _Now:
 
     def usage_of_all(self, group: GroupRecord) -> Usage:
         """What a group uses, without its proxy: its slice is the control group above those of the tasks."""
-        units = [unit["name"] for unit in kinds.that_run(group["resources"]) if unit.get("called") not in (PROXY, "")]
+        units = [unit["name"] for unit in kinds.with_a_name(group["resources"]) if unit.get("called") not in (PROXY, "")]
         slices = [os.path.dirname(path) for path in map(self._path, units) if path]
         return self._cgroups.usage(slices[0] if slices else "", sum(len(self._kills.get(unit, ())) for unit in units))
 
@@ -141,7 +141,7 @@ def _group(group: GroupRecord, now: _Now) -> GroupStatus:
         "silent": ports.without_listener(group["ports"]),
         "lacks": [need for need in group["needs"] if not os.path.exists(need["path"])],
         "usage": now.usage_of_all(group),
-        "units": {unit["name"]: _unit(unit, now) for unit in kinds.that_run(group["resources"])},
+        "units": {unit["name"]: _unit(unit, now) for unit in kinds.with_a_name(group["resources"])},
     }
 
 
@@ -161,10 +161,13 @@ def _unit(unit: Resource, now: _Now) -> UnitStatus:
     started = systemd.seconds(values, "ActiveEnterTimestampMonotonic") or None
     ended = None if up else _finished_at(unit) if done else endings.when(values)
     moment = started if up else ended
+    scheduled = unit["run"] == "none"
+    # It is down between its runs.
+    well = (scheduled and values.get("ActiveState") == "inactive") or up
     checks = states.seen(kind.checks(unit), systemd.number(values, "ActiveEnterTimestampMonotonic") or 0) if up else []
     return {
         "called": unit.get("called", ""),
-        "well": done or (up and all(check["status"] != states.CRITICAL for check in checks)),
+        "well": done or (well and all(check["status"] != states.CRITICAL for check in checks)),
         "done": done,
         "run": unit["run"],
         "state": values.get("ActiveState"),
@@ -176,7 +179,7 @@ def _unit(unit: Resource, now: _Now) -> UnitStatus:
         "exit_status": systemd.number(values, "ExecMainStatus"),
         "since": endings.wall(started) if started else None,
         "ended": endings.wall(ended) if ended else None,
-        "how": None if up or done else _how(unit, now.shown),
+        "how": None if well or done else _how(unit, now.shown),
         "checks": checks,
         "seconds": None if moment is None else max(0, int(time.monotonic() - moment)),
     }

@@ -39,12 +39,12 @@ def write(place: str, directories: t.Iterable[str]) -> None:
 
 def taken(where: str, number: int, count: int, robot: Robot) -> t.Iterator[str]:
     """Whether others on the robot have this project."""
-    remedy = "give the group or task another name, or those files another project"
+    remedy = "give the group or task another name, or the others another project"
     named = [path for path in NAMED if _names(path, number)]
     if named:
-        yield f"{where}: {named[0]} names project {number}, which is this one's; {remedy}"
+        yield f"{where}: {named[0]} names project {number}, which this size would use; {remedy}"
     elif count and number not in _given(robot):
-        yield f"{where}: {count} files of somebody else's have project {number}, which is this one's; {remedy}"
+        yield f"{where}: {count} files that are not this job's have project {number}, which this size would use; {remedy}"
 
 
 def claim(number: int, count: int, robot: Robot) -> None:

@@ -69,6 +69,11 @@ def that_run(resources: t.Iterable[Resource]) -> list[Resource]:
     return [resource for resource in resources if of(resource).runs(resource)]
 
 
+def with_a_name(resources: t.Iterable[Resource]) -> list[Resource]:
+    """The units among resources that run, or that people have a name for: tasks of a job with a schedule are run by its timer."""
+    return [resource for resource in resources if of(resource).runs(resource) or resource.get("called")]
+
+
 def users(resources: t.Iterable[Resource]) -> list[str]:
     """The users that resources make."""
     return [name for name in (of(resource).user(resource) for resource in resources) if name is not None]

@@ -8,6 +8,7 @@ Files have their project by an ioctl of linux/fs.h, and limits are set by quotac
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
         used: int  # bytes
         files: int
 
+    # The way to a directory from above: that of the directory that it is in, its name, and how deep it is. The first has no name.
+    Way = t.Tuple[t.Optional["Way"], str, int]
+
 
 # struct fsxattr: flags, two sizes, the project, another size, padding. What is made in a directory with INHERIT gets its project.
 GET, SET = 0x801C581F, 0x401C5820
@@ -38,11 +42,15 @@ LIMITS = struct.Struct("=8QI4x")
 SPACE_LIMITS = 1
 BLOCK = 1024
 
+# Directories deeper than this, which no program makes by mistake, are not marked: each costs the way to it.
+DEEPEST = 256
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # What is no file must not hold us up, or take notice.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # It went, or became something else, while we looked.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
+# Somebody's mount, a file with a lease, or one that nobody may change. It is passed over: its owner could take a mark away again.
+_CLOSED = (errno.EACCES, errno.EAGAIN, errno.EIO, errno.ENOTCONN, errno.EPERM, errno.ESTALE)
 # A file system without projects.
 _UNKNOWN = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
 
@@ -75,16 +83,17 @@ def assign(directory: str, project: int, only: int | None = None) -> None:
     top = _open(directory)
     try:
         device = os.fstat(top).st_dev
-        waiting: list[tuple[str, ...]] = [()]
+        waiting: list[Way] = [(None, "", 0)]
         while waiting:
-            names = waiting.pop()
-            fd = _below(top, names)
+            way = waiting.pop()
+            fd = _below(top, way)
             if fd is None:
                 continue
             try:
                 if os.fstat(fd).st_dev == device:
                     _mark(fd, project, only)
-                    waiting += [(*names, name) for name in _contents(fd, project, only)]
+                    below = _mark_files(fd, project, only)
+                    waiting += [(way, name, way[2] + 1) for name in below if way[2] < DEEPEST]
             finally:
                 os.close(fd)
     finally:
@@ -105,14 +114,18 @@ def _open(directory: str) -> int:
         return os.open(name, _DIRECTORY, dir_fd=above)
 
 
-def _below(top: int, names: t.Iterable[str]) -> int | None:
-    """A directory by the way to it, which may be longer than any path; None where it is no longer there. No link is followed."""
+def _below(top: int, way: Way) -> int | None:
+    """A directory by the way to it; None where it is no longer there, or not open to us. No link is followed."""
+    names: list[str] = []
+    while way[0] is not None:
+        names.append(way[1])
+        way = way[0]
     fd = os.dup(top)
-    for name in names:
+    for name in reversed(names):
         try:
             below = os.open(name, _DIRECTORY, dir_fd=fd)
         except OSError as error:
-            if error.errno in _GONE:
+            if error.errno in _GONE + _CLOSED:
                 return None
             raise
         finally:
@@ -121,21 +134,23 @@ def _below(top: int, names: t.Iterable[str]) -> int | None:
     return fd
 
 
-def _contents(fd: int, project: int, only: int | None) -> list[str]:
+def _mark_files(fd: int, project: int, only: int | None) -> list[str]:
     """Mark the files in a directory; the names of the directories in it. A link, FIFO or device takes up nothing, and has no ioctl."""
+    below = []
     with os.scandir(fd) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False)) for entry in entries]
-    for name, _is_directory, is_file in found:
-        if is_file:
-            _mark_file(fd, name, project, only)
-    return [name for name, is_directory, _is_file in found if is_directory]
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                below.append(entry.name)
+            elif entry.is_file(follow_symlinks=False):
+                _mark_file(fd, entry.name, project, only)
+    return below
 
 
 def _mark_file(directory: int, name: str, project: int, only: int | None) -> None:
     try:
         fd = os.open(name, _FILE, dir_fd=directory)
     except OSError as error:
-        if error.errno in _GONE:
+        if error.errno in _GONE + _CLOSED:
             return
         raise
     try:
@@ -153,7 +168,9 @@ def _mark(fd: int, project: int, only: int | None) -> None:
     if stat.S_ISDIR(os.fstat(fd).st_mode):
         wanted = flags | INHERIT if project else flags & ~INHERIT
     if (wanted, project) != (flags, found):
-        fcntl.ioctl(fd, SET, ATTRIBUTES.pack(wanted, *sizes, project, copied))
+        # Of what nobody may change, nothing more can be taken up.
+        with contextlib.suppress(PermissionError):
+            fcntl.ioctl(fd, SET, ATTRIBUTES.pack(wanted, *sizes, project, copied))
 
 
 def usage(device: str, project: int) -> Usage:
@@ -176,4 +193,4 @@ def _quotactl(command: int, device: str, project: int, buffer: ctypes.Array[ctyp
     # XFS has no entry for a project that never had anything.
     if failed and (command, ctypes.get_errno()) != (GET_QUOTA, errno.ENOENT):
         why = os.strerror(ctypes.get_errno())
-        raise CommandFailed(f"the file system on {device} is mounted with prjquota, and its quotas are not to be had: {why}")
+        raise CommandFailed(f"the file system on {device} is mounted with prjquota, and its quotas cannot be read or set: {why}")

@@ -9,6 +9,7 @@ imports no more than this.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from .. import plan
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ..system.observe import Observer, State
 
 # Files that are added up: more than a disk of a robot has.
-MOST = 10**7
+MOST = 10**6
 
 
 class Quota(Kind):
@@ -45,7 +46,7 @@ class Quota(Kind):
         for number, path in enumerate(resource["directories"]):
             at = f"{where}.directories[{number}]"
             if not isinstance(path, str) or " " in path:
-                yield f"{at}: {path!r} is not a path without spaces"
+                yield f"{at}: {path!r} must be a path without spaces"
             else:
                 yield from shape.path(at, path)
 
@@ -62,7 +63,10 @@ class Quota(Kind):
         if done is None and not marked:
             return None
         device = capabilities.quota_device(plan.STATE)[1]
-        limit = projects.usage(device, resource["project"])["limit"] if device else 0
+        limit = 0
+        with contextlib.suppress(CommandFailed):
+            # They may be off although the file system is mounted with them.
+            limit = projects.usage(device, resource["project"])["limit"] if device else 0
         others = set(done or ()).difference(resource["directories"])
         return _state(limit, others.union(path for path in marked if path in (done or ())))
 
@@ -72,19 +76,21 @@ class Quota(Kind):
         where, size, number = resource["where"], resource["size"], resource["project"]
         device = capabilities.quota_device(plan.STATE)[1]
         if not device:
-            yield f"{where}: {plan.STATE} is on a file system without project quotas"
+            yield f"{where}: {plan.STATE} is on a file system without project quotas; mount one that has them there, or remove the size"
             return
         there = [path for path in resource["directories"] if os.path.isdir(path)]
         elsewhere = [path for path in there if os.stat(path).st_dev != os.stat(plan.STATE).st_dev]
         if elsewhere:
-            yield f"{where}: {', '.join(elsewhere)}: on another file system than {plan.STATE}, which can have no limit together with it"
+            which = f"{', '.join(elsewhere)} is on another file system than {plan.STATE}"
+            yield f"{where}: {which}, and one size cannot bound both; remove the size"
         found = projects.usage(device, number)
         yield from claims.taken(where, number, found["files"], robot)
         # What counts already, counts exactly. Else it is added up.
         counts = claims.done(self.place(resource)) == resource["directories"] == _marked(resource)
         used = found["used"] if counts else sum(files.size(path, most=MOST) for path in there)
         if used > size:
-            yield f"{where}: {disk.size(size)} are less than what is there already, {disk.size(used)} in {', '.join(there)}"
+            already = f"{disk.size(used)} in {', '.join(there)}; write more, or remove some of that"
+            yield f"{where}: {disk.size(size)} are less than what is there already, {already}"
 
     def fix(self, resource: Resource, robot: Robot) -> None:
         from . import claims, projects
@@ -117,7 +123,8 @@ class Quota(Kind):
             # The project may be somebody else's.
             return
         if device:
-            projects.bound(device, number, 0)
+            with contextlib.suppress(CommandFailed):
+                projects.bound(device, number, 0)
         for path in dict.fromkeys([*resource["directories"], *(done or ())]):
             projects.release(path, number)
         files.remove(place)

@@ -42,14 +42,25 @@ def words(values: Properties, stays: bool = False) -> str:
     if values.get("LoadState") == "not-found":
         return "there is no such unit"
     result = values.get("Result", "")
+    if values.get("ActiveState") == "deactivating":
+        return "it is being stopped"
     if not seconds(values, "ExecMainStartTimestampMonotonic"):
-        return RESULTS.get(result) or ("it was not started" if result == "success" else "what prepares its start failed")
+        return _without_program(values, result)
     if result == "success" and values.get("ActiveState") == "inactive" and _by_signal(values):
         return "it was stopped"
     text = _after_timeout(values, stays) if result == "timeout" else RESULTS.get(result) or _of_program(values, stays)
     restarts = number(values, "NRestarts") or 0
     times = f"{text}, {restarts + 1} times" if restarts else text
     return f"{times}; a service stays in the foreground" if stays and _by_itself(values) else times
+
+
+def _without_program(values: Properties, result: str) -> str:
+    """How a unit ended that has no program, or whose program was not started. A target has no result."""
+    if result in ("", "success"):
+        return "it was stopped" if seconds(values, "ActiveEnterTimestampMonotonic") else "it was not started"
+    if result == "timeout":
+        return "it did not end within its time, and was killed"
+    return RESULTS.get(result) or "what prepares its start failed"
 
 
 def _by_itself(values: Properties) -> bool:

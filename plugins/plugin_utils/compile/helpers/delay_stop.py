@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pathlib
 import sys
 import time
 
@@ -22,31 +21,39 @@ INTERVAL = 0.1
 
 
 def main() -> None:
-    main_process = os.environ.get("MAINPID", "")
-    if not main_process:
+    number_of_process = os.environ.get("MAINPID", "")
+    try:
+        # Its files tell of this process alone, whoever has its number after it.
+        process = os.open(f"/proc/{number_of_process}", os.O_RDONLY | os.O_DIRECTORY) if number_of_process else -1
+    except FileNotFoundError:
+        process = -1
+    if process < 0:
         # The task has ended by itself.
         return
     seconds, number, whom, *command = sys.argv[1:]
-    wait(main_process, time.monotonic() + float(seconds))
+    groups = unit(process)
+    wait(process, time.monotonic() + float(seconds))
+    if not unit(process):
+        return
     if command:
         os.execv(command[0], command)
     if whom == "main":
-        send(int(main_process), int(number))
+        send(int(number_of_process), int(number))
     else:
-        ask_all(main_process, int(number))
-    wait(main_process, float("inf"))
+        ask_all(groups, int(number))
+    wait(process, float("inf"))
 
 
-def wait(process: str, end: float) -> None:
-    while os.path.exists(f"/proc/{process}") and time.monotonic() < end:
+def wait(process: int, end: float) -> None:
+    while unit(process) and time.monotonic() < end:
         time.sleep(max(0.0, min(INTERVAL, end - time.monotonic())))
 
 
-def ask_all(main_process: str, number: int) -> None:
+def ask_all(groups: list[str], number: int) -> None:
     """Signals each process of the unit once, also those that are started meanwhile."""
-    groups, told = unit(main_process), {os.getpid()}
-    while groups:
-        found = {int(name) for name in os.listdir("/proc") if name.isdigit() and unit(name) == groups} - told
+    told = {os.getpid()}
+    while True:
+        found = {int(name) for name in os.listdir("/proc") if name.isdigit() and _unit_of(name) == groups} - told
         if not found:
             return
         for process in found:
@@ -54,10 +61,23 @@ def ask_all(main_process: str, number: int) -> None:
         told |= found
 
 
-def unit(process: str) -> list[str]:
-    """The control group by which systemd knows the unit; empty for a process that has ended."""
+def _unit_of(name: str) -> list[str]:
     try:
-        lines = pathlib.Path(f"/proc/{process}/cgroup").read_text(encoding="utf-8").splitlines()
+        process = os.open(f"/proc/{name}", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return []
+    try:
+        return unit(process)
+    finally:
+        os.close(process)
+
+
+def unit(process: int) -> list[str]:
+    """The control group by which systemd knows the unit of a process, of which this is the directory; empty for one that has ended."""
+    try:
+        file = os.open("cgroup", os.O_RDONLY, dir_fd=process)
+        with open(file, encoding="utf-8") as stream:
+            lines = stream.read().splitlines()
     except OSError:
         return []
     return [line for line in lines if line.startswith("0::") or ":name=systemd:" in line]

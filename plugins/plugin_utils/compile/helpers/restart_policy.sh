@@ -25,7 +25,8 @@ case "$jobs" in
     # A job of the type start is no request to end: it only waits for this end, or it is the start that just failed.
     *" stop "* | *" restart "* | *" try-restart "*) exit 0 ;;
 esac
-[ "$type" = batch ] && [ "$SERVICE_RESULT" = success ] && exit 0
+# (To systemd, SIGTERM and the like are a success, too.)
+[ "$type" = batch ] && [ "$SERVICE_RESULT" = success ] && [ "$EXIT_STATUS" = 0 ] && exit 0
 # The boot clock: a robot's wall clock jumps when it is set.
 read -r now _ </proc/uptime
 now=${now%.*} first=$now count=0

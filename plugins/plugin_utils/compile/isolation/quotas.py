@@ -24,9 +24,8 @@ def resources(site: Site) -> t.Iterator[Resource]:
     """The quotas of a group and of its tasks; none on a robot that cannot enforce them."""
     if not site.enforces_quotas:
         return
-    group = _of_group(site)
-    if group:
-        size, path = group
+    if site.disk:
+        size, path = site.disk
         yield plan.quota(site.id, names.project(site.id), size, _directories(site), site.where(path))
     for task in _all(site):
         if task.spec.resources.disk:
@@ -36,23 +35,12 @@ def resources(site: Site) -> t.Iterator[Resource]:
 
 def expected(site: Site) -> t.Iterator[Expected]:
     """The room that must be there on any robot."""
-    group = _of_group(site)
-    if group:
-        size, path = group
+    if site.disk:
+        size, path = site.disk
         yield plan.expected("disk", " ".join([str(size), *_directories(site)]), site.where(path))
     for task in _all(site):
         if task.spec.resources.disk:
             yield plan.expected("disk", f"{task.spec.resources.disk} {_local(task)}", site.where(f"{task.path}.resources.disk"))
-
-
-def _of_group(site: Site) -> tuple[int, str] | None:
-    """In bytes, and the key that says so; the smaller one of two."""
-    disk, found = site.group.ephemeral_disk, []
-    if disk and disk.size_mb:
-        found.append((disk.size_mb * 2**20, f"{site.path}.ephemeralDisk.sizeMB"))
-    if site.group.resources and site.group.resources.disk:
-        found.append((int(site.group.resources.disk), f"{site.path}.resources.disk"))
-    return min(found, default=None)
 
 
 def _directories(site: Site) -> list[str]:

@@ -112,7 +112,7 @@ def step(site: Site, task: PlacedTask[Task], process: systemd.Directives) -> sys
         ("Type", "oneshot"),
         *([] if task.done else [("RemainAfterExit", "yes")]),
         ("TimeoutStartSec", systemd.seconds(task.spec.timeout) if task.spec.timeout else "infinity"),
-        *_without(process, _OF_RUNNING),
+        *without(process, _OF_RUNNING),
         ("KillSignal", task.spec.kill_signal),
         ("KillMode", "control-group"),
         *restarts.at_end(site, restarts.calls(site, task)),
@@ -121,7 +121,7 @@ def step(site: Site, task: PlacedTask[Task], process: systemd.Directives) -> sys
 
 def last(task: PlacedTask[Task], process: systemd.Directives) -> systemd.Directives:
     """Of [Service], for a poststop hook: its start does nothing, and its stop runs the program."""
-    renamed = [("ExecStop" if name == "ExecStart" else name, value) for name, value in _without(process, (*_OF_RUNNING, "TimeoutStopSec"))]
+    renamed = [("ExecStop" if name == "ExecStart" else name, value) for name, value in without(process, (*_OF_RUNNING, "TimeoutStopSec"))]
     return [
         ("Type", "oneshot"),
         ("RemainAfterExit", "yes"),
@@ -132,5 +132,6 @@ def last(task: PlacedTask[Task], process: systemd.Directives) -> systemd.Directi
     ]
 
 
-def _without(directives: systemd.Directives, names: t.Container[str]) -> systemd.Directives:
+def without(directives: systemd.Directives, names: t.Container[str]) -> systemd.Directives:
+    """The directives but for those of these names."""
     return [(name, value) for name, value in directives if name not in names]

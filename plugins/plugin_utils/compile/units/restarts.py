@@ -59,6 +59,9 @@ def directives(site: Site, task: PlacedTask[Task], over: helpers.Call | None = N
     limit = policy(site, task.spec)
     restart = "on-failure" if task.ends else "always"
     lines = [("Restart", restart), ("RestartSec", systemd.seconds(limit.delay if limit else 5.0))]
+    if task.ends:
+        # systemd takes these for a good end. Who asks for the end gets no restart.
+        lines.append(("RestartForceExitStatus", "SIGHUP SIGINT SIGPIPE SIGTERM"))
     if task.spec.timeout:
         lines.append(("RuntimeMaxSec", systemd.seconds(task.spec.timeout)))
     return [*lines, *at_end(site, calls(site, task, over))]

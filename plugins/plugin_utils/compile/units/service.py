@@ -184,10 +184,11 @@ def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted:
     """The unit starts after its log, its group's memory, the proxy and these init units. It never requires the proxy: a broken proxy
     stops no task.
     """
-    own = [logs.socket(task), *([memory.unit(site)] if memory.sees(task.spec) else [])]
-    before = [*([site.proxy] if site.proxy else []), *wanted]
+    log = logs.socket(task)
+    # What is wanted is tried again with each start of the task.
+    before = [*([memory.unit(site)] if memory.sees(task.spec) else []), *([site.proxy] if site.proxy else []), *wanted]
     soft = [name for name in before if name not in required]
-    lines = [("Requires", [*own, *required]), ("Wants", soft), ("After", [*own, *before])]
+    lines = [("Requires", [log, *required]), ("Wants", soft), ("After", [log, *before])]
     return [(directive, " ".join(units)) for directive, units in lines if units]
 
 

@@ -57,6 +57,8 @@ def _life(
         return hooks.last(task, process), "hook", []
     over = instance.over(task)
     ended = restarts.calls(site, task, over)
+    # For work that ends, such an end is a failure.
+    process = hooks.without(process, ("SuccessExitStatus",)) if task.ends else process
     directives = [("Type", "exec"), *process, *restarts.directives(site, task, over)]
     called = [*stop, *ended, *([over] if over and ended else [])]
     return directives, "once" if task.ends else "always", called

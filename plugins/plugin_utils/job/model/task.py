@@ -112,8 +112,8 @@ class Task:
         "Who gets `killSignal`: `main` is the program itself, `all` is every process of the task.", default=KillMode.MAIN, ours=True
     )
     shutdown_delay: Seconds = key(
-        "How long the task goes on before it gets `killSignal`, so that whoever still uses it comes to an end. "
-        "Not for hooks and init tasks that end by themselves.",
+        "How long the task goes on before it gets `killSignal`, so that its clients can finish. "
+        "Not allowed for hooks and init tasks that run to their end.",
         default=Seconds(0),
         ours=True,
         minimum=0,

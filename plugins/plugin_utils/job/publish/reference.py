@@ -69,7 +69,8 @@ the task, `${{attr.<name>}}`, `${{meta.<key>}}` (from the robot's labels, then t
 constraint from the labels only), `${{node.unique.name}}`, `${{node.datacenter}}` and `${{node.class}}`. If one of them has
 no value, that is an error. Every other `${{...}}` and `$NAME` belongs to the program and arrives unchanged.
 
-All errors of all files are reported together, each with file, line, column and path.
+Errors are reported together, for all files, each with file, line, column and path. What only makes sense once these are mended comes
+with the next run: errors between keys, and what a robot lacks.
 
 ## Keys
 

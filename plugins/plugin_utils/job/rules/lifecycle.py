@@ -25,7 +25,7 @@ def errors(group: TaskGroup, path: str) -> c.Iterator[Finding]:
             why = "a poststop hook runs when all others of its instance have ended, sidecars too, so this one would wait for itself"
             yield f"{place}.lifecycle.sidecar", Mistake(why, "remove it", value="true")
         if task.shutdown_delay and task.lifecycle and not task.lifecycle.sidecar:
-            yield f"{place}.shutdownDelay", Mistake("the hook ends by itself, and nobody uses it until it is stopped", "remove it")
+            yield f"{place}.shutdownDelay", Mistake("it runs to its end, so nothing is waited for when it is stopped", "remove it")
         if not task.leader:
             continue
         if task.lifecycle:
@@ -44,7 +44,7 @@ def errors(group: TaskGroup, path: str) -> c.Iterator[Finding]:
 def _of_init(init: InitTask, path: str) -> c.Iterator[Finding]:
     why = "init tasks run in their order before all tasks, once for all instances"
     if init.shutdown_delay and not init.daemon:
-        yield f"{path}.shutdownDelay", Mistake("the init task ends by itself, and nobody uses it until it is stopped", "remove it")
+        yield f"{path}.shutdownDelay", Mistake("it runs to its end, so nothing is waited for when it is stopped", "remove it")
     if init.lifecycle:
         yield f"{path}.lifecycle", Mistake(why, "remove it, or move the task to tasks")
     if init.leader:

@@ -164,8 +164,9 @@ def test_what_no_robot_does_is_a_warning_and_for_a_strict_job_an_error():
 
 def test_a_size_that_a_robot_cannot_enforce_is_a_warning_with_the_number_and_for_a_strict_job_an_error():
     free = (
-        "must be free when it is deployed; nothing stops programs from writing more on robot r1: /var/lib/k8s4r is on a file system "
-        "without project quotas; mount one with the option prjquota there, or remove the size"
+        "must be free when the job is deployed, but nothing stops programs from writing more on robot r1: "
+        "/var/lib/k8s4r is on a file system "
+        "without project quotas; mount one that has them there, exclude the robot by a constraint, or remove the size"
     )
     warnings = [f"taskGroups[0].tasks[0].resources.disk: 1,024 MiB {free}", f"taskGroups[0].ephemeralDisk.sizeMB: 2,000 MiB {free}"]
     assert said(sized("no")) == [*warnings, *NOWHERE]
@@ -229,13 +230,16 @@ taskGroups:
 
 
 def test_a_program_that_the_kernel_lets_write_more_is_a_warning():
-    more = "which has all privileges of root; name another user, or remove the size"
+    more = "which has all privileges of root; name another user, exclude the robot by a constraint, or remove the size"
     assert [text for text in said(sized("ext4", PRIVILEGED)) if "is no limit" in text] == [
         f"taskGroups[0].initTasks[0].resources.disk: is no limit for i, {more}",
         f"taskGroups[0].ephemeralDisk.sizeMB: is no limit for a, {more}",
         f"taskGroups[0].tasks[3].resources.disk: is no limit for d, {more}",
     ]
     assert said(sized("xfs", PRIVILEGED)) == []
+    for group in ("resources: {disk: 10Mi}", "resources: {disk: 9Mi}, ephemeralDisk: {sizeMB: 10}"):
+        document = PRIVILEGED.replace("ephemeralDisk: {sizeMB: 10}", group.replace(", eph", "\n    eph"))
+        assert f"taskGroups[0].resources.disk: is no limit for a, {more}" in said(sized("ext4", document))
 
 
 def test_disk_space_is_what_the_robot_is_asked_about():

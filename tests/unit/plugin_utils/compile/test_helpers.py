@@ -98,11 +98,11 @@ class Policy:
         """What systemd is about to do with the unit, as it lists its jobs."""
         (self.home / "jobs").write_text(line)
 
-    def ends(self, *policy: str, result: str = "exit-code", said: str = "") -> str:
+    def ends(self, *policy: str, result: str = "exit-code", status: str = "3", said: str = "") -> str:
         """One end of the task; returns what was done with the unit."""
         (self.home / "calls").write_text("")
         path = f"{self.home}/bin:{ENVIRONMENT['PATH']}"
-        done = run(self.argv, "a.service", *policy, PATH=path, SERVICE_RESULT=result, EXIT_STATUS="3")
+        done = run(self.argv, "a.service", *policy, PATH=path, SERVICE_RESULT=result, EXIT_STATUS=status)
         assert done.returncode == 0, done
         assert said in done.stdout
         return (self.home / "calls").read_text()
@@ -170,10 +170,16 @@ def test_a_task_whose_restarts_cannot_be_counted_is_restarted(policy):
 
 
 @pytest.mark.parametrize(
-    ("kind", "result", "counted"), [("batch", "success", False), ("batch", "exit-code", True), ("service", "success", True)]
+    ("kind", "result", "status", "counted"),
+    [
+        ("batch", "success", "0", False),
+        ("batch", "success", "TERM", True),
+        ("batch", "exit-code", "3", True),
+        ("service", "success", "0", True),
+    ],
 )
-def test_the_success_of_a_batch_task_alone_is_no_restart(policy, kind, result, counted):
-    policy.ends("5", "60", "fail", kind, result=result)
+def test_the_success_of_a_batch_task_alone_is_no_restart(policy, kind, result, status, counted):
+    policy.ends("5", "60", "fail", kind, result=result, status=status)
     assert policy.count.exists() == counted
 
 

@@ -10,7 +10,7 @@ import typing as t
 from ....job.model.task import Volume
 from ....job.model.vocabulary import Files, KillMode, Sharing
 from ...isolation.sharing import Shares
-from ...systemd import Directives, as_root, item
+from ...systemd import KILLS_AT_ONCE, Directives, as_root, item
 
 
 class Launch(t.NamedTuple):
@@ -66,9 +66,10 @@ class Launch(t.NamedTuple):
         asked = [("ExecStop", as_root(self.stop, ("MAINPID",), "-"))] if self.stop else []
         if self.shares.pid is not Sharing.HOST:
             return [*asked, ("KillSignal", "SIGKILL"), ("KillMode", "control-group")]
-        # Also after a command that cannot be started: systemd 257 forks before it starts one of a unit with a RuntimeDirectory=, and the
-        # task may have as many processes as it is allowed. After one that is not done in time, SIGKILL follows at once.
-        kill = [("TimeoutStopFailureMode", "kill")] if self.stop else []
+        # KillSignal= counts where the command could not be started: systemd 257 forks before it starts one of a unit with a
+        # RuntimeDirectory=, and the task may have as many processes as it is allowed. After a command that is not done in time,
+        # SIGKILL follows at once; systemd 245 signals and waits once more.
+        kill = [("TimeoutStopFailureMode", "kill")] if self.stop and self.systemd >= KILLS_AT_ONCE else []
         # In mixed, SIGKILL goes to all that are left after the main process.
         return [*asked, ("KillSignal", self.signal), ("KillMode", "mixed" if self.kill is KillMode.MAIN else "control-group"), *kill]
 
