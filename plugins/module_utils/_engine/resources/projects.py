@@ -181,6 +181,14 @@ def usage(device: str, project: int) -> Usage:
     return {"limit": hard * BLOCK, "used": used, "files": count}
 
 
+def limit(device: str, project: int) -> int:
+    """What a project may take up; 0 for no limit, and where quotas are off although the file system is mounted with them."""
+    try:
+        return usage(device, project)["limit"]
+    except CommandFailed:
+        return 0
+
+
 def bound(device: str, project: int, size: int) -> None:
     """Let a project take up so many bytes, in full blocks; 0 for no limit."""
     blocks = (size + BLOCK - 1) // BLOCK

@@ -9,7 +9,6 @@ imports no more than this.
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from .. import plan
@@ -63,10 +62,7 @@ class Quota(Kind):
         if done is None and not marked:
             return None
         device = capabilities.quota_device(plan.STATE)[1]
-        limit = 0
-        with contextlib.suppress(CommandFailed):
-            # They may be off although the file system is mounted with them.
-            limit = projects.usage(device, resource["project"])["limit"] if device else 0
+        limit = projects.limit(device, resource["project"]) if device else 0
         others = set(done or ()).difference(resource["directories"])
         return _state(limit, others.union(path for path in marked if path in (done or ())))
 
@@ -122,9 +118,8 @@ class Quota(Kind):
         if done is None and not _marked(resource):
             # The project may be somebody else's.
             return
-        if device:
-            with contextlib.suppress(CommandFailed):
-                projects.bound(device, number, 0)
+        if device and projects.limit(device, number):
+            projects.bound(device, number, 0)
         for path in dict.fromkeys([*resource["directories"], *(done or ())]):
             projects.release(path, number)
         files.remove(place)
