@@ -19,8 +19,9 @@ class EphemeralDisk:
     """The group's shared disk space."""
 
     size_mb: int | None = key(
-        "Size, in MiB, of all that the group keeps on the robot, but for logs. So much must be free when the job is deployed, or be in use "
-        "already, and a write beyond it fails. A robot whose file system has no project quotas does not stop it, and a warning says so.",
+        "How much the group may keep on the robot, in MiB: `alloc`, `/tmp`, and the `local` directories of tasks without a `disk` of their "
+        "own. That much must be free when the job is deployed, or be in use already, and a write beyond it fails. Where the robot's file "
+        "system has no project quotas, nothing enforces it, and a warning says so.",
         name="sizeMB",
         default=None,
         minimum=0,

@@ -78,9 +78,10 @@ class Resources:
         "Share of the disk's time, in relation to others. Default: 100.", default=None, ours=True, minimum=1, maximum=10000
     )
     disk: Bytes | None = key(
-        "Size of what the task keeps in its own directory, which then does not count for its group; of a group, the same as "
-        "`ephemeralDisk.sizeMB`. So much must be free when the job is deployed, or be in use already, and a write beyond it fails. A robot "
-        "whose file system has no project quotas does not stop it, and a warning says so. Default: no limit.",
+        "How much the task may keep in its `local` directory, which then does not count for its group; of a group, the same as "
+        "`ephemeralDisk.sizeMB`, of which the smaller one applies. That much must be free when the job is deployed, or be in use "
+        "already, and a write beyond it fails. Where the robot's file system has no project quotas, nothing enforces it, and a warning "
+        "says so. Default: no limit.",
         default=None,
         maximum=2**60,
     )
