@@ -51,14 +51,14 @@ _CALLED = {
     "command": ("ExecStart",),
     "devices": ("DeviceAllow", "DevicePolicy"),
     "groups": ("SupplementaryGroups",),
-    "how it is stopped": ("ExecStop", "KillMode", "KillSignal", "SuccessExitStatus", "TimeoutStopSec"),
+    "how it is stopped": ("ExecStop", "KillMode", "KillSignal", "SuccessExitStatus", "TimeoutStopFailureMode", "TimeoutStopSec"),
     "limits": (
         *("AllowedCPUs", "CPUAffinity", "CPUQuota", "CPUSchedulingPolicy", "CPUSchedulingPriority", "IOAccounting", "IOWeight"),
         *("LimitMEMLOCK", "LimitNOFILE", "LimitRTPRIO", "MemoryHigh", "MemoryMax", "MemorySwapMax", "Nice", "TasksMax"),
     ),
     "log": ("StandardError", "StandardOutput", "SyslogIdentifier"),
     "readiness": ("ExecStartPost",),
-    "restart policy": ("ExecStopPost", "Restart", "RestartSec"),
+    "restart policy": ("ExecStopPost", "Restart", "RestartForceExitStatus", "RestartSec"),
     "timeout": ("RuntimeMaxSec",),
     "user": ("Group", "SocketUser", "User"),
 }
