@@ -79,6 +79,16 @@ def test_the_tasks_run_at_their_times_and_not_when_they_are_deployed(machine, ra
     machine.absent("ls /var/lib/systemd/timers | grep k8s4r")
 
 
+def test_a_run_whose_leader_has_run_to_its_end_has_not_failed(machine, rarely):
+    """Its end stops the others, by a signal."""
+    server = says("server", script="touch $NOMAD_ALLOC_DIR/up; sleep 1000")
+    tasks = [server, says("app", leader=True, script="until [ -e $NOMAD_ALLOC_DIR/up ]; do sleep 0.1; done")]
+    plan = job(machine, "led", *tasks, type="batch", schedule={"cron": rarely})
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.sh(f"systemctl start {named(plan, '.service')}")
+    assert status(machine) == {"schedule": True, "run": True, "r0 app": True, "r0 server": True}
+
+
 def test_what_was_missed_is_made_up_for_once(machine, rarely):
     plan = job(machine, "missed", says("app"), type="batch", schedule={"cron": rarely})
     assert machine.deploy(plan)["status"] == "committed"

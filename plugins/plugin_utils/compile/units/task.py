@@ -57,8 +57,9 @@ def _life(
         return hooks.last(task, process), "hook", []
     over = instance.over(task)
     ended = restarts.calls(site, task, over)
-    # For work that ends, such an end is a failure.
-    process = hooks.without(process, ("SuccessExitStatus",)) if task.ends else process
+    if task.ends and instance.leader in (None, task):
+        # For work that ends, such an end is a failure; but a leader's own end is one for the others.
+        process = hooks.without(process, ("SuccessExitStatus",))
     directives = [("Type", "exec"), *process, *restarts.directives(site, task, over)]
     called = [*stop, *ended, *([over] if over and ended else [])]
     return directives, "once" if task.ends else "always", called
