@@ -108,7 +108,7 @@ def first_process(group: str, instance: int) -> int:
 
 
 def project(id: str) -> int:
-    """By this number, of 31 bits, a file system counts what the group or task with an id keeps; above all those that people choose."""
+    """By this number, of 31 bits, a file system counts what the group or task with an id keeps; above those that people usually choose."""
     lowest = 2**16
     return lowest + int(_digest("project", (id,)), 16) % (2**31 - lowest)
 

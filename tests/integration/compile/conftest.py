@@ -10,6 +10,7 @@ import shlex
 
 import pytest
 
+from tests.integration.compile.looks import Once
 from tests.integration.engine.harness import Machine
 from tests.robots import RobotSpec, borrowed
 
@@ -30,6 +31,17 @@ def machine(request, distros):
     machine = Machine(distros, request.param)
     machine.clean()
     return machine
+
+
+@pytest.fixture(scope="session")
+def looked() -> dict[str, Once]:
+    return {}
+
+
+@pytest.fixture
+def found(looked, request, machine):
+    """What the tasks of a test file found on the machine: its `look` is called once for each."""
+    return looked.setdefault(request.module.__name__, Once(request.module.look)).found(machine)
 
 
 @pytest.fixture

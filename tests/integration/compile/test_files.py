@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import typing as t
 
-import pytest
-
 from tests.integration.compile.jobs import plans, without_groups
-from tests.integration.compile.looks import MAY, TELL, Once
+from tests.integration.compile.looks import MAY, TELL
 from tests.integration.engine.harness import Machine
 
 # Of each, a file that everybody may read and change.
@@ -99,16 +97,6 @@ def look(machine: Machine) -> dict[str, t.Any]:
     found["ends"] = {machine.sh(f"systemctl show -p Result -p ActiveState --value {unit}").replace("\n", " ").strip() for unit in units}
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     return found
-
-
-@pytest.fixture(scope="session")
-def robots() -> Once:
-    return Once(look)
-
-
-@pytest.fixture
-def found(robots, machine):
-    return robots.found(machine)
 
 
 def of(found: dict[str, t.Any], what: str, names: t.Iterable[str]) -> dict[str, t.Any]:

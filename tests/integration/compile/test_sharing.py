@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import typing as t
 
-import pytest
-
 from tests.integration.compile.jobs import job, plans, shell, without_groups
-from tests.integration.compile.looks import MAY, TELL, Once
+from tests.integration.compile.looks import MAY, TELL
 from tests.integration.engine.harness import Machine, pid
 
 # Makes a message queue, and when all have, looks for the others' processes and queues. Each is known by the last word of its command.
@@ -91,16 +89,6 @@ def look(machine: Machine) -> dict[str, t.Any]:
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     found["left"] = machine.sh(f"ls -A /run/k8s4r/namespaces; sed -n '\\#k8s4r/namespaces#p' /proc/mounts; {HELD}")
     return found
-
-
-@pytest.fixture(scope="session")
-def robots() -> Once:
-    return Once(look)
-
-
-@pytest.fixture
-def found(robots, machine):
-    return robots.found(machine)
 
 
 def of(found: dict[str, t.Any], what: str, names: t.Sequence[str] | None = None) -> dict[str, t.Any]:

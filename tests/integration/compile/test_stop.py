@@ -185,6 +185,7 @@ def test_a_task_that_ends_within_its_shutdown_delay_is_not_waited_for(machine):
     machine.sh("pkill -TERM -f '[N]OMAD_ALLOC_DIR.*SIGTERM'")
     for unit in units(plan):
         machine.until(f"systemctl show -p ActiveState --value {unit} | grep -qx -e inactive -e failed")
+    assert states(machine, plan) == {"success inactive"}
 
 
 def test_a_task_that_is_stopped_before_its_program_runs_harms_nothing_of_the_robot(machine):

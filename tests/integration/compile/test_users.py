@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import typing as t
 
-import pytest
-
 from tests.integration.compile.jobs import job, plans, shell
-from tests.integration.compile.looks import MAY, TELL, Once
+from tests.integration.compile.looks import MAY, TELL
 from tests.integration.engine.harness import Machine
 
 # A file and a process of root's, and a file and a device for members of a Unix group.
@@ -132,16 +130,6 @@ def look(machine: Machine) -> dict[str, t.Any]:
     assert machine.ask(plan)["status"] == "unchanged"
     machine.sh("pkill -xf 'sleep 30001'")
     return found
-
-
-@pytest.fixture(scope="session")
-def robots() -> Once:
-    return Once(look)
-
-
-@pytest.fixture
-def found(robots, machine):
-    return robots.found(machine)
 
 
 def others(found: dict[str, t.Any], what: str, value: t.Any, names: t.Sequence[str] = OWN) -> dict[str, t.Any]:

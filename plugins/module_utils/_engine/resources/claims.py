@@ -1,9 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which projects of the file system are ours, and how far each of them is.
+"""Which projects of the file system are ours, and which directories are of each.
 
-A file with the number of a project as its name lists the directories that are of it, with all that is below them. So it is written last.
+A file with the number of a project as its name lists the directories that are marked as a whole: each is written there after that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAMED = ("/etc/projid", "/etc/projects")
 
 
 def done(place: str) -> list[str] | None:
-    """The directories that a quota was made for; None where it was not, or not to its end."""
+    """The directories that are marked as a whole; None where none has ever been."""
     try:
         with open(place, encoding="utf-8", errors="surrogateescape") as stream:
             return stream.read().splitlines()
