@@ -14,7 +14,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers imp
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.drivers import ExecConfig, TaskConfig
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.drivers import ExecConfig, TaskConfig
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.task import Task

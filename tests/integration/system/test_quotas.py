@@ -51,7 +51,7 @@ ALLOC = "PLACE = os.environ['NOMAD_ALLOC_DIR']"
 # Quotas that were ever given, and the files and directories that are of a project, as the kernel has them.
 LOOK = """
 import json, os, subprocess
-from k8s4r_engine.resources import projects
+from k8s4r_engine.resources.quotas import projects
 from k8s4r_engine.system import capabilities
 numbers = [int(line) for line in open("/var/lib/k8s4r/projects")] if os.path.exists("/var/lib/k8s4r/projects") else []
 device = capabilities.quota_device("/var/lib/k8s4r")[1]
@@ -85,7 +85,7 @@ while True:
 DYING = """
 import os, signal
 from k8s4r_engine.change import health, perform, switch
-from k8s4r_engine.resources import projects
+from k8s4r_engine.resources.quotas import projects
 from k8s4r_engine.state.robot import Robot
 health.STEADY = 0.2
 projects.{function} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -179,7 +179,7 @@ def test_a_size_below_what_is_there_is_refused_before_anything_changes(robot, de
 
 def test_a_limit_that_somebody_took_away_is_put_back(robot, deployment):
     number = next(number for number, each in robot.look().used.items() if each["limit"] == 32 * MIB)
-    robot.script(f"from k8s4r_engine.resources import projects\nprojects.bound('/dev/loop0', {number}, 0)")
+    robot.script(f"from k8s4r_engine.resources.quotas import projects\nprojects.bound('/dev/loop0', {number}, 0)")
     assert robot.limits() == [8]
     deployment.deploy(text(32, own=8)).well()
     assert robot.limits() == [8, 32]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import claims, kinds
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.quotas import claims
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import capabilities
 

@@ -56,7 +56,7 @@ class Quota(Kind):
         return _state(resource["size"], resource["directories"])
 
     def actual(self, resource: Resource, _observer: Observer) -> State | None:
-        from . import claims, projects
+        from .quotas import claims, projects
 
         done, marked = claims.done(self.place(resource)), _marked(resource)
         if done is None and not marked:
@@ -67,7 +67,7 @@ class Quota(Kind):
         return _state(limit, others.union(path for path in marked if path in (done or ())))
 
     def obstacles(self, resource: Resource, robot: Robot) -> t.Iterator[str]:
-        from . import claims, projects
+        from .quotas import claims, projects
 
         where, size, number = resource["where"], resource["size"], resource["project"]
         device = capabilities.quota_device(plan.STATE)[1]
@@ -89,7 +89,7 @@ class Quota(Kind):
             yield f"{where}: {disk.size(size)} are less than what is there already, {already}"
 
     def fix(self, resource: Resource, robot: Robot) -> None:
-        from . import claims, projects
+        from .quotas import claims, projects
 
         number, place = resource["project"], self.place(resource)
         device = capabilities.quota_device(plan.STATE)[1]
@@ -111,7 +111,7 @@ class Quota(Kind):
         claims.write(place, wanted)
 
     def remove(self, resource: Resource) -> None:
-        from . import claims, projects
+        from .quotas import claims, projects
 
         number, place = resource["project"], self.place(resource)
         done, device = claims.done(place), capabilities.quota_device(plan.STATE)[1]
@@ -131,6 +131,6 @@ def _state(size: int, directories: t.Iterable[str]) -> State:
 
 
 def _marked(resource: Resource) -> list[str]:
-    from . import projects
+    from .quotas import projects
 
     return [path for path in resource["directories"] if projects.is_marked(path, resource["project"])]

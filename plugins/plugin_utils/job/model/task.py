@@ -7,7 +7,7 @@ import typing as t
 
 from ..declare.keys import Seconds, Support, key
 from ..declare.record import record
-from .drivers import TaskConfig
+from .brings.drivers import TaskConfig
 from .isolation import Isolation
 from .logs import Logs
 from .network import Network

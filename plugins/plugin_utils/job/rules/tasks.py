@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 
 from ..errors import Finding, Mistake, child, listed, quoted
-from ..model.drivers import CONFIG_OF, ExecConfig
+from ..model.brings.drivers import CONFIG_OF, ExecConfig
 from ..model.task import InitTask, Readiness, Task
 from ..variables import variable_too_long
 from . import isolation

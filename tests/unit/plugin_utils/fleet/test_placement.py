@@ -18,7 +18,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.spread import spread
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.drivers import ExecConfig, TaskConfig
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.drivers import ExecConfig, TaskConfig
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.policies import Constraint

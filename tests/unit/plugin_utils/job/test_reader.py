@@ -10,7 +10,7 @@ import dataclasses
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.drivers import ExecConfig, TaskConfig
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.drivers import ExecConfig, TaskConfig
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.network import Allowed, InboundService, Network, Spiffe, Tls, Upstream

@@ -16,8 +16,8 @@ import os
 import stat
 import struct
 
-from ..say.errors import CommandFailed
-from ..system import files
+from ...say.errors import CommandFailed
+from ...system import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ A file with the number of a project as its name lists the directories that are m
 
 from __future__ import annotations
 
-from ..say.errors import CommandFailed
-from ..system import files
+from ...say.errors import CommandFailed
+from ...system import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..state.robot import Robot
+    from ...state.robot import Robot
 
 # Below the state directory: the number of each project that this robot ever had, a line each. Files that were moved elsewhere, and
 # links, may be of one for good.

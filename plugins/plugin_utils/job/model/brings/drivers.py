@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each driver needs to know."""
 
-from ..declare.keys import Support, key
-from ..declare.record import record
-from .vocabulary import Driver, Reserved
+from ...declare.keys import Support, key
+from ...declare.record import record
+from ..vocabulary import Driver, Reserved
 
 
 @record
