@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import shlex
 import sys
 
 import pytest
@@ -82,9 +83,14 @@ SERIAL = "socat pty,raw,echo=0,link=/dev/ttyGPS,group=dialout,mode=660 pty,raw,e
 PACKAGES = "mosquitto mosquitto-clients python3-rosmaster python3-rostopic socat"
 
 
+def install(packages: str) -> str:
+    """The command that installs packages of Debian, quietly."""
+    get = f"apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends {packages}"
+    return f"{{ {get}; }} >/dev/null 2>&1"
+
+
 def test_ros_mqtt_and_a_serial_device(fleet):
-    install = f"apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends {PACKAGES}"
-    fleet.ssh("work1", f"{{ {install}; }} >/dev/null 2>&1; systemctl disable --now mosquitto")
+    fleet.ssh("work1", f"{install(PACKAGES)}; systemctl disable --now mosquitto")
     ansible = Ansible(fleet)
     jobs = [str(EXAMPLES / name) for name in ("ros.yml", "mqtt.yml", "gps.yml")]
     ansible.run(str(EXAMPLES / "deploy-taskgroup.yml"), "--limit", "work1", job=jobs).well()
@@ -101,3 +107,60 @@ def test_ros_mqtt_and_a_serial_device(fleet):
     assert set(ansible.run(str(EXAMPLES / "deploy-taskgroup.yml"), "--limit", "work1", job=jobs).well().changed.values()) == {0}
     ansible.run("k8s4r.robot.remove_taskgroup", "--limit", "work1", job=jobs).well()
     fleet.ssh("work1", "systemctl stop serial")
+
+
+JAVA = """
+public class Planner {
+    public static void main(String[] args) throws Exception {
+        long heap = Runtime.getRuntime().maxMemory() >> 20;
+        long pid = ProcessHandle.current().pid();
+        System.out.println(String.join(" ", args) + " " + System.getProperty("user.name") + " " + pid + " " + heap);
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("asked to end")));
+        while (true) Thread.sleep(1000);
+    }
+}
+"""
+# A compiler that runs on what the tasks run on.
+COMPILE = """
+mkdir -p /opt/planner && cd /opt/planner && printf %s "$source" >Planner.java && ecj -17 -proc:none -d classes Planner.java
+printf 'Main-Class: Planner\\n' >manifest && python3 - <<'END'
+import zipfile
+with zipfile.ZipFile("planner.jar", "w") as jar:
+    jar.write("manifest", "META-INF/MANIFEST.MF")
+    jar.write("classes/Planner.class", "Planner.class")
+END
+"""
+
+
+def test_java(fleet):
+    ansible, deploy, job = Ansible(fleet), str(EXAMPLES / "deploy-taskgroup.yml"), str(EXAMPLES / "java.yml")
+    ansible.run(deploy, "--limit", "work1", job=job).refused(
+        "taskGroups[0].tasks[0].driver: java is in no directory of its PATH on this robot",
+        "taskGroups[0].tasks[0].config.javaConfig.jarPath: this robot has no /opt/planner/planner.jar",
+    )
+    fleet.ssh("work1", install("openjdk-17-jre-headless ecj"))
+    fleet.ssh("work1", "mkdir -p /opt/planner; echo >/opt/planner/planner.jar")
+    ansible.run(deploy, "--limit", "work1", job=job).refused("/opt/planner/planner.jar is no jar, or is damaged")
+    fleet.ssh("work1", f"source={shlex.quote(JAVA)}; {COMPILE}")
+    ansible.run(deploy, "--limit", "work1", job=job).well()
+
+    def log(task: str) -> list[str]:
+        return written(fleet, f"planner-planner-r0-{task}-*")
+
+    user = fleet.ssh("work1", "getent passwd | grep -o '^k8s4r-[^:]*'").strip()
+    for task, said, heap in (("plan", "--robot work1", 192), ("watch", "--watch", 32)):
+        wait_for(lambda task=task: log(task), 30, f"{task} says nothing")
+        (line,) = log(task)
+        words = line.rsplit(" ", 3)
+        assert words[:2] == [said, user]
+        assert int(words[2]) < 10, "it is not in a namespace of its own"
+        # Of its heap, a virtual machine does not count a part that is always empty.
+        assert 0.9 * heap <= int(words[3]) <= heap
+    assert set(ansible.run(deploy, "--limit", "work1", job=job).well().changed.values()) == {0}
+    fleet.ssh("work1", "systemctl stop 'k8s4r-task-planner-planner-r0-plan-*'")
+    assert log("plan")[-1] == "asked to end"
+    ansible.run("k8s4r.robot.remove_taskgroup", "--limit", "work1", job=job).well()
+    # Its manifest goes, or what it says.
+    for content, said in (("manifest", "is no jar, or is damaged"), ("META-INF", "does not say which of its classes to run")):
+        fleet.ssh("work1", f"cd /opt/planner; mkdir -p META-INF; touch META-INF/MANIFEST.MF; python3 -m zipfile -c planner.jar {content}")
+        ansible.run(deploy, "--limit", "work1", job=job).refused(f"/opt/planner/planner.jar {said}")

@@ -120,7 +120,7 @@ def warnings(site: Site) -> t.Iterator[Problem]:
             if resources.cpus:
                 yield site.problem(f"{path}.cpus", f"a program can undo it on robot {robot.name}: {CGROUP.why}", remedy)
     for number, task in enumerate(site.group.tasks):
-        if PROCESSES.on(robot) and task.driver is Driver.EXEC and task.isolation and task.isolation.pid is Sharing.HOST:
+        if PROCESSES.on(robot) and task.confined and task.isolation and task.isolation.pid is Sharing.HOST:
             found = f"shows other users' processes on robot {robot.name}: {PROCESSES.why}"
             yield site.problem(f"{site.path}.tasks[{number}].isolation.pid", found, remedy)
     yield from _unlimited(site)

@@ -37,7 +37,7 @@ taskGroups:
 # What the cases run and use: a plan that expects what is not on the robot is refused.
 DEVICES = "/dev/ttyUSB0 /dev/video0 /dev/serial/by-id/usb-lidar"
 PLACES = "/srv/maps '/srv/a place'"
-PROGRAMS = "/opt/rover/run /opt/robot /opt/other /opt/app /opt/prepare /opt/second /opt/third /usr/local/bin/app"
+PROGRAMS = "/usr/local/bin/java /opt/rover/run /opt/robot /opt/other /opt/app /opt/prepare /opt/second /opt/third /usr/local/bin/app"
 
 
 @pytest.mark.parametrize("case", golden.names())

@@ -108,6 +108,20 @@ def _no_source(path: str) -> str:
     return "" if os.path.lexists(path) else f"this robot has no {path}; create it, or name another"
 
 
+def _no_jar(path: str) -> str:
+    """It must also say which class it runs. Nothing of it is unpacked but that."""
+    if not os.path.isfile(path):
+        return f"this robot has no {path}; put it there, or name another"
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as jar, jar.open("META-INF/MANIFEST.MF") as stream:
+            main = any(line.lower().startswith(b"main-class:") for line in stream.read(2**20).splitlines())
+    except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile):
+        return f"{path} is no jar, or is damaged; name one"
+    return "" if main else f"{path} does not say which of its classes to run; write class and classpath in place of jarPath"
+
+
 def _no_zone(name: str) -> str:
     if os.path.exists(f"{ZONES}/{name}"):
         return ""
@@ -164,7 +178,13 @@ def _movable(path: str) -> str:
 
 
 # Why something that a plan expects is not there, and what is wrong with it whatever an init task does, by its kind; empty if nothing.
-_ABSENT: dict[str, t.Callable[[str], str]] = {"device": _no_device, "group": _no_group, "source": _no_source, "zone": _no_zone}
+_ABSENT: dict[str, t.Callable[[str], str]] = {
+    "device": _no_device,
+    "group": _no_group,
+    "jar": _no_jar,
+    "source": _no_source,
+    "zone": _no_zone,
+}
 _WRONG: dict[str, t.Callable[[str], str]] = {
     "capability": _no_capability,
     "disk": _no_room,

@@ -18,7 +18,7 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem, child
 from ...job.model.services import Check, Service
 from ...job.model.task import InitTask, Task
-from ...job.model.vocabulary import CheckProtocol, CheckType, Driver
+from ...job.model.vocabulary import CheckProtocol, CheckType
 from .. import paths
 from ..site import PlacedTask, Site
 from .substitution import command_line, substituted
@@ -93,7 +93,7 @@ def _run(task: PlacedTask[Task]) -> dict[str, t.Any]:
         "user": task.user,
         "group": task.group,
         "groups": list(task.spec.groups),
-        "confined": task.spec.driver is Driver.EXEC,
+        "confined": task.spec.confined,
         "environment": task.environment_file,
         "directory": f"{task.directory}/local",
         "path": paths.SEARCH,

@@ -39,16 +39,25 @@ def command_line(
     site: Site, where: str, command: str, args: t.Sequence[str], injected: t.Mapping[str, str]
 ) -> tuple[list[str], list[Problem]]:
     """The words of the command that is written at `where`, with their names replaced, and what is wrong with them."""
-    argv: list[str] = []
+    return words(site, {f"{where}.command": command, **each_of(f"{where}.args", args)}, injected)
+
+
+def each_of(path: str, texts: t.Sequence[str]) -> dict[str, str]:
+    """The texts of the list at `path`, each by where it is written."""
+    return {f"{path}[{number}]": text for number, text in enumerate(texts)}
+
+
+def words(site: Site, written: t.Mapping[str, str], injected: t.Mapping[str, str]) -> tuple[list[str], list[Problem]]:
+    """Words of a command, given by where they are written, with their names replaced, and what is wrong with them."""
+    found: list[str] = []
     errors: list[Problem] = []
-    written = {f"{where}.command": command, **{f"{where}.args[{number}]": text for number, text in enumerate(args)}}
     for path, text in written.items():
         word, unresolved = substituted(site, text, path, injected)
         errors += unresolved
         if isinstance(word, Secret):
-            found = "a secret cannot be used here: anyone who lists processes would see it"
-            errors.append(site.problem(path, found, "pass it in env"))
+            what = "a secret cannot be used here: anyone who lists processes would see it"
+            errors.append(site.problem(path, what, "pass it in env"))
         if why := too_long(word):
             errors.append(site.problem(path, why, "put it into a file that the task reads"))
-        argv.append(word)
-    return argv, errors
+        found.append(word)
+    return found, errors

@@ -10,7 +10,7 @@ import typing as t
 from ....module_utils._engine import plan
 from ...job.model.isolation import Isolation
 from ...job.model.task import InitTask, Task
-from ...job.model.vocabulary import Driver, Sharing
+from ...job.model.vocabulary import Sharing
 from .. import names
 from ..site import PlacedTask, Site
 
@@ -28,7 +28,7 @@ class Shares(t.NamedTuple):
 
 
 def shares(spec: Task) -> Shares:
-    if isinstance(spec, InitTask) or spec.driver is not Driver.EXEC:
+    if isinstance(spec, InitTask) or not spec.confined:
         return Shares(Sharing.HOST, Sharing.HOST, Sharing.HOST)
     asked = spec.isolation or Isolation()
     return Shares(*(getattr(asked, kind) or Sharing.OWN for kind in Shares._fields))

@@ -19,8 +19,9 @@ from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..isolation import files, memory, sharing
 from ..site import PlacedTask, Site
-from . import command, devices, limits, logs, signals, volumes
-from .drivers import Driving
+from . import devices, limits, logs, signals, volumes
+from .command import Command
+from .drivers import DRIVERS, Driving
 from .drivers.launch import Launch
 
 if t.TYPE_CHECKING:
@@ -70,7 +71,7 @@ def process(
     """How a driver runs a task. `wrapper` is a command that runs the task's own, which it gets as its arguments. `stop` is what
     `stops` gave.
     """
-    found = command.command(site, task, environment.variables)
+    found = DRIVERS[task.spec.driver].command(site, task, environment.variables)
     loader, held = environment.loader, sharing.held_for(site, task)
     launch = Launch(
         argv=(*wrapper, *found.argv),
@@ -107,11 +108,11 @@ def process(
         ("TimeoutStopSec", systemd.seconds(max(stop_seconds(task.spec), SHORTEST_STOP))),
     ]
     refused = (
-        *_refused(site, task, loader, found.argv[0]),
+        *_refused(site, task, loader, found),
         *devices.errors(site, task.spec.devices, f"{task.path}.devices"),
         *volumes.errors(site, task.spec.volumes, f"{task.path}.volumes"),
     )
-    return Process(directives, found.programs, tuple(_expected(site, task)), (*refused, *found.errors))
+    return Process(directives, found.programs, (*_expected(site, task), *found.expects), (*refused, *found.errors))
 
 
 def unit(
@@ -224,23 +225,23 @@ def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
         yield plan.expected("target", volume.target, site.where(f"{task.path}.volumes[{number}].target"))
 
 
-def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str], program: str) -> t.Iterator[Problem]:
+def _refused(site: Site, task: PlacedTask[Task], loader: t.Mapping[str, str], found: Command) -> t.Iterator[Problem]:
     """Users that belong to others, secrets that would end up in the unit, and a program that the task cannot see."""
     user = task.spec.user
     if user and _RESERVED.fullmatch(user):
         remedy = "leave user out, or name a user of the robot's own"
         yield site.problem(f"{task.path}.user", f"{user} belongs to a group, a proxy or SPIRE", remedy)
-    if program.startswith("/") and files.hidden(task.spec, program):
-        where = f"{task.path}.config.execConfig.command"
-        yield site.problem(where, f"isolation.files: {files.of(task.spec).value} hides {program}", "add its directory to volumes")
+    for path in (found.argv[0], *(each["name"] for each in found.expects)):
+        if path.startswith("/") and files.hidden(task.spec, path):
+            yield site.problem(found.where, f"isolation.files: {files.of(task.spec).value} hides {path}", "add its directory to volumes")
     for number, name in enumerate(task.spec.groups):
         if _RESERVED.fullmatch(name):
-            found = f"{name} belongs to a group, a proxy or SPIRE"
-            yield site.problem(f"{task.path}.groups[{number}]", found, "name a group of the robot's own")
+            what = f"{name} belongs to a group, a proxy or SPIRE"
+            yield site.problem(f"{task.path}.groups[{number}]", what, "name a group of the robot's own")
     for name, value in loader.items():
         if isinstance(value, Secret):
-            found = "a variable of the dynamic loader cannot be a secret: it is passed on the command line"
-            yield site.problem(f"{task.path}.env.{name}", found, "write it as plain text")
+            what = "a variable of the dynamic loader cannot be a secret: it is passed on the command line"
+            yield site.problem(f"{task.path}.env.{name}", what, "write it as plain text")
 
 
 def _directories(site: Site, task: PlacedTask[Task]) -> tuple[Resource, ...]:

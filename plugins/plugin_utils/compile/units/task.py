@@ -27,7 +27,7 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
     variables = environment.of_task(site, task, group)
     stop, retry = service.stops(site, task), hooks.retry(site, task)
     wrapper = retry.inline if retry else ()
-    process = service.process(site, task, variables, DRIVERS[task.spec.driver], wrapper, stop=stop)
+    process = service.process(site, task, variables, DRIVERS[task.spec.driver].directives, wrapper, stop=stop)
     directives, run, calls = _life(site, task, instance, process.directives, stop)
     if site.job.schedule:
         # Its timer runs it, and no deployment does.

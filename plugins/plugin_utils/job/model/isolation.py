@@ -11,25 +11,25 @@ from .vocabulary import CAPABILITIES, CAPABILITY, HARMLESS, Files, Sharing, User
 
 @record
 class Isolation:
-    """What the driver exec takes from a task unless it says otherwise. Tasks of raw_exec, and init tasks, share all with the robot."""
+    """What exec and java take from a task unless it says otherwise. Tasks of raw_exec, and init tasks, share all with the robot."""
 
     ipc: Sharing | None = key(
         "`own`: a `/dev/shm` that the task shares with its group alone, and System V IPC and message queues that it shares with nobody. "
         "`group`: it shares these too with the tasks of its instance that say so. "
-        "`host`: all of the robot's, as DDS needs it between groups. Default: `own` for exec, `host` for raw_exec and init tasks.",
+        "`host`: all of the robot's, as DDS needs it between groups. Default: `own` for exec and java, `host` for raw_exec and init tasks.",
         default=None,
         ours=True,
     )
     pid: Sharing | None = key(
         "`own`: the task sees no process but its own, and its program always has the same process ID. `group`: it sees the processes of "
         "those tasks of its instance that say so too, as DDS needs it. `host`: process IDs are the "
-        "robot's; other users' processes stay hidden. Default: `own` for exec, `host` for others.",
+        "robot's; other users' processes stay hidden. Default: `own` for exec and java, `host` for others.",
         default=None,
         ours=True,
     )
     uts: Sharing | None = key(
         "The host name. `own`: as it was when the task started. `group`: one for the tasks of its instance that say so. `host`: the "
-        "robot's, also when that changes. Default: `own` for exec, `host` for others.",
+        "robot's, also when that changes. Default: `own` for exec and java, `host` for others.",
         default=None,
         ours=True,
     )
@@ -43,7 +43,7 @@ class Isolation:
     files: Files | None = key(
         "`readonly`: the task sees the robot's files, but no secrets and nothing of other groups, and changes none. `private`: nothing in "
         "`/home`, `/media`, `/mnt` and `/srv` either. `chroot`: it sees only programs and libraries in `/usr`, what these need of "
-        "`/etc`, its own directories, `volumes` and `devices`. Default: `readonly` for exec; others have no walls.",
+        "`/etc`, its own directories, `volumes` and `devices`. Default: `readonly` for exec and java; others have no walls.",
         default=None,
         ours=True,
     )

@@ -7,7 +7,7 @@ import typing as t
 
 from ..declare.keys import Seconds, Support, key
 from ..declare.record import record
-from .brings.drivers import TaskConfig
+from .brings.drivers import CONFINED, TaskConfig
 from .isolation import Isolation
 from .logs import Logs
 from .network import Network
@@ -63,7 +63,9 @@ class Task:
     name: str = key("Name, unique in its group.", pattern=NAME)
     config: TaskConfig = key("The driver's settings, with the program to run.")
     driver: Driver = key(
-        "How the program runs: `exec` is confined, `raw_exec` is not.", default=Driver.EXEC, refused_values=(Driver.DOCKER, Driver.JAVA)
+        "How the program runs: `exec` is confined, `raw_exec` is not, and `java` is a Java program, confined as with `exec`.",
+        default=Driver.EXEC,
+        refused_values=(Driver.DOCKER,),
     )
     resources: Resources = key("Limits of this task's processes.", factory=Resources)
     env: t.Mapping[str, str] = key(
@@ -131,6 +133,11 @@ class Task:
     )
     leader: bool = key("When this task ends for good, the others of its instance are stopped.", default=False, ours=True)
     isolation: Isolation | None = key("What the task shares with others.", default=None, ours=True)
+
+    @property
+    def confined(self) -> bool:
+        """Whether its driver gives it walls. The unit of an init task has none, whatever its driver."""
+        return self.driver in CONFINED
 
     @property
     def users_of_its_own(self) -> bool:

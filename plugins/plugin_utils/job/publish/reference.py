@@ -1,26 +1,29 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reference page of the job file, docs/job-format.md, generated from the model."""
+"""The reference of the job file, docs/job-format.md and docs/task-format.md, generated from the model."""
 
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
 import typing as t
 
 from ..declare.keys import Bytes, Key, Millicores, Seconds, Support
 from ..declare.shape import Field, fields
 from ..model.job import Job
+from ..model.task import InitTask, Task
 from ..model.vocabulary import Reserved
 from ..read import document, quantities, scalars
 from ..read.nodes import MAX_BYTES, MAX_DEPTH, MAX_NODES
 
 _TYPES = {str: "text", int: "whole number", bool: "`true`, `false`", Millicores: "CPU", Bytes: "memory", Seconds: "duration"}
 
-_INTRODUCTION = f"""\
-<!-- Generated from plugins/plugin_utils/job/model/ by tests/unit/plugin_utils/job/generated.py. -->
+_GENERATED = "<!-- Generated from plugins/plugin_utils/job/model/ by tests/unit/plugin_utils/job/generated.py. -->\n"
 
+_INTRODUCTION = f"""\
+{_GENERATED}
 # The job file
 
 A job file is YAML. It describes groups of programs and where they run. There are two forms with the same meaning, and
@@ -75,24 +78,44 @@ with the next run: errors between keys, and what a robot lacks.
 ## Keys
 
 Keys marked + are this collection's own, all others are k8s4r's. A key marked *no effect yet* is read and checked, and
-gives a warning. A key marked *refused* is an error.
+gives a warning. A key marked *refused* is an error. Those of tasks have [a page of their own](task-format.md).
+"""
+
+_OF_TASKS = f"""\
+{_GENERATED}
+# Tasks in the job file
+
+The keys of a task and of an init task, and what is in them. [The job file](job-format.md) has the others, and says how values are written
+and what the marks mean.
 """
 
 
-def text() -> str:
-    """The page as its published file has it."""
-    return _INTRODUCTION + "".join(_section(cls) for cls in _classes(Job))
+def job_page() -> str:
+    """docs/job-format.md as it is published: the job and its groups."""
+    of_tasks = _of_tasks()
+    return _INTRODUCTION + "".join(_section(cls) for cls in _classes(Job, {}) if cls not in of_tasks)
 
 
-def _classes(cls: type, seen: dict[type, None] | None = None) -> t.Iterable[type]:
-    """The model's dataclasses in the order in which a reader meets them."""
-    seen = {} if seen is None else seen
+def task_page() -> str:
+    """docs/task-format.md as it is published: tasks, and what they alone have."""
+    return _OF_TASKS + "".join(_section(cls) for cls in _of_tasks())
+
+
+def _classes(cls: type, seen: dict[type, None]) -> dict[type, None]:
+    """The model's dataclasses in the order in which a reader meets them. Those that are seen already are not entered."""
     if cls in seen or cls is Reserved or not hasattr(cls, "__dataclass_fields__"):
         return seen
     seen[cls] = None
     for field in fields(cls):
         _classes(field.type, seen)
     return seen
+
+
+@functools.cache
+def _of_tasks() -> t.Sequence[type]:
+    """Those that are met in tasks alone."""
+    others = _classes(Job, {Task: None, InitTask: None})
+    return [Task, *(cls for cls in _classes(Job, {}) if cls not in others and cls is not InitTask), InitTask]
 
 
 def _section(cls: type) -> str:
@@ -116,7 +139,8 @@ def _type(field: Field) -> str:
     elif issubclass(field.type, enum.Enum):
         one = ", ".join(f"`{value}`" for value in scalars.supported(field))
     else:
-        one = f"[{field.type.__name__}](#{field.type.__name__.lower()})"
+        page = "task-format.md" if field.type in _of_tasks() else "job-format.md"
+        one = f"[{field.type.__name__}]({page}#{field.type.__name__.lower()})"
     if field.key.text_is:
         one = f"text or {one}"
     if field.key.shorthand:

@@ -11,7 +11,7 @@ from ..errors import Finding, Mistake, listed
 from ..model.group import TaskGroup
 from ..model.isolation import Isolation
 from ..model.task import InitTask, Task
-from ..model.vocabulary import HARMLESS, Driver, Files, Sharing, Users
+from ..model.vocabulary import HARMLESS, Files, Sharing, Users
 
 _NAMESPACES = {"ipc": "IPC", "pid": "process IDs", "uts": "a host name", "users": "users"}
 _STRENGTH = tuple(Files)
@@ -25,13 +25,13 @@ _PRIORITIES = "SYS_NICE"
 
 def is_confined_root(task: Task) -> bool:
     """Whether it is the robot's root, without its privileges."""
-    return task.user_on_robot == "root" and task.driver is Driver.EXEC and not isinstance(task, InitTask)
+    return task.user_on_robot == "root" and task.confined and not isinstance(task, InitTask)
 
 
 def errors(task: Task, path: str) -> c.Iterator[Finding]:
     """What is wrong with the isolation of a task whose driver is known. ``path`` is the task's."""
     asked, path = task.isolation or Isolation(), f"{path}.isolation"
-    if isinstance(task, InitTask) or task.driver is not Driver.EXEC:
+    if isinstance(task, InitTask) or not task.confined:
         yield from _without_walls(task, asked, path)
     else:
         yield from _between_walls(task, asked, path)
@@ -44,7 +44,7 @@ def errors(task: Task, path: str) -> c.Iterator[Finding]:
 def warnings(task: Task, path: str) -> c.Iterator[Finding]:
     """What works, but may be more than somebody meant."""
     for number, name in enumerate(task.isolation.capabilities if task.isolation else ()):
-        if name in _FAR and task.driver is Driver.EXEC:
+        if name in _FAR and task.confined:
             yield f"{path}.isolation.capabilities[{number}]", Mistake(_FAR[name], "remove it, unless that is meant", value=name)
 
 
@@ -70,13 +70,13 @@ def _without_walls(task: Task, asked: Isolation, path: str) -> c.Iterator[Findin
         shared: Sharing | Users | None = getattr(asked, key)
         if shared not in (None, Sharing.HOST, Users.HOST):
             of_init = f"init tasks see the robot as it is, and share its {what.removeprefix('a ')}"
-            why = of_init if init else f"only the driver exec gives a task {what} of its own"
+            why = of_init if init else f"only exec and java give a task {what} of its own"
             yield f"{path}.{key}", Mistake(why, "remove it", value=shared.value)
     if asked.capabilities:
-        why = "init tasks have those of their user" if init else "only the driver exec takes privileges from a task, and leaves it some"
+        why = "init tasks have those of their user" if init else "only exec and java take privileges from a task, and leave it some"
         yield f"{path}.capabilities", Mistake(why, "remove it")
     if asked.files:
-        why = "init tasks see the robot as it is, and share its files" if init else "only the driver exec hides files from a task"
+        why = "init tasks see the robot as it is, and share its files" if init else "only exec and java hide files from a task"
         yield f"{path}.files", Mistake(why, "remove it", value=asked.files.value)
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from ..errors import Finding, Mistake, child, listed, quoted
-from ..model.brings.drivers import CONFIG_OF, ExecConfig
+from ..errors import Finding, Mistake, child, listed
 from ..model.task import InitTask, Readiness, Task
 from ..variables import variable_too_long
-from . import isolation
+from . import drivers, isolation
 
 READY_WHEN = ("command", "port", "file", "notify")
 
@@ -30,11 +29,8 @@ _IN_A_FILE = "put it into a file that the task reads"
 
 def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
     """What is wrong with a task at `path`. ``wrong``: paths that have an error already."""
-    config = f"{path}.config.{CONFIG_OF[task.driver]}"
-    if task.config is not None and task.config.exec_config is None and f"{path}.driver" not in wrong and config not in wrong:
-        yield config, Mistake("is missing", f"driver {task.driver.value} needs it")
-    if task.config is not None and task.config.exec_config is not None:
-        yield from _command(task.config.exec_config, f"{config}.command")
+    if task.config is not None:
+        yield from drivers.errors(task, f"{path}.config", f"{path}.driver" in wrong, wrong)
     yield from _environment(task.env, f"{path}.env")
     if f"{path}.driver" not in wrong:
         yield from isolation.errors(task, path)
@@ -52,17 +48,6 @@ def warnings(task: Task, path: str) -> c.Iterator[Finding]:
     if isolation.is_confined_root(task):
         what = "under exec, root has no privileges: it can read root's files, but write only to the task's own directories"
         yield f"{path}.user", Mistake(what, "leave user out, or use driver: raw_exec for a program that needs them", value="root")
-
-
-def _command(program: ExecConfig, path: str) -> c.Iterator[Finding]:
-    """A program and its arguments in one text. A name may have blanks too, so this one must look like arguments."""
-    first, blank, rest = (program.command or "").partition(" ")
-    if blank and not program.args and ("/" not in first or rest.startswith("-")):
-        value_remedy = f"write command: {first} and args: [{', '.join(rest.split())}]"
-        yield (
-            path,
-            Mistake("arguments go into args", "command is only the program", value=quoted(program.command), value_remedy=value_remedy),
-        )
 
 
 def _environment(variables: c.Mapping[str, str], path: str) -> c.Iterator[Finding]:

@@ -155,3 +155,31 @@ def test_namespaces_are_held_for_each_instance_and_only_where_a_task_shares_one(
 def test_what_holds_namespaces_is_the_same_whatever_tasks_share():
     """It cannot be restarted without those that are in them."""
     assert holders(1, "uts: group")[0] == holders(1, "pid: group, ipc: group", "pid: host", "pid: group")[0]
+
+
+@pytest.mark.parametrize(
+    ("resources", "config", "variables", "heap"),
+    [
+        ("{memory: 64Mi}", "", "{}", ["-Xmx16384k"]),
+        ("{memory: 128Mi}", "", "{}", ["-Xmx65536k"]),
+        ("{memory: 1Gi}", "", "{}", ["-Xmx786432k"]),
+        ("{memory: 1Gi, memoryHigh: 512Mi}", "", "{}", ["-Xmx393216k"]),
+        ("{}", "", "{}", []),
+        ("{memory: 1Gi}", "jvmOptions: [-Xss1m, -Xmx7m],", "{}", ["-Xmx7m"]),
+        ("{memory: 1Gi}", "jvmOptions: ['-XX:MaxRAMPercentage=50'],", "{}", []),
+        ("{memory: 1Gi}", "", "{JAVA_TOOL_OPTIONS: -ea -Xmx7m}", []),
+    ],
+)
+def test_the_heap_of_java_leaves_room_below_the_limit(resources, config, variables, heap):
+    task = f"{{name: a, driver: java, resources: {resources}, env: {variables}, config: {{javaConfig: {{{config} jarPath: a.jar}}}}}}"
+    (group,) = compiled("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}").plan["jobs"][0]["groups"]
+    (resource,) = (each for each in group["resources"] if each.get("name", "").startswith("k8s4r-task-"))
+    (command,) = (line for line in resource["content"].splitlines() if line.startswith("ExecStart="))
+    assert [word for word in command.split() if word.startswith("-Xmx")] == heap
+
+
+def test_a_jar_that_is_not_the_tasks_own_must_be_there():
+    task = "{name: a, driver: java, volumes: [{source: /srv/jars, target: /jars}], config: {javaConfig: {jarPath: /jars/a.jar}}}"
+    group = compiled("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}").plan["jobs"][0]["groups"][0]
+    assert [(each["what"], each["name"]) for each in group["expects"] if each["what"] == "jar"] == [("jar", "/srv/jars/a.jar")]
+    assert [(each["path"], each["where"].split(": ")[-1]) for each in group["programs"]] == [("java", "taskGroups[0].tasks[0].driver")]

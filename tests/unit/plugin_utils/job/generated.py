@@ -12,7 +12,11 @@ import pathlib
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.publish import reference, schema
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
-FILES = {ROOT / "schemas" / "job.schema.json": schema.text, ROOT / "docs" / "job-format.md": reference.text}
+FILES = {
+    ROOT / "schemas" / "job.schema.json": schema.text,
+    ROOT / "docs" / "job-format.md": reference.job_page,
+    ROOT / "docs" / "task-format.md": reference.task_page,
+}
 
 if __name__ == "__main__":
     for path, text in FILES.items():

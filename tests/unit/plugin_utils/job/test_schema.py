@@ -37,7 +37,7 @@ def ecma_pattern(_validator, pattern, instance, _schema):
 VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": ecma_pattern})(schema.generate())
 
 # Ranges of quantities and durations written as text, lengths in bytes, and characters of more than 16 bits are beyond a schema.
-BEYOND = re.compile(r"(less|more) than [\d.]+(m|s|h|Mi|Ti| cores)|found a text of \d+ bytes|the text contains a Unicode noncharacter")
+BEYOND = re.compile(r"(less|more) than [\d.]+(m|s|h|Ki|Mi|Ti| cores)|found a text of \d+ bytes|the text contains a Unicode noncharacter")
 
 
 def as_yaml(value):
@@ -149,7 +149,7 @@ DOCUMENT = st.fixed_dictionaries(
     optional={"status": JUNK},
 )
 PUBLISHED = {name for definition in schema.generate()["$defs"].values() for name in definition["properties"]}
-REFUSED = {"dockerConfig", "javaConfig", "artifacts", "templates", "localTls"}
+REFUSED = {"dockerConfig", "artifacts", "templates", "localTls"}
 KEYS = sorted(PUBLISHED | REFUSED | {"x", ""})
 
 

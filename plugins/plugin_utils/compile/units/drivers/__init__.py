@@ -1,24 +1,37 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drivers, one file each: how a task's program is started, and what of the robot it can see.
+"""Drivers, one file each: what runs as a task, how it is started, and what of the robot it can see.
 
-A driver is a function that turns a `Launch` into directives of [Service]. The compiler looks it up in `DRIVERS`.
+The compiler looks a driver up in `DRIVERS`.
 """
 
 from __future__ import annotations
 
 import typing as t
 
+from ....job.model.task import Task
 from ....job.model.vocabulary import Driver
+from ...site import PlacedTask, Site
 from ...systemd import Directives
+from .. import command
 from . import exec as exec_driver
-from . import raw_exec as raw_exec_driver
+from . import java, raw_exec
 from .launch import Launch
 
 Driving = t.Callable[[Launch], Directives]
+Commanding = t.Callable[[Site, PlacedTask[Task], t.Mapping[str, str]], command.Command]
 
-DRIVERS: t.Mapping[Driver, Driving] = {
-    Driver.EXEC: exec_driver.directives,
-    Driver.RAW_EXEC: raw_exec_driver.directives,
+
+class Way(t.NamedTuple):
+    """How a driver works: the command line of a task, by the task's variables, and the directives of [Service] that run one."""
+
+    command: Commanding
+    directives: Driving
+
+
+DRIVERS: t.Mapping[Driver, Way] = {
+    Driver.EXEC: Way(command.command, exec_driver.directives),
+    Driver.RAW_EXEC: Way(command.command, raw_exec.directives),
+    Driver.JAVA: Way(java.command, exec_driver.directives),
 }

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each driver needs to know."""
 
+import typing as t
+
 from ...declare.keys import Support, key
 from ...declare.record import record
 from ..vocabulary import Driver, Reserved
@@ -22,13 +24,47 @@ class ExecConfig:
 
 
 @record
+class JavaConfig:
+    """A Java program, for the driver java: a jar, or a class and where to find it."""
+
+    jar_path: str | None = key(
+        "The jar to run: an absolute path, or one relative to the task's working directory. "
+        "`local/` at its beginning is that directory.",
+        default=None, substituted=True, pattern=r"[^\x00]+", expected="a path",
+    )  # fmt: skip
+    class_name: str | None = key(
+        "The class to run, in place of a jar.", default=None, name="class", substituted=True,
+        pattern=r"[^\s\x00-][^\s\x00]*", expected="a class, such as com.example.Main",
+    )  # fmt: skip
+    classpath: str | None = key(
+        "Where the class and all that it needs are: directories and jars, with `:` between them. Only with `class`.",
+        default=None, substituted=True, pattern=r"[^\x00]+", expected="paths",
+    )  # fmt: skip
+    jvm_options: tuple[str, ...] = key(
+        "Options of the Java virtual machine. Without one for the heap, it is the task's memory limit less a quarter, "
+        "and less at least 64Mi, but a quarter of the limit in any case.",
+        factory=tuple,
+        substituted=True,
+    )
+    args: tuple[str, ...] = key("Arguments of the program.", factory=tuple, substituted=True)
+
+
+@record
 class TaskConfig:
     """The driver's settings: exactly one key, the one that belongs to the task's driver."""
 
     exec_config: ExecConfig | None = key("For exec and raw_exec.", default=None)
     docker_config: Reserved | None = key("For docker.", default=None, support=Support.REFUSED)
-    java_config: Reserved | None = key("For java.", default=None, support=Support.REFUSED)
+    java_config: JavaConfig | None = key("For java.", default=None)
+
+    @property
+    def given(self) -> t.Mapping[str, ExecConfig | JavaConfig]:
+        """What is written, by its key."""
+        settings = {"execConfig": self.exec_config, "javaConfig": self.java_config}
+        return {name: each for name, each in settings.items() if each is not None}
 
 
 # The key of `config` that each driver takes.
-CONFIG_OF = {Driver.EXEC: "execConfig", Driver.RAW_EXEC: "execConfig"}
+CONFIG_OF = {Driver.EXEC: "execConfig", Driver.RAW_EXEC: "execConfig", Driver.JAVA: "javaConfig"}
+# The drivers that give a task walls of its own.
+CONFINED = (Driver.EXEC, Driver.JAVA)
