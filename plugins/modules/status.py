@@ -67,6 +67,13 @@ interrupted:
   description: The release of a switch that was interrupted; null if there is none.
   returned: success
   type: str
+idle:
+  description:
+    - What serves all groups of the robot and is down, each unit with since when and why. The next deployment of a group that needs it
+      starts it.
+  returned: success
+  type: list
+  elements: str
 unread:
   description:
     - What the collection keeps on the robot but this version cannot read, because it is damaged or a newer version left it. Each text names

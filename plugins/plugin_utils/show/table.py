@@ -51,7 +51,7 @@ def _of_robot(robot: str, answer: Data, job: str, problems: bool) -> _Part:
         # What Ansible itself could not reach has no status.
         state = str(answer.get("status", OFF)).upper()
         return _Part([(robot, *_line("", state, note=" ".join(str(answer.get("msg", "")).split())))], 0, 1)
-    notes = [*_interrupted(answer), *map(str, answer["unread"])]
+    notes = [*_interrupted(answer), *answer["idle"], *map(str, answer["unread"])]
     # What it is to wait for is said to a run that is refused, and no concern of this one.
     busy = [str(answer["busy"]).partition(";")[0]] if answer.get("busy") else []
     rows: list[Cells] = [("", *_line("", state, note=note)) for state, said in (("busy", busy), ("WRONG", notes)) for note in said]

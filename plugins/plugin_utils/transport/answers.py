@@ -114,7 +114,7 @@ _PREPARED = {
 _SWITCHED = {"changes": _texts, "groups": _text_by_name, "units": _text_by_name, "notices": _texts, "restored": _texts, "errors": _texts}
 _OK: t.Mapping[str, t.Mapping[str, Shape]] = {
     "probe": {"capabilities": _text_by_name},
-    "status": {"jobs": _jobs, "unread": _texts},
+    "status": {"jobs": _jobs, "idle": _texts, "unread": _texts},
     "info": {"taskgroups": _mappings, "unread": _texts},
     "textfile": {"changed": lambda value: isinstance(value, bool)},
     "ended": {"finished": lambda value: isinstance(value, int)},

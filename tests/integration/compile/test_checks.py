@@ -126,7 +126,10 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
     # A restart by somebody else would not be one of the policy's.
     for name in units:
         machine.until(f"systemctl show -p ActiveState --value {name} | grep -qx -e inactive -e failed")
-        machine.sh(f"grep -q ' 2$' /run/k8s4r/restarts/{name}")
+        machine.sh(f"grep -q ' 2 over$' /run/k8s4r/restarts/{name}")
+    (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
+    for name in units:
+        assert group["units"][name]["how"].endswith("; its restart policy has given up"), group["units"][name]
     for name in ("t0", "t2"):
         machine.sh(f"test -e /var/lib/k8s4r/groups/checks-g-*/alloc/{name}.asked")
     machine.sh("journalctl --sync; journalctl -u k8s4r-checks.service | grep -q 'because health check c1 has failed 2 times in a row'")
@@ -179,3 +182,34 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
     machine.until("[ $(systemctl show -p ActiveState --value k8s4r-checks.service) != activating ]")
     machine.absent("pgrep -f 'sleep 100[12]'")
     machine.sh("[ $(pgrep -fc '^sleep 1003') = 5 ]")
+
+
+def test_what_serves_all_groups_is_told_of_where_it_is_down_and_started_by_the_next_run(machine):
+    check = {"name": "port", "type": "tcp", "interval": "60s", "timeout": "1s"}
+    task = shell("app", "exec sleep 1000", services=[{"name": "app", "portLabel": "22", "checks": [check]}])
+    servers = ("k8s4r-checks.timer", "k8s4r-logs.service")
+    (plan,) = plans(machine, {"name": "served", "taskGroups": [{"name": "g", "tasks": [task]}]})
+    assert machine.deploy(plan)["status"] == "committed"
+    assert machine.call(op="status")["idle"] == []
+    assert machine.ask(plan)["status"] == "unchanged"
+    for server in servers:
+        machine.sh(f"systemctl stop {server}")
+        (told,) = machine.call(op="status")["idle"]
+        assert told.startswith(f"{server} (down since 20")
+        assert told.endswith(": it was stopped)")
+        assert machine.ask(plan)["status"] == "plan-needed"
+        planned = machine.prepare(plan, check=True)
+        assert [change["does"] for change in planned["summary"]] == planned["steps"] == [f"start {told}"]
+        assert machine.state(server) == "inactive", "a check started it"
+        assert machine.deploy(plan)["changes"] == [f"start {told}"]
+        machine.until(f"systemctl is-active --quiet {server}")
+        assert machine.ask(plan)["status"] == "unchanged"
+    machine.sh("systemctl stop k8s4r-logs.service; rm /etc/systemd/system/k8s4r-logs.service; systemctl daemon-reload")
+    (told,) = machine.call(op="status")["idle"]
+    assert told.startswith("k8s4r-logs.service (down")
+    assert told.endswith(": its file is not there)")
+    assert machine.deploy(plan)["status"] == "committed"
+    assert machine.ask(plan)["status"] == "unchanged"
+    # Whoever goes needs neither.
+    machine.sh(f"systemctl stop {servers[0]}")
+    assert [change for change in machine.prepare(without_groups(plan), check=True)["steps"] if change.startswith("start")] == []

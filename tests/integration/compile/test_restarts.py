@@ -61,6 +61,13 @@ def test_a_task_is_given_up_after_its_attempts_and_a_restart_on_request_is_none(
     assert machine.sh(f"cat {alloc}/starts").count("start") == 4
     ran = machine.execute(f"cat {alloc}/bin/*.ran").stdout.split()
     assert "0" not in ran
+    (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
+    how = group["units"][unit]["how"]
+    assert (how.startswith("its program ended with exit status 3"), how.endswith("; its restart policy has given up")) == (True, True), how
+    # Whoever starts it by hand takes it up again.
+    machine.sh(f"rm {alloc}/end; systemctl start {unit}")
+    (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
+    assert (group["units"][unit]["well"], group["units"][unit]["how"]) == (True, None)
 
 
 BATCH = """

@@ -109,6 +109,7 @@ class Staging:
         self.scrub = of_release(robot, self.manifest, [secret for group in self.groups for secret in group.get("secrets", [])])
         self.changes: list[summary.Change] = []
         self.planned = self._plan()
+        self.idle = survey.idle_here(robot, self.manifest)
 
     def judge(self) -> Prepared:
         """Refuse what would not work; else what would change."""
@@ -117,12 +118,12 @@ class Staging:
         interrupted = self.robot.journal()
         return {
             "status": "planned",
-            "steps": self.scrub(_texts(todo, interrupted)),
+            "steps": self.scrub(_texts(todo, interrupted, self.idle)),
             "diff": self.scrub(self._difference(todo)) if self.request.get("diff") else [],
             "missing": verify.missing(self.groups),
             "needed": sorted({need["what"] for group in self.robot.ledger.groups(self.manifest["jobs"]) for need in group["needs"]}),
             "before": [job["before"] for job in self.manifest["jobs"]],
-            "summary": self.scrub(summary.of_interrupted(interrupted) + self.changes),
+            "summary": self.scrub(summary.of_robot(interrupted, self.idle) + self.changes),
             "goes": self._going(),
             "holds": sorted(group["name"] for group in self.robot.ledger.groups(self.manifest["jobs"])),
             "notices": self.request.get("mended", []) + self.notices + self._other_names(),
@@ -198,7 +199,8 @@ class Staging:
         return difference.of_steps(todo, Contents(self.contents), known)
 
 
-def _texts(todo: t.Iterable[steps.Step], interrupted: Journal | None) -> list[str]:
-    """The steps for a person; rolling back an interrupted switch is the first."""
-    texts = [f"roll back release {interrupted['release']}, whose switch was interrupted"] if interrupted else []
+def _texts(todo: t.Iterable[steps.Step], interrupted: Journal | None, idle: t.Iterable[str]) -> list[str]:
+    """The steps for a person. First what serves all groups and is ``idle`` is started, and an interrupted switch rolled back."""
+    texts = [f"start {unit}" for unit in idle]
+    texts += [f"roll back release {interrupted['release']}, whose switch was interrupted"] if interrupted else []
     return texts + [step["text"] for step in todo if step["text"]]

@@ -85,11 +85,11 @@ def of_group(id: str, name: str, situation: Situation, todo: t.Sequence[Step], c
     return [{"group": name, "unit": unit, "does": does, "why": why} for unit, does, why in changes]
 
 
-def of_interrupted(journal: Journal | None) -> list[Change]:
-    """What is done before anything else, where a switch was interrupted."""
-    if journal is None:
-        return []
-    return [{"group": "", "unit": "", "does": f"rolls back release {journal['release']}, whose switch was interrupted", "why": []}]
+def of_robot(interrupted: Journal | None, idle: t.Iterable[str]) -> list[Change]:
+    """What is done before anything else: where a switch was interrupted, and where what serves all groups is ``idle``."""
+    does = [f"start {unit}" for unit in idle]
+    does += [f"rolls back release {interrupted['release']}, whose switch was interrupted"] if interrupted else []
+    return [{"group": "", "unit": "", "does": each, "why": []} for each in does]
 
 
 class _Summary:

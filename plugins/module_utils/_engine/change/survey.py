@@ -8,6 +8,7 @@ from __future__ import annotations
 from .. import plan
 from ..judge import silent
 from ..resources import kinds
+from ..state import manifest as manifests
 from ..state.ledger import known
 from ..system import endings, files, systemd
 from ..system.observe import Observer
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..plan import Resource
     from ..state.ledger import GroupRecord
-    from ..state.manifest import ManifestGroup
+    from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
 
     class Going(t.TypedDict):
@@ -63,13 +64,13 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
         finished={unit["name"] for unit in kinds.that_run(wanted) if kinds.of(unit).finished(unit)},
         started=record["started"] if record else {},
         silent=silent.units(record["ports"], shown) if record else {},
-        dead=dead(record, shown) if record else {},
+        dead=dead(record, shown, robot.runtime) if record else {},
         # On the way back, a unit may be of the release that did not get through.
         held=steps.holdings([*known(record), *others]),
     )
 
 
-def dead(record: GroupRecord, shown: systemd.Shown) -> dict[str, str]:
+def dead(record: GroupRecord, shown: systemd.Shown, runtime: str) -> dict[str, str]:
     """Of the units that should run and do not: since when, and of what they ended."""
     found = {}
     for unit in kinds.that_run(record["resources"]):
@@ -77,8 +78,34 @@ def dead(record: GroupRecord, shown: systemd.Shown) -> dict[str, str]:
         if kinds.of(unit).restarts(unit) and not systemd.up(values) and not kinds.of(unit).finished(unit):
             ended = endings.when(values)
             since = f"down since {endings.wall(ended)}" if ended else "down"
-            found[unit["name"]] = f"{since}: {endings.words(values, kinds.of(unit).steady(unit))}"
+            how = endings.of(unit["name"], values, kinds.of(unit).steady(unit), runtime)
+            found[unit["name"]] = f"{since}: {how}"
     return found
+
+
+def idle(groups: t.Iterable[GroupRecord]) -> list[str]:
+    """The engine's own units that these groups need and that are down, each with since when and why, for a person."""
+    names = kinds.served_by(resource for group in groups for resource in group["resources"])
+    found = []
+    for name, values in systemd.show(names).items():
+        if not systemd.up(values):
+            ended = endings.when(values)
+            since = f" since {endings.wall(ended)}" if ended else ""
+            found.append(f"{name} (down{since}: {_why_idle(values)})")
+    return found
+
+
+def _why_idle(values: systemd.Properties) -> str:
+    if values.get("LoadState") == "not-found":
+        return "its file is not there"
+    # They end by themselves only with a failure.
+    return "it was stopped" if values.get("Result") == "success" else endings.words(values, True)
+
+
+def idle_here(robot: Robot, manifest: Manifest) -> list[str]:
+    """The same for the groups of a release that the robot has already, and keeps."""
+    kept = [robot.ledger.group(job, group["id"]) for job, group in manifests.groups(manifest) if group["resources"]]
+    return idle(record for record in kept if record)
 
 
 def with_what_stays(group: ManifestGroup, record: GroupRecord) -> ManifestGroup:

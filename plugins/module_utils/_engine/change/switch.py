@@ -16,7 +16,7 @@ from ..logs import units as log_units
 from ..say.errors import Refusal
 from ..state import manifest as manifests
 from ..state.lock import Lock
-from . import boot_unit, conclusion, recovery
+from . import boot_unit, conclusion, recovery, survey
 from .groups import Switch
 from .perform import Performer
 
@@ -41,6 +41,7 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
         journal = robot.journal()
         if journal is None or journal["release"] != release:
             _refuse_if_overtaken(robot, manifest)
+            begun = [f"start {unit}" for unit in survey.idle_here(robot, manifest)]
             # An older engine could not roll back at boot what this one records.
             boot_unit.ensure(robot)
             if any(log_units.needed(group["resources"]) for _job, group in manifests.groups(manifest)):
@@ -48,7 +49,7 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
             check_units.ensure(robot, [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]])
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
-            journal = {"release": release, "began": time.time(), "groups": {}, "changes": [], "spare": list(spare)}
+            journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare)}
             for _job, group in manifests.groups(manifest):
                 if group["id"] in spare and not group["resources"]:
                     journal["groups"][group["id"]] = {"phase": "stays", "errors": []}

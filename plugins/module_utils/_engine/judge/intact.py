@@ -45,10 +45,12 @@ def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Co
         return {"status": "plan-needed"}
     wanted = [port for port, _users in owned]
     units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
-    names = [unit["name"] for unit in units]
-    if not ports.without_listener(wanted, held) and systemd.calm(names, OFTEN_RESTARTED):
+    names, servers = [unit["name"] for unit in units], kinds.served_by(resource for group in groups for resource in group["resources"])
+    if not ports.without_listener(wanted, held) and systemd.calm([*names, *servers], OFTEN_RESTARTED):
         return {"status": "unchanged"}
-    shown = systemd.show(names, PROPERTIES)
+    shown = systemd.show([*names, *servers], PROPERTIES)
+    if not all(systemd.up(shown.get(name, {})) for name in servers):
+        return {"status": "plan-needed"}
     if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units) or silent.units(wanted, shown, held):
         return {"status": "plan-needed"}
     notices = [text for unit in units for text in _often_restarted(unit, shown[unit["name"]])]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 
+from ..change import survey
 from ..checks import states
 from ..resources import kinds
 from ..state import formats, lock
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         jobs: list[JobStatus]
         busy: str | None  # who is changing this robot, as a sentence
         interrupted: str | None  # the release whose switch was interrupted
+        idle: list[str]  # the engine's own units that are down although a group needs them, each with since when and why
         unread: list[str]  # the engine's own files that cannot be read, each with the reason
 
 
@@ -78,7 +80,7 @@ def answer(robot: Robot, sample: float = SAMPLE) -> Status:
     """Per job and group the units that should run, with what they do and use, and the last good release."""
     records, problems = robot.ledger.read()
     unread = [text for error in problems for text in error.errors]
-    now = _Now([group for record in records for group in record["groups"].values()], sample)
+    now = _Now([group for record in records for group in record["groups"].values()], sample, robot.runtime)
     try:
         journal = robot.journal()
     except formats.Unread as error:
@@ -91,6 +93,7 @@ def answer(robot: Robot, sample: float = SAMPLE) -> Status:
         "busy": busy,
         # Whoever is at work has not been interrupted.
         "interrupted": journal["release"] if journal and not busy else None,
+        "idle": survey.idle([group for record in records for group in record["groups"].values()]),
         "unread": unread,
     }
 
@@ -102,7 +105,8 @@ PROXY = "proxy"
 class _Now:
     """What systemd and the kernel report of the units of groups."""
 
-    def __init__(self, groups: t.Sequence[GroupRecord], sample: float) -> None:
+    def __init__(self, groups: t.Sequence[GroupRecord], sample: float, runtime: str) -> None:
+        self.runtime = runtime
         units = [unit["name"] for group in groups for unit in kinds.with_a_name(group["resources"])]
         shown = systemd.show(units, f"{systemd.PROPERTIES},ControlGroup")
         # A restart policy may have set a timer for a unit that it has stopped.
@@ -150,9 +154,9 @@ def timer(unit: str) -> str:
     return unit.rpartition(".")[0] + ".timer"
 
 
-def _how(unit: Resource, shown: systemd.Shown) -> str:
-    again = "; its timer will start it again" if systemd.up(shown.get(timer(unit["name"]), {})) else ""
-    return endings.words(shown.get(unit["name"], {}), kinds.of(unit).steady(unit)) + again
+def _how(unit: Resource, now: _Now) -> str:
+    again = "; its timer will start it again" if systemd.up(now.shown.get(timer(unit["name"]), {})) else ""
+    return endings.of(unit["name"], now.shown.get(unit["name"], {}), kinds.of(unit).steady(unit), now.runtime) + again
 
 
 def _unit(unit: Resource, now: _Now) -> UnitStatus:
@@ -179,7 +183,7 @@ def _unit(unit: Resource, now: _Now) -> UnitStatus:
         "exit_status": systemd.number(values, "ExecMainStatus"),
         "since": endings.wall(started) if started else None,
         "ended": endings.wall(ended) if ended else None,
-        "how": None if well or done else _how(unit, now.shown),
+        "how": None if well or done else _how(unit, now),
         "checks": checks,
         "seconds": None if moment is None else max(0, int(time.monotonic() - moment)),
     }

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from .. import plan
+from ..system import own
 from . import shape
 from .directory import Directory
 from .file import File
@@ -29,6 +31,10 @@ KINDS: t.Mapping[str, Kind] = {
     "unit": Unit(),
     "user": User(),
 }
+
+
+# By the directory of the configuration that they work from.
+_SERVED = ((plan.LOGS, own.ROTATOR), (plan.CHECKS, own.CHECKS_TIMER))
 
 
 def of(resource: Resource) -> Kind:
@@ -72,6 +78,12 @@ def that_run(resources: t.Iterable[Resource]) -> list[Resource]:
 def with_a_name(resources: t.Iterable[Resource]) -> list[Resource]:
     """The units among resources that run, or that people have a name for: tasks of a job with a schedule are run by its timer."""
     return [resource for resource in resources if of(resource).runs(resource) or resource.get("called")]
+
+
+def served_by(resources: t.Iterable[Resource]) -> list[str]:
+    """The engine's own units without which resources do not do what they should: what writes logs, and what runs health checks."""
+    places = [place(resource) for resource in resources]
+    return [unit for room, unit in _SERVED if any(each.startswith(room + "/") for each in places)]
 
 
 def users(resources: t.Iterable[Resource]) -> list[str]:

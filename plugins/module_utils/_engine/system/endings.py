@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import time
 
+from ..plan import RESTART_COUNTS
 from .systemd import DOWN, number, seconds
 
 TYPE_CHECKING = False
@@ -52,6 +53,21 @@ def words(values: Properties, stays: bool = False) -> str:
     restarts = number(values, "NRestarts") or 0
     times = f"{text}, {restarts + 1} times" if restarts else text
     return f"{times}; a service stays in the foreground" if stays and _by_itself(values) else times
+
+
+def of(unit: str, values: Properties, stays: bool, runtime: str) -> str:
+    """How a unit ended, and whether it was its restart policy that left it down, which keeps its counts below ``runtime``."""
+    text = words(values, stays)
+    try:
+        with open(f"{runtime}/{RESTART_COUNTS}/{unit}", encoding="utf-8") as stream:
+            over = stream.read().split()[2:] == ["over"]
+    except (FileNotFoundError, ValueError):
+        return text
+    if not over or values.get("ActiveState") not in DOWN:
+        return text
+    # Whoever failed a health check was asked to end.
+    asked = "its program was asked to end, or ended well" if text == "it was stopped" else text
+    return f"{asked}; its restart policy has given up"
 
 
 def _without_program(values: Properties, result: str) -> str:

@@ -30,7 +30,7 @@ esac
 # The boot clock: a robot's wall clock jumps when it is set.
 read -r now _ </proc/uptime
 now=${now%.*} first=$now count=0
-[ -r "$count_file" ] && read -r first count <"$count_file"
+[ -r "$count_file" ] && read -r first count _ <"$count_file"
 case "$first$count" in
     # Cut off when /run was full.
     *[!0-9]* | "") first=$now count=0 ;;
@@ -44,6 +44,8 @@ mkdir -p @RESTARTS@
 echo "$first $count" >"$count_file"
 [ "$count" -le "$attempts" ] && exit 0
 if [ "$mode" = fail ]; then
+    # For who looks why it is down.
+    echo "$first $count over" >"$count_file"
     echo "restart policy: $attempts attempts within $interval s used up, giving up"
     systemctl --no-block stop "$unit"
     [ $# -eq 0 ] || exec "$@"

@@ -42,7 +42,7 @@ def group(name="default/shop/web", **more):
 
 def robot(*groups, job="shop", **more):
     jobs = [{"name": job, "groups": {each["name"]: each for each in groups}}] if groups else []
-    return {"status": "ok", "busy": None, "interrupted": None, "unread": [], "jobs": jobs, **more}
+    return {"status": "ok", "busy": None, "interrupted": None, "idle": [], "unread": [], "jobs": jobs, **more}
 
 
 def text(answers, **options):
@@ -122,6 +122,7 @@ def test_one_job_with_all_its_units():
         ({"busy": "anna is changing this robot"}, "anna is changing this robot"),
         ({"interrupted": "r2"}, "the switch to release r2 was interrupted"),
         ({"unread": ["/var/x is damaged"]}, "/var/x is damaged"),
+        ({"idle": ["k8s4r-logs.service (down: it was stopped)"]}, "k8s4r-logs.service (down: it was stopped)"),
     ],
 )
 def test_what_is_wrong_with_a_robot_itself_is_said(changes, words):
