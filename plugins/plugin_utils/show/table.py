@@ -16,6 +16,9 @@ Rest = tuple[str, str, str, str, str, str, str]
 # A robot that gave no answer, or none that tells what it runs, has one of these as its status, and a `msg` that says why.
 OFF, WRONG = "off", "wrong"
 
+# As the engine has it for a run that changes nothing: by then, a unit has been up for longer than it takes to fail.
+OFTEN, RECENTLY = 3, 60
+
 HEADER: Cells = ("robot", "group", "state", "for", "cpu", "memory", "restarts", "")
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -79,13 +82,23 @@ def _interrupted(answer: Data) -> t.Iterator[str]:
 
 
 def _is_well(group: Data) -> bool:
-    return not (group["lacks"] or group["silent"]) and all(unit["well"] for unit in group["units"].values())
+    return not (group["lacks"] or group["silent"]) and all(map(_does_well, group["units"].values()))
+
+
+def _does_well(values: Data) -> bool:
+    return bool(values["well"]) and not _is_restless(values)
+
+
+def _is_restless(values: Data) -> bool:
+    """Whether a unit runs, and would be down if it were asked a little earlier or later: it restarts again and again."""
+    again = (values["restarts"] or 0) >= OFTEN and values["seconds"] is not None and values["seconds"] < RECENTLY
+    return bool(again and values["well"] and not values["done"])
 
 
 def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
     name = str(group["name"]).removeprefix("default/")
     # A target only starts the others; it is worth a line when it is down.
-    units = {unit: values for unit, values in sorted(group["units"].items()) if values["called"] or not values["well"]}
+    units = {unit: values for unit, values in sorted(group["units"].items()) if values["called"] or not _does_well(values)}
     if not units:
         kept = group["kept"]
         note = f"data kept: {_directories(kept)}" if kept else ""
@@ -94,12 +107,12 @@ def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
     restarts = sum(values["restarts"] or 0 for values in units.values())
     yield "", *_line(name, _state(units), _latest(units), group["usage"], restarts, "; ".join(_notes(group)))
     for unit, values in units.items():
-        if detailed or not values["well"]:
+        if detailed or not _does_well(values):
             yield _unit(unit, values)
 
 
 def _state(units: t.Mapping[str, Data]) -> str:
-    down, failing = (sum(_is_failing(values) is wanted for values in units.values() if not values["well"]) for wanted in (False, True))
+    down, failing = (sum(_is_failing(values) is wanted for values in units.values() if not _does_well(values)) for wanted in (False, True))
     if down or failing:
         parts = [f"{down} OF {len(units)} DOWN" if down else "", f"{failing} OF {len(units)} FAILING" if failing else ""]
         return ", ".join(filter(None, parts))
@@ -115,7 +128,7 @@ def _is_waiting(values: Data) -> bool:
 
 def _is_failing(values: Data) -> bool:
     """Whether it is a unit that runs, and is not well all the same."""
-    return any(check["status"] == "critical" for check in values.get("checks", ()))
+    return _is_restless(values) or any(check["status"] == "critical" for check in values.get("checks", ()))
 
 
 def _latest(units: t.Mapping[str, Data]) -> str:
@@ -144,9 +157,10 @@ def _unit(unit: str, values: Data) -> Cells:
         for check in values.get("checks", ())
         if check["status"] != "passing"
     ]
+    again = f"restarted {values['restarts']} times, the last time {duration(values['seconds'])} ago" if _is_restless(values) else ""
     killed = (values["usage"] or {}).get("memory", {}).get("oom_kills")
     memory = f"memory ran out {killed} time{'s' * (killed > 1)}" if killed and values["well"] else ""
-    notes = [text for text in (*checks, values["how"], memory, unit.removesuffix(".service")) if text]
+    notes = [text for text in (*checks, again, values["how"], memory, unit.removesuffix(".service")) if text]
     return "", *_line(f"  {values['called'] or 'target'}", word, after, values["usage"], values["restarts"] or 0, "; ".join(notes))
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 
@@ -15,6 +16,7 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources impo
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import compare
 
 RUNNING = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no"}
+UNITS = plan.UNIT_DIRECTORY
 HOME = "/etc/k8s4r/groups/g-1"
 
 
@@ -98,6 +100,36 @@ def test_a_command_and_limits_are_told_apart():
     assert said(BEFORE, [*new, env('SPEED="1"\nMODE="slow"\n')]) == [("r0 store", "restart", ["command", "limits"])]
 
 
+def test_how_a_task_runs_comes_before_its_variables_and_a_port_is_one_thing():
+    ports = 'NOMAD_ADDR_web="1:2"\nNOMAD_HOST_PORT_web="2"\nNOMAD_PORT_web="2"\nNOMAD_PORT="2"\n'
+    new = [*task(ExecStart="/bin/b")[:1], env('SPEED="1"\nMODE="slow"\n' + ports), BEFORE[-1]]
+    assert said(BEFORE, new) == [("r0 store", "restart", ["command", "port web", "env NOMAD_PORT"])]
+
+
+def test_of_an_instance_with_hooks_each_task_says_what_is_its_own():
+    def instance(script, speed):
+        reads = [
+            path for name in ("r0 hook", "r1 main") for path in (f"{HOME}/env/{name[:2]}.env", f"{UNITS}/{name.replace(' ', '-')}.service")
+        ]
+        made = []
+        for name, run in (("r0 hook", script), ("r1 main", "/bin/main")):
+            text = f"[Service]\nEnvironmentFile={HOME}/env/{name[:2]}.env\nExecStart={run}\n"
+            made.append(plan.unit(f"{name.replace(' ', '-')}.service", text, run="always", reads=reads, called=name))
+        return [*made, env("", "r0"), env(f'SPEED="{speed}"\n', "r1")]
+
+    assert said(instance("a", 1), instance("b", 1)) == [("r0 hook", "restart", ["command"]), ("r1 main", "restart", ["r0 hook changes"])]
+    assert said(instance("a", 1), instance("b", 2)) == [("r0 hook", "restart", ["command"]), ("r1 main", "restart", ["env SPEED"])]
+
+
+def test_of_checks_only_what_is_theirs_is_said():
+    def group(stop, interval):
+        unit = plan.unit("a.service", f"[Service]\nExecStop={stop}\n", run="always", called="r0 store", checks=f"{plan.CHECKS}/a")
+        return [unit, plan.file(f"{plan.CHECKS}/a", json.dumps({"stop": stop, "checks": interval}))]
+
+    assert said(group("a", 1), group("b", 1)) == [("r0 store", "restart", ["how it is stopped"])]
+    assert said(group("a", 1), group("a", 2)) == [("", "in place", ["health checks of r0 store"])]
+
+
 def test_a_new_group_is_one_line_with_its_units():
     assert said([], [*BEFORE, *task("r1 store")]) == [("", "new", ["r0 store", "r1 store"])]
 
@@ -151,9 +183,12 @@ def test_what_goes_is_not_said_here():
 
 
 def test_an_interrupted_switch_is_rolled_back_first():
-    (change,) = summary.of_interrupted({"release": "r1"})
-    assert (change["group"], change["does"]) == ("", "rolls back release r1, whose switch was interrupted")
-    assert summary.of_interrupted(None) == []
+    changes = summary.of_robot({"release": "r1"}, ["a.service (down)"])
+    assert [(change["group"], change["does"]) for change in changes] == [
+        ("", "start a.service (down)"),
+        ("", "rolls back release r1, whose switch was interrupted"),
+    ]
+    assert summary.of_robot(None, []) == []
 
 
 def test_the_variables_of_an_environment_file():

@@ -8,6 +8,9 @@ No value of a variable is in it. What goes is told by survey.py, with its data.
 
 from __future__ import annotations
 
+import json
+import re
+
 from ..plan import CHECKS, CONFIGURATION
 from ..resources import kinds
 from ..say import compare
@@ -65,6 +68,8 @@ _CALLED = {
 _WORDS = {directive: word for word, directives in _CALLED.items() for directive in directives}
 NOT_RUNNING = "it was not running"
 # These say nothing that a person has to know: a description, and the order of units, which changes whenever one comes or goes.
+# Each port of a group comes as several variables.
+_PORT = re.compile(r"NOMAD_(?:(?:HOST_)?(?:ADDR|IP|PORT)|ALLOC_PORT)_(\w+)")
 _SILENT = ("Description", "After", "Before", "Wants", "Requires", "PartOf")
 
 
@@ -102,6 +107,8 @@ class _Summary:
         self.called = [unit for unit in kinds.that_run(situation.wanted) if unit.get("called")]
         # Those that a step tells of are down because of their ports, the others because of their files.
         self.halted = {unit: step["text"] for step in todo if step["do"] == "halt" for unit in step["units"]}
+        # What people call the unit that each place belongs to: a task of an instance with hooks takes in what its siblings have, too.
+        self.owner = {place: unit["called"] for unit in self.called for place in self._places(unit)}
         # By the name of a unit, what of the changes it takes in or has open.
         self.own = {unit["name"]: self._own(unit) for unit in self.called}
 
@@ -111,23 +118,23 @@ class _Summary:
         found: list[Told] = []
         for unit in self.called:
             name = unit["name"]
-            own, up = self.own[name], self._is_up(name)
+            up = self._is_up(name)
             if self.situation.now(unit) is None and not up:
                 found.append((unit["called"], "new", []))
             elif name in self.begun and up:
-                found.append((unit["called"], "restart", self._causes(own) or [self._without_cause(name)]))
+                found.append((unit["called"], "restart", self._causes(unit) or [self._without_cause(name)]))
             elif name in self.begun:
-                found.append((unit["called"], "start", [self.situation.dead.get(name, NOT_RUNNING), *self._causes(own)]))
+                found.append((unit["called"], "start", [self.situation.dead.get(name, NOT_RUNNING), *self._causes(unit)]))
             elif name in pulled and up:
                 found.append((unit["called"], "restart", [f"{pulled[name]} runs again"]))
             else:
-                why = [text for resource in own for text in self._in_place(resource)]
+                why = [text for resource in self.own[name] for text in self._in_place(resource)]
                 found += [(unit["called"], "in place", why)] if why else []
         return found
 
     def rest(self, anything_new: bool) -> list[str]:
         """What else of the group changes, and restarts nothing. What comes with a new unit is not worth a word."""
-        rest = [resource for resource in self.made if not any(resource in own for own in self.own.values())]
+        rest = [resource for resource in self.made if not any(resource in own for own in self.own.values()) and not self._follows(resource)]
         if anything_new:
             rest = [resource for resource in rest if self.situation.now(resource) is not None]
         return sorted({text for resource in rest for text in self._in_place(resource)})
@@ -158,9 +165,18 @@ class _Summary:
             otherwise = "while ports change hands" if self.halted[unit] else "while its files change hands"
         return self.situation.silent.get(unit, otherwise)
 
-    def _causes(self, own: t.Iterable[Resource]) -> list[str]:
-        """What differs in what a unit takes in."""
-        return [text for resource in own if self.situation.is_replaced(resource) for text in self._of_content(resource)]
+    def _causes(self, unit: Resource) -> list[str]:
+        """What differs in what a unit takes in: of its own, how it runs before its variables; or else which of its siblings change."""
+        replaced = [resource for resource in self.own[unit["name"]] if self.situation.is_replaced(resource)]
+        replaced.sort(key=lambda resource: kinds.of(resource).unit(resource) is None)
+        owners = {kinds.place(resource): self.owner.get(kinds.place(resource), unit["called"]) for resource in replaced}
+        mine = [resource for resource in replaced if owners[kinds.place(resource)] == unit["called"]]
+        found = [text for resource in mine for text in self._of_content(resource)] or [f"{called} changes" for called in owners.values()]
+        return list(dict.fromkeys(found))
+
+    def _places(self, unit: Resource) -> list[str]:
+        """What is this unit's alone: its file, and what it has its variables from."""
+        return [kinds.place(unit), *compare.directives(self.contents.after(unit)).get("EnvironmentFile", [])]
 
     def _is_held_anew(self, unit: Resource, resource: Resource) -> bool:
         """Whether a unit has a directory open that is made again."""
@@ -176,7 +192,20 @@ class _Summary:
         old, new = compare.variables(before), compare.variables(after)
         if new is None:
             return [self._label(resource)]
-        return [f"env {name}" for name in compare.differing(old or {}, new)] or ["env"]
+        names = compare.differing(old or {}, new)
+        ports = dict.fromkeys(f"port {found.group(1)}" for found in map(_PORT.fullmatch, names) if found)
+        return [*ports, *(f"env {name}" for name in names if not _PORT.fullmatch(name))] or ["env"]
+
+    def _follows(self, resource: Resource) -> bool:
+        """Whether it describes health checks, and differs in nothing but how their task is asked to end, which is told of the task."""
+        if not kinds.place(resource).startswith(CHECKS + "/") or self.situation.now(resource) is None:
+            return False
+        try:
+            before, after = (json.loads(text or "{}") for text in (self.contents.before(resource), self.contents.after(resource)))
+        except ValueError:
+            # Somebody has been at it.
+            return False
+        return {**before, "stop": None} == {**after, "stop": None}
 
     def _in_place(self, resource: Resource) -> list[str]:
         if kinds.of(resource).unit(resource) and self.situation.now(resource) is not None:
@@ -189,7 +218,8 @@ class _Summary:
         if place.startswith(self.home):
             place = place[len(self.home) :]
             return place[: -len(".json")] if place.endswith(".json") else place
-        return f"health checks of {place[len(CHECKS) + 1 :]}" if place.startswith(CHECKS + "/") else kinds.label(resource)
+        called = next((unit["called"] for unit in self.called if kinds.of(unit).checks(unit) == place), None)
+        return f"health checks of {called}" if called else kinds.label(resource)
 
 
 def of_unit(before: str, after: str) -> list[str]:

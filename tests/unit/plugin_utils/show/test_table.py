@@ -186,3 +186,17 @@ def test_a_unit_whose_check_is_critical_is_up_and_wrong_all_the_same():
     ]
     both = {**failing["units"], "k8s4r-task-bad.service": {**DOWN, "called": "r0 bad"}}
     assert "1 OF 2 DOWN, 1 OF 2 FAILING" in text({"work1": robot(group(units=both))})
+
+
+def test_what_restarts_again_and_again_is_a_problem_though_it_is_up_when_it_is_asked():
+    loops = {**NEXT, "restarts": 41, "seconds": 2}
+    answers = {"work1": robot(group(units={"k8s4r-task-web.service": loops, "k8s4r-group-web.target": TARGET}))}
+    lines = table.overview(answers, problems=True)
+    assert "1 OF 1 FAILING" in lines[1]
+    assert lines[2].split()[:3] == ["r0", "web", "failing"]
+    assert lines[2].endswith("restarted 41 times, the last time 2 s ago; k8s4r-task-web")
+    assert lines[-1].endswith("1 thing is wrong")
+    # It has been up for long enough since.
+    settled = {**loops, "seconds": 61}
+    answers = {"work1": robot(group(units={"k8s4r-task-web.service": settled}))}
+    assert table.overview(answers, problems=True) == ["1 robot, 1 group: nothing is wrong"]
