@@ -166,22 +166,32 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
     alloc = machine.sh("echo /var/lib/k8s4r/groups/checks-g-*/alloc").strip()
-    for name in ("exec", "rawexec", "shared", "alone", "root"):
+    names = ("exec", "rawexec", "shared", "alone", "root")
+    states = [f"/run/k8s4r/checks/checks-g-r0-{name}-*" for name in names]
+    for name in names:
         assert machine.sh(f"cat {alloc}/{name}.script") == machine.sh(f"cat {alloc}/{name}.task")
-        state = f"/run/k8s4r/checks/checks-g-r0-{name}-*"
-        for code, status in ((1, "warning"), (2, "critical"), (0, "passing")):
-            machine.sh(f"echo {code} >{alloc}/{name}.code")
+    for code, status in ((1, "warning"), (2, "critical"), (0, "passing")):
+        machine.sh(f"for name in {' '.join(names)}; do echo {code} >{alloc}/$name.code; done")
+        for state in states:
             machine.until(f'grep -q \'"status":"{status}"\' {state}')
             machine.sh(f'grep -q \'"output":"well"\' {state}')
-        machine.sh(f"touch {alloc}/{name}.hang")
+    machine.sh(f"for name in {' '.join(names)}; do touch {alloc}/$name.hang; done")
+    for state in states:
         machine.until(f"grep -q 'no result within 3 s' {state}")
-        machine.sh(f"rm {alloc}/{name}.hang")
+    machine.sh(f"rm {alloc}/*.hang")
+    for state in states:
         machine.until(f'grep -q \'"status":"passing"\' {state}')
     machine.sh("systemctl stop k8s4r-checks.timer")
     # As long as it runs, systemd calls it activating.
     machine.until("[ $(systemctl show -p ActiveState --value k8s4r-checks.service) != activating ]")
     machine.absent("pgrep -f 'sleep 100[12]'")
     machine.sh("[ $(pgrep -fc '^sleep 1003') = 5 ]")
+    # A main process whose number somebody else has by now.
+    unit = next(r["name"] for r in plan["groups"][0]["resources"] if r.get("called") == "r0 exec")
+    for number, said in ((pid(machine, unit), ""), ("1", "its task has just ended")):
+        outcome = machine.script(f"from k8s4r_engine.checks import script\nprint(script.within({unit!r}, {number}).lines('comm'))")
+        assert said in outcome.stderr
+        assert (outcome.stdout.strip() == "['sh']") is not bool(said), outcome
 
 
 def test_what_serves_all_groups_is_told_of_where_it_is_down_and_started_by_the_next_run(machine):

@@ -333,7 +333,17 @@ def test_variables_are_read_as_the_compiler_writes_them(tmp_path):
 
 
 def test_limits_are_those_of_the_process():
-    assert script.limits(os.getpid()) == [resource.getrlimit(each) for each in range(16)]
+    assert script.Process(os.getpid()).limits() == [resource.getrlimit(each) for each in range(16)]
+
+
+def test_a_process_that_has_ended_is_no_other_one():
+    child = subprocess.Popen(["sleep", "100"])
+    process = script.Process(child.pid)
+    assert process.lines("comm") == ["sleep"]
+    child.kill()
+    child.wait()
+    with pytest.raises(ProcessLookupError):
+        process.open("ns/mnt")
 
 
 @pytest.fixture

@@ -121,8 +121,8 @@ class Runner:
         from . import script
 
         for task, check in due:
-            run, pid = self._described[task]["run"], self._up[self._described[task]["unit"]][1]
-            self._fly(Checks([(task, check)], functools.partial(script.run, task, check, run, pid)))
+            run, unit = self._described[task]["run"], self._described[task]["unit"]
+            self._fly(Checks([(task, check)], functools.partial(script.run, task, check, run, unit, self._up[unit][1])))
 
     def _fly(self, flight: Flights) -> None:
         self._flights[flight.child.pipe] = flight

@@ -43,28 +43,27 @@ MARK = "K8S4R_CHECK"
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def run(task: str, check: Check, how: Run, pid: int, writer: int) -> None:
-    """Run a script for the task with this main process, and tell the result as the children that connect do."""
+def run(task: str, check: Check, how: Run, unit: str, pid: int, writer: int) -> None:
+    """Run a script for the task of this unit, with this main process, and tell the result as the children that connect do."""
     try:
-        found = _Script(check, how, pid).outcome()
+        found = _Script(check, how, within(unit, pid)).outcome()
     except (KeyError, OSError) as error:
         found = Outcome(CRITICAL, f"cannot be run: {getattr(error, 'strerror', '') or error}"[: states.LONGEST])
     os.write(writer, jsontext.dumps([task, check["name"], *found]).encode("ascii") + b"\n")
 
 
 class _Script:
-    def __init__(self, check: Check, how: Run, pid: int) -> None:
+    def __init__(self, check: Check, how: Run, process: Process) -> None:
         self._check, self._how = check, how
         self._argv = check["argv"]
         self._mark = os.urandom(8).hex()
         self._variables = {"PATH": how["path"], **variables(how["environment"]), MARK: self._mark}
-        pid = within(pid)
         self._processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-        self._groups = [os.open(path, os.O_RDWR) for path in control_groups(pid)]
-        self._limits = limits(pid)
-        self._cpus, self._nice = os.sched_getaffinity(pid), os.getpriority(os.PRIO_PROCESS, pid)
-        namespaces = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY), kind) for name, kind in NAMESPACES]
-        self._users = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY) if how.get("users") == "own" else None
+        self._groups = [os.open(path, os.O_RDWR) for path in process.control_groups()]
+        self._limits = process.limits()
+        self._cpus, self._nice = os.sched_getaffinity(process.pid), os.getpriority(os.PRIO_PROCESS, process.pid)
+        namespaces = [(process.open(f"ns/{name}"), kind) for name, kind in NAMESPACES]
+        self._users = process.open("ns/user") if how.get("users") == "own" else None
         user = pwd.getpwnam(how["user"])
         self._uid = user.pw_uid
         self._gid = _group(how["group"])
@@ -191,16 +190,61 @@ class _Script:
         raise FileNotFoundError(errno.ENOENT, "not found")
 
 
-def within(pid: int) -> int:
-    """The process of a task that is in its namespaces: its main process, or the child of that, where it only waits for it outside."""
-    own = os.stat(f"/proc/{pid}/ns/pid").st_ino
-    if os.stat(f"/proc/{pid}/ns/pid_for_children").st_ino == own:
-        return pid
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
-        children = stream.read().split()
-    if not children:
-        raise OSError(errno.ESRCH, "its task has no process")
-    return int(children[0])
+class Process:
+    """A process by its directory in /proc: that is its own, and empty once it has ended, even if another one gets its number."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._directory = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
+
+    def open(self, name: str) -> int:
+        return os.open(name, os.O_RDONLY, dir_fd=self._directory)
+
+    def lines(self, name: str) -> list[str]:
+        with open(self.open(name), encoding="utf-8") as stream:
+            return stream.read().splitlines()
+
+    def inode(self, name: str) -> int:
+        return os.stat(name, dir_fd=self._directory).st_ino
+
+    def control_groups(self) -> list[str]:
+        """The files by which others enter its control groups, in each hierarchy; systemd's own is the first."""
+        found = []
+        for line in self.lines("cgroup"):
+            _number, controllers, path = line.split(":", 2)
+            mounts = [controllers.replace("name=", "")] if controllers else ["", "unified"]
+            for mount in mounts:
+                place = f"/sys/fs/cgroup/{mount}{path}/cgroup.procs"
+                if os.path.exists(place):
+                    found.append(("" if controllers in ("", "name=systemd") else controllers, place))
+        return [place for _controllers, place in sorted(found)]
+
+    def is_of(self, unit: str) -> bool:
+        """Whether it is a process of this unit: root alone moves one elsewhere."""
+        return f"/{unit}/" in self.control_groups()[0]
+
+    def limits(self) -> list[tuple[int, int]]:
+        """Its limits, by the kernel's numbers of them, as setrlimit(2) takes them. To ask for those of another user's process takes a
+        privilege that a container has not; to read them takes none.
+        """
+        return [(_limit(line[26:47]), _limit(line[47:68])) for line in self.lines("limits")[1:]]
+
+
+def within(unit: str, pid: int) -> Process:
+    """The process of a unit that is in its task's namespaces: the main process, or its child, where that one only waits outside."""
+    main = Process(pid)
+    if main.inode("ns/pid_for_children") == main.inode("ns/pid"):
+        found = main
+    else:
+        children = " ".join(main.lines(f"task/{pid}/children")).split()
+        if not children:
+            raise OSError(errno.ESRCH, "its task has no process")
+        found = Process(int(children[0]))
+        if f"PPid:\t{pid}" not in found.lines("status"):
+            raise OSError(errno.ESRCH, "its task has just ended")
+    if not found.is_of(unit):
+        raise OSError(errno.ESRCH, "its task has just ended")
+    return found
 
 
 def _drop_all() -> None:
@@ -222,31 +266,8 @@ def _group(name: str) -> int:
     return grp.getgrnam(name).gr_gid
 
 
-def limits(pid: int) -> list[tuple[int, int]]:
-    """The limits of a process, by the kernel's numbers of them, as setrlimit(2) takes them. To ask for those of another user's process
-    takes a privilege that a container has not; to read them takes none.
-    """
-    with open(f"/proc/{pid}/limits", encoding="utf-8") as stream:
-        lines = stream.read().splitlines()[1:]
-    return [(_limit(line[26:47]), _limit(line[47:68])) for line in lines]
-
-
 def _limit(text: str) -> int:
     return resource.RLIM_INFINITY if text.strip() == "unlimited" else int(text)
-
-
-def control_groups(pid: int) -> list[str]:
-    """The files by which a process enters the control groups of another one, in each hierarchy; systemd's own is the first."""
-    found = []
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as stream:
-        for line in stream.read().splitlines():
-            _number, controllers, path = line.split(":", 2)
-            mounts = [controllers.replace("name=", "")] if controllers else ["", "unified"]
-            for mount in mounts:
-                place = f"/sys/fs/cgroup/{mount}{path}/cgroup.procs"
-                if os.path.exists(place):
-                    found.append(("" if controllers in ("", "name=systemd") else controllers, place))
-    return [place for _controllers, place in sorted(found)]
 
 
 def variables(path: str) -> dict[str, str]:
