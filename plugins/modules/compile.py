@@ -40,6 +40,9 @@ options:
     description: Whether M(k8s4r.robot.prepare) returns an unchanged robot's registration entries too, to compare them with the server.
     type: bool
     default: false
+  wait_seconds:
+    description: The option O(k8s4r.robot.wait_for_batch#module:seconds) of a later task of the run, checked here before anything changes.
+    type: int
   asked:
     description:
       - Whether the robots of the run were asked in this run what they can do.

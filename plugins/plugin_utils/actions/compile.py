@@ -41,6 +41,7 @@ class ActionModule(Action):
         "name": {"type": "str"},
         "keep_data": {"type": "bool", "default": False},
         "verify_entries": {"type": "bool", "default": False},
+        "wait_seconds": {"type": "int"},
         "asked": {"type": "bool", "default": False},
     }
     PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
