@@ -10,7 +10,7 @@ import typing as t
 from ..fleet.catalogue import GROUP
 from ..job.errors import JobErrors, few
 from ..job.model.job import Job
-from ..run import placing, plans
+from ..run import anywhere, placing, plans
 from ..run.action import Action, ActionProblem, Result, Variables
 from ..run.job_files import JobFiles
 from ..run.sources import NO_JOB
@@ -33,6 +33,8 @@ class ActionModule(Action):
             placement, more, found = self._preview(jobs, variables)
             lines += more
             warnings += found
+        else:
+            warnings += anywhere.check(jobs)
         for line in lines:
             self._display.display(line)
         names = [f"{job.namespace}/{job.name}" for job in jobs]

@@ -31,8 +31,8 @@ ROBOTS = {
 OLD = {"systemd": "247", "kernel.name": "linux", "cgroup": "2"}
 
 
-def validate(tmp_path: pathlib.Path, *more: str, strict: str = "false", cpu: str = "500m") -> tuple[int, str]:
-    (tmp_path / "job.yml").write_text(JOB.format(strict=strict, cpu=cpu), encoding="utf-8")
+def validate(tmp_path: pathlib.Path, *more: str, strict: str = "false", cpu: str = "500m", job: str = "") -> tuple[int, str]:
+    (tmp_path / "job.yml").write_text(job or JOB.format(strict=strict, cpu=cpu), encoding="utf-8")
     inventory = {"all": {"vars": {"ansible_host": "192.0.2.1"}, "children": {"robots": {"hosts": ROBOTS}}}}
     (tmp_path / "robots.json").write_text(json.dumps(inventory), encoding="utf-8")
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_NOCOLOR": "1", "K8S4R_HOME": str(tmp_path)}
@@ -45,6 +45,35 @@ def validate(tmp_path: pathlib.Path, *more: str, strict: str = "false", cpu: str
 def test_without_an_inventory_the_file_alone_is_checked(tmp_path):
     status, said = validate(tmp_path)
     assert (status, "job.yml: default/web is valid" in said, "robot" in said.partition("TASK")[2]) == (0, True, False)
+
+
+ANYWHERE = """
+name: web
+robotSelector: {site: north}
+taskGroups:
+  - name: g
+    count: 2
+    constraints: [{lTarget: "${attr.os.name}", operand: "=", rTarget: debian}]
+    network:
+      spiffe: {trustDomain: fleet.example}
+      ports: [{label: web, static: 8080}]
+      upstreams:
+        - {name: one, localPort: 5432, upstream: "one.example:5432"}
+        - {name: two, localPort: 5433, upstream: "two.example:5432", tls: {mode: spiffe, spiffeId: "spiffe://other/ns/a/job/b/group/c"}}
+    tasks:
+      - name: app
+        config: {execConfig: {command: app, args: ["${meta.color}", "${attr.foo}", "${node.class}", "${NOMAD_PORT_web}"]}}
+        resources: {cpu: "64", memory: 4Gi, cpus: "3"}
+"""
+
+
+def test_without_an_inventory_what_is_wrong_anywhere_is_found_and_nothing_else(tmp_path):
+    status, said = validate(tmp_path, job=ANYWHERE)
+    assert (status, "default/web is valid" in said) == (0, True), said
+    status, said = validate(tmp_path, job=ANYWHERE.replace("PORT_web", "PORT_wep") + "        volumes: [{source: /srv, target: /usr/x}]\n")
+    assert status != 0
+    assert "args[3]: ${NOMAD_PORT_wep} has no value" in said
+    assert 'volumes[0].target: found "/usr/x": /usr is the system\'s own' in said
 
 
 def test_with_one_it_says_what_each_robot_gets_and_cannot_do(tmp_path):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import typing as t
 
 from ...job.declare.keys import Secret
@@ -12,6 +13,25 @@ from ...job.errors import Problem
 from ...job.substitution import substitute
 from ...job.variables import too_long
 from ..site import Site
+
+
+class _Layers(c.Mapping[str, str]):
+    """Several mappings as one: for each name, the first that has it."""
+
+    def __init__(self, layers: t.Sequence[t.Mapping[str, str]]) -> None:
+        self._layers = layers
+
+    def __getitem__(self, name: str) -> str:
+        for layer in self._layers:
+            if name in layer:
+                return layer[name]
+        raise KeyError(name)
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter({name: None for layer in self._layers for name in layer})
+
+    def __len__(self) -> int:
+        return sum(1 for _name in self)
 
 
 def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]) -> tuple[str, tuple[Problem, ...]]:
@@ -26,7 +46,7 @@ def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]
         value,
         injected,
         attr=robot.capabilities,
-        meta={**site.job.meta, **site.group.meta, **robot.labels},
+        meta=_Layers((robot.labels, site.group.meta, site.job.meta)),
         node={"unique.name": robot.name, "datacenter": robot.datacenter, "class": robot.node_class},
     )
     # What looks like a name may be a part of a password.

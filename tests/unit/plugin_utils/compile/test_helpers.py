@@ -120,9 +120,12 @@ def uptime() -> int:
 
 def test_a_task_is_restarted_as_often_as_its_policy_says_and_then_stopped(policy):
     assert [policy.ends("2", "60", "fail", "service") for _time in range(3)] == ["", "", "systemctl --no-block stop a.service\n"]
-    first, count = policy.count.read_text().split()
+    first, count, left_down = policy.count.read_text().split()
     assert abs(int(first) - uptime()) < 60
-    assert count == "3"
+    assert (count, left_down) == ("3", "over")
+    # Whoever starts it by hand finds the same window.
+    assert policy.ends("2", "60", "fail", "service") == "systemctl --no-block stop a.service\n"
+    assert policy.count.read_text().split() == [first, "4", "over"]
 
 
 def test_a_delayed_task_is_stopped_and_starts_again_when_the_window_ends(policy):

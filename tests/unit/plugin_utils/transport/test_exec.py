@@ -179,8 +179,12 @@ STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": 
         ("switch", {"status": "committed"}, "committed, but"),
         ("poll", {"status": "pending"}, "pending, but release is missing"),
         ("probe", {"status": "ok"}, "ok, but capabilities is missing"),
-        ("status", {"status": "ok", "jobs": []}, "ok, but unread is missing"),
-        ("status", {"status": "ok", "unread": [], "jobs": [{"name": "j", "groups": {"g": {"name": "g"}}}]}, "ok, but jobs is missing or"),
+        ("status", {"status": "ok", "jobs": [], "idle": []}, "ok, but unread is missing"),
+        (
+            "status",
+            {"status": "ok", "idle": [], "unread": [], "jobs": [{"name": "j", "groups": {"g": {"name": "g"}}}]},
+            "ok, but jobs is missing or",
+        ),
     ],
 )
 def test_an_answer_that_no_engine_gives_is_an_error(operation, answer, said):
