@@ -145,7 +145,11 @@ def test_the_size_of_a_directory_is_that_of_all_below_it_and_follows_no_link(tmp
         (directory / "file").write_bytes(b"x" * 40960)
     (tmp_path / "large").write_bytes(b"x" * 409600)
     (below / "link").symlink_to(tmp_path / "large")
-    assert 81920 <= files.size(str(tmp_path / "data")) < 122880
+    before = files.size(str(tmp_path / "data"))
+    assert 81920 <= before < 122880
+    for number in range(5):
+        os.link(next(path for path in (tmp_path / "data").rglob("*") if path.is_file()), tmp_path / "data" / f"link{number}")
+    assert files.size(str(tmp_path / "data")) == before
     assert files.size(str(tmp_path / "nowhere")) == 0
 
 

@@ -215,16 +215,20 @@ def remove(path: str) -> None:
 def size(path: str, most: int = 100000) -> int:
     """The bytes that the files at a path and below it take up on the disk; of more than so many, those of the first.
 
-    What cannot be read counts as nothing.
+    A file with several names counts once, as it does for a quota. What cannot be read counts as nothing.
     """
     found, left, waiting = 0, most, [path]
+    linked: set[tuple[int, int]] = set()
     while waiting and left:
         left -= 1
         path = waiting.pop()
         try:
             state = os.lstat(path)
             if not stat.S_ISDIR(state.st_mode):
-                found += state.st_blocks * 512
+                if state.st_nlink == 1 or (state.st_dev, state.st_ino) not in linked:
+                    found += state.st_blocks * 512
+                if state.st_nlink > 1:
+                    linked.add((state.st_dev, state.st_ino))
             else:
                 with os.scandir(path) as entries:
                     waiting += [entry.path for entry, _number in zip(entries, range(left - len(waiting)))]
