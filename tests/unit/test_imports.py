@@ -27,11 +27,13 @@ PACKAGES = {
     "plugin_utils.job": (),
     "plugin_utils.fleet": ("plugin_utils.job",),
     "plugin_utils.envoy": ("plugin_utils.job",),
+    "plugin_utils.consul_template": ("plugin_utils.job",),
     "plugin_utils.compile": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", PLAN),
     "plugin_utils.home": (),
     "plugin_utils.transport": (PLAN,),
     "plugin_utils.run": (
-        *("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.compile", "plugin_utils.home", "plugin_utils.transport"),
+        *("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.consul_template", "plugin_utils.compile"),
+        *("plugin_utils.home", "plugin_utils.transport"),
         PLAN,
     ),
     "plugin_utils.show": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.run"),
@@ -55,6 +57,13 @@ FLOORS = {
         ("read",),
         ("publish",),
     ),
+    "plugin_utils.consul_template": (
+        ("faults",),
+        ("values", "tree"),
+        ("functions",),
+        ("lexer", "dialect"),
+        ("parser", "evaluator"),
+    ),
     "plugin_utils.compile": (
         ("names", "paths", "systemd"),
         ("helpers", "site"),
@@ -67,7 +76,7 @@ FLOORS = {
 }
 HIGHEST = 7
 LARGEST = 12
-COMPILER = ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", "plugin_utils.compile")
+COMPILER = ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", "plugin_utils.consul_template", "plugin_utils.compile")
 # The same input gives the same bytes: neither the machine nor the clock nor chance is asked.
 IMPURE = {"datetime", "glob", "io", "os", "random", "secrets", "shutil", "socket", "subprocess", "tempfile", "time", "uuid"}
 # Read when the compiler is loaded, as its code is: the programs that units call, which are files beside this one.

@@ -20,6 +20,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    class Script(t.TypedDict):
+        name: str
+        argv: list[str]
+        timeout: float
+
+    class Told(t.TypedDict):
+        """What runs beside a unit that takes in changed files, by their paths; ``run`` is as in its checks."""
+
+        run: t.Mapping[str, t.Any]
+        scripts: t.Mapping[str, Script]
+
     class _Kind(t.TypedDict):
         kind: str
 
@@ -46,9 +57,12 @@ if TYPE_CHECKING:
         target: str
         run: str
         reads: list[str]
+        refreshes: t.Mapping[str, str]
+        told: Told
         done: str | None
         endless: bool
         called: str
+        label: str
         logs: str
         checks: str
         settles: float
@@ -257,13 +271,15 @@ def file(
     secret: bool = False,
     union: str | None = None,
     hidden: t.Iterable[str] | None = None,
+    label: str = "",
 ) -> Resource:
     """A complete file, replaced by rename with owner and mode set before.
 
     ``content`` is text (UTF-8). ``secret``: its content is in no diff, log or result. ``hidden``: if such a file is an environment
     file, the variables whose values are secret; a diff shows the other values. Without it all values are. ``union`` names the top-level
     list of a JSON file whose members have a unique ``name``: before all files are at their new content, old members
-    stay beside the new ones, so that nothing that still refers to them breaks in between.
+    stay beside the new ones, so that nothing that still refers to them breaks in between. ``label``: what people call it; if it is
+    secret, a diff shows nothing of it, and neither the names of variables.
     """
     made: Resource = {
         "kind": "file",
@@ -275,6 +291,8 @@ def file(
         "secret": secret,
         "union": union,
     }
+    if label:
+        made["label"] = label
     return made if hidden is None else {**made, "hidden": sorted(hidden)}
 
 
@@ -303,6 +321,8 @@ def unit(
     settles: float | None = None,
     deadline: float | None = None,
     pause: float = 0.0,
+    refreshes: t.Mapping[str, str] | None = None,
+    told: Told | None = None,
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
@@ -318,7 +338,9 @@ def unit(
     there had to be made again, and stops before anything else when it is to hold one no longer. ``endless``: systemd starts it again
     without limit as long as it fails. ``checks``: the file with its health checks. ``settles``: for so many seconds it must have been
     up, and its checks passing, until it is healthy; ``deadline``: so many they have for it, from the start of the switch. ``pause``:
-    for so many seconds systemd waits before it starts the unit again.
+    for so many seconds systemd waits before it starts the unit again. ``refreshes``: files of the same plan that the unit takes in
+    without a restart, by ExecReload=, each with what people call that, such as ``signal SIGHUP``; empty where nobody is told.
+    ``told``: what runs then, as if one of the unit's programs had started it.
     """
     made: Resource = {
         "kind": "unit",
@@ -341,6 +363,10 @@ def unit(
         made["deadline"] = deadline
     if pause:
         made["pause"] = pause
+    if refreshes:
+        made["refreshes"] = dict(refreshes)
+    if told:
+        made["told"] = told
     return made
 
 

@@ -12,6 +12,7 @@ import typing as t
 
 from ..compile.mesh import identity
 from ..compile.names import agent_id
+from ..compile.site import Rendering
 from ..fleet.catalogue import GROUP, names_of_one_machine
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
@@ -87,11 +88,12 @@ class ActionModule(Action):
             # Which robots a constraint rules out, and what a robot can do, is known only when they have been asked.
             return {"unprobed": unprobed, "warnings": warnings}
         fleet = placing.fleet(variables, probed, self._templar)
+        render = self._files(variables).renderer(reached)
         try:
             placement = placing.placed(jobs, fleet)
-            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key(), Ports(key.home()).read)
+            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key(), Ports(key.home()).read, render)
         except JobErrors as errors:
-            if not _rest_on_reports(errors, jobs, placing.fleet(variables, {}, self._templar)):
+            if not _rest_on_reports(errors, jobs, placing.fleet(variables, {}, self._templar), render):
                 raise
             if not arguments["asked"]:
                 return {"unprobed": reached, "warnings": warnings}
@@ -106,18 +108,21 @@ class ActionModule(Action):
             "warnings": warnings + more + names_of_one_machine(fleet),
         }
 
+    def _files(self, variables: Variables) -> JobFiles:
+        return JobFiles(self._loader, self._templar, variables)
+
     def _read(self, arguments: Variables, variables: Variables, otherwise: str) -> tuple[list[Job], list[str]]:
         """The jobs of the option `job`, and warnings; `otherwise` is the error where it names none."""
-        jobs, warnings = JobFiles(self._loader, self._templar, variables).read(arguments["job"])
+        jobs, warnings = self._files(variables).read(arguments["job"])
         if not jobs:
             raise ActionProblem(otherwise)
         return jobs, warnings
 
 
-def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet) -> bool:
+def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet, render: Rendering) -> bool:
     """Whether there would be other errors if no robot had reported anything: then a report that is out of date may be the cause."""
     try:
-        plans.check(jobs, unasked, placing.placed(jobs, unasked))
+        plans.check(jobs, unasked, placing.placed(jobs, unasked), render)
     except JobErrors as others:
         return set(errors.errors) != set(others.errors)
     return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..compile.site import Rendering
 from ..fleet.catalogue import GROUP
 from ..job.errors import JobErrors, few
 from ..job.model.job import Job
@@ -24,23 +25,25 @@ class ActionModule(Action):
     PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
-        jobs, warnings = JobFiles(self._loader, self._templar, variables, arguments["lookups"]).read(arguments["job"])
+        files = JobFiles(self._loader, self._templar, variables, arguments["lookups"])
+        jobs, warnings = files.read(arguments["job"])
         if not jobs:
             raise ActionProblem(NO_JOB)
         lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]
         placement: dict[str, t.Any] = {}
+        render = files.renderer(())
         if variables["groups"].get(GROUP):
-            placement, more, found = self._preview(jobs, variables)
+            placement, more, found = self._preview(jobs, variables, render)
             lines += more
             warnings += found
         else:
-            warnings += anywhere.check(jobs)
+            warnings += anywhere.check(jobs, render)
         for line in lines:
             self._display.display(line)
         names = [f"{job.namespace}/{job.name}" for job in jobs]
         return {"jobs": names, "placement": placement, "msg": "\n".join(lines), "warnings": warnings}
 
-    def _preview(self, jobs: t.Sequence[Job], variables: Variables) -> tuple[dict[str, t.Any], list[str], list[str]]:
+    def _preview(self, jobs: t.Sequence[Job], variables: Variables, render: Rendering) -> tuple[dict[str, t.Any], list[str], list[str]]:
         """Where the instances belong; lines that say so; and warnings. Raises `JobErrors` for what a robot cannot do."""
         probed = placing.probed(variables)
         fleet = placing.fleet(variables, probed, self._templar)
@@ -48,7 +51,7 @@ class ActionModule(Action):
         unknown = [UNASKED.format(few(unasked, summary.MOST))] if unasked else []
         try:
             placement = placing.placed(jobs, fleet)
-            warnings = plans.check(jobs, fleet, placement) + unknown
+            warnings = plans.check(jobs, fleet, placement, render) + unknown
         except JobErrors as errors:
             if not unasked:
                 raise

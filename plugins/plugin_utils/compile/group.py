@@ -116,6 +116,8 @@ def _directories(site: Site) -> t.Iterator[Resource]:
     yield plan.directory(site.configuration)
     yield plan.directory(site.bin)
     yield plan.directory(f"{site.configuration}/env", mode="0700")
+    if any(task.spec.templates for task in (*site.init_tasks, *site.tasks)):
+        yield plan.directory(f"{site.configuration}/templates", mode="0700")
     yield plan.directory(site.data, "root", site.user, "0750", data=True)
     yield plan.directory(site.alloc, site.user, site.user, "0770", data=True)
     if any(task.done for task in site.tasks):

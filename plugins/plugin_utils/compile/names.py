@@ -50,6 +50,11 @@ def alloc_id(namespace: str, job: str, group: str, index: int) -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:32]))
 
 
+def template(destination: str) -> str:
+    """The file that keeps what is put there, by the destination as the job file has it."""
+    return f"{_stem((destination,), _STEM)}-{_digest('template', (destination,))}"
+
+
 def entry_id(trust_domain: str, namespace: str, job: str, group: str, robot: str) -> str:
     """The id of a registration entry. By its prefix we know our own entries again."""
     return f"k8s4r.{hashlib.sha256(json.dumps([trust_domain, namespace, job, group, robot]).encode()).hexdigest()[:32]}"

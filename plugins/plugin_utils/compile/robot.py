@@ -18,7 +18,7 @@ from .group import compile_group
 from .mesh import peers
 from .mesh.identity import Entry
 from .network import choice, ports
-from .site import Site
+from .site import Rendering, Site, as_written
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import JobPlan, RobotPlan
@@ -39,13 +39,14 @@ def compile_robot(
     name: str,
     known: peers.KnownServices,
     held: choice.Held | None = None,
+    render: Rendering = as_written,
 ) -> CompiledRobot:
     """Compile what the robot `name` gets of the jobs. A job of which it gets nothing becomes an empty job plan.
 
     `known` is `peers.known_services` of the same run, computed once for all robots; `held` are numbers of ports that this robot
-    has named. Raises `JobErrors`.
+    has named. `render` renders templates. Raises `JobErrors`.
     """
-    sites, failed = _with_ports(_sites(jobs, fleet, placement, fleet.robot(name)), held or {})
+    sites, failed = _with_ports(_sites(jobs, fleet, placement, fleet.robot(name), render), held or {})
     plans: list[JobPlan] = []
     entries: list[Entry] = []
     # The instances of a group often share an error or a warning: each is reported once.
@@ -68,10 +69,10 @@ def compile_robot(
     return CompiledRobot(plan.robot(plans), tuple(entries), tuple(warnings))
 
 
-def _sites(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, robot: Robot) -> list[Site]:
+def _sites(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, robot: Robot, render: Rendering) -> list[Site]:
     """The groups that the robot gets."""
     return [
-        Site(job, number, robot, fleet, tuple(instances))
+        Site(job, number, robot, fleet, tuple(instances), render=render)
         for job in jobs
         for number, group in enumerate(job.task_groups)
         if (instances := placement.on(robot.name, (job.namespace, job.name, group.name)))

@@ -12,6 +12,7 @@ import typing as t
 from ...module_utils._engine import plan
 from ..fleet.robots import Fleet, Robot
 from ..job.errors import Problem
+from ..job.model.brings.templates import Template
 from ..job.model.group import TaskGroup
 from ..job.model.job import Job
 from ..job.model.network import Network
@@ -47,6 +48,19 @@ class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
     def directory(self) -> str:
         """Holds the task's `local`, `secrets` and `logs`."""
         return f"{plan.STATE}/tasks/{self.id}"
+
+    @property
+    def runtime(self) -> str:
+        """A directory of its own that systemd makes anew at each start, and removes."""
+        return f"{plan.RUNTIME}/secrets/{self.id}"
+
+    @property
+    def filled(self) -> str:
+        """Where root may put something that the task finds in its `secrets`. Units of tasks with walls are root's, and systemd gives root
+        what is in such a directory where somebody else has it; but not where somebody else has a directory in it.
+        """
+        confined = self.instance is not None and self.spec.confined
+        return f"{self.runtime}/filled" if confined else self.runtime
 
     @property
     def hook(self) -> Hook | None:
@@ -87,10 +101,30 @@ class PlacedPort(t.NamedTuple):
         return f"r{self.instance} {self.spec.label}"
 
 
+class Unrendered(Exception):
+    """A template that cannot be rendered: where in it and why, without a value; what to do; and the key that has the text."""
+
+    def __init__(self, message: str, remedy: str = "", key: str = "") -> None:
+        super().__init__(message)
+        self.remedy, self.key = remedy, key
+
+
+class Rendering(t.Protocol):
+    """Renders the text of a template for a robot: it is not the compiler that reads files and knows the robot's variables."""
+
+    def __call__(self, site: Site, template: Template, environment: t.Mapping[str, str], /) -> str:
+        """`environment` is that of the task, at this site. Raises `Unrendered`."""
+
+
+def as_written(_site: Site, template: Template, _environment: t.Mapping[str, str], /) -> str:
+    """For who is not interested in what templates become."""
+    return template.embedded_tmpl or ""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Site:
     """A task group on a robot. `number` is its index in the job, `instances` are the indices of the instances on the robot, and `ports`
-    are the instances' ports.
+    are the instances' ports. `render` renders templates.
     """
 
     job: Job
@@ -99,6 +133,7 @@ class Site:
     fleet: Fleet
     instances: tuple[int, ...]
     ports: tuple[PlacedPort, ...] = ()
+    render: Rendering = as_written
 
     @functools.cached_property
     def group(self) -> TaskGroup:

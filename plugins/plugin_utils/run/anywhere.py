@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 
 from ..compile import names
+from ..compile.site import Rendering
 from ..fleet import constraints
 from ..fleet.placement import Placement
 from ..fleet.robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot
@@ -57,7 +58,7 @@ class _Able(_All):
         return ASSUMED_CAPABILITIES.get(name, self._value)
 
 
-def check(jobs: c.Sequence[Job]) -> list[str]:
+def check(jobs: c.Sequence[Job], render: Rendering) -> list[str]:
     """Warnings; raises `JobErrors`. What is only wrong on some robots, or depends on who else is in the inventory, is not found."""
     wrong = [
         job.problem(f"{where}.rTarget", why)
@@ -75,7 +76,7 @@ def check(jobs: c.Sequence[Job]) -> list[str]:
     for group in [(job.namespace, job.name, group.name) for job in jobs for group in job.task_groups]:
         # Each alone: how many are on one robot, and so want one port, is the inventory's.
         try:
-            warnings |= dict.fromkeys(plans.check(jobs, fleet, Placement({group: {ROBOT: [0]}})))
+            warnings |= dict.fromkeys(plans.check(jobs, fleet, Placement({group: {ROBOT: [0]}}), render))
         except JobErrors as found:
             errors |= dict.fromkeys(found.errors)
     if errors:

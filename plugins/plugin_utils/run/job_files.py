@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import textwrap
@@ -15,11 +16,13 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.utils.vars import load_extra_vars
 
+from ..compile.site import Unrendered
 from ..job.errors import JobErrors, Problem, quoted
 from ..job.model.job import Job
 from ..job.read import reader
 from ..job.read.source import Options, Source
 from .sources import WANTED, Readers, Unreadable, read
+from .templating.renderer import Renderer
 
 Variables = t.Mapping[str, t.Any]
 COMMENT = "{# begins a comment in a template; write {{ '{#' }} where the text is meant"
@@ -45,6 +48,15 @@ class JobFiles(t.NamedTuple):
     def sources(self, job: t.Any) -> list[Source]:
         """The texts of the files that the option `job` names. Raises `JobErrors`."""
         return read(_paths(job), Readers(self._decrypt_file, self._render), pathlib.Path.cwd())
+
+    def renderer(self, reached: t.Container[str]) -> Renderer:
+        """What renders the templates of tasks, for the robots that are reached; of the others' only the syntax is looked at."""
+        hosts = self.variables["hostvars"]
+
+        def host(name: str) -> HostVariables | None:
+            return HostVariables(name, hosts.raw_get(name), self.templar) if name in reached else None
+
+        return Renderer(pathlib.Path.cwd(), self._decrypt_file, functools.lru_cache(maxsize=1)(host))
 
     def _decrypt_file(self, path: str) -> str:
         try:
@@ -76,6 +88,36 @@ class JobFiles(t.NamedTuple):
         except AnsibleError as error:
             remedy = COMMENT if "comment tag" in str(error) else ""
             raise Unreadable(f"cannot be rendered: {reason(error)}", remedy, templates.line_of(text, error)) from None
+
+
+class HostVariables(t.NamedTuple):
+    """The Ansible variables of a robot: those of the inventory, facts that are known, and extra variables."""
+
+    robot: str
+    raw: Variables
+    templar: Templar
+
+    def has(self, name: str) -> bool:
+        return name in self.raw
+
+    def value(self, name: str) -> t.Any:
+        try:
+            return plain(self.templar.copy_with_new_env(available_variables=dict(self.raw)).template(self.raw[name]))
+        except AnsibleError:
+            # Without Ansible's reason, which may repeat a value.
+            remedy = f"to see why: ansible -m debug -a var={name} {self.robot}"
+            raise Unrendered(f"the variable {name} of robot {self.robot} has no value that Ansible can tell", remedy) from None
+
+
+def plain(value: t.Any) -> t.Any:
+    """Data without what Ansible knows of it beside its value."""
+    if isinstance(value, t.Mapping):
+        return {str(key): plain(member) for key, member in value.items()}
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
+    return [plain(member) for member in value] if isinstance(value, (list, tuple, set)) else str(value)
 
 
 def _paths(job: t.Any) -> list[str]:

@@ -11,6 +11,7 @@ from ...module_utils._engine import plan
 from ..compile.mesh import peers
 from ..compile.network import choice
 from ..compile.robot import CompiledRobot, compile_robot
+from ..compile.site import Rendering, as_written
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..job.errors import JobErrors, Problem
@@ -58,27 +59,29 @@ def deployment(
     reached: t.Container[str],
     sealing: Sealing,
     named: Named = _nothing_named,
+    render: Rendering = as_written,
 ) -> tuple[dict[str, SealedPlan], list[str]]:
-    """The plans of the robots that the run reaches, by robot, and warnings. `named` tells which ports a robot has named.
+    """The plans of the robots that the run reaches, by robot, and warnings. `named` tells which ports a robot has named, and
+    `render` renders templates.
 
     Every robot of the fleet is compiled, so that every error is found before any robot is asked anything: raises `JobErrors`.
     """
     warnings: dict[Problem, None] = {}
-    compiled = _compiled(jobs, fleet, placement, named, warnings)
+    compiled = _compiled(jobs, fleet, placement, named, render, warnings)
     plans = {robot: sealed_plan(found, sealing) for robot, found in compiled if robot in reached}
     return plans, [str(warning) for warning in warnings]
 
 
-def check(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> list[str]:
+def check(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, render: Rendering = as_written) -> list[str]:
     """What a deployment would warn of, on all robots; raises `JobErrors` as it would."""
     warnings: dict[Problem, None] = {}
-    for _robot, _found in _compiled(jobs, fleet, placement, _nothing_named, warnings):
+    for _robot, _found in _compiled(jobs, fleet, placement, _nothing_named, render, warnings):
         pass
     return [str(warning) for warning in warnings]
 
 
 def _compiled(
-    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: Named, warnings: dict[Problem, None]
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: Named, render: Rendering, warnings: dict[Problem, None]
 ) -> t.Iterator[tuple[str, CompiledRobot]]:
     """Each robot without errors, one after the other: a thousand plans at once would not be small. Collects `warnings`; at the end
     raises `JobErrors` if there are any.
@@ -88,7 +91,7 @@ def _compiled(
     errors: dict[Problem, None] = {}
     for robot in fleet.robots:
         try:
-            compiled = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if open_ports else {})
+            compiled = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if open_ports else {}, render)
         except JobErrors as problems:
             errors.update(dict.fromkeys(problems.errors))
             continue

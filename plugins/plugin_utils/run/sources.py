@@ -52,11 +52,11 @@ def read(job: t.Sequence[str], readers: Readers, directory: pathlib.Path) -> lis
     first: dict[tuple[int, int], str] = {}
     for name, path in _named(job, directory, problems):
         try:
-            content, file = _content(name, path)
+            read_bytes, file = content(name, path)
             other = first.setdefault(file, name)
             if other != name or name in (source.name for source in sources):
                 raise Unreadable(f"is given twice{'' if other == name else f', also as {other}'}", "name it once")
-            sources.append(_source(name, path, content, readers))
+            sources.append(_source(name, path, read_bytes, readers))
         except Unreadable as error:
             problems.append(error.problem(name))
     if problems:
@@ -90,21 +90,25 @@ def _files(given: str, directory: pathlib.Path) -> list[tuple[str, pathlib.Path]
     return [(str(pathlib.PurePath(given) / name), path / name) for name in found]
 
 
-def _content(name: str, path: pathlib.Path) -> tuple[bytes, tuple[int, int]]:
-    """A file's bytes, and which file it is. A pipe or a device is not read: it may have no end, or never begin."""
+def content(
+    name: str, path: pathlib.Path, most: int = MAX_BYTES, wanted: str = WANTED, smaller: str = "split it into several job files"
+) -> tuple[bytes, tuple[int, int]]:
+    """A file's bytes, and which file it is; raises `Unreadable` where there are more than `most`. A pipe or a device is not read: it may
+    have no end, or never begin.
+    """
     try:
         # Without O_NONBLOCK, opening a pipe waits for who writes into it.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise Unreadable("is not a regular file", WANTED)
-            content = file.read(MAX_BYTES + 1)
+                raise Unreadable("is not a regular file", wanted)
+            found = file.read(most + 1)
     except OSError as error:
         where = "" if pathlib.PurePath(name).is_absolute() else f" (looked for in {path.parent})"
         raise Unreadable(f"{error.strerror}{where}") from None
-    if len(content) > MAX_BYTES:
-        raise Unreadable(f"is longer than {MAX_BYTES // 2**20} MiB", "split it into several job files")
-    return content, (status.st_dev, status.st_ino)
+    if len(found) > most:
+        raise Unreadable(f"is longer than {most // 2**20} MiB", smaller)
+    return found, (status.st_dev, status.st_ino)
 
 
 def _source(name: str, path: pathlib.Path, content: bytes, readers: Readers) -> Source:

@@ -85,7 +85,7 @@ def _file(resource: Resource, now: State | None, contents: Contents, known: Reso
     before = contents.before(resource) if now and now.get("type") == "file" else ""
     after = contents.after(resource)
     if resource.get("secret") or (known and known.get("secret")):
-        before, after = _without_secrets(before, after, _hidden(known), _hidden(resource), now is not None)
+        before, after = _without_secrets(before, after, _hidden(known), _hidden(resource), now is not None, not resource.get("label"))
     return {"before_header": place, "after_header": place, "before": before, "after": after}
 
 
@@ -94,9 +94,13 @@ def _hidden(resource: Resource | None) -> list[str] | None:
     return resource.get("hidden") if resource else None
 
 
-def _without_secrets(before: str, after: str, hides: list[str] | None, hides_then: list[str] | None, is_there: bool) -> tuple[str, str]:
-    """Two texts of a secret file, to be shown. Of an environment file the names of all variables are, and values that are no secret."""
-    old, new = compare.variables(before), compare.variables(after)
+def _without_secrets(
+    before: str, after: str, hides: list[str] | None, hides_then: list[str] | None, is_there: bool, variables: bool
+) -> tuple[str, str]:
+    """Two texts of a secret file, to be shown. Of an environment file the names of all variables are, and values that are no secret.
+    ``variables``: whether it may be one.
+    """
+    old, new = compare.variables(before), compare.variables(after) if variables else None
     if old is None or new is None:
         return f"{SECRET}\n" if is_there else "", f"{CHANGED}\n"
     changed = compare.differing(old, new)

@@ -118,6 +118,8 @@ class Switch:
             except health.Unhealthy as unhealthy:
                 phases[group["id"]] = "failed"
                 either = f"{group['name']}: the last good release does not start either"
+                if step["do"] == "refresh":
+                    either = f"{group['name']}: not all files of the last good release are back"
                 errors[group["id"]] += [f"{either}: {text}" for text in self._shown(unhealthy.errors)]
             except Exception as error:
                 phases[group["id"]] = "stuck"

@@ -206,7 +206,7 @@ def _undecided(unit: Resource, verdict: Verdict, values: systemd.Properties, now
 
 
 def _of_late(watch: Watch, since: float, words: LastWords) -> str:
-    lines = "".join("\n    " + line for line in _last_lines(watch.unit, since, words))
+    lines = "".join("\n    " + line for line in last_lines(watch.unit, since, words))
     return f"{kinds.called(watch.unit)}: {'; '.join(watch.failing)}{'; its last lines:' if lines else ''}{lines}"
 
 
@@ -216,13 +216,13 @@ def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float, word
     tried = [unit for unit in units if _tried(shown.get(unit["name"], {}), since)]
     texts = []
     for unit in tried or units:
-        lines = "".join("\n    " + line for line in _last_lines(unit, since, words))
+        lines = "".join("\n    " + line for line in last_lines(unit, since, words))
         how = endings.words(shown.get(unit["name"], {}), kinds.of(unit).steady(unit))
         texts.append(f"{kinds.called(unit)}: {how}{'; its last lines:' if lines else ''}{lines}")
     return texts
 
 
-def _last_lines(unit: Resource, since: float, words: LastWords, most: int = 10) -> list[str]:
+def last_lines(unit: Resource, since: float, words: LastWords, most: int = 10) -> list[str]:
     """From its log files, and from the journal: why its program could not be executed, and all of a unit that has no log files."""
     logs = kinds.of(unit).logs(unit)
     return (systemd.last_words(unit["name"], since, most) + (words.of(logs, most) if logs else []))[-most:]

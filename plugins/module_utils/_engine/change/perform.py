@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 
+from ..checks import telling
 from ..logs.words import LastWords, make_way
 from ..plan import RESTART_COUNTS
 from ..resources import kinds
@@ -67,6 +68,7 @@ class Performer:
             "clear": self._clear,
             "down": lambda step: systemd.stop(step["units"]),
             "start": self._start,
+            "refresh": self._refresh,
             "healthy": self._healthy,
             "commit": self._commit,
             "remove": lambda step: kinds.of(step["resource"]).remove(step["resource"]),
@@ -93,6 +95,19 @@ class Performer:
             make_way(logs)
             self.words.from_here_on(logs)
         systemd.start([unit["name"] for unit in units if kinds.of(unit).starts_the_others(unit)] or step["units"])
+
+    def _refresh(self, step: Step) -> None:
+        """Programs go on, and are told of files that have changed."""
+        for unit in [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in step["units"]]:
+            self.words.from_here_on(kinds.of(unit).logs(unit))
+            began = time.monotonic()
+            if not systemd.refresh(unit["name"]):
+                lines = "".join("\n    " + line for line in health.last_lines(unit, began, self.words))
+                raise health.Unhealthy([f"{kinds.called(unit)} could not take in its changed files{':' if lines else ''}{lines}"])
+            failed = telling.tell(unit, step["files"])
+            # On the way back, a script fails that failed on the way there.
+            if failed and self.record is None:
+                raise health.Unhealthy(failed)
 
     def _forget_restarts(self, units: t.Iterable[str]) -> None:
         for unit in units:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         "clear",
         "down",
         "start",
+        "refresh",
         "healthy",
         "commit",
         "remove",
@@ -45,14 +46,15 @@ if TYPE_CHECKING:
     class Step(_Step, total=False):
         resource: Resource  # of make, extend, remove and discard
         now: State | None  # of make, remove and discard: what is there before it
-        units: list[str]  # of halt, stop, clear, down, start and healthy
+        units: list[str]  # of halt, stop, clear, down, start, refresh and healthy
+        files: list[str]  # of refresh: those that have changed
         done: list[str]  # of clear: the files that say of a unit that it has run
         leftovers: list[Resource]  # of commit and pruned
 
 
 # The turns of groups that go together: first all files, then all stops, since a program that goes may hold what another one wants,
 # then all starts. After the commit, units go before their data, and data before its owner.
-UNTIL_COMMIT: Turns = (("halt",), ("extend", "make", "reload"), ("stop",), ("clear", "down"), ("start",), ("healthy",))
+UNTIL_COMMIT: Turns = (("halt",), ("extend", "make", "reload"), ("stop",), ("clear", "down"), ("start",), ("refresh",), ("healthy",))
 FROM_COMMIT: Turns = (("commit",), ("remove",), ("unload",), ("discard",), ("pruned",))
 # Once more: a boot may have begun to start what goes.
 RESUMED: Turns = (("stop",), *FROM_COMMIT)
@@ -152,7 +154,8 @@ def between(
     if stale or any(_is_systemd(resource) for resource in makes):
         steps.append({"do": "reload", "text": "reload systemd's units"})
     steps += _stops(situation, gone)
-    steps += _starts(situation, makes, digest)
+    begun = _starts(situation, makes, digest)
+    steps += begun + _refreshes(situation, makes, [name for step in begun for name in step["units"]])
     if steps:
         steps.append({"do": "healthy", "text": "", "units": [unit["name"] for unit in kinds.that_run(wanted)]})
     steps.append({"do": "commit", "text": "", "leftovers": gone + kept})
@@ -277,6 +280,20 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
         # that fails fails with it. A restart of each would make systemd try that unit again for each of its dependents.
         steps.append({"do": "down", "text": text, "units": down})
     steps.append({"do": "start", "text": "" if down else text, "units": [unit["name"] for unit in both]})
+    return steps
+
+
+def _refreshes(situation: Situation, makes: t.Sequence[Resource], begun: t.Container[str]) -> list[Step]:
+    """What goes on with other files than it has begun with. What starts has them from its start."""
+    changed = {kinds.place(resource) for resource in makes if situation.is_replaced(resource)}
+    steps: list[Step] = []
+    for unit in kinds.that_run(situation.wanted):
+        name, refreshes = unit["name"], kinds.of(unit).refreshes(unit)
+        if name not in begun and situation.is_up(name) and not changed.isdisjoint(refreshes):
+            files = sorted(changed.intersection(refreshes))
+            does = sorted({refreshes[path] for path in files if refreshes[path]})
+            text = f"refresh {name} ({', '.join(does)})" if does else f"refresh {name}"
+            steps.append({"do": "refresh", "text": text, "units": [name], "files": files})
     return steps
 
 

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     class Change(t.TypedDict):
         """What happens to a unit, or where ``unit`` is empty, to the rest of the group.
 
-        ``does``: ``new``, ``restart``, ``start`` (it should run and does not) or ``in place`` (nothing restarts).
-        ``why``: what differs; of a new group, its units. Without a ``group``, ``does`` tells all.
+        ``does``: ``new``, ``restart``, ``start`` (it should run and does not) or ``in place`` (nothing restarts); or what a unit is told
+        that goes on with changed files: ``signal SIGHUP``. ``why``: what differs; of a new group, its units. Without a ``group``,
+        ``does`` tells all.
         """
 
         group: str
@@ -128,8 +129,11 @@ class _Summary:
             elif name in pulled and up:
                 found.append((unit["called"], "restart", [f"{pulled[name]} runs again"]))
             else:
-                why = [text for resource in self.own[name] for text in self._in_place(resource)]
-                found += [(unit["called"], "in place", why)] if why else []
+                refreshes = kinds.of(unit).refreshes(unit)
+                refreshed = [(refreshes.get(kinds.place(resource), ""), resource) for resource in self.own[name]]
+                for does in sorted({does for does, _resource in refreshed} if up else {""}):
+                    why = [text for of, resource in refreshed if of == does or not up for text in self._in_place(resource)]
+                    found += [(unit["called"], does or "in place", why)] if why else []
         return found
 
     def rest(self, anything_new: bool) -> list[str]:
@@ -140,7 +144,7 @@ class _Summary:
         return sorted({text for resource in rest for text in self._in_place(resource)})
 
     def _own(self, unit: Resource) -> list[Resource]:
-        places = {kinds.place(unit), *kinds.of(unit).reads(unit)}
+        places = {kinds.place(unit), *kinds.of(unit).reads(unit), *kinds.of(unit).refreshes(unit)}
         return [resource for resource in self.made if kinds.place(resource) in places or self._is_held_anew(unit, resource)]
 
     def _pulled(self) -> dict[str, str]:
@@ -175,8 +179,10 @@ class _Summary:
         return list(dict.fromkeys(found))
 
     def _places(self, unit: Resource) -> list[str]:
-        """What is this unit's alone: its file, and what it has its variables from."""
-        return [kinds.place(unit), *compare.directives(self.contents.after(unit)).get("EnvironmentFile", [])]
+        """What is this unit's alone: its file, what it has its variables from, and what is put into its directories."""
+        rendered = [(path, path.partition("/templates/")[2].split("/")[0].split(".")[0]) for path in kinds.of(unit).reads(unit)]
+        own = [path for path, of in rendered if of and of in unit["name"]]
+        return [kinds.place(unit), *compare.directives(self.contents.after(unit)).get("EnvironmentFile", []), *own]
 
     def _is_held_anew(self, unit: Resource, resource: Resource) -> bool:
         """Whether a unit has a directory open that is made again."""
@@ -187,6 +193,8 @@ class _Summary:
         if "digest" not in resource:
             return [f"{kinds.label(resource)} is made again"]
         before, after = self.contents.before(resource), self.contents.after(resource)
+        if resource.get("label"):
+            return [resource["label"]]
         if kinds.of(resource).unit(resource):
             return of_unit(before, after) or ["its unit"]
         old, new = compare.variables(before), compare.variables(after)
@@ -214,6 +222,8 @@ class _Summary:
 
     def _label(self, resource: Resource) -> str:
         """A file by its path in the group's configuration, without the ending that tells its form."""
+        if resource.get("label"):
+            return resource["label"]
         place = kinds.place(resource)
         if place.startswith(self.home):
             place = place[len(self.home) :]

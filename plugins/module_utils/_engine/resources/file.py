@@ -32,6 +32,8 @@ class File(Kind):
         hidden = resource.get("hidden", [])
         if not isinstance(hidden, list) or not all(isinstance(name, str) for name in hidden):
             yield f"{where}.hidden: must be a list of strings"
+        if not isinstance(resource.get("label", ""), str):
+            yield f"{where}.label: must be a string"
 
     def expected(self, resource: Resource) -> State:
         return {

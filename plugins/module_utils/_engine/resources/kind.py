@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Resource
+    from ..plan import Resource, Told
     from ..state.robot import Robot
     from ..system.observe import Observer, State
 
@@ -75,6 +75,14 @@ class Kind:
     def reads(self, _resource: Resource) -> t.Sequence[str]:
         """Paths of files of its group that it takes in."""
         return ()
+
+    def refreshes(self, _resource: Resource) -> t.Mapping[str, str]:
+        """Paths of files of its group that it takes in without a restart, each with what people call that."""
+        return {}
+
+    def told(self, _resource: Resource) -> Told | None:
+        """What runs beside it when it takes in changed files."""
+        return None
 
     def holds(self, _resource: Resource) -> t.Sequence[str]:
         """Directories that it has open as long as it runs, with what is below them."""

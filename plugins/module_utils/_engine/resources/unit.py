@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Resource
+    from ..plan import Resource, Told
     from ..state.robot import Robot
     from ..system.observe import Observer, State
 
@@ -53,6 +53,11 @@ class Unit(Kind):
         for key in ("settles", "deadline", "pause"):
             if not isinstance(resource.get(key, 0), (int, float)):
                 yield f"{where}.{key}: must be a number"
+        refreshes = resource.get("refreshes", {})
+        if not isinstance(refreshes, dict) or not all(isinstance(does, str) for does in refreshes.values()):
+            yield f"{where}.refreshes: must be a mapping of strings"
+        if not isinstance(resource.get("told", {}), dict):
+            yield f"{where}.told: must be a mapping"
         done = resource.get("done")
         if done is not None:
             yield from shape.path(f"{where}.done", done)
@@ -92,6 +97,13 @@ class Unit(Kind):
 
     def reads(self, resource: Resource) -> t.Sequence[str]:
         return resource["reads"]
+
+    def refreshes(self, resource: Resource) -> t.Mapping[str, str]:
+        # Older engines knew nothing of them.
+        return resource.get("refreshes", {})
+
+    def told(self, resource: Resource) -> Told | None:
+        return resource.get("told")
 
     def holds(self, resource: Resource) -> t.Sequence[str]:
         # Older engines knew nothing of them.

@@ -152,6 +152,11 @@ def start(units: t.Sequence[str]) -> None:
     need(["systemctl", "--no-block", "start", "--", *units], timeout=90)
 
 
+def refresh(unit: str) -> bool:
+    """Have a unit that is up take in changed files, by its ExecReload=, and wait for that; whether it went well."""
+    return ask(["systemctl", "try-reload-or-restart", "--", unit], timeout=90)[0] == 0
+
+
 def run_in_unit(name: str, properties: t.Iterable[str], argv: t.Sequence[str]) -> None:
     """Run a program in a transient unit, whose end is not waited for."""
     options = [word for text in properties for word in ("-p", text)]

@@ -62,7 +62,7 @@ def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str],
         return Checks()
     description: dict[str, t.Any] = {"unit": task.unit, "checks": found}
     if any("argv" in check for check in found):
-        description["run"] = _run(task)
+        description["run"] = as_the_task(task)
     if any("restart" in check for check in found):
         description["stop"] = stop
     content = json.dumps(description, sort_keys=True, indent=1) + "\n"
@@ -87,7 +87,7 @@ def _common(check: Check) -> dict[str, t.Any]:
     return found
 
 
-def _run(task: PlacedTask[Task]) -> dict[str, t.Any]:
+def as_the_task(task: PlacedTask[Task]) -> dict[str, t.Any]:
     """How scripts run: as the task does."""
     return {
         "user": task.user,

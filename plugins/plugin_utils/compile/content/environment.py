@@ -20,6 +20,7 @@ from ...job.model.vocabulary import Driver, Protocol
 from ...job.variables import is_database, label, variable, variable_too_long
 from .. import names, systemd
 from ..site import PlacedTask, Site
+from . import templates
 from .substitution import substituted
 
 # The variables that glibc drops when a program gains privileges (its unsecvars.h). Programs that root starts on the task's
@@ -30,11 +31,14 @@ _LOADER = re.compile(
 
 
 class Environment(t.NamedTuple):
-    """Variables by name, and the errors found in them. `account` are those that any of the others overrides."""
+    """Variables by name, and the errors found in them. `account` are those that any of the others overrides.
+    `templates` are the task's, rendered: variables of theirs are among the others.
+    """
 
     variables: t.Mapping[str, str]
     errors: tuple[Problem, ...]
     account: tuple[tuple[str, str], ...] = ()
+    templates: tuple[templates.Rendered, ...] = ()
 
     @property
     def all(self) -> dict[str, str]:
@@ -80,16 +84,20 @@ def of_group(site: Site) -> Environment:
 
 
 def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environment:
-    """The injected variables and the task's own, which win. `group` is what `of_group` returned; its errors are not repeated."""
+    """The injected variables, the task's own, which win, and those of its templates, which win over both. `group` is what `of_group`
+    returned; its errors are not repeated.
+    """
     injected = {**_ports(site, task.instance), **_upstreams(site), **group.variables, **_of_instance(site, task)}
     own: dict[str, str] = {}
     errors: list[Problem] = []
     for name, value in task.spec.env.items():
         own[name], unresolved = substituted(site, value, f"{task.path}.env.{name}", injected)
         errors += unresolved
-    variables = {**injected, **own}
-    faults = (*errors, *_too_long(site, task, variables), *_changed_by_systemd(site, task, variables))
-    return Environment(variables, faults, _account(task))
+    rendered, unrendered = templates.rendered(site, task, {**dict(_account(task)), **injected, **own})
+    from_templates, unread = templates.of_environment(site, rendered)
+    variables = {**injected, **own, **from_templates}
+    faults = (*errors, *unrendered, *unread, *_too_long(site, task, variables), *_changed_by_systemd(site, task, variables))
+    return Environment(variables, faults, _account(task), tuple(rendered))
 
 
 def _account(task: PlacedTask[Task]) -> tuple[tuple[str, str], ...]:

@@ -41,18 +41,25 @@ def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]
     """
     if "${" not in value:
         return value, ()
-    robot = site.robot
-    replaced, unresolved = substitute(
-        value,
-        injected,
-        attr=robot.capabilities,
-        meta=_Layers((robot.labels, site.group.meta, site.job.meta)),
-        node={"unique.name": robot.name, "datacenter": robot.datacenter, "class": robot.node_class},
-    )
+    replaced, unresolved = substitute(value, injected, **_rooms(site))
     # What looks like a name may be a part of a password.
     shown = ["a name in this secret" if isinstance(value, Secret) else f"${{{name}}}" for name in unresolved]
     remedy = "define it, or remove it from the text"
-    return replaced, tuple(site.problem(path, f"{name} has no value on robot {robot.name}", remedy) for name in shown)
+    return replaced, tuple(site.problem(path, f"{name} has no value on robot {site.robot.name}", remedy) for name in shown)
+
+
+def _rooms(site: Site) -> dict[str, t.Mapping[str, str]]:
+    robot = site.robot
+    return {
+        "attr": robot.capabilities,
+        "meta": _Layers((robot.labels, site.group.meta, site.job.meta)),
+        "node": {"unique.name": robot.name, "datacenter": robot.datacenter, "class": robot.node_class},
+    }
+
+
+def names_of_robot(site: Site) -> dict[str, str]:
+    """All such names but those of variables: `node.datacenter`, `attr.cpu.arch`, `meta.site`."""
+    return {f"{room}.{name}": value for room, values in _rooms(site).items() for name, value in values.items()}
 
 
 def command_line(

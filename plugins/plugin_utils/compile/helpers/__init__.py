@@ -70,6 +70,7 @@ BIND_NAMESPACES = _read("bind_namespaces.sh")
 DELAY_STOP = _read("delay_stop.py")
 END_INSTANCE = _read("end_instance.sh")
 MARK_FINISHED = _read("mark_finished.sh")
+PLACE_TEMPLATES = _read("place_templates.py")
 RESTART_POLICY = _read("restart_policy.sh")
 RETRY = _read("retry.sh")
 RUN_ONCE = _read("run_once.sh")
@@ -86,6 +87,7 @@ HELPERS = (
     DELAY_STOP,
     END_INSTANCE,
     MARK_FINISHED,
+    PLACE_TEMPLATES,
     RESTART_POLICY,
     RETRY,
     RUN_ONCE,

@@ -16,6 +16,7 @@ from ....module_utils._engine import plan
 from ...job.model.task import Task
 from ...job.model.vocabulary import Hook
 from .. import helpers, systemd
+from ..content import templates
 from ..helpers import Call
 from ..isolation import sharing
 from ..site import PlacedTask, Site
@@ -56,7 +57,11 @@ class Instance:
         """An instance with hooks or a leader is one whole: when one of its tasks changes, all start again, in their order."""
         if self.leader is None and len(self.mains) == len(self.tasks):
             return []
-        return [path for task in self.tasks for path in (task.environment_file, f"{plan.UNIT_DIRECTORY}/{task.unit}")]
+        return [
+            path
+            for task in self.tasks
+            for path in (task.environment_file, f"{plan.UNIT_DIRECTORY}/{task.unit}", *templates.reads(self.site, task))
+        ]
 
     def order(self, task: PlacedTask[Task]) -> systemd.Directives:
         """Of [Unit]: what the task starts after, and what must not have failed."""

@@ -15,11 +15,13 @@ from ...job.model.task import Task
 from ...job.model.vocabulary import KillMode, Sharing
 from .. import helpers, systemd
 from ..content import checks
+from ..content import templates as texts
 from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..isolation import files, memory, sharing
 from ..site import PlacedTask, Site
 from . import devices, limits, logs, signals, volumes
+from .brings import templates
 from .command import Command
 from .drivers import DRIVERS, Driving
 from .drivers.launch import Launch
@@ -82,7 +84,8 @@ def process(
         alloc=site.alloc,
         tmp=site.tmp,
         memory=site.memory if memory.sees(task.spec) else "",
-        runtime=f"{plan.RUNTIME.removeprefix('/run/')}/secrets/{task.id}",
+        filled=task.filled if texts.fill_secrets(environment.templates) else "",
+        runtime=task.runtime.removeprefix("/run/"),
         environment_file=task.environment_file,
         loader=loader,
         groups=task.spec.groups,
@@ -102,6 +105,7 @@ def process(
         ("Slice", site.slice),
         *logs.directives(task),
         ("WorkingDirectory", systemd.item(f"{task.directory}/local")),
+        *templates.directives(site, task),
         *driver(launch),
         *limits.of_all(task.spec.resources),
         *limits.of_each(task.spec.resources, task.spec.resources.cpus or (site.group.resources.cpus if site.group.resources else None)),
@@ -134,6 +138,7 @@ def unit(
     held = sharing.held_for(site, task)
     content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
     checked = checks.compiled(site, task, environment.variables, _stop(site, task))
+    told, wrong = templates.scripts(site, task, environment.variables)
     return Unit(
         task.unit,
         (
@@ -141,26 +146,29 @@ def unit(
             plan.file(task.environment_file, content, mode="0600", secret=True, hidden=hidden),
             *logs.resources(site, task),
             *checked.resources,
+            *templates.resources(site, task, environment.templates),
             plan.unit(
                 task.unit,
                 systemd.unit(sections),
                 run=run,
-                reads=[*(reads or [task.environment_file]), f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}"],
+                reads=[*(reads or [task.environment_file, *texts.reads(site, task)]), f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}"],
                 done=task.done,
                 called=task.called,
                 holds=[task.directory, site.data, *([held.directory] if held else [])],
                 endless=endless,
                 pause=pause,
+                refreshes=texts.refreshes(site, task),
+                told=told,
                 logs=logs.directory(task),
                 checks=checked.path,
                 **_health(site),
             ),
         ),
-        frozenset(call.helper for call in calls),
+        frozenset(call.helper for call in (*calls, *templates.calls(site, task))),
         process.programs,
         process.expects,
         environment.secrets | checked.secrets,
-        (*environment.errors, *process.errors, *checked.errors),
+        (*environment.errors, *process.errors, *checked.errors, *wrong),
     )
 
 

@@ -8,6 +8,7 @@ import typing as t
 from ..declare.keys import Seconds, Support, key
 from ..declare.record import record
 from .brings.drivers import CONFINED, TaskConfig
+from .brings.templates import Template
 from .isolation import Isolation
 from .logs import Logs
 from .network import Network
@@ -126,7 +127,7 @@ class Task:
     network: Network | None = key("The group's network, written on a task. Two different ones in a group are an error.", default=None)
     services: tuple[Service, ...] = key("Services that the task offers, and their health checks.", factory=tuple)
     artifacts: tuple[Reserved, ...] = key("Files to download.", factory=tuple, support=Support.REFUSED)
-    templates: tuple[Reserved, ...] = key("Files to render.", factory=tuple, support=Support.REFUSED)
+    templates: tuple[Template, ...] = key("Files that are rendered before the task starts.", factory=tuple)
     logs: Logs = key("Files with what the task writes to its standard output and error.", factory=Logs, ours=True)
     lifecycle: Lifecycle | None = key(
         "Makes the task a hook, which runs before or after the other tasks of its instance.", default=None, ours=True
@@ -145,6 +146,11 @@ class Task:
         return self.isolation is not None and self.isolation.users is Users.OWN
 
     @property
+    def runs_to_its_end(self) -> bool:
+        """Whether it is a step that others wait for, or one that comes at the end of all."""
+        return self.lifecycle is not None and not self.lifecycle.sidecar
+
+    @property
     def user_on_robot(self) -> str | None:
         """Who runs it, as the robot sees it; None for whom it runs as by default. Root of a user namespace is root there alone."""
         return None if self.user == "root" and self.users_of_its_own else self.user
@@ -158,3 +164,8 @@ class InitTask(Task):
 
     daemon: bool = key("The step keeps running, and the next one starts when it is ready.", default=False)
     readiness: Readiness | None = key("When the daemon counts as ready. Default: as soon as it has started.", default=None, ours=True)
+
+    @property
+    def runs_to_its_end(self) -> bool:
+        """Whether others wait for its end."""
+        return not self.daemon

@@ -141,6 +141,13 @@ class KillMode(enum.Enum):
     ALL = "all"
 
 
+class ChangeMode(enum.Enum):
+    RESTART = "restart"
+    NOOP = "noop"
+    SIGNAL = "signal"
+    SCRIPT = "script"
+
+
 class Hook(enum.Enum):
     PRESTART = "prestart"
     POSTSTART = "poststart"

@@ -11,6 +11,7 @@ from ..errors import Finding, Mistake, child, listed
 from ..model.task import InitTask, Readiness, Task
 from ..variables import variable_too_long
 from . import drivers, isolation
+from .brings import templates
 
 READY_WHEN = ("command", "port", "file", "notify")
 
@@ -38,6 +39,7 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
         if name == "root":
             remedy = "name the group of what the task needs"
             yield f"{path}.groups[{number}]", Mistake("its members may do what root may", remedy, value=name)
+    yield from templates.errors(task, path, wrong)
     if isinstance(task, InitTask) and task.readiness is not None:
         yield from _readiness(task.readiness, f"{path}.readiness", task.daemon)
 

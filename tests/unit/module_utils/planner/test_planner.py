@@ -80,7 +80,7 @@ def words(step):
     verb, left = step["do"], step.get("leftovers")
     if verb == "make" or (verb == "reload" and step["text"]):
         return [step["text"]]
-    if verb in ("down", "start"):
+    if verb in ("down", "start", "refresh"):
         return [" ".join([verb, *step["units"]]), *([f"({step['text']})"] if step["text"] else [])]
     if verb in ("halt", "clear", "stop", "healthy"):
         return [" ".join([verb, *step["units"]])]

@@ -31,6 +31,8 @@ class Launch(t.NamedTuple):
     memory: str
     # The task's directory below /run, without `/run/`.
     runtime: str
+    # What it sees as its `secrets`, where something is put into these before it starts; empty where nothing is.
+    filled: str
     # systemd reads it.
     environment_file: str
     # Those of its variables, with their values, that must not be set before root's privileges are dropped.
@@ -82,6 +84,11 @@ class Launch(t.NamedTuple):
     def late(self) -> tuple[str, ...]:
         """The command that gives them to the program alone, after the change of user."""
         return ("/usr/bin/env", *(f"{name}={value}" for name, value in sorted(self.loader.items()))) if self.loader else ()
+
+    @property
+    def secrets_in_runtime(self) -> Directives:
+        """Makes its `secrets` new and empty at each start, in a place where root can put something into it."""
+        return [("RuntimeDirectory", item(self.runtime)), ("RuntimeDirectoryMode", "0700")]
 
     @property
     def secrets(self) -> str:

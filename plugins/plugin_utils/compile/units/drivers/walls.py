@@ -57,8 +57,14 @@ def directives(launch: Launch) -> Directives:
         # The robot's message queues. Those of the task's own IPC namespace need no mount.
         hidden.append("/dev/mqueue")
     # Of our state and SPIRE's, the task sees only what belongs to itself and its group. Its secrets are in a file system in
-    # memory that no other process sees, and that counts towards the task's memory.
-    empty = [f"{plan.STATE}:ro,mode=0755", item(f"{launch.secrets}:{SECRETS_OPTIONS}")]
+    # memory that no other process sees, and that counts towards the task's memory; with templates there, in the robot's /run.
+    empty = [f"{plan.STATE}:ro,mode=0755"]
+    if launch.filled:
+        # Each program of a unit has a file system of its own there: the unit's first one would fill another one than the task's.
+        # That one makes the directory.
+        binds.append(f"-{item(launch.filled)}:{item(launch.secrets)}")
+    else:
+        empty.append(item(f"{launch.secrets}:{SECRETS_OPTIONS}"))
     shown: list[str] = []
     if root or chroot:
         empty.append("/run:ro,mode=0755")
@@ -82,6 +88,7 @@ def directives(launch: Launch) -> Directives:
         *([("BindReadOnlyPaths", " ".join(shown))] if shown else []),
         *([] if root or chroot else [("ReadOnlyPaths", "/run")]),
         ("BindPaths", " ".join(binds)),
+        *(launch.secrets_in_runtime if launch.filled else []),
         *launch.mounts,
         *_devices(launch),
     ]

@@ -1,0 +1,49 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scripts that run beside a task when files of it have changed: as those of health checks do."""
+
+from __future__ import annotations
+
+from ..resources import kinds
+from ..system import systemd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource, Script
+
+
+def tell(unit: Resource, files: t.Iterable[str]) -> list[str]:
+    """Run the scripts of a unit for these files, one after the other; what went wrong."""
+    told = kinds.of(unit).told(unit)
+    failed: list[str] = []
+    for path in files if told else ():
+        if told and path in told["scripts"]:
+            failed += _run(unit, told["scripts"][path], told["run"])
+    return failed
+
+
+def _run(unit: Resource, asked: Script, how: t.Mapping[str, t.Any]) -> list[str]:
+    # Few units have any.
+    from . import children, script, states
+
+    name = unit["name"]
+    process = systemd.number(systemd.show([name], "Id,MainPID").get(name, {}), "MainPID")
+    if not process:
+        # It finds the files when it starts.
+        return []
+    check: t.Any = {"name": asked["name"], "argv": asked["argv"], "timeout": asked["timeout"]}
+    run: t.Any = how
+    running = children.Checks([(name, check)], lambda writer: script.run(name, check, run, name, process or 0, writer))
+    outcomes, over = [], False
+    while not over:
+        found, over = running.more()
+        outcomes += found
+    called = f"{kinds.called(unit)}: the script for {asked['name']}"
+    return [
+        f"{called}: {outcome.said}" + (f": {outcome.output}" if outcome.output else "")
+        for _task, _check, outcome in outcomes + running.end()
+        if outcome.status != states.PASSING
+    ]

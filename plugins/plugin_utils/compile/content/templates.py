@@ -1,0 +1,126 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The templates of a task: what they render to, and where that is on the robot until a program puts it into the task's directories."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...job.declare.keys import Secret
+from ...job.errors import Problem, quoted
+from ...job.model.brings.templates import LONGEST_PATH, ROOMS, Template, parts
+from ...job.model.task import Task
+from ...job.model.vocabulary import ChangeMode
+from ...job.rules.tasks import SYSTEMD
+from .. import names
+from ..site import PlacedTask, Site, Unrendered
+from . import variables
+from .substitution import names_of_robot, substituted
+
+# Outside a task, its variables of the same names are elsewhere.
+_DIRECTORIES = {"local": "NOMAD_TASK_DIR", "secrets": "NOMAD_SECRETS_DIR", "alloc": "NOMAD_ALLOC_DIR"}
+
+
+class Rendered(t.NamedTuple):
+    """A template of a task: `path` is where it is written in the job file, `place` the components of its destination."""
+
+    template: Template
+    path: str
+    place: tuple[str, ...]
+    text: str
+
+
+def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str]) -> tuple[list[Rendered], list[Problem]]:
+    """The task's templates, rendered with these variables of its environment; and what is wrong with them."""
+    found: list[Rendered] = []
+    errors: list[Problem] = []
+    # As in Nomad, the function `env` knows these names too.
+    visible = {**names_of_robot(site), **environment} if task.spec.templates else {}
+    for number, template in enumerate(task.spec.templates):
+        path = f"{task.path}.templates[{number}]"
+        written, unresolved = substituted(site, template.dest_path, f"{path}.destPath", environment)
+        place = () if unresolved else _place(written, environment)
+        errors += unresolved
+        if isinstance(written, Secret):
+            errors.append(site.problem(f"{path}.destPath", "a secret cannot be a part of a path", "write another one"))
+        elif not place and not unresolved:
+            remedy = f"it must be below {', '.join(f'{room}/' for room in ROOMS)}, and at most {LONGEST_PATH} bytes long"
+            errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is no place for a template", remedy))
+        elif any(each.place == place for each in found):
+            errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is also that of another template", "name another file"))
+        try:
+            text = site.render(site, template, visible)
+        except Unrendered as error:
+            errors.append(site.problem(f"{path}.{error.key}" if error.key else path, str(error), error.remedy))
+        else:
+            found.append(Rendered(template, path, place, text))
+    return found, errors
+
+
+def _place(written: str, environment: t.Mapping[str, str]) -> tuple[str, ...]:
+    """The components of a destination, which may begin with a directory as the task knows it."""
+    for room, name in _DIRECTORIES.items():
+        directory = environment.get(name)
+        if directory and written.startswith(f"{directory}/"):
+            written = room + written[len(directory) :]
+    return parts(written)
+
+
+def of_environment(site: Site, found: t.Iterable[Rendered]) -> tuple[dict[str, str], list[Problem]]:
+    """The variables of those templates that have some, all secret."""
+    all_variables: dict[str, str] = {}
+    errors: list[Problem] = []
+    for each in found:
+        if each.template.env:
+            try:
+                read = variables.parsed(each.text)
+            except variables.Unread as error:
+                remedy = "each line is KEY=VALUE, empty or a comment (env: true)"
+                errors.append(site.problem(each.path, f"renders to something else than variables: {error}", remedy))
+                continue
+            all_variables.update((name, Secret(value)) for name, value in read.items())
+            for name in sorted(SYSTEMD.intersection(read)):
+                errors.append(
+                    site.problem(each.path, f"{name} is a variable of systemd's own, for the commands of a unit", "choose another name")
+                )
+    return all_variables, errors
+
+
+def reads(site: Site, task: PlacedTask[Task]) -> list[str]:
+    """Files of the plan with which the task starts anew: texts that restart it, and what else is said of its templates."""
+    templates = task.spec.templates
+    restarting = [source_of(site, task, each) for each in templates if each.change_mode is ChangeMode.RESTART]
+    return [listing_of(site, task), *restarting] if templates else []
+
+
+def refreshes(site: Site, task: PlacedTask[Task]) -> dict[str, str]:
+    """Files of the plan that a task which goes on takes in, each with what that is called. What runs to its end takes in nothing."""
+    if task.spec.runs_to_its_end:
+        return {}
+    return {source_of(site, task, each): _told(each) for each in task.spec.templates if each.change_mode is not ChangeMode.RESTART}
+
+
+def _told(template: Template) -> str:
+    """What a change of it means for a program that goes on; empty where it is told nothing."""
+    if template.change_mode is ChangeMode.SCRIPT and template.change_script:
+        return f"script {template.change_script.command}"
+    return f"signal {template.change_signal}" if template.change_mode is ChangeMode.SIGNAL else ""
+
+
+def fill_secrets(found: t.Iterable[Rendered]) -> bool:
+    """Whether something is put into the task's `secrets` before it starts."""
+    return any(each.place[:1] == ("secrets",) for each in found)
+
+
+def listing_of(site: Site, task: PlacedTask[Task]) -> str:
+    return f"{folder(site, task)}.json"
+
+
+def folder(site: Site, task: PlacedTask[Task]) -> str:
+    return f"{site.configuration}/templates/{task.id}"
+
+
+def source_of(site: Site, task: PlacedTask[Task], template: Template) -> str:
+    """By its destination as it is written, which two templates of a task do not share."""
+    return f"{folder(site, task)}/{names.template(template.dest_path)}"

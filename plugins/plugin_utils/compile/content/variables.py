@@ -1,0 +1,99 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lines of a rendered file as environment variables, as Nomad reads them: by the rules of hashicorp/go-envparse."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t"}
+_BLANKS = " \t\r\n\v\f"
+
+
+class Unread(Exception):
+    """A line that is no variable: which line it is, and why, without anything of it."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(f"line {line} {why}")
+
+
+def parsed(text: str) -> dict[str, str]:
+    """The variables by name; of two of one name the last. Raises `Unread`."""
+    found = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            pair = _pair(line.strip(_BLANKS))
+        except ValueError as error:
+            raise Unread(number, str(error)) from None
+        if pair:
+            found[pair[0]] = pair[1]
+    return found
+
+
+def _pair(line: str) -> tuple[str, str] | None:
+    if not line or line.startswith("#"):
+        return None
+    key, equals, value = line.partition("=")
+    if not equals:
+        raise ValueError("has no =")
+    key = key.strip(_BLANKS)
+    if len(key) > len("export "):
+        key = key.removeprefix("export ")
+    if not _KEY.fullmatch(key):
+        # Nomad also takes names with . and /, of which no shell knows anything, nor systemd.
+        raise ValueError("does not begin with the name of a variable: letters, digits and _, no digit first")
+    return key, _value(value.strip(_BLANKS))
+
+
+def _value(value: str) -> str:
+    """Without its quotes, and without a comment behind it. Quotes may begin anywhere; in double ones, escapes are JSON's."""
+    made: list[str] = []
+    kept, quote, rest = 0, "", iter(value)
+    for char in rest:
+        if char < " ":
+            raise ValueError("has a control character")
+        if quote == '"' and char == "\\":
+            made.append(_escaped(rest))
+        elif char == quote:
+            quote = ""
+            continue
+        elif not quote and char in ("'", '"'):
+            quote = char
+            continue
+        elif not quote and char == "#":
+            return "".join(made[:kept])
+        else:
+            made.append(char)
+            if not quote and char in " \t":
+                continue
+        kept = len(made)
+    if quote:
+        raise ValueError(f"has no second {quote}")
+    return "".join(made)
+
+
+def _escaped(rest: t.Iterator[str]) -> str:
+    char = next(rest, "")
+    if char != "u":
+        if char not in _ESCAPES:
+            raise ValueError("has a backslash in double quotes before something that needs none")
+        return _ESCAPES[char]
+    code = _code(rest)
+    if 0xD800 <= code < 0xE000:
+        if (next(rest, ""), next(rest, "")) != ("\\", "u"):
+            raise ValueError("has half a pair of surrogates")
+        second = _code(rest)
+        if code >= 0xDC00 or not 0xDC00 <= second < 0xE000:
+            return "\ufffd"
+        code = 0x10000 + ((code - 0xD800) << 10) + second - 0xDC00
+    return chr(code)
+
+
+def _code(rest: t.Iterator[str]) -> int:
+    digits = "".join(next(rest, "") for _digit in range(4))
+    if not re.fullmatch("[0-9A-Fa-f]{4}", digits):
+        raise ValueError("has \\u without four hexadecimal digits")
+    return int(digits, 16)

@@ -1,0 +1,199 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""place-templates LIST [inside|main]
+
+Puts the rendered files of the list into a task's directories: all before the task starts (ExecStartPre), and while it runs
+(ExecReload) those that differ from what is there; then their signals go to the task's program. That is the main process of the unit,
+or, `inside`, the one that this has started in a PID namespace.
+
+The directories belong to the task, which may put a link anywhere at any time: each is opened below the one before it, and no link is
+followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import json
+import os
+import pwd
+import stat
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# As the engine calls what is about to replace a file.
+TEMPORARY = ".k8s4r~"
+ROBOT = "/proc/1/ns/pid"
+
+
+class Problem(Exception):
+    """Why a file cannot be put in its place."""
+
+
+def main() -> None:
+    path, *whom = sys.argv[1:]
+    with open(path, encoding="utf-8") as stream:
+        listed = json.load(stream)
+    signals = []
+    try:
+        for template in listed["templates"]:
+            if place(template, listed["user"], listed["group"], bool(whom)) and template["signal"]:
+                signals.append(template["signal"])
+    except Problem as problem:
+        sys.exit(f"template {problem}")
+    process = program(int(os.environ["MAINPID"]), whom[0]) if whom and signals else None
+    for number in sorted(set(signals)):
+        # It may have ended meanwhile.
+        with contextlib.suppress(ProcessLookupError):
+            if process:
+                os.kill(process, number)
+
+
+def place(template: dict[str, t.Any], user: str, group: str, compare: bool) -> bool:
+    """Whether there is another file now than before."""
+    with open(template["from"], "rb") as stream:
+        content = stream.read()
+    name, called = template["path"][-1], template["called"]
+    account, gid = pwd.getpwnam(user), grp.getgrnam(group).gr_gid
+    try:
+        uid = pwd.getpwnam(template["owner"]).pw_uid
+    except KeyError:
+        raise Problem(f"{called}: this robot has no user {template['owner']}") from None
+    directory = opened(template, account.pw_uid, gid)
+    try:
+        there = None
+        with contextlib.suppress(FileNotFoundError):
+            there = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if there and stat.S_ISDIR(there.st_mode):
+            raise Problem(f"{called}: a directory is in its place; remove it, or name another destPath")
+        if there and stat.S_ISLNK(there.st_mode):
+            print(f"template {called}: replaces a link", file=sys.stderr)
+        elif compare and there and is_same(directory, name, content):
+            return False
+        replace(directory, name, content, (uid, gid, int(template["mode"], 8)))
+    except OSError as error:
+        raise Problem(f"{called}: {error.strerror}") from None
+    finally:
+        os.close(directory)
+    return True
+
+
+def opened(template: dict[str, t.Any], uid: int, gid: int) -> int:
+    """The directory of a file. Those that are missing are made, and are the task's."""
+    base, so_far = template["base"], template["called"].split("/")[0]
+    if so_far == "secrets":
+        # Where systemd has not made it, it is in a directory of root's.
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(base, 0o700)
+            os.chown(base, uid, gid)
+    directory = os.open(base, DIRECTORY)
+    for component in template["path"][:-1]:
+        so_far = f"{so_far}/{component}"
+        try:
+            make(component, directory, uid, gid)
+        except OSError as error:
+            os.close(directory)
+            raise Problem(f"{template['called']}: {so_far} cannot be made: {error.strerror}") from None
+        try:
+            below = os.open(component, DIRECTORY, dir_fd=directory)
+        except OSError:
+            raise Problem(f"{template['called']}: {so_far} is a link or a file, not a directory; remove it") from None
+        finally:
+            os.close(directory)
+        directory = below
+    return directory
+
+
+def make(name: str, directory: int, uid: int, gid: int) -> None:
+    """As the task's user: until it changed hands, the task could put a directory of somebody else in its place."""
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=directory)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def is_same(directory: int, name: str, content: bytes) -> bool:
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    except OSError:
+        return False
+    with open(file, "rb") as stream:
+        return stat.S_ISREG(os.fstat(file).st_mode) and stream.read(len(content) + 1) == content
+
+
+def replace(directory: int, name: str, content: bytes, owned: tuple[int, int, int]) -> None:
+    """As a whole: whoever reads it finds the former file or this one."""
+    temporary = name + TEMPORARY
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=directory)
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
+    try:
+        with open(file, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchown(file, owned[0], owned[1])
+            os.fchmod(file, owned[2])
+            os.fsync(file)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        os.unlink(temporary, dir_fd=directory)
+        raise
+
+
+def program(main_process: int, whom: str) -> int | None:
+    """The process of the task's program; None while it has not started yet: it will find the file as it is now."""
+    if whom == "main":
+        return main_process
+    namespace = identity(f"/proc/{main_process}/ns/pid_for_children")
+    if namespace is None or namespace == identity(ROBOT):
+        return None
+    mine, lowest = unit(main_process), {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and identity(f"/proc/{entry}/ns/pid") == namespace and unit(entry) == mine:
+            parent, inside = numbers(entry)
+            if parent == main_process and inside > 1:
+                # In a namespace that others share, where numbers may begin anew.
+                return int(entry)
+            # The first one of a namespace of its own is a shell of ours. Whatever the program has started has come later.
+            if inside > 1:
+                lowest[inside] = int(entry)
+    return lowest[min(lowest)] if lowest else None
+
+
+def identity(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
+
+
+def unit(process: int | str) -> list[str]:
+    """The control group by which systemd knows the unit of a process."""
+    return [line for line in lines(process, "cgroup") if line.startswith("0::") or ":name=systemd:" in line]
+
+
+def numbers(process: str) -> tuple[int, int]:
+    """The parent of a process, and its own number inside its namespace."""
+    found = dict(line.split(":", 1) for line in lines(process, "status") if ":" in line)
+    return int(found.get("PPid", 0)), int(["0", *found.get("NSpid", "").split()[1:]][-1])
+
+
+def lines(process: int | str, file: str) -> list[str]:
+    try:
+        with open(f"/proc/{process}/{file}", encoding="utf-8", errors="replace") as stream:
+            return stream.read().splitlines()
+    except OSError:
+        return []
+
+
+if __name__ == "__main__":
+    main()

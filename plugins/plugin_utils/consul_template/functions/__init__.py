@@ -1,0 +1,64 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a template can call, by name: the functions of Go's text/template, and those of consul-template that need nothing but their
+arguments. All others are refused, each with the way out.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...job.errors import did_you_mean
+from ..faults import Fault
+from . import arithmetic, basics, data, texts
+
+# These have the variables of the task, or end before all of their arguments have a value; `evaluator.py` knows how.
+SPECIAL = ("env", "envOrDefault", "mustEnv", "and", "or")
+
+FUNCTIONS: t.Mapping[str, t.Callable[..., t.Any]] = {**basics.FUNCTIONS, **texts.FUNCTIONS, **data.FUNCTIONS, **arithmetic.FUNCTIONS}
+
+_ELSEWHERE = "give it in env of the task, or as an Ansible variable of the robot in a template written in Jinja"
+_SERVICES = 'use network.upstreams, whose addresses the task finds in its environment: {{ env "PROXY_<NAME>_ADDR" }}'
+_NEEDS: t.Mapping[str, tuple[tuple[str, ...], str]] = {
+    "Consul": (
+        (
+            "byKey", "byMeta", "byPort", "byTag", "caLeaf", "caRoots", "connect", "datacenters", "explode", "exportedServices", "key",
+            "keyExists", "keyOrDefault", "ls", "node", "nodes", "partitions", "peerings", "safeLs", "safeTree", "service", "services",
+            "tree",
+        ),
+        _ELSEWHERE,
+    ),
+    "Vault": (("pkiCert", "secret", "secrets"), _ELSEWHERE),
+    "Nomad": (
+        (
+            "nomadService", "nomadServices", "nomadVar", "nomadVarExists", "nomadVarList", "nomadVarListSafe",
+        ),
+        _ELSEWHERE,
+    ),
+    "a file": (("file", "writeToFile"), "put the text into the template, or render it with Jinja"),
+    "a program": (("plugin",), "run it on the controller and give its output as an Ansible variable"),
+    "the time": (("timestamp",), "a rendered file must be the same until something changes; let the program ask for the time"),
+    "the robot's addresses": (("sockaddr",), "use a variable of the robot, in a template written in Jinja"),
+    "": (
+        (
+            "call", "executeTemplate", "mergeMap", "mergeMapWithOverride", "scratch", "spew_dump", "spew_printf", "spew_sdump",
+            "parseYAML", "spew_sprintf", "toTOML", "toYAML",
+        ),
+        "write it in another way",
+    ),
+}  # fmt: skip
+REFUSED: t.Mapping[str, tuple[str, str]] = {name: (what, remedy) for what, (names, remedy) in _NEEDS.items() for name in names}
+
+
+def known(name: str, line: int) -> None:
+    """Raises `Fault` for a function that there is not, or that needs what a robot does not have."""
+    if name in FUNCTIONS or name in SPECIAL:
+        return
+    if name.startswith("sprig_"):
+        raise Fault(line, f"{name} is not supported: the functions of Sprig are not", "write it in another way, or in Jinja")
+    if name in REFUSED:
+        what, remedy = REFUSED[name]
+        message = f"{name} needs {what}, which there is not here" if what else f"{name} is not supported"
+        raise Fault(line, message, _SERVICES if name in ("service", "nomadService", "connect") else remedy)
+    raise Fault(line, f"there is no function {name}", did_you_mean(name, (*FUNCTIONS, *SPECIAL)))

@@ -1,0 +1,153 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Templates on the controller: which dialect, which file, and what Jinja may and may not."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import types
+import typing as t
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site import Unrendered
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.templates import Template
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files import HostVariables
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating import renderer as rendering
+
+SITE: t.Any = types.SimpleNamespace(job=types.SimpleNamespace(path="jobs/web.yml", opaque=False), robot=types.SimpleNamespace(name="r1"))
+VARIABLES = {
+    "name": "front",
+    "secret": "canary",
+    "ports": [1, 2],
+    "nested": {"a": {"b": trust_as_template("{{ name }}!")}},
+    "made": trust_as_template("{{ name | upper }}-{{ ports | length }}"),
+    "broken": trust_as_template("{{ secret | nothing }}"),
+    "untouched": "{{ not_a_template }}",
+    "items": "mine",
+}
+
+
+def renderer(tmp_path: pathlib.Path, reached: bool = True) -> rendering.Renderer:
+    host = HostVariables("r1", VARIABLES, Templar(loader=DataLoader(), variables={}))
+    return rendering.Renderer(tmp_path, lambda path: "decrypted " + pathlib.Path(path).name, lambda _robot: host if reached else None)
+
+
+def rendered(tmp_path: pathlib.Path, text: str | None = None, reached: bool = True, **keys: t.Any) -> str:
+    template = Template(dest_path="local/a", embedded_tmpl=text, **keys)
+    return renderer(tmp_path, reached)(SITE, template, {"PORT": "80", "SECRET": "canary"})
+
+
+def refused(tmp_path: pathlib.Path, text: str | None = None, **keys: t.Any) -> str:
+    with pytest.raises(Unrendered) as raised:
+        rendered(tmp_path, text, **keys)
+    assert "canary" not in str(raised.value) + raised.value.remedy
+    return f"{raised.value.key}: {raised.value}"
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("plain\n\n", "plain\n\n"),
+        ("plain\r\n", "plain\r\n"),
+        ("{{ name }} {{ made }} {{ nested.a.b }} {{ env.PORT }}", "front FRONT-2 front! 80"),
+        ("{% for port in ports %}\n{{ port }},\n{% endfor %}\n", "1,\n2,\n"),
+        ("{{ untouched }}", "{{ not_a_template }}"),
+        ("{{ missing | default('x') }}{{ items }}", "xmine"),
+        ('{{ env "PORT" }}{{ env "name" }}', "80"),
+        ("{{ nested | to_json }} {{ 'a' | b64encode }} {{ ports | to_yaml }}", '{"a": {"b": "front!"}} YQ== - 1\n- 2\n'),
+        ("{% set x = namespace(n=0) %}{% for i in range(3) %}{% set x.n = x.n + i %}{% endfor %}{{ x.n }}", "3"),
+    ],
+)
+def test_what_a_text_becomes(tmp_path, text, made):
+    assert rendered(tmp_path, text) == made
+
+
+def test_other_delimiters_are_those_of_either_dialect(tmp_path):
+    keys = {"left_delim": "[[", "right_delim": "]]"}
+    assert rendered(tmp_path, '{{ x }} [[ env "PORT" ]]', **keys) == "{{ x }} 80"
+    assert rendered(tmp_path, "{{ x }} [[ name ]]", **keys) == "{{ x }} front"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\n{{ missing }}", "line 2 of the template: missing is undefined (robot r1)"),
+        ("{{ missing | to_json }}", "line 1 of the template: missing is undefined (robot r1)"),
+        ("{{ missing | to_nice_yaml }}", "line 1 of the template: missing is undefined (robot r1)"),
+        ("{{ name.missing }}", "line 1 of the template: missing is undefined (robot r1)"),
+        ("{{ nested[secret] }}", "line 1 of the template: something in it is undefined (robot r1)"),
+        ("\n{{ secret + 1 }}", "line 2 of the template: cannot be evaluated (TypeError) (robot r1)"),
+        ("{{ broken }}", "the variable broken of robot r1 has no value that Ansible can tell"),
+        ("{{ lookup('env', 'HOME') }}", "line 1 of the template: lookup is undefined (robot r1)"),
+        ("{{ 'a' | password_hash }}", "line 1 of the template: is not valid Jinja: No filter named 'password_hash'."),
+        ("{{ [].__class__.__base__.__subclasses__() }}", "line 1 of the template: does something that a template may not do (robot r1)"),
+        ("{{ 'a' * 2000000 }}", "line 1 of the template: cannot be evaluated (OverflowError) (robot r1)"),
+        ("{{ 9 ** 999 }}", "line 1 of the template: cannot be evaluated (OverflowError) (robot r1)"),
+        ("{{ range(1000000) | list }}", "line 1 of the template: cannot be evaluated (OverflowError) (robot r1)"),
+        ("{% for i in range(99999) %}{{ '%50d' % i }}{% endfor %}", "the template: renders to more than 1 MiB (robot r1)"),
+        ("{% import 'x' as y %}", "line 1 of the template: a template cannot take in another file"),
+        ("{{ x", "line 1 of the template: is not valid Jinja: unexpected end of template, expected 'end of print statement'."),
+        ('{{ env "X" }}\n{% if a %}', "line 1 of the template: is consul-template's, and line 2 is Jinja's"),
+        ('\n{{ mustEnv "X" }}', "line 2 of the template: the variable X is empty, or not in the environment of the task (robot r1)"),
+        ('{{ env "SECRET" | parseInt }}', "line 1 of the template: parseInt was given something that is no whole number (robot r1)"),
+    ],
+)
+def test_what_does_not_render_is_said_without_a_value(tmp_path, text, said):
+    assert refused(tmp_path, text) == f"embeddedTmpl: {said}"
+
+
+def test_of_a_secret_text_no_word_is_shown(tmp_path):
+    said = "embeddedTmpl: line 1 of the template: has a mistake, which is not shown because the text is secret"
+    for text in ("{{ canary canary", "{{ canary }}", '{{ env "A" canary }}'):
+        assert refused(tmp_path, Secret(text)) == said
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs/vaulted").write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n", encoding="utf-8")
+    with pytest.raises(Unrendered, match="is not shown") as raised:
+        rendering.Renderer(tmp_path, lambda _path: "{{ canary", lambda _robot: None)(SITE, Template("local/a", "vaulted"), {})
+    assert "canary" not in str(raised.value)
+
+
+def test_of_a_robot_that_is_not_reached_the_syntax_is_looked_at(tmp_path):
+    assert rendered(tmp_path, "{{ missing }}", reached=False) == ""
+    assert "not valid Jinja" in refused(tmp_path, "{{ x", reached=False)
+    assert "key needs Consul" in refused(tmp_path, '{{ key "x" }}', reached=False)
+
+
+def test_a_template_that_takes_forever_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(rendering, "SECONDS", 0.2)
+    text = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}"
+    assert "takes more than" in refused(tmp_path, text)
+
+
+def test_files_are_found_beside_the_job_file(tmp_path):
+    (tmp_path / "jobs/conf").mkdir(parents=True)
+    (tmp_path / "jobs/conf/a.j2").write_text("{{ name }}", encoding="utf-8")
+    (tmp_path / "b").write_text("b", encoding="utf-8")
+    (tmp_path / "jobs/link").symlink_to("../b")
+    assert rendered(tmp_path, source_path="conf/a.j2") == "front"
+    assert rendered(tmp_path, source_path="../b") == rendered(tmp_path, source_path="link") == "b"
+    (tmp_path / "jobs/vaulted").write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n", encoding="utf-8")
+    assert rendered(tmp_path, source_path="vaulted") == "decrypted vaulted"
+
+
+def test_what_is_no_file_of_text_is_said(tmp_path):
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    os.mkfifo(jobs / "fifo")
+    (jobs / "huge").write_bytes(b"x" * (rendering.LARGEST + 1))
+    (jobs / "bytes").write_bytes(b"\xff")
+    (jobs / "wrong").write_text("\n{{ x", encoding="utf-8")
+    for name, said in {
+        "none": f"No such file or directory (looked for in {jobs})",
+        "fifo": "is not a regular file",
+        "huge": "is longer than 1 MiB",
+        "bytes": "is not UTF-8",
+        "wrong": "line 2 of wrong: is not valid Jinja: unexpected end of template, expected 'end of print statement'.",
+    }.items():
+        assert refused(tmp_path, source_path=name) == f"sourcePath: {said}"
