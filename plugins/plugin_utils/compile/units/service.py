@@ -14,7 +14,7 @@ from ...job.errors import Problem
 from ...job.model.task import Task
 from ...job.model.vocabulary import KillMode, Sharing
 from .. import helpers, systemd
-from ..content import checks
+from ..content import artifacts, checks
 from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..isolation import files, memory, sharing
@@ -134,6 +134,7 @@ def unit(
     held = sharing.held_for(site, task)
     content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
     checked = checks.compiled(site, task, environment.variables, _stop(site, task))
+    brought = artifacts.compiled(site, task, environment.variables)
     return Unit(
         task.unit,
         (
@@ -141,11 +142,12 @@ def unit(
             plan.file(task.environment_file, content, mode="0600", secret=True, hidden=hidden),
             *logs.resources(site, task),
             *checked.resources,
+            *brought.resources,
             plan.unit(
                 task.unit,
                 systemd.unit(sections),
                 run=run,
-                reads=[*(reads or [task.environment_file]), f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}"],
+                reads=[*(reads or [task.environment_file]), *brought.reads, f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}"],
                 done=task.done,
                 called=task.called,
                 holds=[task.directory, site.data, *([held.directory] if held else [])],
@@ -159,8 +161,8 @@ def unit(
         frozenset(call.helper for call in calls),
         process.programs,
         process.expects,
-        environment.secrets | checked.secrets,
-        (*environment.errors, *process.errors, *checked.errors),
+        environment.secrets | checked.secrets | brought.secrets,
+        (*environment.errors, *process.errors, *checked.errors, *brought.errors),
     )
 
 

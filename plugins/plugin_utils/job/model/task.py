@@ -7,6 +7,7 @@ import typing as t
 
 from ..declare.keys import Seconds, Support, key
 from ..declare.record import record
+from .brings.artifacts import Artifact
 from .brings.drivers import CONFINED, TaskConfig
 from .isolation import Isolation
 from .logs import Logs
@@ -125,7 +126,7 @@ class Task:
     constraints: tuple[Constraint, ...] = key("Conditions on robots. They apply to the whole group.", factory=tuple)
     network: Network | None = key("The group's network, written on a task. Two different ones in a group are an error.", default=None)
     services: tuple[Service, ...] = key("Services that the task offers, and their health checks.", factory=tuple)
-    artifacts: tuple[Reserved, ...] = key("Files to download.", factory=tuple, support=Support.REFUSED)
+    artifacts: tuple[Artifact, ...] = key("Files that the robot downloads before the task starts, in their order.", factory=tuple)
     templates: tuple[Reserved, ...] = key("Files to render.", factory=tuple, support=Support.REFUSED)
     logs: Logs = key("Files with what the task writes to its standard output and error.", factory=Logs, ours=True)
     lifecycle: Lifecycle | None = key(
