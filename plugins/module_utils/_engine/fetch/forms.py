@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import calendar
+import codecs
 import gzip
 import io
 import lzma
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import typing as t
 
 NO_ZSTD = "this robot has no zstd, which unpacks it; install Debian's package zstd, or pack it as tar.gz or tar.xz"
+# Of a zip without UTF-8. Looked up here: who has no privileges any more may not get to it.
+_OLD = codecs.lookup("cp437").name
 # Errors that say of bytes that they are not what they should be.
 BROKEN = (EOFError, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, ValueError, NotImplementedError)
 
@@ -140,7 +143,7 @@ def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, tree: Tree) -> None:
 def _zip(archive: zipfile.ZipFile, tree: Tree) -> None:
     for member in archive.infolist():
         # Without this mark the name is in the program's own encoding, of which Python has made another one's.
-        name = member.orig_filename.encode("utf-8" if member.flag_bits & 0x800 else "cp437")
+        name = member.orig_filename.encode("utf-8" if member.flag_bits & 0x800 else _OLD)
         parts = tree.inside(parts_of(name))
         if parts is None:
             continue

@@ -61,11 +61,11 @@ class Fetcher:
         found = self._download(source, key, pin if has else {}, tell)
         if found is None:
             return known
-        self._compare(key, found["sha256"], algorithm, wanted)
-        if known and known != found["sha256"] and not (self.refresh or wanted):
-            self.cache.forget(key)
-            raise Unfetched(f"it is sha256:{found['sha256']} now, and was sha256:{known} when it was first fetched; {_REFRESH}")
+        # Kept even if it is refused: whoever corrects the job does not have to wait for it once more.
         self.cache.keep(key, found["sha256"])
+        self._compare(found["sha256"], algorithm, wanted)
+        if known and known != found["sha256"] and not (self.refresh or wanted):
+            raise Unfetched(f"it is sha256:{found['sha256']} now, and was sha256:{known} when it was first fetched; {_REFRESH}")
         self.cache.remember(key, found)
         if not wanted and known != found["sha256"]:
             self.news.append(f"{source['shown']} is sha256:{found['sha256']}")
@@ -83,12 +83,11 @@ class Fetcher:
             self.news.append(f"{source['shown']} stays sha256:{before['sha256']}: {error}")
             return None
 
-    def _compare(self, key: str, sha256: str, algorithm: str, wanted: str) -> None:
+    def _compare(self, sha256: str, algorithm: str, wanted: str) -> None:
         if not wanted:
             return
-        found = sha256 if algorithm == "sha256" else digest_of(self.cache.partial(key), algorithm)
+        found = sha256 if algorithm == "sha256" else digest_of(self.cache.path(sha256), algorithm)
         if not hmac.compare_digest(found, wanted):
-            self.cache.forget(key)
             raise Unfetched(f"its checksum is {algorithm}:{found}, and the job wants {algorithm}:{wanted}; nothing was changed")
 
 

@@ -158,7 +158,7 @@ class Tree:
                     except FileExistsError:
                         pass
                     else:
-                        self.files += 1
+                        self._count(0)
                 below = os.open(part, _DIRECTORY, dir_fd=fd)
             except NotADirectoryError:
                 raise Hostile(f"{shown(b'/'.join(parts))}: goes through a link or a file") from None

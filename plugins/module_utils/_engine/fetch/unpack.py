@@ -100,7 +100,7 @@ def _in_a_child(archive: int, root: int, item: Item) -> str:
             said = stream.read(4096).decode("utf-8", "replace")
         status = os.waitpid(pid, 0)[1]
         return said or (f"what unpacks it ended with status {status}" if status else "")
-    said = ""
+    said, broken = "", f"it is no {item['archive']}, or a part of it is missing"
     try:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         os.umask(0o022)
@@ -116,12 +116,12 @@ def _in_a_child(archive: int, root: int, item: Item) -> str:
     except Hostile as why:
         said = str(why)
     except (*forms.BROKEN, zlib.error):
-        said = f"it is no {item['archive']}, or a part of it is missing"
+        said = broken
     except MemoryError:
         said = f"that takes more than {MEMORY >> 20} MiB of memory"
     except OSError as error:
         # gzip's error for what is none of its own has no number.
-        said = os.strerror(error.errno) if error.errno else f"it is no {item['archive']}"
+        said = os.strerror(error.errno) if error.errno else broken
     except BaseException as error:
         said = type(error).__name__
         raise
