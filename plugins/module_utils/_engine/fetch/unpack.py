@@ -51,7 +51,7 @@ def _put(blob: str, item: Item, directory: str) -> None:
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if not item["archive"]:
-            _copy(archive, root, item["name"])
+            _copy(archive, root, os.path.basename(item["to"]) if item["mode"] == "file" else item["name"])
             return
         if os.geteuid() == 0:
             os.fchown(root, NOBODY, NOBODY)
