@@ -88,7 +88,7 @@ class Fetcher:
             return
         found = sha256 if algorithm == "sha256" else digest_of(self.cache.path(sha256), algorithm)
         if not hmac.compare_digest(found, wanted):
-            raise Unfetched(f"its checksum is {algorithm}:{found}, and the job wants {algorithm}:{wanted}; nothing was changed")
+            raise Unfetched(f"its checksum is {algorithm}:{found}, and the job wants {algorithm}:{wanted}")
 
 
 def item(source: Source, sha256: str) -> Item:

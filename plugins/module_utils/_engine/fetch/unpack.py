@@ -10,9 +10,10 @@ import os
 import resource
 import zlib
 
+from ..say import disk
 from ..say.texts import harmless
 from ..system import files
-from .cache import Unfetched
+from .cache import MARGIN, Unfetched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def _put(blob: str, item: Item, directory: str) -> None:
 
 def _copy(archive: int, root: int, name: str) -> None:
     """A file as it is. It is not executable: go-getter makes it so, too."""
-    size = os.fstat(archive).st_size
+    size, found = os.fstat(archive).st_size, os.fstatvfs(root)
+    if found.f_bavail * found.f_frsize < size + MARGIN:
+        raise Unfetched(f"{name} does not fit on the disk: {disk.size(size)} are needed, and {disk.size(MARGIN)} beyond that")
     fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=root)
     try:
         done = 0

@@ -79,7 +79,7 @@ class Fetching:
             except Refusal as refusal:
                 problems.extend(refusal.errors)
                 found = resource
-            news = fetcher.news if found else [f"is still to be fetched: {text}" for text in kinds.of(resource).sources(resource)]
+            news = fetcher.news if found else [f"{text} is still to be fetched" for text in kinds.of(resource).sources(resource)]
             self.said += [_line(group, resource, self._scrub(text)) for text in news]
             fetcher.news = []
             self.open = self.open or found is None

@@ -58,17 +58,17 @@ class Artifacts(Kind):
             yield from problems or _wrong(at, source)
 
     def expected(self, resource: Resource) -> State:
-        return {"type": "artifacts", "content": resource["digest"]}
+        return {"type": "file", "content": resource["digest"]}
 
     def actual(self, resource: Resource, _observer: Observer) -> State | None:
         found = _read(resource["path"])
         if found is None:
             return None
-        return {"type": "artifacts", "content": found["content"] if all(map(os.path.lexists, found["there"])) else ""}
+        return {"type": "file", "content": found["content"] if all(map(os.path.lexists, found["there"])) else ""}
 
     def content(self, resource: Resource) -> bytes:
         found = _read(resource["path"])
-        return jsontext.dumps(found["items"]).encode("ascii") if found else b""
+        return _text(found["items"]).encode("ascii") if found else b""
 
     def fix(self, resource: Resource, robot: Robot) -> None:
         from ..fetch import place
@@ -104,7 +104,7 @@ class Artifacts(Kind):
         if len(found) < len(items):
             return None
         blobs = sorted({item["sha256"] for item in found})
-        return {**resource, "content": jsontext.dumps(found), "blobs": blobs, "secret": False}
+        return {**resource, "content": _text(found), "blobs": blobs, "secret": False}
 
     def sources(self, resource: Resource) -> t.Sequence[str]:
         return [source["shown"] for source in jsontext.loads(resource["content"])]
@@ -156,8 +156,13 @@ def _wrong(at: str, source: Source) -> t.Iterator[str]:
 
 
 def _items(resource: Resource, robot: Robot) -> list[Item]:
-    found: list[Item] = jsontext.loads(robot.store.read(resource["digest"]).decode("ascii"))
+    found: list[Item] = jsontext.loads(robot.store.read(resource["digest"]).decode("ascii"))["artifacts"]
     return found
+
+
+def _text(items: t.Sequence[Item]) -> str:
+    """What the ledger has of them, and a difference shows."""
+    return jsontext.dumps({"artifacts": items})
 
 
 def _unpacked(resource: Resource, robot: Robot) -> str:
