@@ -227,13 +227,13 @@ def test_a_password_is_nowhere_but_in_files_of_root(machine, server):
 
 
 def test_a_staging_that_is_killed_goes_on(machine, server):
-    content = bytes(4 << 20) + b"end"
+    content = bytes(12 << 20) + b"end"
     url = server.put("slow.bin", content)
     wanted = brings(machine, {"getterSource": url})
     answer = machine.call(**{**request_of(wanted), "plan": {"format": 1, "jobs": [wanted]}})
-    if answer["status"] == "pending":
-        assert url in machine.sh("cat /run/k8s4r/results/*")
-    machine.until("[ $(stat -c %s /var/lib/k8s4r/cache/partial/* | sort -n | tail -1) -gt 500000 ]")
+    assert answer["status"] == "pending"
+    assert f"r0 one: artifact {url}: " in answer["progress"]
+    machine.until("[ 0$(stat -c %s /var/lib/k8s4r/cache/partial/* 2>/dev/null | sort -n | tail -1) -gt 500000 ]")
     machine.sh("systemctl kill --signal KILL 'k8s4r-prepare-*'")
     prepared = machine.finish(answer)
     assert prepared["status"] == "staged", prepared
