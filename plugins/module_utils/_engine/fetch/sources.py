@@ -49,7 +49,8 @@ class Fetcher:
         algorithm, _colon, wanted = source["checksum"].partition(":")
         if algorithm == "sha256" and self.cache.has(wanted):
             return wanted
-        key = self.digest(json.dumps([source[name] for name in _IDENTITY], sort_keys=True))  # type: ignore[literal-required]
+        asked = {name: value for name, value in source.items() if name in _IDENTITY}
+        key = self.digest(json.dumps(asked, sort_keys=True))
         pin = self.cache.pin(key)
         known = pin.get("sha256", "")
         has = bool(known) and self.cache.has(known)

@@ -43,7 +43,7 @@ class _Cut(Exception):
 
 
 class _Redirects(request.HTTPRedirectHandler):
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+    def redirect_request(self, req: request.Request, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str) -> request.Request | None:
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
         if new is not None and _server(req.full_url) != _server(newurl):
             for name in list(new.headers):

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import time
-
 from ..fetch.cache import Cache
 from ..fetch.sources import Fetcher
 from ..resources import kinds
@@ -23,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import GroupPlan, PrepareRequest, Resource, RobotPlan
+    from ..plan import GroupPlan, JobPlan, PrepareRequest, Resource
     from ..state.robot import Robot
 
     class Said(t.TypedDict):
@@ -35,13 +32,6 @@ if TYPE_CHECKING:
         why: list[str]
 
     Tell = t.Callable[[str], None]
-
-
-class _Everything(set):  # type: ignore[type-arg]
-    """While a ledger cannot be read, nobody knows what is not needed."""
-
-    def __contains__(self, _digest: object) -> bool:
-        return True
 
 
 class Fetching:
@@ -64,7 +54,9 @@ class Fetching:
 
     def fetch(self, tell: Tell) -> None:
         """Ask the network for what is open. Raises `Refusal`, for all that cannot be had at once."""
-        self._tidy()
+        cache = Cache(f"{self.robot.state}/cache")
+        cache.make()
+        cache.clean(self._needed())
         self._replace(online=True, tell=lambda text: tell(self._scrub(text)))
 
     def _replace(self, online: bool, tell: Tell) -> None:
@@ -87,35 +79,26 @@ class Fetching:
                 fetcher.needed.update(kinds.of(found).blobs(found))
             return found or resource
 
-        jobs = [
+        jobs: list[JobPlan] = [
             {**job, "groups": [{**group, "resources": [replaced(group, each) for each in group["resources"]]} for group in job["groups"]]}
             for job in self.asked["plan"]["jobs"]
         ]
         if problems:
             raise Refusal(self._scrub(list(dict.fromkeys(problems))))
-        plan: RobotPlan = {**self.asked["plan"], "jobs": jobs}  # type: ignore[typeddict-item]
-        self.request = {**self.asked, "plan": plan}
+        self.request = {**self.asked, "plan": {**self.asked["plan"], "jobs": jobs}}
 
     def _needed(self) -> set[str]:
-        """What the robot's releases need, and those that may still be switched to."""
+        """What the robot's releases need, and those that may still be switched to; all where nobody knows, since a file cannot be read."""
         records, unread = self.robot.ledger.read()
         resources = [resource for record in records for group in record["groups"].values() for resource in known(group)]
         try:
             found = [self.robot.manifest(release) for release in garbage.staged(self.robot)]
         except Unread:
-            return _Everything()
+            return set(files.names(f"{self.robot.state}/cache"))
         resources += [resource for each in found if each for _job, group in manifests.groups(each) for resource in group["resources"]]
-        return _Everything() if unread else {blob for resource in resources for blob in kinds.of(resource).blobs(resource)}
-
-    def _tidy(self) -> None:
-        """Remove what was unpacked for a switch that never came, and what there is too much of."""
-        directory = f"{self.robot.state}/unpacked"
-        for name in files.names(directory):
-            if time.time() - os.lstat(f"{directory}/{name}").st_mtime > garbage.STAGED:
-                files.remove(f"{directory}/{name}")
-        cache = Cache(f"{self.robot.state}/cache")
-        cache.make()
-        cache.clean(self._needed())
+        if unread:
+            return set(files.names(f"{self.robot.state}/cache"))
+        return {blob for resource in resources for blob in kinds.of(resource).blobs(resource)}
 
 
 def _line(group: GroupPlan, resource: Resource, text: str) -> Said:
