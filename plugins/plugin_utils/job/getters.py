@@ -17,7 +17,13 @@ from urllib import parse
 from .errors import Mistake, listed, nearest
 
 # By the getter, its options: in the address behind `?`, or in getterOptions.
-OPTIONS = {"http": ("archive", "checksum", "filename"), "git": ("depth", "ref", "sshkey"), "file": ("archive", "checksum", "filename")}
+_OF_FILES = ("archive", "checksum", "filename")
+OPTIONS = {
+    "http": _OF_FILES,
+    "git": ("depth", "ref", "sshkey"),
+    "s3": (*_OF_FILES, "aws_access_key_id", "aws_access_key_secret", "aws_access_token", "region", "version"),
+    "file": _OF_FILES,
+}
 # Hexadecimal digits of each.
 CHECKSUMS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 ARCHIVES = ("zip", "tar", *(f"{tar}{packed}" for tar in ("tar.", "") for packed in ("gz", "bz2", "xz", "zst")))
@@ -27,6 +33,8 @@ NOT_UNPACKED = ("false", "0", "f", "F", "FALSE", "False")
 _HOSTS = {"github.com": 2, "gitlab.com": 2, "bitbucket.org": 2}
 _SCP = re.compile(r"(?:([A-Za-z0-9_.-]+)@)([A-Za-z0-9.-]+):(?!//)(.+)")
 _FORCED = re.compile(r"([A-Za-z0-9]+)::(.+)", re.DOTALL)
+# Amazon's own hosts: the region is in the name of most.
+_AMAZON = re.compile(r"(?:[^/]+\.)?s3(?:[.-]([a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?")
 _INSTEAD = "name an archive by https, or a repository by git::"
 
 
@@ -44,6 +52,8 @@ class Getter(t.NamedTuple):
     ref: str = ""
     depth: int = 0
     key: str = ""
+    region: str = ""
+    token: str = ""
 
     @property
     def shown(self) -> str:
@@ -64,7 +74,7 @@ def parsed(source: str, options: t.Mapping[str, str]) -> Getter:
         get, address = forced or scheme, rest
     get = {"ssh": "git", "https": "http"}.get(get, get)
     if get not in OPTIONS:
-        raise Mistake(f"{get}: is not supported", _INSTEAD if get != "s3" else "name the object by https, with a presigned address")
+        raise Mistake(f"{get}: is not supported", _INSTEAD)
     address, subdir, query = _split(address, get)
     values = _options(get, query, options)
     return _file(address, subdir, values) if get == "file" else _remote(get, address, subdir, query, values)
@@ -81,6 +91,8 @@ def _detected(rest: str, forced: str) -> tuple[str, str]:
     match = _SCP.fullmatch(rest)
     if match and "://" not in rest:
         return f"ssh://{match.group(1)}@{match.group(2)}/{match.group(3)}", forced or "git"
+    if _AMAZON.fullmatch(host) and forced in ("", "s3"):
+        return f"https://{rest}", "s3"
     if host in _HOSTS and forced in ("", "git"):
         names, query = path.partition("?")[0], path.partition("?")[2]
         whole, _two, subdir = names.partition("//")
@@ -146,7 +158,20 @@ def _remote(get: str, address: str, subdir: str, query: t.Sequence[tuple[str, st
     archive = _archive(last, values.get("archive", ""))
     _whole(archive, subdir)
     name = _name(values.get("filename") or last)
-    return Getter("http", url, user, password, subdir, name, archive, _checksum(values.get("checksum", "")))
+    found = Getter(get, url, user, password, subdir, name, archive, _checksum(values.get("checksum", "")))
+    return _object(found, host, values) if get == "s3" else found
+
+
+def _object(found: Getter, host: str, values: t.Mapping[str, str]) -> Getter:
+    """An object of S3. A user in front of the host would be nobody's."""
+    id, secret = values.get("aws_access_key_id", ""), values.get("aws_access_key_secret", "")
+    if found.user or found.password or bool(id) != bool(secret):
+        raise Mistake("the key of s3 is not complete", "write both aws_access_key_id and aws_access_key_secret, or none of them")
+    amazon = _AMAZON.fullmatch(host)
+    region = values.get("region") or (amazon and amazon.group(1)) or "us-east-1"
+    version = parse.urlencode({"versionId": values["version"]}) if values.get("version") else ""
+    url = found.url + (("&" if "?" in found.url else "?") + version if version else "")
+    return found._replace(url=url, user=id, password=secret, region=region, token=values.get("aws_access_token", ""))
 
 
 def _name(name: str) -> str:

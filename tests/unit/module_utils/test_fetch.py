@@ -15,7 +15,7 @@ import time
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch import cache as caches
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch import web
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch import s3, web
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch.cache import Cache, Unfetched
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch.sources import Fetcher
 
@@ -80,7 +80,7 @@ def cache(tmp_path):
 
 def source(server, **keys):
     url = f"http://127.0.0.1:{server.server_port}/a.tar.gz"
-    plain = dict.fromkeys(("user", "password", "ref", "key", "checksum", "archive", "subdir"), "")
+    plain = dict.fromkeys(("user", "password", "ref", "key", "region", "checksum", "archive", "subdir"), "")
     return {**plain, "get": "http", "url": url, "headers": {}, "shown": url, "depth": 0, "name": "a", "mode": "any", "to": "/x", **keys}
 
 
@@ -194,6 +194,35 @@ def test_credentials_go_to_the_server_alone_that_they_are_for(cache, server):
     assert PASSWORD not in str(other.asked)
     assert "Authorization" not in other.asked[0]
     assert not [path for path in pathlib.Path(cache.directory).rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
+
+
+def test_requests_to_s3_are_signed_as_its_documentation_has_it(server):
+    """Amazon S3, Authenticating Requests: Using the Authorization Header, Example: GET Object."""
+    example = source(
+        server, url="https://examplebucket.s3.amazonaws.com/test.txt", region="us-east-1",
+        user="AKIAIOSFODNN7EXAMPLE", password="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    )  # fmt: skip
+    header = s3.signed(example, {"range": "bytes=0-9"}, "20130524T000000Z")["Authorization"]
+    assert header == (
+        "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
+        "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,"
+        "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+    )
+
+
+def test_each_request_to_s3_is_signed_for_what_it_asks(cache, server):
+    server.cut = len(CONTENT) // 2
+    wanted = source(server, get="s3", user="id", password=PASSWORD, region="r", headers={"X-Amz-Security-Token": "t"})
+    assert find(cache, wanted)[0] == SHA256
+    assert len(server.asked) == 2
+    for asked in server.asked:
+        names = {"range": "Range", "x-amz-security-token": "X-Amz-Security-Token"}
+        given = {name: asked[header] for name, header in names.items() if header in asked}
+        assert asked["Authorization"] == s3.signed(wanted, given, asked["X-Amz-Date"])["Authorization"]
+        assert PASSWORD not in str(asked)
+    server.asked.clear()
+    assert find(cache, source(server, get="s3", region="r"), refresh=True)[0] == SHA256
+    assert "Authorization" not in server.asked[0]
 
 
 def test_the_disk_is_looked_at_before_anything_is_fetched(cache, server, monkeypatch):

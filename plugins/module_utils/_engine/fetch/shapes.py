@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ref: str
         depth: int
         key: str  # of ssh
+        region: str  # of s3
         checksum: str  # algorithm:digest; empty for none
         archive: str  # its form; empty where it is not unpacked
         subdir: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import json
 
-from . import git, local, web
+from . import git, local, s3, web
 from .cache import Unfetched, digest_of
 
 TYPE_CHECKING = False
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     import typing as t
 
     from .cache import Cache, Pin
-    from .shapes import Item, Source, Tell
+    from .shapes import Item, Room, Source, Tell
+
+    # Downloads into a file; nothing where what was there before is still right.
+    Getter = t.Callable[[Source, str, Pin, Room, Tell], t.Optional[Pin]]
 
 
-GETTERS = {"http": web.fetch, "git": git.fetch, "file": local.fetch}
+GETTERS: t.Mapping[str, Getter] = {"http": web.fetch, "git": git.fetch, "s3": s3.fetch, "file": local.fetch}
 KEYS: t.Mapping[str, type] = {
-    **dict.fromkeys(("get", "url", "user", "password", "shown", "ref", "key", "checksum", "archive", "subdir", "name", "mode", "to"), str),
+    **dict.fromkeys(
+        ("get", "url", "user", "password", "shown", "ref", "key", "region", "checksum", "archive", "subdir", "name", "mode", "to"), str
+    ),
     "headers": dict,
     "depth": int,
 }

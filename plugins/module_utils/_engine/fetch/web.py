@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .cache import Pin
     from .shapes import Room, Source, Tell
 
+    Sign = t.Callable[[request.Request], None]
+
 # Seconds: of silence, and between attempts.
 TIMEOUT = 30.0
 WAITS = (1, 2, 4, 8)
@@ -57,16 +59,16 @@ def _server(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def fetch(source: Source, partial: str, before: Pin, room: Room, tell: Tell) -> Pin | None:
+def fetch(source: Source, partial: str, before: Pin, room: Room, tell: Tell, sign: Sign | None = None) -> Pin | None:
     """Download into a file, which may have the beginning already. ``before``: bytes that are there and need not come again.
 
-    None: the address still has those. Raises `Unfetched`.
+    None: the address still has those. ``sign``: what each request gets last. Raises `Unfetched`.
     """
     fruitless, why = 0, ""
     for _attempt in range(MOST_ATTEMPTS):
         had = _size(partial)
         try:
-            return _attempt_at(source, partial, before, room, tell)
+            return _attempt_at(source, partial, before, room, tell, sign)
         except _Cut as cut:
             why = str(cut)
         fruitless = 0 if _size(partial) > had else fruitless + 1
@@ -77,7 +79,7 @@ def fetch(source: Source, partial: str, before: Pin, room: Room, tell: Tell) -> 
     raise Unfetched(why)
 
 
-def _attempt_at(source: Source, partial: str, before: Pin, room: Room, tell: Tell) -> Pin | None:
+def _attempt_at(source: Source, partial: str, before: Pin, room: Room, tell: Tell, sign: Sign | None) -> Pin | None:
     asked = request.Request(source["url"], headers=_headers(source))
     had, validator = _size(partial), _validator(partial)
     resumes = bool(had) and bool(validator or source["checksum"])
@@ -89,6 +91,8 @@ def _attempt_at(source: Source, partial: str, before: Pin, room: Room, tell: Tel
         asked.add_header("If-None-Match", before["etag"])
     elif before.get("modified"):
         asked.add_header("If-Modified-Since", before["modified"])
+    if sign:
+        sign(asked)
     try:
         with request.build_opener(_Redirects).open(asked, timeout=TIMEOUT) as answer:
             return _received(partial, answer, had if resumes else 0, room, tell)

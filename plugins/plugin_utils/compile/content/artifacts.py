@@ -89,13 +89,17 @@ class _One:
             return None
         for path, found in rules.agreement(getter, self.artifact, self.path):
             self._problem(path, found)
-        self.secrets |= {getter.password, getter.key}
+        if getter.token:
+            headers = {**headers, "X-Amz-Security-Token": getter.token}
+        self.secrets |= {getter.password, getter.key, getter.token}
         return self._described(getter, headers, to, hidden=isinstance(address, Secret))
 
     def _described(self, getter: Getter, headers: t.Mapping[str, str], to: str, hidden: bool) -> dict[str, t.Any]:
         """What has a secret as its address is known by its number alone."""
         shown = self.path.rpartition(".")[2] if hidden else getter.shown
-        return {**getter._asdict(), "headers": dict(headers), "mode": self.artifact.getter_mode.value, "to": to, "shown": shown}
+        described = getter._asdict()
+        del described["token"]
+        return {**described, "headers": dict(headers), "mode": self.artifact.getter_mode.value, "to": to, "shown": shown}
 
     def _to(self) -> str:
         """The path on the robot."""

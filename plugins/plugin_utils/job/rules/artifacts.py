@@ -38,8 +38,8 @@ def _artifact(artifact: Artifact, path: str) -> c.Iterator[Finding]:
 
 def agreement(getter: Getter, artifact: Artifact, path: str) -> c.Iterator[Finding]:
     """What an address and the other keys of an artifact must agree on."""
-    if artifact.headers and getter.get != "http":
-        yield f"{path}.headers", Mistake("are for http and https only", "remove them")
+    if artifact.headers and getter.get not in ("http", "s3"):
+        yield f"{path}.headers", Mistake("are for http, https and s3 only", "remove them")
     if artifact.getter_mode is GetterMode.FILE and getter.get == "git":
         yield f"{path}.getterMode", Mistake("a repository is no file", "write dir, or name the file by https", value="file")
     if artifact.getter_mode is GetterMode.DIR and "tar" not in getter.archive and getter.archive != "zip":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import Mistake
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.getters import parsed
 
 SHA = "a" * 64
@@ -37,6 +38,19 @@ READ = {
     "github.com/a/b": {"get": "git", "url": "https://github.com/a/b.git", "name": "b"},
     "github.com/a/b//c?ref=v1": {"url": "https://github.com/a/b.git", "subdir": "c", "ref": "v1"},
     "github.com/a/b/c/d": {"url": "https://github.com/a/b.git", "subdir": "c/d"},
+    "s3::https://s3-eu-west-1.amazonaws.com/b/x.tar.gz": {"get": "s3", "region": "eu-west-1", "archive": "tar.gz", "name": "x.tar.gz"},
+    "s3::https://b.s3.us-west-2.amazonaws.com/x?version=7": {
+        "url": "https://b.s3.us-west-2.amazonaws.com/x?versionId=7",
+        "region": "us-west-2",
+    },
+    "s3.amazonaws.com/b/x": {"get": "s3", "url": "https://s3.amazonaws.com/b/x", "region": "us-east-1"},
+    "s3::http://127.0.0.1:9000/b/x?aws_access_key_id=a&aws_access_key_secret=b%2Fc&aws_access_token=t&region=r": {
+        "url": "http://127.0.0.1:9000/b/x",
+        "user": "a",
+        "password": "b/c",
+        "token": "t",
+        "region": "r",
+    },
     "/opt/x.tar.gz": {"get": "file", "url": "/opt/x.tar.gz", "archive": "tar.gz", "name": "x.tar.gz"},
     "file:///opt/x.zip//a": {"get": "file", "url": "/opt/x.zip", "subdir": "a"},
     "file::/opt/x": {"get": "file", "url": "/opt/x"},
@@ -47,6 +61,11 @@ READ = {
 def test_an_address_in_its_parts(source):
     found = parsed(source, {})._asdict()
     assert {name: found[name] for name in READ[source]} == READ[source]
+
+
+def test_half_a_key_of_s3_is_none():
+    with pytest.raises(Mistake, match="key of s3 is not complete"):
+        parsed("s3::https://s3.amazonaws.com/b/x", {"aws_access_key_id": "a"})
 
 
 def test_options_beside_the_address_win():

@@ -15,8 +15,8 @@ class Artifact:
     """Something that the robot downloads before the task starts."""
 
     getter_source: str = key(
-        "Where it is, as go-getter writes it: `https://...`, `git::https://...`, `git@host:path`, `github.com/owner/repository`, or a path "
-        "of the robot; `//directory` behind it takes only that, and `?checksum=sha256:...` says what it must be.",
+        "Where it is, as go-getter writes it: `https://...`, `git::https://...`, `git@host:path`, `github.com/owner/repository`, "
+        "`s3::https://...`, or a path of the robot; `//directory` behind it takes only that, and `?checksum=sha256:...` says what it must be.",
         substituted=True,
         secret=True,
         pattern=r"[^\x00]+",
@@ -24,7 +24,7 @@ class Artifact:
     )
     getter_options: t.Mapping[str, str] = key(
         "Options: `checksum`, `archive` (a form such as `tar.gz`, or `false`) and `filename` of a file, `ref`, `depth` and `sshkey` of a "
-        "repository.",
+        "repository, `aws_access_key_id`, `aws_access_key_secret`, `aws_access_token`, `region` and `version` of an object of S3.",
         factory=dict,
         substituted=True,
         secret=True,
@@ -44,7 +44,7 @@ class Artifact:
         expected="a path",
     )
     headers: t.Mapping[str, str] = key(
-        "Headers of the request, for http and https.",
+        "Headers of the request, for http, https and s3.",
         factory=dict,
         ours=True,
         substituted=True,
