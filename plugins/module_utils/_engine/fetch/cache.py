@@ -85,6 +85,7 @@ class Cache:
         """A download is complete, and these are its bytes."""
         path = self.partial(key)
         with open(path, "rb") as stream:
+            os.fchmod(stream.fileno(), 0o600)
             os.fsync(stream.fileno())
         os.utime(path, ns=(time.time_ns(), _VERIFIED))
         os.rename(path, self.path(sha256))

@@ -17,6 +17,7 @@ from ...job.model.brings.artifacts import Artifact
 from ...job.model.task import Task
 from ...job.model.vocabulary import GetterMode
 from ...job.rules import artifacts as rules
+from ...job.substitution import has_names
 from ..site import PlacedTask, Site
 from .substitution import substituted
 
@@ -25,6 +26,10 @@ if t.TYPE_CHECKING:
 
 # What is shorter is hardly a secret, and would be hidden wherever it is in a text.
 _SHORTEST = 8
+
+
+# The end of an address that no robot has (RFC 2606): such a one stands for any robot, and what it puts for a name may be no digest.
+NOWHERE = ".invalid"
 
 
 class Artifacts(t.NamedTuple):
@@ -85,6 +90,8 @@ class _One:
         try:
             getter = parsed(address, options)
         except Mistake as mistake:
+            if self.site.robot.address.endswith(NOWHERE) and any(map(has_names, self._written())):
+                return None
             self._problem(f"{self.path}.getterSource", mistake)
             return None
         for path, found in rules.agreement(getter, self.artifact, self.path):
@@ -92,7 +99,10 @@ class _One:
         if getter.token:
             headers = {**headers, "X-Amz-Security-Token": getter.token}
         self.secrets |= {getter.password, getter.key, getter.token}
-        return self._described(getter, headers, to, hidden=isinstance(address, Secret))
+        return self._described(getter, headers, to, hidden=isinstance(address, Secret) or self.site.job.opaque)
+
+    def _written(self) -> list[str]:
+        return [self.artifact.getter_source, *self.artifact.getter_options.values()]
 
     def _described(self, getter: Getter, headers: t.Mapping[str, str], to: str, hidden: bool) -> dict[str, t.Any]:
         """What has a secret as its address is known by its number alone."""

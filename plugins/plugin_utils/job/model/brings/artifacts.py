@@ -16,7 +16,7 @@ class Artifact:
 
     getter_source: str = key(
         "Where it is, as go-getter writes it: `https://...`, `git::https://...`, `git@host:path`, `github.com/owner/repository`, "
-        "`s3::https://...`, or a path of the robot; `//directory` behind it takes only that, and `?checksum=sha256:...` is what it must be.",
+        "`s3::https://...`, or a path of the robot. `//directory` behind it takes only that; `?checksum=sha256:...` is what it must be.",
         substituted=True,
         secret=True,
         pattern=r"[^\x00]+",
