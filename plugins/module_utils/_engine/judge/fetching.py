@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ..fetch.cache import Cache
-from ..fetch.sources import Fetcher
 from ..resources import kinds
 from ..say.errors import Refusal
 from ..state import garbage
@@ -54,12 +52,18 @@ class Fetching:
 
     def fetch(self, tell: Tell) -> None:
         """Ask the network for what is open. Raises `Refusal`, for all that cannot be had at once."""
+        from ..fetch.cache import Cache
+
         cache = Cache(f"{self.robot.state}/cache")
         cache.make()
         cache.clean(self._needed())
         self._replace(online=True, tell=lambda text: tell(self._scrub(text)))
 
     def _replace(self, online: bool, tell: Tell) -> None:
+        # Jobs without artifacts do not wait for all that speaks HTTP.
+        from ..fetch.cache import Cache
+        from ..fetch.sources import Fetcher
+
         self.said, self.open = [], not online and bool(self.asked.get("refresh"))
         problems: list[str] = []
         cache = Cache(f"{self.robot.state}/cache")
