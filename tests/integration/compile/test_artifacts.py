@@ -258,7 +258,7 @@ def test_a_check_fetches_nothing_and_a_refresh_looks_again(machine, server):
     assert machine.deploy(wanted, refresh=True)["status"] == "committed"
     assert machine.sh(f"cat {TASK}/local/a.txt") == "two"
     assert machine.deploy(wanted, refresh=True)["status"] == "recorded"
-    server.stop()
+    machine.sh(f"rm {ROOT}/a.txt")
     kept = machine.deploy(wanted, refresh=True)
     assert kept["status"] == "recorded"
-    assert "stays sha256:" in str(kept["summary"])
+    assert "the server answers 404 Not Found" in str(kept["summary"])
