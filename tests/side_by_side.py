@@ -29,6 +29,7 @@ LONGEST_FIRST = (
         "tests/lint/test_lint.py::test_ansible_test_sanity",
         f"{INTEGRATION}engine/test_killed.py",
         f"{INTEGRATION}engine/test_bundles.py",
+        f"{INTEGRATION}compile/test_artifacts.py",
         INTEGRATION,
     ),
     *("tests/demo/test_small_examples.py", "tests/lint/test_lint.py"),

@@ -36,6 +36,10 @@ options:
     description: Whether to keep the data of groups that are removed from a robot.
     type: bool
     default: false
+  refresh:
+    description: Whether the robots ask the addresses of artifacts again that have no checksum.
+    type: bool
+    default: false
   verify_entries:
     description: Whether M(k8s4r.robot.prepare) returns an unchanged robot's registration entries too, to compare them with the server.
     type: bool
@@ -104,6 +108,10 @@ state:
   type: str
 keep_data:
   description: The option O(keep_data), for M(k8s4r.robot.prepare).
+  returned: always
+  type: bool
+refresh:
+  description: The option O(refresh), for M(k8s4r.robot.prepare).
   returned: always
   type: bool
 verify_entries:

@@ -47,12 +47,20 @@ PACKAGES = {
 }
 # The floors of a package, from the ground up: a room imports from floors below its own, never from beside or above it.
 FLOORS = {
-    ENGINE: (("plan", "say"), ("system",), ("state",), ("resources",), ("checks", "judge", "logs", "usage"), ("change",), ("requests",)),
+    ENGINE: (
+        ("plan", "say"),
+        ("system",),
+        ("fetch", "state"),
+        ("resources",),
+        ("checks", "judge", "logs", "usage"),
+        ("change",),
+        ("requests",),
+    ),
     "plugin_utils.job": (
         ("addresses", "cron", "errors"),
         ("declare",),
         ("model", "substitution"),
-        ("labels", "variables"),
+        ("getters", "labels", "variables"),
         ("rules",),
         ("read",),
         ("publish",),

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         project: int
         size: int
         directories: list[str]
+        blobs: list[str]  # added by the robot: the SHA-256 of what it has downloaded for it
 
     class Check(t.TypedDict):
         name: str
@@ -143,6 +144,7 @@ if TYPE_CHECKING:
         keep_data: bool
         plan: RobotPlan
         robot: str  # the name of this machine in the inventory
+        refresh: bool  # whether addresses are asked again that were asked before
         mended: list[str]  # added by the robot: what it found damaged, and put right, when the request came
 
 
@@ -305,6 +307,25 @@ def quota(name: str, project: int, size: int, directories: t.Iterable[str], wher
     ``project`` of this number. ``where`` is the job file's path of the size.
     """
     return {"kind": "quota", "name": name, "project": project, "size": size, "directories": list(directories), "where": where}
+
+
+def artifacts(path: str, name: str, content: str, owner: str, group: str, where: str, secret: bool = False) -> Resource:
+    """What a task downloads: ``path`` is a file that says what of it is in the task's directories, for which root alone has a use.
+
+    ``content``: a list in JSON, of sources as _engine/fetch/sources.py has them, in the order in which they are put in place. The robot
+    replaces it by what it has found there. ``name``: what people call the task within its group. ``where`` is the job file's path of them.
+    """
+    return {
+        "kind": "artifacts",
+        "path": path,
+        "name": name,
+        "content": content,
+        "owner": owner,
+        "group": group,
+        "mode": "0600",
+        "where": where,
+        "secret": secret,
+    }
 
 
 def unit(

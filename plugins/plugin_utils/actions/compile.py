@@ -41,6 +41,7 @@ class ActionModule(Action):
         "namespace": {"type": "str", "default": "default"},
         "name": {"type": "str"},
         "keep_data": {"type": "bool", "default": False},
+        "refresh": {"type": "bool", "default": False},
         "verify_entries": {"type": "bool", "default": False},
         "wait_seconds": {"type": "int"},
         "asked": {"type": "bool", "default": False},
@@ -61,6 +62,7 @@ class ActionModule(Action):
             "who": f"{getpass.getuser()}@{socket.gethostname()}",
             # For `prepare`, but given here, once: a template among its own arguments would take the controller 2 ms for each robot.
             "keep_data": arguments["keep_data"],
+            "refresh": arguments["refresh"],
             "verify_entries": arguments["verify_entries"],
             **compile_plans(arguments, variables, reached),
         }

@@ -53,6 +53,7 @@ class ActionModule(RobotAction):
             "check": self._task.check_mode,
             "diff": self._task.diff,
             "keep_data": run["keep_data"],
+            "refresh": run["refresh"],
             "who": run["who"],
         }
         answer = self.call(request, variables)
@@ -66,7 +67,7 @@ class ActionModule(RobotAction):
         if answer["status"] == "plan-needed":
             longer = CHECKING if request["check"] else 0
             answer = self.call({**request, "plan": compiled["plan"], "robot": robot}, variables, longer)
-        answer = self.until_done(answer, variables, PATIENCE)
+        answer = self.until_done(answer, variables, PATIENCE, lambda text: self._display.display(f"{robot}: {text}"), patient=True)
         if answer["status"] == "stale":
             return self._learn(robot, answer)
         warnings += notices(robot, answer)

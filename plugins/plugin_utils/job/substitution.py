@@ -49,3 +49,8 @@ def substitute(
 
     replaced = _NAME.sub(replace, text)
     return Secret(replaced) if secret else replaced, list(unresolved)
+
+
+def has_names(text: str) -> bool:
+    """Whether a text may have something that is replaced."""
+    return _NAME.search(text) is not None

@@ -146,17 +146,24 @@ class RobotAction(Action):
                 self._connection.reset()
             return self.call(request, variables)
 
-    def until_done(self, answer: Result, variables: Variables, seconds: float, show: t.Callable[[str], None] = _ignore) -> Result:
-        """Wait at most `seconds` while the robot works on its own; if that takes long, `show` is called now and then with its progress."""
-        began = time.monotonic()
-        told, shown = began, ""
+    def until_done(
+        self, answer: Result, variables: Variables, seconds: float, show: t.Callable[[str], None] = _ignore, patient: bool = False
+    ) -> Result:
+        """Wait at most `seconds` while the robot works on its own; if that takes long, `show` is called now and then with its progress.
+
+        `patient`: wait for so long again whenever it has got on. A download may take hours.
+        """
+        began = moved = time.monotonic()
+        told, shown, last = began, "", ""
         while answer["status"] == "pending":
             now = time.monotonic()
-            if now > began + seconds:
+            if now > moved + seconds:
                 raise ActionProblem(
                     f"the robot has not finished after {seconds:g} seconds; it continues on its own; run again later to see the result"
                 )
             progress = str(answer.get("progress") or "")
+            if patient and progress != last:
+                moved, last = now, progress
             if progress not in ("", shown) and now > told + SILENT:
                 show(f"{progress} ({now - began:.0f} s)")
                 told, shown = now, progress

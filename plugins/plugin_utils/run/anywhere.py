@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 
 from ..compile import names
-from ..compile.site import Rendering
+from ..compile.site import Rendering, as_written
 from ..fleet import constraints
 from ..fleet.placement import Placement
 from ..fleet.robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot
@@ -58,7 +58,7 @@ class _Able(_All):
         return ASSUMED_CAPABILITIES.get(name, self._value)
 
 
-def check(jobs: c.Sequence[Job], render: Rendering) -> list[str]:
+def check(jobs: c.Sequence[Job], render: Rendering = as_written) -> list[str]:
     """Warnings; raises `JobErrors`. What is only wrong on some robots, or depends on who else is in the inventory, is not found."""
     wrong = [
         job.problem(f"{where}.rTarget", why)

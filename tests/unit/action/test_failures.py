@@ -26,7 +26,7 @@ def test_a_callback_that_prints_otherwise_gets_all_of_it(tmp_path, monkeypatch):
 
 
 def test_a_robot_that_does_not_answer_is_said_once(tmp_path):
-    compiled = {"unprobed": [], "robots": {"localhost": {"jobs": [], "assumptions": {}}}, "keep_data": False, "who": "me"}
+    compiled = {"unprobed": [], "robots": {"localhost": {"jobs": [], "assumptions": {}}}, "keep_data": False, "refresh": False, "who": "me"}
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     said = play(tmp_path, {"k8s4r_compiled": compiled, **away}, "prepare", {})
     assert said.count("UNREACHABLE") == said.count("Connection refused") == 1

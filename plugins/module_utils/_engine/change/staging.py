@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..judge import choice, conflicts, damage, handover, room, validate, verify
+from ..judge.fetching import Fetching
 from ..resources import kinds
 from ..say.errors import Refusal
 from ..state import garbage, ledger
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..state.journal import Journal
     from ..state.ledger import JobState
     from ..state.robot import Robot
+    from .perform import Progress
 
     class _Prepared(t.TypedDict):
         """``staged``: the switch can begin. ``recorded``: the robot was as the plan wants it, and its ledger has that now.
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
         ports: choice.Numbers
 
 
-def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared | Stale:
+def stage(robot: Robot, request: PrepareRequest, release: str, progress: Progress = silence) -> Prepared | Stale:
     """The answer to ``prepare`` with a plan, which is staged as this release."""
     _refuse_unknown(robot, request)
     robot.make()
@@ -61,24 +63,31 @@ def stage(robot: Robot, request: PrepareRequest, release: str) -> Prepared | Sta
     capabilities.keep_systemd_version(robot.runtime)
     with Lock(robot.runtime, request["who"], "prepare"):
         garbage.collect(robot)
-        staging = Staging(robot, request, release, damage.repair(robot, request["plan"], keep=True))
+        notices = damage.repair(robot, request["plan"], keep=True)
+        fetching = Fetching(robot, request)
+        staging = Staging(robot, fetching, release, notices)
         stale = _stale(robot, staging)
         if stale:
             return stale
         prepared = staging.judge()
         if prepared["missing"]:
             return {**prepared, "status": "lacking"}
+        if fetching.open:
+            fetching.fetch(progress)
+            staging = Staging(robot, fetching, release, notices)
+            prepared = staging.judge()
         if not prepared["steps"]:
             staging.record()
             return {**prepared, "status": "recorded"}
-        staging.keep()
+        staging.keep(progress)
         return {**prepared, "status": "staged", "release": release}
 
 
 def check(robot: Robot, request: PrepareRequest) -> Prepared | Stale:
     """The same in check mode, which leaves nothing on the robot."""
     _refuse_unknown(robot, request)
-    staging = Staging(robot, request, "check", damage.repair(robot, request["plan"], keep=False))
+    notices = damage.repair(robot, request["plan"], keep=False)
+    staging = Staging(robot, Fetching(robot, request), "check", notices)
     return _stale(robot, staging) or staging.judge()
 
 
@@ -98,9 +107,11 @@ def _refuse_unknown(robot: Robot, request: PrepareRequest) -> None:
 class Staging:
     """One plan made a release: judged, planned, and left on the robot for the switch."""
 
-    def __init__(self, robot: Robot, request: PrepareRequest, release: str, notices: list[str]) -> None:
+    def __init__(self, robot: Robot, fetching: Fetching, release: str, notices: list[str]) -> None:
+        request = fetching.request
         self.robot = robot
         self.request = request
+        self.fetched: list[summary.Change] = [*fetching.said]
         self.release = release
         self.notices = notices
         self.groups = [group for job in request["plan"]["jobs"] for group in job["groups"]]
@@ -123,15 +134,18 @@ class Staging:
             "missing": verify.missing(self.groups),
             "needed": sorted({need["what"] for group in self.robot.ledger.groups(self.manifest["jobs"]) for need in group["needs"]}),
             "before": [job["before"] for job in self.manifest["jobs"]],
-            "summary": self.scrub(summary.of_robot(interrupted, self.idle) + self.changes),
+            "summary": self.scrub(summary.of_robot(interrupted, self.idle) + self.fetched + self.changes),
             "goes": self._going(),
             "holds": sorted(group["name"] for group in self.robot.ledger.groups(self.manifest["jobs"])),
             "notices": self.request.get("mended", []) + self.notices + self._other_names(),
         }
 
-    def keep(self) -> None:
+    def keep(self, progress: Progress) -> None:
         """Leave the release for the switch: contents first, then the manifest that names them."""
         self._store()
+        for _performer, step in self.planned:
+            if step["do"] == "make":
+                kinds.of(step["resource"]).stage(step["resource"], self.robot, progress)
         self.robot.keep_manifest(self.manifest)
 
     def record(self) -> None:

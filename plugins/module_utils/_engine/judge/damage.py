@@ -71,7 +71,8 @@ def _presumed(job: JobPlan) -> JobRecord:
     groups: dict[str, GroupRecord] = {}
     for group in job["groups"]:
         data = [r["path"] for r in group["resources"] if r.get("data") and os.path.lexists(r["path"])]
-        kept = [r for r in reversed(group["resources"]) if r.get("path") in data or kinds.of(r).outlives(r, data)]
+        # What has a content is made anew, and may hold what no ledger is to have.
+        kept = [r for r in reversed(group["resources"]) if "content" not in r and (r.get("path") in data or kinds.of(r).outlives(r, data))]
         if data:
             groups[group["id"]] = {
                 "name": group["name"],

@@ -174,7 +174,7 @@ def _prepare(robot: Robot, request: Work, release: str, result: Result) -> None:
     from ..change import staging
 
     result.progress("checking the plan")
-    result.end(staging.stage(robot, request, release))
+    result.end(staging.stage(robot, request, release, result.progress))
 
 
 def _switch(robot: Robot, request: Work, release: str, result: Result) -> None:

@@ -29,7 +29,8 @@ def answer(robot: Robot, request: PrepareRequest) -> Answer:
     if holder:
         return {"status": "refused", "errors": [holder]}
     if request.get("plan") is None:
-        if robot.interrupted():
+        # Whether an address has something new is not in the ledger.
+        if robot.interrupted() or request.get("refresh"):
             return {"status": "plan-needed"}
         return unchanged.answer(robot, request["jobs"], bool(request.get("keep_data")))
     if request.get("check"):

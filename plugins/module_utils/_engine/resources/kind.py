@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..fetch.sources import Fetcher
     from ..plan import Resource, Told
     from ..state.robot import Robot
     from ..system.observe import Observer, State
@@ -55,6 +56,21 @@ class Kind:
     def obstacles(self, _resource: Resource, _robot: Robot) -> t.Iterable[str]:
         """Why it cannot be made so, as far as can be told before anything changes."""
         return ()
+
+    def fetched(self, resource: Resource, _fetcher: Fetcher, _tell: t.Callable[[str], None]) -> Resource | None:
+        """It, with what is to be downloaded for it known; None where the network would have to be asked. Raises `Refusal`."""
+        return resource
+
+    def sources(self, _resource: Resource) -> t.Sequence[str]:
+        """From where it has to be downloaded, as people call that."""
+        return ()
+
+    def blobs(self, _resource: Resource) -> t.Sequence[str]:
+        """The SHA-256 of what was downloaded for it, and is needed as long as it is."""
+        return ()
+
+    def stage(self, resource: Resource, robot: Robot, tell: t.Callable[[str], None]) -> None:
+        """Do beforehand what would keep the switch waiting. Raises `Refusal`."""
 
     def remove(self, resource: Resource) -> None:
         """Make it absent."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .. import plan
 from ..system import own
 from . import shape
+from .artifacts import Artifacts
 from .directory import Directory
 from .file import File
 from .link import Link
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .kind import Kind
 
 KINDS: t.Mapping[str, Kind] = {
+    "artifacts": Artifacts(),
     "directory": Directory(),
     "file": File(),
     "link": Link(),

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nothing refers to any more: contents, releases that were never switched to, old engines, results and requests."""
+"""What nothing refers to any more: contents, unpacked artifacts, releases never switched to, old engines, results and requests."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def collect(robot: Robot) -> None:
         (robot.runtime + "/results", RESULTS),
         (robot.state + "/results", RESULTS),
         (robot.runtime + "/requests", STAGED),
+        (robot.state + "/unpacked", STAGED),
     ):
         for name in files.names(directory):
             if _older(f"{directory}/{name}", age):

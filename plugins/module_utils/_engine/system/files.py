@@ -212,6 +212,11 @@ def remove(path: str) -> None:
         os.fsync(directory)
 
 
+def remove_at(directory: int, name: str) -> None:
+    """Remove whatever has a name in an opened directory."""
+    _remove(directory, name)
+
+
 def size(path: str, most: int = 100000) -> int:
     """The bytes that the files at a path and below it take up on the disk; of more than so many, those of the first.
 

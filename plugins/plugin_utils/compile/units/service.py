@@ -14,7 +14,7 @@ from ...job.errors import Problem
 from ...job.model.task import Task
 from ...job.model.vocabulary import KillMode, Sharing
 from .. import helpers, systemd
-from ..content import checks
+from ..content import artifacts, checks
 from ..content import templates as texts
 from ..content.environment import Environment
 from ..helpers import Call, Helper
@@ -139,6 +139,7 @@ def unit(
     content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
     checked = checks.compiled(site, task, environment.variables, _stop(site, task))
     told, wrong = templates.scripts(site, task, environment.variables)
+    brought = artifacts.compiled(site, task, environment.variables)
     return Unit(
         task.unit,
         (
@@ -147,11 +148,16 @@ def unit(
             *logs.resources(site, task),
             *checked.resources,
             *templates.resources(site, task, environment.templates),
+            *brought.resources,
             plan.unit(
                 task.unit,
                 systemd.unit(sections),
                 run=run,
-                reads=[*(reads or [task.environment_file, *texts.reads(site, task)]), f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}"],
+                reads=[
+                    *(reads or [task.environment_file, *texts.reads(site, task)]),
+                    *brought.reads,
+                    f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}",
+                ],
                 done=task.done,
                 called=task.called,
                 holds=[task.directory, site.data, *([held.directory] if held else [])],
@@ -167,8 +173,8 @@ def unit(
         frozenset(call.helper for call in (*calls, *templates.calls(site, task))),
         process.programs,
         process.expects,
-        environment.secrets | checked.secrets,
-        (*environment.errors, *process.errors, *checked.errors, *wrong),
+        environment.secrets | checked.secrets | brought.secrets,
+        (*environment.errors, *process.errors, *checked.errors, *brought.errors, *wrong),
     )
 
 

@@ -5,8 +5,9 @@
 
 import typing as t
 
-from ..declare.keys import Seconds, Support, key
+from ..declare.keys import Seconds, key
 from ..declare.record import record
+from .brings.artifacts import Artifact
 from .brings.drivers import CONFINED, TaskConfig
 from .brings.templates import Template
 from .isolation import Isolation
@@ -15,7 +16,7 @@ from .network import Network
 from .policies import Constraint, RestartPolicy
 from .resources import Resources
 from .services import Service
-from .vocabulary import DEVICE, NAME, PATH, PLACE, SIGNAL, SIGNALS, USER, VARIABLE, Driver, Hook, KillMode, Reserved, Users
+from .vocabulary import DEVICE, NAME, PATH, PLACE, SIGNAL, SIGNALS, USER, VARIABLE, Driver, Hook, KillMode, Users
 
 
 @record
@@ -126,7 +127,7 @@ class Task:
     constraints: tuple[Constraint, ...] = key("Conditions on robots. They apply to the whole group.", factory=tuple)
     network: Network | None = key("The group's network, written on a task. Two different ones in a group are an error.", default=None)
     services: tuple[Service, ...] = key("Services that the task offers, and their health checks.", factory=tuple)
-    artifacts: tuple[Reserved, ...] = key("Files to download.", factory=tuple, support=Support.REFUSED)
+    artifacts: tuple[Artifact, ...] = key("Files that the robot downloads before the task starts, in their order.", factory=tuple)
     templates: tuple[Template, ...] = key("Files that are rendered before the task starts.", factory=tuple)
     logs: Logs = key("Files with what the task writes to its standard output and error.", factory=Logs, ours=True)
     lifecycle: Lifecycle | None = key(

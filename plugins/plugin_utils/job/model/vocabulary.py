@@ -101,6 +101,12 @@ class CheckProtocol(enum.Enum):
     HTTPS = "https"
 
 
+class GetterMode(enum.Enum):
+    ANY = "any"
+    FILE = "file"
+    DIR = "dir"
+
+
 class Provider(enum.Enum):
     NATIVE = "native"
     NOMAD = "nomad"

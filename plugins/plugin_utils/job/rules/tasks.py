@@ -10,7 +10,7 @@ import collections.abc as c
 from ..errors import Finding, Mistake, child, listed
 from ..model.task import InitTask, Readiness, Task
 from ..variables import variable_too_long
-from . import drivers, isolation
+from . import artifacts, drivers, isolation
 from .brings import templates
 
 READY_WHEN = ("command", "port", "file", "notify")
@@ -33,6 +33,7 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
     if task.config is not None:
         yield from drivers.errors(task, f"{path}.config", f"{path}.driver" in wrong, wrong)
     yield from _environment(task.env, f"{path}.env")
+    yield from artifacts.errors(task.artifacts, f"{path}.artifacts")
     if f"{path}.driver" not in wrong:
         yield from isolation.errors(task, path)
     for number, name in enumerate(task.groups):

@@ -1,0 +1,127 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""git: a repository at a branch, tag or commit, fetched by the robot's own git and packed without its history.
+
+Nothing secret is in an argument: a user and password are handed over by a program that git asks, a key is in a file of root's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from ..system import files
+from ..system.command import ENVIRONMENT
+from . import pack
+from .cache import Unfetched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .cache import Pin
+    from .shapes import Room, Source, Tell
+
+# Seconds, for each command: a large repository takes long.
+TIMEOUT = 1800
+_ASKED = '#!/bin/sh\ncase "$1" in Username*) printf %s "$K8S4R_USER";; *) printf %s "$K8S4R_PASSWORD";; esac\n'
+
+
+def fetch(source: Source, partial: str, _before: Pin, room: Room, tell: Tell) -> Pin:
+    """Fetch, and pack what the repository has into a tar. Raises `Unfetched`."""
+    program = shutil.which("git", path=ENVIRONMENT["PATH"])
+    if program is None:
+        raise Unfetched("this robot has no git; install it, or name an archive of the repository by https")
+    work = partial + ".git"
+    files.remove(work)
+    os.mkdir(work, 0o700)
+    try:
+        return _fetched(_Git(program, work, source), source, partial, room, tell)
+    finally:
+        files.remove(work)
+
+
+def _fetched(git: _Git, source: Source, partial: str, room: Room, tell: Tell) -> Pin:
+    tree, ref = f"{git.work}/tree", source["ref"] or "HEAD"
+    if ref.startswith("-"):
+        raise Unfetched(f"ref: {ref} is no branch, tag or commit")
+    git.run("init", "--quiet", tree)
+    tell(f"git fetches {ref}")
+    depth = [f"--depth={source['depth']}"] if source["depth"] else []
+    code, output = git.tried("-C", tree, "fetch", "--quiet", "--no-tags", *depth, source["url"], ref)
+    if code and source["ref"]:
+        # Servers need not give out a commit by its digest alone, and a short one is no name of anything there.
+        code, output = git.tried("-C", tree, "fetch", "--quiet", "--tags", source["url"], "+refs/heads/*:refs/remotes/origin/*")
+        what = ref
+    else:
+        what = "FETCH_HEAD"
+    if code:
+        raise Unfetched(f"git cannot fetch it: {git.why(output)}")
+    code, output = git.tried("-C", tree, "checkout", "--quiet", "--detach", what)
+    if code:
+        raise Unfetched(f"the repository has no {ref}: {git.why(output)}")
+    if os.path.lexists(f"{tree}/.gitmodules"):
+        tell("git fetches submodules")
+        git.run("-C", tree, "submodule", "--quiet", "update", "--init", "--recursive", *depth)
+    when = git.run("-C", tree, "log", "-1", "--format=%ct").strip()
+    room(files.size(tree, most=10**6))
+    return {"sha256": pack.tree(tree, partial, int(when))}
+
+
+class _Git:
+    def __init__(self, program: str, work: str, source: Source) -> None:
+        self.program = program
+        self.work = work
+        self.source = source
+        self.environment = {
+            **ENVIRONMENT,
+            **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
+            "HOME": work,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ALLOW_PROTOCOL": "https:http:ssh:git",
+        }
+        if source["user"] or source["password"]:
+            self._put("asked", _ASKED, 0o700)
+            self.environment.update(GIT_ASKPASS=f"{work}/asked", K8S4R_USER=source["user"], K8S4R_PASSWORD=source["password"])
+        ssh = f"ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={os.path.dirname(work)}/../known_hosts"
+        if source["key"]:
+            self._put("key", source["key"], 0o600)
+            ssh += f" -o IdentitiesOnly=yes -i {work}/key"
+        self.environment["GIT_SSH_COMMAND"] = ssh
+
+    def _put(self, name: str, content: str, mode: int) -> None:
+        with open(f"{self.work}/{name}", "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(content)
+
+    def tried(self, *arguments: str) -> tuple[int, str]:
+        """The exit status, and what it printed."""
+        argv = [self.program, "-c", "core.hooksPath=/dev/null", *arguments]
+        try:
+            done = subprocess.run(
+                argv,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Unfetched(f"git did not end within {TIMEOUT} s") from None
+        return done.returncode, done.stdout.decode("utf-8", "replace")
+
+    def run(self, *arguments: str) -> str:
+        code, output = self.tried(*arguments)
+        if code:
+            raise Unfetched(f"git {arguments[0]} ended with status {code}: {self.why(output)}")
+        return output
+
+    def why(self, output: str) -> str:
+        """The last of what git printed, without what is secret."""
+        text = " ".join(output.split())[-300:]
+        for secret in (self.source["password"], self.source["url"]):
+            if secret:
+                text = text.replace(secret, self.source["shown"])
+        return text

@@ -1,0 +1,244 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moving unpacked artifacts into a task's directories, and taking out what an earlier release brought there.
+
+Those directories are the task's, which may put a link anywhere at any moment: each is opened by itself, from one that is root's, and no
+link is followed. A file is taken out only if nobody has changed it since.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import stat
+
+from ..system import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from .shapes import Item
+
+    # What a file was when it was put there: its inode, its size, and when it was last written to.
+    Mark = t.List[int]
+
+    class Brought(t.TypedDict):
+        """What was put below one directory, by names relative to it. Directories go when they are empty."""
+
+        to: str
+        files: dict[str, Mark]
+        directories: list[str]
+
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LIST = ".files"
+# Components of the directories that are sure to be there: /var/lib/k8s4r/tasks/<id>/local and /var/lib/k8s4r/groups/<id>/alloc.
+OWN = 7
+
+
+def base(item: Item) -> str:
+    """The directory below which an artifact puts what it has."""
+    return os.path.dirname(item["to"]) if item["mode"] == "file" else item["to"]
+
+
+def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]) -> list[str]:
+    """Move what is unpacked at ``place`` to where the artifacts belong; paths that tell whether it is still there.
+
+    ``path``: of the file that says what is there; the list beside it says what can be taken out again. A run that was killed is repeated
+    from the start.
+    """
+    before = _read(path + LIST)
+    files.remove(path)
+    brought: list[Brought] = []
+    witnesses: list[str] = []
+    for number, item in enumerate(items):
+        root = os.open(f"{place}/{number}", _DIRECTORY)
+        try:
+            # A file that is moved keeps its mark, so all of them are known before the first is.
+            brought.append(_listed(root, base(item), owner))
+        finally:
+            os.close(root)
+    _write(path + LIST, before + brought)
+    # From here on it is not complete any more.
+    files.remove(f"{place}/complete")
+    for number, found in enumerate(brought):
+        root = os.open(f"{place}/{number}", _DIRECTORY)
+        try:
+            witnesses += [f"{found['to']}/{name}" for name in sorted(os.listdir(root))[:1]]
+            target = _opened(found["to"], owner)
+            try:
+                _merge(root, target, "", found, owner)
+            finally:
+                os.close(target)
+        finally:
+            os.close(root)
+    _take_out(before, keep=brought)
+    _write(path + LIST, brought)
+    files.remove(place)
+    return witnesses
+
+
+def take_out(path: str) -> None:
+    """Remove what artifacts brought, as far as it is what they brought."""
+    _take_out(_read(path + LIST), keep=())
+    files.remove(path + LIST)
+    files.remove(path)
+
+
+def _read(path: str) -> list[Brought]:
+    try:
+        with open(path, encoding="ascii") as stream:
+            found: list[Brought] = json.load(stream)
+    except (FileNotFoundError, ValueError):
+        return []
+    return found
+
+
+def _write(path: str, brought: t.Sequence[Brought]) -> None:
+    files.write(path, json.dumps(list(brought)).encode("ascii"), 0, 0, 0o600)
+
+
+def _listed(root: int, to: str, owner: t.Tuple[int, int]) -> Brought:
+    """All that is in an unpacked artifact, given to its owner. Nobody else can get there yet."""
+    found: Brought = {"to": to, "files": {}, "directories": []}
+    for at, directories, names, fd in os.fwalk(".", dir_fd=root):
+        where = "" if at == "." else at[2:] + "/"
+        os.fchown(fd, *owner)
+        if where:
+            found["directories"].append(where[:-1])
+        links = [name for name in directories if stat.S_ISLNK(os.lstat(name, dir_fd=fd).st_mode)]
+        for name in [*names, *links]:
+            os.chown(name, *owner, dir_fd=fd, follow_symlinks=False)
+            found["files"][where + name] = _mark(os.lstat(name, dir_fd=fd))
+    return found
+
+
+def _mark(found: os.stat_result) -> Mark:
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _opened(path: str, owner: t.Tuple[int, int]) -> int:
+    """A directory of the task's, made where it is not there; what is in its place and no directory goes."""
+    own = "/".join(path.split("/")[:OWN])
+    fd = files.Parent(f"{own}/-").fd
+    for name in filter(None, path[len(own) :].split("/")):
+        try:
+            below = _entered(fd, name, owner)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
+
+
+def _entered(fd: int, name: str, owner: t.Tuple[int, int]) -> int:
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=fd)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
+        files.remove_at(fd, name)
+    os.mkdir(name, 0o755, dir_fd=fd)
+    below = os.open(name, _DIRECTORY, dir_fd=fd)
+    os.fchown(below, *owner)
+    return below
+
+
+def _merge(source: int, target: int, where: str, brought: Brought, owner: t.Tuple[int, int]) -> None:
+    """Move everything from one opened directory into another one; what has its place already is replaced, directories are merged."""
+    for name in os.listdir(source):
+        found = os.lstat(name, dir_fd=source)
+        there = _there(target, name)
+        if stat.S_ISDIR(found.st_mode):
+            if there is not None and not stat.S_ISDIR(there.st_mode):
+                files.remove_at(target, name)
+            if (there is None or not stat.S_ISDIR(there.st_mode)) and _moved(source, target, name):
+                continue
+            inner, below = os.open(name, _DIRECTORY, dir_fd=source), _entered(target, name, owner)
+            try:
+                if there is None:
+                    os.fchmod(below, stat.S_IMODE(found.st_mode))
+                _merge(inner, below, f"{where}{name}/", brought, owner)
+            finally:
+                os.close(inner)
+                os.close(below)
+        else:
+            if there is not None and stat.S_ISDIR(there.st_mode):
+                files.remove_at(target, name)
+            if not _moved(source, target, name):
+                brought["files"][where + name] = _copied(source, target, name, found, owner)
+
+
+def _there(fd: int, name: str) -> os.stat_result | None:
+    try:
+        return os.lstat(name, dir_fd=fd)
+    except FileNotFoundError:
+        return None
+
+
+def _moved(source: int, target: int, name: str) -> bool:
+    """Not where it is another file system, or what the directory is limited to (a project of a quota)."""
+    try:
+        os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    return True
+
+
+def _copied(source: int, target: int, name: str, found: os.stat_result, owner: t.Tuple[int, int]) -> Mark:
+    """Copy what could not be moved; what it is then."""
+    temporary = ".k8s4r~"
+    files.remove_at(target, temporary)
+    if stat.S_ISLNK(found.st_mode):
+        os.symlink(os.readlink(name, dir_fd=source), temporary, dir_fd=target)
+        os.chown(temporary, *owner, dir_fd=target, follow_symlinks=False)
+    else:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        into = os.fdopen(os.open(temporary, flags, 0o600, dir_fd=target), "wb")
+        with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source), "rb") as content, into as stream:
+            shutil.copyfileobj(content, stream, 1 << 20)
+            stream.flush()
+            os.fchown(stream.fileno(), *owner)
+            os.fchmod(stream.fileno(), stat.S_IMODE(found.st_mode))
+            os.utime(stream.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
+    os.rename(temporary, name, src_dir_fd=target, dst_dir_fd=target)
+    return _mark(os.lstat(name, dir_fd=target))
+
+
+def _take_out(before: t.Iterable[Brought], keep: t.Iterable[Brought]) -> None:
+    kept = {f"{each['to']}/{name}" for each in keep for name in each["files"]}
+    for each in before:
+        for name, mark in each["files"].items():
+            if f"{each['to']}/{name}" not in kept:
+                _take(f"{each['to']}/{name}", mark)
+        for name in sorted(each["directories"], reverse=True):
+            _take_empty(f"{each['to']}/{name}")
+
+
+def _take(path: str, mark: Mark) -> None:
+    try:
+        with files.Parent(path) as (directory, name):
+            if _mark(os.lstat(name, dir_fd=directory)) == mark:
+                os.unlink(name, dir_fd=directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+
+
+def _take_empty(path: str) -> None:
+    """A directory in which others have put something stays."""
+    try:
+        with files.Parent(path) as (directory, name):
+            os.rmdir(name, dir_fd=directory)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY, errno.EEXIST):
+            raise

@@ -1,0 +1,108 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where artifacts come from: a getter is a file beside this one and its row in the table."""
+
+from __future__ import annotations
+
+import hmac
+import json
+
+from . import git, local, s3, web
+from .cache import Unfetched, digest_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from .cache import Cache, Pin
+    from .shapes import Item, Room, Source, Tell
+
+    # Downloads into a file; nothing where what was there before is still right.
+    Getter = t.Callable[[Source, str, Pin, Room, Tell], t.Optional[Pin]]
+
+
+GETTERS: t.Mapping[str, Getter] = {"http": web.fetch, "git": git.fetch, "s3": s3.fetch, "file": local.fetch}
+KEYS: t.Mapping[str, type] = {
+    **dict.fromkeys(
+        ("get", "url", "user", "password", "shown", "ref", "key", "region", "checksum", "archive", "subdir", "name", "mode", "to"), str
+    ),
+    "headers": dict,
+    "depth": int,
+}
+# What says which bytes an address has.
+_IDENTITY = ("get", "url", "user", "password", "headers", "ref", "key", "checksum")
+_REFRESH = "add -e refresh=true to take what it has now"
+
+
+class Fetcher:
+    """Finds the bytes of artifacts. ``digest``: keyed, so that what is remembered tells nothing of credentials.
+
+    ``online``: whether it may ask the network. ``refresh``: whether it asks for what it has, too. ``needed``: digests that stay.
+    """
+
+    def __init__(self, cache: Cache, digest: t.Callable[[str], str], online: bool, refresh: bool, needed: set[str]) -> None:
+        self.cache = cache
+        self.digest = digest
+        self.online = online
+        self.refresh = refresh
+        self.needed = needed
+        self.news: list[str] = []
+
+    def find(self, source: Source, tell: Tell) -> str | None:
+        """The SHA-256 of an artifact, which the cache has then; None where that cannot be known offline. Raises `Unfetched`."""
+        algorithm, _colon, wanted = source["checksum"].partition(":")
+        if algorithm == "sha256" and self.cache.has(wanted):
+            return wanted
+        asked = {name: value for name, value in source.items() if name in _IDENTITY}
+        key = self.digest(json.dumps(asked, sort_keys=True))
+        pin = self.cache.pin(key)
+        known = pin.get("sha256", "")
+        has = bool(known) and self.cache.has(known)
+        if has and not (self.refresh and self.online and not wanted):
+            return known
+        if not self.online:
+            return None
+        self.cache.make()
+        found = self._download(source, key, pin if has else {}, tell)
+        if found is None:
+            return known
+        # Kept even if it is refused: whoever corrects the job does not have to wait for it once more.
+        self.cache.keep(key, found["sha256"])
+        self._compare(found["sha256"], algorithm, wanted)
+        if known and known != found["sha256"] and not (self.refresh or wanted):
+            raise Unfetched(f"it is sha256:{found['sha256']} now, and was sha256:{known} when it was first fetched; {_REFRESH}")
+        self.cache.remember(key, found)
+        if not wanted and known != found["sha256"]:
+            self.news.append(f"{source['shown']} is sha256:{found['sha256']}")
+        return found["sha256"]
+
+    def _download(self, source: Source, key: str, before: Pin, tell: Tell) -> Pin | None:
+        def room(size: int) -> None:
+            self.cache.make_room(size, self.needed)
+
+        try:
+            return GETTERS[source["get"]](source, self.cache.partial(key), before, room, tell)
+        except Unfetched as error:
+            if not before:
+                raise
+            self.news.append(f"{source['shown']} stays sha256:{before['sha256']}: {error}")
+            return None
+
+    def _compare(self, sha256: str, algorithm: str, wanted: str) -> None:
+        if not wanted:
+            return
+        found = sha256 if algorithm == "sha256" else digest_of(self.cache.path(sha256), algorithm)
+        if not hmac.compare_digest(found, wanted):
+            raise Unfetched(f"its checksum is {algorithm}:{found}, and the job wants {algorithm}:{wanted}")
+
+
+def item(source: Source, sha256: str) -> Item:
+    return {
+        "sha256": sha256,
+        "archive": source["archive"],
+        "subdir": source["subdir"],
+        "name": source["name"],
+        "mode": source["mode"],
+        "to": source["to"],
+    }

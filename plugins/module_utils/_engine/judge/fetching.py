@@ -1,0 +1,113 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a release downloads: before it is known what a switch would do, since that depends on which bytes there are."""
+
+from __future__ import annotations
+
+from ..resources import kinds
+from ..say.errors import Refusal
+from ..state import garbage
+from ..state import manifest as manifests
+from ..state.formats import Unread
+from ..state.ledger import known
+from ..state.scrub import Scrubber
+from ..system import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import GroupPlan, JobPlan, PrepareRequest, Resource
+    from ..state.robot import Robot
+
+    class Said(t.TypedDict):
+        """As change/summary.py has what a release does."""
+
+        group: str
+        unit: str
+        does: str
+        why: list[str]
+
+    Tell = t.Callable[[str], None]
+
+
+class Fetching:
+    """A request's plan, with what is known of its downloads, or has been fetched.
+
+    ``open``: whether anything is still to be asked. ``said``: what a person is told, a line for each.
+    """
+
+    def __init__(self, robot: Robot, request: PrepareRequest) -> None:
+        self.robot = robot
+        self.asked = request
+        self.request = request
+        self.said: list[Said] = []
+        self.open = False
+        groups = [group for job in request["plan"]["jobs"] for group in job["groups"]]
+        self._any = any(kinds.of(resource).sources(resource) for group in groups for resource in group["resources"])
+        self._scrub = Scrubber(secret for group in groups for secret in group["secrets"])
+        if self._any:
+            self._replace(online=False, tell=_nobody)
+
+    def fetch(self, tell: Tell) -> None:
+        """Ask the network for what is open. Raises `Refusal`, for all that cannot be had at once."""
+        from ..fetch.cache import Cache
+
+        cache = Cache(f"{self.robot.state}/cache")
+        cache.make()
+        cache.clean(self._needed())
+        self._replace(online=True, tell=lambda text: tell(self._scrub(text)))
+
+    def _replace(self, online: bool, tell: Tell) -> None:
+        # Jobs without artifacts do not wait for all that speaks HTTP.
+        from ..fetch.cache import Cache
+        from ..fetch.sources import Fetcher
+
+        self.said, self.open = [], not online and bool(self.asked.get("refresh"))
+        problems: list[str] = []
+        cache = Cache(f"{self.robot.state}/cache")
+        fetcher = Fetcher(cache, self.robot.digest, online, bool(self.asked.get("refresh")), self._needed() if online else set())
+
+        def replaced(group: GroupPlan, resource: Resource) -> Resource:
+            try:
+                found = kinds.of(resource).fetched(resource, fetcher, tell)
+            except Refusal as refusal:
+                problems.extend(refusal.errors)
+                found = resource
+            news = fetcher.news if found else [f"{text} is still to be fetched" for text in kinds.of(resource).sources(resource)]
+            self.said += [_line(group, resource, self._scrub(text)) for text in news]
+            fetcher.news = []
+            self.open = self.open or found is None
+            if found:
+                fetcher.needed.update(kinds.of(found).blobs(found))
+            return found or resource
+
+        jobs: list[JobPlan] = [
+            {**job, "groups": [{**group, "resources": [replaced(group, each) for each in group["resources"]]} for group in job["groups"]]}
+            for job in self.asked["plan"]["jobs"]
+        ]
+        if problems:
+            raise Refusal(self._scrub(list(dict.fromkeys(problems))))
+        self.request = {**self.asked, "plan": {**self.asked["plan"], "jobs": jobs}}
+
+    def _needed(self) -> set[str]:
+        """What the robot's releases need, and those that may still be switched to; all where nobody knows, since a file cannot be read."""
+        records, unread = self.robot.ledger.read()
+        resources = [resource for record in records for group in record["groups"].values() for resource in known(group)]
+        try:
+            found = [self.robot.manifest(release) for release in garbage.staged(self.robot)]
+        except Unread:
+            return set(files.names(f"{self.robot.state}/cache"))
+        resources += [resource for each in found if each for _job, group in manifests.groups(each) for resource in group["resources"]]
+        if unread:
+            return set(files.names(f"{self.robot.state}/cache"))
+        return {blob for resource in resources for blob in kinds.of(resource).blobs(resource)}
+
+
+def _line(group: GroupPlan, resource: Resource, text: str) -> Said:
+    return {"group": group["name"], "unit": resource.get("name", ""), "does": f"artifact {text}", "why": []}
+
+
+def _nobody(_text: str) -> None:
+    """What is known already needs no word."""

@@ -1,0 +1,113 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Putting unpacked artifacts into the directories of a task, and taking them out again."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch import place
+
+
+@pytest.fixture
+def task(tmp_path, monkeypatch):
+    """Puts trees ({name: text}) into a task's directory `local`, each as an artifact."""
+    monkeypatch.setattr(place, "OWN", len(str(tmp_path / "local").split("/")))
+    (tmp_path / "local").mkdir()
+
+    def put(*trees, mode="dir", to=""):
+        for number, tree in enumerate(trees):
+            for name, text in tree.items():
+                path = tmp_path / "unpacked" / str(number) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+        item = {"mode": mode, "to": f"{tmp_path}/local{to}"}
+        owner = os.geteuid(), os.getegid()
+        return place.put([item] * len(trees), str(tmp_path / "unpacked"), str(tmp_path / "marker"), owner)
+
+    put.local = tmp_path / "local"
+    put.marker = str(tmp_path / "marker")
+    return put
+
+
+def files(local):
+    return {str(path.relative_to(local)): path.read_text() for path in local.rglob("*") if path.is_file()}
+
+
+def test_trees_are_merged_and_later_ones_win(task):
+    (task.local / "a").mkdir()
+    (task.local / "a/mine").write_text("0")
+    there = task({"a/b/x": "1", "y": "1"}, {"a/b/x": "2", "a/z": "2"})
+    assert files(task.local) == {"a/mine": "0", "a/b/x": "2", "a/z": "2", "y": "1"}
+    assert all(map(os.path.exists, there))
+
+
+def test_what_came_goes_and_what_somebody_changed_stays(task):
+    task({"a/b/x": "1", "a/c": "1", "y": "1"})
+    (task.local / "a/c").write_text("changed")
+    task({"y": "2"})
+    assert files(task.local) == {"a/c": "changed", "y": "2"}
+    place.take_out(task.marker)
+    assert files(task.local) == {"a/c": "changed"}
+    assert sorted(os.listdir(task.local)) == ["a"]
+
+
+def test_a_run_that_died_is_repeated(task, monkeypatch):
+    task({"a/x": "1", "old": "1"})
+    real = os.rename
+
+    def dies(source, target, **keys):
+        if source == "y":
+            raise KeyboardInterrupt
+        real(source, target, **keys)
+
+    monkeypatch.setattr(os, "rename", dies)
+    with pytest.raises(KeyboardInterrupt):
+        task({"a/x": "2", "y": "2"})
+    monkeypatch.setattr(os, "rename", real)
+    assert not os.path.exists(task.marker)
+    task({"a/x": "2", "y": "2"})
+    assert files(task.local) == {"a/x": "2", "y": "2"}
+
+
+def test_kinds_may_change(task):
+    task({"a": "file", "b/c": "1"})
+    task({"a/x": "1", "b": "file"})
+    assert files(task.local) == {"a/x": "1", "b": "file"}
+
+
+@pytest.mark.parametrize("to", ["", "/a", "/a/b"])
+def test_a_link_is_not_followed(task, tmp_path, to):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x").write_text("0")
+    (task.local / "a").symlink_to(outside)
+    task({"a/x": "1", "x": "1"}, to=to)
+    assert files(outside) == {"x": "0"}
+    place_of_it = task.local / to.strip("/")
+    assert (place_of_it / "x").read_text() == "1"
+    (tmp_path / "moved").mkdir()
+    os.rename(task.local / "a", tmp_path / "moved/a")
+    (task.local / "a").symlink_to(outside)
+    place.take_out(task.marker)
+    assert files(outside) == {"x": "0"}
+
+
+def test_another_project_of_a_quota_gets_copies(task, monkeypatch):
+    """The kernel moves nothing into it from outside. Copies are known again as well as what was moved."""
+    real = os.rename
+
+    def other(source, target, **keys):
+        if keys.get("src_dir_fd") != keys.get("dst_dir_fd"):
+            raise OSError(errno.EXDEV, "other project")
+        real(source, target, **keys)
+
+    monkeypatch.setattr(os, "rename", other)
+    task({"a/x": "1", "y": "1"})
+    assert files(task.local) == {"a/x": "1", "y": "1"}
+    place.take_out(task.marker)
+    assert os.listdir(task.local) == []
