@@ -57,6 +57,13 @@ if TYPE_CHECKING:
         project: int
         size: int
         directories: list[str]
+        reference: str
+        pull: str
+        load: str
+        auth: dict[str, str]
+        shell: bool
+        gpus: bool
+        container: str
 
     class Check(t.TypedDict):
         name: str
@@ -158,6 +165,10 @@ CHECKS = CONFIGURATION + "/checks"
 CHECK_STATES = RUNTIME + "/checks"
 # QUOTAS has a file for each quota that is in force, of its project's number.
 QUOTAS = STATE + "/quotas"
+# The repository of our names for the images of containers. No registry has a name like that.
+IMAGES = "k8s4r.local"
+# Below it, units read images by these names.
+CALLED = STATE + "/images"
 SHARED_MEMORY = "memory"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
@@ -289,6 +300,35 @@ def quota(name: str, project: int, size: int, directories: t.Iterable[str], wher
     return {"kind": "quota", "name": name, "project": project, "size": size, "directories": list(directories), "where": where}
 
 
+def image(
+    name: str,
+    reference: str,
+    pull: str,
+    where: str,
+    load: str = "",
+    auth: dict[str, str] | None = None,
+    shell: bool = False,
+    gpus: bool = False,
+) -> Resource:
+    """An image of containers, which gets the ``name`` when it is there, so that a tag that moves changes nothing. ``reference`` is what
+    people call it. ``pull``: ``missing``, ``always`` or ``never``. ``load``: a file on the robot that it is loaded from. ``auth``: the
+    username and password for its registry. ``shell``: it must have one. ``gpus``: it must be given some. The content is written by the
+    robot: which image it is.
+    """
+    made: Resource = {
+        "kind": "image",
+        "name": name,
+        "reference": reference,
+        "pull": pull,
+        "where": where,
+        "load": load,
+        "shell": shell,
+        "gpus": gpus,
+        "content": "",
+    }
+    return {**made, "auth": auth} if auth else made
+
+
 def unit(
     name: str,
     content: str,
@@ -303,6 +343,7 @@ def unit(
     settles: float | None = None,
     deadline: float | None = None,
     pause: float = 0.0,
+    container: str = "",
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
@@ -318,7 +359,7 @@ def unit(
     there had to be made again, and stops before anything else when it is to hold one no longer. ``endless``: systemd starts it again
     without limit as long as it fails. ``checks``: the file with its health checks. ``settles``: for so many seconds it must have been
     up, and its checks passing, until it is healthy; ``deadline``: so many they have for it, from the start of the switch. ``pause``:
-    for so many seconds systemd waits before it starts the unit again.
+    for so many seconds systemd waits before it starts the unit again. ``container``: the slice beside the unit in which its container is.
     """
     made: Resource = {
         "kind": "unit",
@@ -341,6 +382,8 @@ def unit(
         made["deadline"] = deadline
     if pause:
         made["pause"] = pause
+    if container:
+        made["container"] = container
     return made
 
 

@@ -10,6 +10,7 @@ from ..system import own
 from . import shape
 from .directory import Directory
 from .file import File
+from .image import Image
 from .link import Link
 from .quota import Quota
 from .unit import Unit
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 KINDS: t.Mapping[str, Kind] = {
     "directory": Directory(),
     "file": File(),
+    "image": Image(),
     "link": Link(),
     "quota": Quota(),
     "unit": Unit(),

@@ -53,6 +53,8 @@ class Unit(Kind):
         for key in ("settles", "deadline", "pause"):
             if not isinstance(resource.get(key, 0), (int, float)):
                 yield f"{where}.{key}: must be a number"
+        if not isinstance(resource.get("container", ""), str):
+            yield f"{where}.container: must be a string"
         done = resource.get("done")
         if done is not None:
             yield from shape.path(f"{where}.done", done)

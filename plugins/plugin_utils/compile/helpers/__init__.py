@@ -72,6 +72,7 @@ END_INSTANCE = _read("end_instance.sh")
 MARK_FINISHED = _read("mark_finished.sh")
 RESTART_POLICY = _read("restart_policy.sh")
 RETRY = _read("retry.sh")
+RUN_CONTAINER = _read("run_container.py")
 RUN_ONCE = _read("run_once.sh")
 SHARE_MEMORY = _read("share_memory.sh")
 STOP_PROGRAM = _read("stop_program.sh")
@@ -88,6 +89,7 @@ HELPERS = (
     MARK_FINISHED,
     RESTART_POLICY,
     RETRY,
+    RUN_CONTAINER,
     RUN_ONCE,
     SHARE_MEMORY,
     STOP_PROGRAM,

@@ -149,7 +149,7 @@ DOCUMENT = st.fixed_dictionaries(
     optional={"status": JUNK},
 )
 PUBLISHED = {name for definition in schema.generate()["$defs"].values() for name in definition["properties"]}
-REFUSED = {"dockerConfig", "artifacts", "templates", "localTls"}
+REFUSED = {"artifacts", "templates", "localTls"}
 KEYS = sorted(PUBLISHED | REFUSED | {"x", ""})
 
 
