@@ -27,6 +27,7 @@ LONGEST_FIRST = (
     *("limits", "plugs", f"{SYSTEM}test_molecule.py", "provision", f"{INTEGRATION}lifecycle/"),
     *(
         "tests/lint/test_lint.py::test_ansible_test_sanity",
+        f"{INTEGRATION}compile/test_docker.py",
         f"{INTEGRATION}engine/test_killed.py",
         f"{INTEGRATION}engine/test_bundles.py",
         f"{INTEGRATION}compile/test_artifacts.py",

@@ -15,6 +15,9 @@ ARCHITECTURES = ("amd64", "arm64")
 DATACENTRE = "datacentre"
 """The role whose robot plays the data centre: its image has PostgreSQL, and the names of upstreams lead to it."""
 
+ENGINES = "engines"
+"""The role whose robot has an engine of containers, Docker, and a registry. A test starts them."""
+
 UPSTREAM_NAMES = ("db.dc.example", "api.dc.example", "telemetry.dc.example")
 
 
@@ -32,6 +35,11 @@ class RobotSpec:
     def datacentre(self) -> bool:
         """Whether this robot plays the data centre."""
         return self.labels.get("role") == DATACENTRE
+
+    @property
+    def engines(self) -> bool:
+        """Whether this robot has an engine of containers."""
+        return self.labels.get("role") == ENGINES
 
 
 def specs(roles: dict[str, int], distro: str, kind: str, arch: str = "amd64") -> list[RobotSpec]:

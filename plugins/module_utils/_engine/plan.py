@@ -72,6 +72,13 @@ if TYPE_CHECKING:
         size: int
         directories: list[str]
         blobs: list[str]  # added by the robot: the SHA-256 of what it has downloaded for it
+        reference: str
+        pull: str
+        load: str
+        auth: dict[str, str]
+        shell: bool
+        gpus: bool
+        container: str
 
     class Check(t.TypedDict):
         name: str
@@ -174,6 +181,10 @@ CHECKS = CONFIGURATION + "/checks"
 CHECK_STATES = RUNTIME + "/checks"
 # QUOTAS has a file for each quota that is in force, of its project's number.
 QUOTAS = STATE + "/quotas"
+# The repository of our names for the images of containers. No registry has a name like that.
+IMAGES = "k8s4r.local"
+# Below it, units read images by these names.
+CALLED = STATE + "/images"
 SHARED_MEMORY = "memory"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
@@ -328,6 +339,35 @@ def artifacts(path: str, name: str, content: str, owner: str, group: str, where:
     }
 
 
+def image(
+    name: str,
+    reference: str,
+    pull: str,
+    where: str,
+    load: str = "",
+    auth: dict[str, str] | None = None,
+    shell: bool = False,
+    gpus: bool = False,
+) -> Resource:
+    """An image of containers, which gets the ``name`` when it is there, so that a tag that moves changes nothing. ``reference`` is what
+    people call it. ``pull``: ``missing``, ``always`` or ``never``. ``load``: a file on the robot that it is loaded from. ``auth``: the
+    username and password for its registry. ``shell``: it must have one. ``gpus``: it must be given some. The content is written by the
+    robot: which image it is.
+    """
+    made: Resource = {
+        "kind": "image",
+        "name": name,
+        "reference": reference,
+        "pull": pull,
+        "where": where,
+        "load": load,
+        "shell": shell,
+        "gpus": gpus,
+        "content": "",
+    }
+    return {**made, "auth": auth} if auth else made
+
+
 def unit(
     name: str,
     content: str,
@@ -344,6 +384,7 @@ def unit(
     pause: float = 0.0,
     refreshes: t.Mapping[str, str] | None = None,
     told: Told | None = None,
+    container: str = "",
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
@@ -361,7 +402,8 @@ def unit(
     up, and its checks passing, until it is healthy; ``deadline``: so many they have for it, from the start of the switch. ``pause``:
     for so many seconds systemd waits before it starts the unit again. ``refreshes``: files of the same plan that the unit takes in
     without a restart, by ExecReload=, each with what people call that, such as ``signal SIGHUP``; empty where nobody is told.
-    ``told``: what runs then, as if one of the unit's programs had started it.
+    ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the
+    slice beside the unit in which its container is.
     """
     made: Resource = {
         "kind": "unit",
@@ -388,6 +430,8 @@ def unit(
         made["refreshes"] = dict(refreshes)
     if told:
         made["told"] = told
+    if container:
+        made["container"] = container
     return made
 
 

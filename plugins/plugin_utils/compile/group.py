@@ -54,7 +54,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         plan.unit(site.slice, _slice(site)),
         *memory.resources(site),
         *holder.resources(site),
-        *(resource for unit in units for resource in unit.resources),
+        *_with_each_image_once(resource for unit in units for resource in unit.resources),
         *quotas.resources(site),
         plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
@@ -84,6 +84,15 @@ def _once(found: t.Iterable[tuple[tuple[str, str], Expecting]]) -> list[Expectin
     for key, each in found:
         first.setdefault(key, each)
     return [first[key] for key in sorted(first)]
+
+
+def _with_each_image_once(resources: t.Iterable[Resource]) -> t.Iterator[Resource]:
+    seen: set[str] = set()
+    for resource in resources:
+        if resource["kind"] != "image" or resource["name"] not in seen:
+            yield resource
+        if resource["kind"] == "image":
+            seen.add(resource["name"])
 
 
 def _written_secrets(site: Site) -> set[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 
@@ -12,6 +13,8 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import pe
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import ASSUMED_CAPABILITIES, Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from tests.integration.engine.harness import Machine
 
@@ -28,15 +31,25 @@ def job(machine: Machine, name: str, *tasks: dict[str, t.Any], **keys: t.Any) ->
     return plans(machine, {"name": name, "taskGroups": [{"name": "g", "tasks": tasks}], **keys})[0]
 
 
-def plans(machine: Machine, document: dict[str, t.Any], held: t.Any = None) -> list[dict[str, t.Any]]:
-    """The job plans of a job file, for a fleet of this one robot, which has named these ports."""
+def plans(
+    machine: Machine, document: dict[str, t.Any], held: t.Any = None, secret: t.Mapping[str, str] | None = None
+) -> list[dict[str, t.Any]]:
+    """The job plans of a job file, for a fleet of this one robot, which has named these ports. ``secret``: variables of its first task."""
     # Of what a robot reports, this alone makes units differ; the robots of these tests are named after their Debian.
     systemd = {"systemd": SYSTEMD[machine.name]} if machine.name in SYSTEMD else {}
     fleet = Fleet((Robot(machine.name, machine.name, capabilities={**ASSUMED_CAPABILITIES, **systemd}),))
     jobs, _warnings = reader.load([reader.Source(f"{document['name']}.yml", json.dumps(document))])
+    if secret:
+        jobs = [_with(job, secret) for job in jobs]
     placement = place(jobs, fleet)
     compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement), held)
     return compiled.plan["jobs"]
+
+
+def _with(job: Job, secret: t.Mapping[str, str]) -> Job:
+    group = job.task_groups[0]
+    task = dataclasses.replace(group.tasks[0], env={**group.tasks[0].env, **{name: Secret(value) for name, value in secret.items()}})
+    return dataclasses.replace(job, task_groups=(dataclasses.replace(group, tasks=(task, *group.tasks[1:])), *job.task_groups[1:]))
 
 
 def without_groups(plan: dict[str, t.Any]) -> dict[str, t.Any]:

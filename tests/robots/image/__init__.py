@@ -21,8 +21,14 @@ PACKAGES = (
     *("python3-psycopg2", "python3-requests", "python3-grpcio"),
 )
 DATACENTRE_PACKAGES = ("postgresql",)
+ENGINE_PACKAGES = ("docker.io", "docker-registry", "apache2-utils", "busybox-static")
+ENGINE_CLIENT = {"trixie": ("docker-cli",)}
+"""Where Docker's client is a package of its own."""
 CONTAINER_PACKAGES = ("redis-server",)
 """What tasks of the tests run, where it costs next to nothing to build the image. Nothing of it runs by itself."""
+
+NO_ENGINES = 'chroot "$1" systemctl --quiet disable docker.service docker.socket docker-registry.service'
+"""A test starts what it is about."""
 
 NO_REDIS = 'chroot "$1" systemctl --quiet disable redis-server.service'
 
@@ -41,7 +47,8 @@ DISK = "3G"
 def packages(spec: RobotSpec) -> list[str]:
     """What the image of this robot is made of."""
     machine = (*VM_PACKAGES, f"linux-image-cloud-{spec.arch}") if spec.kind == "vm" else ()
-    return [*PACKAGES, *(DATACENTRE_PACKAGES if spec.datacentre else ()), *(machine or CONTAINER_PACKAGES)]
+    engines = (*ENGINE_PACKAGES, *ENGINE_CLIENT.get(spec.distro, ())) if spec.engines else ()
+    return [*PACKAGES, *(DATACENTRE_PACKAGES if spec.datacentre else ()), *engines, *(machine or CONTAINER_PACKAGES)]
 
 
 def name(spec: RobotSpec) -> str:
@@ -49,7 +56,7 @@ def name(spec: RobotSpec) -> str:
     digest = hashlib.sha256("\n".join([*packages(spec), *(("frozen",) if spec.distro in FROZEN else ())]).encode())
     for file in ("customise", "initrd", "robot-init"):
         digest.update((RECIPE / file).read_bytes())
-    role = "datacentre" if spec.datacentre else "robot"
+    role = "datacentre" if spec.datacentre else "engines" if spec.engines else "robot"
     return f"{spec.distro}-{spec.arch}-{spec.kind}-{role}-{digest.hexdigest()[:12]}"
 
 
@@ -59,6 +66,7 @@ def mmdebstrap(spec: RobotSpec) -> list[str]:
         *("mmdebstrap", "--variant=minbase", "--format=tar", f"--architectures={spec.arch}", f"--include={','.join(packages(spec))}"),
         *([f'--essential-hook="{RECIPE}/initrd" "$1"'] if spec.kind == "vm" else []),
         *([f"--customize-hook={NO_REDIS}"] if spec.kind == "container" else []),
+        *([f"--customize-hook={NO_ENGINES}"] if spec.engines else []),
         *(f'--customize-hook="{RECIPE}/customise" "$1" {spec.kind}', spec.distro, "-"),
         *([f"deb {archive()} {spec.distro} main"] if spec.distro in FROZEN else []),
     ]

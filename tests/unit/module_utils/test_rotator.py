@@ -277,3 +277,20 @@ def test_systemd_is_told(tmp_path, monkeypatch):
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         notify("READY=1")
         assert listener.recv(100) == b"READY=1"
+
+
+def test_a_fifo_that_was_made_and_not_yet_held_is_read_later(tmp_path):
+    """systemd makes a FIFO, and opens it then. Between the two, nobody seems to write there any more."""
+    task = Task(tmp_path)
+    task.end()
+    task.start()
+    # The rotator has seen it without a writer.
+    task.rotator.turn(0.0)
+    task.held = [os.open(tmp_path / f"fifos/app.{stream}", os.O_RDWR | os.O_NONBLOCK) for stream in ("stdout", "stderr")]
+    task.writer = os.open(tmp_path / "fifos/app.stdout", os.O_WRONLY | os.O_NONBLOCK)
+    os.write(task.writer, b"first\n")
+    deadline = time.monotonic() + 10
+    while task.files() != {"stdout.log": b"first\n"} and time.monotonic() < deadline:
+        task.rotator.turn(0.1)
+    assert task.files() == {"stdout.log": b"first\n"}
+    task.end()

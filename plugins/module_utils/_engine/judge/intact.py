@@ -78,6 +78,8 @@ def _owned(group: GroupRecord) -> list[tuple[Port, set[int]]]:
     wanted = group["ports"]
     made = {accounts.user_id(name) for name in kinds.users(group["resources"])} if wanted else set()
     running = made
+    if any(kinds.of(resource).of_anyone(resource) for resource in group["resources"]):
+        wanted = [port for port in wanted if not port.get("called")]
     if any(port.get("called") for port in wanted):
         names = {name for resource in group["resources"] for name in resource.get("users", ())}
         running = made | {accounts.user_id(name) for name in names}

@@ -21,7 +21,7 @@ from .. import plan
 from ..say import jsontext
 from . import kernel
 from .files import Files, Limits
-from .stream import NOW, Ended, Stream
+from .stream import AGAIN, NOW, Ended, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ else:
 BREATH = 3.0
 # When it is asked to end, it empties the FIFOs first, for at most so long.
 LAST_BREATH = 5.0
+NEVER = float("inf")
 STREAMS = ("stdout", "stderr")
 
 
@@ -61,6 +62,8 @@ class Rotator:
         self._known: dict[int, int] = {}
         self._due: Timers = {}
         self._configured: dict[str, tuple[int, t.Any]] = {}
+        # When to look at all FIFOs again, though none has come or gone.
+        self._again = NEVER
 
     def wake_by(self, descriptor: int) -> None:
         """Have a turn end when there is something to read."""
@@ -68,8 +71,8 @@ class Rotator:
 
     def turn(self, longest: float) -> None:
         """Wait for something to do, for so many seconds, and do it."""
-        soonest = min(self._due.values(), default=None)
-        wait = longest if soonest is None else max(0.0, min(longest, soonest - time.monotonic()))
+        soonest = min((*self._due.values(), self._again))
+        wait = max(0.0, min(longest, soonest - time.monotonic()))
         for descriptor, event in self._poll.poll(wait):
             if descriptor == self._watch:
                 os.read(self._watch, kernel.PEEK)
@@ -78,6 +81,9 @@ class Rotator:
                 self._streams[descriptor].ending |= bool(event & select.EPOLLHUP)
                 self._due[descriptor] = NOW
         now = time.monotonic()
+        if self._again <= now:
+            self._again = NEVER
+            self.look()
         for descriptor in [each for each, due in self._due.items() if due <= now]:
             self._work(descriptor, now)
 
@@ -156,6 +162,8 @@ class Rotator:
             due = self._streams[descriptor].work(now)
         except Ended:
             self._close(descriptor)
+            # systemd makes a FIFO first, and opens it then: it may have been here between the two.
+            self._again = min(self._again, now + AGAIN)
             return
         if due is None:
             self._due.pop(descriptor, None)

@@ -107,7 +107,9 @@ class _Now:
 
     def __init__(self, groups: t.Sequence[GroupRecord], sample: float, runtime: str) -> None:
         self.runtime = runtime
-        units = [unit["name"] for group in groups for unit in kinds.with_a_name(group["resources"])]
+        named = [unit for group in groups for unit in kinds.with_a_name(group["resources"])]
+        units = [unit["name"] for unit in named]
+        self._containers = {unit["name"]: unit.get("container", "") for unit in named}
         shown = systemd.show(units, f"{systemd.PROPERTIES},ControlGroup")
         # A restart policy may have set a timer for a unit that it has stopped.
         timers = systemd.show([timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], "Id,ActiveState")
@@ -127,7 +129,9 @@ class _Now:
         return self._cgroups.usage(slices[0] if slices else "", sum(len(self._kills.get(unit, ())) for unit in units))
 
     def _path(self, unit: str) -> str:
-        return self.shown.get(unit, {}).get("ControlGroup", "")
+        """What runs in a container counts, and not what looks after it."""
+        path, container = self.shown.get(unit, {}).get("ControlGroup", ""), self._containers.get(unit)
+        return f"{os.path.dirname(path)}/{container}" if path and container else path
 
 
 def _job(record: JobRecord, now: _Now) -> JobStatus:

@@ -37,6 +37,10 @@ class Kind:
         """The path by which it is known; two resources of one place would be in each other's way."""
         return resource["path"]
 
+    def obtained(self, resource: Resource, _fetch: bool) -> Resource:
+        """With what must come from elsewhere: it is had before anything is touched. ``_fetch``: what is missing is fetched."""
+        return resource
+
     def expected(self, resource: Resource) -> State:
         """What should be, comparable with `actual`."""
         raise NotImplementedError
@@ -158,6 +162,10 @@ class Kind:
 
     def installs(self, _resource: Resource) -> bool:
         """Whether it may bring programs that other units of its group start."""
+        return False
+
+    def of_anyone(self, _resource: Resource) -> bool:
+        """Whether programs in it may run as any user, whom nobody knows."""
         return False
 
     def user(self, _resource: Resource) -> str | None:

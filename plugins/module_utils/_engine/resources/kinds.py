@@ -11,6 +11,7 @@ from . import shape
 from .artifacts import Artifacts
 from .directory import Directory
 from .file import File
+from .image import Image
 from .link import Link
 from .quota import Quota
 from .unit import Unit
@@ -28,6 +29,7 @@ KINDS: t.Mapping[str, Kind] = {
     "artifacts": Artifacts(),
     "directory": Directory(),
     "file": File(),
+    "image": Image(),
     "link": Link(),
     "quota": Quota(),
     "unit": Unit(),

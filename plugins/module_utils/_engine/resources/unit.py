@@ -58,6 +58,8 @@ class Unit(Kind):
             yield f"{where}.refreshes: must be a mapping of strings"
         if not isinstance(resource.get("told", {}), dict):
             yield f"{where}.told: must be a mapping"
+        if not isinstance(resource.get("container", ""), str):
+            yield f"{where}.container: must be a string"
         done = resource.get("done")
         if done is not None:
             yield from shape.path(f"{where}.done", done)

@@ -41,6 +41,13 @@ UNITS = r"k8s4r-((recover|logs|log@.*|checks|textfile|prepare-.*|switch-.*)\.ser
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 
+def unit_in_slice(name: str) -> str:
+    """The unit of the task whose container is alone in this slice; empty for other slices. In its name, `_` stands for `-`."""
+    stem, _dot, kind = name.rpartition(".")
+    words = stem.split("-")
+    return f"k8s4r-task-{words[2].replace('_', '-')}.service" if kind == "slice" and len(words) == 3 and words[0] == "k8s4r" else ""
+
+
 def is_own(unit: str) -> bool:
     """Whether a unit's name is one of the engine's own, or of the slice of all groups."""
     import re

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from ..say.texts import harmless
+from .own import unit_in_slice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 LISTEN, TIME_WAIT = "0A", "06"
 TABLES = {"tcp": ("/proc/net/tcp", "/proc/net/tcp6"), "udp": ("/proc/net/udp", "/proc/net/udp6")}
 PROTOCOLS = tuple(TABLES)
+PUBLISHES = "docker-proxy"
 
 
 def protocol(port: Port) -> str:
@@ -99,7 +101,8 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.
     found: dict[tuple[str, int], str] = {}
     for port, address, inode in clashes:
         pid, command, unit = held.get(inode, (0, "an unknown process", None))
-        if unit not in own_units:
+        # Docker listens in the place of a container.
+        if unit not in own_units and not (command == PUBLISHES and port in kept):
             text = f"{port['where']}: {shown(port)} on {address} is taken by {_who(pid, command, unit)}"
             found.setdefault((port["where"], pid), text)
     listening = [port for port, _address, _inode in clashes]
@@ -242,6 +245,8 @@ def _unit(pid: str) -> str | None:
             lines = stream.read().splitlines()
     except OSError:
         return None
-    parts = [part for line in lines for part in line.rsplit(":", 1)[-1].split("/") if part.endswith((".service", ".socket"))]
+    known = [part for line in lines for part in line.rsplit(":", 1)[-1].split("/")]
+    parts = [part for part in known if part.endswith((".service", ".socket"))]
+    parts += filter(None, map(unit_in_slice, known))
     # Within one of ours there may be a system with units of its own.
     return next((part for part in parts if part.startswith("k8s4r-")), parts[-1] if parts else None)

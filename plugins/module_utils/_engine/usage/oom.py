@@ -15,6 +15,7 @@ import signal
 import time
 
 from ..system import systemd
+from ..system.own import unit_in_slice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ LOG = "/dev/kmsg"
 # The kernel's own text, since Linux 5.0 (dump_oom_victim of mm/oom_kill.c). What stands behind it is the program's name, which anybody can
 # choose.
 _KILL, _WHERE = b"oom-kill:", b",task_memcg="
-_UNIT = re.compile(rb"/(k8s4r-[^/]+\.service)(?:/|$)")
+_UNIT = re.compile(rb"/(k8s4r-[^/]+\.service|k8s4r-[^/-]+-[^/-]+\.slice)(?:/|$)")
 # Longer than a record can be.
 _RECORD = 16384
 # Seconds. The log's clock and systemd's differ by little where both are recent.
@@ -50,7 +51,8 @@ def kills(path: str = LOG) -> Kills:
             unit = _UNIT.search(text.partition(_WHERE)[2].partition(b",")[0]) if text.startswith(_KILL) else None
             # Of the head: priority, number, microseconds, flags.
             if unit:
-                found.setdefault(unit.group(1).decode("ascii", "replace"), []).append(int(head.split(b",")[2]) / 1e6 + ahead)
+                name = unit.group(1).decode("ascii", "replace")
+                found.setdefault(unit_in_slice(name) or name, []).append(int(head.split(b",")[2]) / 1e6 + ahead)
     finally:
         os.close(log)
     return found

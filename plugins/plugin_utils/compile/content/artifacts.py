@@ -16,7 +16,7 @@ from ...job.getters import Getter, parsed
 from ...job.model.brings.artifacts import Artifact
 from ...job.model.task import Task
 from ...job.model.vocabulary import GetterMode
-from ...job.rules import artifacts as rules
+from ...job.rules.brings import artifacts as rules
 from ...job.substitution import has_names
 from ..site import PlacedTask, Site
 from .substitution import substituted
@@ -24,6 +24,8 @@ from .substitution import substituted
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Resource
 
+# By which the task finds its directories.
+_VARIABLES = {"local": "NOMAD_TASK_DIR", "alloc": "NOMAD_ALLOC_DIR"}
 # What is shorter is hardly a secret, and would be hidden wherever it is in a text.
 _SHORTEST = 8
 
@@ -116,7 +118,8 @@ class _One:
         where = f"{self.path}.relativeDest"
         text = self._text(self.artifact.relative_dest, where)
         for name in ("local", "alloc"):
-            place = self._place(name)
+            # In a container, the task finds it elsewhere.
+            place = self.variables.get(_VARIABLES[name], self._place(name))
             if text == place or text.startswith(place + "/"):
                 text = name + text[len(place) :]
         mistake = rules.destination(text, self.artifact.getter_mode)

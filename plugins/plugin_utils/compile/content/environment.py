@@ -103,9 +103,9 @@ def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environme
 def _account(task: PlacedTask[Task]) -> tuple[tuple[str, str], ...]:
     """What programs expect of a login. For a user of the robot's own, systemd sets them under raw_exec.
 
-    In texts of the job file they are not replaced: there, `${HOME}` belongs to the program.
+    An image brings its own. In texts of the job file they are not replaced: there, `${HOME}` belongs to the program.
     """
-    if task.spec.user and task.spec.driver is Driver.RAW_EXEC:
+    if task.spec.driver is Driver.DOCKER or (task.spec.user and task.spec.driver is Driver.RAW_EXEC):
         return ()
     return (("HOME", f"{task.directory}/local"), ("USER", task.seen_user), ("LOGNAME", task.seen_user))
 
@@ -203,6 +203,9 @@ def _of_instance(site: Site, task: PlacedTask[Task]) -> dict[str, str]:
         "NOMAD_TASK_DIR": f"{task.directory}/local",
         "NOMAD_SECRETS_DIR": f"{task.directory}/secrets",
     }
+    if task.spec.driver is Driver.DOCKER:
+        # As Nomad has it: where they are in the container.
+        variables |= {"NOMAD_TASK_DIR": "/local", "NOMAD_SECRETS_DIR": "/secrets", "NOMAD_ALLOC_DIR": "/alloc"}
     if task.instance is not None:
         alloc = names.alloc_id(*site.names, task.instance)
         variables["NOMAD_ALLOC_ID"], variables["NOMAD_SHORT_ALLOC_ID"] = alloc, alloc[:8]

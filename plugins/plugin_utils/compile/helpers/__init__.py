@@ -73,6 +73,7 @@ MARK_FINISHED = _read("mark_finished.sh")
 PLACE_TEMPLATES = _read("place_templates.py")
 RESTART_POLICY = _read("restart_policy.sh")
 RETRY = _read("retry.sh")
+RUN_CONTAINER = _read("run_container.py")
 RUN_ONCE = _read("run_once.sh")
 SHARE_MEMORY = _read("share_memory.sh")
 STOP_PROGRAM = _read("stop_program.sh")
@@ -90,6 +91,7 @@ HELPERS = (
     PLACE_TEMPLATES,
     RESTART_POLICY,
     RETRY,
+    RUN_CONTAINER,
     RUN_ONCE,
     SHARE_MEMORY,
     STOP_PROGRAM,

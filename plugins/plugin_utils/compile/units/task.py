@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from ...job.model.task import Task
-from ...job.model.vocabulary import Hook
+from ...job.model.vocabulary import Driver, Hook
 from .. import paths, systemd
-from ..content import environment
+from ..content import container, environment
 from ..helpers import Call
 from ..site import PlacedTask, Site
 from . import hooks, restarts, service
-from .drivers import DRIVERS
+from .drivers import DRIVERS, docker
 
 # Whatever its driver: a task that held thousands of connections to the SPIRE agent would keep proxies from their identities.
 _HIDDEN = ("InaccessiblePaths", f"-{paths.SPIRE_RUNTIME}")
@@ -37,6 +37,7 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
             ("Description", systemd.text(site.title(task.called))),
             ("PartOf", site.target),
             *instance.order(task),
+            *(_engine(site, task) if task.spec.driver is Driver.DOCKER else ()),
             ("StartLimitIntervalSec", "0"),
             *([("ConditionPathExists", f"!{systemd.item(task.done)}")] if task.done else []),
         ],
@@ -45,6 +46,14 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
     limit = restarts.policy(site, task.spec)
     endless, pause = run == "once" and limit is None, float(limit.delay) if limit and not task.step else 0.0
     return service.unit(site, task, variables, process, sections, run, calls, instance.reads, endless, pause)
+
+
+def _engine(site: Site, task: PlacedTask[Task]) -> systemd.Directives:
+    """A container's slice must be there before it, or nothing would limit it. The engine is not required: its end, or its update, is none
+    of this unit's.
+    """
+    own = container.slice_of(site, task)
+    return [("Requires", own), ("Wants", docker.ENGINE[0]), ("After", " ".join((own, *docker.ENGINE)))]
 
 
 def _life(
@@ -60,6 +69,9 @@ def _life(
     if task.ends and instance.leader in (None, task):
         # For work that ends, such an end is a failure; but a leader's own end is one for the others.
         process = hooks.without(process, ("SuccessExitStatus",))
-    directives = [("Type", "exec"), *process, *restarts.directives(site, task, over)]
+    in_container = task.spec.driver is Driver.DOCKER
+    # A container has started when its engine says so; while that is not there, it is waited for.
+    kind = [("Type", "notify"), ("NotifyAccess", "main"), ("TimeoutStartSec", "infinity")] if in_container else [("Type", "exec")]
+    directives = [*kind, *process, *restarts.directives(site, task, over)]
     called = [*stop, *ended, *([over] if over and ended else [])]
     return directives, "once" if task.ends else "always", called

@@ -10,7 +10,7 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...job.errors import Problem, quoted
-from ...job.model.task import Volume
+from ...job.model.brings.volumes import Volume
 from .. import paths
 from ..site import Site
 
@@ -22,10 +22,10 @@ _MOUNTED = ("/proc", "/sys", "/dev", "/run", "/var/run", "/tmp", "/var/tmp")
 _SYSTEM = ("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/root", "/sbin", "/usr", "/var/lib/dpkg")
 
 
-def errors(site: Site, volumes: t.Sequence[Volume], path: str) -> t.Iterator[Problem]:
+def errors(site: Site, volumes: t.Sequence[Volume], path: str, container: bool = False) -> t.Iterator[Problem]:
     """A volume that contains, or is part of, what is ours would open it to the task; one put over the system's files, or into another
     volume, would have root use what the task put there. What is at its own place, and cannot be changed, is nothing new to root: under
-    files: chroot, a task may need more of /etc.
+    files: chroot, a task may need more of /etc. In a `container`, whose files are the image's, no target matters to the robot.
     """
     for number, volume in enumerate(volumes):
         others = [other for other in volumes if other is not volume]
@@ -34,6 +34,8 @@ def errors(site: Site, volumes: t.Sequence[Volume], path: str) -> t.Iterator[Pro
             ("source", volume.source, [other.source for other in others], ()),
             ("target", volume.target, [other.target for other in others], system),
         ):
+            if container and key == "target":
+                continue
             why = _wrong(place)
             if not why and (over := _below(place, kept)):
                 why = f"{over} is the system's own"

@@ -10,13 +10,14 @@ from ..declare.record import record
 from .brings.artifacts import Artifact
 from .brings.drivers import CONFINED, TaskConfig
 from .brings.templates import Template
+from .brings.volumes import Volume
 from .isolation import Isolation
 from .logs import Logs
 from .network import Network
 from .policies import Constraint, RestartPolicy
 from .resources import Resources
 from .services import Service
-from .vocabulary import DEVICE, NAME, PATH, PLACE, SIGNAL, SIGNALS, USER, VARIABLE, Driver, Hook, KillMode, Users
+from .vocabulary import DEVICE, NAME, PATH, SIGNAL, SIGNALS, USER, VARIABLE, Driver, Hook, KillMode, Users
 
 
 @record
@@ -28,15 +29,6 @@ class Readiness:
     file: str | None = key("Ready when this path exists.", default=None, pattern=PATH, expected="an absolute path")
     notify: bool = key("Ready when the daemon itself sends READY=1 (sd_notify).", default=False)
     timeout: Seconds = key("How long to wait until it is ready.", default=Seconds(30), minimum=0.1, maximum=3600)
-
-
-@record
-class Volume:
-    """A directory or file of the robot that the task sees at a place of its own."""
-
-    source: str = key("Path on the robot.", pattern=PLACE, expected="an absolute path without a colon")
-    target: str = key("Path at which the task sees it.", pattern=PLACE, expected="an absolute path without a colon")
-    read_only: bool = key("The task cannot change it.", default=False)
 
 
 @record
@@ -65,9 +57,9 @@ class Task:
     name: str = key("Name, unique in its group.", pattern=NAME)
     config: TaskConfig = key("The driver's settings, with the program to run.")
     driver: Driver = key(
-        "How the program runs: `exec` is confined, `raw_exec` is not, and `java` is a Java program, confined as with `exec`.",
+        "How the program runs: `exec` is confined, `raw_exec` is not, `java` is a Java program, confined as with `exec`, and `docker` "
+        "runs a container.",
         default=Driver.EXEC,
-        refused_values=(Driver.DOCKER,),
     )
     resources: Resources = key("Limits of this task's processes.", factory=Resources)
     env: t.Mapping[str, str] = key(

@@ -67,6 +67,18 @@ class Driver(enum.Enum):
     JAVA = "java"
 
 
+class DockerNetwork(enum.Enum):
+    HOST = "host"
+    BRIDGE = "bridge"
+    NONE = "none"
+
+
+class Pull(enum.Enum):
+    MISSING = "missing"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Protocol(enum.Enum):
     TCP = "tcp"
     HTTP = "http"

@@ -15,7 +15,7 @@ import yaml
 
 from ..declare.keys import Secret, Support
 from ..declare.shape import Field, by_name
-from ..errors import Mistake, Position, Problem, child, did_you_mean, position_of, quoted
+from ..errors import Mistake, Position, Problem, child, did_you_mean, listed, position_of, quoted
 from . import nodes, scalars, texts
 from .source import Options, Source
 
@@ -188,10 +188,10 @@ def offered(known: t.Mapping[str, Field]) -> list[str]:
 
 
 def _below(known: t.Mapping[str, Field], key: str) -> str:
-    """The key of an object whose own keys include this one; empty where none or several do."""
+    """The keys of objects whose own keys include this one."""
     single = {name: field for name, field in known.items() if field.many is None and field.key.support is Support.WORKS}
     found = [name for name, field in single.items() if dataclasses.is_dataclass(t.cast(object, field.type)) and key in by_name(field.type)]
-    return found[0] if len(found) == 1 else ""
+    return listed(found) if found else ""
 
 
 def _what(field: Field) -> str:

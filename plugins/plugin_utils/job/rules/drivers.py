@@ -25,7 +25,7 @@ def errors(task: Task, path: str, unknown: bool, wrong: c.Container[str]) -> c.I
             yield f"{path}.{name}", Mistake(f"is for {listed(others, 'and')}, and the driver is {task.driver.value}", remedy)
         elif isinstance(settings, ExecConfig):
             yield from _command(settings, f"{path}.{name}.command")
-        else:
+        elif isinstance(settings, JavaConfig):
             yield from _java(settings, f"{path}.{name}", wrong)
 
 

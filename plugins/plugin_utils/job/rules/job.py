@@ -16,7 +16,7 @@ from ..errors import Finding, Mistake, Position
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.vocabulary import JobType
-from . import isolation, lifecycle, names, network, ports, resources, schedule, services, tasks
+from . import docker, isolation, lifecycle, names, network, ports, resources, schedule, services, tasks
 
 
 class Checked(t.NamedTuple):
@@ -52,7 +52,9 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
                 if task is not None:
                     warnings += tasks.warnings(task, f"{path}.tasks[{member}]")
                     warnings += services.warnings(task, f"{path}.tasks[{member}]")
+                    warnings += docker.warnings(task, f"{path}.tasks[{member}]")
             errors += services.errors(job, group, path)
+            errors += docker.errors(group, path)
         groups.append(group)
     errors += names.unique(groups, f"{job.root}taskGroups")
     errors += names.meta(job.meta, f"{job.root}meta")

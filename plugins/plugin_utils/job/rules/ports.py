@@ -15,6 +15,7 @@ from ..model.group import TaskGroup
 from ..model.network import Network
 from ..model.ports import Port
 from ..model.resources import Resources
+from ..model.task import Task
 from ..model.vocabulary import PORT, NetworkType, Transport
 from ..variables import variable
 from .names import RENAME
@@ -26,6 +27,9 @@ def lifted(group: TaskGroup, path: str) -> TaskGroup:
     for key, tasks in (("initTasks", group.init_tasks), ("tasks", group.tasks)):
         for number, task in enumerate(tasks or ()):
             ports += _of_resources(task.resources if task else None, f"{path}.{key}[{number}].resources")
+    known = {port.label for port in ports}
+    for number, task in enumerate(group.tasks or ()):
+        ports += _of_container(task, f"{path}.tasks[{number}].config.dockerConfig.ports", known)
     if not ports:
         return group
     return dataclasses.replace(group, network=dataclasses.replace(group.network or Network(type=NetworkType.NONE), ports=tuple(ports)))
@@ -49,6 +53,16 @@ def _of_resources(resources: Resources | None, path: str) -> c.Iterator[Port]:
             if dynamic and dynamic.label:
                 here = f"{path}.networks[{number}].dynamicPorts[{index}]"
                 yield Port(label=dynamic.label, to=dynamic.to, path=here, number_path=here)
+
+
+def _of_container(task: Task | None, path: str, known: c.Container[str]) -> c.Iterator[Port]:
+    """The ports that are written in a container alone."""
+    config = task.config.docker_config if task and task.config else None
+    for number, port in enumerate(config.ports if config else ()):
+        if port and port.label and (port.value or port.label not in known):
+            here = f"{path}[{number}]"
+            at = f"{here}.value" if port.value else here
+            yield Port(label=port.label, static=port.value, to=port.to, host_ip=port.host_ip, path=here, number_path=at)
 
 
 def errors(network: Network, path: str, root: str) -> c.Iterator[Finding]:

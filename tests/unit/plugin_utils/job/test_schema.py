@@ -149,7 +149,7 @@ DOCUMENT = st.fixed_dictionaries(
     optional={"status": JUNK},
 )
 PUBLISHED = {name for definition in schema.generate()["$defs"].values() for name in definition["properties"]}
-REFUSED = {"dockerConfig", "localTls"}
+REFUSED = {"localTls"}
 KEYS = sorted(PUBLISHED | REFUSED | {"x", ""})
 
 

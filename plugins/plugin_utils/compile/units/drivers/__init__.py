@@ -15,8 +15,8 @@ from ....job.model.vocabulary import Driver
 from ...site import PlacedTask, Site
 from ...systemd import Directives
 from .. import command
+from . import docker, java, raw_exec
 from . import exec as exec_driver
-from . import java, raw_exec
 from .launch import Launch
 
 Driving = t.Callable[[Launch], Directives]
@@ -34,4 +34,5 @@ DRIVERS: t.Mapping[Driver, Way] = {
     Driver.EXEC: Way(command.command, exec_driver.directives),
     Driver.RAW_EXEC: Way(command.command, raw_exec.directives),
     Driver.JAVA: Way(java.command, exec_driver.directives),
+    Driver.DOCKER: Way(docker.command, docker.directives),
 }

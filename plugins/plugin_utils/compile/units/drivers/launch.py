@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ....job.model.task import Volume
+from ....job.model.brings.volumes import Volume
 from ....job.model.vocabulary import Files, KillMode, Sharing
 from ...isolation.sharing import Shares
 from ...systemd import KILLS_AT_ONCE, Directives, as_root, item

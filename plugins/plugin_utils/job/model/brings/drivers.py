@@ -5,9 +5,10 @@
 
 import typing as t
 
-from ...declare.keys import Support, key
+from ...declare.keys import key
 from ...declare.record import record
-from ..vocabulary import Driver, Reserved
+from ..vocabulary import Driver
+from .docker import DockerConfig
 
 
 @record
@@ -54,17 +55,17 @@ class TaskConfig:
     """The driver's settings: exactly one key, the one that belongs to the task's driver."""
 
     exec_config: ExecConfig | None = key("For exec and raw_exec.", default=None)
-    docker_config: Reserved | None = key("For docker.", default=None, support=Support.REFUSED)
+    docker_config: DockerConfig | None = key("For docker.", default=None)
     java_config: JavaConfig | None = key("For java.", default=None)
 
     @property
-    def given(self) -> t.Mapping[str, ExecConfig | JavaConfig]:
+    def given(self) -> t.Mapping[str, ExecConfig | DockerConfig | JavaConfig]:
         """What is written, by its key."""
-        settings = {"execConfig": self.exec_config, "javaConfig": self.java_config}
+        settings = {"execConfig": self.exec_config, "dockerConfig": self.docker_config, "javaConfig": self.java_config}
         return {name: each for name, each in settings.items() if each is not None}
 
 
 # The key of `config` that each driver takes.
-CONFIG_OF = {Driver.EXEC: "execConfig", Driver.RAW_EXEC: "execConfig", Driver.JAVA: "javaConfig"}
+CONFIG_OF = {Driver.EXEC: "execConfig", Driver.RAW_EXEC: "execConfig", Driver.DOCKER: "dockerConfig", Driver.JAVA: "javaConfig"}
 # The drivers that give a task walls of its own.
 CONFINED = (Driver.EXEC, Driver.JAVA)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from ..errors import Finding, Mistake
-from ..getters import Getter, parsed
-from ..model.brings.artifacts import Artifact
-from ..model.vocabulary import GetterMode
-from ..substitution import has_names
+from ...errors import Finding, Mistake
+from ...getters import Getter, parsed
+from ...model.brings.artifacts import Artifact
+from ...model.vocabulary import GetterMode
+from ...substitution import has_names
 
 
 def errors(artifacts: c.Sequence[Artifact | None], path: str) -> c.Iterator[Finding]:

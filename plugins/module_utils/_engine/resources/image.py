@@ -1,0 +1,95 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image of containers, by a name of ours.
+
+It is had while a release is prepared, and then called so when the release is switched to: the way back needs no registry. The content is
+the image's id. A job without containers imports no more than this.
+"""
+
+from __future__ import annotations
+
+from ..plan import CALLED, IMAGES
+from . import shape
+from .kind import Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.robot import Robot
+    from ..system.observe import Observer, State
+
+NAME = r"[a-z0-9._/-]{1,200}:[0-9a-f]{12}"
+PULLS = ("missing", "always", "never")
+
+
+class Image(Kind):
+    KEYS = {"name": str, "reference": str, "pull": str, "where": str, "load": str, "shell": bool, "gpus": bool, "content": str}
+
+    def check(self, where: str, resource: Resource) -> t.Iterator[str]:
+        if not resource["name"].startswith(f"{IMAGES}/") or not shape.matches(NAME, resource["name"]):
+            yield f"{where}.name: {resource['name']!r} is not a name for an image"
+        if resource["pull"] not in PULLS:
+            yield f"{where}.pull: {resource['pull']!r} must be one of {', '.join(PULLS)}"
+        if shape.has_control(resource["reference"]) or " " in resource["reference"]:
+            yield f"{where}.reference: must not contain blanks or control characters"
+        if resource["load"] and not resource["load"].startswith("/"):
+            yield f"{where}.load: must be an absolute path"
+        auth = resource.get("auth", {})
+        if not isinstance(auth, dict) or not all(isinstance(value, str) for value in auth.values()):
+            yield f"{where}.auth: must be a mapping of text"
+
+    def place(self, resource: Resource) -> str:
+        """No file is there: Docker has it. But by this path it is known, and read."""
+        return f"{CALLED}/{resource['name']}"
+
+    def obtained(self, resource: Resource, fetch: bool) -> Resource:
+        from ..say.errors import Refusal
+        from ..state.scrub import Scrubber
+        from .images import obtain
+
+        try:
+            content = obtain.obtain(resource, fetch)
+        except Refusal as refusal:
+            # Registries say what they please.
+            raise Refusal(Scrubber(resource.get("auth", {}).values())(refusal.errors)) from refusal
+        made: Resource = {**resource, "content": content}
+        # The robot has the image: nobody needs the password again.
+        made.pop("auth", None)
+        return made
+
+    def of_anyone(self, _resource: Resource) -> bool:
+        return True
+
+    def expected(self, resource: Resource) -> State:
+        return {"type": "image", "content": resource["digest"]}
+
+    def actual(self, resource: Resource, observer: Observer) -> State | None:
+        from .images import docker, ours
+
+        try:
+            found = ours.identity(resource["name"])
+        except (docker.Unavailable, docker.Refused):
+            return None
+        return {"type": "image", "content": observer.digest(f"{found}\n".encode("ascii"))} if found else None
+
+    def content(self, resource: Resource) -> bytes:
+        from .images import ours
+
+        return f"{ours.identity(resource['name'])}\n".encode("ascii")
+
+    def fix(self, resource: Resource, robot: Robot) -> None:
+        from .images import ours
+
+        ours.give(resource["name"], robot.store.read(resource["digest"]).decode("ascii").strip())
+
+    def remove(self, resource: Resource) -> None:
+        from .images import docker, ours
+
+        try:
+            ours.take(resource["name"])
+        except docker.Unavailable:
+            # What Docker has is found by the next run that has to do with images.
+            return

@@ -1,0 +1,122 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Having an image before anything is touched: it is there, or comes from its registry or a file, and it would run here.
+
+A tag of ours says of what was pulled that it is ours to remove.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.parse
+
+from ...plan import IMAGES
+from ...say.errors import Refusal
+from . import docker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ...plan import Resource
+
+# The names that Docker has for machines, by uname's.
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+# What may run on each.
+RUNS = {"amd64": ("amd64", "386"), "arm64": ("arm64", "arm"), "arm": ("arm",)}
+# The repository of marks: what is called so was pulled by us.
+PULLED = f"{IMAGES}/pulled"
+UNKNOWN = "not pulled yet\n"
+
+
+def obtain(resource: Resource, fetch: bool) -> str:
+    """The image's id, as the content of its resource. ``fetch``: what is missing is pulled; else it is `UNKNOWN`."""
+    where, reference = resource["where"], resource["reference"]
+    try:
+        found = _inspect(reference)
+        if fetch and resource["pull"] != "never" and (found is None or resource["pull"] == "always"):
+            _fetch(resource, found)
+            found = _inspect(reference)
+        if found is None and (resource["pull"] == "never" or (fetch and resource["load"])):
+            source = (
+                f"{resource['load']} has no image of this name" if resource["load"] else "this robot does not have it, and pull is never"
+            )
+            raise Refusal([f"{where}: found {reference}: {source}"])
+        if found is None:
+            return UNKNOWN
+        problems = list(_wrong(resource, found, fetch))
+    except docker.Unavailable as error:
+        why = f"Docker is not running on this robot ({error})" if _is_installed() else "this robot has no Docker"
+        remedy = "start it (systemctl start docker)" if _is_installed() else "install it (Debian's docker.io)"
+        raise Refusal([f"{where}: {why}; {remedy}, or exclude the robot by a constraint"]) from error
+    except docker.Refused as error:
+        raise Refusal([f"{where}: {reference} cannot be had: {error}"]) from error
+    if problems:
+        raise Refusal(problems)
+    return f"{found['Id']}\n"
+
+
+def _fetch(resource: Resource, before: t.Any) -> None:
+    reference = resource["reference"]
+    if resource["load"]:
+        if not os.path.isfile(resource["load"]):
+            raise docker.Refused(f"this robot has no file {resource['load']}")
+        docker.load(resource["load"])
+    else:
+        auth = resource.get("auth")
+        docker.pull(f"/images/create?fromImage={quoted(full(reference))}", {**auth, "serveraddress": registry(reference)} if auth else None)
+    made = _inspect(reference)
+    if made is not None and (before is None or any(name.startswith(mark(reference)) for name in before.get("RepoTags") or ())):
+        repository, _colon, tag = mark(reference).rpartition(":")
+        docker.post(f"/images/{quoted(made['Id'])}/tag?repo={quoted(repository)}&tag={tag}{made['Id'][len('sha256:') :][:12]}")
+
+
+def _wrong(resource: Resource, found: t.Any, fetch: bool) -> t.Iterator[str]:
+    where, reference = resource["where"], resource["reference"]
+    machine = os.uname().machine
+    mine = MACHINES.get(machine, machine)
+    if found["Os"] != "linux" or found["Architecture"] not in RUNS.get(mine, (mine,)):
+        yield f"{where}: {reference} is for {found['Os']}/{found['Architecture']}, and this robot is linux/{mine}; name one that is for it"
+    elif resource["shell"] and fetch and not _has_shell(found["Id"]):
+        why = "variables with secret values are set by the image's own shell, and it has no /bin/sh"
+        yield f"{where}: {reference}: {why}; take another image, or remove the secrets from env"
+    if resource["gpus"] and "nvidia" not in docker.get("/info").get("Runtimes", {}):
+        yield f"{where}: gpus: this robot has no container runtime of NVIDIA's; install nvidia-container-toolkit, or remove gpus"
+
+
+def _has_shell(image: str) -> bool:
+    """Looked up in a container that is made for it and never started."""
+    made = docker.make("/containers/create", {"Image": image, "Entrypoint": ["/bin/sh"], "HostConfig": {"NetworkMode": "none"}})["Id"]
+    try:
+        return docker.has(f"/containers/{made}/archive?path=/bin/sh")
+    finally:
+        docker.delete(f"/containers/{made}?force=1&v=1")
+
+
+def _inspect(reference: str) -> t.Any:
+    return docker.get(f"/images/{quoted(reference)}/json")
+
+
+def _is_installed() -> bool:
+    return any(os.path.exists(f"{directory}/dockerd") for directory in ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"))
+
+
+def quoted(text: str) -> str:
+    return urllib.parse.quote(text, safe=":/@")
+
+
+def full(reference: str) -> str:
+    """With a tag: without one, Docker's API would pull them all."""
+    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
+
+
+def registry(reference: str) -> str:
+    host, slash, _rest = reference.partition("/")
+    return host if slash and ("." in host or ":" in host or host == "localhost") else "https://index.docker.io/v1/"
+
+
+def mark(reference: str) -> str:
+    """How the name begins of what was pulled as that; its end is by the image."""
+    return f"{PULLED}:{hashlib.sha256(full(reference).encode('utf-8')).hexdigest()[:32]}-"

@@ -1,0 +1,281 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""run-container run|stop|remove FILE, or stop FILE SIGNAL main|all SECONDS
+
+The unit of a docker task calls it. `run` (ExecStart) makes the container that FILE describes, starts it, writes what comes out of it to
+its own standard output and error, and ends as the container does. `stop` (ExecStop) has it end: by the signal, to its first process or to
+all, and by SIGKILL after so many seconds. `remove` (ExecStopPost) kills and removes it, whatever became of the engine or of `run`.
+
+It speaks Docker's API (HTTP on a socket) itself: `docker run` would take three times the memory for the same. The container is
+alone in its slice, so its processes can be found and ended also while the engine does not answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import re
+import select
+import signal
+import socket
+import sys
+import time
+import urllib.parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+SOCKET = "/run/docker.sock"
+# Seconds: between two looks; for an answer of the engine; for its word that a container has ended; for the end of what was killed.
+INTERVAL, ANSWER, LATE, KILLED = 0.2, 20, 3, 10
+# Where the container finds the variables that must not be seen from outside.
+VARIABLES = "/k8s4r/environment"
+TAKES_THEM = ("/bin/sh", "-c", f'set -a; . {VARIABLES}; set +a; exec "$@"', "sh")
+
+
+def main() -> None:
+    what, path, *rest = sys.argv[1:]
+    with open(path, encoding="utf-8") as stream:
+        task = json.load(stream)
+    if what == "run":
+        sys.exit(run(task))
+    elif what == "stop":
+        stop(task, int(rest[0]), rest[1] == "all", float(rest[2]))
+    else:
+        remove(task)
+
+
+def run(task: dict[str, t.Any]) -> int:
+    while not answers():
+        time.sleep(INTERVAL)
+    remove(task)
+    made = need("POST", f"/containers/create?name={task['name']}", body(task))["Id"]
+    output, _head = ask("POST", f"/containers/{made}/attach?stream=1&stdout=1&stderr=1", upgrade=True)
+    ended, _head = ask("POST", f"/containers/{made}/wait?condition=next-exit")
+    need("POST", f"/containers/{made}/start")
+    state = need("GET", f"/containers/{made}/json")["State"]
+    with open(f"{task['runtime']}/pid", "w", encoding="ascii") as file:
+        file.write(str(state["Pid"]))
+    tell_systemd()
+    return follow(output, ended, state["Pid"])
+
+
+def body(task: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What Docker's API wants to make the container: FILE's, with what only the robot knows."""
+    made: dict[str, t.Any] = task["body"]
+    host = made["HostConfig"]
+    by_systemd = need("GET", "/info")["CgroupDriver"] == "systemd"
+    host["CgroupParent"] = os.path.basename(task["slice"]) if by_systemd else task["slice"]
+    paths = sorted(path for pattern in task["devices"] for path in glob.glob(pattern))
+    host["Devices"] = [{"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rw"} for path in paths]
+    user, group = identity(task)
+    # Its primary group gives it the task's own directories, whoever the image's user is.
+    host["GroupAdd"] = [str(number) for number in group]
+    if user is not None:
+        made["User"] = f"{user}:{group[0]}"
+    os.chown(task["secrets"], user or 0, group[0])
+    os.chmod(task["secrets"], 0o770)
+    variables = read_variables(task["environment"])
+    hidden = {name: value for name, value in variables.items() if name in task["hidden"]}
+    made["Env"] = [f"{name}={value}" for name, value in variables.items() if name not in hidden]
+    if hidden:
+        hide(task, made, hidden)
+    return made
+
+
+def hide(task: dict[str, t.Any], made: dict[str, t.Any], hidden: dict[str, str]) -> None:
+    """Have the container's own shell set these variables: what is in `Env`, `docker inspect` shows to everyone who may use Docker."""
+    path = f"{task['runtime']}/environment"
+    with open(path, "w", encoding="utf-8") as file:
+        # Nobody else can enter the directory; in the container, its user must be able to read the file.
+        os.fchmod(file.fileno(), 0o444)
+        for name, value in hidden.items():
+            quoted = value.replace("'", "'\\''")
+            file.write(f"{name}='{quoted}'\n")
+    made["HostConfig"]["Mounts"].append({"Type": "bind", "Source": path, "Target": VARIABLES, "ReadOnly": True})
+    image = need("GET", f"/images/{task['body']['Image']}/json")["Config"]
+    own = made.get("Entrypoint")
+    entry = own or image.get("Entrypoint") or []
+    arguments = made.get("Cmd") or ([] if own else image.get("Cmd") or [])
+    made["Entrypoint"], made["Cmd"] = [*TAKES_THEM, *entry, *arguments], []
+
+
+def identity(task: dict[str, t.Any]) -> tuple[t.Optional[int], list[int]]:
+    """The numbers of the user, None for the image's own, and of the groups. In the image, other names may have them."""
+    import grp
+    import pwd
+
+    groups = [grp.getgrnam(name).gr_gid for name in task["groups"]]
+    return (pwd.getpwnam(task["user"]).pw_uid if task["user"] else None), groups
+
+
+def read_variables(path: str) -> dict[str, str]:
+    """An environment file as the compiler writes it."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        found = re.findall(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', stream.read(), re.MULTILINE | re.DOTALL)
+    return {name: re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL) for name, value in found}
+
+
+def follow(output: socket.socket, ended: socket.socket, first: int) -> int:
+    """Pass on what the container writes, until it has ended; its exit status. ``first`` is its first process."""
+    watched = watch(first)
+    waiting: list[t.Union[socket.socket, int]] = [output, ended, *([] if watched is None else [watched])]
+    buffered, answer, end = b"", b"", float("inf")
+    while output in waiting or ended in waiting:
+        rest = None if end == float("inf") else max(0.0, end - time.monotonic())
+        found = select.select(waiting, [], [], rest)[0]
+        if not found:
+            break
+        for ready in found:
+            if not isinstance(ready, socket.socket):
+                # The engine says so soon; if containerd has died meanwhile, it never does.
+                waiting.remove(ready)
+                end = time.monotonic() + LATE
+                continue
+            data = ready.recv(65536)
+            if not data:
+                waiting.remove(ready)
+            elif ready is ended:
+                answer += data
+            else:
+                buffered = pass_on(buffered + data)
+    try:
+        return int(json.loads(answer)["StatusCode"])
+    except (ValueError, KeyError):
+        # The engine has gone. What it has started is no longer looked after, and ExecStopPost= ends it.
+        print("docker: the engine has ended, or lost the container", file=sys.stderr)
+        return 1
+
+
+def watch(process: int) -> t.Optional[int]:
+    """A descriptor that is readable when the process has ended; none before Python 3.9 and Linux 5.3, and if it is gone already."""
+    with contextlib.suppress(AttributeError, OSError):
+        return os.pidfd_open(process)
+    return None
+
+
+def pass_on(data: bytes) -> bytes:
+    """Write all complete frames of Docker's stream: a byte that says which of the two it is, three of nothing, four of the length."""
+    while len(data) >= 8:
+        end = 8 + int.from_bytes(data[4:8], "big")
+        if len(data) < end:
+            break
+        write(2 if data[0] == 2 else 1, data[8:end])
+        data = data[end:]
+    return data
+
+
+def write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def stop(task: dict[str, t.Any], number: int, everyone: bool, seconds: float) -> None:
+    """The signal goes to processes, and not by way of the engine, which may be down."""
+    main_process = os.environ.get("MAINPID", "")
+    processes = in_slice(task)
+    if not everyone:
+        with contextlib.suppress(OSError), open(f"{task['runtime']}/pid", encoding="ascii") as file:
+            first = int(file.read())
+            processes = [first] if first in processes else processes
+    send(processes, number)
+    end = time.monotonic() + seconds
+    while main_process and os.path.exists(f"/proc/{main_process}"):
+        if time.monotonic() >= end:
+            send(in_slice(task), signal.SIGKILL)
+        time.sleep(min(INTERVAL, max(0.01, end - time.monotonic())))
+
+
+def remove(task: dict[str, t.Any]) -> None:
+    """No process of the container is left after it, even without the engine; and with it, nothing at all."""
+    end = time.monotonic() + KILLED
+    while time.monotonic() < end:
+        processes = in_slice(task)
+        send(processes, signal.SIGKILL)
+        status = 404
+        if answers():
+            try:
+                status = request("DELETE", f"/containers/{task['name']}?force=1&v=1")[0]
+            except (OSError, ValueError):
+                status = 0
+        if not processes and status == 404:
+            return
+        time.sleep(0.05)
+
+
+def send(processes: t.Iterable[int], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def in_slice(task: dict[str, t.Any]) -> list[int]:
+    """The processes of the container, by the control groups that systemd knows."""
+    root = "/sys/fs/cgroup" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "/sys/fs/cgroup/systemd"
+    found = []
+    for path, _directories, _names in os.walk(root + task["slice"]):
+        with contextlib.suppress(OSError), open(f"{path}/cgroup.procs", encoding="ascii") as stream:
+            found += [int(line) for line in stream]
+    return found
+
+
+def answers() -> bool:
+    try:
+        return request("GET", "/_ping")[0] == 200
+    except (OSError, ValueError):
+        return False
+
+
+def need(method: str, path: str, content: object = None) -> t.Any:
+    """A request that must end well; what it says."""
+    status, text = request(method, path, content)
+    if status >= 400:
+        with contextlib.suppress(ValueError):
+            text = json.loads(text)["message"]
+        sys.exit(f"docker: {text}")
+    return json.loads(text) if text.startswith("{") else None
+
+
+def request(method: str, path: str, content: object = None) -> tuple[int, str]:
+    connection, head = ask(method, path, content)
+    with connection:
+        text = b"".join(iter(lambda: connection.recv(65536), b""))
+    return int(head.split(" ")[1]), text.decode("utf-8", "replace")
+
+
+def ask(method: str, path: str, content: object = None, upgrade: bool = False) -> tuple[socket.socket, str]:
+    """Send a request, and read the head of the answer. The rest comes until the other end closes, as HTTP/1.0 has it."""
+    data = b"" if content is None else json.dumps(content).encode()
+    lines = [f"{method} {urllib.parse.quote(path, safe='/?=&:')} HTTP/1.{int(upgrade)}", "Host: docker", f"Content-Length: {len(data)}"]
+    lines += ["Content-Type: application/json", *(["Connection: Upgrade", "Upgrade: tcp"] if upgrade else [])]
+    connection = socket.socket(socket.AF_UNIX)
+    # An engine that has lost its containerd waits long for what it removes; the processes have ended by then.
+    connection.settimeout(KILLED / 2 if method == "DELETE" else ANSWER)
+    connection.connect(SOCKET)
+    connection.sendall("\r\n".join([*lines, "", ""]).encode() + data)
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        more = connection.recv(1)
+        if not more:
+            raise ValueError("the engine has closed the connection")
+        head += more
+    if method != "DELETE":
+        connection.settimeout(None)
+    return connection, head.decode("latin-1")
+
+
+def tell_systemd() -> None:
+    """The unit has started; sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.connect("\0" + address[1:] if address.startswith("@") else address)
+            notify.sendall(b"READY=1")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docker: the unit's program has Docker's engine run a container, and passes on what it writes. systemd alone says when it runs.
+
+Nothing that Docker does by itself is used: it neither starts the container again nor keeps its output. What is left of a container, of
+whatever reason, is ended and removed when its unit ends, and once more before it starts.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ....job.model.task import Task
+from ... import helpers, systemd
+from ...content import container
+from ...helpers import Call
+from ...site import PlacedTask, Site
+from ...systemd import Directives, item
+from .. import signals
+from ..command import Command
+from .launch import Launch
+
+# Seconds, beyond those that the program has: Docker may take its time.
+REMOVAL = 30.0
+# Docker's units: the engine may be started by the first who asks.
+ENGINE = ("docker.service", "docker.socket")
+
+
+def command(site: Site, task: PlacedTask[Task], _variables: t.Mapping[str, str]) -> Command:
+    return Command(_call(task, "run").command(site.bin), f"{task.path}.config.dockerConfig")
+
+
+def calls(task: PlacedTask[Task], seconds: float) -> list[Call]:
+    """What asks the program in the container to end."""
+    how = (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value, f"{seconds:g}")
+    return [_call(task, "stop", *how)]
+
+
+def directives(launch: Launch) -> Directives:
+    runtime = launch.environment_file.rpartition("/")[2][: -len(".env")]
+    return [
+        ("RuntimeDirectory", f"{item(launch.runtime)} {item(f'k8s4r/containers/{runtime}')}"),
+        ("RuntimeDirectoryMode", "0700"),
+        ("ExecStart", systemd.command(launch.argv)),
+        # As under exec: an end by SIGHUP, SIGINT, SIGPIPE or SIGTERM.
+        ("SuccessExitStatus", "129 130 141 143"),
+        *([("ExecStop", systemd.as_root(launch.stop, ("MAINPID",), "-"))] if launch.stop else []),
+        ("KillMode", "mixed"),
+    ]
+
+
+def removal(site: Site, task: PlacedTask[Task]) -> Directives:
+    return [("ExecStopPost", systemd.as_root(_call(task, "remove").command(site.bin), prefix="-"))]
+
+
+def _call(task: PlacedTask[Task], what: str, *how: str) -> Call:
+    return Call(helpers.RUN_CONTAINER, (what, container.description(task), *how))

@@ -1,0 +1,394 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Containers as tasks, with a real engine of Docker inside a robot: what they see, who ends them, and what is left of them."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+
+import pytest
+
+from tests.integration.compile.jobs import plans, without_groups
+from tests.integration.engine.harness import Machine
+from tests.robots import RobotSpec, borrowed
+
+# Inside of a container there is no overlay file system, and a network cannot be told to have no IPv6.
+PREPARE = """
+mkdir -p /etc/docker /root/image/bin
+echo '{"storage-driver": "vfs", "insecure-registries": ["127.0.0.1:5000"]}' > /etc/docker/daemon.json
+mkdir -p /etc/systemd/system/docker.service.d
+printf '[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n' > /etc/systemd/system/docker.service.d/tests.conf
+systemctl daemon-reload; systemctl start docker
+cp /bin/busybox /root/image/bin/
+for name in sh sleep cat env id wget nc mkdir touch ls ulimit; do ln -sf busybox /root/image/bin/$name; done
+"""
+# An image of another machine, which Docker itself would not make here.
+OTHER = """
+rm -rf /root/other; mkdir /root/other; cd /root/other
+docker save look:1 | tar -x
+python3 - <<'E'
+import json, pathlib
+manifest = json.loads(pathlib.Path("manifest.json").read_text())
+config = pathlib.Path(manifest[0]["Config"])
+config.write_text(config.read_text().replace('"amd64"', '"s390x"'))
+manifest[0]["RepoTags"] = ["other:1"]
+pathlib.Path("manifest.json").write_text(json.dumps(manifest))
+E
+rm -f repositories; tar -c . | docker load
+"""
+NAME = "k8s4r-task-box-g-r0-t"
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def robot(request):
+    with borrowed("docker", [RobotSpec(request.param, request.param, labels={"role": "engines"})]) as robots:
+        machine = Machine(robots, request.param)
+        machine.sh(PREPARE)
+        yield machine
+
+
+@pytest.fixture
+def machine(robot):
+    """The robot with Docker and nothing of ours, and with these images."""
+    machine = robot
+    machine.sh("systemctl start docker containerd")
+    machine.until("docker info >/dev/null 2>&1")
+    machine.clean()
+    machine.sh("docker ps -aq | xargs -r docker rm -f; docker images -aq | sort -u | xargs -r docker rmi -f")
+    machine.sh("tar -C /root/image -c . | docker import - look:1; tar -C /root/image -c --exclude=bin/sh . | docker import - noshell:1")
+    return machine
+
+
+def box(script: str = "exec sleep 1000", image: str = "look:1", **keys: t.Any) -> dict[str, t.Any]:
+    """A task that is a script in a container; what begins with a capital letter is of dockerConfig."""
+    of_config = {name[0].lower() + name[1:]: keys.pop(name) for name in list(keys) if name[0].isupper()}
+    config = {"image": image, "command": "/bin/sh", "args": ["-c", script], **of_config}
+    # As process 1, a program that does nothing for SIGTERM does not end of it.
+    return {"name": "t", "driver": "docker", "config": {"dockerConfig": config}, "killSignal": "SIGKILL", **keys}
+
+
+def job(machine: Machine, task: dict[str, t.Any], group: dict[str, t.Any] | None = None, **keys: t.Any) -> dict[str, t.Any]:
+    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": [task], **(group or {})}], **keys})
+    return plan
+
+
+def deployed(machine: Machine, task: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
+    plan = job(machine, task, **keys)
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
+    return plan
+
+
+def unit(machine: Machine) -> str:
+    return machine.sh(f"systemctl list-units --all --plain --no-legend '{NAME}-*.service' | cut -d' ' -f1").strip()
+
+
+def said(machine: Machine, text: str, stream: str = "stdout") -> str:
+    """The task's log, once it has this text."""
+    file = f"/var/lib/k8s4r/tasks/box-g-r0-t-*/logs/{stream}.log"
+    machine.until(f"grep -q '{text}' {file}")
+    return machine.sh(f"cat {file}")
+
+
+def containers(machine: Machine) -> list[str]:
+    return machine.sh("docker ps --no-trunc --format '{{.ID}}'").split()
+
+
+def test_a_container_runs_as_it_was_asked(machine):
+    machine.sh("mkdir -p /srv/given; echo given > /srv/given/file")
+    script = """
+    id; env; cat /given/file; touch /given/x 2>/dev/null || echo closed; touch /local/mine /alloc/mine /secrets/mine; pwd
+    echo there >&2; echo end; exec sleep 1000
+    """
+    task = box(
+        script,
+        Volumes=[{"source": "/srv/given", "target": "/given", "readOnly": True}],
+        WorkDir="/alloc",
+        env={"PLAIN": "a $b 'c' \"d\" \\e\nf"},
+        groups=["audio"],
+    )
+    deployed(machine, task, meta={"who": "me"})
+    found = said(machine, "^end")
+    assert "PLAIN=a $b 'c' \"d\" \\e\nf\n" in found
+    for line in (
+        "NOMAD_TASK_DIR=/local",
+        "NOMAD_SECRETS_DIR=/secrets",
+        "NOMAD_ALLOC_DIR=/alloc",
+        "NOMAD_META_WHO=me",
+        "given",
+        "closed",
+        "/alloc",
+    ):
+        assert line in found.splitlines(), line
+    assert "groups=0(root),29" in found or "groups=0,29" in found, found
+    assert said(machine, "there", "stderr") == "there\n"
+    machine.sh("test -e /var/lib/k8s4r/tasks/box-g-r0-t-*/local/mine && test -e /var/lib/k8s4r/groups/box-g-*/alloc/mine")
+    assert machine.sh("ls /run/k8s4r/secrets/box-g-r0-t-*/").split() == ["mine"]
+
+
+# Who dies, and how long another container may take. The engine's own supervisors die without harm to the container.
+KILLED = {
+    "client": "systemctl show -p MainPID --value {unit}",
+    "shim": "pgrep -f '[c]ontainerd-shim.*moby'",
+    "containerd": "pgrep -x containerd",
+    "dockerd": "pgrep -x dockerd",
+    "program": "cat /run/k8s4r/containers/*/pid",
+}
+
+
+@pytest.mark.parametrize("who", KILLED)
+def test_whoever_is_killed_one_container_runs_again_and_after_a_stop_none(machine, who):
+    deployed(machine, box())
+    name = unit(machine)
+    (before,) = containers(machine)
+    machine.sh(f"kill -9 $({KILLED[who].format(unit=name)})")
+    # All of it is running again within ten seconds, and that is all there is.
+    up = f"[ $(systemctl show -p SubState --value {name}) = running ] && docker ps -q | grep -q . && [ $(pgrep -xc sleep) = 1 ]"
+    again = up if who == "containerd" else f"{up} && ! docker ps -q --no-trunc | grep -q {before}"
+    machine.sh(f"for i in $(seq 40); do {again} && exit; sleep 0.25; done; exit 1")
+    # systemd and Docker may have done more of the kind: a second one would come now.
+    machine.sh("sleep 3")
+    assert len(containers(machine)) == 1
+    assert machine.sh("pgrep -xc sleep").strip() == "1"
+    began = time.monotonic()
+    machine.sh(f"systemctl stop {name}")
+    assert time.monotonic() - began < 20
+    nothing_runs(machine)
+
+
+def nothing_runs(machine: Machine) -> None:
+    machine.absent("pgrep -x sleep")
+    machine.until("docker info >/dev/null 2>&1")
+    machine.until('[ -z "$(docker ps -aq)" ]')
+
+
+@pytest.mark.parametrize("who", ["dockerd", "dockerd and client"])
+def test_no_container_outlives_a_stop_without_docker(machine, who):
+    deployed(machine, box())
+    name = unit(machine)
+    victims = f"$(pgrep -x dockerd) $(systemctl show -p MainPID --value {name})" if "client" in who else "$(pgrep -x dockerd)"
+    # Neither systemd nor its socket brings Docker back.
+    machine.sh(f"mv /usr/sbin/dockerd /usr/sbin/dockerd.away; kill -9 {victims}; systemctl stop {name}")
+    try:
+        machine.absent("pgrep -x dockerd")
+        machine.absent("pgrep -x sleep")
+    finally:
+        machine.sh(
+            "mv /usr/sbin/dockerd.away /usr/sbin/dockerd; systemctl reset-failed docker.service docker.socket; systemctl start docker"
+        )
+    nothing_runs(machine)
+
+
+def test_a_task_waits_for_docker_and_uses_up_no_restart(machine):
+    deployed(machine, box(), group={"restartPolicy": {"attempts": 0, "mode": "fail", "interval": "1h"}})
+    name = unit(machine)
+    units = "docker.service docker.socket"
+    machine.sh(f"systemctl stop {name} {units}; systemctl mask --runtime {units}; systemctl start --no-block {name}")
+    machine.until(f"[ $(systemctl show -p ActiveState --value {name}) = activating ]")
+    machine.sh(f"sleep 1; systemctl unmask --runtime {units}; systemctl start docker")
+    machine.until("pgrep -x sleep >/dev/null")
+    assert machine.sh(f"systemctl show -p NRestarts --value {name}").strip() == "0"
+
+
+def test_a_container_is_asked_to_end_and_killed_if_it_does_not(machine):
+    script = "trap 'echo asked; exit 0' USR1; trap '' TERM; echo begun; while :; do sleep 0.1; done"
+    deployed(machine, box(script, killSignal="SIGUSR1"))
+    said(machine, "begun")
+    machine.sh(f"systemctl stop {unit(machine)}")
+    assert "asked" in said(machine, "asked")
+    deployed(machine, box(script, killSignal="SIGTERM", killTimeout="1s"))
+    machine.until("pgrep -f 'trap .echo asked' >/dev/null")
+    began = time.monotonic()
+    machine.sh(f"systemctl stop {unit(machine)}")
+    assert 1 <= time.monotonic() - began < 10
+    nothing_runs(machine)
+
+
+def test_secrets_are_seen_by_the_container_alone(machine):
+    document = {
+        "name": "box",
+        "taskGroups": [{"name": "g", "tasks": [box("env; echo end; exec sleep 1000", env={"OPEN": "plain-canary"})]}],
+    }
+    (plan,) = plans(machine, document, secret={"KEY": "it's a $canary \"\\x\nof two lines"})
+    assert machine.deploy(plan)["status"] == "committed"
+    found = said(machine, "^end")
+    assert "KEY=it's a $canary \"\\x\nof two lines\n" in found
+    assert "OPEN=plain-canary" in machine.sh("docker inspect $(docker ps -q)")
+    for place in (
+        "docker inspect $(docker ps -q)",
+        "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
+        "journalctl --no-pager",
+        "systemctl cat 'k8s4r-*'",
+    ):
+        assert 'canary "' not in machine.sh(place).replace("\\", ""), place
+    # Who is not root finds it in no file.
+    machine.sh("id walker >/dev/null 2>&1 || useradd --no-create-home walker")
+    assert machine.execute("setpriv --reuid=walker --clear-groups grep -rsl 'of two lines' /run /etc /var/lib/k8s4r").stdout == ""
+
+
+def test_instances_share_an_image(machine):
+    plan = deployed(machine, box(), group={"count": 3})
+    assert len(containers(machine)) == 3
+    assert machine.sh("docker images -q k8s4r.local/*").count("\n") == 1
+    assert machine.ask(plan)["status"] == "unchanged"
+
+
+def test_limits_hold_for_the_container(machine):
+    limits = {"memory": "64Mi", "cpu": "500m", "cpus": "0", "tasks": 50, "openFiles": 512}
+    deployed(machine, box("ulimit -n; echo end; exec sleep 1000", ShmSize="1Mi", resources=limits))
+    assert said(machine, "^end").splitlines()[0] == "512"
+    shown = json.loads(machine.sh("docker inspect $(docker ps -q)"))[0]["HostConfig"]
+    assert (shown["Memory"], shown["NanoCpus"], shown["CpusetCpus"], shown["ShmSize"]) == (64 << 20, 5 * 10**8, "0", 1 << 20)
+    slice_ = "/sys/fs/cgroup/{}/k8s4r.slice/*/*-box_g_r0_t_*.slice"
+    assert machine.sh(f"cat {slice_.format('memory')}/memory.limit_in_bytes").strip() == str(64 << 20)
+    assert machine.sh(f"cat {slice_.format('pids')}/pids.max").strip() == "50"
+    (of_task,) = [
+        unit for group in machine.call(op="status")["jobs"][0]["groups"].values() for unit in group["units"].values() if unit["usage"]
+    ]
+    assert (of_task["usage"]["memory"]["limit"], of_task["usage"]["threads_limit"], of_task["usage"]["processes"]) == (64 << 20, 50, 1)
+    # Nothing else is there.
+    assert machine.sh(f"cat {slice_.format('systemd')}/*/cgroup.procs").split() == [machine.sh("cat /run/k8s4r/containers/*/pid").strip()]
+
+
+def test_an_image_that_fails_gives_way_to_the_last_good_one(machine):
+    deployed(machine, box())
+    machine.sh("tar -C /root/image -c . | docker import --message bad - look:2")
+    result = machine.deploy(job(machine, box("exit 3", "look:2")))
+    assert result["status"] == "rolled-back", result
+    machine.until("pgrep -x sleep >/dev/null")
+    assert len(containers(machine)) == 1
+
+
+def test_a_tag_that_moves_changes_no_task(machine):
+    plan = deployed(machine, box())
+    machine.sh("tar -C /root/image -c --exclude=bin/nc . | docker import - look:1")
+    (before,) = containers(machine)
+    first = machine.sh(f"docker inspect -f '{{{{.Image}}}}' {before}")
+    machine.sh(f"systemctl restart {unit(machine)}")
+    machine.until("pgrep -x sleep >/dev/null")
+    (again,) = containers(machine)
+    assert machine.sh(f"docker inspect -f '{{{{.Image}}}}' {again}") == first
+    # With the next deployment it does.
+    assert machine.deploy(plan)["status"] == "committed"
+    (after,) = containers(machine)
+    assert machine.sh(f"docker inspect -f '{{{{.Image}}}}' {after}") != first
+
+
+@pytest.fixture
+def registry(machine):
+    """A registry with a password, on the robot, that has the image private:1."""
+    config = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": "/root/registry"}},
+        "http": {"addr": "127.0.0.1:5000"},
+        "auth": {"htpasswd": {"realm": "tests", "path": "/root/htpasswd"}},
+    }
+    machine.sh(f"cat >/root/registry.yml <<'E'\n{json.dumps(config)}\nE\nhtpasswd -Bbc /root/htpasswd somebody right-canary")
+    machine.sh("systemctl reset-failed; systemd-run --unit=registry docker-registry serve /root/registry.yml")
+    machine.listens(5000)
+    machine.sh(
+        "echo right-canary | docker login -u somebody --password-stdin 127.0.0.1:5000 2>&1; docker tag look:1 127.0.0.1:5000/private:1;"
+        " docker push -q 127.0.0.1:5000/private:1; docker logout 127.0.0.1:5000; docker rmi 127.0.0.1:5000/private:1"
+    )
+    yield "127.0.0.1:5000/private:1"
+    machine.sh("systemctl stop registry")
+
+
+def auth(password: str) -> dict[str, str]:
+    return {"username": "somebody", "password": password}
+
+
+def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its_job(machine, registry):
+    machine.sh("docker rmi look:1")
+    wrong = machine.deploy(job(machine, box(image=registry, Auth=auth("wrong-canary"))))
+    assert wrong["status"] == "refused"
+    assert "box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: 127.0.0.1:5000/private:1 cannot be had" in wrong["errors"][0]
+    assert "canary" not in json.dumps(wrong)
+    plan = deployed(machine, box(image=registry, Auth=auth("right-canary")))
+    machine.until("pgrep -x sleep >/dev/null")
+    machine.absent("grep -rsl right-canary /var/lib/k8s4r /etc/k8s4r /run/k8s4r/results /root/.docker")
+    assert machine.ask(plan)["status"] == "unchanged"
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    nothing_runs(machine)
+    assert "private" not in machine.sh("docker images -a")
+    assert "k8s4r.local" not in machine.sh("docker images -a")
+
+
+def test_an_image_that_somebody_else_has_stays(machine):
+    plan = deployed(machine, box())
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert "look" in machine.sh("docker images")
+    assert "k8s4r.local" not in machine.sh("docker images -a")
+
+
+def test_an_image_is_loaded_from_a_file(machine):
+    machine.sh("docker tag look:1 filed:1; docker save filed:1 > /srv/filed.tar; docker rmi filed:1 look:1")
+    plan = deployed(machine, box(image="filed:1", Load="/srv/filed.tar"))
+    assert len(containers(machine)) == 1
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert "filed" not in machine.sh("docker images")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said_"),
+    [
+        ({"image": "away:1", "Pull": "never"}, "found away:1: this robot does not have it, and pull is never"),
+        ({"image": "127.0.0.1:9/away:1"}, "127.0.0.1:9/away:1 cannot be had: "),
+        ({"image": "other:1"}, "other:1 is for linux/s390x, and this robot is linux/amd64; name one that is for it"),
+        ({"image": "away:1", "Load": "/srv/away.tar"}, "away:1 cannot be had: this robot has no file /srv/away.tar"),
+        ({"Gpus": 1}, "gpus: this robot has no container runtime of NVIDIA's"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_touched(machine, keys, said_):
+    deployed(machine, box())
+    before = containers(machine)
+    if keys.get("image") == "other:1":
+        machine.sh(OTHER)
+    result = machine.deploy(job(machine, box(**keys)))
+    assert result["status"] == "refused", result
+    (error,) = result["errors"]
+    assert error.startswith(f"box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: {said_}"), error
+    assert containers(machine) == before
+
+
+def test_without_docker_a_container_is_refused(machine):
+    machine.sh("systemctl stop docker docker.socket")
+    result = machine.deploy(job(machine, box()))
+    assert (result["status"], "Docker is not running on this robot" in result["errors"][0]) == ("refused", True), result
+
+
+def test_secrets_need_a_shell(machine):
+    task = box(image="noshell:1", Command="/bin/sleep")
+    task["config"]["dockerConfig"]["args"] = ["1000"]
+    document = {"name": "box", "taskGroups": [{"name": "g", "tasks": [task]}]}
+    (plan,) = plans(machine, document, secret={"KEY": "canary"})
+    result = machine.deploy(plan)
+    assert result["status"] == "refused"
+    assert "noshell:1: variables with secret values are set by the image's own shell, and it has no /bin/sh" in result["errors"][0]
+    assert machine.sh("docker ps -aq") == ""
+    (plan,) = plans(machine, document)
+    assert machine.deploy(plan)["status"] == "committed"
+
+
+def test_a_published_port_leads_into_the_container(machine):
+    script = "while :; do echo hello | nc -l -p 80; done"
+    group = {"network": {"type": "none", "ports": [{"label": "web", "static": 8099, "to": 80}]}}
+    plan = deployed(machine, box(script, NetworkMode="bridge", Ports=[{"label": "web"}]), group=group)
+    machine.until("timeout 2 bash -c 'cat < /dev/tcp/127.0.0.1/8099' | grep -q hello")
+    assert machine.ask(plan)["status"] == "unchanged"
+    again = machine.deploy(job(machine, box(script, NetworkMode="bridge", Ports=[{"label": "web"}], env={"NEW": "1"}), group=group))
+    assert again["status"] == "committed", again
+    machine.until("timeout 2 bash -c 'cat < /dev/tcp/127.0.0.1/8099' | grep -q hello")
+
+
+def test_a_container_of_a_batch_job_runs_once(machine):
+    plan = job(machine, box("echo done"), type="batch")
+    assert machine.deploy(plan)["status"] == "committed"
+    said(machine, "done")
+    machine.until(f"[ $(systemctl show -p ActiveState --value {unit(machine)}) = inactive ]")
+    nothing_runs(machine)
+    machine.deploy(job(machine, box("exit 7"), type="batch"))
+    machine.until(f"[ $(systemctl show -p ExecMainStatus --value {unit(machine)}) = 7 ]")
