@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch import git
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch.cache import Unfetched
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import command
 
 PASSWORD = "canary-90c1"
 ENVIRONMENT = {
@@ -108,8 +109,8 @@ def test_what_is_wrong_is_said_without_the_password(repository, tmp_path):
 
 def test_no_argument_has_the_password(repository, tmp_path, monkeypatch):
     seen = []
-    real = subprocess.run
-    monkeypatch.setattr(git.subprocess, "run", lambda argv, **keys: seen.append(argv) or real(argv, **keys))
+    real = command.run
+    monkeypatch.setattr(command, "run", lambda argv, **keys: seen.append(argv) or real(argv, **keys))
     fetch(tmp_path, repository, user="user", password=PASSWORD, key="a key\n")
     assert seen
     assert PASSWORD not in str(seen)

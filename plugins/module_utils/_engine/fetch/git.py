@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 
-from ..system import files
+from ..system import command, files
 from ..system.command import ENVIRONMENT
 from . import pack
 from .cache import Unfetched
@@ -98,19 +97,10 @@ class _Git:
     def tried(self, *arguments: str) -> tuple[int, str]:
         """The exit status, and what it printed."""
         argv = [self.program, "-c", "core.hooksPath=/dev/null", *arguments]
-        try:
-            done = subprocess.run(
-                argv,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise Unfetched(f"git did not end within {TIMEOUT} s") from None
-        return done.returncode, done.stdout.decode("utf-8", "replace")
+        code, output = command.run(argv, timeout=TIMEOUT, environment=self.environment)
+        if code == 124:
+            raise Unfetched(f"git did not end within {TIMEOUT} s")
+        return code, output
 
     def run(self, *arguments: str) -> str:
         code, output = self.tried(*arguments)

@@ -15,6 +15,7 @@ from ..say.errors import CommandFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import typing as t
     from typing import NoReturn
 
 ENVIRONMENT = {
@@ -26,7 +27,9 @@ ENVIRONMENT = {
 }
 
 
-def run(argv: list[str], errors: bool = True, timeout: float | None = None) -> tuple[int, str]:
+def run(
+    argv: list[str], errors: bool = True, timeout: float | None = None, environment: t.Mapping[str, str] = ENVIRONMENT
+) -> tuple[int, str]:
     """Run a program to its end; its exit status (of a shell: 128 and the signal's number) and what it printed.
 
     ``errors``: standard error is part of what it printed. ``timeout`` in seconds; coreutils' timeout gives 124.
@@ -36,7 +39,7 @@ def run(argv: list[str], errors: bool = True, timeout: float | None = None) -> t
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
-        _become(argv, writer, errors)
+        _become(argv, writer, errors, environment)
     os.close(writer)
     with os.fdopen(reader, "rb") as stream:
         output = stream.read().decode("utf-8", "replace")
@@ -44,13 +47,13 @@ def run(argv: list[str], errors: bool = True, timeout: float | None = None) -> t
     return (128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)), output
 
 
-def _become(argv: list[str], output: int, errors: bool) -> NoReturn:
+def _become(argv: list[str], output: int, errors: bool, environment: t.Mapping[str, str]) -> NoReturn:
     """In the child process: turn into the program. The child must not flush or run what the parent registered."""
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output if errors else os.open(os.devnull, os.O_WRONLY), 2)
-        os.execvpe(argv[0], argv, ENVIRONMENT)
+        os.execvpe(argv[0], argv, environment)
     except FileNotFoundError:
         os.write(output, f"{argv[0]}: not found".encode())
     except OSError as error:
