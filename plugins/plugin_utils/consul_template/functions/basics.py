@@ -45,12 +45,12 @@ def _le(first: t.Any, second: t.Any) -> bool:
 
 @FUNCTIONS.takes("gt", object, object)
 def _gt(first: t.Any, second: t.Any) -> bool:
-    return less(second, first)
+    return not _le(first, second)
 
 
 @FUNCTIONS.takes("ge", object, object)
 def _ge(first: t.Any, second: t.Any) -> bool:
-    return less(second, first) or equal(first, second)
+    return not less(first, second)
 
 
 @FUNCTIONS.takes("len", object)
@@ -86,7 +86,11 @@ def _item(value: t.Any, key: t.Any) -> t.Any:
 
 @FUNCTIONS.many("slice", 1)
 def _slice(value: t.Any, *numbers: t.Any) -> t.Any:
-    if not isinstance(value, (list, str)) or len(numbers) > 2 or not all(type(number) is int for number in numbers):
+    if (
+        not isinstance(value, (list, str))
+        or len(numbers) > 2
+        or not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+    ):
         raise Refusal("slice takes a text or a list, and at most two whole numbers")
     items: t.Any = value.encode() if isinstance(value, str) else value
     first = numbers[0] if numbers else 0
