@@ -28,18 +28,19 @@ ENVIRONMENT = {
 
 
 def run(
-    argv: list[str], errors: bool = True, timeout: float | None = None, environment: t.Mapping[str, str] = ENVIRONMENT
+    argv: list[str], errors: bool = True, timeout: float | None = None, environment: t.Mapping[str, str] | None = None
 ) -> tuple[int, str]:
     """Run a program to its end; its exit status (of a shell: 128 and the signal's number) and what it printed.
 
     ``errors``: standard error is part of what it printed. ``timeout`` in seconds; coreutils' timeout gives 124.
+    ``environment``: its variables, in place of `ENVIRONMENT`.
     """
     if timeout is not None:
         argv = ["timeout", "--kill-after=2", str(timeout), *argv]
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
-        _become(argv, writer, errors, environment)
+        _become(argv, writer, errors, environment or ENVIRONMENT)
     os.close(writer)
     with os.fdopen(reader, "rb") as stream:
         output = stream.read().decode("utf-8", "replace")
