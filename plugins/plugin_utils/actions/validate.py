@@ -31,8 +31,10 @@ class ActionModule(Action):
             raise ActionProblem(NO_JOB)
         lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]
         placement: dict[str, t.Any] = {}
-        render = files.renderer(())
-        if variables["groups"].get(GROUP):
+        # Of a robot that is known, templates are rendered as a deployment would.
+        robots = variables["groups"].get(GROUP) or ()
+        render = files.renderer(robots)
+        if robots:
             placement, more, found = self._preview(jobs, variables, render)
             lines += more
             warnings += found

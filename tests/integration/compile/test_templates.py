@@ -196,6 +196,8 @@ def test_what_a_task_puts_in_the_way_is_said_and_leads_nowhere(machine):
         machine.clean()
         deployed(machine, *tasks("one", mode), update=SOON)
         home = directory(machine, "exec")
+        # Beside it, nothing is in the way.
+        machine.sh(f"mkdir {home}/local/conf/watched.k8s4r~ {home}/local/conf/.x.k8s4r~")
         machine.sh("mkdir -p /root/elsewhere; echo mine >/root/elsewhere/watched")
         machine.sh(f"mv {home}/local/conf {home}/local/kept; ln -s /root/elsewhere {home}/local/conf")
         failed = machine.deploy(job(machine, "web", *tasks("two", mode), update=SOON))

@@ -269,3 +269,37 @@ def test_a_file_of_the_robot_is_taken_only_from_where_root_alone_may_write(cache
         find(cache, source(server, get="file", url="/etc"))
     found = hashlib.sha256(pathlib.Path("/etc/hostname").read_bytes()).hexdigest()
     assert find(cache, source(server, get="file", url="/etc/hostname"))[0] == found
+
+
+@pytest.mark.parametrize("location", ["ftp://127.0.0.1/x", "file:///etc/passwd", "http://[bad/x"])
+def test_a_server_leads_nowhere_else_and_breaks_nothing(cache, server, location):
+    server.status, server.location = 302, location
+    with pytest.raises(Unfetched, match=r"not of http or https|is not valid|answers 302"):
+        find(cache, source(server))
+
+
+def test_what_is_not_valid_is_said_to_be(cache, server):
+    with pytest.raises(Unfetched, match="is not valid"):
+        find(cache, source(server, headers={"X": "\u20ac"}))
+    server.status = 204
+    with pytest.raises(Unfetched, match="the server answers 204 No Content"):
+        find(cache, source(server))
+
+
+def test_whoever_sends_hardly_anything_is_given_up(cache, server, monkeypatch):
+    monkeypatch.setattr(web, "PATIENCE", 0.2)
+    monkeypatch.setattr(web, "SLOWEST", 10**9)
+    monkeypatch.setattr(web, "CHUNK", 1000)
+    monkeypatch.setattr(web, "MOST_ATTEMPTS", 2)
+    server.content = CONTENT * 64
+    with pytest.raises(Unfetched, match="sends less than"):
+        find(cache, source(server))
+
+
+def test_nothing_goes_for_what_does_not_fit_anyway(cache, monkeypatch):
+    path = pathlib.Path(cache.path("0" * 64))
+    path.write_bytes(b"x" * 8192)
+    monkeypatch.setattr(cache, "_free", lambda: 0)
+    with pytest.raises(Unfetched, match="are needed"):
+        cache.make_room(1 << 40, set())
+    assert path.exists()

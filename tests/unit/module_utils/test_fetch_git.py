@@ -121,3 +121,45 @@ def test_a_robot_without_git_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setitem(git.ENVIRONMENT, "PATH", str(tmp_path))
     with pytest.raises(Unfetched, match="this robot has no git; install it, or"):
         fetch(tmp_path, "https://a.example/x")
+
+
+def test_nobody_else_is_given_the_password(repository, tmp_path):
+    """Not who a submodule names, nor to whom the server leads."""
+    asked = []
+
+    class Other(Handler):
+        def do_GET(self):
+            asked.append(self.headers.get("Authorization"))
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="r"')
+            self.end_headers()
+
+    class Leads(Handler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", f"http://127.0.0.1:{other.server_port}{self.path}")
+            self.end_headers()
+
+    other, leads = (http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) for kind in (Other, Leads))
+    for server in (other, leads):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def run(*words):
+        subprocess.run(["git", "-C", str(tmp_path / "repository"), *words], check=True, env=ENVIRONMENT, capture_output=True)
+
+    (tmp_path / "repository/.gitmodules").write_text(f'[submodule "s"]\npath = s\nurl = http://127.0.0.1:{other.server_port}/evil.git\n')
+    run("add", ".gitmodules")
+    run("update-index", "--add", "--cacheinfo", "160000,1111111111111111111111111111111111111111,s")
+    run("commit", "--quiet", "-m", "three")
+    run("update-server-info")
+    try:
+        for url in (repository, f"http://127.0.0.1:{leads.server_port}/x.git"):
+            with pytest.raises(Unfetched) as refused:
+                fetch(tmp_path, url, user="user", password=PASSWORD)
+            assert "askpass" not in str(refused.value)
+    finally:
+        for server in (other, leads):
+            server.shutdown()
+            server.server_close()
+    assert asked
+    assert set(asked) == {None}

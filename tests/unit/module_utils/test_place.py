@@ -111,3 +111,26 @@ def test_another_project_of_a_quota_gets_copies(task, monkeypatch):
     assert files(task.local) == {"a/x": "1", "y": "1"}
     place.take_out(task.marker)
     assert os.listdir(task.local) == []
+
+
+def test_a_directory_of_the_tasks_is_in_the_way_of_a_file_and_the_other_way_round(task, tmp_path):
+    (task.local / "data/below").mkdir(parents=True)
+    (task.local / "data/below/precious").write_text("mine")
+    (task.local / "maps").write_text("mine")
+    for name in ("data", "maps/x", "new"):
+        path = tmp_path / "unpacked/0" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("theirs")
+    item = {"mode": "dir", "to": str(task.local), "name": "a.tar"}
+    said = place.obstacles([item], str(tmp_path / "unpacked"), task.marker)
+    assert sorted(text.split("; ")[0] for text in said) == [
+        f"a.tar: a directory of the task's is in the place of {task.local}/data",
+        f"a.tar: a file of the task's is in the place of {task.local}/maps",
+    ]
+
+
+def test_what_earlier_artifacts_brought_is_in_nobodys_way(task, tmp_path):
+    task({"data/x": "1"})
+    (tmp_path / "unpacked/0").mkdir(parents=True)
+    (tmp_path / "unpacked/0/data").write_text("2")
+    assert place.obstacles([{"mode": "dir", "to": str(task.local), "name": "a"}], str(tmp_path / "unpacked"), task.marker) == []

@@ -93,6 +93,13 @@ def test_zip(unpacked):
     assert os.readlink(found / "l") == "a/run"
 
 
+def test_a_zip_without_dates(unpacked):
+    content = bytearray(zipped(("a", b"1", 0o100644)))
+    for at, offset in ((content.index(b"PK\x03\x04"), 10), (content.index(b"PK\x01\x02"), 12)):
+        content[at + offset : at + offset + 4] = bytes(4)
+    assert (unpacked(bytes(content), "zip") / "a").read_bytes() == b"1"
+
+
 def test_names_are_bytes(unpacked):
     name = os.fsdecode(b"\xff\xfe")
     assert os.listdir(os.fsencode(unpacked(tar(member(name, b"1"))))) == [b"\xff\xfe"]
@@ -128,6 +135,7 @@ HOSTILE = {
     "hard link through a link": ([link("d", "e"), member("a", type=tarfile.LNKTYPE, linkname="d/x")], "goes through a link"),
     "hard link to a link": ([link("d", "e"), member("a", type=tarfile.LNKTYPE, linkname="d")], "which is no file"),
     "hard link to what comes later": ([member("a", type=tarfile.LNKTYPE, linkname="b"), member("b", b"1")], "not before it"),
+    "deep": ([member("d/" * 101 + "x", b"1")], "more than 100 directories inside of each other"),
     "device": ([member("a", type=tarfile.CHRTYPE, devmajor=1, devminor=8)], "a: a device"),
     "fifo": ([member("a", type=tarfile.FIFOTYPE)], "a: a device, FIFO"),
 }

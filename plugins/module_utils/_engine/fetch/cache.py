@@ -113,8 +113,10 @@ class Cache:
         where that is not enough.
         """
         free = self._free()
-        if free < size + MARGIN:
-            free += self._evict(size + MARGIN - free, needed)
+        lacking = size + MARGIN - free
+        # For what does not fit anyway, nothing goes.
+        if 0 < lacking <= sum(taken for _used, taken, path in self._blobs() if os.path.basename(path) not in needed):
+            free += self._evict(lacking, needed)
         if free < size + MARGIN:
             at = disk.mount_point(self.directory)
             what = f"the file system at {at} has {disk.size(free)} free, and {disk.size(size)} are needed"

@@ -149,7 +149,9 @@ def _zip(archive: zipfile.ZipFile, tree: Tree) -> None:
             continue
         if member.flag_bits & 0x1:
             raise Hostile(f"{shown(name)}: has a password")
-        mode, when = member.external_attr >> 16, float(calendar.timegm((*member.date_time, 0, 0, 0)))
+        # Without a date, month and day are 0.
+        year, month, day, *rest = member.date_time
+        mode, when = member.external_attr >> 16, float(calendar.timegm((year, month or 1, day or 1, *rest, 0, 0, 0)))
         kind = stat.S_IFMT(mode)
         if name.endswith(b"/") or stat.S_ISDIR(mode):
             tree.directory(parts, mode or 0o755, when)

@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """git: a repository at a branch, tag or commit, fetched by the robot's own git and packed without its history.
 
-Nothing secret is in an argument: a user and password are handed over by a program that git asks, a key is in a file of root's.
+Nothing secret is in an argument: a user and password are handed over by a program that git asks for those of this server alone, whoever
+else may be named by a redirect or a submodule; a key is in a file of root's.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from urllib import parse
 
 from ..system import command, files
 from ..system.command import ENVIRONMENT
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 # Seconds, for each command: a large repository takes long.
 TIMEOUT = 1800
-_ASKED = '#!/bin/sh\ncase "$1" in Username*) printf %s "$K8S4R_USER";; *) printf %s "$K8S4R_PASSWORD";; esac\n'
+_ASKED = '#!/bin/sh\n[ "$1" = get ] && printf "username=%s\\npassword=%s\\n" "$K8S4R_USER" "$K8S4R_PASSWORD"\n'
 
 
 def fetch(source: Source, partial: str, _before: Pin, room: Room, tell: Tell) -> Pin:
@@ -80,9 +82,12 @@ class _Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "https:http:ssh:git",
         }
+        self.options = ["-c", "core.hooksPath=/dev/null"]
         if source["user"] or source["password"]:
             self._put("asked", _ASKED, 0o700)
-            self.environment.update(GIT_ASKPASS=f"{work}/asked", K8S4R_USER=source["user"], K8S4R_PASSWORD=source["password"])
+            server = parse.urlsplit(source["url"])
+            self.options += ["-c", f"credential.{server.scheme}://{server.netloc}.helper={work}/asked"]
+            self.environment.update(GIT_ASKPASS="/bin/false", K8S4R_USER=source["user"], K8S4R_PASSWORD=source["password"])
         ssh = f"ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={os.path.dirname(work)}/../known_hosts"
         if source["key"]:
             self._put("key", source["key"], 0o600)
@@ -96,7 +101,7 @@ class _Git:
 
     def tried(self, *arguments: str) -> tuple[int, str]:
         """The exit status, and what it printed."""
-        argv = [self.program, "-c", "core.hooksPath=/dev/null", *arguments]
+        argv = [self.program, *self.options, *arguments]
         code, output = command.run(argv, timeout=TIMEOUT, environment=self.environment)
         if code == 124:
             raise Unfetched(f"git did not end within {TIMEOUT} s")
@@ -105,12 +110,13 @@ class _Git:
     def run(self, *arguments: str) -> str:
         code, output = self.tried(*arguments)
         if code:
-            raise Unfetched(f"git {arguments[0]} ended with status {code}: {self.why(output)}")
+            raise Unfetched(f"git {next(word for word in arguments if word[0] not in '-/')} ended with status {code}: {self.why(output)}")
         return output
 
     def why(self, output: str) -> str:
         """The last of what git printed, without what is secret."""
-        text = " ".join(output.split())[-300:]
+        text = " ".join(line for line in output.splitlines() if "askpass" not in line)
+        text = " ".join(text.split())[-300:]
         for secret in (self.source["password"], self.source["url"]):
             if secret:
                 text = text.replace(secret, self.source["shown"])

@@ -82,6 +82,33 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
     return witnesses
 
 
+def obstacles(items: t.Sequence[Item], place: str, path: str) -> list[str]:
+    """Where a directory of the task's is in the place of a file that is unpacked at ``place``, or a file in that of a directory: neither
+    is replaced, since nothing would bring it back. What earlier artifacts brought, as ``path`` has it, is none of the task's.
+    """
+    brought = {f"{each['to']}/{name}" for each in _read(path + LIST) for name in (*each["files"], *each["directories"])}
+    found = []
+    for number, item in enumerate(items):
+        root = f"{place}/{number}"
+        for at, directories, names in os.walk(root):
+            for name in [*directories, *names]:
+                path = f"{base(item)}{at[len(root) :]}/{name}"
+                there = None if path in brought else _at(path)
+                if there is not None and stat.S_ISDIR(there.st_mode) is not stat.S_ISDIR(os.lstat(f"{at}/{name}").st_mode):
+                    what = "directory" if stat.S_ISDIR(there.st_mode) else "file"
+                    found.append(f"{item['name']}: a {what} of the task's is in the place of {path}; move it away")
+    return found
+
+
+def _at(path: str) -> os.stat_result | None:
+    """What is there, by a way on which no link is followed."""
+    try:
+        with files.Parent(path) as (directory, name):
+            return os.lstat(name, dir_fd=directory)
+    except OSError:
+        return None
+
+
 def take_out(path: str) -> None:
     """Remove what artifacts brought, as far as it is what they brought."""
     _take_out(_read(path + LIST), keep=())
@@ -145,7 +172,9 @@ def _entered(fd: int, name: str, owner: t.Tuple[int, int]) -> int:
         files.remove_at(fd, name)
     os.mkdir(name, 0o755, dir_fd=fd)
     below = os.open(name, _DIRECTORY, dir_fd=fd)
-    os.fchown(below, *owner)
+    # Until it is open, the task may put another one in its place.
+    if os.fstat(below).st_uid == os.geteuid() and not os.listdir(below):
+        os.fchown(below, *owner)
     return below
 
 

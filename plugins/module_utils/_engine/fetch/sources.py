@@ -74,7 +74,8 @@ class Fetcher:
             raise Unfetched(f"it is sha256:{found['sha256']} now, and was sha256:{known} when it was first fetched; {_REFRESH}")
         self.cache.remember(key, found)
         if not wanted and known != found["sha256"]:
-            self.news.append(f"{source['shown']} is sha256:{found['sha256']}")
+            was = f"was sha256:{known} and " if known else ""
+            self.news.append(f"{source['shown']} {was}is sha256:{found['sha256']}")
         return found["sha256"]
 
     def _download(self, source: Source, key: str, before: Pin, tell: Tell) -> Pin | None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Parts = t.Tuple[bytes, ...]
 
 MOST_FILES = 1_000_000
+# To put a tree in place, each of its directories is opened in the one above.
+DEEPEST = 100
 # An archive may always unpack to so many bytes, and beyond that to so many times its own size: gzip's best is 1,032 times.
 ALWAYS, RATIO = 1 << 30, 200
 # Bytes, after which the room on the disk is looked at again.
@@ -39,6 +41,8 @@ def parts_of(name: bytes) -> Parts:
     parts = tuple(part for part in name.split(b"/") if part not in (b"", b"."))
     if b".." in parts:
         raise Hostile(f"{shown(name)}: leads out of the archive")
+    if len(parts) > DEEPEST:
+        raise Hostile(f"{shown(name[:80])}...: more than {DEEPEST} directories inside of each other")
     if b"\0" in name or len(name) > 4000 or any(len(part) > 255 for part in parts):
         raise Hostile(f"{shown(name[:80])}...: no name of a file")
     return parts

@@ -11,6 +11,7 @@ import http
 import http.client
 import json
 import os
+import re
 import ssl
 import time
 from urllib import error, parse, request
@@ -35,6 +36,8 @@ WAITS = (1, 2, 4, 8)
 MOST_ATTEMPTS = 200
 # Bytes, after which the room on the disk is looked at again where nobody knows how long the whole is.
 LOOK = 64 << 20
+# Seconds, and bytes in each: whoever sends less keeps the robot from all other work.
+PATIENCE, SLOWEST = 60, 256
 AGENT = "k8s4r"
 # What is still sent where a server sends us to another one: neither credentials nor headers of the job.
 HARMLESS = ("User-agent", "Range", "If-range", "If-none-match", "If-modified-since")
@@ -46,6 +49,8 @@ class _Cut(Exception):
 
 class _Redirects(request.HTTPRedirectHandler):
     def redirect_request(self, req: request.Request, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str) -> request.Request | None:
+        if _server(newurl)[0] not in ("http", "https"):
+            raise Unfetched("the server leads to an address that is not of http or https")
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
         if new is not None and _server(req.full_url) != _server(newurl):
             for name in list(new.headers):
@@ -115,10 +120,15 @@ def _attempt_at(source: Source, partial: str, before: Pin, room: Room, tell: Tel
             raise
         # socket.timeout, which is no TimeoutError before Python 3.10.
         raise _unreached(found) from None
+    except ValueError:
+        # Of an address, a header or an answer; its text may repeat them.
+        raise Unfetched("the address, a header, or what the server answers is not valid") from None
 
 
 def _received(partial: str, answer: t.Any, had: int, room: Room, tell: Tell) -> Pin:
     """Take an answer down, behind what is there, or anew where the server has sent the whole."""
+    if answer.status not in (200, 206):
+        raise Unfetched(f"the server answers {answer.status} {_phrase(answer.status)}")
     start = had if answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {had}-") else 0
     if answer.status == 206 and not start:
         files.remove(partial)
@@ -126,7 +136,7 @@ def _received(partial: str, answer: t.Any, had: int, room: Room, tell: Tell) -> 
     etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
     files.replace(partial + ".from", json.dumps({"etag": etag, "modified": modified}).encode("ascii"))
     length = answer.headers.get("Content-Length", "")
-    total = start + int(length) if length.isdigit() else None
+    total = start + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
     room((total or start) - start)
     digest = hashlib.sha256()
     with open(partial, "r+b" if start else "wb", buffering=0) as stream:
@@ -135,13 +145,19 @@ def _received(partial: str, answer: t.Any, had: int, room: Room, tell: Tell) -> 
             count = stream.readinto(buffer[: min(CHUNK, start - stream.tell())])
             digest.update(buffer[:count])
         done, looked, told = start, start, time.monotonic()
+        since, before = told, done
         while True:
-            count = answer.readinto(buffer)
-            if not count:
+            # What has come so far, so that nothing of it is lost where the connection is.
+            chunk = answer.read1(CHUNK)
+            if not chunk:
                 break
-            digest.update(buffer[:count])
-            stream.write(buffer[:count])
-            done += count
+            digest.update(chunk)
+            stream.write(chunk)
+            done += len(chunk)
+            if time.monotonic() - since >= PATIENCE:
+                if done - before < PATIENCE * SLOWEST:
+                    raise _Cut(f"the server sends less than {SLOWEST} bytes a second")
+                since, before = time.monotonic(), done
             if total is None and done - looked >= LOOK:
                 room(0)
                 looked = done

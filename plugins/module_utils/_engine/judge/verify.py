@@ -112,12 +112,15 @@ def _no_jar(path: str) -> str:
     """It must also say which class it runs. Nothing of it is unpacked but that."""
     if not os.path.isfile(path):
         return f"this robot has no {path}; put it there, or name another"
+    import lzma
+    import struct
     import zipfile
+    import zlib
 
     try:
         with zipfile.ZipFile(path) as jar, jar.open("META-INF/MANIFEST.MF") as stream:
             main = any(line.lower().startswith(b"main-class:") for line in stream.read(2**20).splitlines())
-    except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, LookupError, RuntimeError, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error):
         return f"{path} is no jar, or is damaged; name one"
     return "" if main else f"{path} does not say which of its classes to run; write class and classpath in place of jarPath"
 

@@ -73,7 +73,7 @@ class Artifacts(Kind):
     def fix(self, resource: Resource, robot: Robot) -> None:
         from ..fetch import place
 
-        self.stage(resource, robot, _ignore)
+        self._unpack(resource, robot, _ignore)
         path, items = resource["path"], _items(resource, robot)
         owner = user_id(resource["owner"]), group_id(resource["group"])
         there = place.put(items, _unpacked(resource, robot), path, owner)
@@ -113,12 +113,22 @@ class Artifacts(Kind):
         return resource.get("blobs", ())
 
     def stage(self, resource: Resource, robot: Robot, tell: t.Callable[[str], None]) -> None:
+        from ..fetch import place
+
+        self._unpack(resource, robot, tell)
+        # Not said on the way back, which must end.
+        problems = place.obstacles(_items(resource, robot), _unpacked(resource, robot), resource["path"])
+        if problems:
+            raise Refusal([f"{resource['where']}: {text}" for text in problems])
+
+    def _unpack(self, resource: Resource, robot: Robot, tell: t.Callable[[str], None]) -> None:
         from ..fetch import cache, unpack
 
         try:
             unpack.prepare(cache.Cache(f"{robot.state}/{CACHE}"), _items(resource, robot), _unpacked(resource, robot), tell)
         except cache.Unfetched as error:
-            raise Refusal([f"{resource['where']}: {error}"]) from None
+            remedy = "where the job has no checksum for it, -e refresh=true asks its address again"
+            raise Refusal([f"{resource['where']}: {error}; {remedy}"]) from None
 
     def remove(self, resource: Resource) -> None:
         from ..fetch import place

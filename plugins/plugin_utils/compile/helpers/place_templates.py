@@ -132,9 +132,12 @@ def is_same(directory: int, name: str, content: bytes) -> bool:
 
 def replace(directory: int, name: str, content: bytes, owned: tuple[int, int, int]) -> None:
     """As a whole: whoever reads it finds the former file or this one."""
-    temporary = name + TEMPORARY
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=directory)
+    # The directory is the task's: nothing can be in the place of a name that nobody foresees.
+    temporary = f".{os.urandom(8).hex()}{TEMPORARY}"
+    for left in os.listdir(directory):
+        if left.startswith(".") and left.endswith(TEMPORARY):
+            with contextlib.suppress(OSError):
+                os.unlink(left, dir_fd=directory)
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
     try:
         with open(file, "wb") as stream:

@@ -12,7 +12,15 @@ from ..faults import Refusal
 from ..values import NoValue, kind
 
 Function = t.Callable[..., t.Any]
+LARGEST = 2**20
 _WORDS: t.Mapping[t.Any, str] = {str: "a text", int: "a whole number", list: "a list", dict: "a map"}
+
+
+def bounded(value: t.Any) -> t.Any:
+    """A result, which must not be larger than a file may become: what doubles a text fills the memory before its time is up."""
+    if isinstance(value, (str, list, dict)) and len(value) > LARGEST:
+        raise Refusal(f"gives more than {LARGEST:,} characters or items")
+    return value
 
 
 class Functions(dict[str, Function]):
@@ -29,7 +37,7 @@ class Functions(dict[str, Function]):
                 for number, (wanted, given) in enumerate(zip(kinds, arguments, strict=False), 1):
                     if wanted is not object and (not isinstance(given, wanted) or (wanted is int and isinstance(given, bool))):
                         raise Refusal(f"argument {number} of {name} must be {_WORDS[wanted]}, and is {kind(given)}")
-                return function(*arguments)
+                return bounded(function(*arguments))
 
             self[name] = checked
             return checked
@@ -44,7 +52,7 @@ class Functions(dict[str, Function]):
             def checked(*arguments: t.Any) -> t.Any:
                 if len(arguments) < least:
                     raise Refusal(f"{name} takes at least {least} arguments, and was given {len(arguments)}")
-                return function(*[None if isinstance(argument, NoValue) else argument for argument in arguments])
+                return bounded(function(*[None if isinstance(argument, NoValue) else argument for argument in arguments]))
 
             self[name] = checked
             return checked

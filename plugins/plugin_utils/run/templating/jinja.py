@@ -59,6 +59,8 @@ class Template:
         except jinja2.TemplateSyntaxError as error:
             remedy = COMMENT if "comment tag" in str(error.message) else ""
             raise Wrong(error.lineno, f"is not valid Jinja: {error.message}", remedy) from None
+        except (RecursionError, SyntaxError, ValueError) as error:
+            raise Wrong(0, f"is more than Jinja can take in ({type(error).__name__})", "simplify it") from None
 
     def render(self, variables: t.Mapping[str, t.Any]) -> str:
         """Raises `Wrong`."""
@@ -76,8 +78,8 @@ class Template:
             raise Wrong(_line(error), "does something that a template may not do") from None
         except Wrong:
             raise
-        # Filters and operators raise whatever Python does, and the texts of these errors repeat values.
-        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError, jinja2.TemplateError) as error:
+        # Filters and operators raise whatever Python and its libraries do, and the texts of these errors repeat values.
+        except Exception as error:
             raise Wrong(_line(error), f"cannot be evaluated ({type(error).__name__})") from None
         return "".join(made)
 

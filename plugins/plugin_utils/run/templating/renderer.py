@@ -60,7 +60,7 @@ class Renderer:
         try:
             with deadline.limit(SECONDS):
                 compiled = self._parsed(text, template.left_delim, template.right_delim)
-                return compiled.render(environment, host, robot) if host else ""
+                return _whole(compiled.render(environment, host, robot)) if host else ""
         except _Mistake as mistake:
             called = "the template" if template.source_path is None else printable(template.source_path)
             where = f"line {mistake.line} of {called}" if mistake.line else called
@@ -100,6 +100,15 @@ class Renderer:
         if key not in self._compiled:
             self._compiled[key] = _compiled(*key)
         return self._compiled[key]
+
+
+def _whole(text: str) -> str:
+    """A text that can be written, and is not larger than a template may be."""
+    if len(text) > LARGEST:
+        raise _Mistake(0, f"renders to more than {LARGEST // 2**20} MiB")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise _Mistake(0, "renders to half of a surrogate pair, which is no character")
+    return text
 
 
 class _Mistake(Exception):
@@ -147,6 +156,9 @@ class _Go:
             return self._render(self._template, environment)
         except self._fault as fault:
             raise _Mistake(fault.line, f"{fault} (robot {robot})", fault.remedy) from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            # Of Python itself: its text may repeat values.
+            raise _Mistake(0, f"cannot be evaluated ({type(error).__name__}, robot {robot})") from None
 
 
 class _Jinja:

@@ -151,3 +151,23 @@ def test_what_is_no_file_of_text_is_said(tmp_path):
         "wrong": "line 2 of wrong: is not valid Jinja: unexpected end of template, expected 'end of print statement'.",
     }.items():
         assert refused(tmp_path, source_path=name) == f"sourcePath: {said}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ name | regex_replace('(', '') }}",
+        "{{ cycler() }}",
+        "{{ range(3) | to_yaml }}",
+        "{{ namespace(x=secret) | to_yaml }}",
+        "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+        "{% if true %}" * 200 + "x" + "{% endif %}" * 200,
+        '{{ printf "%c" 55296 }}',
+        '{{ parseInt "' + "9" * 5000 + '" }}',
+        '{{ $x := "aaaaaaaaaaaaaaaa" }}{{ range loop 28 }}{{ $x = print $x $x }}{{ end }}',
+        "{{ '\ud800' }}",
+    ],
+    ids=range(10),
+)
+def test_whatever_python_makes_of_it_is_a_mistake_of_the_template(tmp_path, text):
+    assert refused(tmp_path, text).startswith("embeddedTmpl: ")
