@@ -114,3 +114,15 @@ def test_what_a_deployment_would_refuse_is_refused(tmp_path):
     assert (status, "memoryHigh: has no effect on robot work2" in said) == (2, True), said
     status, said = validate(tmp_path, "-i", "robots.json", cpu="3")
     assert (status, "cpu: asks for 3 cores, and robot work2 has 2" in said) == (2, True), said
+
+
+def test_templates_are_rendered_for_robots_that_are_known_and_read_for_others(tmp_path):
+    task = '{name: app, config: {execConfig: {command: app}}, templates: [{embeddedTmpl: "{{ nope }}", destPath: local/a}]}'
+    job = f"name: web\ntaskGroups: [{{name: g, tasks: [{task}]}}]\n"
+    assert validate(tmp_path, job=job)[0] == 0
+    assert "is not valid Jinja" in validate(tmp_path, job=job.replace("{{ nope }}", "{{ nope"))[1]
+    for robot in ("work1", "work2", "work3"):
+        Capabilities(tmp_path).write(robot, OLD)
+    status, said = validate(tmp_path, "-i", "robots.json", job=job)
+    assert status != 0
+    assert "templates[0].embeddedTmpl: line 1 of the template: nope is undefined (robot work" in said
