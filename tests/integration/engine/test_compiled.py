@@ -53,6 +53,11 @@ def test_a_golden_plan_is_taken(machine, case):
             # Compiled for a robot that can, and taken by one but for that.
             assert all("without project quotas" in error for error in answer["errors"]), (robot, answer)
             continue
+        if any(resource["kind"] == "image" for group in groups for resource in group["resources"]):
+            # It has no Docker; tests/integration/compile/test_docker.py has robots that do.
+            assert answer["status"] == "refused", (robot, answer)
+            assert all("Docker" in error for error in answer["errors"]), (robot, answer)
+            continue
         assert answer["status"] == "planned", (robot, answer)
         assert answer["steps"]
 
