@@ -84,7 +84,8 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
 
 def obstacles(items: t.Sequence[Item], place: str, path: str) -> list[str]:
     """Where a directory of the task's is in the place of a file that is unpacked at ``place``, or a file in that of a directory: neither
-    is replaced, since nothing would bring it back. What earlier artifacts brought, as ``path`` has it, is none of the task's.
+    is replaced, since nothing would bring it back. A link is, and what it leads to stays. What earlier artifacts brought, as ``path`` has
+    it, is none of the task's.
     """
     brought = {f"{each['to']}/{name}" for each in _read(path + LIST) for name in (*each["files"], *each["directories"])}
     found = []
@@ -94,7 +95,9 @@ def obstacles(items: t.Sequence[Item], place: str, path: str) -> list[str]:
             for name in [*directories, *names]:
                 path = f"{base(item)}{at[len(root) :]}/{name}"
                 there = None if path in brought else _at(path)
-                if there is not None and stat.S_ISDIR(there.st_mode) is not stat.S_ISDIR(os.lstat(f"{at}/{name}").st_mode):
+                if there is None or stat.S_ISLNK(there.st_mode):
+                    continue
+                if stat.S_ISDIR(there.st_mode) is not stat.S_ISDIR(os.lstat(f"{at}/{name}").st_mode):
                     what = "directory" if stat.S_ISDIR(there.st_mode) else "file"
                     found.append(f"{item['name']}: a {what} of the task's is in the place of {path}; move it away")
     return found
