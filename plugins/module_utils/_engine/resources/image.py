@@ -54,7 +54,7 @@ class Image(Kind):
             content = obtain.obtain(resource, fetch)
         except Refusal as refusal:
             # Registries say what they please.
-            raise Refusal(Scrubber(resource.get("auth", {}).values())(refusal.errors)) from refusal
+            raise Refusal(Scrubber([resource.get("auth", {}).get("password", "")])(refusal.errors)) from refusal
         made: Resource = {**resource, "content": content}
         # The robot has the image: nobody needs the password again.
         made.pop("auth", None)
