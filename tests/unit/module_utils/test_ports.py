@@ -167,3 +167,13 @@ def test_what_a_tasks_own_connections_have_left_on_its_port_keeps_it_from_nothin
         client.close()
     assert ports.taken(wanted, set()) != []
     assert ports.taken(wanted, set(), kept=wanted) == []
+
+
+@pytest.mark.parametrize(("unit", "taken"), [("docker.service", 0), ("k8s4r-task-other.service", 1)])
+def test_docker_has_a_containers_port_and_no_task_has_it_by_that_name(monkeypatch, unit, taken):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = plan.port("127.0.0.1", server.getsockname()[1], "x", called="r0 web")
+        monkeypatch.setattr(ports, "holders", lambda inodes: dict.fromkeys(inodes, (7, "docker-proxy", unit)))
+        assert len(ports.taken([port], (), [port])) == taken
+        # Before it has been the group's, it is somebody else's container.
+        assert len(ports.taken([port], (), [])) == 1

@@ -101,8 +101,9 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.
     found: dict[tuple[str, int], str] = {}
     for port, address, inode in clashes:
         pid, command, unit = held.get(inode, (0, "an unknown process", None))
-        # Docker listens in the place of a container.
-        if unit not in own_units and not (command == PUBLISHES and port in kept):
+        # Docker listens in the place of a container. A task may call itself so, too.
+        published = command == PUBLISHES and port in kept and not (unit or "").startswith("k8s4r-")
+        if unit not in own_units and not published:
             text = f"{port['where']}: {shown(port)} on {address} is taken by {_who(pid, command, unit)}"
             found.setdefault((port["where"], pid), text)
     listening = [port for port, _address, _inode in clashes]
