@@ -81,6 +81,8 @@ def test_programs_meet_over_dds(fleet, tmp_path):
 # On the robot, in place of a device with a driver: what is written to its other end comes out of it.
 SERIAL = "socat pty,raw,echo=0,link=/dev/ttyGPS,group=dialout,mode=660 pty,raw,echo=0,link=/run/gps"
 PACKAGES = "mosquitto mosquitto-clients python3-rosmaster python3-rostopic socat"
+# Seconds for the download of some dozens of packages while other tests are at work.
+INSTALL = 600
 
 
 def install(packages: str) -> str:
@@ -90,7 +92,7 @@ def install(packages: str) -> str:
 
 
 def test_ros_mqtt_and_a_serial_device(fleet):
-    fleet.ssh("work1", f"{install(PACKAGES)}; systemctl disable --now mosquitto")
+    fleet.ssh("work1", f"{install(PACKAGES)}; systemctl disable --now mosquitto", timeout=INSTALL)
     ansible = Ansible(fleet)
     jobs = [str(EXAMPLES / name) for name in ("ros.yml", "mqtt.yml", "gps.yml")]
     ansible.run(str(EXAMPLES / "deploy-taskgroup.yml"), "--limit", "work1", job=jobs).well()
@@ -138,7 +140,7 @@ def test_java(fleet):
         "taskGroups[0].tasks[0].driver: java is in no directory of its PATH on this robot",
         "taskGroups[0].tasks[0].config.javaConfig.jarPath: this robot has no /opt/planner/planner.jar",
     )
-    fleet.ssh("work1", install("openjdk-17-jre-headless ecj"))
+    fleet.ssh("work1", install("openjdk-17-jre-headless ecj"), timeout=INSTALL)
     fleet.ssh("work1", "mkdir -p /opt/planner; echo >/opt/planner/planner.jar")
     ansible.run(deploy, "--limit", "work1", job=job).refused("/opt/planner/planner.jar is no jar, or is damaged")
     fleet.ssh("work1", f"source={shlex.quote(JAVA)}; {COMPILE}")

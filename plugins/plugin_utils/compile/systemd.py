@@ -93,6 +93,18 @@ KILLS_AT_ONCE = 246
 HIDES_PROCESSES = 247
 # Those that come with util-linux 2.36 and newer, whose `unshare` can make a user namespace for others than root.
 MAPS_USERS = 247
+# The first one that we have seen to survive Type=exec. Up to 248, PID 1 forgets that it listens for the execution of a program that
+# ends at once where the unit has something to run after it (ExecStopPost=): then it hears of nothing else, and the robot no longer
+# answers. The fix is "exec_fd event source rework", systemd's pull request 20030.
+SURVIVES_EXEC = 250
+
+
+def started(version: int) -> Directives:
+    """When a service has started: once its program is executed; where that would be dangerous, once there is a process for it.
+
+    Then a program that cannot be executed is seen a moment later, as one that ends at once.
+    """
+    return [("Type", "exec" if version >= SURVIVES_EXEC else "simple")]
 
 
 def lost_in_environment_file(value: str, version: int) -> str:

@@ -140,6 +140,17 @@ def test_how_fast_a_batch_task_fails_decides_nothing(machine):
     machine.until("[ $(cat /var/lib/k8s4r/groups/runs-g-*/alloc/log | wc -l) -ge 2 ]")
 
 
+def test_programs_that_end_at_once_leave_systemd_its_ears(machine):
+    """Up to systemd 248, one that ends before its execution was noticed could keep PID 1 busy for ever, and with it the robot."""
+    tasks = [shell(f"t{number}", "exit 0", driver="raw_exec") for number in range(4)]
+    (plan,) = plans(machine, {"name": "brief", "type": "batch", "taskGroups": [{"name": "g", "tasks": tasks}]})
+    assert machine.deploy(plan)["status"] == "committed"
+    again = "rm -f /var/lib/k8s4r/groups/brief-g-*/done/*; systemctl start"
+    names = " ".join(r["name"] for r in plan["groups"][0]["resources"] if r.get("run") == "once")
+    machine.execute(f'for u in {names}; do timeout 8 sh -c "while :; do {again} $u; done" & done; wait')
+    machine.sh("timeout 20 systemctl show --property Version")
+
+
 WAITS = "echo {name} >>$NOMAD_ALLOC_DIR/log; until [ -e $NOMAD_ALLOC_DIR/go ]; do sleep 0.1; done; {end}"
 ENDS = {"status": "exit 143", "signal": "kill -HUP $$", "raw": "kill -TERM $$"}
 

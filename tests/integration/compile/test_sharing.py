@@ -176,8 +176,10 @@ def test_when_what_holds_a_namespace_dies_its_tasks_meet_in_a_new_one(machine):
     assert machine.deploy(plan)["status"] == "committed"
     before = members(machine)
     for who in ("$(systemctl show -p MainPID --value {})", "$(pgrep -u 65535 sleep)"):
+        gone = machine.sh("pgrep -f '^sleep 1000[12]$'").split()
         machine.sh(f"kill -KILL {who.format(HOLDER)}")
-        machine.until("[ $(pgrep -cf '^sleep 1000[12]$') = 2 ]")
+        # Until they are killed, those of before would be counted.
+        machine.until(f"! kill -0 {gone[0]} && ! kill -0 {gone[1]} && [ $(pgrep -cf '^sleep 1000[12]$') = 2 ]")
         machine.until(" && ".join(f"systemctl is-active --quiet {name}" for name in units(plan)))
         after = members(machine)
         assert after["10001"][1] == after["10002"][1]

@@ -9,12 +9,14 @@ Nothing is written down, and nothing removed, before all of them run.
 from __future__ import annotations
 
 from ..judge import handover, room
+from ..resources import kinds
 from ..say.answers import failed
 from ..say.texts import harmless
 from ..state import ledger
 from ..state import manifest as manifests
 from ..state.journal import FINAL
 from ..state.scrub import of_release
+from ..system import files
 from . import health, steps, survey
 from .perform import Performer
 
@@ -61,6 +63,7 @@ class Switch:
 
     def recover(self, members: Members, boot: bool = False) -> None:
         """End what was interrupted: what is written down in part is finished, everything else goes back."""
+        self._forget_half_written(members)
         committed = [member for member in members if self._is_committed(member)]
         begun = [member for member in members if member not in committed and self._phase(member) in ("forward", "back", "stuck")]
         if committed:
@@ -152,6 +155,13 @@ class Switch:
             tried = self._target(group, record)["resources"]
             found.append(survey.plan_steps(self.robot, target["resources"], record, others=tried, halted=halted, spared=spared))
         return performers, steps.in_turn(found, steps.UNTIL_COMMIT + steps.FROM_COMMIT)
+
+    def _forget_half_written(self, members: Members) -> None:
+        """What was to be replaced may be as it should be, so that no step comes by what was to replace it."""
+        for job, group in members:
+            record = self.robot.ledger.group(job, group["id"])
+            for resource in [*group["resources"], *(ledger.known(record) if record else ())]:
+                files.forget_half_written(kinds.place(resource))
 
     def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
         """The group as this switch makes it, with what stays for now."""

@@ -208,13 +208,18 @@ def remove(path: str) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     with parent as (directory, name):
-        _remove(directory, name)
+        remove_at(directory, name)
         os.fsync(directory)
 
 
-def remove_at(directory: int, name: str) -> None:
-    """Remove whatever has a name in an opened directory."""
-    _remove(directory, name)
+def forget_half_written(path: str) -> None:
+    """Remove what was about to replace what is there, where whoever wrote it was killed, or lost its power, before it did."""
+    try:
+        parent = Parent(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with parent as (directory, name):
+        _temporary(directory, name)
 
 
 def size(path: str, most: int = 100000) -> int:
@@ -246,7 +251,7 @@ def size(path: str, most: int = 100000) -> int:
 def _temporary(directory: int, name: str) -> str:
     # One fixed name for each target, so that what a killed run left is found and replaced by the next.
     temporary = f".{name[:200]}{TEMPORARY}"
-    _unlink(directory, temporary)
+    remove_at(directory, temporary)
     return temporary
 
 
@@ -257,7 +262,7 @@ def _clear(directory: int, name: str, kind: t.Callable[[int], bool]) -> None:
     except FileNotFoundError:
         return
     if not kind(found.st_mode):
-        _remove(directory, name)
+        remove_at(directory, name)
 
 
 def _mkdir(directory: int, name: str) -> None:
@@ -274,7 +279,8 @@ def _unlink(directory: int, name: str) -> None:
         return
 
 
-def _remove(directory: int, name: str) -> None:
+def remove_at(directory: int, name: str) -> None:
+    """Remove whatever has a name in an opened directory."""
     try:
         os.unlink(name, dir_fd=directory)
     except FileNotFoundError:

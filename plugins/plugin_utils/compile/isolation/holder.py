@@ -55,7 +55,7 @@ def _unit(site: Site, instance: int) -> Resource:
     sections: dict[str, systemd.Directives] = {
         "Unit": [("Description", systemd.text(site.title(f"r{instance}", "namespaces"))), ("StopWhenUnneeded", "yes")],
         "Service": [
-            ("Type", "exec"),
+            *systemd.started(site.robot.systemd),
             ("Slice", site.slice),
             ("RuntimeDirectory", place.removeprefix("/run/")),
             ("RuntimeDirectoryMode", "0700"),

@@ -58,7 +58,7 @@ def text(site: Site, envoy: str, agent_socket: str | None) -> str:
                 ("StartLimitIntervalSec", "0"),
             ],
             "Service": [
-                ("Type", "exec"),
+                *systemd.started(site.robot.systemd),
                 ("Slice", names.PROXY_SLICE),
                 ("SyslogIdentifier", "envoy"),
                 ("LogRateLimitIntervalSec", LOG_INTERVAL),

@@ -78,7 +78,7 @@ def _start(site: Site, task: PlacedTask[InitTask], ready: Call | None) -> system
         return [("Type", "oneshot"), ("RemainAfterExit", "yes"), ("TimeoutStartSec", timeout)]
     notify = spec.readiness is not None and spec.readiness.notify
     return [
-        *([("Type", "notify"), ("NotifyAccess", "all")] if notify else [("Type", "exec")]),
+        *([("Type", "notify"), ("NotifyAccess", "all")] if notify else systemd.started(site.robot.systemd)),
         *_ready(site, spec.readiness, ready),
         *restarts.directives(site, task),
     ]

@@ -71,7 +71,11 @@ def _life(
         process = hooks.without(process, ("SuccessExitStatus",))
     in_container = task.spec.driver is Driver.DOCKER
     # A container has started when its engine says so; while that is not there, it is waited for.
-    kind = [("Type", "notify"), ("NotifyAccess", "main"), ("TimeoutStartSec", "infinity")] if in_container else [("Type", "exec")]
+    kind = (
+        [("Type", "notify"), ("NotifyAccess", "main"), ("TimeoutStartSec", "infinity")]
+        if in_container
+        else systemd.started(site.robot.systemd)
+    )
     directives = [*kind, *process, *restarts.directives(site, task, over)]
     called = [*stop, *ended, *([over] if over and ended else [])]
     return directives, "once" if task.ends else "always", called

@@ -13,7 +13,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.units import d
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.task import Device
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import SIGNALS
 
-from .one_robot import compiled, refusal
+from .one_robot import ROBOT, compiled, refusal
 
 
 @pytest.mark.parametrize("name", SIGNALS)
@@ -155,6 +155,23 @@ def test_namespaces_are_held_for_each_instance_and_only_where_a_task_shares_one(
 def test_what_holds_namespaces_is_the_same_whatever_tasks_share():
     """It cannot be restarted without those that are in them."""
     assert holders(1, "uts: group")[0] == holders(1, "pid: group, ipc: group", "pid: host", "pid: group")[0]
+
+
+@pytest.mark.parametrize(("version", "kind"), [(247, "simple"), (249, "simple"), (250, "exec"), (257, "exec")])
+def test_no_execution_is_waited_for_where_that_can_freeze_the_robot(version, kind):
+    services = 'services: [{name: api, port: 8080, to: "127.0.0.1:80", allow: [{job: other, group: g}]}]'
+    job = f"""\
+        name: web
+        taskGroups:
+          - name: g
+            network: {{{services}}}
+            initTasks: [{{name: before, daemon: true, config: {{execConfig: {{command: app}}}}}}]
+            tasks: [{{name: app, isolation: {{pid: group}}, config: {{execConfig: {{command: app}}}}}}]
+        """
+    result = compiled(job, robot=ROBOT._replace(capabilities={"systemd": str(version)}))
+    units = [r["content"] for r in result.plan["jobs"][0]["groups"][0]["resources"] if r["kind"] == "unit"]
+    kinds = {line for unit in units for line in unit.splitlines() if line.startswith("Type=")}
+    assert kinds == {f"Type={kind}", "Type=oneshot"}
 
 
 @pytest.mark.parametrize(
