@@ -12,13 +12,11 @@ import typing as t
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import ASSUMED_CAPABILITIES, Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
-from tests.integration.engine.harness import Machine
-
-SYSTEMD = {"bullseye": "247", "bookworm": "252", "trixie": "257"}
+from tests.integration.engine.harness import Machine, known
 
 
 def shell(name: str, script: str, **keys: t.Any) -> dict[str, t.Any]:
@@ -35,9 +33,7 @@ def plans(
     machine: Machine, document: dict[str, t.Any], held: t.Any = None, secret: t.Mapping[str, str] | None = None
 ) -> list[dict[str, t.Any]]:
     """The job plans of a job file, for a fleet of this one robot, which has named these ports. ``secret``: variables of its first task."""
-    # Of what a robot reports, this alone makes units differ; the robots of these tests are named after their Debian.
-    systemd = {"systemd": SYSTEMD[machine.name]} if machine.name in SYSTEMD else {}
-    fleet = Fleet((Robot(machine.name, machine.name, capabilities={**ASSUMED_CAPABILITIES, **systemd}),))
+    fleet = Fleet((known(machine.name),))
     jobs, _warnings = reader.load([reader.Source(f"{document['name']}.yml", json.dumps(document))])
     if secret:
         jobs = [_with(job, secret) for job in jobs]

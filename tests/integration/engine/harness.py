@@ -21,6 +21,8 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.exec import 
 from tests.robots import Fleet
 from tests.robots.inventory import ssh_options
 
+SYSTEMD = {"bullseye": "247", "bookworm": "252", "trixie": "257"}
+
 
 class Machine:
     """One robot of a fleet."""
@@ -113,9 +115,15 @@ def request_of(*jobs: dict[str, t.Any], digest: str | None = None) -> dict[str, 
     return {"op": "prepare", "jobs": named, "assumptions": {}, "check": False, "diff": True, "who": "tests@controller"}
 
 
+def known(name: str) -> robots.Robot:
+    """What the compiler knows of a robot. Of what one reports, this alone makes units differ; some are named after their Debian."""
+    systemd = {"systemd": SYSTEMD[name]} if name in SYSTEMD else {}
+    return robots.Robot(name, name, capabilities={**robots.ASSUMED_CAPABILITIES, **systemd})
+
+
 def compiled(robot: str, *texts: str) -> list[dict[str, t.Any]]:
     """The job plans of job files for a fleet of this one robot."""
-    fleet = robots.Fleet((robots.Robot(robot, robot),))
+    fleet = robots.Fleet((known(robot),))
     jobs, _warnings = reader.load([reader.Source(f"{number}.yml", text) for number, text in enumerate(texts)])
     placement = place(jobs, fleet)
     found: list[dict[str, t.Any]] = compile_robot(jobs, fleet, placement, robot, peers.known_services(jobs, fleet, placement)).plan["jobs"]
