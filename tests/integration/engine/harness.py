@@ -56,7 +56,7 @@ class Machine:
 
     def until(self, condition: str) -> None:
         """Wait until a shell command ends well."""
-        self.sh(f"for i in $(seq 300); do {condition} && exit; sleep 0.1; done; exit 1")
+        self.sh(f"for i in $(seq 600); do {condition} && exit; sleep 0.1; done; exit 1")
 
     def listens(self, port: int) -> None:
         """Wait until a program listens on a port."""

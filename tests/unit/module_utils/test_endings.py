@@ -22,6 +22,7 @@ def values(result="exit-code", status=0, code="1", restarts=0, state="activating
     }  # fmt: skip
 
 
+SIMPLE = values(status=203, Type="simple")
 NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive", ActiveEnterTimestampMonotonic="0")
 
 
@@ -46,6 +47,9 @@ NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive",
         (values(status=203, up=False), "its program was not started, exit status 203: it cannot be executed"),
         (values(status=242, up=False), "its program was not started, exit status 242"),
         (values(status=203), "its program ended with exit status 203"),
+        # Up before its program is executed, as on an old systemd; and a program that itself ends so, later.
+        (dict(SIMPLE, ExecMainExitTimestampMonotonic="100900000"), "its program was not started, exit status 203: it cannot be executed"),
+        (dict(SIMPLE, ExecMainExitTimestampMonotonic="101000000"), "its program ended with exit status 203"),
         (values(status=126), "its program ended with exit status 126: it, or one that it starts, cannot be executed"),
         (values(status=127), "its program ended with exit status 127: it, or one that it starts, was not found"),
         (values(status=137), "its program ended with exit status 137, as after signal 9 (SIGKILL)"),

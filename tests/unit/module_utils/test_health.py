@@ -46,6 +46,8 @@ CRASHING = values(ActiveState="activating", SubState="auto-restart")
         ("hook", values(ActiveState="inactive"), health.Verdict.FAILED),
         ("hook", values(ActiveState="failed"), health.Verdict.FAILED),
         ("once", JUST_NOW, health.Verdict.HEALTHY),
+        # It may still turn out that its program cannot be run.
+        ("once", values(ActiveEnterTimestampMonotonic="999500000"), health.Verdict.WAITING),
         ("once", values(ActiveState="inactive"), health.Verdict.HEALTHY),
         ("once", values(ActiveState="inactive", Result="exit-code"), health.Verdict.FAILED),
     ],

@@ -102,7 +102,7 @@ class Watch:
             return Verdict.FAILED
         if self.unit.get("endless") and (values.get("SubState") == systemd.AUTO_RESTART or systemd.up(values)):
             # How its program ends is the result of its work, and no reason to go back: that would depend on how fast it fails.
-            return Verdict.HEALTHY
+            return self._executed(values, now)
         if _restarts(values) - self._restarts >= MOST_RESTARTS:
             return self._often_restarted(values, now)
         of_state = {"active": self._active, "inactive": self._inactive, "failed": self._failed}
@@ -116,7 +116,14 @@ class Watch:
         return Verdict.WAITING if _fresh(values, now) and not endless else Verdict.FAILED
 
     def _active(self, values: systemd.Properties, now: float) -> Verdict:
-        return Verdict.WAITING if kinds.of(self.unit).steady(self.unit) and _fresh(values, now, self._settles) else Verdict.HEALTHY
+        if not kinds.of(self.unit).steady(self.unit):
+            return self._executed(values, now)
+        return Verdict.WAITING if _fresh(values, now, self._settles) else Verdict.HEALTHY
+
+    def _executed(self, values: systemd.Properties, now: float) -> Verdict:
+        """A program that ends may be at work, or about to tell that it cannot be run."""
+        young = kinds.of(self.unit).ends(self.unit) and _fresh(values, now, endings.AT_ONCE)
+        return Verdict.WAITING if young else Verdict.HEALTHY
 
     def _inactive(self, values: systemd.Properties, _now: float) -> Verdict:
         ended_well = kinds.of(self.unit).ends(self.unit) and values.get("Result") == "success"

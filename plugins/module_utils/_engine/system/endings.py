@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The exit statuses with which systemd itself ends before it runs the program. More than these have names; these are met.
 NOT_STARTED = range(200, 246)
+# So many seconds after its start, a program that cannot be run has ended.
+AT_ONCE = 1.0
 REASONS = {
     200: "its working directory cannot be entered",
     203: "it cannot be executed",
@@ -103,7 +105,7 @@ def _of_program(values: Properties, stays: bool) -> str:
     if values.get("ExecMainCode") != EXITED:
         dumped = " and dumped core" if values.get("ExecMainCode") == DUMPED else ""
         return f"its program was killed by signal {_signal(status)}{dumped}"
-    if status in NOT_STARTED and never_up(values):
+    if _not_executed(values):
         return f"its program was not started, exit status {status}" + (f": {REASONS[status]}" if status in REASONS else "")
     if status in (CANNOT_EXECUTE, NOT_FOUND):
         reason = "was not found" if status == NOT_FOUND else "cannot be executed"
@@ -129,11 +131,21 @@ def never_up(values: Properties) -> bool:
 
 def cannot_start(values: Properties) -> bool:
     """Whether a unit that has ended would never start, however often it was tried: its program is not there, or cannot be run."""
-    status = number(values, "ExecMainStatus")
-    if values.get("ExecMainCode") != EXITED or status is None:
+    if values.get("ExecMainCode") != EXITED:
         return False
-    lived = seconds(values, "ExecMainExitTimestampMonotonic") - seconds(values, "ExecMainStartTimestampMonotonic")
-    return (status in NOT_STARTED and never_up(values)) or (status in (CANNOT_EXECUTE, NOT_FOUND) and lived < 1)
+    return _not_executed(values) or (number(values, "ExecMainStatus") in (CANNOT_EXECUTE, NOT_FOUND) and _at_once(values))
+
+
+def _not_executed(values: Properties) -> bool:
+    """Whether systemd could not execute the program. One of Type=simple is up before that is known; a program of its own accord hardly
+    ever ends so, and at once.
+    """
+    known = never_up(values) or (values.get("Type") == "simple" and _at_once(values))
+    return number(values, "ExecMainStatus") in NOT_STARTED and known
+
+
+def _at_once(values: Properties) -> bool:
+    return seconds(values, "ExecMainExitTimestampMonotonic") - seconds(values, "ExecMainStartTimestampMonotonic") < AT_ONCE
 
 
 def started(values: Properties, since: float) -> bool:

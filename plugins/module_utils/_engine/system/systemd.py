@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # What decides whether a unit does what it should, and what a person wants to know of one.
 PROPERTIES = (
-    "Id,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,Job,ExecMainCode,ExecMainStatus,"
+    "Id,Type,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,Job,ExecMainCode,ExecMainStatus,"
     "ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,"
     "TimeoutStartUSec,MemoryCurrent,MainPID"
 )
