@@ -44,7 +44,7 @@ class _Evaluator:
         try:
             self._walk(self._template.body, NOTHING)
         except RecursionError:
-            raise Fault(1, "has more inside each other than can be evaluated") from None
+            raise Fault(1, "is nested too deeply to be evaluated") from None
         return "".join(self._made)
 
     def _write(self, text: str, line: int) -> None:
@@ -123,7 +123,7 @@ class _Evaluator:
             raise Fault(node.line, "uses a template that is not defined", "add {{ define ... }}")
         self._depth += 1
         if self._depth > DEEPEST:
-            raise Fault(node.line, f"has more than {DEEPEST} templates inside each other")
+            raise Fault(node.line, f"has more than {DEEPEST} templates nested in each other")
         inner = self._pipeline(node.pipeline, dot) if node.pipeline else NOTHING
         outer, self._variables = self._variables, [("$", inner)]
         self._walk(body, inner)
@@ -163,7 +163,7 @@ class _Evaluator:
         if isinstance(node, tree.Pipeline):
             return self._pipeline(node, dot)
         if node.arguments or more:
-            raise Fault(node.line, "gives arguments to something that is no function")
+            raise Fault(node.line, "gives arguments to something that is not a function")
         base = dot if node.base is None else self._value(node.base, dot)
         for field in node.fields:
             base = self._field(base, field, node.line)

@@ -70,7 +70,9 @@ def parsed(source: str, options: t.Mapping[str, str]) -> Getter:
     else:
         scheme = rest.partition("://")[0] if "://" in rest else ""
         if not scheme:
-            raise Mistake("is no address of a file", "write https://..., git::https://..., or the absolute path of a file on the robot")
+            raise Mistake(
+                "is not the address of a file", "write https://..., git::https://..., or the absolute path of a file on the robot"
+            )
         get, address = forced or scheme, rest
     get = {"ssh": "git", "https": "http"}.get(get, get)
     if get not in OPTIONS:
@@ -112,7 +114,7 @@ def _split(address: str, get: str) -> tuple[str, str, list[tuple[str, str]]]:
     path, _two, subdir = path.partition("//")
     subdir = subdir.strip("/")
     if ".." in subdir.split("/"):
-        raise Mistake("the directory behind // leads out of it", "write a directory of the archive or repository")
+        raise Mistake("the directory after // leads out of it", "write a directory of the archive or repository")
     return scheme + separator + path, subdir, parse.parse_qsl(query, keep_blank_values=True)
 
 
@@ -122,13 +124,13 @@ def _options(get: str, query: t.Sequence[tuple[str, str]], options: t.Mapping[st
         if name not in known:
             close = nearest(name, known)
             remedy = f"did you mean {close}?" if close else f"write {listed(known)}"
-            raise Mistake(f"{name} is no option of {get}", remedy)
+            raise Mistake(f"{name} is not an option of {get}", remedy)
     return {**{name: value for name, value in query if name in known}, **options}
 
 
 def _file(path: str, subdir: str, values: t.Mapping[str, str]) -> Getter:
     if not path.startswith("/") or ".." in path.split("/"):
-        raise Mistake("is no absolute path of the robot", "write file:///path/of/a/file")
+        raise Mistake("is not an absolute path on the robot", "write file:///path/of/a/file")
     name = _name(values.get("filename") or path.rpartition("/")[2])
     archive = _archive(name if "filename" not in values else path, values.get("archive", ""))
     _whole(archive, subdir)
@@ -143,7 +145,7 @@ def _remote(get: str, address: str, subdir: str, query: t.Sequence[tuple[str, st
     except ValueError:
         host, port = None, None
     if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f]", address):
-        raise Mistake("is no address of a server", f"write {listed(f'{scheme}://' for scheme in schemes)} and a host; a blank is %20")
+        raise Mistake("is not the address of a server", f"write {listed(f'{scheme}://' for scheme in schemes)} and a host; a space is %20")
     kept = parse.urlencode([(name, value) for name, value in query if name not in OPTIONS[get]])
     at = f"[{host}]" if ":" in host else host
     # With ssh, the user is no secret, and who is asked for.
@@ -166,7 +168,7 @@ def _object(found: Getter, host: str, values: t.Mapping[str, str]) -> Getter:
     """An object of S3. A user in front of the host would be nobody's."""
     id, secret = values.get("aws_access_key_id", ""), values.get("aws_access_key_secret", "")
     if found.user or found.password or bool(id) != bool(secret):
-        raise Mistake("the key of s3 is not complete", "write both aws_access_key_id and aws_access_key_secret, or none of them")
+        raise Mistake("the S3 key is incomplete", "write both aws_access_key_id and aws_access_key_secret, or neither")
     amazon = _AMAZON.fullmatch(host)
     region = values.get("region") or (amazon and amazon.group(1)) or "us-east-1"
     version = parse.urlencode({"versionId": values["version"]}) if values.get("version") else ""
@@ -185,7 +187,7 @@ def _archive(name: str, option: str) -> str:
         return ""
     form = _SHORT.get(option, option)
     if form and form not in ARCHIVES:
-        raise Mistake("archive is of no form that can be unpacked", f"write {listed((*ARCHIVES, 'false'))}")
+        raise Mistake("archive is not a format that can be unpacked", f"write {listed((*ARCHIVES, 'false'))}")
     lower = name.lower()
     endings = sorted((*ARCHIVES, *_SHORT), key=len, reverse=True)
     found = next((ending for ending in endings if lower.endswith(f".{ending}")), "")
@@ -194,7 +196,7 @@ def _archive(name: str, option: str) -> str:
 
 def _whole(archive: str, subdir: str) -> None:
     if subdir and (not archive or ("." not in archive and archive not in ("zip", "tar"))):
-        raise Mistake("a directory behind // can only be of an archive or a repository", "remove it, or write the option archive")
+        raise Mistake("only an archive or a repository can have a directory after //", "remove it, or write the option archive")
 
 
 def _checksum(text: str) -> str:
@@ -206,7 +208,7 @@ def _checksum(text: str) -> str:
     if not colon:
         algorithm, digest = next((name for name, length in CHECKSUMS.items() if length == len(text)), ""), text
     if algorithm not in CHECKSUMS:
-        raise Mistake("checksum is of no known kind", f"write one of {listed(f'{name}:...' for name in CHECKSUMS)}")
+        raise Mistake("checksum is not of a known kind", f"write one of {listed(f'{name}:...' for name in CHECKSUMS)}")
     if not re.fullmatch(f"[0-9a-fA-F]{{{CHECKSUMS[algorithm]}}}", digest):
         raise Mistake(f"checksum: {algorithm} has {CHECKSUMS[algorithm]} hexadecimal digits", f"this one has {len(digest)} characters")
     return f"{algorithm}:{digest.lower()}"
@@ -214,7 +216,7 @@ def _checksum(text: str) -> str:
 
 def _depth(text: str) -> int:
     if text and not re.fullmatch(r"[0-9]{1,6}", text):
-        raise Mistake("depth is no number", "write how many commits are fetched, or remove it")
+        raise Mistake("depth is not a number", "write how many commits are fetched, or remove it")
     return int(text or 0)
 
 

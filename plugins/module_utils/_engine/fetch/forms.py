@@ -137,7 +137,7 @@ def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, tree: Tree) -> None:
     elif member.islnk():
         tree.second_name(parts, tree.inside(parts_of(os.fsencode(member.linkname))) or ())
     else:
-        raise Hostile(f"{shown(name)}: a device, FIFO or something else that is no file")
+        raise Hostile(f"{shown(name)}: a device, FIFO or something else that is not a file")
 
 
 def _zip(archive: zipfile.ZipFile, tree: Tree) -> None:
@@ -163,4 +163,4 @@ def _zip(archive: zipfile.ZipFile, tree: Tree) -> None:
             with archive.open(member) as content:
                 tree.file(parts, mode or 0o644, when, _chunks(content))
         else:
-            raise Hostile(f"{shown(name)}: a device, FIFO or something else that is no file")
+            raise Hostile(f"{shown(name)}: a device, FIFO or something else that is not a file")

@@ -42,9 +42,9 @@ def parts_of(name: bytes) -> Parts:
     if b".." in parts:
         raise Hostile(f"{shown(name)}: leads out of the archive")
     if len(parts) > DEEPEST:
-        raise Hostile(f"{shown(name[:80])}...: more than {DEEPEST} directories inside of each other")
+        raise Hostile(f"{shown(name[:80])}...: more than {DEEPEST} nested directories")
     if b"\0" in name or len(name) > 4000 or any(len(part) > 255 for part in parts):
-        raise Hostile(f"{shown(name[:80])}...: no name of a file")
+        raise Hostile(f"{shown(name[:80])}...: not a valid file name")
     return parts
 
 
@@ -109,7 +109,7 @@ class Tree:
         try:
             found = os.stat(target[-1], dir_fd=holder, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
-                raise Hostile(f"{shown(b'/'.join(parts))}: a link to {shown(b'/'.join(target))}, which is no file")
+                raise Hostile(f"{shown(b'/'.join(parts))}: a link to {shown(b'/'.join(target))}, which is not a file")
             if target != parts:
                 os.link(target[-1], parts[-1], src_dir_fd=holder, dst_dir_fd=self._place(parts), follow_symlinks=False)
         except FileNotFoundError:
@@ -140,7 +140,7 @@ class Tree:
         except FileNotFoundError:
             return parent
         except (IsADirectoryError, PermissionError):
-            raise Hostile(f"{shown(b'/'.join(parts))}: a directory and a file of one name") from None
+            raise Hostile(f"{shown(b'/'.join(parts))}: a directory and a file have this name") from None
         return parent
 
     def _open(self, parts: Parts) -> int:

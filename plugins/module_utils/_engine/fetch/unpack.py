@@ -90,7 +90,7 @@ def _only_one(root: int, item: Item) -> None:
     """Give the one file of an archive the name that the job has for it."""
     names = os.listdir(root)
     if len(names) != 1 or not os.path.isfile(f"/proc/self/fd/{root}/{names[0]}"):
-        raise Unfetched(f"getterMode: file wants an archive of exactly one file, and {item['name']} has more; write dir")
+        raise Unfetched(f"getterMode: file wants an archive of exactly one file, and {item['name']} is not one; write dir")
     os.rename(names[0], os.path.basename(item["to"]), src_dir_fd=root, dst_dir_fd=root)
 
 
@@ -134,7 +134,7 @@ def _give_up_privileges() -> None:
 
 def _unpacked(archive: int, root: int, item: Item) -> str:
     """Why an archive could not be unpacked; empty if it was."""
-    broken = f"it is no {item['archive']}, or a part of it is missing"
+    broken = f"it is not in {item['archive']} format, or part of it is missing"
     try:
         subdir = parts_of(os.fsencode(item["subdir"]))
         tree = Tree(root, os.fstat(archive).st_size, subdir)

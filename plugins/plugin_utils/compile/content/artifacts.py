@@ -86,7 +86,7 @@ class _One:
         self.secrets |= {value for value in headers.values() if len(value) >= _SHORTEST}
         for name, value in headers.items():
             if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-                self._problem(child(f"{self.path}.headers", name), Mistake("a header of HTTP cannot have a newline", "remove it"))
+                self._problem(child(f"{self.path}.headers", name), Mistake("an HTTP header cannot contain a newline", "remove it"))
         if self.errors:
             return None
         try:
@@ -129,7 +129,7 @@ class _One:
         first, *rest = [part for part in text.split("/") if part not in ("", ".")]
         named = "/".join([self._place(first), *rest])
         if self.artifact.getter_mode is GetterMode.FILE and text.endswith("/"):
-            self._problem(where, Mistake("with getterMode: file, this is the file itself", "write its name, too", value=text))
+            self._problem(where, Mistake("with getterMode: file, this is the path of the file", "add the file's name", value=text))
         return named
 
     def _place(self, name: str) -> str:

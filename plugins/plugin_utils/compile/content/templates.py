@@ -43,10 +43,10 @@ def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str
         place = () if unresolved else _place(written, environment)
         errors += unresolved
         if isinstance(written, Secret):
-            errors.append(site.problem(f"{path}.destPath", "a secret cannot be a part of a path", "write another one"))
+            errors.append(site.problem(f"{path}.destPath", "a secret cannot be part of a path", "write another path"))
         elif not place and not unresolved:
             remedy = f"it must be below {', '.join(f'{room}/' for room in ROOMS)}, and at most {LONGEST_PATH} bytes long"
-            errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is no place for a template", remedy))
+            errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is not a place for a template", remedy))
         elif any(each.place == place for each in found):
             errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is also that of another template", "name another file"))
         try:
@@ -77,7 +77,7 @@ def of_environment(site: Site, found: t.Iterable[Rendered]) -> tuple[dict[str, s
                 read = variables.parsed(each.text)
             except variables.Unread as error:
                 remedy = "each line is KEY=VALUE, empty or a comment (env: true)"
-                errors.append(site.problem(each.path, f"renders to something else than variables: {error}", remedy))
+                errors.append(site.problem(each.path, f"does not render to variables: {error}", remedy))
                 continue
             all_variables.update((name, Secret(value)) for name, value in read.items())
             for name in sorted(SYSTEMD.intersection(read)):

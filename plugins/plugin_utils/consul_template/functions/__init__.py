@@ -59,6 +59,6 @@ def known(name: str, line: int) -> None:
         raise Fault(line, f"{name} is not supported: the functions of Sprig are not", "write it in another way, or in Jinja")
     if name in REFUSED:
         what, remedy = REFUSED[name]
-        message = f"{name} needs {what}, which there is not here" if what else f"{name} is not supported"
+        message = f"{name} needs {what}, which is not available here" if what else f"{name} is not supported"
         raise Fault(line, message, _SERVICES if name in ("service", "nomadService", "connect") else remedy)
     raise Fault(line, f"there is no function {name}", did_you_mean(name, (*FUNCTIONS, *SPECIAL)))

@@ -65,7 +65,7 @@ def _explode_map(given: dict[str, t.Any]) -> dict[str, t.Any]:
         for part in above:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
-                raise Refusal("explodeMap was given a key that is a map in another one")
+                raise Refusal("explodeMap was given a key that is also the beginning of another one")
         if last:
             place[last] = given[key]
     return made
@@ -78,7 +78,7 @@ def _parse_json(text: str) -> t.Any:
     try:
         return json.loads(text, parse_int=float, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise Refusal("parseJSON was given something that is no JSON") from None
+        raise Refusal("parseJSON was given something that is not JSON") from None
 
 
 def _no_constant(_text: str) -> t.NoReturn:

@@ -38,7 +38,7 @@ def formatted(pattern: str, values: t.Sequence[t.Any]) -> str:
         if not width:
             return text
         if len(width) > 4:
-            raise Refusal("printf makes nothing that wide")
+            raise Refusal("printf takes a width of at most 9999")
         if "-" in flags:
             return text.ljust(int(width))
         if "0" in flags and verb not in "sqv":

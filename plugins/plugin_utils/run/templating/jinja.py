@@ -17,7 +17,7 @@ from jinja2.exceptions import SecurityError
 
 # Characters. No configuration file is larger.
 LARGEST = 2**20
-COMMENT = "{# begins a comment; write {{ '{#' }} where the text is meant"
+COMMENT = "{# begins a comment; write {{ '{#' }} for the characters themselves"
 # What the code of a template is called in tracebacks.
 _TEMPLATE = "<template>"
 _NAME = re.compile(r"'([^']+)' is undefined|has no (?:attribute|element) '?([^']+?)'?$")
@@ -53,14 +53,14 @@ class Template:
         try:
             tree = self._environment.parse(text)
             for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-                raise Wrong(node.lineno, "a template cannot take in another file", "write it into this one")
+                raise Wrong(node.lineno, "a template cannot include another file", "write it into this one")
             self.names = frozenset(meta.find_undeclared_variables(tree) - set(self._environment.globals))
             self._template = self._environment.from_string(tree)
         except jinja2.TemplateSyntaxError as error:
             remedy = COMMENT if "comment tag" in str(error.message) else ""
             raise Wrong(error.lineno, f"is not valid Jinja: {error.message}", remedy) from None
         except (RecursionError, SyntaxError, ValueError) as error:
-            raise Wrong(0, f"is more than Jinja can take in ({type(error).__name__})", "simplify it") from None
+            raise Wrong(0, f"is more than Jinja can read ({type(error).__name__})", "simplify it") from None
 
     def render(self, variables: t.Mapping[str, t.Any]) -> str:
         """Raises `Wrong`."""
@@ -75,7 +75,7 @@ class Template:
         except jinja2.UndefinedError as error:
             raise Wrong(_line(error), self._undefined(str(error)), "define it for the robot, or write a default") from None
         except SecurityError as error:
-            raise Wrong(_line(error), "does something that a template may not do") from None
+            raise Wrong(_line(error), "does something that templates are not allowed to do") from None
         except Wrong:
             raise
         # Filters and operators raise whatever Python and its libraries raise, and the texts of these errors repeat values.

@@ -89,5 +89,5 @@ def _whole(text: str) -> str:
     if len(text) > LARGEST:
         raise dialects.Mistake(0, f"renders to more than {LARGEST // 2**20} MiB")
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise dialects.Mistake(0, "renders to half of a surrogate pair, which is no character")
+        raise dialects.Mistake(0, "renders to half of a surrogate pair, which is not a character")
     return text
