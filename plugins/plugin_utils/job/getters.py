@@ -1,9 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where artifacts come from, as go-getter writes it: `git::https://host/repo//subdir?ref=v1`, and all that is short for it.
+"""The addresses of artifacts as go-getter writes them: `git::https://host/repo//subdir?ref=v1`, and the short forms.
 
-Errors repeat nothing of an address, since it may have a password in it.
+Errors repeat no part of an address, since a password may be in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib import parse
 
 from .errors import Mistake, listed, nearest
 
-# By the getter, its options: in the address behind `?`, or in getterOptions.
+# The options of each getter: in the address after `?`, or in getterOptions.
 _OF_FILES = ("archive", "checksum", "filename")
 OPTIONS = {
     "http": _OF_FILES,
@@ -24,16 +24,16 @@ OPTIONS = {
     "s3": (*_OF_FILES, "aws_access_key_id", "aws_access_key_secret", "aws_access_token", "region", "version"),
     "file": _OF_FILES,
 }
-# Hexadecimal digits of each.
+# How many hexadecimal digits each has.
 CHECKSUMS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 ARCHIVES = ("zip", "tar", *(f"{tar}{packed}" for tar in ("tar.", "") for packed in ("gz", "bz2", "xz", "zst")))
 _SHORT = {"tgz": "tar.gz", "tbz2": "tar.bz2", "txz": "tar.xz", "tzst": "tar.zst"}
 NOT_UNPACKED = ("false", "0", "f", "F", "FALSE", "False")
-# Hosts whose addresses without a scheme are those of repositories: as many parts of the path are the repository's.
+# Hosts whose addresses without a scheme are repositories, and how many parts of the path name the repository.
 _HOSTS = {"github.com": 2, "gitlab.com": 2, "bitbucket.org": 2}
 _SCP = re.compile(r"(?:([A-Za-z0-9_.-]+)@)([A-Za-z0-9.-]+):(?!//)(.+)")
 _FORCED = re.compile(r"([A-Za-z0-9]+)::(.+)", re.DOTALL)
-# Amazon's own hosts: the region is in the name of most.
+# Amazon's own hosts. Most names contain the region.
 _AMAZON = re.compile(r"(?:[^/]+\.)?s3(?:[.-]([a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?")
 _INSTEAD = "name an archive by https, or a repository by git::"
 
@@ -57,7 +57,7 @@ class Getter(t.NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The address for messages: what may be a token is not in it."""
+        """The address as messages show it, without anything that may be a token."""
         return self.url.partition("?")[0] + (f" at {self.ref}" if self.ref else "")
 
 
@@ -88,7 +88,7 @@ def _forced(source: str) -> tuple[str, str]:
 
 
 def _detected(rest: str, forced: str) -> tuple[str, str]:
-    """What is short for an address of git, written out."""
+    """The address and its getter, with short forms written out."""
     host, _slash, path = rest.partition("/")
     match = _SCP.fullmatch(rest)
     if match and "://" not in rest:
@@ -108,7 +108,7 @@ def _detected(rest: str, forced: str) -> tuple[str, str]:
 
 
 def _split(address: str, get: str) -> tuple[str, str, list[tuple[str, str]]]:
-    """The address, the directory of what it has that is wanted, and what is behind `?`."""
+    """The address, the directory in it that is wanted (after `//`), and the query (after `?`)."""
     before, _mark, query = address.partition("?")
     scheme, separator, path = before.partition("://") if get != "file" else ("", "", before)
     path, _two, subdir = path.partition("//")
@@ -133,7 +133,7 @@ def _file(path: str, subdir: str, values: t.Mapping[str, str]) -> Getter:
         raise Mistake("is not an absolute path on the robot", "write file:///path/of/a/file")
     name = _name(values.get("filename") or path.rpartition("/")[2])
     archive = _archive(name if "filename" not in values else path, values.get("archive", ""))
-    _whole(archive, subdir)
+    _check_subdir(archive, subdir)
     return Getter("file", path, subdir=subdir, name=name, archive=archive, checksum=_checksum(values.get("checksum", "")))
 
 
@@ -148,7 +148,7 @@ def _remote(get: str, address: str, subdir: str, query: t.Sequence[tuple[str, st
         raise Mistake("is not the address of a server", f"write {listed(f'{scheme}://' for scheme in schemes)} and a host; a space is %20")
     kept = parse.urlencode([(name, value) for name, value in query if name not in OPTIONS[get]])
     at = f"[{host}]" if ":" in host else host
-    # With ssh, the user is no secret, and who is asked for.
+    # With ssh, the user is part of the address, and no secret.
     login = f"{parts.username}@" if parts.scheme == "ssh" and parts.username else ""
     url = parse.urlunsplit((parts.scheme, login + at + (f":{port}" if port else ""), parts.path, kept, ""))
     user, password = ("", "") if login else (parse.unquote(parts.username or ""), parse.unquote(parts.password or ""))
@@ -158,22 +158,22 @@ def _remote(get: str, address: str, subdir: str, query: t.Sequence[tuple[str, st
         return found._replace(ref=values.get("ref", ""), depth=_depth(values.get("depth", "")), key=_key(values.get("sshkey", "")))
     last = parse.unquote(parts.path.rpartition("/")[2])
     archive = _archive(last, values.get("archive", ""))
-    _whole(archive, subdir)
+    _check_subdir(archive, subdir)
     name = _name(values.get("filename") or last)
     found = Getter(get, url, user, password, subdir, name, archive, _checksum(values.get("checksum", "")))
     return _object(found, host, values) if get == "s3" else found
 
 
 def _object(found: Getter, host: str, values: t.Mapping[str, str]) -> Getter:
-    """An object of S3. A user in front of the host would be nobody's."""
-    id, secret = values.get("aws_access_key_id", ""), values.get("aws_access_key_secret", "")
-    if found.user or found.password or bool(id) != bool(secret):
+    """An object in S3, which has keys instead of a user before the host."""
+    key, secret = values.get("aws_access_key_id", ""), values.get("aws_access_key_secret", "")
+    if found.user or found.password or bool(key) != bool(secret):
         raise Mistake("the S3 key is incomplete", "write both aws_access_key_id and aws_access_key_secret, or neither")
     amazon = _AMAZON.fullmatch(host)
     region = values.get("region") or (amazon and amazon.group(1)) or "us-east-1"
     version = parse.urlencode({"versionId": values["version"]}) if values.get("version") else ""
     url = found.url + (("&" if "?" in found.url else "?") + version if version else "")
-    return found._replace(url=url, user=id, password=secret, region=region, token=values.get("aws_access_token", ""))
+    return found._replace(url=url, user=key, password=secret, region=region, token=values.get("aws_access_token", ""))
 
 
 def _name(name: str) -> str:
@@ -194,7 +194,7 @@ def _archive(name: str, option: str) -> str:
     return form or _SHORT.get(found, found)
 
 
-def _whole(archive: str, subdir: str) -> None:
+def _check_subdir(archive: str, subdir: str) -> None:
     if subdir and (not archive or ("." not in archive and archive not in ("zip", "tar"))):
         raise Mistake("only an archive or a repository can have a directory after //", "remove it, or write the option archive")
 
@@ -221,7 +221,7 @@ def _depth(text: str) -> int:
 
 
 def _key(text: str) -> str:
-    """The private key, with a newline at its end: without one, ssh takes it for damaged."""
+    """The private key, with a newline at its end: ssh takes one without it for damaged."""
     if not text:
         return ""
     try:

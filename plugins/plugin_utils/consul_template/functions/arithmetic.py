@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Functions of consul-template on numbers. Whole ones are of 64 bits."""
+"""Functions of consul-template on numbers. Whole numbers have 64 bits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .declare import Functions
 
 FUNCTIONS = Functions()
 Number = t.Union[int, float]
-# A template that counts further is a mistake.
+# No sensible template counts further.
 LONGEST_LOOP = 1_000_000
 
 

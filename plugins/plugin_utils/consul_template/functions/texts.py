@@ -16,9 +16,9 @@ from ..values import Texts
 from .declare import Functions
 
 FUNCTIONS = Functions()
-# What Go takes for a blank at the ends of a text.
+# What Go trims as white space.
 _BLANKS = " \t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-# What one of Go and Python does not know, or understands in another way.
+# What Go or Python does not know, or what they understand differently.
 _OTHERWISE = re.compile(
     r"\\[0-9CEGKQRXpPzZ]|\[\[:|\(\?(?![ims]*\)|:|P<)|[*+?}]\+|(?<!^)\(\?[ims]+\)|\\[^A-Za-z0-9_\\.+*?()|\[\]{}^$/ \"'`:,;<>=!@#%&~-]"
 )
@@ -113,7 +113,7 @@ def _regex_replace_all(pattern: str, replacement: str, text: str) -> str:
     made, end, before = [], 0, -1
     for match in _compiled(pattern).finditer(text):
         if match.start() == match.end() == before:
-            # Go passes over an empty match right behind another one.
+            # Go skips an empty match right after another match.
             continue
         made += [text[end : match.start()], _expanded(replacement, match)]
         end = before = match.end()

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be true of artifacts. An address with names in it is looked at when they have been replaced (compile/content)."""
+"""What must be true of artifacts. An address that contains names is checked once they are replaced (compile/content)."""
 
 from __future__ import annotations
 

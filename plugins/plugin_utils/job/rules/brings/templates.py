@@ -14,7 +14,7 @@ from ...model.task import Task
 from ...model.vocabulary import ChangeMode
 
 BELOW = f"write a path below {', '.join(f'{room}/' for room in ROOMS[:-1])} or {ROOMS[-1]}/, such as local/app.conf"
-# Bytes. It is a program in Python.
+# Bytes. Templates are put in place by a program in Python.
 LEAST_MEMORY = 16 * 2**20
 
 
