@@ -43,7 +43,7 @@ class JavaConfig:
     )  # fmt: skip
     jvm_options: tuple[str, ...] = key(
         "Options of the Java virtual machine. Unless one of them sets the heap, the heap is the task's memory limit less a quarter of it, "
-        "or less 64Mi if that is more, but never under a quarter of the limit.",
+        "or less 64Mi if that is more, but never less than a quarter of the limit.",
         factory=tuple,
         substituted=True,
     )
