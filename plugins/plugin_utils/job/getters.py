@@ -138,20 +138,8 @@ def _file(path: str, subdir: str, values: t.Mapping[str, str]) -> Getter:
 
 
 def _remote(get: str, address: str, subdir: str, query: t.Sequence[tuple[str, str]], values: t.Mapping[str, str]) -> Getter:
-    parts = parse.urlsplit(address)
-    schemes = ("https", "http", "ssh", "git") if get == "git" else ("https", "http")
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f]", address):
-        raise Mistake("is not the address of a server", f"write {listed(f'{scheme}://' for scheme in schemes)} and a host; a space is %20")
-    kept = parse.urlencode([(name, value) for name, value in query if name not in OPTIONS[get]])
-    at = f"[{host}]" if ":" in host else host
-    # With ssh, the user is part of the address, and no secret.
-    login = f"{parts.username}@" if parts.scheme == "ssh" and parts.username else ""
-    url = parse.urlunsplit((parts.scheme, login + at + (f":{port}" if port else ""), parts.path, kept, ""))
-    user, password = ("", "") if login else (parse.unquote(parts.username or ""), parse.unquote(parts.password or ""))
+    parts, host = _server(get, address)
+    url, user, password = _without_login(parts, host, [(name, value) for name, value in query if name not in OPTIONS[get]])
     if get == "git":
         name = _name(parts.path.rstrip("/").rpartition("/")[2].removesuffix(".git"))
         found = Getter("git", url, user, password, subdir, name, "tar")
@@ -162,6 +150,29 @@ def _remote(get: str, address: str, subdir: str, query: t.Sequence[tuple[str, st
     name = _name(values.get("filename") or last)
     found = Getter(get, url, user, password, subdir, name, archive, _checksum(values.get("checksum", "")))
     return _object(found, host, values) if get == "s3" else found
+
+
+def _server(get: str, address: str) -> tuple[parse.SplitResult, str]:
+    """The parts of an address of a server, and its host."""
+    parts = parse.urlsplit(address)
+    schemes = ("https", "http", "ssh", "git") if get == "git" else ("https", "http")
+    try:
+        # The port is asked for here, because it raises where it is not a number.
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f]", address):
+        raise Mistake("is not the address of a server", f"write {listed(f'{scheme}://' for scheme in schemes)} and a host; a space is %20")
+    return parts, host
+
+
+def _without_login(parts: parse.SplitResult, host: str, query: t.Sequence[tuple[str, str]]) -> tuple[str, str, str]:
+    """The address without a user and password, and these."""
+    # With ssh, the user is part of the address, and no secret.
+    login = f"{parts.username}@" if parts.scheme == "ssh" and parts.username else ""
+    at = login + (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
+    url = parse.urlunsplit((parts.scheme, at, parts.path, parse.urlencode(query), ""))
+    return (url, "", "") if login else (url, parse.unquote(parts.username or ""), parse.unquote(parts.password or ""))
 
 
 def _object(found: Getter, host: str, values: t.Mapping[str, str]) -> Getter:
