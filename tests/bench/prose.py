@@ -39,15 +39,16 @@ CALLS = """\
 
 ## Task lines and round trips
 
-Task lines of each robot are the lines of output that a larger fleet has more of. A round trip is one command over SSH. All lines are
-those that are not empty, of a run on two robots with Ansible's own callback.
+"Task lines of each robot" are the lines of output that grow with the fleet. A round trip is one command over SSH. "All lines" are the
+lines that are not empty, in a run on two robots with Ansible's own callback.
 """
 
 ENGINE = """
 ## The engine on a robot
 
 The robot's part of an unchanged run: the engine that it keeps, called as the controller calls it, but on the robot itself. Medians
-of 40 calls, in turns with what stands beside them. The engine asks systemd itself, over D-Bus, for less than systemctl does.
+of 40 calls, alternating with the command in the second column. The engine asks systemd directly, over D-Bus, and for less than
+systemctl does.
 
 """
 
@@ -84,7 +85,7 @@ includes only its share of them.
 TASKS = """
 ## The life of tasks
 
-Whole runs on one robot, as above, in turns; each is checked to restart as many tasks as it says.
+Whole runs on one robot, as above, in turns; each must restart as many tasks as its row says.
 """
 
 START = """

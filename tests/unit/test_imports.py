@@ -70,6 +70,7 @@ FLOORS = {
         ("values", "tree"),
         ("functions",),
         ("lexer", "dialect"),
+        ("literals", "words"),
         ("parser", "evaluator"),
     ),
     "plugin_utils.compile": (

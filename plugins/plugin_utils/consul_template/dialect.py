@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In which of its two dialects a template is written. It has one of them: what could be both is plain text, the same in both."""
+"""In which of two languages a template is written, consul-template's or Jinja: told by what belongs to one of them alone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typing as t
 
 from .functions import FUNCTIONS, REFUSED, SPECIAL
 
-# Words of Jinja, too, where a value or a filter stands.
+# Words that Jinja has too, as values or filters.
 _OF_BOTH = ("and", "in", "index", "indent", "join", "not", "or", "replace", "slice", "split", "trim")
 _OWN = sorted({*FUNCTIONS, *REFUSED, *SPECIAL}.difference(_OF_BOTH))
 _NAMES = "|".join(_OWN)
 _CAMEL = "|".join(name for name in _OWN if name != name.lower())
-# What begins an action of Go's: a keyword with what belongs to it, a field, a variable, a comment, a function with an argument behind a
-# blank. Jinja writes arguments in parentheses, and has no filter in camel case.
+# How an action of Go's begins: with a keyword and what belongs to it, a field, a variable, a comment, or a function and an argument after
+# a space. Jinja writes arguments in parentheses, and has no filter in camel case.
 _GO = re.compile(
     rf"""-?\s* (?:
         (?:range|with|if|define|template|block)\s+[^\s(=|,)}}.\[]
@@ -41,7 +41,7 @@ _STATEMENT = re.compile(rf"\{{%[-+]?\s*(?:{'|'.join(_WORDS)})\b")
 
 
 class Seen(t.NamedTuple):
-    """The first lines with what is of one dialect alone; 0 where there is nothing."""
+    """The first line with something that belongs to one language alone; 0 where there is none."""
 
     go: int
     jinja: int

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a template becomes with the variables of a task."""
+"""Rendering a template with the variables of a task."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .functions import FUNCTIONS, SPECIAL
 from .functions.arithmetic import LONGEST_LOOP
 from .values import NO_VALUE, NOTHING, NoValue, Texts, kind, shown, truth
 
-# Bytes, of the result. A configuration file that is larger is a mistake.
+# Characters of the result. No configuration file is larger.
 LARGEST = 2**20
-# Templates that use each other.
+# How deeply templates may be nested.
 DEEPEST = 100
 
 
@@ -24,12 +24,12 @@ def render(template: tree.Template, environment: t.Mapping[str, str]) -> str:
     return _Evaluator(template, environment).result()
 
 
-class _Left(Exception):
-    """A loop is left."""
+class _Break(Exception):
+    """break."""
 
 
-class _Next(Exception):
-    """The next round of a loop begins."""
+class _Continue(Exception):
+    """continue."""
 
 
 class _Evaluator:
@@ -44,7 +44,7 @@ class _Evaluator:
         try:
             self._walk(self._template.body, NOTHING)
         except RecursionError:
-            raise Fault(1, "has more inside each other than can be evaluated") from None
+            raise Fault(1, "is nested too deeply to be evaluated") from None
         return "".join(self._made)
 
     def _write(self, text: str, line: int) -> None:
@@ -66,7 +66,7 @@ class _Evaluator:
             elif isinstance(node, tree.Use):
                 self._use(node, dot)
             else:
-                raise (_Left if node.kind == "break" else _Next)
+                raise (_Break if node.kind == "break" else _Continue)
 
     def _branch(self, node: tree.Branch, dot: t.Any) -> None:
         visible = len(self._variables)
@@ -99,9 +99,9 @@ class _Evaluator:
                 self._set(name, each)
             try:
                 self._walk(node.body, member)
-            except _Next:
+            except _Continue:
                 pass
-            except _Left:
+            except _Break:
                 break
             finally:
                 del self._variables[inside:]
@@ -123,7 +123,7 @@ class _Evaluator:
             raise Fault(node.line, "uses a template that is not defined", "add {{ define ... }}")
         self._depth += 1
         if self._depth > DEEPEST:
-            raise Fault(node.line, f"has more than {DEEPEST} templates inside each other")
+            raise Fault(node.line, f"has more than {DEEPEST} templates nested in each other")
         inner = self._pipeline(node.pipeline, dot) if node.pipeline else NOTHING
         outer, self._variables = self._variables, [("$", inner)]
         self._walk(body, inner)
@@ -150,7 +150,7 @@ class _Evaluator:
         return value
 
     def _value(self, node: t.Any, dot: t.Any, more: tuple[t.Any, ...] = ()) -> t.Any:
-        """`more` is what a pipeline gives a function as its last argument."""
+        """The value of a node. `more` has the value that a pipeline passes on, a function's last argument."""
         if isinstance(node, tree.Call):
             try:
                 return self._call(node, dot, more)
@@ -163,7 +163,7 @@ class _Evaluator:
         if isinstance(node, tree.Pipeline):
             return self._pipeline(node, dot)
         if node.arguments or more:
-            raise Fault(node.line, "gives arguments to something that is no function")
+            raise Fault(node.line, "gives arguments to something that is not a function")
         base = dot if node.base is None else self._value(node.base, dot)
         for field in node.fields:
             base = self._field(base, field, node.line)
@@ -185,7 +185,7 @@ class _Evaluator:
         return FUNCTIONS[node.name](*arguments)
 
     def _logic(self, node: tree.Call, dot: t.Any, more: tuple[t.Any, ...]) -> t.Any:
-        """The first that decides, or the last; what is behind it has no value."""
+        """The first argument that decides, or the last one. Those after it are not evaluated."""
         if not node.arguments and not more:
             raise Refusal(f"{node.name} takes at least 1 argument")
         value: t.Any = None
@@ -202,7 +202,7 @@ class _Evaluator:
             raise Refusal(f"{name} takes {'a name and a default, both texts' if wanted == 2 else 'the name of a variable'}")
         value = self._environment.get(arguments[0])
         if name == "mustEnv" and not value:
-            # One that is computed may be a secret.
+            # A name that was computed may be a secret.
             called = arguments[0] if node.arguments and isinstance(node.arguments[0], tree.Value) else "that mustEnv asks for"
             raise Refusal(f"the variable {called} is empty, or not in the environment of the task", "give it in env of the task")
         return (arguments[1] if wanted == 2 else "") if value is None else str(value)

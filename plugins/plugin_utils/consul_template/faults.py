@@ -1,13 +1,13 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a template, with its line and without any value."""
+"""What is wrong with a template: the line, and never a value."""
 
 from __future__ import annotations
 
 
 class Fault(Exception):
-    """A mistake in a template, or something that it asks for and cannot have. `remedy` is the way out, where there is one."""
+    """A mistake in a template, or something that it asks for and cannot get. `remedy` is the way out, if there is one."""
 
     def __init__(self, line: int, message: str, remedy: str = "") -> None:
         super().__init__(message)

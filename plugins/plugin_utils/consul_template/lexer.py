@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A template's text as tokens, as Go's text/template has them: what is between actions, and the words of each action."""
+"""A template in pieces, as Go's text/template reads it: texts, and actions with the words in them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 
 from .faults import Fault
 
-# Around an action, a minus next to a blank takes away all blanks and line breaks on its side.
+# A minus beside a delimiter, set off by a blank, removes all blanks and line breaks on that side of the action.
 BLANKS = " \t\r\n"
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _TOKENS = re.compile(
@@ -32,7 +32,7 @@ _TOKENS = re.compile(
 
 
 class Token(t.NamedTuple):
-    """One word; `glued` says that it follows the one before it without a blank, as the fields of a chain do."""
+    """One word. `glued`: no blank is between it and the word before it, as in a chain of fields."""
 
     kind: str
     text: str
@@ -41,7 +41,7 @@ class Token(t.NamedTuple):
 
 
 class Piece(t.NamedTuple):
-    """A text, or an action as its tokens."""
+    """A text, or the tokens of an action."""
 
     line: int
     text: str

@@ -1,22 +1,20 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A template's tokens as a tree; every name in it is known, and every branch has its end."""
+"""A template's tokens as a tree, in which every name is known and every branch has its end."""
 
 from __future__ import annotations
 
-import re
 import typing as t
 
-from . import lexer, tree
+from . import lexer, literals, tree
 from .faults import Fault
 from .functions import known
 from .lexer import Piece, Token
+from .words import Words
 
 KEYWORDS = ("if", "else", "end", "range", "with", "define", "template", "block", "break", "continue")
 _CONSTANTS = {"true": True, "false": False, "nil": None}
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", "'": "'", '"': '"'}
-_ESCAPE = re.compile(r"\\(?:([abfnrtv\\'\"])|([0-7]{3})|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.|\n))")
 
 
 def parse(text: str, left: str = "{{", right: str = "}}") -> tree.Template:
@@ -24,7 +22,7 @@ def parse(text: str, left: str = "{{", right: str = "}}") -> tree.Template:
     try:
         return _Parser(lexer.pieces(text, left, right)).template()
     except RecursionError:
-        raise Fault(1, "has more inside each other than can be parsed") from None
+        raise Fault(1, "is nested too deeply to be parsed") from None
 
 
 class _Parser:
@@ -34,17 +32,17 @@ class _Parser:
         self._variables: list[str] = ["$"]
         self._loops = 0
         self._line = 1
-        # What is behind the `end` or `else` that was met last.
-        self._rest = _Words((), 1)
+        # What follows the `end` or `else` that was met last.
+        self._rest = Words((), 1)
 
     def template(self) -> tree.Template:
         body, ended = self._nodes(top=True)
         if ended:
-            raise Fault(self._line, f"has {ended.text!r} without what it belongs to")
+            raise Fault(self._line, f"has {ended.text!r} that belongs to nothing")
         return tree.Template(body, self._defined)
 
     def _nodes(self, top: bool = False) -> tuple[tree.Nodes, Token | None]:
-        """What is until an `end` or `else` that belongs to something outside, which is returned too, with the pieces behind it."""
+        """Everything up to an `end` or `else` that belongs to something outside; and that word, which `_rest` follows."""
         found: list[t.Any] = []
         for piece in self._pieces:
             if piece.tokens is None:
@@ -52,8 +50,8 @@ class _Parser:
                 continue
             self._line = piece.line
             if not piece.tokens:
-                raise Fault(piece.line, "has an action without anything in it")
-            first, words = piece.tokens[0], _Words(piece.tokens, piece.line)
+                raise Fault(piece.line, "has an empty action")
+            first, words = piece.tokens[0], Words(piece.tokens, piece.line)
             word = first.text if first.kind == "word" else ""
             if word in ("end", "else"):
                 self._rest = words
@@ -68,7 +66,7 @@ class _Parser:
                 words.finished()
         return tuple(found), None
 
-    def _keyword(self, word: str, words: _Words, line: int, top: bool) -> t.Any:
+    def _keyword(self, word: str, words: Words, line: int, top: bool) -> t.Any:
         if word in ("if", "with", "range"):
             return self._branch(word, words, line)
         if word in ("break", "continue"):
@@ -76,15 +74,19 @@ class _Parser:
             if not self._loops:
                 raise Fault(line, f"has {word} outside of a range")
             return tree.Leave(word)
+        return self._named(word, words, line, top)
+
+    def _named(self, word: str, words: Words, line: int, top: bool) -> tree.Use | None:
+        """define, template, or block, which is both: what is defined has variables and loops of its own."""
         name = words.next()
         if name is None or name.kind != "string":
             raise Fault(line, f"{word} needs a name in quotes")
-        called = string(name)
+        called = literals.text(name)
         pipeline = None if words.empty or word == "define" else self._pipeline(words, "")
         words.finished()
+        if word == "define" and not top:
+            raise Fault(line, "has define inside something else")
         if word in ("define", "block"):
-            if word == "define" and not top:
-                raise Fault(line, "has define inside of something else")
             outer, self._variables, self._loops = (self._variables, self._loops), ["$"], 0
             self._defined[called] = self._until_end(line, word)
             self._variables, self._loops = outer
@@ -97,7 +99,7 @@ class _Parser:
         self._rest.finished()
         return body
 
-    def _branch(self, kind: str, words: _Words, line: int) -> tree.Branch:
+    def _branch(self, kind: str, words: Words, line: int) -> tree.Branch:
         visible = len(self._variables)
         pipeline = self._pipeline(words, kind)
         words.finished()
@@ -112,7 +114,7 @@ class _Parser:
             else:
                 word = rest.next()
                 if word is None or word.text != kind or kind == "range":
-                    raise Fault(ended.line, "has something behind else that cannot be there")
+                    raise Fault(ended.line, "has something after else that cannot be there")
                 otherwise = (self._branch(kind, rest, ended.line),)
         elif ended is None:
             raise Fault(line, f"{kind} has no end")
@@ -121,22 +123,22 @@ class _Parser:
         del self._variables[visible:]
         return tree.Branch(line, kind, pipeline, body, otherwise)
 
-    def _pipeline(self, words: _Words, kind: str) -> tree.Pipeline:
+    def _pipeline(self, words: Words, kind: str) -> tree.Pipeline:
         variables, declares = self._assigned(words, kind)
         commands: list[t.Any] = []
         while True:
             command = self._command(words, bool(commands))
             if commands and not isinstance(command, (tree.Call, tree.Reach)):
-                raise Fault(words.line, "has something behind | that is no function")
+                raise Fault(words.line, "has something after | that is not a function")
             commands.append(command)
             if not words.take("|"):
                 break
-        # What is on the right side does not see them.
+        # The right side does not see them yet.
         if declares:
             self._variables += variables
         return tree.Pipeline(words.line, tuple(variables), declares, tuple(commands))
 
-    def _assigned(self, words: _Words, kind: str) -> tuple[list[str], bool]:
+    def _assigned(self, words: Words, kind: str) -> tuple[list[str], bool]:
         names, ahead = [], 0
         while (token := words.ahead(ahead)) and token.kind == "variable":
             names.append(token.text)
@@ -155,7 +157,7 @@ class _Parser:
             ahead += 2
         return [], False
 
-    def _command(self, words: _Words, piped: bool) -> t.Any:
+    def _command(self, words: Words, piped: bool) -> t.Any:
         token = words.peek()
         operands = []
         while (operand := self._operand(words)) is not None:
@@ -170,10 +172,10 @@ class _Parser:
         if arguments or piped:
             if isinstance(first, tree.Reach) and first.fields:
                 return first._replace(arguments=tuple(arguments))
-            raise Fault(words.line, "gives arguments to something that is no function")
+            raise Fault(words.line, "gives arguments to something that is not a function")
         return first
 
-    def _operand(self, words: _Words) -> t.Any:
+    def _operand(self, words: Words) -> t.Any:
         token = words.peek()
         if token is None or token.text in ("|", ")"):
             return None
@@ -184,14 +186,14 @@ class _Parser:
             fields.append(after.text[1:])
             words.next()
         if after and after.glued and after.text not in ("|", ")", ",") and not (token.kind == "sign"):
-            raise Fault(token.line, "has two words without a blank between them")
+            raise Fault(token.line, "has two words without a space between them")
         if not fields:
             return base
         if token.kind in ("string", "char", "number"):
             raise Fault(token.line, "asks for a field of a constant")
         return tree.Reach(token.line, base, tuple(fields))
 
-    def _term(self, token: Token, words: _Words) -> t.Any:
+    def _term(self, token: Token, words: Words) -> t.Any:
         if token.kind == "word":
             if token.text in _CONSTANTS:
                 return tree.Value(_CONSTANTS[token.text])
@@ -203,11 +205,11 @@ class _Parser:
             self._seen(token.text, token.line)
             return tree.Variable(token.line, token.text)
         if token.kind == "string":
-            return tree.Value(string(token))
+            return tree.Value(literals.text(token))
         if token.kind == "char":
-            return tree.Value(ord(_unescaped(token.text[1:-1], token.line)))
+            return tree.Value(literals.character(token))
         if token.kind == "number":
-            return tree.Value(_number(token))
+            return tree.Value(literals.number(token))
         if token.text == "(":
             pipeline = self._pipeline(words, "")
             if not words.take(")"):
@@ -217,72 +219,4 @@ class _Parser:
 
     def _seen(self, name: str, line: int) -> None:
         if name not in self._variables:
-            raise Fault(
-                line, f"the variable {name} is not defined there", f"write {name} := ... before it, in the same branch or around it"
-            )
-
-
-class _Words:
-    """The tokens of one action, one after the other."""
-
-    def __init__(self, tokens: t.Sequence[Token], line: int) -> None:
-        self._tokens, self._at, self.line = tokens, 0, line
-
-    @property
-    def empty(self) -> bool:
-        return self._at >= len(self._tokens)
-
-    def ahead(self, number: int) -> Token | None:
-        return self._tokens[self._at + number] if self._at + number < len(self._tokens) else None
-
-    def peek(self) -> Token | None:
-        return self.ahead(0)
-
-    def next(self) -> Token | None:
-        token = self.peek()
-        self._at += 1
-        return token
-
-    def skip(self, number: int) -> None:
-        self._at += number
-
-    def take(self, sign: str) -> bool:
-        token = self.peek()
-        taken = token is not None and token.kind == "sign" and token.text == sign
-        self._at += taken
-        return taken
-
-    def finished(self) -> None:
-        token = self.peek()
-        if token is not None:
-            raise Fault(token.line, f"has {token.text!r} where the action should end")
-
-
-def string(token: Token) -> str:
-    """The text of a string in quotes."""
-    text = token.text[1:-1]
-    return text.replace("\r", "") if token.text[0] == "`" else _unescaped(text, token.line)
-
-
-def _unescaped(text: str, line: int) -> str:
-    def meant(match: re.Match[str]) -> str:
-        simple, octal, two, four, eight, wrong = match.groups()
-        if wrong is not None:
-            raise Fault(line, "has a backslash before a character that needs none", "write \\\\ for a backslash, or use backquotes")
-        return _ESCAPES[simple] if simple else chr(int(octal, 8) if octal else int(two or four or eight, 16))
-
-    return _ESCAPE.sub(meant, text)
-
-
-def _number(token: Token) -> int | float:
-    text = token.text.replace("_", "")
-    try:
-        if re.fullmatch(r"[+-]?0[0-7]+", text):
-            return int(text, 8)
-        return int(text, 0)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        raise Fault(token.line, "has a number that is none") from None
+            raise Fault(line, f"the variable {name} is not defined here", f"write {name} := ... before it, in the same branch or around it")

@@ -19,7 +19,7 @@ class Value(t.NamedTuple):
 
 
 class Call(t.NamedTuple):
-    """A function with its arguments; `name` may be all of it."""
+    """A function and its arguments, if any."""
 
     line: int
     name: str
@@ -27,7 +27,7 @@ class Call(t.NamedTuple):
 
 
 class Reach(t.NamedTuple):
-    """Fields below a value: that of a variable, the dot (`base` is None), or a pipeline in parentheses."""
+    """Fields of a value: of a variable, of the dot (`base` is None), or of a pipeline in parentheses."""
 
     line: int
     base: t.Any
@@ -41,7 +41,7 @@ class Variable(t.NamedTuple):
 
 
 class Pipeline(t.NamedTuple):
-    """Commands, each of which is given the value of the one before it as its last argument. `variables` are set to the result."""
+    """Commands, each of which gets the value of the one before it as its last argument. `variables` are set to the result."""
 
     line: int
     variables: tuple[str, ...]

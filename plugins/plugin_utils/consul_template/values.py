@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Values of templates as Go has them: what is true, what is equal, and how they are printed.
 
-They are None, bool, int, float, str, bytes as str, list, and dict with keys that are text. A dict of text alone, as `splitToMap` gives
-it, is a `Texts`: where Go has no value for a key of a map of anything, it prints `<no value>`, and of a map of texts an empty one.
+They are None, bool, int, float, str, list, and dict with text as keys. A map of texts, as `splitToMap` makes it, is a `Texts`: for a key
+that is missing there Go prints an empty text, and for one that is missing in any other map `<no value>`.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ class Texts(dict[str, str]):
 
 
 class NoValue:
-    """What a key that is not in a map has: it is as good as nothing."""
+    """The value of a key that is missing in a map: it counts as nothing."""
 
 
 NO_VALUE = NoValue()
-# What consul-template begins with. Everything in it is nothing too.
+# What the dot is at the beginning. Every field of it is nothing, too.
 NOTHING = NoValue()
 
 
 def kind(value: Value) -> str:
-    """What Go would call its type, in words."""
+    """What Go calls the type of a value."""
     return next((name for cls, name in KINDS.items() if isinstance(value, cls)), "nothing")
 
 
 def truth(value: Value) -> bool:
-    """Nothing, false, zero and what is empty are not."""
+    """Whether a value counts as true: nothing, false, zero and what is empty do not."""
     return not isinstance(value, NoValue) and bool(value)
 
 
@@ -64,14 +64,12 @@ def plain(value: Value) -> str:
 
 
 def floating(value: float, least: int = -4, most: int = 6) -> str:
-    """The shortest digits that give the number back; with an exponent where it is below `least`, or as large as `most`. Go's default is
-    that of %g.
+    """The shortest digits that stand for this number, with an exponent where that is below `least` or not below `most`: by default as Go's
+    %g has it.
     """
     if not math.isfinite(value):
         return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[str(value)]
-    digits, _e, power = _shortest(value)
-    sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
-    exponent = int(power)
+    sign, digits, exponent = _shortest(value)
     if exponent < least or exponent >= most:
         rest = f".{digits[1:]}" if len(digits) > 1 else ""
         return f"{sign}{digits[0]}{rest}e{'-' if exponent < 0 else '+'}{abs(exponent):02}"
@@ -82,19 +80,18 @@ def floating(value: float, least: int = -4, most: int = 6) -> str:
     return f"{sign}{whole}{'.' + rest if rest else ''}"
 
 
-def _shortest(value: float) -> tuple[str, str, str]:
-    """Sign and digits without a point, and the power of ten of the first one."""
+def _shortest(value: float) -> tuple[str, str, int]:
+    """The sign, the digits without a point, and the power of ten of the first digit."""
     import decimal
 
-    sign, digits, exponent = decimal.Decimal(repr(value)).as_tuple()
+    negative, digits, exponent = decimal.Decimal(repr(value)).as_tuple()
     text = "".join(map(str, digits)).lstrip("0")
-    power = int(exponent) + len(text) - 1
-    text = text.rstrip("0") or "0"
-    return ("-" if sign else "") + text, "e", str(power if text != "0" else 0)
+    shortest = text.rstrip("0") or "0"
+    return "-" if negative else "", shortest, 0 if shortest == "0" else int(exponent) + len(text) - 1
 
 
 def equal(first: Value, second: Value) -> bool:
-    """Raises `Refusal` where Go knows no such comparison."""
+    """Raises `Refusal` where Go has no such comparison."""
     if first is None or second is None or isinstance(first, NoValue) or isinstance(second, NoValue):
         return (first is None or isinstance(first, NoValue)) and (second is None or isinstance(second, NoValue))
     _comparable(first, second)
@@ -102,7 +99,7 @@ def equal(first: Value, second: Value) -> bool:
 
 
 def less(first: Value, second: Value) -> bool:
-    """Raises `Refusal` where Go knows no such comparison."""
+    """Raises `Refusal` where Go has no such comparison."""
     _comparable(first, second)
     if isinstance(first, bool):
         raise Refusal("true and false have no order")
@@ -114,4 +111,4 @@ def _comparable(first: Value, second: Value) -> None:
     if not set(kinds) <= {"bool", "int", "float64", "string"}:
         raise Refusal(f"cannot compare {' and '.join(sorted(set(kinds)))}")
     if kinds[0] != kinds[1]:
-        raise Refusal(f"cannot compare {kinds[0]} and {kinds[1]}", "write the number as the other one is, or use parseInt or parseFloat")
+        raise Refusal(f"cannot compare {kinds[0]} and {kinds[1]}", "write both numbers in the same way, or use parseInt or parseFloat")

@@ -1,9 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where artifacts come from, as go-getter writes it: `git::https://host/repo//subdir?ref=v1`, and all that is short for it.
+"""The addresses of artifacts as go-getter writes them: `git::https://host/repo//subdir?ref=v1`, and the short forms.
 
-Errors repeat nothing of an address, since it may have a password in it.
+Errors repeat no part of an address, since a password may be in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib import parse
 
 from .errors import Mistake, listed, nearest
 
-# By the getter, its options: in the address behind `?`, or in getterOptions.
+# The options of each getter: in the address after `?`, or in getterOptions.
 _OF_FILES = ("archive", "checksum", "filename")
 OPTIONS = {
     "http": _OF_FILES,
@@ -24,16 +24,16 @@ OPTIONS = {
     "s3": (*_OF_FILES, "aws_access_key_id", "aws_access_key_secret", "aws_access_token", "region", "version"),
     "file": _OF_FILES,
 }
-# Hexadecimal digits of each.
+# How many hexadecimal digits each has.
 CHECKSUMS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 ARCHIVES = ("zip", "tar", *(f"{tar}{packed}" for tar in ("tar.", "") for packed in ("gz", "bz2", "xz", "zst")))
 _SHORT = {"tgz": "tar.gz", "tbz2": "tar.bz2", "txz": "tar.xz", "tzst": "tar.zst"}
 NOT_UNPACKED = ("false", "0", "f", "F", "FALSE", "False")
-# Hosts whose addresses without a scheme are those of repositories: as many parts of the path are the repository's.
+# Hosts whose addresses without a scheme are repositories, and how many parts of the path name the repository.
 _HOSTS = {"github.com": 2, "gitlab.com": 2, "bitbucket.org": 2}
 _SCP = re.compile(r"(?:([A-Za-z0-9_.-]+)@)([A-Za-z0-9.-]+):(?!//)(.+)")
 _FORCED = re.compile(r"([A-Za-z0-9]+)::(.+)", re.DOTALL)
-# Amazon's own hosts: the region is in the name of most.
+# Amazon's own hosts. Most names contain the region.
 _AMAZON = re.compile(r"(?:[^/]+\.)?s3(?:[.-]([a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?")
 _INSTEAD = "name an archive by https, or a repository by git::"
 
@@ -57,7 +57,7 @@ class Getter(t.NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The address for messages: what may be a token is not in it."""
+        """The address as messages show it, without anything that may be a token."""
         return self.url.partition("?")[0] + (f" at {self.ref}" if self.ref else "")
 
 
@@ -70,7 +70,9 @@ def parsed(source: str, options: t.Mapping[str, str]) -> Getter:
     else:
         scheme = rest.partition("://")[0] if "://" in rest else ""
         if not scheme:
-            raise Mistake("is no address of a file", "write https://..., git::https://..., or the absolute path of a file on the robot")
+            raise Mistake(
+                "is not the address of a file", "write https://..., git::https://..., or the absolute path of a file on the robot"
+            )
         get, address = forced or scheme, rest
     get = {"ssh": "git", "https": "http"}.get(get, get)
     if get not in OPTIONS:
@@ -86,7 +88,7 @@ def _forced(source: str) -> tuple[str, str]:
 
 
 def _detected(rest: str, forced: str) -> tuple[str, str]:
-    """What is short for an address of git, written out."""
+    """The address and its getter, with short forms written out."""
     host, _slash, path = rest.partition("/")
     match = _SCP.fullmatch(rest)
     if match and "://" not in rest:
@@ -106,13 +108,13 @@ def _detected(rest: str, forced: str) -> tuple[str, str]:
 
 
 def _split(address: str, get: str) -> tuple[str, str, list[tuple[str, str]]]:
-    """The address, the directory of what it has that is wanted, and what is behind `?`."""
+    """The address, the directory in it that is wanted (after `//`), and the query (after `?`)."""
     before, _mark, query = address.partition("?")
     scheme, separator, path = before.partition("://") if get != "file" else ("", "", before)
     path, _two, subdir = path.partition("//")
     subdir = subdir.strip("/")
     if ".." in subdir.split("/"):
-        raise Mistake("the directory behind // leads out of it", "write a directory of the archive or repository")
+        raise Mistake("the directory after // leads out of it", "write a directory of the archive or repository")
     return scheme + separator + path, subdir, parse.parse_qsl(query, keep_blank_values=True)
 
 
@@ -122,56 +124,67 @@ def _options(get: str, query: t.Sequence[tuple[str, str]], options: t.Mapping[st
         if name not in known:
             close = nearest(name, known)
             remedy = f"did you mean {close}?" if close else f"write {listed(known)}"
-            raise Mistake(f"{name} is no option of {get}", remedy)
+            raise Mistake(f"{name} is not an option of {get}", remedy)
     return {**{name: value for name, value in query if name in known}, **options}
 
 
 def _file(path: str, subdir: str, values: t.Mapping[str, str]) -> Getter:
     if not path.startswith("/") or ".." in path.split("/"):
-        raise Mistake("is no absolute path of the robot", "write file:///path/of/a/file")
+        raise Mistake("is not an absolute path on the robot", "write file:///path/of/a/file")
     name = _name(values.get("filename") or path.rpartition("/")[2])
     archive = _archive(name if "filename" not in values else path, values.get("archive", ""))
-    _whole(archive, subdir)
+    _check_subdir(archive, subdir)
     return Getter("file", path, subdir=subdir, name=name, archive=archive, checksum=_checksum(values.get("checksum", "")))
 
 
 def _remote(get: str, address: str, subdir: str, query: t.Sequence[tuple[str, str]], values: t.Mapping[str, str]) -> Getter:
-    parts = parse.urlsplit(address)
-    schemes = ("https", "http", "ssh", "git") if get == "git" else ("https", "http")
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f]", address):
-        raise Mistake("is no address of a server", f"write {listed(f'{scheme}://' for scheme in schemes)} and a host; a blank is %20")
-    kept = parse.urlencode([(name, value) for name, value in query if name not in OPTIONS[get]])
-    at = f"[{host}]" if ":" in host else host
-    # With ssh, the user is no secret, and who is asked for.
-    login = f"{parts.username}@" if parts.scheme == "ssh" and parts.username else ""
-    url = parse.urlunsplit((parts.scheme, login + at + (f":{port}" if port else ""), parts.path, kept, ""))
-    user, password = ("", "") if login else (parse.unquote(parts.username or ""), parse.unquote(parts.password or ""))
+    parts, host = _server(get, address)
+    url, user, password = _without_login(parts, host, [(name, value) for name, value in query if name not in OPTIONS[get]])
     if get == "git":
         name = _name(parts.path.rstrip("/").rpartition("/")[2].removesuffix(".git"))
         found = Getter("git", url, user, password, subdir, name, "tar")
         return found._replace(ref=values.get("ref", ""), depth=_depth(values.get("depth", "")), key=_key(values.get("sshkey", "")))
     last = parse.unquote(parts.path.rpartition("/")[2])
     archive = _archive(last, values.get("archive", ""))
-    _whole(archive, subdir)
+    _check_subdir(archive, subdir)
     name = _name(values.get("filename") or last)
     found = Getter(get, url, user, password, subdir, name, archive, _checksum(values.get("checksum", "")))
     return _object(found, host, values) if get == "s3" else found
 
 
+def _server(get: str, address: str) -> tuple[parse.SplitResult, str]:
+    """The parts of an address of a server, and its host."""
+    parts = parse.urlsplit(address)
+    schemes = ("https", "http", "ssh", "git") if get == "git" else ("https", "http")
+    try:
+        # The port is asked for here, because it raises where it is not a number.
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f]", address):
+        raise Mistake("is not the address of a server", f"write {listed(f'{scheme}://' for scheme in schemes)} and a host; a space is %20")
+    return parts, host
+
+
+def _without_login(parts: parse.SplitResult, host: str, query: t.Sequence[tuple[str, str]]) -> tuple[str, str, str]:
+    """The address without a user and password, and these."""
+    # With ssh, the user is part of the address, and no secret.
+    login = f"{parts.username}@" if parts.scheme == "ssh" and parts.username else ""
+    at = login + (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
+    url = parse.urlunsplit((parts.scheme, at, parts.path, parse.urlencode(query), ""))
+    return (url, "", "") if login else (url, parse.unquote(parts.username or ""), parse.unquote(parts.password or ""))
+
+
 def _object(found: Getter, host: str, values: t.Mapping[str, str]) -> Getter:
-    """An object of S3. A user in front of the host would be nobody's."""
-    id, secret = values.get("aws_access_key_id", ""), values.get("aws_access_key_secret", "")
-    if found.user or found.password or bool(id) != bool(secret):
-        raise Mistake("the key of s3 is not complete", "write both aws_access_key_id and aws_access_key_secret, or none of them")
+    """An object in S3, which has keys instead of a user before the host."""
+    key, secret = values.get("aws_access_key_id", ""), values.get("aws_access_key_secret", "")
+    if found.user or found.password or bool(key) != bool(secret):
+        raise Mistake("the S3 key is incomplete", "write both aws_access_key_id and aws_access_key_secret, or neither")
     amazon = _AMAZON.fullmatch(host)
     region = values.get("region") or (amazon and amazon.group(1)) or "us-east-1"
     version = parse.urlencode({"versionId": values["version"]}) if values.get("version") else ""
     url = found.url + (("&" if "?" in found.url else "?") + version if version else "")
-    return found._replace(url=url, user=id, password=secret, region=region, token=values.get("aws_access_token", ""))
+    return found._replace(url=url, user=key, password=secret, region=region, token=values.get("aws_access_token", ""))
 
 
 def _name(name: str) -> str:
@@ -185,16 +198,16 @@ def _archive(name: str, option: str) -> str:
         return ""
     form = _SHORT.get(option, option)
     if form and form not in ARCHIVES:
-        raise Mistake("archive is of no form that can be unpacked", f"write {listed((*ARCHIVES, 'false'))}")
+        raise Mistake("archive is not a format that can be unpacked", f"write {listed((*ARCHIVES, 'false'))}")
     lower = name.lower()
     endings = sorted((*ARCHIVES, *_SHORT), key=len, reverse=True)
     found = next((ending for ending in endings if lower.endswith(f".{ending}")), "")
     return form or _SHORT.get(found, found)
 
 
-def _whole(archive: str, subdir: str) -> None:
+def _check_subdir(archive: str, subdir: str) -> None:
     if subdir and (not archive or ("." not in archive and archive not in ("zip", "tar"))):
-        raise Mistake("a directory behind // can only be of an archive or a repository", "remove it, or write the option archive")
+        raise Mistake("only an archive or a repository can have a directory after //", "remove it, or write the option archive")
 
 
 def _checksum(text: str) -> str:
@@ -206,7 +219,7 @@ def _checksum(text: str) -> str:
     if not colon:
         algorithm, digest = next((name for name, length in CHECKSUMS.items() if length == len(text)), ""), text
     if algorithm not in CHECKSUMS:
-        raise Mistake("checksum is of no known kind", f"write one of {listed(f'{name}:...' for name in CHECKSUMS)}")
+        raise Mistake("checksum is not of a known kind", f"write one of {listed(f'{name}:...' for name in CHECKSUMS)}")
     if not re.fullmatch(f"[0-9a-fA-F]{{{CHECKSUMS[algorithm]}}}", digest):
         raise Mistake(f"checksum: {algorithm} has {CHECKSUMS[algorithm]} hexadecimal digits", f"this one has {len(digest)} characters")
     return f"{algorithm}:{digest.lower()}"
@@ -214,12 +227,12 @@ def _checksum(text: str) -> str:
 
 def _depth(text: str) -> int:
     if text and not re.fullmatch(r"[0-9]{1,6}", text):
-        raise Mistake("depth is no number", "write how many commits are fetched, or remove it")
+        raise Mistake("depth is not a number", "write how many commits are fetched, or remove it")
     return int(text or 0)
 
 
 def _key(text: str) -> str:
-    """The private key, with a newline at its end: without one, ssh takes it for damaged."""
+    """The private key, with a newline at its end: ssh takes one without it for damaged."""
     if not text:
         return ""
     try:

@@ -73,10 +73,10 @@ class JobFiles(t.NamedTuple):
     def _render(self, text: str, path: str) -> str:
         """A template may use what is the same for every robot: extra variables, and `k8s4r_vars` of the inventory's group `all`."""
         # Few runs have templates, and reading Jinja's own modules takes a while.
-        from . import templates
+        from . import job_templates
 
         directory = pathlib.Path(path).parent
-        if not self.lookups and templates.uses_lookups(text, directory):
+        if not self.lookups and job_templates.uses_lookups(text, directory):
             raise Unreadable("uses lookups, which may run programs on this machine", "add -e lookups=true if you trust the file")
         everywhere = self.variables["hostvars"].raw_get("localhost").get("k8s4r_vars", {})
         if not isinstance(everywhere, t.Mapping):
@@ -87,7 +87,7 @@ class JobFiles(t.NamedTuple):
             return str(templar.template(trust_as_template(text)))
         except AnsibleError as error:
             remedy = COMMENT if "comment tag" in str(error) else ""
-            raise Unreadable(f"cannot be rendered: {reason(error)}", remedy, templates.line_of(text, error)) from None
+            raise Unreadable(f"cannot be rendered: {reason(error)}", remedy, job_templates.line_of(text, error)) from None
 
 
 class HostVariables(t.NamedTuple):

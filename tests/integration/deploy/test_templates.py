@@ -109,7 +109,7 @@ def test_a_template_that_does_not_render_touches_nothing_and_says_where(deployme
         "{{ token.nothing }}": ["line 1 of conf/app.j2: nothing is undefined"],
         "\n\n{{ token | int + token }}": ["line 3 of conf/app.j2: cannot be evaluated (TypeError)"],
         "{% if %}": ["line 1 of conf/app.j2: is not valid Jinja"],
-        "{% include '/etc/passwd' %}": ["line 1 of conf/app.j2: a template cannot take in another file"],
+        "{% include '/etc/passwd' %}": ["line 1 of conf/app.j2: a template cannot include another file"],
         "{{ lookup('file', '/etc/passwd') }}": ["lookup is undefined"],
         "{{ ''.__class__.__mro__ }}": ["line 1 of conf/app.j2"],
         "x\n{{ range ls \"a\" }}{{ end }}": ["line 2 of conf/app.j2: ls needs Consul"],

@@ -133,9 +133,9 @@ HOSTILE = {
     "hard link out": ([member("a", type=tarfile.LNKTYPE, linkname="../../etc/shadow")], "leads out of the archive"),
     "hard link to /": ([member("a", type=tarfile.LNKTYPE, linkname="/etc/shadow")], "an absolute path"),
     "hard link through a link": ([link("d", "e"), member("a", type=tarfile.LNKTYPE, linkname="d/x")], "goes through a link"),
-    "hard link to a link": ([link("d", "e"), member("a", type=tarfile.LNKTYPE, linkname="d")], "which is no file"),
+    "hard link to a link": ([link("d", "e"), member("a", type=tarfile.LNKTYPE, linkname="d")], "which is not a file"),
     "hard link to what comes later": ([member("a", type=tarfile.LNKTYPE, linkname="b"), member("b", b"1")], "not before it"),
-    "deep": ([member("d/" * 101 + "x", b"1")], "more than 100 directories inside of each other"),
+    "deep": ([member("d/" * 101 + "x", b"1")], "more than 100 nested directories"),
     "device": ([member("a", type=tarfile.CHRTYPE, devmajor=1, devminor=8)], "a: a device"),
     "fifo": ([member("a", type=tarfile.FIFOTYPE)], "a: a device, FIFO"),
 }
@@ -196,7 +196,7 @@ def test_what_is_none_or_cut_off_is_said_to_be(unpacked, form):
     packed = {"zip": zipped(("a", whole, 0)), "tar": whole, "gz": gzip.compress(whole)}
     content = packed.get(form) or FORMS[form.partition(".")[2]](whole)
     for broken in (b"<html>404</html>" * 100, content[: len(content) // 2]):
-        with pytest.raises(Unfetched, match=f"it is no {form}, or a part"):
+        with pytest.raises(Unfetched, match=f"it is not in {form} format, or part"):
             unpacked(broken, form)
 
 

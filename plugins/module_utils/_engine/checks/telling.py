@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scripts that run beside a task when files of it have changed: as those of health checks do."""
+"""Scripts that run beside a task when its files have changed, in the same way as those of health checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def tell(unit: Resource, files: t.Iterable[str]) -> list[str]:
-    """Run the scripts of a unit for these files, one after the other; what went wrong."""
+    """Run a unit's scripts for these files, one after the other; returns what went wrong."""
     told = kinds.of(unit).told(unit)
     failed: list[str] = []
     for path in files if told else ():
@@ -26,13 +26,13 @@ def tell(unit: Resource, files: t.Iterable[str]) -> list[str]:
 
 
 def _run(unit: Resource, asked: Script, how: t.Mapping[str, t.Any]) -> list[str]:
-    # Few units have any.
+    # Imported here, because few units have scripts.
     from . import children, script, states
 
     name = unit["name"]
     process = systemd.number(systemd.show([name], "Id,MainPID").get(name, {}), "MainPID")
     if not process:
-        # It finds the files when it starts.
+        # The program is not running: it finds the files when it starts.
         return []
     check: t.Any = {"name": asked["name"], "argv": asked["argv"], "timeout": asked["timeout"]}
     run: t.Any = how

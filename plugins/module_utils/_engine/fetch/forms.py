@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The forms of archives: what each is read with, and its entries put into a tree."""
+"""The formats of archives: how each is read, and how its entries are put into a tree."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     import typing as t
 
 NO_ZSTD = "this robot has no zstd, which unpacks it; install Debian's package zstd, or pack it as tar.gz or tar.xz"
-# Of a zip without UTF-8. Looked up here: who has no privileges any more may not get to it.
+# For names in a zip that are not UTF-8. Looked up here, because a process without privileges may not be able to read it.
 _OLD = codecs.lookup("cp437").name
-# Errors that say of bytes that they are not what they should be.
+# The errors of bytes that are not in the expected format.
 BROKEN = (EOFError, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, ValueError, NotImplementedError)
 
 
 def unpack(form: str, archive: int, tree: Tree, name: str) -> None:
-    """Put all that an opened archive has into a tree; what is packed alone is a file of this name."""
+    """Put everything in an opened archive into a tree. A single packed file gets this name."""
     if form == "zip":
         with os.fdopen(os.dup(archive), "rb") as stream:
             _zip(zipfile.ZipFile(stream), tree)
@@ -69,7 +69,7 @@ def _zstd(archive: int) -> t.BinaryIO:
 
 
 class _Ended(io.RawIOBase):
-    """What a child prints; that it has ended badly is an error, and not the end."""
+    """What a child prints. If it ends badly, that is an error and not the end of the file."""
 
     def __init__(self, reader: int) -> None:
         super().__init__()
@@ -115,14 +115,14 @@ def _tar(content: t.Any, tree: Tree) -> None:
         member = tar.next()
         while member is not None:
             _member(tar, member, tree)
-            # It would remember every one of millions.
+            # tarfile would remember every one of millions.
             vars(tar)["members"].clear()
             member = tar.next()
 
 
 def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, tree: Tree) -> None:
     name = os.fsencode(member.name)
-    # tarfile takes a last slash away, and a first one it leaves.
+    # tarfile removes a slash at the end, and leaves one at the beginning.
     parts = tree.inside(parts_of(name))
     if parts is None:
         return
@@ -137,12 +137,12 @@ def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, tree: Tree) -> None:
     elif member.islnk():
         tree.second_name(parts, tree.inside(parts_of(os.fsencode(member.linkname))) or ())
     else:
-        raise Hostile(f"{shown(name)}: a device, FIFO or something else that is no file")
+        raise Hostile(f"{shown(name)}: a device, FIFO or something else that is not a file")
 
 
 def _zip(archive: zipfile.ZipFile, tree: Tree) -> None:
     for member in archive.infolist():
-        # Without this mark the name is in the program's own encoding, of which Python has made another one's.
+        # Without this flag, the name is in the encoding of the program that packed it; Python has decoded it as cp437.
         name = member.orig_filename.encode("utf-8" if member.flag_bits & 0x800 else _OLD)
         parts = tree.inside(parts_of(name))
         if parts is None:
@@ -163,4 +163,4 @@ def _zip(archive: zipfile.ZipFile, tree: Tree) -> None:
             with archive.open(member) as content:
                 tree.file(parts, mode or 0o644, when, _chunks(content))
         else:
-            raise Hostile(f"{shown(name)}: a device, FIFO or something else that is no file")
+            raise Hostile(f"{shown(name)}: a device, FIFO or something else that is not a file")

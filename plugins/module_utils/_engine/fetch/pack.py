@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory as a tar that is the same, byte for byte, whenever its content is."""
+"""A directory as a tar, which is the same byte for byte if the content is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def tree(directory: str, path: str, when: int) -> str:
-    """Write all that is in a directory, but `.git`, into a tar; its SHA-256. ``when``: the time of everything in it."""
+    """Write everything in a directory except `.git` into a tar; returns its SHA-256. ``when``: the modification time of every entry."""
 
     def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = 0
@@ -26,7 +26,7 @@ def tree(directory: str, path: str, when: int) -> str:
 
     with open(path, "wb") as stream:
         digesting = _Digesting(stream)
-        # tarfile asks for no more of a stream than that it can be written to.
+        # tarfile only writes to its stream.
         stream_of: t.Any = digesting
         with tarfile.open(fileobj=stream_of, mode="w|", format=tarfile.PAX_FORMAT) as tar:
             for at, directories, names in os.walk(directory):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Moving unpacked artifacts into a task's directories, and taking out what an earlier release brought there.
 
-Those directories are the task's, which may put a link anywhere at any moment: each is opened by itself, from one that is root's, and no
-link is followed. A file is taken out only if nobody has changed it since.
+Those directories belong to the task, which may put a link anywhere at any moment: so each is opened by itself, beginning with one of
+root's, and no link is followed. A file is taken out only if nobody has changed it since.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Mark = t.List[int]
 
     class Brought(t.TypedDict):
-        """What was put below one directory, by names relative to it. Directories go when they are empty."""
+        """What was put below one directory, by names relative to it. Directories are removed when they are empty."""
 
         to: str
         files: dict[str, Mark]
@@ -36,20 +36,21 @@ if TYPE_CHECKING:
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LIST = ".files"
-# Components of the directories that are sure to be there: /var/lib/k8s4r/tasks/<id>/local and /var/lib/k8s4r/groups/<id>/alloc.
+TEMPORARY = ".k8s4r~"
+# Components of the paths that are sure to be there: /var/lib/k8s4r/tasks/<id>/local and /var/lib/k8s4r/groups/<id>/alloc.
 OWN = 7
 
 
 def base(item: Item) -> str:
-    """The directory below which an artifact puts what it has."""
+    """The directory below which an artifact is put."""
     return os.path.dirname(item["to"]) if item["mode"] == "file" else item["to"]
 
 
 def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]) -> list[str]:
-    """Move what is unpacked at ``place`` to where the artifacts belong; paths that tell whether it is still there.
+    """Move what is unpacked at ``place`` to where the artifacts belong; returns a path of each, by which it is seen whether they are there.
 
-    ``path``: of the file that says what is there; the list beside it says what can be taken out again. A run that was killed is repeated
-    from the start.
+    ``path``: the file that says what is there; the list beside it says what can be taken out again. If the run is killed, it can be
+    repeated from the start.
     """
     before = _read(path + LIST)
     files.remove(path)
@@ -58,12 +59,12 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
     for number, item in enumerate(items):
         root = os.open(f"{place}/{number}", _DIRECTORY)
         try:
-            # A file that is moved keeps its mark, so all of them are known before the first is.
+            # A file keeps its mark when it is moved, so all marks are known before the first move.
             brought.append(_listed(root, base(item), owner))
         finally:
             os.close(root)
     _write(path + LIST, before + brought)
-    # From here on it is not complete any more.
+    # From here on it is no longer complete.
     files.remove(f"{place}/complete")
     for number, found in enumerate(brought):
         root = os.open(f"{place}/{number}", _DIRECTORY)
@@ -83,28 +84,34 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
 
 
 def obstacles(items: t.Sequence[Item], place: str, path: str) -> list[str]:
-    """Where a directory of the task's is in the place of a file that is unpacked at ``place``, or a file in that of a directory: neither
-    is replaced, since nothing would bring it back. A link is, and what it leads to stays. What earlier artifacts brought, as ``path`` has
-    it, is none of the task's.
+    """Where the task has a directory in the place of a file that is unpacked at ``place``, or a file in that of a directory.
+
+    Neither is replaced, since nothing would bring it back. Links are replaced; what they lead to stays. What earlier artifacts brought,
+    which ``path`` tells, does not count: it goes.
     """
-    brought = {f"{each['to']}/{name}" for each in _read(path + LIST) for name in (*each["files"], *each["directories"])}
+    earlier = {f"{each['to']}/{name}" for each in _read(path + LIST) for name in (*each["files"], *each["directories"])}
     found = []
     for number, item in enumerate(items):
-        root = f"{place}/{number}"
-        for at, directories, names in os.walk(root):
-            for name in [*directories, *names]:
-                path = f"{base(item)}{at[len(root) :]}/{name}"
-                there = None if path in brought else _at(path)
-                if there is None or stat.S_ISLNK(there.st_mode):
-                    continue
-                if stat.S_ISDIR(there.st_mode) is not stat.S_ISDIR(os.lstat(f"{at}/{name}").st_mode):
-                    what = "directory" if stat.S_ISDIR(there.st_mode) else "file"
-                    found.append(f"{item['name']}: a {what} of the task's is in the place of {path}; move it away")
+        for name, is_directory in _entries(f"{place}/{number}"):
+            target = f"{base(item)}/{name}"
+            there = None if target in earlier else _at(target)
+            if there is None or stat.S_ISLNK(there.st_mode) or stat.S_ISDIR(there.st_mode) is is_directory:
+                continue
+            what = "file" if is_directory else "directory"
+            found.append(f"{item['name']}: a {what} of the task's is in the place of {target}; move it away")
     return found
 
 
+def _entries(root: str) -> t.Iterator[tuple[str, bool]]:
+    """All that is below a directory, by names relative to it, and whether each is a directory."""
+    for at, directories, names in os.walk(root):
+        for name in (*directories, *names):
+            full = f"{at}/{name}"
+            yield full[len(root) + 1 :], stat.S_ISDIR(os.lstat(full).st_mode)
+
+
 def _at(path: str) -> os.stat_result | None:
-    """What is there, by a way on which no link is followed."""
+    """What is at a path, without following any link on the way to it."""
     try:
         with files.Parent(path) as (directory, name):
             return os.lstat(name, dir_fd=directory)
@@ -133,7 +140,7 @@ def _write(path: str, brought: t.Sequence[Brought]) -> None:
 
 
 def _listed(root: int, to: str, owner: t.Tuple[int, int]) -> Brought:
-    """All that is in an unpacked artifact, given to its owner. Nobody else can get there yet."""
+    """All that is in an unpacked artifact, which is given to its owner. Only root can get there yet."""
     found: Brought = {"to": to, "files": {}, "directories": []}
     for at, directories, names, fd in os.fwalk(".", dir_fd=root):
         where = "" if at == "." else at[2:] + "/"
@@ -152,7 +159,7 @@ def _mark(found: os.stat_result) -> Mark:
 
 
 def _opened(path: str, owner: t.Tuple[int, int]) -> int:
-    """A directory of the task's, made where it is not there; what is in its place and no directory goes."""
+    """A directory of the task's, which is made if it is missing. Anything else in its place is removed."""
     own = "/".join(path.split("/")[:OWN])
     fd = files.Parent(f"{own}/-").fd
     for name in filter(None, path[len(own) :].split("/")):
@@ -175,14 +182,14 @@ def _entered(fd: int, name: str, owner: t.Tuple[int, int]) -> int:
         files.remove_at(fd, name)
     os.mkdir(name, 0o755, dir_fd=fd)
     below = os.open(name, _DIRECTORY, dir_fd=fd)
-    # Until it is open, the task may put another one in its place.
+    # Before it was open, the task may have put another one in its place.
     if os.fstat(below).st_uid == os.geteuid() and not os.listdir(below):
         os.fchown(below, *owner)
     return below
 
 
 def _merge(source: int, target: int, where: str, brought: Brought, owner: t.Tuple[int, int]) -> None:
-    """Move everything from one opened directory into another one; what has its place already is replaced, directories are merged."""
+    """Move everything from one opened directory into another: directories are merged, anything else is replaced."""
     for name in os.listdir(source):
         found = os.lstat(name, dir_fd=source)
         there = _there(target, name)
@@ -214,7 +221,7 @@ def _there(fd: int, name: str) -> os.stat_result | None:
 
 
 def _moved(source: int, target: int, name: str) -> bool:
-    """Not where it is another file system, or what the directory is limited to (a project of a quota)."""
+    """Whether it was moved: not to another file system, nor into a directory with a quota (another project) of its own."""
     try:
         os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
     except OSError as error:
@@ -225,22 +232,21 @@ def _moved(source: int, target: int, name: str) -> bool:
 
 
 def _copied(source: int, target: int, name: str, found: os.stat_result, owner: t.Tuple[int, int]) -> Mark:
-    """Copy what could not be moved; what it is then."""
-    temporary = ".k8s4r~"
-    files.remove_at(target, temporary)
+    """Copy what could not be moved; the mark of the copy."""
+    files.remove_at(target, TEMPORARY)
     if stat.S_ISLNK(found.st_mode):
-        os.symlink(os.readlink(name, dir_fd=source), temporary, dir_fd=target)
-        os.chown(temporary, *owner, dir_fd=target, follow_symlinks=False)
+        os.symlink(os.readlink(name, dir_fd=source), TEMPORARY, dir_fd=target)
+        os.chown(TEMPORARY, *owner, dir_fd=target, follow_symlinks=False)
     else:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        into = os.fdopen(os.open(temporary, flags, 0o600, dir_fd=target), "wb")
+        into = os.fdopen(os.open(TEMPORARY, flags, 0o600, dir_fd=target), "wb")
         with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source), "rb") as content, into as stream:
             shutil.copyfileobj(content, stream, 1 << 20)
             stream.flush()
             os.fchown(stream.fileno(), *owner)
             os.fchmod(stream.fileno(), stat.S_IMODE(found.st_mode))
             os.utime(stream.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
-    os.rename(temporary, name, src_dir_fd=target, dst_dir_fd=target)
+    os.rename(TEMPORARY, name, src_dir_fd=target, dst_dir_fd=target)
     return _mark(os.lstat(name, dir_fd=target))
 
 
@@ -267,7 +273,7 @@ def _take(path: str, mark: Mark) -> None:
 
 
 def _take_empty(path: str) -> None:
-    """A directory in which others have put something stays."""
+    """Remove a directory; one in which others have put something stays."""
     try:
         with files.Parent(path) as (directory, name):
             os.rmdir(name, dir_fd=directory)

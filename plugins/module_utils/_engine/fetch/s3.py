@@ -1,8 +1,8 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""s3: an object of S3, or of a server that speaks like it. Each request is signed by Amazon's Signature Version 4, since a signature is
-only good for a few minutes.
+"""s3: an object in S3, or in a compatible store. Each request is signed by itself (AWS Signature Version 4), since a signature is only
+valid for a few minutes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 def fetch(source: Source, partial: str, before: Pin, room: Room, tell: Tell) -> Pin | None:
-    """As web.py does it. An object that everybody may read needs no key."""
+    """Download as web.py does. An object that everybody may read needs no key."""
     plain: Source = {**source, "user": "", "password": ""}
 
     def sign(asked: request.Request) -> None:

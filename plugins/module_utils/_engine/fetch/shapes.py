@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     class Source(t.TypedDict):
         """One artifact as the compiler describes it."""
 
-        get: str  # the row of the getter
+        get: str  # a key of GETTERS
         url: str  # without credentials
         user: str
         password: str
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
         key: str  # of ssh
         region: str  # of s3
         checksum: str  # algorithm:digest; empty for none
-        archive: str  # its form; empty where it is not unpacked
+        archive: str  # its format; empty if it is not unpacked
         subdir: str
         name: str  # what a single file is called
         mode: str  # any, file or dir
-        to: str  # an absolute path of the robot
+        to: str  # an absolute path on the robot
 
     class Item(t.TypedDict):
-        """One artifact as it is put in place. Nothing of it is secret."""
+        """One artifact as it is put in place. Nothing in it is secret."""
 
         sha256: str
         archive: str
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         mode: str
         to: str
 
-    # Make sure of room for so many bytes more on the disk.
+    # Makes sure that the disk has room for so many more bytes.
     Room = t.Callable[[int], None]
-    # Say how far it is.
+    # Says how far the download is.
     Tell = t.Callable[[str], None]

@@ -1,9 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tree that an archive is unpacked into: nothing gets out of it, and it ends before the disk does.
+"""The tree that an archive is unpacked into. Nothing gets out of it, and it stops growing before the disk is full.
 
-Names are bytes, as archives have them. Each directory on the way to a file is opened by itself, and no link is followed.
+Names are bytes, as in archives. Each directory on the way to a file is opened by itself, and no link is followed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     Parts = t.Tuple[bytes, ...]
 
 MOST_FILES = 1_000_000
-# To put a tree in place, each of its directories is opened in the one above.
+# To put a tree in place, its directories are opened one inside the other.
 DEEPEST = 100
-# An archive may always unpack to so many bytes, and beyond that to so many times its own size: gzip's best is 1,032 times.
+# An archive may always unpack to so many bytes, or else to so many times its own size. (gzip's best ratio is 1,032.)
 ALWAYS, RATIO = 1 << 30, 200
-# Bytes, after which the room on the disk is looked at again.
+# After so many bytes the free space of the disk is checked again.
 LOOK = 16 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -35,16 +35,16 @@ class Hostile(Exception):
 
 
 def parts_of(name: bytes) -> Parts:
-    """The components of an entry's name; of the directory itself, none. Raises `Hostile`."""
+    """The components of an entry's name; none for the top directory itself. Raises `Hostile`."""
     if name.startswith(b"/"):
         raise Hostile(f"{shown(name)}: an absolute path")
     parts = tuple(part for part in name.split(b"/") if part not in (b"", b"."))
     if b".." in parts:
         raise Hostile(f"{shown(name)}: leads out of the archive")
     if len(parts) > DEEPEST:
-        raise Hostile(f"{shown(name[:80])}...: more than {DEEPEST} directories inside of each other")
+        raise Hostile(f"{shown(name[:80])}...: more than {DEEPEST} nested directories")
     if b"\0" in name or len(name) > 4000 or any(len(part) > 255 for part in parts):
-        raise Hostile(f"{shown(name[:80])}...: no name of a file")
+        raise Hostile(f"{shown(name[:80])}...: not a valid file name")
     return parts
 
 
@@ -53,7 +53,7 @@ def shown(name: bytes) -> str:
 
 
 class Tree:
-    """``root``: an opened directory. ``size``: how large the archive is. ``subdir``: of what it has, only this."""
+    """``root``: an opened directory. ``size``: bytes of the archive. ``subdir``: the only directory of it that is wanted."""
 
     def __init__(self, root: int, size: int, subdir: Parts = ()) -> None:
         self.root = root
@@ -66,7 +66,7 @@ class Tree:
         self._at: tuple[Parts, int] | None = None
 
     def inside(self, parts: Parts) -> Parts | None:
-        """Where in the tree an entry belongs; None for what is not of the subdirectory."""
+        """Where in the tree an entry belongs; None if it is outside the wanted directory."""
         length = len(self.subdir)
         return parts[length:] if parts[:length] == self.subdir else None
 
@@ -89,7 +89,7 @@ class Tree:
             os.close(fd)
 
     def link(self, parts: Parts, target: bytes) -> None:
-        """A symbolic link to what is in the tree. One that goes up after it has gone down could go through another link and out."""
+        """A symbolic link to something in the tree. One that goes down and then up is refused: through another link it could lead out."""
         steps = [step for step in target.split(b"/") if step not in (b"", b".")]
         up = next((number for number, step in enumerate(steps) if step != b".."), len(steps))
         if target.startswith(b"/") or b".." in steps[up:] or up >= len(parts) or not target:
@@ -97,7 +97,7 @@ class Tree:
         os.symlink(target, parts[-1], dir_fd=self._place(parts))
 
     def second_name(self, parts: Parts, target: Parts) -> None:
-        """A hard link to a file that the archive had before."""
+        """A hard link to a file that came earlier in the archive."""
         if not target:
             raise Hostile(f"{shown(b'/'.join(parts))}: a link to no file of the archive")
         try:
@@ -109,7 +109,7 @@ class Tree:
         try:
             found = os.stat(target[-1], dir_fd=holder, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
-                raise Hostile(f"{shown(b'/'.join(parts))}: a link to {shown(b'/'.join(target))}, which is no file")
+                raise Hostile(f"{shown(b'/'.join(parts))}: a link to {shown(b'/'.join(target))}, which is not a file")
             if target != parts:
                 os.link(target[-1], parts[-1], src_dir_fd=holder, dst_dir_fd=self._place(parts), follow_symlinks=False)
         except FileNotFoundError:
@@ -119,7 +119,7 @@ class Tree:
             os.close(holder)
 
     def finish(self) -> None:
-        """Modes and times of directories, which the files in them would have changed."""
+        """Set the modes and times of directories last, because the files in them change these."""
         for parts, (mode, when) in sorted(self._directories.items(), reverse=True):
             fd = self._walk(parts, make=False)
             os.fchmod(fd, mode)
@@ -130,7 +130,7 @@ class Tree:
             self._at = None
 
     def _place(self, parts: Parts) -> int:
-        """The opened directory of something that is about to be made; what has its name already goes."""
+        """The opened directory of something that is about to be made. Whatever has its name is removed."""
         self._count(0)
         if not parts:
             raise Hostile("the archive has a file without a name")
@@ -140,11 +140,11 @@ class Tree:
         except FileNotFoundError:
             return parent
         except (IsADirectoryError, PermissionError):
-            raise Hostile(f"{shown(b'/'.join(parts))}: a directory and a file of one name") from None
+            raise Hostile(f"{shown(b'/'.join(parts))}: a directory and a file have this name") from None
         return parent
 
     def _open(self, parts: Parts) -> int:
-        """Entries come directory by directory, so the last one stays open."""
+        """An opened directory. Entries come directory by directory, so the last one stays open."""
         if self._at is None or self._at[0] != parts:
             fd = self._walk(parts, make=True)
             if self._at:

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unpacking artifacts beside what runs, where root alone gets: a process without privileges does it, within limits of its own."""
+"""Unpacking artifacts into a place that only root can enter. A process without privileges does it, within limits of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import zlib
 from ..say import disk
 from ..say.texts import harmless
 from ..system import files
+from . import forms
 from .cache import MARGIN, Unfetched
+from .tree import Hostile, Tree, parts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,14 +24,17 @@ if TYPE_CHECKING:
     from .cache import Cache
     from .shapes import Item
 
-# Who unpacks: nobody, and in so many bytes of memory.
+# The user who unpacks, and the bytes of memory that it may take.
 NOBODY, MEMORY = 65534, 1 << 30
-# What is at its end, once an artifact lies there completely.
+# The file that is made last: all artifacts of a task lie unpacked beside it.
 COMPLETE = "complete"
 
 
 def prepare(cache: Cache, items: t.Sequence[Item], place: str, tell: t.Callable[[str], None]) -> None:
-    """Unpack all artifacts of a task into a directory that root alone can enter: each into one of its number. Raises `Unfetched`."""
+    """Unpack all artifacts of a task into a directory that only root can enter, each into a directory named by its number.
+
+    Raises `Unfetched`.
+    """
     if os.path.exists(f"{place}/{COMPLETE}"):
         return
     files.remove(place)
@@ -67,7 +72,7 @@ def _put(blob: str, item: Item, directory: str) -> None:
 
 
 def _copy(archive: int, root: int, name: str) -> None:
-    """A file as it is. It is not executable: go-getter makes it so, too."""
+    """Copy a file as it is. Like go-getter, it does not make it executable."""
     size, found = os.fstat(archive).st_size, os.fstatvfs(root)
     if found.f_bavail * found.f_frsize < size + MARGIN:
         raise Unfetched(f"{name} does not fit on the disk: {disk.size(size)} are needed, and {disk.size(MARGIN)} beyond that")
@@ -82,49 +87,32 @@ def _copy(archive: int, root: int, name: str) -> None:
 
 
 def _only_one(root: int, item: Item) -> None:
-    """An archive where one file is wanted: it is called what the job calls it."""
+    """Give the one file of an archive the name that the job has for it."""
     names = os.listdir(root)
     if len(names) != 1 or not os.path.isfile(f"/proc/self/fd/{root}/{names[0]}"):
-        raise Unfetched(f"getterMode: file wants an archive of exactly one file, and {item['name']} has more; write dir")
+        raise Unfetched(f"getterMode: file wants an archive of exactly one file, and {item['name']} is not one; write dir")
     os.rename(names[0], os.path.basename(item["to"]), src_dir_fd=root, dst_dir_fd=root)
 
 
 def _in_a_child(archive: int, root: int, item: Item) -> str:
-    """Why it is not unpacked; empty where it is."""
-    # Here, so that nobody has to be able to read the engine.
-    from . import forms
-    from .tree import Hostile, Tree, parts_of
-
+    """Unpack in a process without privileges; why it could not be unpacked, empty if it was."""
     reader, writer = os.pipe()
     pid = os.fork()
-    if pid:
-        os.close(writer)
-        with os.fdopen(reader, "rb") as stream:
-            said = stream.read(4096).decode("utf-8", "replace")
-        status = os.waitpid(pid, 0)[1]
-        return said or (f"what unpacks it ended with status {status}" if status else "")
-    said, broken = "", f"it is no {item['archive']}, or a part of it is missing"
+    if not pid:
+        _child(archive, root, item, writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        said = stream.read(4096).decode("utf-8", "replace")
+    status = os.waitpid(pid, 0)[1]
+    return said or (f"what unpacks it ended with status {status}" if status else "")
+
+
+def _child(archive: int, root: int, item: Item, writer: int) -> t.NoReturn:
+    """All of the child's life: it unpacks, says what went wrong, and ends."""
+    said = ""
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        os.umask(0o022)
-        if os.geteuid() == 0:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-        subdir = parts_of(os.fsencode(item["subdir"]))
-        tree = Tree(root, os.fstat(archive).st_size, subdir)
-        forms.unpack(item["archive"], archive, tree, os.path.splitext(item["name"])[0])
-        if subdir and not tree.files:
-            said = f"it has no {item['subdir']}"
-    except Hostile as why:
-        said = str(why)
-    except (*forms.BROKEN, zlib.error):
-        said = broken
-    except MemoryError:
-        said = f"that takes more than {MEMORY >> 20} MiB of memory"
-    except OSError as error:
-        # gzip's error for what is none of its own has no number.
-        said = os.strerror(error.errno) if error.errno else broken
+        _give_up_privileges()
+        said = _unpacked(archive, root, item)
     except BaseException as error:
         said = type(error).__name__
         raise
@@ -132,4 +120,32 @@ def _in_a_child(archive: int, root: int, item: Item) -> str:
         with contextlib.suppress(OSError):
             os.write(writer, said.encode("utf-8", "backslashreplace")[:4096])
         os._exit(1 if said else 0)
-    return ""
+
+
+def _give_up_privileges() -> None:
+    """From here on no file of the engine can be read: what is needed has been imported."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    os.umask(0o022)
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+def _unpacked(archive: int, root: int, item: Item) -> str:
+    """Why an archive could not be unpacked; empty if it was."""
+    broken = f"it is not in {item['archive']} format, or part of it is missing"
+    try:
+        subdir = parts_of(os.fsencode(item["subdir"]))
+        tree = Tree(root, os.fstat(archive).st_size, subdir)
+        forms.unpack(item["archive"], archive, tree, os.path.splitext(item["name"])[0])
+    except Hostile as why:
+        return str(why)
+    except (*forms.BROKEN, zlib.error):
+        return broken
+    except MemoryError:
+        return f"that takes more than {MEMORY >> 20} MiB of memory"
+    except OSError as error:
+        # gzip's error for data in another format has no number.
+        return os.strerror(error.errno) if error.errno else broken
+    return f"it has no {item['subdir']}" if subdir and not tree.files else ""

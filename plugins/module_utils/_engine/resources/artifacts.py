@@ -154,7 +154,7 @@ def _wrong(at: str, source: Source) -> t.Iterator[str]:
     parts = source["to"].split("/")
     inside = source["to"].startswith((plan.TASKS + "/", plan.STATE + "/groups/")) and len(parts) >= place.OWN + (source["mode"] == "file")
     if not inside or parts[place.OWN - 1] not in _NAMES:
-        yield f"{at}.to: {source['to']} is in no directory of a task"
+        yield f"{at}.to: {source['to']} is not in a directory of a task"
     if source["get"] not in sources.GETTERS:
         yield f"{at}.get: {source['get']!r} is not known"
     if source["mode"] not in ("any", "file", "dir"):

@@ -24,18 +24,16 @@ from .substitution import substituted
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Resource
 
-# By which the task finds its directories.
+# The variables that name these directories to the task.
 _VARIABLES = {"local": "NOMAD_TASK_DIR", "alloc": "NOMAD_ALLOC_DIR"}
-# What is shorter is hardly a secret, and would be hidden wherever it is in a text.
+# Anything shorter is hardly a secret, and would be hidden wherever it occurs in a text.
 _SHORTEST = 8
-
-
-# The end of an address that no robot has (RFC 2606): such a one stands for any robot, and what it puts for a name may be no digest.
+# The end of an address that no robot has (RFC 2606). It stands for any robot, and the values of its names need not make sense.
 NOWHERE = ".invalid"
 
 
 class Artifacts(t.NamedTuple):
-    """The resource with all artifacts of a task, or none; and what was found on the way."""
+    """The resource with all artifacts of a task, if it has any; their secrets; and what is wrong with them."""
 
     resources: tuple[Resource, ...] = ()
     secrets: frozenset[str] = frozenset()
@@ -43,12 +41,12 @@ class Artifacts(t.NamedTuple):
 
     @property
     def reads(self) -> list[str]:
-        """What the task's unit takes in of it."""
+        """The files whose change restarts the task."""
         return [resource["path"] for resource in self.resources]
 
 
 def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) -> Artifacts:
-    """The artifacts of a task, whose variables these are."""
+    """The artifacts of a task; `variables` are those of its environment."""
     if not task.spec.artifacts:
         return Artifacts()
     found: list[dict[str, t.Any]] = []
@@ -86,7 +84,7 @@ class _One:
         self.secrets |= {value for value in headers.values() if len(value) >= _SHORTEST}
         for name, value in headers.items():
             if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-                self._problem(child(f"{self.path}.headers", name), Mistake("a header of HTTP cannot have a newline", "remove it"))
+                self._problem(child(f"{self.path}.headers", name), Mistake("an HTTP header cannot contain a newline", "remove it"))
         if self.errors:
             return None
         try:
@@ -107,7 +105,7 @@ class _One:
         return [self.artifact.getter_source, *self.artifact.getter_options.values()]
 
     def _described(self, getter: Getter, headers: t.Mapping[str, str], to: str, hidden: bool) -> dict[str, t.Any]:
-        """What has a secret as its address is known by its number alone."""
+        """As the engine fetches it. One whose address is `hidden` is called by its number."""
         shown = self.path.rpartition(".")[2] if hidden else getter.shown
         described = getter._asdict()
         del described["token"]
@@ -129,7 +127,7 @@ class _One:
         first, *rest = [part for part in text.split("/") if part not in ("", ".")]
         named = "/".join([self._place(first), *rest])
         if self.artifact.getter_mode is GetterMode.FILE and text.endswith("/"):
-            self._problem(where, Mistake("with getterMode: file, this is the file itself", "write its name, too", value=text))
+            self._problem(where, Mistake("with getterMode: file, this is the path of the file", "add the file's name", value=text))
         return named
 
     def _place(self, name: str) -> str:

@@ -130,7 +130,7 @@ def _headers(site: Site, check: Check, path: str, variables: t.Mapping[str, str]
         value, unresolved = substituted(site, text, child(f"{path}.headers", name), variables)
         errors += unresolved
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-            found = "a header of HTTP cannot have a newline or another control character"
+            found = "an HTTP header cannot contain a newline or another control character"
             errors.append(site.problem(child(f"{path}.headers", name), found, "remove it"))
         headers[name] = value
     written = [value for value in (*headers.values(), *check.headers.values()) if isinstance(value, Secret)]

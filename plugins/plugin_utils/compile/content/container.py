@@ -1,11 +1,11 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine of Docker is told of a task's container: a file that the unit's program reads, and the image.
+"""What Docker is told about a task's container: a file that the unit's program reads, and the image.
 
-The container is in a slice of the task's own, below its group's. So its limits are systemd's, as those of other tasks are, and its
-processes can be counted and ended without Docker. The engine of the robot gives the image a name of ours when it is there: a tag that
-somebody moves changes nothing for the task.
+The container is in a slice of the task's own, below its group's. So systemd enforces its limits, as it does for other tasks, and its
+processes can be counted and killed without Docker. On the robot, the image gets a name of ours: a tag that somebody moves changes nothing
+for the task.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .substitution import each_of, substituted, words
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected, Resource
 
-# Where a task finds its directories, as Nomad's driver has it.
+# Where a task finds its directories, as with Nomad's driver.
 LOCAL, SECRETS, ALLOC = "/local", "/secrets", "/alloc"
 
 
@@ -49,15 +49,8 @@ def description(task: PlacedTask[Task]) -> str:
 
 
 def runtime(task: PlacedTask[Task]) -> str:
-    """What root keeps of it as long as it runs, without `/run/`."""
+    """The directory in which root keeps what it needs while the container runs, without `/run/`."""
     return f"{plan.RUNTIME.removeprefix('/run/')}/containers/{task.id}"
-
-
-def image(site: Site, reference: str, config: DockerConfig, shell: bool) -> str:
-    """Our name for an image of the group. Tasks that want the same of it have it together."""
-    auth = str(config.auth.username) if config.auth else ""
-    wanted = json.dumps([reference, config.pull.value, config.load, auth, shell, bool(config.gpus)])
-    return f"{plan.IMAGES}/{site.id}:{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
 
 
 def container(site: Site, task: PlacedTask[Task], environment: Environment) -> Container:
@@ -65,13 +58,28 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
     if config is None:
         # The job's rules have refused it.
         return Container((), (), ())
-    reference, wrong = substituted(site, config.image, f"{where}.image", environment.variables)
-    errors = list(wrong)
+    reference, wrong_image = substituted(site, config.image, f"{where}.image", environment.variables)
+    program, wrong_program = _program(site, where, config, environment)
     hidden = sorted(_all_that_is_written(task, environment) if site.job.opaque else environment.hidden)
-    program, more = _program(site, where, config, environment)
-    errors += more
-    name, published = image(site, reference, config, bool(hidden)), _published(site, task, config)
-    described = {
+    image = _image(site, reference, config, f"{where}.image", shell=bool(hidden))
+    published = _published(site, task, config)
+    body: dict[str, t.Any] = {
+        "Image": image["name"],
+        **program,
+        "Labels": {"k8s4r.task": task.id, "k8s4r.image": reference},
+        "ExposedPorts": {inner: {} for inner in published},
+        "HostConfig": {**_host(site, task, config), "PortBindings": published},
+    }
+    content = json.dumps(_described(site, task, hidden, body), sort_keys=True, separators=(",", ":")) + "\n"
+    file = plan.file(description(task), content, mode="0600")
+    return Container((image, file), tuple(_expected(site, config, where)), (*wrong_image, *wrong_program))
+
+
+def _described(site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the unit's program reads (helpers/run_container.py). Docker's API is given `body` to make the container. `hidden` are the
+    variables that must not be seen there.
+    """
+    return {
         "name": f"k8s4r-{task.id}",
         "slice": f"/{plan.ROOT_SLICE}/{site.slice}/{slice_of(site, task)}",
         "environment": task.environment_file,
@@ -81,28 +89,24 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
         "user": task.spec.user or "",
         "groups": [site.user, *task.spec.groups],
         "devices": [device.path for device in task.spec.devices],
-        "body": {
-            "Image": name,
-            **program,
-            "Labels": {"k8s4r.task": task.id, "k8s4r.image": reference},
-            "ExposedPorts": {inner: {} for inner in published},
-            "HostConfig": {**_host(site, task, config), "PortBindings": published},
-        },
+        "body": body,
     }
+
+
+def _image(site: Site, reference: str, config: DockerConfig, where: str, shell: bool) -> Resource:
+    """The image, under a name of ours. Tasks of the group that want the same share it. ``shell``: it must have one."""
     auth = config.auth
-    made = plan.image(
-        name,
+    wanted = json.dumps([reference, config.pull.value, config.load, str(auth.username) if auth else "", shell, bool(config.gpus)])
+    return plan.image(
+        f"{plan.IMAGES}/{site.id}:{hashlib.sha256(wanted.encode()).hexdigest()[:12]}",
         reference,
         config.pull.value,
-        site.where(f"{where}.image"),
+        site.where(where),
         load=config.load or "",
         auth={"username": str(auth.username), "password": str(auth.password)} if auth else None,
-        shell=bool(hidden),
+        shell=shell,
         gpus=bool(config.gpus),
     )
-    content = json.dumps(described, sort_keys=True, separators=(",", ":")) + "\n"
-    file = plan.file(description(task), content, mode="0600")
-    return Container((made, file), tuple(_expected(site, config, where)), tuple(errors))
 
 
 def _all_that_is_written(task: PlacedTask[Task], environment: Environment) -> set[str]:
@@ -111,7 +115,7 @@ def _all_that_is_written(task: PlacedTask[Task], environment: Environment) -> se
 
 
 def _program(site: Site, where: str, config: DockerConfig, environment: Environment) -> tuple[dict[str, list[str] | str], list[Problem]]:
-    """What runs in the container; without a key it is what the image has."""
+    """What runs in the container. Where a key is missing, Docker takes what the image has."""
     entry = each_of(f"{where}.entrypoint", config.entrypoint)
     command = {f"{where}.command": config.command} if config.command is not None else {}
     command |= each_of(f"{where}.args", config.args)
@@ -141,7 +145,7 @@ def _host(site: Site, task: PlacedTask[Task], config: DockerConfig) -> dict[str,
         "RestartPolicy": {"Name": "no"},
         "Ulimits": [{"Name": name, "Soft": int(most), "Hard": int(most)} for name, most in limits.items() if most is not None],
     }
-    # The slice has them too; programs that adapt to their limits look for these.
+    # The slice has them too, but programs that adapt to their limits look for these.
     if resources.memory:
         found |= {"Memory": int(resources.memory), "MemorySwap": int(resources.memory)}
     if resources.cpu:
@@ -160,7 +164,7 @@ def _bind(source: str, target: str, read_only: bool) -> dict[str, t.Any]:
 
 
 def _published(site: Site, task: PlacedTask[Task], config: DockerConfig) -> dict[str, list[dict[str, str]]]:
-    """The ports of the robot that lead to some of the container: those are known by number and protocol."""
+    """The container's ports, by number and protocol, each with the ports of the robot that lead to it."""
     if config.network_mode is not DockerNetwork.BRIDGE:
         return {}
     found: dict[str, list[dict[str, str]]] = {}

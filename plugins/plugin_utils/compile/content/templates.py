@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The templates of a task: what they render to, and where that is on the robot until a program puts it into the task's directories."""
+"""The templates of a task: their rendered texts, and where these are kept until a program puts them into the task's directories."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..site import PlacedTask, Site, Unrendered
 from . import variables
 from .substitution import names_of_robot, substituted
 
-# Outside a task, its variables of the same names are elsewhere.
+# The variables that name these directories to the task; in a container they have other values.
 _DIRECTORIES = {"local": "NOMAD_TASK_DIR", "secrets": "NOMAD_SECRETS_DIR", "alloc": "NOMAD_ALLOC_DIR"}
 
 
@@ -32,7 +32,7 @@ class Rendered(t.NamedTuple):
 
 
 def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str]) -> tuple[list[Rendered], list[Problem]]:
-    """The task's templates, rendered with these variables of its environment; and what is wrong with them."""
+    """The task's templates, rendered with the variables of its `environment`, and what is wrong with them."""
     found: list[Rendered] = []
     errors: list[Problem] = []
     # As in Nomad, the function `env` knows these names too.
@@ -43,10 +43,10 @@ def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str
         place = () if unresolved else _place(written, environment)
         errors += unresolved
         if isinstance(written, Secret):
-            errors.append(site.problem(f"{path}.destPath", "a secret cannot be a part of a path", "write another one"))
+            errors.append(site.problem(f"{path}.destPath", "a secret cannot be part of a path", "write another path"))
         elif not place and not unresolved:
             remedy = f"it must be below {', '.join(f'{room}/' for room in ROOMS)}, and at most {LONGEST_PATH} bytes long"
-            errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is no place for a template", remedy))
+            errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is not a place for a template", remedy))
         elif any(each.place == place for each in found):
             errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is also that of another template", "name another file"))
         try:
@@ -59,7 +59,7 @@ def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str
 
 
 def _place(written: str, environment: t.Mapping[str, str]) -> tuple[str, ...]:
-    """The components of a destination, which may begin with a directory as the task knows it."""
+    """The components of a destination, which may begin with a directory by the path that the task has for it."""
     for room, name in _DIRECTORIES.items():
         directory = environment.get(name)
         if directory and written.startswith(f"{directory}/"):
@@ -68,7 +68,7 @@ def _place(written: str, environment: t.Mapping[str, str]) -> tuple[str, ...]:
 
 
 def of_environment(site: Site, found: t.Iterable[Rendered]) -> tuple[dict[str, str], list[Problem]]:
-    """The variables of those templates that have some, all secret."""
+    """The variables from templates with `env: true`, all secret."""
     all_variables: dict[str, str] = {}
     errors: list[Problem] = []
     for each in found:
@@ -77,7 +77,7 @@ def of_environment(site: Site, found: t.Iterable[Rendered]) -> tuple[dict[str, s
                 read = variables.parsed(each.text)
             except variables.Unread as error:
                 remedy = "each line is KEY=VALUE, empty or a comment (env: true)"
-                errors.append(site.problem(each.path, f"renders to something else than variables: {error}", remedy))
+                errors.append(site.problem(each.path, f"does not render to variables: {error}", remedy))
                 continue
             all_variables.update((name, Secret(value)) for name, value in read.items())
             for name in sorted(SYSTEMD.intersection(read)):
@@ -88,28 +88,28 @@ def of_environment(site: Site, found: t.Iterable[Rendered]) -> tuple[dict[str, s
 
 
 def reads(site: Site, task: PlacedTask[Task]) -> list[str]:
-    """Files of the plan with which the task starts anew: texts that restart it, and what else is said of its templates."""
+    """Files of the plan whose change restarts the task: the list of its templates, and the texts of those with `changeMode: restart`."""
     templates = task.spec.templates
     restarting = [source_of(site, task, each) for each in templates if each.change_mode is ChangeMode.RESTART]
     return [listing_of(site, task), *restarting] if templates else []
 
 
 def refreshes(site: Site, task: PlacedTask[Task]) -> dict[str, str]:
-    """Files of the plan that a task which goes on takes in, each with what that is called. What runs to its end takes in nothing."""
+    """Files of the plan that a running task takes in, each with how it is told. A task that runs to its end takes in none."""
     if task.spec.runs_to_its_end:
         return {}
     return {source_of(site, task, each): _told(each) for each in task.spec.templates if each.change_mode is not ChangeMode.RESTART}
 
 
 def _told(template: Template) -> str:
-    """What a change of it means for a program that goes on; empty where it is told nothing."""
+    """How a running program is told of a change; empty if it is not."""
     if template.change_mode is ChangeMode.SCRIPT and template.change_script:
         return f"script {template.change_script.command}"
     return f"signal {template.change_signal}" if template.change_mode is ChangeMode.SIGNAL else ""
 
 
 def fill_secrets(found: t.Iterable[Rendered]) -> bool:
-    """Whether something is put into the task's `secrets` before it starts."""
+    """Whether any of them is put into the task's `secrets`."""
     return any(each.place[:1] == ("secrets",) for each in found)
 
 
@@ -122,5 +122,5 @@ def folder(site: Site, task: PlacedTask[Task]) -> str:
 
 
 def source_of(site: Site, task: PlacedTask[Task], template: Template) -> str:
-    """By its destination as it is written, which two templates of a task do not share."""
+    """Where a rendered text is kept. It is named after the destination as written, which no two templates of a task share."""
     return f"{folder(site, task)}/{names.template(template.dest_path)}"

@@ -14,14 +14,14 @@ _BLANKS = " \t\r\n\v\f"
 
 
 class Unread(Exception):
-    """A line that is no variable: which line it is, and why, without anything of it."""
+    """A line that cannot be read as a variable: its number and the reason, without any of its text."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"line {line} {why}")
 
 
 def parsed(text: str) -> dict[str, str]:
-    """The variables by name; of two of one name the last. Raises `Unread`."""
+    """The variables by name; the last one wins. Raises `Unread`."""
     found = {}
     for number, line in enumerate(text.split("\n"), 1):
         try:
@@ -43,13 +43,13 @@ def _pair(line: str) -> tuple[str, str] | None:
     if len(key) > len("export "):
         key = key.removeprefix("export ")
     if not _KEY.fullmatch(key):
-        # Nomad also takes names with . and /, of which no shell knows anything, nor systemd.
+        # Nomad also takes names with . and /, which neither a shell nor systemd accepts.
         raise ValueError("does not begin with the name of a variable: letters, digits and _, no digit first")
     return key, _value(value.strip(_BLANKS))
 
 
 def _value(value: str) -> str:
-    """Without its quotes, and without a comment behind it. Quotes may begin anywhere; in double ones, escapes are JSON's."""
+    """A value without its quotes and without a comment after it. Quotes may begin anywhere; in double quotes, escapes are JSON's."""
     made: list[str] = []
     kept, quote, rest = 0, "", iter(value)
     for char in rest:

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a template can call, by name: the functions of Go's text/template, and those of consul-template that need nothing but their
+"""The functions that a template can call: those of Go's text/template, and those of consul-template that need nothing but their
 arguments. All others are refused, each with the way out.
 """
 
@@ -13,7 +13,7 @@ from ...job.errors import did_you_mean
 from ..faults import Fault
 from . import arithmetic, basics, data, texts
 
-# These have the variables of the task, or end before all of their arguments have a value; `evaluator.py` knows how.
+# These read the task's variables, or do not evaluate all of their arguments: `evaluator.py` has them.
 SPECIAL = ("env", "envOrDefault", "mustEnv", "and", "or")
 
 FUNCTIONS: t.Mapping[str, t.Callable[..., t.Any]] = {**basics.FUNCTIONS, **texts.FUNCTIONS, **data.FUNCTIONS, **arithmetic.FUNCTIONS}
@@ -52,13 +52,13 @@ REFUSED: t.Mapping[str, tuple[str, str]] = {name: (what, remedy) for what, (name
 
 
 def known(name: str, line: int) -> None:
-    """Raises `Fault` for a function that there is not, or that needs what a robot does not have."""
+    """Raises `Fault` for a function that does not exist, or that needs what a robot does not have."""
     if name in FUNCTIONS or name in SPECIAL:
         return
     if name.startswith("sprig_"):
         raise Fault(line, f"{name} is not supported: the functions of Sprig are not", "write it in another way, or in Jinja")
     if name in REFUSED:
         what, remedy = REFUSED[name]
-        message = f"{name} needs {what}, which there is not here" if what else f"{name} is not supported"
+        message = f"{name} needs {what}, which is not available here" if what else f"{name} is not supported"
         raise Fault(line, message, _SERVICES if name in ("service", "nomadService", "connect") else remedy)
     raise Fault(line, f"there is no function {name}", did_you_mean(name, (*FUNCTIONS, *SPECIAL)))

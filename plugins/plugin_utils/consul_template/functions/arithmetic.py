@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Functions of consul-template on numbers. Whole ones are of 64 bits."""
+"""Functions of consul-template on numbers. Whole numbers have 64 bits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .declare import Functions
 
 FUNCTIONS = Functions()
 Number = t.Union[int, float]
-# A template that counts further is a mistake.
+# No sensible template counts further.
 LONGEST_LOOP = 1_000_000
 
 
@@ -27,7 +27,7 @@ def _numbers(name: str, *values: t.Any) -> None:
 
 def _fits(number: Number) -> Number:
     if isinstance(number, int) and not -(2**63) <= number < 2**63:
-        raise Refusal("the result is no whole number of 64 bits")
+        raise Refusal("the result is not a whole number of 64 bits")
     return number
 
 
@@ -97,7 +97,7 @@ def _whole(value: t.Any) -> int:
 
 def _parse_whole(name: str, text: str, pattern: str = "[+-]?[0-9]+") -> int:
     if text and not re.fullmatch(pattern, text):
-        raise Refusal(f"{name} was given something that is no whole number")
+        raise Refusal(f"{name} was given something that is not a whole number")
     return int(_fits(int(text or "0")))
 
 
@@ -114,7 +114,7 @@ def _parse_uint(text: str) -> int:
 @FUNCTIONS.takes("parseFloat", str)
 def _parse_float(text: str) -> float:
     if text and not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
-        raise Refusal("parseFloat was given something that is no number")
+        raise Refusal("parseFloat was given something that is not a number")
     return float(text or "0")
 
 

@@ -17,7 +17,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b
 
 
 def _in(holder: t.Any, value: t.Any) -> bool:
-    """A text in a text, or a value in a list: of the same kind, and no truth value."""
+    """Whether a text is in a text, or a value in a list. Types must be the same, and true and false are never found."""
     if isinstance(holder, str):
         return isinstance(value, str) and value in holder
     if not isinstance(holder, list) or isinstance(value, bool):
@@ -57,7 +57,7 @@ def _contains_not_all(values: list[t.Any], holder: t.Any) -> bool:
 
 @FUNCTIONS.takes("explodeMap", dict)
 def _explode_map(given: dict[str, t.Any]) -> dict[str, t.Any]:
-    """A map of maps from keys with slashes."""
+    """Turn keys with slashes into maps of maps."""
     made: dict[str, t.Any] = {}
     for key in sorted(given):
         *above, last = key.split("/")
@@ -65,7 +65,7 @@ def _explode_map(given: dict[str, t.Any]) -> dict[str, t.Any]:
         for part in above:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
-                raise Refusal("explodeMap was given a key that is a map in another one")
+                raise Refusal("explodeMap was given a key that is also the beginning of another one")
         if last:
             place[last] = given[key]
     return made
@@ -78,7 +78,7 @@ def _parse_json(text: str) -> t.Any:
     try:
         return json.loads(text, parse_int=float, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise Refusal("parseJSON was given something that is no JSON") from None
+        raise Refusal("parseJSON was given something that is not JSON") from None
 
 
 def _no_constant(_text: str) -> t.NoReturn:
@@ -106,7 +106,7 @@ def _to_unescaped_json_pretty(value: t.Any) -> str:
 
 
 def _dumped(value: t.Any, indent: str, html: bool, pretty: bool) -> str:
-    """As Go's encoding/json writes it: without blanks, or each member on its own line."""
+    """As Go's encoding/json writes it: without spaces, or each member on a line of its own."""
     if isinstance(value, (list, dict)):
         inside = f"{indent}  "
         start, between, end = (f"\n{inside}", f",\n{inside}", f"\n{indent}") if pretty and value else ("", ",", "")
@@ -125,7 +125,7 @@ def _dumped(value: t.Any, indent: str, html: bool, pretty: bool) -> str:
 
 
 def _string(text: str, html: bool) -> str:
-    """Without the marks of HTML, so that a script in a page may contain it."""
+    """In quotes. `html`: also escape what HTML would take for markup."""
 
     def escaped(char: str) -> str:
         return f"\\u{ord(char):04x}" if char < " " or char in "\u2028\u2029" or (html and char in "<>&") else char

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the functions of templates are declared: each with the kinds of its arguments, which Go would check too."""
+"""How the functions of templates are declared: each with the types of its arguments, which Go would check too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WORDS: t.Mapping[t.Any, str] = {str: "a text", int: "a whole number", list: "a 
 
 
 def bounded(value: t.Any) -> t.Any:
-    """A result, which must not be larger than a file may become: what doubles a text fills the memory before its time is up."""
+    """A result no larger than a file may become. Doubling a text again and again would fill the memory within the time limit."""
     if isinstance(value, (str, list, dict)) and len(value) > LARGEST:
         raise Refusal(f"gives more than {LARGEST:,} characters or items")
     return value
@@ -27,7 +27,7 @@ class Functions(dict[str, Function]):
     """Functions by their names in templates."""
 
     def takes(self, name: str, *kinds: type, optional: int = 0) -> t.Callable[[Function], Function]:
-        """Declares one that takes these, of which the last `optional` ones need not be given. `object` is anything."""
+        """Declare a function that takes arguments of these types; the last `optional` ones may be left out. `object` is anything."""
 
         def declare(function: Function) -> Function:
             @functools.wraps(function)
@@ -45,7 +45,7 @@ class Functions(dict[str, Function]):
         return declare
 
     def many(self, name: str, least: int = 0) -> t.Callable[[Function], Function]:
-        """Declares one that takes any number of arguments from `least` on."""
+        """Declare a function that takes at least `least` arguments."""
 
         def declare(function: Function) -> Function:
             @functools.wraps(function)

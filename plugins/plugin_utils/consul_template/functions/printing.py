@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""print and printf as Go has them. What Go would print as a mistake, such as `%!d(string=x)`, is refused."""
+"""print and printf as in Go. What Go would print as an error, such as `%!d(string=x)`, is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BASES = {"d": "d", "x": "x", "X": "X", "o": "o", "b": "b"}
 
 
 def joined(values: t.Sequence[t.Any]) -> str:
-    """With a blank between two values of which neither is a text."""
+    """Values one after the other, with a space between two of which neither is a text."""
     parts: list[str] = []
     for number, value in enumerate(values):
         if number and not isinstance(value, str) and not isinstance(values[number - 1], str):
@@ -38,7 +38,7 @@ def formatted(pattern: str, values: t.Sequence[t.Any]) -> str:
         if not width:
             return text
         if len(width) > 4:
-            raise Refusal("printf makes nothing that wide")
+            raise Refusal("printf takes a width of at most 9999")
         if "-" in flags:
             return text.ljust(int(width))
         if "0" in flags and verb not in "sqv":

@@ -16,9 +16,9 @@ from ..values import Texts
 from .declare import Functions
 
 FUNCTIONS = Functions()
-# What Go takes for a blank at the ends of a text.
+# What Go trims as white space.
 _BLANKS = " \t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-# What one of Go and Python does not know, or understands in another way.
+# What Go or Python does not know, or what they understand differently.
 _OTHERWISE = re.compile(
     r"\\[0-9CEGKQRXpPzZ]|\[\[:|\(\?(?![ims]*\)|:|P<)|[*+?}]\+|(?<!^)\(\?[ims]+\)|\\[^A-Za-z0-9_\\.+*?()|\[\]{}^$/ \"'`:,;<>=!@#%&~-]"
 )
@@ -61,7 +61,7 @@ def _to_lower(text: str) -> str:
 @FUNCTIONS.takes("toTitle", str)
 def _to_title(text: str) -> str:
     if not text.isascii():
-        raise Refusal("toTitle works for ASCII only", "write it as it is meant")
+        raise Refusal("toTitle works for ASCII only", "write the text as it should be")
     return re.sub(r"[A-Za-z0-9_]+(?:['.:](?=[A-Za-z])[A-Za-z0-9_]+)*", _titled, text)
 
 
@@ -113,7 +113,7 @@ def _regex_replace_all(pattern: str, replacement: str, text: str) -> str:
     made, end, before = [], 0, -1
     for match in _compiled(pattern).finditer(text):
         if match.start() == match.end() == before:
-            # Go passes over an empty match right behind another one.
+            # Go skips an empty match right after another match.
             continue
         made += [text[end : match.start()], _expanded(replacement, match)]
         end = before = match.end()
@@ -122,7 +122,7 @@ def _regex_replace_all(pattern: str, replacement: str, text: str) -> str:
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     if _OTHERWISE.search(pattern):
-        raise Refusal("the regular expression has something that is not supported", "write it with simpler means")
+        raise Refusal("the regular expression has something that is not supported", "write a simpler one")
     flags = re.match(r"\(\?([ims]+)\)", pattern)
     if not (flags and "m" in flags.group(1)):
         # Python's $ is also right before a last line break.
@@ -130,7 +130,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern, re.ASCII if pattern.isascii() else re.UNICODE)
     except re.error:
-        raise Refusal("the regular expression is none") from None
+        raise Refusal("the regular expression is not valid") from None
 
 
 def _expanded(replacement: str, match: re.Match[str]) -> str:
@@ -153,7 +153,7 @@ def _decode(decoder: str, text: str) -> str:
         data = base64.b64decode(re.sub(r"[\r\n]", "", text), altchars=b"-_" if decoder == "base64URLDecode" else None, validate=True)
         return data.decode()
     except (binascii.Error, ValueError):
-        raise Refusal(f"{decoder} was given something that is no base64 of a text") from None
+        raise Refusal(f"{decoder} was given something that is not text in base64") from None
 
 
 @FUNCTIONS.takes("base64Decode", str)

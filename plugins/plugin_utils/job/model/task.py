@@ -57,8 +57,8 @@ class Task:
     name: str = key("Name, unique in its group.", pattern=NAME)
     config: TaskConfig = key("The driver's settings, with the program to run.")
     driver: Driver = key(
-        "How the program runs: `exec` is confined, `raw_exec` is not, `java` is a Java program, confined as with `exec`, and `docker` "
-        "runs a container.",
+        "How the program runs. `exec`: confined. `raw_exec`: not confined. `java`: a Java program, confined as with `exec`. `docker`: in a "
+        "container.",
         default=Driver.EXEC,
     )
     resources: Resources = key("Limits of this task's processes.", factory=Resources)
@@ -70,7 +70,7 @@ class Task:
         key_pattern=VARIABLE,
     )
     user: str | None = key(
-        "User to run as. Default: the group's own system user, for an init task root.",
+        "User to run as. Default: the group's own system user; for an init task, root.",
         default=None,
         pattern=USER,
         expected="a user name of at most 31 letters, digits, _ and -, not beginning with a digit or -",
@@ -83,8 +83,8 @@ class Task:
         expected="the name of a Unix group",
     )
     devices: tuple[Device, ...] = key(
-        "Devices that the task uses: a path, also one with `*`, such as `/dev/ttyUSB*`, or a mapping with `path`. A task of exec "
-        "that names any can open no other. Default: all that its user may open.",
+        "Devices that the task uses: each a path, which may contain `*` (`/dev/ttyUSB*`), or a mapping with `path`. An exec task that "
+        "names any can open no others. Default: all that its user may open.",
         factory=tuple,
         ours=True,
         text_is="path",
@@ -119,7 +119,9 @@ class Task:
     constraints: tuple[Constraint, ...] = key("Conditions on robots. They apply to the whole group.", factory=tuple)
     network: Network | None = key("The group's network, written on a task. Two different ones in a group are an error.", default=None)
     services: tuple[Service, ...] = key("Services that the task offers, and their health checks.", factory=tuple)
-    artifacts: tuple[Artifact, ...] = key("Files that the robot downloads before the task starts, in their order.", factory=tuple)
+    artifacts: tuple[Artifact, ...] = key(
+        "Files that the robot downloads before the task starts. They are put in place in this order.", factory=tuple
+    )
     templates: tuple[Template, ...] = key("Files that are rendered before the task starts.", factory=tuple)
     logs: Logs = key("Files with what the task writes to its standard output and error.", factory=Logs, ours=True)
     lifecycle: Lifecycle | None = key(

@@ -53,16 +53,18 @@ cannot express: names used twice, conflicting ports, ranges of quantities. It ne
 ## Values
 
 - **text**: values that YAML would turn into something else (`0123`, `12:30`, `yes`, `2026-11-20`) are refused where text
-  is expected: quote them. Jinja is not rendered, except in a file named `*.j2`: that is rendered once, as a whole, before
-  it is read. A NUL character is refused, because no program can be given one.
+  is expected: quote them. Jinja is not rendered, with two exceptions: a task's [templates](templates.md), and a job file
+  named `*.j2`, which is rendered once, as a whole, before it is read. A NUL character is refused, because no program can be
+  given one.
 - **name**: 1 to 63 letters, digits and `.` `_` `-`, with a letter or digit at both ends.
 - **CPU**: cores, such as `500m`, `0.5` or `2`; at most 64. **memory**: a number with `Ki`, `Mi`, `Gi`, `k`, `M` or `G`,
   such as `128Mi`. Both are Kubernetes quantities, and fractions are rounded up.
 - **duration**: as in Go, with `ns`, `us`, `ms`, `s`, `m` and `h`, such as `300ms` or `1m30s`. A number without a unit is
   refused.
-- **`!vault`**: a value that `ansible-vault encrypt_string` printed may be used in `env` and `meta`. It stays secret: it
-  reaches the task's environment and nothing else. Anywhere else it is refused. If the whole file is vaulted, all values
-  of `env` and `meta` are kept secret in the same way, but names, commands and arguments can be read on the robot.
+- **`!vault`**: a value that `ansible-vault encrypt_string` printed may be used in `env`, `meta`, `headers`, `embeddedTmpl`,
+  an artifact's `getterSource` and `getterOptions`, and a container's `auth`. It stays secret: it reaches what it is for
+  and nothing else. Anywhere else it is refused. If the whole file is vaulted, all these values are kept secret
+  in the same way, but names, commands and arguments can be read on the robot.
 - **Anchors and aliases** work, and so does the merge key `<<` of YAML 1.1: a mapping's own keys override merged ones, and
   an earlier merged mapping overrides a later one. A duplicate key is an error. A file has at most {MAX_BYTES // 1024} KiB and {MAX_DEPTH}
   levels of nesting, and at most {MAX_NODES} values after its aliases are expanded.
@@ -72,21 +74,21 @@ the task, `${{attr.<name>}}`, `${{meta.<key>}}` (from the robot's labels, then t
 constraint from the labels only), `${{node.unique.name}}`, `${{node.datacenter}}` and `${{node.class}}`. If one of them has
 no value, that is an error. Every other `${{...}}` and `$NAME` belongs to the program and arrives unchanged.
 
-Errors are reported together, for all files, each with file, line, column and path. What only makes sense once these are mended comes
-with the next run: errors between keys, and what a robot lacks.
+Errors are reported together, for all files, each with file, line, column and path. Errors between keys, and what a robot
+lacks, are only looked for once these are corrected.
 
 ## Keys
 
-Keys marked + are this collection's own, all others are k8s4r's. A key marked *no effect yet* is read and checked, and
-gives a warning. A key marked *refused* is an error. Those of tasks have [a page of their own](task-format.md).
+Keys marked + are this collection's own; all others are k8s4r's. A key marked *no effect yet* is read and checked, and
+gives a warning. A key marked *refused* is an error. The keys of tasks have [a page of their own](task-format.md).
 """
 
 _OF_TASKS = f"""\
 {_GENERATED}
 # Tasks in the job file
 
-The keys of a task and of an init task, and what is in them. [The job file](job-format.md) has the others, and says how values are written
-and what the marks mean.
+The keys of tasks and init tasks, and the keys inside them. [The job file](job-format.md) has all other keys, and says how values are
+written and what the marks mean.
 """
 
 

@@ -15,16 +15,16 @@ import yaml
 from jinja2 import meta, nodes, sandbox
 from jinja2.exceptions import SecurityError
 
-# Characters. A configuration file that is larger is a mistake.
+# Characters. No configuration file is larger.
 LARGEST = 2**20
-COMMENT = "{# begins a comment; write {{ '{#' }} where the text is meant"
+COMMENT = "{# begins a comment; write {{ '{#' }} for the characters themselves"
 # What the code of a template is called in tracebacks.
 _TEMPLATE = "<template>"
 _NAME = re.compile(r"'([^']+)' is undefined|has no (?:attribute|element) '?([^']+?)'?$")
 
 
 class Wrong(Exception):
-    """What is wrong with a template, and the line; without a value."""
+    """What is wrong with a template, without any value, and its line."""
 
     def __init__(self, line: int, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class _Sandbox(sandbox.ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(("*", "**"))
 
     def call_binop(self, context: t.Any, operator: str, left: t.Any, right: t.Any) -> t.Any:
-        """Numbers and texts do not grow beyond measure."""
+        """Keep numbers and texts from growing without bound."""
         if operator == "**" and not (abs(left) < 2**32 and abs(right) < 64):
             raise OverflowError
         sizes = [len(each) for each in (left, right) if isinstance(each, (str, list, tuple))]
@@ -45,7 +45,7 @@ class _Sandbox(sandbox.ImmutableSandboxedEnvironment):
 
 
 class Template:
-    """A template whose syntax is right: raises `Wrong` where it is not. `names` are the variables that it asks for."""
+    """A template whose syntax is right; raises `Wrong` if it is not. `names` are the variables that it uses."""
 
     def __init__(self, text: str, left: str, right: str) -> None:
         self._text = text
@@ -53,14 +53,14 @@ class Template:
         try:
             tree = self._environment.parse(text)
             for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-                raise Wrong(node.lineno, "a template cannot take in another file", "write it into this one")
+                raise Wrong(node.lineno, "a template cannot include another file", "write it into this one")
             self.names = frozenset(meta.find_undeclared_variables(tree) - set(self._environment.globals))
             self._template = self._environment.from_string(tree)
         except jinja2.TemplateSyntaxError as error:
             remedy = COMMENT if "comment tag" in str(error.message) else ""
             raise Wrong(error.lineno, f"is not valid Jinja: {error.message}", remedy) from None
         except (RecursionError, SyntaxError, ValueError) as error:
-            raise Wrong(0, f"is more than Jinja can take in ({type(error).__name__})", "simplify it") from None
+            raise Wrong(0, f"is more than Jinja can read ({type(error).__name__})", "simplify it") from None
 
     def render(self, variables: t.Mapping[str, t.Any]) -> str:
         """Raises `Wrong`."""
@@ -75,10 +75,10 @@ class Template:
         except jinja2.UndefinedError as error:
             raise Wrong(_line(error), self._undefined(str(error)), "define it for the robot, or write a default") from None
         except SecurityError as error:
-            raise Wrong(_line(error), "does something that a template may not do") from None
+            raise Wrong(_line(error), "does something that templates are not allowed to do") from None
         except Wrong:
             raise
-        # Filters and operators raise whatever Python and its libraries do, and the texts of these errors repeat values.
+        # Filters and operators raise whatever Python and its libraries raise, and the texts of these errors repeat values.
         except Exception as error:
             raise Wrong(_line(error), f"cannot be evaluated ({type(error).__name__})") from None
         return "".join(made)
@@ -101,7 +101,7 @@ def _line(error: BaseException) -> int:
 
 
 def _environment(left: str, right: str) -> jinja2.Environment:
-    """As Ansible's `template` module has it: a line break behind a statement goes, one at the end of the file stays."""
+    """As in Ansible's `template` module, a line break after a statement is removed, and the one at the end of the file is kept."""
     environment = _Sandbox(
         variable_start_string=left,
         variable_end_string=right,
@@ -117,7 +117,7 @@ def _environment(left: str, right: str) -> jinja2.Environment:
 
 
 def _defined(value: t.Any) -> t.Any:
-    """Raises the error of a variable that there is not: others would say that it cannot be written."""
+    """Raises the error of an undefined variable, before json and yaml say only that they cannot write it."""
     return str(value) if isinstance(value, jinja2.Undefined) else value
 
 
@@ -137,7 +137,7 @@ def _regex_replace(value: t.Any, pattern: str, replacement: str) -> str:
     return re.sub(pattern, replacement, str(value))
 
 
-# Those of Ansible's own that configuration files most need.
+# The filters of Ansible's that configuration files need most.
 _FILTERS: t.Mapping[str, t.Callable[..., t.Any]] = {
     "b64decode": lambda value: base64.b64decode(str(value)).decode(),
     "b64encode": lambda value: base64.b64encode(str(value).encode()).decode(),

@@ -97,4 +97,4 @@ def test_names_are_replaced_before_an_address_is_read():
 
 
 def test_a_header_cannot_have_a_newline():
-    assert "cannot have a newline" in refusal(JOB % ("", '{getterSource: "https://a.example/x", headers: {A: "a\\nb"}}'))
+    assert "cannot contain a newline" in refusal(JOB % ("", '{getterSource: "https://a.example/x", headers: {A: "a\\nb"}}'))

@@ -64,7 +64,7 @@ def test_an_address_in_its_parts(source):
 
 
 def test_half_a_key_of_s3_is_none():
-    with pytest.raises(Mistake, match="key of s3 is not complete"):
+    with pytest.raises(Mistake, match="S3 key is incomplete"):
         parsed("s3::https://s3.amazonaws.com/b/x", {"aws_access_key_id": "a"})
 
 

@@ -86,16 +86,19 @@ def test_other_delimiters_are_those_of_either_dialect(tmp_path):
         ("{{ broken }}", "the variable broken of robot r1 has no value that Ansible can tell"),
         ("{{ lookup('env', 'HOME') }}", "line 1 of the template: lookup is undefined (robot r1)"),
         ("{{ 'a' | password_hash }}", "line 1 of the template: is not valid Jinja: No filter named 'password_hash'."),
-        ("{{ [].__class__.__base__.__subclasses__() }}", "line 1 of the template: does something that a template may not do (robot r1)"),
+        (
+            "{{ [].__class__.__base__.__subclasses__() }}",
+            "line 1 of the template: does something that templates are not allowed to do (robot r1)",
+        ),
         ("{{ 'a' * 2000000 }}", "line 1 of the template: cannot be evaluated (OverflowError) (robot r1)"),
         ("{{ 9 ** 999 }}", "line 1 of the template: cannot be evaluated (OverflowError) (robot r1)"),
         ("{{ range(1000000) | list }}", "line 1 of the template: cannot be evaluated (OverflowError) (robot r1)"),
         ("{% for i in range(99999) %}{{ '%50d' % i }}{% endfor %}", "the template: renders to more than 1 MiB (robot r1)"),
-        ("{% import 'x' as y %}", "line 1 of the template: a template cannot take in another file"),
+        ("{% import 'x' as y %}", "line 1 of the template: a template cannot include another file"),
         ("{{ x", "line 1 of the template: is not valid Jinja: unexpected end of template, expected 'end of print statement'."),
         ('{{ env "X" }}\n{% if a %}', "line 1 of the template: is consul-template's, and line 2 is Jinja's"),
         ('\n{{ mustEnv "X" }}', "line 2 of the template: the variable X is empty, or not in the environment of the task (robot r1)"),
-        ('{{ env "SECRET" | parseInt }}', "line 1 of the template: parseInt was given something that is no whole number (robot r1)"),
+        ('{{ env "SECRET" | parseInt }}', "line 1 of the template: parseInt was given something that is not a whole number (robot r1)"),
     ],
 )
 def test_what_does_not_render_is_said_without_a_value(tmp_path, text, said):

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that a task brings along."""
+"""Files that a robot downloads for a task."""
 
 import typing as t
 
@@ -16,15 +16,17 @@ class Artifact:
 
     getter_source: str = key(
         "Where it is, as go-getter writes it: `https://...`, `git::https://...`, `git@host:path`, `github.com/owner/repository`, "
-        "`s3::https://...`, or a path of the robot. `//directory` behind it takes only that; `?checksum=sha256:...` is what it must be.",
+        "`s3::https://...`, or a path on the robot. `//directory` after it takes only that directory; `?checksum=sha256:...` says which "
+        "bytes it must have.",
         substituted=True,
         secret=True,
         pattern=r"[^\x00]+",
         expected="an address",
     )
     getter_options: t.Mapping[str, str] = key(
-        "Options: `checksum`, `archive` (a form such as `tar.gz`, or `false`) and `filename` of a file, `ref`, `depth` and `sshkey` of a "
-        "repository, `aws_access_key_id`, `aws_access_key_secret`, `aws_access_token`, `region` and `version` of an object of S3.",
+        "Options. For a file: `checksum`, `archive` (a format such as `tar.gz`, or `false`) and `filename`. For a repository: `ref`, "
+        "`depth` and `sshkey`. For an object in S3 also: `aws_access_key_id`, `aws_access_key_secret`, `aws_access_token`, `region` and "
+        "`version`.",
         factory=dict,
         substituted=True,
         secret=True,
@@ -32,19 +34,20 @@ class Artifact:
         names=("an option", "use small letters"),
     )
     getter_mode: GetterMode = key(
-        "`any`: an archive is unpacked into `relativeDest`, a file is put there. `file`: `relativeDest` is the file. `dir`: only an "
-        "archive or a repository will do.",
+        "`any`: an archive is unpacked into `relativeDest`, any other file is put there. `file`: `relativeDest` is the file itself. `dir`: "
+        "only an archive or a repository is accepted.",
         default=GetterMode.ANY,
     )
     relative_dest: str = key(
-        "Where it goes: `local/` and what is below, or `alloc/` of the group. `${NOMAD_TASK_DIR}` and `${NOMAD_ALLOC_DIR}` are the same.",
+        "Where it goes: the task's `local/` or the group's `alloc/`, or a path below one of them. They can also be written as "
+        "`${NOMAD_TASK_DIR}` and `${NOMAD_ALLOC_DIR}`.",
         default="local/",
         substituted=True,
         pattern=r"[^\x00-\x1f]+",
         expected="a path",
     )
     headers: t.Mapping[str, str] = key(
-        "Headers of the request, for http, https and s3.",
+        "Headers of the request. Only for http, https and s3.",
         factory=dict,
         ours=True,
         substituted=True,

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the driver docker needs to know."""
+"""The settings of the driver docker."""
 
 from ...declare.keys import Bytes, key
 from ...declare.record import record
@@ -14,11 +14,11 @@ IMAGE = r"[a-z0-9]([A-Za-z0-9.-]*(:[0-9]+)?)(/[a-z0-9._-]+)*(:[A-Za-z0-9_][A-Za-
 
 @record
 class PublishedPort:
-    """A port of the container that is reached by a port of the robot, in networkMode bridge."""
+    """A port of the container that is published at a port of the robot, in networkMode bridge."""
 
     label: str = key("Label of a port of the group.", pattern=NAME)
     value: int | None = key(
-        "The robot's port, where the label is written nowhere else: the same as a port of the group's network with `static`.",
+        "The robot's port, if the label is declared nowhere else: the same as a port of the group's network with `static`.",
         default=None,
         minimum=1,
         maximum=65535,
@@ -30,7 +30,7 @@ class PublishedPort:
         maximum=65535,
     )
     host_ip: str | None = key(
-        "Address of the robot, for a label that is written here alone. Default: every address.",
+        "Address of the robot, for a label that is declared only here. Default: every address.",
         name="hostIP",
         default=None,
         pattern=ADDRESS,
@@ -40,7 +40,7 @@ class PublishedPort:
 
 @record
 class Auth:
-    """Who asks the registry for the image. Nothing of it stays on the robot."""
+    """A login for the registry. The robot does not keep it."""
 
     username: str = key("Name of the user.", secret=True)
     password: str = key("The password, or a token.", secret=True)
@@ -51,40 +51,40 @@ class DockerConfig:
     """A container, for the driver docker."""
 
     image: str = key(
-        "The image, as `docker pull` takes it.",
+        "The image, written as for `docker pull`.",
         substituted=True,
         pattern=rf"{IMAGE}|{SUBSTITUTED}",
         expected="an image, such as registry.example:5000/team/app:1.2, its name in lower case",
     )
-    command: str | None = key("The program, in place of the image's own command.", default=None, substituted=True)
-    args: tuple[str, ...] = key("Its arguments; without `command`, they are the image's entrypoint's.", factory=tuple, substituted=True)
-    entrypoint: tuple[str, ...] = key("In place of the image's own entrypoint.", factory=tuple, ours=True, substituted=True)
+    command: str | None = key("The program, instead of the image's own command.", default=None, substituted=True)
+    args: tuple[str, ...] = key("Its arguments. Without `command`, they go to the image's entrypoint.", factory=tuple, substituted=True)
+    entrypoint: tuple[str, ...] = key("Replaces the image's own entrypoint.", factory=tuple, ours=True, substituted=True)
     work_dir: str | None = key(
         "Working directory in the container. Default: the image's.", default=None, pattern=PLACE, expected="an absolute path"
     )
-    ports: tuple[PublishedPort, ...] = key("Ports that the robot passes on to the container, in networkMode bridge.", factory=tuple)
+    ports: tuple[PublishedPort, ...] = key("Ports of the container that the robot publishes, in networkMode bridge.", factory=tuple)
     volumes: tuple[Volume, ...] = key("Directories and files of the robot that the container sees.", factory=tuple)
     network_mode: DockerNetwork = key(
         "`host`: the robot's network, where the group's upstreams are. `bridge`: Docker's, with `ports`. `none`: no network.",
         default=DockerNetwork.HOST,
     )
     pull: Pull = key(
-        "`missing`: the registry is asked where the robot does not have the image. `always`: it is asked whenever a change is deployed. "
+        "`missing`: the registry is asked if the robot does not have the image. `always`: it is asked whenever a change is deployed. "
         "`never`: the robot must have it.",
         default=Pull.MISSING,
         ours=True,
     )
     load: str | None = key(
-        "A file on the robot that `docker save` wrote, from which the image is loaded, in place of a registry.",
+        "A file on the robot, written by `docker save`, from which the image is loaded instead of from a registry.",
         default=None,
         ours=True,
         pattern=PLACE,
         expected="an absolute path on the robot",
     )
-    auth: Auth | None = key("For a registry that asks for a password.", default=None, ours=True)
+    auth: Auth | None = key("The login for a registry that needs one.", default=None, ours=True)
     shm_size: Bytes | None = key("Size of `/dev/shm`. Default: Docker's, 64Mi.", default=None, ours=True, minimum=4096, maximum=2**50)
     gpus: int | None = key(
-        "How many of the robot's GPUs the container sees, -1 for all. It needs NVIDIA's container runtime.",
+        "How many of the robot's GPUs the container sees, -1 for all. The robot needs NVIDIA's container runtime.",
         default=None,
         ours=True,
         minimum=-1,

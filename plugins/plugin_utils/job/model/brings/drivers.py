@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each driver needs to know."""
+"""The settings of each driver."""
 
 import typing as t
 
@@ -26,7 +26,7 @@ class ExecConfig:
 
 @record
 class JavaConfig:
-    """A Java program, for the driver java: a jar, or a class and where to find it."""
+    """A Java program, for the driver java: a jar, or a class and its classpath."""
 
     jar_path: str | None = key(
         "The jar to run: an absolute path, or one relative to the task's working directory. "
@@ -34,16 +34,16 @@ class JavaConfig:
         default=None, substituted=True, pattern=r"[^\x00]+", expected="a path",
     )  # fmt: skip
     class_name: str | None = key(
-        "The class to run, in place of a jar.", default=None, name="class", substituted=True,
+        "The class to run, instead of a jar.", default=None, name="class", substituted=True,
         pattern=r"[^\s\x00-][^\s\x00]*", expected="a class, such as com.example.Main",
     )  # fmt: skip
     classpath: str | None = key(
-        "Where the class and all that it needs are: directories and jars, with `:` between them. Only with `class`.",
+        "Where to find the class and everything that it needs: directories and jars, separated by `:`. Only with `class`.",
         default=None, substituted=True, pattern=r"[^\x00]+", expected="paths",
     )  # fmt: skip
     jvm_options: tuple[str, ...] = key(
-        "Options of the Java virtual machine. Without one for the heap, it is the task's memory limit less a quarter, "
-        "and less at least 64Mi, but a quarter of the limit in any case.",
+        "Options of the Java virtual machine. Unless one of them sets the heap, the heap is the task's memory limit less a quarter of it, "
+        "or less 64Mi if that is more, but never less than a quarter of the limit.",
         factory=tuple,
         substituted=True,
     )

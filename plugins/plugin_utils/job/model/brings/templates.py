@@ -7,15 +7,15 @@ from ...declare.keys import Seconds, Support, key
 from ...declare.record import record
 from ..vocabulary import SIGNAL, SIGNALS, USER, ChangeMode
 
-# Below these the files of templates are: in directories of the task's own, or in the one that the group's tasks share.
+# Where the files of templates may be: in two directories of the task's own, and in the one that the group's tasks share.
 ROOMS = ("local", "secrets", "alloc")
-# Of a path on a robot, and of a name in it; the longest ones of Linux, with room for what is put in front of a name for a while.
+# Bytes, of a path on a robot and of a name in it: less than Linux allows, because a temporary name is longer.
 LONGEST_PATH, LONGEST_NAME = 1000, 200
 
 
 @record
 class ChangeScript:
-    """A program that runs when a file has changed, as if the task had started it: as its user, and in its walls."""
+    """A program that runs when a file has changed, as if the task had started it: as its user, and inside its walls."""
 
     command: str = key("The program.", substituted=True, pattern=r"[^\x00]+", expected="a program")
     args: tuple[str, ...] = key("Its arguments.", factory=tuple, substituted=True)
@@ -24,10 +24,10 @@ class ChangeScript:
 
 @record
 class Template:
-    """A text that becomes a file of the task before it starts. Exactly one of `sourcePath` and `embeddedTmpl` is given.
+    """Text that becomes a file of the task before the task starts. Exactly one of `sourcePath` and `embeddedTmpl` is given.
 
-    It is written in Jinja, with the robot's Ansible variables and the task's environment (`env.NAME`), or as consul-template has it
-    (`{{ env "NAME" }}`, `{{ range ... }}`): see [templates](templates.md).
+    It is written in Jinja, with the robot's Ansible variables and the task's environment (`env.NAME`), or in consul-template's
+    language (`{{ env "NAME" }}`, `{{ range ... }}`): see [templates](templates.md).
     """
 
     dest_path: str = key(
@@ -40,8 +40,8 @@ class Template:
     )  # fmt: skip
     embedded_tmpl: str | None = key("The text itself.", default=None, secret=True)
     change_mode: ChangeMode = key(
-        "What a changed text means for the task: it starts again (`restart`), gets a `signal`, a `script` runs beside it, or it is told "
-        "nothing (`noop`). The file is changed in any case.",
+        "What happens when the text changes: the task restarts (`restart`), it gets a signal (`signal`), a program runs beside it "
+        "(`script`), or nothing more (`noop`). The file is replaced in any case.",
         default=ChangeMode.RESTART,
     )
     change_signal: str | None = key(
@@ -56,10 +56,10 @@ class Template:
         "The file's owner, a user of the robot. Default: the task's user.", default=None, ours=True, pattern=USER, expected="a user name"
     )
     left_delim: str = key(
-        "Begins an action, in place of `{{`.", default="{{", pattern=r"[!-~]{1,10}", expected="1 to 10 characters of ASCII without a blank"
+        "Begins an action, instead of `{{`.", default="{{", pattern=r"[!-~]{1,10}", expected="1 to 10 characters of ASCII without a blank"
     )
     right_delim: str = key(
-        "Ends an action, in place of `}}`.", default="}}", pattern=r"[!-~]{1,10}", expected="1 to 10 characters of ASCII without a blank"
+        "Ends an action, instead of `}}`.", default="}}", pattern=r"[!-~]{1,10}", expected="1 to 10 characters of ASCII without a blank"
     )
     env: bool = key(
         "The lines of the rendered file, `KEY=VALUE`, become environment variables of the task, which override all others.",
@@ -67,12 +67,12 @@ class Template:
         ours=True,
     )
     splay: Seconds | None = key(
-        "How long a task may wait before it takes in a change.",
+        "How long a task may wait before it acts on a change.",
         default=None,
         ours=True,
         minimum=0,
         support=Support.NO_EFFECT,
-        never="has no effect: a deployment changes one robot after the other, as many at once as Ansible's `forks` and `serial` allow",
+        never="has no effect: Ansible's `forks` and `serial` say how many robots change at the same time",
     )
 
 

@@ -10,7 +10,7 @@ from ..vocabulary import PLACE
 
 @record
 class Volume:
-    """A directory or file of the robot that the task sees at a place of its own."""
+    """A directory or file of the robot, and the path at which the task sees it."""
 
     source: str = key("Path on the robot.", pattern=PLACE, expected="an absolute path without a colon")
     target: str = key("Path at which the task sees it.", pattern=PLACE, expected="an absolute path without a colon")

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be true of artifacts. An address with names in it is looked at when they have been replaced (compile/content)."""
+"""What must be true of artifacts. An address that contains names is checked once they are replaced (compile/content)."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def agreement(getter: Getter, artifact: Artifact, path: str) -> c.Iterator[Findi
     if artifact.headers and getter.get not in ("http", "s3"):
         yield f"{path}.headers", Mistake("are for http, https and s3 only", "remove them")
     if artifact.getter_mode is GetterMode.FILE and getter.get == "git":
-        yield f"{path}.getterMode", Mistake("a repository is no file", "write dir, or name the file by https", value="file")
+        yield f"{path}.getterMode", Mistake("a repository is not a file", "write dir, or name the file by https", value="file")
     if artifact.getter_mode is GetterMode.DIR and "tar" not in getter.archive and getter.archive != "zip":
-        remedy = "write any or file; or the option archive, if it is one all the same"
-        yield f"{path}.getterMode", Mistake("the address names no archive", remedy, value="dir")
+        remedy = "write any or file; or, if it is an archive after all, the option archive"
+        yield f"{path}.getterMode", Mistake("the address does not name an archive", remedy, value="dir")
 
 
 def destination(text: str, mode: GetterMode | None) -> Mistake | None:
@@ -56,7 +56,9 @@ def destination(text: str, mode: GetterMode | None) -> Mistake | None:
         remedy = "write local/..., or have the task fetch it when it starts"
         return Mistake("secrets/ is in memory, and empty at each start", remedy, value=text)
     if parts[:1] not in (["local"], ["alloc"]):
-        return Mistake("is none of the task's directories", "put it below local/ or alloc/", value=text, value_remedy=f"write local/{text}")
+        return Mistake(
+            "is not one of the task's directories", "put it below local/ or alloc/", value=text, value_remedy=f"write local/{text}"
+        )
     if mode is GetterMode.FILE and len(parts) < 2:
-        return Mistake("with getterMode: file, this is the file itself", "write its name, too", value=text)
+        return Mistake("with getterMode: file, this is the path of the file", "add the file's name", value=text)
     return None

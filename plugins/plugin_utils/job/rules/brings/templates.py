@@ -14,7 +14,7 @@ from ...model.task import Task
 from ...model.vocabulary import ChangeMode
 
 BELOW = f"write a path below {', '.join(f'{room}/' for room in ROOMS[:-1])} or {ROOMS[-1]}/, such as local/app.conf"
-# Bytes. It is a program in Python.
+# Bytes. Templates are put in place by a program in Python.
 LEAST_MEMORY = 16 * 2**20
 
 
@@ -22,7 +22,7 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
     """What is wrong with the templates of a task at `path`. ``wrong``: paths that have an error already."""
     memory = task.resources.memory if task.resources and task.templates else None
     if memory and memory < LEAST_MEMORY:
-        why = "too little for what puts templates in place at each start, which counts as the task's"
+        why = "too little for the program that puts templates in place at each start and counts towards the task's limits"
         yield f"{path}.resources.memory", Mistake(why, f"write {LEAST_MEMORY // 2**20}Mi or more")
     places: dict[tuple[str, ...], int] = {}
     for number, template in enumerate(task.templates or ()):
@@ -36,7 +36,7 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
         if template.dest_path is not None and "${" not in template.dest_path:
             place = parts(template.dest_path)
             if not place:
-                yield f"{where}.destPath", Mistake("is no place for a template", BELOW, value=quoted(template.dest_path))
+                yield f"{where}.destPath", Mistake("is not a place for a template", BELOW, value=quoted(template.dest_path))
             elif places.setdefault(place, number) != number:
                 yield f"{where}.destPath", Mistake(f"is also that of templates[{places[place]}]", "name another file")
 
@@ -48,7 +48,7 @@ def _text(template: Template, where: str) -> c.Iterator[Finding]:
         yield where, Mistake(what, "write one of them")
     elif source is not None and (pathlib.PurePosixPath(source).is_absolute() or source.startswith("${") or source.endswith("/")):
         # In Nomad, these are files on the node, such as those of an artifact.
-        why = "only a file on the controller can be rendered, which is found by its path from the job file's directory"
+        why = "only a file on the controller can be rendered; its path is relative to the job file"
         remedy = "put the template beside the job file, and write its name"
         yield f"{where}.sourcePath", Mistake(why, remedy, value=quoted(source))
 

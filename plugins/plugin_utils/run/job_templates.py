@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be said of a template from its text: where a mistake in it is, and whether it may run programs."""
+"""What the text of a job file that is a template tells: where a mistake in it is, and whether it may run programs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import typing as t
 import jinja2
 from jinja2 import meta, nodes
 
-# As Ansible calls what reads files, asks servers and runs programs on the controller.
+# What Ansible calls the functions that read files, ask servers and run programs on the controller.
 LOOKUPS = frozenset(("lookup", "query", "q"))
-# Begins a first line with options of Jinja, of Ansible's own.
+# Begins a first line with options for Jinja, which only Ansible knows.
 OVERRIDES = "#jinja2:"
 _UNKNOWN_NAME = re.compile(r"'([^']+)' is undefined|has no attribute '([^']+)'")
 
 
 def uses_lookups(text: str, directory: pathlib.Path) -> bool:
-    """Whether a template names a lookup, or a file that it includes from the directory does; also where that cannot be told."""
+    """Whether a template, or a file that it includes from the directory, names a lookup; also true where that cannot be told."""
     waiting, seen = [text], {""}
     while waiting:
         text = waiting.pop()

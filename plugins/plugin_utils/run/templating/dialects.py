@@ -1,0 +1,101 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The languages in which a template may be written: each is compiled once, and rendered for every robot.
+
+Most runs have no templates, and few use both languages, so what each of them needs is imported when it is met.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+# By this name, a template in Jinja has the task's environment.
+ENVIRONMENT = "env"
+
+
+class Mistake(Exception):
+    """What is wrong with a template, without any value; `line` is 0 where it is not known."""
+
+    def __init__(self, line: int, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.line, self.remedy = line, remedy
+
+
+class Host(t.Protocol):
+    """The Ansible variables of one robot. Few of them are asked for, and Ansible renders each one only then."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a variable."""
+
+    def value(self, name: str) -> t.Any:
+        """Its value, as plain data. Raises `Unrendered` where Ansible cannot tell it."""
+
+
+class Compiled(t.Protocol):
+    """A template whose syntax is right, in either language."""
+
+    def render(self, environment: t.Mapping[str, str], host: Host, robot: str) -> str:
+        """Raises `Mistake`."""
+
+
+def compiled(text: str, left: str, right: str) -> Compiled:
+    """Raises `Mistake`, also for a text that mixes the languages. `left` and `right` are its delimiters."""
+    from ...consul_template import dialect
+
+    seen = dialect.seen(text, left, right)
+    if seen.go and seen.jinja:
+        remedy = f"write all of it in one of them, or choose other delimiters than {left} for consul-template, with leftDelim"
+        raise Mistake(seen.go, f"is consul-template's, and line {seen.jinja} is Jinja's", remedy)
+    if seen.go:
+        return _ConsulTemplate(text, left, right)
+    return _Jinja(text, left, right) if any(sign in text for sign in (left, "{%", "{#")) else _Plain(text)
+
+
+class _Plain:
+    """A text without any action. Jinja would change its line breaks."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def render(self, _environment: t.Mapping[str, str], _host: Host, _robot: str) -> str:
+        return self._text
+
+
+class _ConsulTemplate:
+    def __init__(self, text: str, left: str, right: str) -> None:
+        from ...consul_template import evaluator, parser
+        from ...consul_template.faults import Fault
+
+        self._fault, self._render = Fault, evaluator.render
+        try:
+            self._template = parser.parse(text, left, right)
+        except Fault as fault:
+            raise Mistake(fault.line, str(fault), fault.remedy) from None
+
+    def render(self, environment: t.Mapping[str, str], _host: Host, robot: str) -> str:
+        try:
+            return self._render(self._template, environment)
+        except self._fault as fault:
+            raise Mistake(fault.line, f"{fault} (robot {robot})", fault.remedy) from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            # Python's own errors: their texts may repeat values.
+            raise Mistake(0, f"cannot be evaluated ({type(error).__name__}, robot {robot})") from None
+
+
+class _Jinja:
+    def __init__(self, text: str, left: str, right: str) -> None:
+        from . import jinja
+
+        self._wrong = jinja.Wrong
+        try:
+            self._template = jinja.Template(text, left, right)
+        except jinja.Wrong as wrong:
+            raise Mistake(wrong.line, str(wrong), wrong.remedy) from None
+
+    def render(self, environment: t.Mapping[str, str], host: Host, robot: str) -> str:
+        names = [name for name in sorted(self._template.names) if name != ENVIRONMENT and host.has(name)]
+        try:
+            return self._template.render({ENVIRONMENT: dict(environment), **{name: host.value(name) for name in names}})
+        except self._wrong as wrong:
+            raise Mistake(wrong.line, f"{wrong} (robot {robot})", wrong.remedy) from None
