@@ -45,7 +45,9 @@ def words(values: Properties, stays: bool = False) -> str:
     if values.get("LoadState") == "not-found":
         return "there is no such unit"
     result = values.get("Result", "")
-    if values.get("ActiveState") == "deactivating":
+    # One whose program has ended by itself is not stopped, although what follows its end may still run.
+    asked, runs = bool(number(values, "Job")), not number(values, "ExecMainCode")
+    if values.get("ActiveState") == "deactivating" and (asked or runs):
         return "it is being stopped"
     if not seconds(values, "ExecMainStartTimestampMonotonic"):
         return _without_program(values, result)
