@@ -133,7 +133,13 @@ def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet, r
 def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: placing.Probed) -> Result:
     """By robot, what `prepare` needs. A removal assumes nothing of a robot, so that it never has to ask again."""
     return {
-        name: {"jobs": plan.jobs, "assumptions": probed.get(name, {}), "agent": _agent(fleet, name), "plan": plan.sealed}
+        name: {
+            "jobs": plan.jobs,
+            "assumptions": probed.get(name, {}),
+            "agent": _agent(fleet, name),
+            "downloads": fleet.robot(name).downloads,
+            "plan": plan.sealed,
+        }
         for name, plan in sealed.items()
     }
 

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 from ..fleet.catalogue import GROUP
 from ..home import key
 from ..home.capabilities import Capabilities, OddCapabilities
 from ..home.ports import Ports
-from ..run.action import ActionProblem, Result, RobotAction, Variables, registered
+from ..run.action import BEGAN, SLOWEST, ActionProblem, Result, RobotAction, Variables, registered
 from ..run.outcome import notices
 from ..run.plans import other_identities
 from ..transport.exec import RobotProblem
@@ -20,6 +21,14 @@ from ..transport.exec import RobotProblem
 PATIENCE = 600
 # In check mode a plan is checked while its call waits, so that nothing of it stays on the robot: on a slow one for a minute.
 CHECKING = 110
+
+
+class Refusal(Exception):
+    """What the robot needs cannot be had."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__()
+        self.errors = errors
 
 
 class ActionModule(RobotAction):
@@ -33,6 +42,8 @@ class ActionModule(RobotAction):
         except (RobotProblem, OddCapabilities) as problem:
             # Reported as a refusal, so that `collect` names the problems of all robots together.
             return {"status": "refused", "errors": [str(problem)]}
+        except Refusal as refusal:
+            return {"status": "refused", "errors": refusal.errors}
 
     def _prepare(self, arguments: Variables, variables: Variables) -> Result:
         run, robot = registered(variables, arguments["compiled"], "compile"), str(variables["inventory_hostname"])
@@ -65,8 +76,9 @@ class ActionModule(RobotAction):
             return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
         compiled = key.controller_key().unseal(mine["plan"])
         if answer["status"] == "plan-needed":
+            plan = compiled["plan"] if mine["downloads"] == "robot" else self._supplied(compiled["plan"], run["refresh"], variables)
             longer = CHECKING if request["check"] else 0
-            answer = self.call({**request, "plan": compiled["plan"], "robot": robot}, variables, longer)
+            answer = self.call({**request, "plan": plan, "robot": robot}, variables, longer)
         answer = self.until_done(answer, variables, PATIENCE, lambda text: self._display.display(f"{robot}: {text}"), patient=True)
         if answer["status"] == "stale":
             return self._learn(robot, answer)
@@ -84,6 +96,24 @@ class ActionModule(RobotAction):
             "entries_differ": other_identities(mine["jobs"], before),
             "endpoints": _endpoints(compiled["plan"]),
         }
+
+    def _supplied(self, plan: t.Any, refresh: bool, variables: Variables) -> t.Any:
+        """The plan of a robot that downloads nothing itself, when it has all that it needs for it."""
+        # Other robots do not wait for all that speaks HTTP.
+        from ..supply.supply import Refused, Supply
+
+        def call(request: Result, part: bytes, slowest: float | None) -> int:
+            answer = self.ask_again(request, variables, part, slowest or SLOWEST)
+            if answer["status"] != "ok":
+                raise RobotProblem("; ".join(answer["errors"]))
+            return int(answer["at"])
+
+        cache = self._templar.template(variables.get("base_controller_cache") or "")
+        supply = Supply(pathlib.Path(cache) if cache else None, BEGAN, refresh, self._display.display)
+        try:
+            return supply.known(plan) if self._task.check_mode else supply.send(plan, str(variables["inventory_hostname"]), call)
+        except Refused as refused:
+            raise Refusal(refused.errors) from None
 
     def _learn(self, robot: str, answer: Variables) -> Result:
         """Remember what the robot reported of itself: the complete fleet is then placed and compiled again."""

@@ -21,6 +21,7 @@ WAY = ("ansible_port", "ansible_connection", "ansible_ssh_common_args", "ansible
 # A robot's name is a part of its identity, and of paths: no slash, no space, nothing that a path gives a meaning.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,199}")
 ATTESTORS = ("x509pop", "join_token")
+DOWNLOADS = ("robot", "controller")
 PREFIX = "k8s4r_"
 # What the inventory may set, without the prefix.
 SETTINGS = (
@@ -84,6 +85,7 @@ def _robot(variables: Reader, probed: t.Mapping[str, str]) -> Robot:
         capabilities={**ASSUMED_CAPABILITIES, **probed, **variables.mapping("k8s4r_attributes")},
         attestor=variables.choice("spire_agent_attestor", ATTESTORS),
         way=(address, *(str(variables.variables.get(name, "")) for name in WAY)),
+        downloads=variables.choice("artifact_download_by", DOWNLOADS),
     )
 
 

@@ -19,7 +19,7 @@ class Robot(t.NamedTuple):
 
     `capabilities` is what the engine's probe returns, overridden by `k8s4r_attributes` of the inventory; `${attr.<name>}` looks
     here. `attestor` is how its SPIRE agent proves its name (`spire_agent_attestor`). `way` is all that decides which machine Ansible
-    reaches by this name.
+    reaches by this name. `downloads`: who downloads its artifacts, itself (`robot`) or the `controller`.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Robot(t.NamedTuple):
     capabilities: t.Mapping[str, str] = ASSUMED_CAPABILITIES
     attestor: str = "x509pop"
     way: tuple[str, ...] = ()
+    downloads: str = "robot"
 
     @property
     def systemd(self) -> int:

@@ -38,8 +38,10 @@ ANSWER_WITHIN, MORE = 4, 3
 SLOWEST = 4096
 INTERVAL = 0.2
 
-# Ansible imports an action before it forks a worker for each robot: read here, the engine is read once per run.
+# Ansible imports an action before it forks a worker for each robot: read here, the engine is read once per run, and all workers know
+# when the run began.
 packing.engine()
+BEGAN = time.time()
 
 
 @contextlib.contextmanager
@@ -124,27 +126,30 @@ class RobotAction(Action):
     _called = False
     _slowest = 0.0
 
-    def call(self, request: Variables, variables: Variables, longer: float = 0.0) -> Result:
-        """One round trip. Raises `AnsibleConnectionFailure` when no answer comes in time, which may be `longer` seconds more than usual."""
-        return self._caller(variables, longer).call(request, check=bool(self._task.check_mode) or not self.KEEPS_ENGINE)
+    def call(self, request: Variables, variables: Variables, longer: float = 0.0, part: bytes = b"", slowest: float = SLOWEST) -> Result:
+        """One round trip, with a part of a file behind the request. Raises `AnsibleConnectionFailure` when no answer comes in time, which
+        may be `longer` seconds more than usual, and as much more as it takes to send at `slowest` bytes a second.
+        """
+        check = bool(self._task.check_mode) or not self.KEEPS_ENGINE
+        return self._caller(variables, longer, slowest).call(request, check, part)
 
-    def _execute(self, command: str, content: bytes, longer: float = 0.0) -> Outcome:
+    def _execute(self, command: str, content: bytes, longer: float = 0.0, slowest: float = SLOWEST) -> Outcome:
         """A shell command on the robot. How long it may take grows with what is sent, and by `longer` seconds."""
-        began, sending = time.monotonic(), len(content) / SLOWEST
+        began, sending = time.monotonic(), len(content) / slowest
         usual = NEXT_CALL + MORE * max(0.0, self._slowest - ANSWER_WITHIN) if self._called else FIRST_CALL
         with in_time(usual + longer + sending):
             outcome = self.shell(command, content)
         self._called, self._slowest = True, max(self._slowest, time.monotonic() - began - sending)
         return outcome
 
-    def ask_again(self, request: Variables, variables: Variables) -> Result:
+    def ask_again(self, request: Variables, variables: Variables, part: bytes = b"", slowest: float = SLOWEST) -> Result:
         """Like `call`, for a question that may be asked twice: a lost connection is opened again, once."""
         try:
-            return self.call(request, variables)
+            return self.call(request, variables, part=part, slowest=slowest)
         except AnsibleConnectionFailure:
             with in_time(NEXT_CALL):
                 self._connection.reset()
-            return self.call(request, variables)
+            return self.call(request, variables, part=part, slowest=slowest)
 
     def until_done(
         self, answer: Result, variables: Variables, seconds: float, show: t.Callable[[str], None] = _ignore, patient: bool = False
@@ -179,11 +184,11 @@ class RobotAction(Action):
             raise ActionProblem("\n".join(map(str, answer.get("errors") or ["the robot gave no reason"])))
         return answer
 
-    def _caller(self, variables: Variables, longer: float) -> Caller:
+    def _caller(self, variables: Variables, longer: float, slowest: float) -> Caller:
         configured = C.config.get_config_value("INTERPRETER_PYTHON", variables=dict(variables))
         interpreter = str(self._templar.template(configured) or "auto")
         return Caller(
-            functools.partial(self._execute, longer=longer),
+            functools.partial(self._execute, longer=longer, slowest=slowest),
             interpreter=None if interpreter.startswith("auto") else interpreter,
             environment=ActionBase._compute_environment_string(self),
         )

@@ -118,6 +118,7 @@ _OK: t.Mapping[str, t.Mapping[str, Shape]] = {
     "info": {"taskgroups": _mappings, "unread": _texts},
     "textfile": {"changed": lambda value: isinstance(value, bool)},
     "ended": {"finished": lambda value: isinstance(value, int)},
+    "take": {"at": lambda value: isinstance(value, int) and value >= 0},
 }
 # What an answer of each status must have; whatever else has one of these names must have its shape too.
 _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
@@ -147,6 +148,7 @@ _STATUSES: t.Mapping[str, t.Sequence[str]] = {
     "info": ("ok",),
     "textfile": ("ok",),
     "ended": ("running", "ok"),
+    "take": ("ok",),
 }
 
 

@@ -56,13 +56,14 @@ class Caller(t.NamedTuple):
     interpreter: str | None = None
     environment: str = ""
 
-    def call(self, request: t.Mapping[str, t.Any], check: bool = False) -> dict[str, t.Any]:
-        """The engine's answer to a request; the engine is sent along where the robot lacks this version. Raises `RobotProblem`.
+    def call(self, request: t.Mapping[str, t.Any], check: bool = False, part: bytes = b"") -> dict[str, t.Any]:
+        """The engine's answer to a request, with a part of a file behind it. Raises `RobotProblem`.
 
-        A kept engine that gives no answer may be damaged: it is sent once more, and the robot replaces what differs.
+        The engine is sent along where the robot lacks this version. A kept engine that gives no answer may be damaged: it is sent once
+        more, and the robot replaces what differs.
         """
         engine = packing.engine()
-        body = json.dumps(request, separators=(",", ":")).encode("ascii")
+        body = json.dumps(request, separators=(",", ":")).encode("ascii") + (b"\n" + part if part else b"")
         outcome = self.execute(self._kept(engine.digest, check), body)
         answer = _answer(outcome)
         if answer is None and outcome.status not in HOPELESS:

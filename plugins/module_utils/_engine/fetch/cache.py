@@ -9,6 +9,7 @@ access time says when it was last used. `pins` remember which bytes an address h
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -65,7 +66,7 @@ class Cache:
             return False
         if found.st_mtime_ns != _VERIFIED:
             if digest_of(path, "sha256") != sha256:
-                files.remove(path)
+                drop(path)
                 return False
             os.utime(path, ns=(found.st_atime_ns, _VERIFIED))
         return True
@@ -94,7 +95,7 @@ class Cache:
     def forget(self, key: str) -> None:
         """Give up what was downloaded by this key."""
         for path in (self.partial(key), self.partial(key) + ".from"):
-            files.remove(path)
+            drop(path)
 
     def pin(self, key: str) -> Pin:
         """Nothing where the address was never asked."""
@@ -130,7 +131,7 @@ class Cache:
                 files.remove(entry.path)
         pins = sorted(os.scandir(f"{self.directory}/pins"), key=lambda entry: entry.stat().st_mtime)
         for entry in pins[: max(0, len(pins) - PINS)]:
-            files.remove(entry.path)
+            drop(entry.path)
         found = os.statvfs(self.directory)
         bound = min(BOUND, found.f_blocks * found.f_frsize // SHARE)
         over = sum(size for _used, size, _path in self._blobs()) - bound
@@ -157,9 +158,15 @@ class Cache:
             if freed >= size:
                 break
             if os.path.basename(path) not in needed:
-                files.remove(path)
+                drop(path)
                 freed += taken
         return freed
+
+
+def drop(path: str) -> None:
+    """Remove a file of the cache, which is in directories that nobody else can change."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def digest_of(path: str, algorithm: str) -> str:

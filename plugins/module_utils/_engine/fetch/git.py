@@ -34,12 +34,17 @@ def fetch(source: Source, partial: str, _before: Pin, room: Room, tell: Tell) ->
     if program is None:
         raise Unfetched("this robot has no git; install it, or name an archive of the repository by https")
     work = partial + ".git"
-    files.remove(work)
+    _clear(work)
     os.mkdir(work, 0o700)
     try:
         return _fetched(_Git(program, work, source), source, partial, room, tell)
     finally:
-        files.remove(work)
+        _clear(work)
+
+
+def _clear(work: str) -> None:
+    """Trees of others may be deep; rm goes down any depth, and follows no link on the way."""
+    command.need(["rm", "-rf", "--one-file-system", "--", work])
 
 
 def _fetched(git: _Git, source: Source, partial: str, room: Room, tell: Tell) -> Pin:

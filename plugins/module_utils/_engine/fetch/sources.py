@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Getter = t.Callable[[Source, str, Pin, Room, Tell], t.Optional[Pin]]
 
 
-GETTERS: t.Mapping[str, Getter] = {"http": web.fetch, "git": git.fetch, "s3": s3.fetch, "file": local.fetch}
+GETTERS: t.Mapping[str, Getter] = {"http": web.fetch, "git": git.fetch, "s3": s3.fetch, "file": local.fetch, "sent": local.sent}
 KEYS: t.Mapping[str, type] = {
     **dict.fromkeys(
         ("get", "url", "user", "password", "shown", "ref", "key", "region", "checksum", "archive", "subdir", "name", "mode", "to"), str
@@ -54,8 +54,7 @@ class Fetcher:
         algorithm, _colon, wanted = source["checksum"].partition(":")
         if algorithm == "sha256" and self.cache.has(wanted):
             return wanted
-        asked = {name: value for name, value in source.items() if name in _IDENTITY}
-        key = self.digest(json.dumps(asked, sort_keys=True))
+        key = self.key(source)
         pin = self.cache.pin(key)
         known = pin.get("sha256", "")
         has = bool(known) and self.cache.has(known)
@@ -77,6 +76,10 @@ class Fetcher:
             was = f"was sha256:{known} and " if known else ""
             self.news.append(f"{source['shown']} {was}is sha256:{found['sha256']}")
         return found["sha256"]
+
+    def key(self, source: Source) -> str:
+        """By which it is remembered what an address had."""
+        return self.digest(json.dumps({name: value for name, value in source.items() if name in _IDENTITY}, sort_keys=True))
 
     def _download(self, source: Source, key: str, before: Pin, tell: Tell) -> Pin | None:
         def room(size: int) -> None:

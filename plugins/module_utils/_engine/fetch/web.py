@@ -18,7 +18,7 @@ from urllib import error, parse, request
 
 from ..say import disk
 from ..system import files
-from .cache import CHUNK, Unfetched
+from .cache import CHUNK, Unfetched, drop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _attempt_at(source: Source, partial: str, before: Pin, room: Room, tell: Tel
         if found.code == 304 and not resumes:
             return None
         if found.code == 416 and resumes:
-            files.remove(partial)
+            drop(partial)
             raise _Cut("the server has no such part of it") from None
         text = f"the server answers {found.code} {_phrase(found.code)}"
         if found.code in (408, 429) or found.code >= 500:
@@ -131,7 +131,7 @@ def _received(partial: str, answer: t.Any, had: int, room: Room, tell: Tell) -> 
         raise Unfetched(f"the server answers {answer.status} {_phrase(answer.status)}")
     start = had if answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {had}-") else 0
     if answer.status == 206 and not start:
-        files.remove(partial)
+        drop(partial)
         raise _Cut("the server sent another part of it")
     etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
     files.replace(partial + ".from", json.dumps({"etag": etag, "modified": modified}).encode("ascii"))

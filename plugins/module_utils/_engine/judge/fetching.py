@@ -56,7 +56,7 @@ class Fetching:
 
         cache = Cache(f"{self.robot.state}/cache")
         cache.make()
-        cache.clean(self._needed())
+        cache.clean(needed(self.robot))
         self._replace(online=True, tell=lambda text: tell(self._scrub(text)))
 
     def _replace(self, online: bool, tell: Tell) -> None:
@@ -67,7 +67,7 @@ class Fetching:
         self.said, self.open = [], not online and bool(self.asked.get("refresh"))
         problems: list[str] = []
         cache = Cache(f"{self.robot.state}/cache")
-        fetcher = Fetcher(cache, self.robot.digest, online, bool(self.asked.get("refresh")), self._needed() if online else set())
+        fetcher = Fetcher(cache, self.robot.digest, online, bool(self.asked.get("refresh")), needed(self.robot) if online else set())
 
         def replaced(group: GroupPlan, resource: Resource) -> Resource:
             try:
@@ -91,18 +91,19 @@ class Fetching:
             raise Refusal(self._scrub(list(dict.fromkeys(problems))))
         self.request = {**self.asked, "plan": {**self.asked["plan"], "jobs": jobs}}
 
-    def _needed(self) -> set[str]:
-        """What the robot's releases need, and those that may still be switched to; all where nobody knows, since a file cannot be read."""
-        records, unread = self.robot.ledger.read()
-        resources = [resource for record in records for group in record["groups"].values() for resource in known(group)]
-        try:
-            found = [self.robot.manifest(release) for release in garbage.staged(self.robot)]
-        except Unread:
-            return set(files.names(f"{self.robot.state}/cache"))
-        resources += [resource for each in found if each for _job, group in manifests.groups(each) for resource in group["resources"]]
-        if unread:
-            return set(files.names(f"{self.robot.state}/cache"))
-        return {blob for resource in resources for blob in kinds.of(resource).blobs(resource)}
+
+def needed(robot: Robot) -> set[str]:
+    """What the robot's releases need, and those that may still be switched to; all where nobody knows, since a file cannot be read."""
+    records, unread = robot.ledger.read()
+    resources = [resource for record in records for group in record["groups"].values() for resource in known(group)]
+    try:
+        found = [robot.manifest(release) for release in garbage.staged(robot)]
+    except Unread:
+        return set(files.names(f"{robot.state}/cache"))
+    resources += [resource for each in found if each for _job, group in manifests.groups(each) for resource in group["resources"]]
+    if unread:
+        return set(files.names(f"{robot.state}/cache"))
+    return {blob for resource in resources for blob in kinds.of(resource).blobs(resource)}
 
 
 def _line(group: GroupPlan, resource: Resource, text: str) -> Said:

@@ -80,6 +80,13 @@ def _ended(robot: Robot, request: Request) -> Answer:
     return ended.answer(robot, request["jobs"])
 
 
+def _take(robot: Robot, request: Request) -> Answer:
+    from . import take
+
+    # It is behind the line of the request.
+    return take.answer(robot, request, sys.stdin.buffer.read())
+
+
 def _recover(robot: Robot, _request: Request) -> Answer:
     from . import recover
 
@@ -108,6 +115,7 @@ OPERATIONS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
     "info": _info,
     "textfile": _textfile,
     "ended": _ended,
+    "take": _take,
     "recover": _recover,
 }
 
@@ -134,7 +142,7 @@ def main(robot: Robot | None = None) -> int:
             answer = {"status": "failed", "errors": [own.DAMAGED]}
         sys.stderr.write("".join([f"{text}\n" for text in (*answer.get("did", ()), *answer.get("errors", ()))]))
         return 0 if answer["status"] == "ok" else 1
-    request: Request = jsontext.loads(sys.stdin.buffer.read().decode("utf-8"))
+    request: Request = jsontext.loads(sys.stdin.buffer.readline().decode("utf-8"))
     try:
         answer = _answer(robot, request)
     except Damaged:

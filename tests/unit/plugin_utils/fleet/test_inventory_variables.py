@@ -53,6 +53,10 @@ WRONG = [
         {"spire_agent_attestor": "x509"},
         'inventory: a.spire_agent_attestor: found "x509": expected x509pop or join_token; did you mean x509pop?',
     ),
+    (
+        {"artifact_download_by": "controler"},
+        'inventory: a.artifact_download_by: found "controler": expected robot or controller; did you mean controller?',
+    ),
     ({"k8s4r_labels": [1]}, "inventory: a.k8s4r_labels: found a list: expected a mapping of names to text"),
     ({"k8s4r_labels": {True: "x"}}, "a.k8s4r_labels: found the value true: a name must be text; quote it, as yes, no, on and off are not"),
     ({"k8s4r_labels": {"a": ["x"]}}, 'inventory: a.k8s4r_labels: found a list at "a": expected text'),

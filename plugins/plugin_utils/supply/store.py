@@ -1,0 +1,117 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the controller downloads for robots without a way out: once for all of them, by what robots themselves download with."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import typing as t
+
+from ...module_utils._engine.fetch.cache import Cache, Unfetched
+from ...module_utils._engine.fetch.sources import Fetcher
+
+if t.TYPE_CHECKING:
+    from ...module_utils._engine.fetch.shapes import Source
+
+# What a robot has itself, and only the robot.
+ITS_OWN = ("file",)
+
+
+class Away(Exception):
+    """Why the controller cannot have an artifact. No secret is in it."""
+
+
+class Found(t.NamedTuple):
+    """A file of the store. It is open, so that it stays whatever other runs remove."""
+
+    sha256: str
+    size: int
+    descriptor: int
+
+
+class Store(t.NamedTuple):
+    """A cache as robots have it (_engine/fetch/cache.py), which the workers of a run share, and other runs.
+
+    `digest` is keyed. `began`: when the run did; what it has asked once, it asks no more, so that all robots get the same. `refresh`: it
+    asks for what it has, too. `progress` is told how far it is, and `say` what an address turned out to have.
+    """
+
+    directory: pathlib.Path
+    digest: t.Callable[[str], str]
+    began: float
+    refresh: bool
+    progress: t.Callable[[str], None]
+    say: t.Callable[[str], None]
+
+    def known(self, source: Source) -> str:
+        """The digest of what an address had, without asking; empty where nobody knows."""
+        return self._fetcher(online=False).find(source, _nobody) or ""
+
+    def find(self, source: Source) -> Found:
+        """What an address has. Raises `Away`."""
+        fetcher = self._fetcher(online=True)
+        key = fetcher.key(source)
+        try:
+            fetcher.cache.make()
+            with self._alone(fetcher.cache, key):
+                return self._found(fetcher, key, source)
+        except Unfetched as problem:
+            # They are the words of robots.
+            raise Away(str(problem).replace("this robot", "the controller")) from None
+        except OSError as error:
+            at = f" ({error.filename})" if isinstance(error.filename, str) else ""
+            raise Away(f"{error.strerror or 'it cannot be kept'}{at}") from None
+
+    def _fetcher(self, online: bool) -> Fetcher:
+        # No link is followed on the way of what is removed.
+        return Fetcher(Cache(os.path.realpath(self.directory)), self.digest, online, self.refresh, set())
+
+    def _found(self, fetcher: Fetcher, key: str, source: Source) -> Found:
+        cache = fetcher.cache
+        pin, failure = f"{cache.directory}/pins/{key}", f"{cache.partial(key)}.failed"
+        if self._is_of_this_run(failure):
+            with open(failure, encoding="utf-8") as stream:
+                raise Unfetched(stream.read())
+        fetcher.refresh = self.refresh and not self._is_of_this_run(pin)
+        fetcher.needed = {name for name in os.listdir(cache.directory) if self._is_used(f"{cache.directory}/{name}")}
+        cache.clean(fetcher.needed)
+        try:
+            sha256 = fetcher.find(source, lambda text: self.progress(f"controller: {source['shown']}: {text}"))
+        except Unfetched as problem:
+            # The other robots need not wait for the same.
+            with open(failure, "w", encoding="utf-8") as stream:
+                stream.write(str(problem))
+            raise
+        for text in fetcher.news:
+            self.say(f"artifact {text}")
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(pin)
+        descriptor = os.open(cache.use(sha256 or ""), os.O_RDONLY | os.O_CLOEXEC)
+        return Found(sha256 or "", os.fstat(descriptor).st_size, descriptor)
+
+    @contextlib.contextmanager
+    def _alone(self, cache: Cache, key: str) -> t.Iterator[None]:
+        """One worker asks an address; the others wait for it."""
+        with open(f"{cache.partial(key)}.lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
+            os.utime(lock.name)
+            yield
+
+    def _is_of_this_run(self, path: str) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(path).st_mtime >= self.began
+        return False
+
+    def _is_used(self, path: str) -> bool:
+        """Whether this run has used a file of the cache."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(path).st_atime >= self.began
+        return False
+
+
+def _nobody(_text: str) -> None:
+    """What is known already needs no word."""
