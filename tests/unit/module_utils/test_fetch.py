@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import os
 import pathlib
+import socket
 import threading
 import time
+import types
 
 import pytest
 
@@ -303,3 +306,46 @@ def test_nothing_goes_for_what_does_not_fit_anyway(cache, monkeypatch):
     with pytest.raises(Unfetched, match="are needed"):
         cache.make_room(1 << 40, set())
     assert path.exists()
+
+
+def endless(connection):
+    """Preliminary answers, each at once."""
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        time.sleep(0.01)
+
+
+def dripping(connection):
+    """Headers, a byte at a time."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-A: ")
+    while True:
+        connection.sendall(b"a")
+        time.sleep(0.01)
+
+
+def trailing(connection):
+    """A body that ends, and no end of what follows it."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n")
+    while True:
+        connection.sendall(b"X-A: a\r\n")
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("talk", [endless, dripping, trailing])
+def test_a_server_that_never_comes_to_the_point_is_given_up(cache, monkeypatch, talk):
+    monkeypatch.setattr(web, "TIMEOUT", 0.3)
+
+    def serve():
+        while True:
+            with contextlib.suppress(OSError), listening.accept()[0] as connection:
+                connection.recv(65536)
+                talk(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/a.tar.gz"
+        server = types.SimpleNamespace(server_port=listening.getsockname()[1])
+        began = time.monotonic()
+        with pytest.raises(Unfetched, match=r"no answer within 0\.3 s"):
+            find(cache, source(server, url=url))
+        assert time.monotonic() - began < 5

@@ -9,9 +9,11 @@ import base64
 import hashlib
 import http
 import http.client
+import io
 import json
 import os
 import re
+import socket
 import ssl
 import time
 from urllib import error, parse, request
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     Sign = t.Callable[[request.Request], None]
 
-# Seconds: of silence, and between attempts.
+# Seconds: until an answer begins, and of silence in it; and between attempts.
 TIMEOUT = 30.0
 WAITS = (1, 2, 4, 8)
 # Of a whole download, however much each attempt brought.
@@ -45,6 +47,62 @@ HARMLESS = ("User-agent", "Range", "If-range", "If-none-match", "If-modified-sin
 
 class _Cut(Exception):
     """An attempt ended too early; another one may do better."""
+
+
+class _Timely(io.RawIOBase):
+    """A connection, from which has to come what is waited for until a deadline, however little of it comes at a time."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._raw = connection.makefile("rb", buffering=0)
+        self.wait()
+
+    def wait(self) -> None:
+        """From now on."""
+        self._deadline = time.monotonic() + TIMEOUT
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int | None:
+        self._connection.settimeout(max(0.001, self._deadline - time.monotonic()))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """All that comes before the body is waited for once, with however many preliminary answers; then each piece of the body is."""
+
+    def __init__(self, sock: socket.socket, *words: t.Any, **options: t.Any) -> None:
+        super().__init__(sock, *words, **options)
+        self.fp.close()
+        self._timely = _Timely(sock)
+        self.fp = io.BufferedReader(self._timely)
+
+    def read1(self, n: int = -1) -> bytes:
+        self._timely.wait()
+        return super().read1(n)
+
+
+class _Connection(http.client.HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureConnection(http.client.HTTPSConnection):
+    response_class = _Answer
+
+
+class _Http(request.HTTPHandler):
+    def http_open(self, req: request.Request) -> t.Any:
+        return self.do_open(_Connection, req)
+
+
+class _Https(request.HTTPSHandler):
+    def https_open(self, req: request.Request) -> t.Any:
+        return self.do_open(_SecureConnection, req)
 
 
 class _Redirects(request.HTTPRedirectHandler):
@@ -99,7 +157,7 @@ def _attempt_at(source: Source, partial: str, before: Pin, room: Room, tell: Tel
     if sign:
         sign(asked)
     try:
-        with request.build_opener(_Redirects).open(asked, timeout=TIMEOUT) as answer:
+        with request.build_opener(_Redirects, _Http, _Https).open(asked, timeout=TIMEOUT) as answer:
             return _received(partial, answer, had if resumes else 0, room, tell)
     except error.HTTPError as found:
         if found.code == 304 and not resumes:
