@@ -17,6 +17,9 @@ from ..run.outcome import notices
 from ..run.plans import other_identities
 from ..transport.exec import RobotProblem
 
+if t.TYPE_CHECKING:
+    from ..supply.supply import Supply
+
 # Checking and staging a plan takes seconds; a robot that needs minutes has another problem.
 PATIENCE = 600
 # In check mode a plan is checked while its call waits, so that nothing of it stays on the robot: on a slow one for a minute.
@@ -75,13 +78,17 @@ class ActionModule(RobotAction):
         if answer["status"] == "unchanged" and not run["verify_entries"]:
             return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
         compiled = key.controller_key().unseal(mine["plan"])
+        supply = None
         if answer["status"] == "plan-needed":
-            plan = compiled["plan"] if mine["downloads"] == "robot" else self._supplied(compiled["plan"], run["refresh"], variables)
+            supply = None if mine["downloads"] == "robot" else self._supply(run["refresh"], variables)
+            plan = self._supplied(compiled["plan"], supply, variables) if supply else compiled["plan"]
             longer = CHECKING if request["check"] else 0
             answer = self.call({**request, "plan": plan, "robot": robot}, variables, longer)
         answer = self.until_done(answer, variables, PATIENCE, lambda text: self._display.display(f"{robot}: {text}"), patient=True)
         if answer["status"] == "stale":
             return self._learn(robot, answer)
+        if answer["status"] == "refused" and supply:
+            supply.forget()
         warnings += notices(robot, answer)
         answer.pop("notices", None)
         before = answer.pop("before", [])
@@ -97,10 +104,17 @@ class ActionModule(RobotAction):
             "endpoints": _endpoints(compiled["plan"]),
         }
 
-    def _supplied(self, plan: t.Any, refresh: bool, variables: Variables) -> t.Any:
-        """The plan of a robot that downloads nothing itself, when it has all that it needs for it."""
+    def _supply(self, refresh: bool, variables: Variables) -> Supply:
+        """For a robot that downloads nothing itself."""
         # Other robots do not wait for all that speaks HTTP.
-        from ..supply.supply import Refused, Supply
+        from ..supply.supply import Supply
+
+        cache = self._templar.template(variables.get("base_controller_cache") or "")
+        return Supply(pathlib.Path(cache) if cache else None, BEGAN, refresh, self._display.display)
+
+    def _supplied(self, plan: t.Any, supply: Supply, variables: Variables) -> t.Any:
+        """The plan, when the robot has all that it needs for it."""
+        from ..supply.supply import Refused
 
         def call(request: Result, part: bytes, slowest: float | None) -> int:
             answer = self.ask_again(request, variables, part, slowest or SLOWEST)
@@ -108,8 +122,6 @@ class ActionModule(RobotAction):
                 raise RobotProblem("; ".join(answer["errors"]))
             return int(answer["at"])
 
-        cache = self._templar.template(variables.get("base_controller_cache") or "")
-        supply = Supply(pathlib.Path(cache) if cache else None, BEGAN, refresh, self._display.display)
         try:
             return supply.known(plan) if self._task.check_mode else supply.send(plan, str(variables["inventory_hostname"]), call)
         except Refused as refused:

@@ -15,6 +15,7 @@ from ...module_utils._engine.fetch.cache import Cache, Unfetched
 from ...module_utils._engine.fetch.sources import Fetcher
 
 if t.TYPE_CHECKING:
+    from ...module_utils._engine.fetch.cache import Pin
     from ...module_utils._engine.fetch.shapes import Source
 
 # What a robot has itself, and only the robot.
@@ -26,11 +27,13 @@ class Away(Exception):
 
 
 class Found(t.NamedTuple):
-    """A file of the store. It is open, so that it stays whatever other runs remove."""
+    """A file of the store, opened, so that it stays whatever other runs remove. `before`: what its address had, if that was asked now."""
 
     sha256: str
     size: int
     descriptor: int
+    key: str
+    before: Pin | None
 
 
 class Store(t.NamedTuple):
@@ -66,6 +69,11 @@ class Store(t.NamedTuple):
             at = f" ({error.filename})" if isinstance(error.filename, str) else ""
             raise Away(f"{error.strerror or 'it cannot be kept'}{at}") from None
 
+    def forget(self, found: Found) -> None:
+        """What an address had just now was of no use: it has what it had before, or nothing."""
+        if found.before is not None:
+            self._fetcher(online=True).cache.take_back(found.key, found.before)
+
     def _fetcher(self, online: bool) -> Fetcher:
         # No link is followed on the way of what is removed.
         return Fetcher(Cache(os.path.realpath(self.directory)), self.digest, online, self.refresh, set())
@@ -79,6 +87,7 @@ class Store(t.NamedTuple):
         fetcher.refresh = self.refresh and not self._is_of_this_run(pin)
         fetcher.needed = {name for name in os.listdir(cache.directory) if self._is_used(f"{cache.directory}/{name}")}
         cache.clean(fetcher.needed)
+        before = cache.pin(key)
         try:
             sha256 = fetcher.find(source, lambda text: self.progress(f"controller: {source['shown']}: {text}"))
         except Unfetched as problem:
@@ -86,12 +95,14 @@ class Store(t.NamedTuple):
             with open(failure, "w", encoding="utf-8") as stream:
                 stream.write(str(problem))
             raise
+        # At once, since the other robots are to get the same.
+        fetcher.settle()
         for text in fetcher.news:
             self.say(f"artifact {text}")
         with contextlib.suppress(FileNotFoundError):
             os.utime(pin)
         descriptor = os.open(cache.use(sha256 or ""), os.O_RDONLY | os.O_CLOEXEC)
-        return Found(sha256 or "", os.fstat(descriptor).st_size, descriptor)
+        return Found(sha256 or "", os.fstat(descriptor).st_size, descriptor, key, before if fetcher.news else None)
 
     @contextlib.contextmanager
     def _alone(self, cache: Cache, key: str) -> t.Iterator[None]:

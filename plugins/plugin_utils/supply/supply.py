@@ -37,6 +37,7 @@ class Supply:
     def __init__(self, cache: pathlib.Path | None, began: float, refresh: bool, show: t.Callable[[str], None]) -> None:
         self._show = show
         self._shown = time.monotonic()
+        self._found: list[Found] = []
         directory = (cache or _usual()).expanduser() / "artifacts"
         self._store = Store(directory, key.controller_key().digest, began, refresh, self._tell, lambda text: show(f"controller: {text}"))
 
@@ -47,6 +48,7 @@ class Supply:
     def send(self, plan: RobotPlan, robot: str, call: sending.Call) -> RobotPlan:
         """The plan, all whose artifacts the robot has then. Raises `Refused`, and whatever `call` raises."""
         problems: list[str] = []
+        self._found.clear()
         with contextlib.ExitStack() as opened:
             files: dict[str, tuple[Found, str]] = {}
 
@@ -58,6 +60,7 @@ class Supply:
                     return ""
                 opened.callback(os.close, found.descriptor)
                 files[found.sha256] = found, source["shown"]
+                self._found.append(found)
                 return found.sha256
 
             supplied = plans.supplied(plan, find)
@@ -66,6 +69,11 @@ class Supply:
             for found, shown in files.values():
                 self._send(found, f"{robot}: {shown} is sent", call)
         return supplied
+
+    def forget(self) -> None:
+        """The robot has refused all this: perhaps it could not be unpacked."""
+        for found in self._found:
+            self._store.forget(found)
 
     def _send(self, found: Found, what: str, call: sending.Call) -> None:
         try:

@@ -158,6 +158,10 @@ def test_what_cannot_be_had_is_refused_and_what_runs_runs_on(machine, server):
     assert "../../x: leads out of the archive" in refused["errors"][0]
     assert pid(machine) == before
     assert machine.sh(f"cat {TASK}/local/a.txt") == "one"
+    # Its address is not fixed to what was of no use.
+    server.put("evil.tar.gz", tar({"x": "mended"}))
+    up(machine, brings(machine, good, {"getterSource": evil}))
+    assert machine.sh(f"cat {TASK}/local/x") == "mended"
     # The robot has it by now.
     server.stop()
     up(machine, brings(machine, good, {"getterSource": f"{url}?checksum=sha256:{right}", "relativeDest": "alloc/b", "getterMode": "file"}))

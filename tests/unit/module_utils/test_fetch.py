@@ -87,9 +87,12 @@ def source(server, **keys):
     return {**plain, "get": "http", "url": url, "headers": {}, "shown": url, "depth": 0, "name": "a", "mode": "any", "to": "/x", **keys}
 
 
-def find(cache, wanted, online=True, refresh=False, needed=()):
+def find(cache, wanted, online=True, refresh=False, needed=(), usable=True):
     fetcher = Fetcher(cache, lambda text: hashlib.sha256(text.encode()).hexdigest()[:32], online, refresh, set(needed))
-    return fetcher.find(wanted, lambda _text: None), fetcher.news
+    found = fetcher.find(wanted, lambda _text: None)
+    if usable:
+        fetcher.settle()
+    return found, fetcher.news
 
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -165,6 +168,31 @@ def test_an_address_is_fixed_until_it_is_asked_again(cache, server):
     # The server says that it is the same.
     assert find(cache, source(server), refresh=True) == (new, [])
     assert len(server.asked) == before + 1
+
+
+def test_an_address_is_fixed_only_when_its_bytes_turned_out_usable(cache, server):
+    assert find(cache, source(server), usable=False)[0] == SHA256
+    assert find(cache, source(server), online=False)[0] is None
+    # The server is asked again, and need not send the same again.
+    sent = len(server.asked)
+    assert find(cache, source(server), usable=False)[1] == [f"{source(server)['shown']} is sha256:{SHA256}"]
+    assert server.asked[sent]["If-None-Match"] == server.etag
+    server.content, server.etag = b"mended", '"two"'
+    mended = hashlib.sha256(b"mended").hexdigest()
+    assert find(cache, source(server))[0] == mended
+    assert find(cache, source(server), online=False)[0] == mended
+    server.content, server.etag = b"broken", '"three"'
+    assert find(cache, source(server), refresh=True, usable=False)[0] != mended
+    assert find(cache, source(server)) == (mended, [])
+    # What was of no use is not what an address has that is gone.
+    server.status = 404
+    assert find(cache, source(server), refresh=True)[0] == mended
+
+
+def test_an_address_is_asked_once_for_all_tasks(cache, server):
+    fetcher = Fetcher(cache, lambda text: hashlib.sha256(text.encode()).hexdigest()[:32], True, True, set())
+    found = [fetcher.find(source(server), lambda _text: None) for _task in range(3)]
+    assert (found, len(server.asked), len(fetcher.news)) == ([SHA256] * 3, 1, 1)
 
 
 def test_what_is_gone_is_served_where_the_cache_has_it_and_refused_where_not(cache, server):

@@ -78,8 +78,10 @@ def stage(robot: Robot, request: PrepareRequest, release: str, progress: Progres
             prepared = staging.judge()
         if not prepared["steps"]:
             staging.record()
+            fetching.settle()
             return {**prepared, "status": "recorded"}
         staging.keep(progress)
+        fetching.settle()
         return {**prepared, "status": "staged", "release": release}
 
 

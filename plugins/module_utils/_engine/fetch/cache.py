@@ -109,6 +109,18 @@ class Cache:
     def remember(self, key: str, pin: Pin) -> None:
         files.replace(f"{self.directory}/pins/{key}", json.dumps(pin).encode("ascii"))
 
+    def confirm(self, key: str, proven: str) -> None:
+        """What is remembered by the one key is from now on by the other."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{self.directory}/pins/{key}", f"{self.directory}/pins/{proven}")
+
+    def take_back(self, key: str, before: Pin) -> None:
+        """What is remembered by this key is what it was before."""
+        if before:
+            self.remember(key, before)
+        else:
+            drop(f"{self.directory}/pins/{key}")
+
     def make_room(self, size: int, needed: t.Container[str]) -> None:
         """So many bytes are about to be written. What is not needed makes room for them, the longest unused first; raises `Unfetched`
         where that is not enough.

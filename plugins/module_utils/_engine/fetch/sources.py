@@ -32,6 +32,8 @@ KEYS: t.Mapping[str, type] = {
 }
 # What says which bytes an address has.
 _IDENTITY = ("get", "url", "user", "password", "headers", "ref", "key", "checksum")
+# The end of the key of what an address had when nobody knew yet whether it can be used. A robot asks such a one again.
+_UNPROVEN = ".new"
 _REFRESH = "add -e refresh=true to take what it has now"
 
 
@@ -48,6 +50,8 @@ class Fetcher:
         self.refresh = refresh
         self.needed = needed
         self.news: list[str] = []
+        # What addresses have that were asked now, by their keys: all tasks get the same.
+        self._asked: dict[str, str] = {}
 
     def find(self, source: Source, tell: Tell) -> str | None:
         """The SHA-256 of an artifact, which the cache has then; None where that cannot be known offline. Raises `Unfetched`."""
@@ -55,6 +59,8 @@ class Fetcher:
         if algorithm == "sha256" and self.cache.has(wanted):
             return wanted
         key = self.key(source)
+        if key in self._asked:
+            return self._asked[key]
         pin = self.cache.pin(key)
         known = pin.get("sha256", "")
         has = bool(known) and self.cache.has(known)
@@ -63,15 +69,21 @@ class Fetcher:
         if not self.online:
             return None
         self.cache.make()
-        found = self._download(source, key, pin if has else {}, tell)
+        try:
+            found = self._download(source, key, pin if has else {}, tell)
+        except Unfetched as error:
+            if not has:
+                raise
+            self.news.append(f"{source['shown']} stays sha256:{known}: {error}")
+            found = None
         if found is None:
             return known
-        # Kept even if it is refused: whoever corrects the job does not have to wait for it once more.
-        self.cache.keep(key, found["sha256"])
         self._compare(found["sha256"], algorithm, wanted)
         if known and known != found["sha256"] and not (self.refresh or wanted):
             raise Unfetched(f"it is sha256:{found['sha256']} now, and was sha256:{known} when it was first fetched; {_REFRESH}")
-        self.cache.remember(key, found)
+        if algorithm != "sha256":
+            self.cache.remember(key + _UNPROVEN, found)
+            self._asked[key] = found["sha256"]
         if not wanted and known != found["sha256"]:
             was = f"was sha256:{known} and " if known else ""
             self.news.append(f"{source['shown']} {was}is sha256:{found['sha256']}")
@@ -81,17 +93,27 @@ class Fetcher:
         """By which it is remembered what an address had."""
         return self.digest(json.dumps({name: value for name, value in source.items() if name in _IDENTITY}, sort_keys=True))
 
+    def settle(self) -> None:
+        """What addresses turned out to have could be used: from now on they are these bytes."""
+        for key in self._asked:
+            self.cache.confirm(key + _UNPROVEN, key)
+        self._asked.clear()
+
     def _download(self, source: Source, key: str, before: Pin, tell: Tell) -> Pin | None:
+        """None: the address has what it had ``before``."""
+
         def room(size: int) -> None:
             self.cache.make_room(size, self.needed)
 
-        try:
-            return GETTERS[source["get"]](source, self.cache.partial(key), before, room, tell)
-        except Unfetched as error:
-            if not before:
-                raise
-            self.news.append(f"{source['shown']} stays sha256:{before['sha256']}: {error}")
-            return None
+        unproven = self.cache.pin(key + _UNPROVEN)
+        if not (unproven.get("sha256") and self.cache.has(unproven["sha256"])):
+            unproven = {}
+        found = GETTERS[source["get"]](source, self.cache.partial(key), unproven or before, room, tell)
+        if found is None:
+            return unproven or None
+        # Kept even if it is refused: whoever corrects the job does not have to wait for it once more.
+        self.cache.keep(key, found["sha256"])
+        return found
 
     def _compare(self, sha256: str, algorithm: str, wanted: str) -> None:
         if not wanted:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class Fetching:
     """A request's plan, with what is known of its downloads, or has been fetched.
 
-    ``open``: whether anything is still to be asked. ``said``: what a person is told, a line for each.
+    ``open``: whether anything is still to be asked. ``said``: what a person is told, a line for each. ``settle``: to be called when
+    all of it has turned out to be of use; addresses without a checksum are then fixed.
     """
 
     def __init__(self, robot: Robot, request: PrepareRequest) -> None:
@@ -44,6 +45,7 @@ class Fetching:
         self.request = request
         self.said: list[Said] = []
         self.open = False
+        self.settle: t.Callable[[], None] = _nothing
         groups = [group for job in request["plan"]["jobs"] for group in job["groups"]]
         self._any = any(kinds.of(resource).sources(resource) for group in groups for resource in group["resources"])
         self._scrub = Scrubber(secret for group in groups for secret in group["secrets"])
@@ -87,6 +89,7 @@ class Fetching:
             {**job, "groups": [{**group, "resources": [replaced(group, each) for each in group["resources"]]} for group in job["groups"]]}
             for job in self.asked["plan"]["jobs"]
         ]
+        self.settle = fetcher.settle
         if problems:
             raise Refusal(self._scrub(list(dict.fromkeys(problems))))
         self.request = {**self.asked, "plan": {**self.asked["plan"], "jobs": jobs}}
@@ -108,6 +111,10 @@ def needed(robot: Robot) -> set[str]:
 
 def _line(group: GroupPlan, resource: Resource, text: str) -> Said:
     return {"group": group["name"], "unit": resource.get("name", ""), "does": f"artifact {text}", "why": []}
+
+
+def _nothing() -> None:
+    """Nothing was downloaded."""
 
 
 def _nobody(_text: str) -> None:

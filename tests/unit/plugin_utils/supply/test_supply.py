@@ -125,6 +125,20 @@ def test_all_robots_of_a_run_get_what_the_first_of_them_got(server, tmp_path):
     assert len(server.asked) == 2
 
 
+def test_an_address_is_not_fixed_where_the_robot_refuses_what_it_has(server, tmp_path):
+    supply, run = Run(tmp_path).supply(), Run(tmp_path)
+    supply.send(plan(server), "robot1", run.call)
+    supply.forget()
+    server.content = os.urandom(1000)
+    good = Run(tmp_path).send(plan(server))
+    assert hashlib.sha256(server.content).hexdigest() in json.dumps(good)
+    server.content = os.urandom(1000)
+    supply = Run(tmp_path, refresh=True).supply()
+    assert supply.send(plan(server), "robot1", run.call) != good
+    supply.forget()
+    assert Run(tmp_path).send(plan(server)) == good
+
+
 def test_workers_that_want_the_same_at_once_download_it_once(server, tmp_path):
     server.slow = 0.3
     run, found = Run(tmp_path), []
