@@ -159,7 +159,7 @@ FORMAT = 1
 # The ports from which the compiler chooses, and the robot where one is taken: outside of those that Linux takes for connections.
 CHOSEN = (20000, 32000)
 # What a group may expect on a robot besides programs.
-EXPECTED = ("capability", "device", "disk", "group", "jar", "source", "target", "users", "zone")
+EXPECTED = ("capability", "device", "disk", "group", "jar", "source", "target", "user", "users", "zone")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
@@ -461,8 +461,8 @@ def expected(what: str, name: str, where: str) -> Expected:
     A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is
     a number of bytes, and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. A
     ``jar`` of Java is there and says what of it to run. The
-    ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their places. ``users``
-    are in namespaces of their own there, even one of this name. A time ``zone`` is known.
+    ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their places. A ``user`` is
+    there. ``users`` are in namespaces of their own there, even one of this name. A time ``zone`` is known.
     """
     return {"what": what, "name": name, "where": where}
 

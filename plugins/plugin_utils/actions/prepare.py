@@ -89,6 +89,8 @@ class ActionModule(RobotAction):
             return self._learn(robot, answer)
         if answer["status"] == "refused" and supply:
             supply.forget()
+        if supply and supply.said and "summary" in answer:
+            answer["summary"] = [*({"group": "", "unit": "", "does": text, "why": []} for text in supply.said), *answer["summary"]]
         warnings += notices(robot, answer)
         answer.pop("notices", None)
         before = answer.pop("before", [])

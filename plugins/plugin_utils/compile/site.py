@@ -102,11 +102,14 @@ class PlacedPort(t.NamedTuple):
 
 
 class Unrendered(Exception):
-    """A template that cannot be rendered: where in it and why, without a value; what to do; and the key that has the text."""
+    """A template that cannot be rendered: where in it and why, without a value; what to do; and the key that has the text.
 
-    def __init__(self, message: str, remedy: str = "", key: str = "") -> None:
+    `depends`: whether it is so for this robot, and need not be for others. `also`: what else is wrong with it.
+    """
+
+    def __init__(self, message: str, remedy: str = "", key: str = "", depends: bool = False, also: t.Iterable[Unrendered] = ()) -> None:
         super().__init__(message)
-        self.remedy, self.key = remedy, key
+        self.remedy, self.key, self.depends, self.also = remedy, key, depends, tuple(also)
 
 
 class Rendering(t.Protocol):

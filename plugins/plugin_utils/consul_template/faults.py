@@ -7,11 +7,14 @@ from __future__ import annotations
 
 
 class Fault(Exception):
-    """A mistake in a template, or something that it asks for and cannot get. `remedy` is the way out, if there is one."""
+    """A mistake in a template, or something that it asks for and cannot get. `remedy` is the way out, if there is one. `also`: what else
+    is wrong.
+    """
 
     def __init__(self, line: int, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.line, self.remedy = line, remedy
+        self.also: list[Fault] = []
 
 
 class Refusal(Exception):

@@ -19,10 +19,22 @@ _CONSTANTS = {"true": True, "false": False, "nil": None}
 
 def parse(text: str, left: str = "{{", right: str = "}}") -> tree.Template:
     """Raises `Fault`."""
+    parser = _Parser(lexer.pieces(text, left, right))
     try:
-        return _Parser(lexer.pieces(text, left, right)).template()
+        parsed = parser.template()
     except RecursionError:
         raise Fault(1, "is nested too deeply to be parsed") from None
+    except Fault as fault:
+        raise _all([*parser.unknown.values(), fault]) from None
+    if parser.unknown:
+        raise _all([*parser.unknown.values()])
+    return parsed
+
+
+def _all(faults: t.Sequence[Fault]) -> Fault:
+    """All of them as one."""
+    faults[0].also += faults[1:]
+    return faults[0]
 
 
 class _Parser:
@@ -32,6 +44,8 @@ class _Parser:
         self._variables: list[str] = ["$"]
         self._loops = 0
         self._line = 1
+        # The functions that do not exist here, by their names: all of them are reported at once.
+        self.unknown: dict[str, Fault] = {}
         # What follows the `end` or `else` that was met last.
         self._rest = Words((), 1)
 
@@ -197,7 +211,10 @@ class _Parser:
         if token.kind == "word":
             if token.text in _CONSTANTS:
                 return tree.Value(_CONSTANTS[token.text])
-            known(token.text, token.line)
+            try:
+                known(token.text, token.line)
+            except Fault as fault:
+                self.unknown.setdefault(token.text, fault)
             return tree.Call(token.line, token.text, ())
         if token.kind in ("field", "dot"):
             return tree.Reach(token.line, None, ()) if token.kind == "dot" else None

@@ -10,12 +10,17 @@ import typing as t
 
 Position = tuple[int, int]
 
+# So many robots of an error are named.
+MOST_ROBOTS = 6
 # Errors that are shown at once. More than this usually come from one mistake.
 MOST = 50
 
 
 class Problem(t.NamedTuple):
-    """One error or warning: where (line and column count from 1; 0 when unknown), what was found, the way out."""
+    """One error or warning: where (line and column count from 1; 0 when unknown), what was found, the way out.
+
+    ``robots``: those that have it, where it depends on the robot.
+    """
 
     file: str
     message: str
@@ -23,10 +28,12 @@ class Problem(t.NamedTuple):
     path: str = ""
     line: int = 0
     column: int = 0
+    robots: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = ":".join([printable(self.file), *(str(number) for number in (self.line, self.column) if number)])
-        parts = (place, self.path, self.message + (f"; {self.remedy}" if self.remedy else ""))
+        whose = f" (robot{'s' * (len(self.robots) > 1)} {few(self.robots, MOST_ROBOTS)})" if self.robots else ""
+        parts = (place, self.path, self.message + whose + (f"; {self.remedy}" if self.remedy else ""))
         return ": ".join(part for part in parts if part)
 
 
@@ -49,6 +56,14 @@ class Mistake(Exception):
     def way_out(self, hidden: bool = False) -> str:
         """What to do about it; ``hidden``: without the value."""
         return self.remedy if hidden else self.value_remedy or self.remedy
+
+
+def together(problems: t.Iterable[Problem]) -> list[Problem]:
+    """Each problem once, with all robots that have it."""
+    robots: dict[Problem, dict[str, None]] = {}
+    for problem in problems:
+        robots.setdefault(problem._replace(robots=()), {}).update(dict.fromkeys(problem.robots))
+    return [problem._replace(robots=tuple(names)) for problem, names in robots.items()]
 
 
 # A mistake and the path of the key that has it.

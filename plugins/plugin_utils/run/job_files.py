@@ -54,7 +54,7 @@ class JobFiles(t.NamedTuple):
         hosts = self.variables["hostvars"]
 
         def host(name: str) -> HostVariables | None:
-            return HostVariables(name, hosts.raw_get(name), self.templar) if name in reached else None
+            return HostVariables(hosts.raw_get(name), self.templar) if name in reached else None
 
         return Renderer(pathlib.Path.cwd(), self._decrypt_file, functools.lru_cache(maxsize=1)(host))
 
@@ -93,7 +93,6 @@ class JobFiles(t.NamedTuple):
 class HostVariables(t.NamedTuple):
     """The Ansible variables of a robot: those of the inventory, facts that are known, and extra variables."""
 
-    robot: str
     raw: Variables
     templar: Templar
 
@@ -105,8 +104,8 @@ class HostVariables(t.NamedTuple):
             return plain(self.templar.copy_with_new_env(available_variables=dict(self.raw)).template(self.raw[name]))
         except AnsibleError:
             # Without Ansible's reason, which may repeat a value.
-            remedy = f"to see why: ansible -m debug -a var={name} {self.robot}"
-            raise Unrendered(f"the variable {name} of robot {self.robot} has no value that Ansible can tell", remedy) from None
+            remedy = f"to see why: ansible -m debug -a var={name} <robot>"
+            raise Unrendered(f"the variable {name} has no value that Ansible can tell", remedy, depends=True) from None
 
 
 def plain(value: t.Any) -> t.Any:

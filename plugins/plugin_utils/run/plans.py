@@ -14,7 +14,7 @@ from ..compile.robot import CompiledRobot, compile_robot
 from ..compile.site import Rendering, as_written
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
-from ..job.errors import JobErrors, Problem
+from ..job.errors import JobErrors, Problem, together
 from ..job.model.job import Job
 
 Data = t.Mapping[str, t.Any]
@@ -69,7 +69,7 @@ def deployment(
     warnings: dict[Problem, None] = {}
     compiled = _compiled(jobs, fleet, placement, named, render, warnings)
     plans = {robot: sealed_plan(found, sealing) for robot, found in compiled if robot in reached}
-    return plans, [str(warning) for warning in warnings]
+    return plans, [str(warning) for warning in together(warnings)]
 
 
 def check(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, render: Rendering = as_written) -> list[str]:
@@ -77,7 +77,7 @@ def check(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, render: Ren
     warnings: dict[Problem, None] = {}
     for _robot, _found in _compiled(jobs, fleet, placement, _nothing_named, render, warnings):
         pass
-    return [str(warning) for warning in warnings]
+    return [str(warning) for warning in together(warnings)]
 
 
 def _compiled(
@@ -98,7 +98,7 @@ def _compiled(
         warnings.update(dict.fromkeys(compiled.warnings))
         yield robot.name, compiled
     if errors:
-        raise JobErrors(errors, warnings)
+        raise JobErrors(together(errors), together(warnings))
 
 
 def removal(jobs: t.Sequence[tuple[str, str]], reached: t.Iterable[str], sealing: Sealing) -> dict[str, SealedPlan]:

@@ -50,9 +50,10 @@ class Store(t.NamedTuple):
     progress: t.Callable[[str], None]
     say: t.Callable[[str], None]
 
-    def known(self, source: Source) -> str:
-        """The digest of what an address had, without asking; empty where nobody knows."""
-        return self._fetcher(online=False).find(source, _nobody) or ""
+    def known(self, source: Source) -> tuple[str, list[str]]:
+        """The digest of what an address had, without asking; empty where nobody knows. And what is to be said of that."""
+        fetcher = self._fetcher(online=False)
+        return fetcher.find(source, _nobody) or "", fetcher.news
 
     def find(self, source: Source) -> Found:
         """What an address has. Raises `Away`."""

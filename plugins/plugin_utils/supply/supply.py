@@ -32,9 +32,13 @@ class Refused(Exception):
 
 
 class Supply:
-    """`cache`: the directory of the controller's downloads, None for the usual one. `began` and `refresh` are of the run."""
+    """`said`: what a check has to say, which asks nobody.
+
+    `cache`: the directory of the controller's downloads, None for the usual one. `began` and `refresh` are of the run.
+    """
 
     def __init__(self, cache: pathlib.Path | None, began: float, refresh: bool, show: t.Callable[[str], None]) -> None:
+        self.said: list[str] = []
         self._show = show
         self._shown = time.monotonic()
         self._found: list[Found] = []
@@ -43,7 +47,13 @@ class Supply:
 
     def known(self, plan: RobotPlan) -> RobotPlan:
         """The plan with what is known of its artifacts: in check mode nothing is downloaded, and nothing sent."""
-        return plans.supplied(plan, lambda source, _where: self._store.known(source))
+
+        def find(source: Source, _where: str) -> str:
+            sha256, said = self._store.known(source)
+            self.said += [f"controller: artifact {text}" for text in said]
+            return sha256
+
+        return plans.supplied(plan, find)
 
     def send(self, plan: RobotPlan, robot: str, call: sending.Call) -> RobotPlan:
         """The plan, all whose artifacts the robot has then. Raises `Refused`, and whatever `call` raises."""

@@ -259,6 +259,8 @@ def test_a_check_fetches_nothing_and_a_refresh_looks_again(machine, server):
     server.put("a.txt", b"two")
     assert machine.ask(wanted)["status"] == "unchanged"
     assert machine.ask(wanted, refresh=True)["status"] == "plan-needed"
+    planned = machine.prepare(wanted, check=True, refresh=True)
+    assert [change["does"] for change in planned["summary"]] == [f"artifact {url} will be asked again"]
     assert machine.deploy(wanted, refresh=True)["status"] == "committed"
     assert machine.sh(f"cat {TASK}/local/a.txt") == "two"
     assert machine.deploy(wanted, refresh=True)["status"] == "recorded"

@@ -111,6 +111,10 @@ def test_files_are_there_before_the_program_with_their_owner_and_mode(machine):
     # What they were made of is for root alone.
     assert set(machine.sh("find /etc/k8s4r/groups/*/templates -type f -printf '%U %m\\n'").split("\n")) == {"0 600", ""}
     machine.absent("find /var/lib/k8s4r/tasks /run/k8s4r/secrets -name '*k8s4r~' | grep .")
+    nobodys = job(machine, "web", *tasks, shell("more", STILL, templates=[template("local/a", "", owner="nosuch")]))
+    refused = machine.deploy(nobodys)
+    assert (refused["status"], len(refused["errors"])) == ("refused", 1)
+    assert refused["errors"][0].endswith("templates[0].owner: this robot has no user nosuch; create it, or name another")
 
 
 def test_secrets_are_there_again_after_each_start_and_nothing_else_is(machine):
@@ -274,8 +278,8 @@ def test_a_script_runs_as_the_task_in_its_walls_and_where_it_fails_the_deploymen
     where = "for each in mnt pid ipc uts; do readlink /proc/self/ns/$each; done"
     look = f"id -un; cat $NOMAD_TASK_DIR/watched $NOMAD_SECRETS_DIR/two; echo; {where}; [ $(cat $NOMAD_TASK_DIR/watched) != bad ]"
 
-    def tasks(text: str) -> list[dict[str, t.Any]]:
-        script = {"command": "/bin/sh", "args": ["-c", f"({look}) >>$NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.told"]}
+    def tasks(text: str, more: str = "") -> list[dict[str, t.Any]]:
+        script = {"command": "/bin/sh", "args": ["-c", f"({look}{more}) >>$NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.told"]}
         named = [template("local/watched", text, changeMode="script", changeScript=script), template("secrets/two", "-", changeMode="noop")]
         still = f"({where}) >$NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.here; {STILL}"
         return [shell(way, still, templates=named, **WAYS[way]) for way in WAYS]
@@ -291,6 +295,11 @@ def test_a_script_runs_as_the_task_in_its_walls_and_where_it_fails_the_deploymen
         told = machine.sh(f"cat {alloc(machine)}/{way}.told").split()
         assert told[:2] == [user, "two-"], way
         assert told[2:] == machine.sh(f"cat {alloc(machine)}/{way}.here").split(), way
+    prepared = machine.prepare(job(machine, "web", *tasks("two", "; true")))
+    assert prepared["status"] == "recorded"
+    assert {(each["unit"], each["does"], *each["why"]) for each in prepared["summary"]} == {
+        (f"r0 {way}", "in place", "changeScript") for way in WAYS
+    }
     failed = machine.deploy(job(machine, "web", *tasks("bad")))
     assert failed["status"] == "rolled-back"
     assert "r0 exec" in str(failed["errors"])

@@ -189,6 +189,15 @@ def test_an_address_is_fixed_only_when_its_bytes_turned_out_usable(cache, server
     assert find(cache, source(server), refresh=True)[0] == mended
 
 
+def test_a_check_says_what_a_run_would_ask_again(cache, server):
+    find(cache, source(server))
+    wanted = source(server, checksum=f"sha256:{SHA256}")
+    shown = source(server)["shown"]
+    assert find(cache, source(server), online=False, refresh=True) == (SHA256, [f"{shown} will be asked again"])
+    assert find(cache, wanted, online=False, refresh=True) == (SHA256, [])
+    assert find(cache, source(server, user="other"), online=False, refresh=True) == (None, [])
+
+
 def test_an_address_is_asked_once_for_all_tasks(cache, server):
     fetcher = Fetcher(cache, lambda text: hashlib.sha256(text.encode()).hexdigest()[:32], True, True, set())
     found = [fetcher.find(source(server), lambda _text: None) for _task in range(3)]

@@ -31,6 +31,14 @@ def test_what_was_there_before_does_not_count(directory):
     assert words.of(str(directory)) == ["new", "newer"]
 
 
+def test_what_is_said_at_each_start_is_shown_once(directory):
+    words = logs.LastWords()
+    words.from_here_on(str(directory))
+    add(directory / "stdout.log", "begins\n" * 3)
+    add(directory / "stderr.log", "no file\nends\n" * 3)
+    assert words.of(str(directory)) == ["begins", "no file", "ends"]
+
+
 def test_errors_are_last_and_first_to_be_shown(directory):
     words = logs.LastWords()
     words.from_here_on(str(directory))

@@ -66,7 +66,7 @@ def kept(resources):
     ]
 
 
-def said(old, new, units=None, seen=None, dead=(), silent=()):
+def said(old, new, units=None, seen=None, dead=(), silent=(), finished=()):
     """The lines for a group that was `old` and shall be `new`; `units` are in other states than running; see `steps.Situation`."""
     old, new = merged(old), merged(new)
     contents = Contents(old, new)
@@ -76,7 +76,7 @@ def said(old, new, units=None, seen=None, dead=(), silent=()):
     found.update(seen or {})
     shown = {**dict.fromkeys(kinds.units(before), RUNNING), **(units or {})}
     situation = steps.Situation(
-        after, before, found, shown, (), steps.run_digests(before, digest), dict(silent), dict(dead), steps.holdings(before)
+        after, before, found, shown, finished, steps.run_digests(before, digest), dict(silent), dict(dead), steps.holdings(before)
     )
     todo = steps.between(situation, digest)
     changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents)
@@ -153,6 +153,57 @@ def test_what_was_dead_is_started_and_of_what_it_died(why):
     unit = "k8s4r-task-r0-store.service"
     dead = {unit: why} if why else {}
     assert said(BEFORE, BEFORE, units={unit: STOPPED}, dead=dead) == [("r0 store", "start", [why or "it was not running"])]
+
+
+def brings(*items):
+    """The artifacts of a task: where each goes, and what it is."""
+    listed = [
+        {"sha256": sha, "archive": archive, "subdir": "", "name": name, "mode": mode, "to": f"/var/lib/k8s4r/tasks/t/{to}"}
+        for sha, archive, name, mode, to in items
+    ]
+    content = json.dumps({"artifacts": listed})
+    return plan.artifacts("/var/lib/k8s4r/tasks/t/artifacts", "r0 store", content, "u", "g", "job.yml")
+
+
+def with_artifacts(*items):
+    unit = plan.unit("k8s4r-task-r0-store.service", "[Service]\n", run="once", reads=[brings()["path"]], called="r0 store", done="/done")
+    return [brings(*items), unit]
+
+
+APP, CONFIG, MODEL = (
+    ("1", "tar.gz", "app.tar.gz", "any", "local"),
+    ("1", "", "c.json", "any", "local/etc"),
+    ("1", "", "x", "file", "alloc/m"),
+)
+
+
+def test_artifacts_are_named_by_where_they_go():
+    app, config, model = (("2", *each[1:]) for each in (APP, CONFIG, MODEL))
+    old = with_artifacts(APP, CONFIG, MODEL)
+    assert said(old, with_artifacts(app, CONFIG, MODEL)) == [("r0 store", "restart", ["artifact app.tar.gz in local"])]
+    assert said(old, with_artifacts(APP, config, model)) == [
+        ("r0 store", "restart", ["artifact local/etc/c.json", "artifact alloc/m"]),
+    ]
+    assert said(old, with_artifacts(APP, CONFIG)) == [("r0 store", "restart", ["artifact alloc/m"])]
+    lost = {**kinds.expected(kept(old)[0]), "content": ""}
+    assert said(old, old, seen={old[0]["path"]: lost}) == [("r0 store", "restart", ["files of its artifacts"])]
+
+
+def test_what_had_come_to_its_end_runs_again():
+    unit = "k8s4r-task-r0-store.service"
+    changed = with_artifacts(("2", *APP[1:]))
+    assert said(with_artifacts(APP), changed, units={unit: STOPPED}, finished={unit}) == [
+        ("r0 store", "run again", ["artifact app.tar.gz in local"]),
+    ]
+
+
+def test_another_script_of_a_template_is_said_although_no_file_has_it():
+    def group(argument):
+        told = {"run": {"user": argument}, "scripts": {f"{HOME}/x": {"name": "x", "argv": ["/bin/a", argument], "timeout": 5.0}}}
+        return [plan.unit("a.service", "[Service]\n", run="always", called="r0 store", told=told)]
+
+    assert said(group("a"), group("a")) == []
+    assert said(group("a"), group("b")) == [("r0 store", "in place", ["changeScript"])]
 
 
 def test_what_runs_and_does_not_listen_restarts():

@@ -74,6 +74,23 @@ def test_every_exception_is_an_answer(error, status, text):
     assert (answer["status"], answer["errors"][0]) == (status, text)
 
 
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        ("", ""),
+        ("a", "a"),
+        ("aaa", "a"),
+        ("ababab", "ab"),
+        ("xabab", "xab"),
+        ("aabaab", "aab"),
+        ("{a}{b}", "{a}{b}"),
+        ("abcabd", "abcabd"),
+    ],
+)
+def test_what_a_program_says_at_each_start_is_shown_once(lines, shown):
+    assert texts.once([*lines]) == [*shown]
+
+
 def test_a_programs_line_cannot_act_on_the_operators_terminal():
     assert texts.harmless("\x1b]0;OWNED\x07ok\u202e\nnext") == "\ufffd]0;OWNED\ufffdok\ufffd\nnext"
     assert len(texts.harmless("x" * 100000)) == texts.LONGEST_LINE + 3

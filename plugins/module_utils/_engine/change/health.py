@@ -11,6 +11,7 @@ import time
 from ..checks import states
 from ..checks import units as check_units
 from ..resources import kinds
+from ..say import texts
 from ..system import endings, systemd
 from ..usage import oom
 
@@ -221,18 +222,18 @@ def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float, word
     """What happened to each unit. Those that only waited for one that failed are not mentioned beside it."""
     shown = oom.told(shown)
     tried = [unit for unit in units if _tried(shown.get(unit["name"], {}), since)]
-    texts = []
+    said = []
     for unit in tried or units:
         lines = "".join("\n    " + line for line in last_lines(unit, since, words))
         how = endings.words(shown.get(unit["name"], {}), kinds.of(unit).steady(unit))
-        texts.append(f"{kinds.called(unit)}: {how}{'; its last lines:' if lines else ''}{lines}")
-    return texts
+        said.append(f"{kinds.called(unit)}: {how}{'; its last lines:' if lines else ''}{lines}")
+    return said
 
 
 def last_lines(unit: Resource, since: float, words: LastWords, most: int = 10) -> list[str]:
     """From its log files, and from the journal: why its program could not be executed, and all of a unit that has no log files."""
     logs = kinds.of(unit).logs(unit)
-    return (systemd.last_words(unit["name"], since, most) + (words.of(logs, most) if logs else []))[-most:]
+    return (texts.once(systemd.last_words(unit["name"], since, most)) + (words.of(logs, most) if logs else []))[-most:]
 
 
 def _tried(values: systemd.Properties, since: float) -> bool:

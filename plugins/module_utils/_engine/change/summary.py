@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     class Change(t.TypedDict):
         """What happens to a unit, or where ``unit`` is empty, to the rest of the group.
 
-        ``does``: ``new``, ``restart``, ``start`` (it should run and does not) or ``in place`` (nothing restarts); or what a unit is told
-        that goes on with changed files: ``signal SIGHUP``. ``why``: what differs; of a new group, its units. Without a ``group``,
-        ``does`` tells all.
+        ``does``: ``new``, ``restart``, ``start`` (it should run and does not), ``run again`` (it had come to its end) or ``in place``
+        (nothing restarts); or what a unit is told that goes on with changed files: ``signal SIGHUP``. ``why``: what differs; of a new
+        group, its units. Without a ``group``, ``does`` tells all.
         """
 
         group: str
@@ -110,6 +110,7 @@ class _Summary:
         self.halted = {unit: step["text"] for step in todo if step["do"] == "halt" for unit in step["units"]}
         # What people call the unit that each place belongs to: a task of an instance with hooks takes in what its siblings have, too.
         self.owner = {place: unit["called"] for unit in self.called for place in self._places(unit)}
+        self.former = {unit["name"]: unit for unit in situation.old if kinds.of(unit).unit(unit)}
         # By the name of a unit, what of the changes it takes in or has open.
         self.own = {unit["name"]: self._own(unit) for unit in self.called}
 
@@ -124,6 +125,8 @@ class _Summary:
                 found.append((unit["called"], "new", []))
             elif name in self.begun and up:
                 found.append((unit["called"], "restart", self._causes(unit) or [self._without_cause(name)]))
+            elif name in self.begun and name in self.situation.finished:
+                found.append((unit["called"], "run again", self._causes(unit)))
             elif name in self.begun:
                 found.append((unit["called"], "start", [self.situation.dead.get(name, NOT_RUNNING), *self._causes(unit)]))
             elif name in pulled and up:
@@ -134,6 +137,8 @@ class _Summary:
                 for does in sorted({does for does, _resource in refreshed} if up else {""}):
                     why = [text for of, resource in refreshed if of == does or not up for text in self._in_place(resource)]
                     found += [(unit["called"], does or "in place", why)] if why else []
+                if self._scripts(unit) != self._scripts(self.former.get(name)):
+                    found.append((unit["called"], "in place", ["changeScript"]))
         return found
 
     def rest(self, anything_new: bool) -> list[str]:
@@ -142,6 +147,11 @@ class _Summary:
         if anything_new:
             rest = [resource for resource in rest if self.situation.now(resource) is not None]
         return sorted({text for resource in rest for text in self._in_place(resource)})
+
+    def _scripts(self, unit: Resource | None) -> t.Mapping[str, t.Any]:
+        """What runs beside a unit when it takes in changed files. No file has it."""
+        told = kinds.of(unit).told(unit) if unit else None
+        return told["scripts"] if told else {}
 
     def _own(self, unit: Resource) -> list[Resource]:
         places = {kinds.place(unit), *kinds.of(unit).reads(unit), *kinds.of(unit).refreshes(unit)}
@@ -197,6 +207,9 @@ class _Summary:
             return [resource["label"]]
         if kinds.of(resource).unit(resource):
             return of_unit(before, after) or ["its unit"]
+        differences = kinds.of(resource).differences(before, after)
+        if differences:
+            return [*differences]
         old, new = compare.variables(before), compare.variables(after)
         if new is None:
             return [self._label(resource)]

@@ -64,9 +64,13 @@ class Fetcher:
         pin = self.cache.pin(key)
         known = pin.get("sha256", "")
         has = bool(known) and self.cache.has(known)
-        if has and not (self.refresh and self.online and not wanted):
+        if has and (wanted or not self.refresh):
             return known
         if not self.online:
+            if has:
+                # Said of a check alone: in a run, what comes of it is.
+                self.news.append(f"{source['shown']} will be asked again")
+                return known
             return None
         self.cache.make()
         try:

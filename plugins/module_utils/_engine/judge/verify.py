@@ -104,6 +104,10 @@ def _no_group(name: str) -> str:
     return "" if accounts.group_exists(name) else f"this robot has no group {name}; create it, or name another"
 
 
+def _no_user(name: str) -> str:
+    return "" if accounts.user_exists(name) else f"this robot has no user {name}; create it, or name another"
+
+
 def _no_source(path: str) -> str:
     return "" if os.path.lexists(path) else f"this robot has no {path}; create it, or name another"
 
@@ -186,6 +190,7 @@ _ABSENT: dict[str, t.Callable[[str], str]] = {
     "group": _no_group,
     "jar": _no_jar,
     "source": _no_source,
+    "user": _no_user,
     "zone": _no_zone,
 }
 _WRONG: dict[str, t.Callable[[str], str]] = {

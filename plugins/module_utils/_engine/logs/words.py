@@ -11,6 +11,7 @@ import stat
 import time
 
 from .. import plan
+from ..say import texts
 from ..system import files
 
 # The errors last, where they are seen first.
@@ -38,7 +39,7 @@ class LastWords:
         _settle(directory)
         found: list[str] = []
         for stream in reversed(STREAMS):
-            found = self._lines(f"{directory}/{stream}.log")[-lines:] + found
+            found = texts.once(self._lines(f"{directory}/{stream}.log"))[-lines:] + found
             lines -= len(found)
             if lines <= 0:
                 break

@@ -70,6 +70,11 @@ class Artifacts(Kind):
         found = _read(resource["path"])
         return _text(found["items"]).encode("ascii") if found else b""
 
+    def differences(self, before: str, after: str) -> t.Sequence[str]:
+        old, new = _listed(before), _listed(after)
+        found = dict.fromkeys(_called(item) for item in [*new, *old] if item not in old or item not in new)
+        return list(found) or ["files of its artifacts"]
+
     def fix(self, resource: Resource, robot: Robot) -> None:
         from ..fetch import place
 
@@ -173,6 +178,23 @@ def _items(resource: Resource, robot: Robot) -> list[Item]:
 def _text(items: t.Sequence[Item]) -> str:
     """What the ledger has of them, and a difference shows."""
     return jsontext.dumps({"artifacts": items})
+
+
+def _listed(text: str) -> list[Item]:
+    """The artifacts of a content; none where it is not known yet which they are."""
+    found = jsontext.loads(text) if text else None
+    listed: list[Item] = found["artifacts"] if isinstance(found, dict) else []
+    return listed
+
+
+def _called(item: Item) -> str:
+    """An artifact by where it goes, since where it came from may be secret."""
+    from ..fetch import place
+
+    to = "/".join(item["to"].rstrip("/").split("/")[place.OWN - 1 :])
+    if item["archive"] and item["mode"] != "file":
+        return f"artifact {item['name']} in {to}"
+    return f"artifact {to}" if item["mode"] == "file" else f"artifact {to}/{item['name']}"
 
 
 def _unpacked(resource: Resource, robot: Robot) -> str:

@@ -53,6 +53,10 @@ class Kind:
         """The bytes that are there, for a person who compares them with what should be."""
         return observe.read(self.place(resource))
 
+    def differences(self, _before: str, _after: str) -> t.Sequence[str]:
+        """What differs between two of its contents, as people call it; nothing where its label says all."""
+        return ()
+
     def fix(self, resource: Resource, robot: Robot) -> None:
         """Make it so."""
         raise NotImplementedError

@@ -13,6 +13,18 @@ def harmless(text: str) -> str:
     return "\n".join(_line(line) for line in text.split("\n"))
 
 
+def once(lines: list[str]) -> list[str]:
+    """Lines without what a program had said already in the same words before it ended, and was started again."""
+    for size in range(1, len(lines) // 2 + 1):
+        last = lines[-size:]
+        before = lines[:-size]
+        while before[-size:] == last:
+            before = before[:-size]
+        if len(before) + size < len(lines):
+            return before + last
+    return lines
+
+
 def _line(line: str) -> str:
     shown = "".join(char if char.isprintable() else "\ufffd" for char in line[:LONGEST_LINE])
     return shown + "..." if len(line) > LONGEST_LINE else shown

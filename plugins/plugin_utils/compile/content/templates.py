@@ -52,7 +52,9 @@ def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str
         try:
             text = site.render(site, template, visible)
         except Unrendered as error:
-            errors.append(site.problem(f"{path}.{error.key}" if error.key else path, str(error), error.remedy))
+            for each in (error, *error.also):
+                problem = site.problem(f"{path}.{each.key}" if each.key else path, str(each), each.remedy)
+                errors.append(problem._replace(robots=(site.robot.name,) if each.depends else ()))
         else:
             found.append(Rendered(template, path, place, text))
     return found, errors

@@ -258,6 +258,9 @@ def stop_seconds(spec: Task) -> float:
 def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
     for number, name in enumerate(task.spec.groups):
         yield plan.expected("group", name, site.where(f"{task.path}.groups[{number}]"))
+    for number, template in enumerate(task.spec.templates):
+        if template.owner:
+            yield plan.expected("user", template.owner, site.where(f"{task.path}.templates[{number}].owner"))
     for number, device in enumerate(task.spec.devices):
         if not device.optional:
             yield plan.expected("device", device.path, site.where(f"{task.path}.devices[{number}]"))

@@ -15,11 +15,14 @@ ENVIRONMENT = "env"
 
 
 class Mistake(Exception):
-    """What is wrong with a template, without any value; `line` is 0 where it is not known."""
+    """What is wrong with a template, without any value; `line` is 0 where it is not known.
 
-    def __init__(self, line: int, message: str, remedy: str = "") -> None:
+    `depends`: whether it is so for this robot, and need not be for others. `also`: what else is wrong.
+    """
+
+    def __init__(self, line: int, message: str, remedy: str = "", depends: bool = False, also: t.Iterable[Mistake] = ()) -> None:
         super().__init__(message)
-        self.line, self.remedy = line, remedy
+        self.line, self.remedy, self.depends, self.also = line, remedy, depends, tuple(also)
 
 
 class Host(t.Protocol):
@@ -35,7 +38,7 @@ class Host(t.Protocol):
 class Compiled(t.Protocol):
     """A template whose syntax is right, in either language."""
 
-    def render(self, environment: t.Mapping[str, str], host: Host, robot: str) -> str:
+    def render(self, environment: t.Mapping[str, str], host: Host) -> str:
         """Raises `Mistake`."""
 
 
@@ -58,7 +61,7 @@ class _Plain:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def render(self, _environment: t.Mapping[str, str], _host: Host, _robot: str) -> str:
+    def render(self, _environment: t.Mapping[str, str], _host: Host) -> str:
         return self._text
 
 
@@ -71,16 +74,17 @@ class _ConsulTemplate:
         try:
             self._template = parser.parse(text, left, right)
         except Fault as fault:
-            raise Mistake(fault.line, str(fault), fault.remedy) from None
+            also = [Mistake(each.line, str(each), each.remedy) for each in fault.also]
+            raise Mistake(fault.line, str(fault), fault.remedy, also=also) from None
 
-    def render(self, environment: t.Mapping[str, str], _host: Host, robot: str) -> str:
+    def render(self, environment: t.Mapping[str, str], _host: Host) -> str:
         try:
             return self._render(self._template, environment)
         except self._fault as fault:
-            raise Mistake(fault.line, f"{fault} (robot {robot})", fault.remedy) from None
+            raise Mistake(fault.line, str(fault), fault.remedy, depends=True) from None
         except (ValueError, RecursionError, MemoryError) as error:
             # Python's own errors: their texts may repeat values.
-            raise Mistake(0, f"cannot be evaluated ({type(error).__name__}, robot {robot})") from None
+            raise Mistake(0, f"cannot be evaluated ({type(error).__name__})", depends=True) from None
 
 
 class _Jinja:
@@ -93,9 +97,9 @@ class _Jinja:
         except jinja.Wrong as wrong:
             raise Mistake(wrong.line, str(wrong), wrong.remedy) from None
 
-    def render(self, environment: t.Mapping[str, str], host: Host, robot: str) -> str:
+    def render(self, environment: t.Mapping[str, str], host: Host) -> str:
         names = [name for name in sorted(self._template.names) if name != ENVIRONMENT and host.has(name)]
         try:
             return self._template.render({ENVIRONMENT: dict(environment), **{name: host.value(name) for name in names}})
         except self._wrong as wrong:
-            raise Mistake(wrong.line, f"{wrong} (robot {robot})", wrong.remedy) from None
+            raise Mistake(wrong.line, str(wrong), wrong.remedy, depends=True) from None

@@ -38,20 +38,20 @@ class Renderer:
     def __call__(self, site: Site, template: Template, environment: t.Mapping[str, str], /) -> str:
         key = "embeddedTmpl" if template.source_path is None else "sourcePath"
         text = self._text(site.job.path, template)
-        host, robot = self._hosts(site.robot.name), site.robot.name
+        host = self._hosts(site.robot.name)
         try:
             with deadline.limit(SECONDS):
                 compiled = self._parsed(text, template.left_delim, template.right_delim)
-                return _whole(compiled.render(environment, host, robot)) if host else ""
+                return _whole(compiled.render(environment, host)) if host else ""
         except dialects.Mistake as mistake:
             called = "the template" if template.source_path is None else printable(template.source_path)
-            where = f"line {mistake.line} of {called}" if mistake.line else called
             if isinstance(text, Secret) or (site.job.opaque and template.source_path is None):
                 # Messages repeat words of the text.
-                raise Unrendered(f"{where}: has a mistake, which is not shown because the text is secret", "", key) from None
-            raise Unrendered(f"{where}: {mistake}", mistake.remedy, key) from None
+                hidden = "has a mistake, which is not shown because the text is secret"
+                raise Unrendered(f"{_where(mistake, called)}: {hidden}", "", key) from None
+            raise _unrendered(mistake, called, key) from None
         except Unrendered as error:
-            raise Unrendered(str(error), error.remedy, key) from None
+            raise Unrendered(str(error), error.remedy, key, error.depends) from None
         except deadline.Elapsed:
             raise Unrendered(f"rendering takes more than {SECONDS} s", "simplify the template", key) from None
 
@@ -87,7 +87,16 @@ class Renderer:
 def _whole(text: str) -> str:
     """A text that can be written, and is not larger than a template may be."""
     if len(text) > LARGEST:
-        raise dialects.Mistake(0, f"renders to more than {LARGEST // 2**20} MiB")
+        raise dialects.Mistake(0, f"renders to more than {LARGEST // 2**20} MiB", depends=True)
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise dialects.Mistake(0, "renders to half of a surrogate pair, which is not a character")
+        raise dialects.Mistake(0, "renders to half of a surrogate pair, which is not a character", depends=True)
     return text
+
+
+def _where(mistake: dialects.Mistake, called: str) -> str:
+    return f"line {mistake.line} of {called}" if mistake.line else called
+
+
+def _unrendered(mistake: dialects.Mistake, called: str, key: str) -> Unrendered:
+    also = [_unrendered(each, called, key) for each in mistake.also]
+    return Unrendered(f"{_where(mistake, called)}: {mistake}", mistake.remedy, key, mistake.depends, also)

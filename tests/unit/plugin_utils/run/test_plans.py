@@ -12,10 +12,12 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site import Site, Unrendered
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.home import key
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.templates import Template
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
@@ -50,6 +52,21 @@ def load(text: str = JOB, name: str = "web.yml") -> list[Job]:
 
 def deployed(jobs: list[Job], fleet: Fleet = FLEET, reached: t.Collection[str] = ("a", "b")) -> dict[str, plans.SealedPlan]:
     return plans.deployment(jobs, fleet, place(jobs, fleet), reached, KEY)[0]
+
+
+def test_a_mistake_that_many_robots_have_is_told_once():
+    task = {"name": "main", "config": {"execConfig": {"command": "/bin/a"}}, "templates": [{"destPath": "local/a", "embeddedTmpl": "x"}]}
+    jobs = load(json.dumps({"name": "web", "type": "system", "taskGroups": [{"name": "front", "tasks": [task]}]}))
+    fleet = FLEET._replace(robots=tuple(Robot(name, name) for name in "abcdefghi"))
+
+    def render(site: Site, _template: Template, _environment: t.Mapping[str, str]) -> str:
+        raise Unrendered("level is undefined" if site.robot.name != "b" else "speed is undefined", "define it", "embeddedTmpl", True)
+
+    with pytest.raises(JobErrors) as raised:
+        plans.check(jobs, fleet, place(jobs, fleet), render)
+    first, second = str(raised.value).splitlines()
+    assert first.endswith("templates[0].embeddedTmpl: level is undefined (robots a, c, d, e, f, g and 2 more); define it")
+    assert second.endswith("speed is undefined (robot b); define it")
 
 
 SERVED = """

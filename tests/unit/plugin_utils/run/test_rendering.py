@@ -34,7 +34,7 @@ VARIABLES = {
 
 
 def renderer(tmp_path: pathlib.Path, reached: bool = True) -> rendering.Renderer:
-    host = HostVariables("r1", VARIABLES, Templar(loader=DataLoader(), variables={}))
+    host = HostVariables(VARIABLES, Templar(loader=DataLoader(), variables={}))
     return rendering.Renderer(tmp_path, lambda path: "decrypted " + pathlib.Path(path).name, lambda _robot: host if reached else None)
 
 
@@ -47,7 +47,8 @@ def refused(tmp_path: pathlib.Path, text: str | None = None, **keys: t.Any) -> s
     with pytest.raises(Unrendered) as raised:
         rendered(tmp_path, text, **keys)
     assert "canary" not in str(raised.value) + raised.value.remedy
-    return f"{raised.value.key}: {raised.value}"
+    depends = " (depends)" if raised.value.depends else ""
+    return f"{raised.value.key}: {raised.value}{depends}"
 
 
 @pytest.mark.parametrize(
@@ -77,32 +78,48 @@ def test_other_delimiters_are_those_of_either_dialect(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a\n{{ missing }}", "line 2 of the template: missing is undefined (robot r1)"),
-        ("{{ missing | to_json }}", "line 1 of the template: missing is undefined (robot r1)"),
-        ("{{ missing | to_nice_yaml }}", "line 1 of the template: missing is undefined (robot r1)"),
-        ("{{ name.missing }}", "line 1 of the template: missing is undefined (robot r1)"),
-        ("{{ nested[secret] }}", "line 1 of the template: something in it is undefined (robot r1)"),
-        ("\n{{ secret + 1 }}", "line 2 of the template: cannot be evaluated (TypeError) (robot r1)"),
-        ("{{ broken }}", "the variable broken of robot r1 has no value that Ansible can tell"),
-        ("{{ lookup('env', 'HOME') }}", "line 1 of the template: lookup is undefined (robot r1)"),
+        ("a\n{{ missing }}", "line 2 of the template: missing is undefined (depends)"),
+        ("{{ missing | to_json }}", "line 1 of the template: missing is undefined (depends)"),
+        ("{{ missing | to_nice_yaml }}", "line 1 of the template: missing is undefined (depends)"),
+        ("{{ name.missing }}", "line 1 of the template: missing is undefined (depends)"),
+        ("{{ nested[secret] }}", "line 1 of the template: something in it is undefined (depends)"),
+        ("\n{{ secret + 1 }}", "line 2 of the template: cannot be evaluated (TypeError) (depends)"),
+        ("{{ broken }}", "the variable broken has no value that Ansible can tell (depends)"),
+        ("{{ lookup('env', 'HOME') }}", "line 1 of the template: lookup is undefined (depends)"),
         ("{{ 'a' | password_hash }}", "line 1 of the template: is not valid Jinja: No filter named 'password_hash'."),
         (
             "{{ [].__class__.__base__.__subclasses__() }}",
-            "line 1 of the template: does something that templates are not allowed to do (robot r1)",
+            "line 1 of the template: does something that templates are not allowed to do (depends)",
         ),
-        ("{{ 'a' * 2000000 }}", "line 1 of the template: cannot be evaluated (OverflowError) (robot r1)"),
-        ("{{ 9 ** 999 }}", "line 1 of the template: cannot be evaluated (OverflowError) (robot r1)"),
-        ("{{ range(1000000) | list }}", "line 1 of the template: cannot be evaluated (OverflowError) (robot r1)"),
-        ("{% for i in range(99999) %}{{ '%50d' % i }}{% endfor %}", "the template: renders to more than 1 MiB (robot r1)"),
+        ("{{ 'a' * 2000000 }}", "line 1 of the template: cannot be evaluated (OverflowError) (depends)"),
+        ("{{ 9 ** 999 }}", "line 1 of the template: cannot be evaluated (OverflowError) (depends)"),
+        ("{{ range(1000000) | list }}", "line 1 of the template: cannot be evaluated (OverflowError) (depends)"),
+        ("{% for i in range(99999) %}{{ '%50d' % i }}{% endfor %}", "the template: renders to more than 1 MiB (depends)"),
         ("{% import 'x' as y %}", "line 1 of the template: a template cannot include another file"),
         ("{{ x", "line 1 of the template: is not valid Jinja: unexpected end of template, expected 'end of print statement'."),
         ('{{ env "X" }}\n{% if a %}', "line 1 of the template: is consul-template's, and line 2 is Jinja's"),
-        ('\n{{ mustEnv "X" }}', "line 2 of the template: the variable X is empty, or not in the environment of the task (robot r1)"),
-        ('{{ env "SECRET" | parseInt }}', "line 1 of the template: parseInt was given something that is not a whole number (robot r1)"),
+        ('\n{{ mustEnv "X" }}', "line 2 of the template: the variable X is empty, or not in the environment of the task (depends)"),
+        ('{{ env "SECRET" | parseInt }}', "line 1 of the template: parseInt was given something that is not a whole number (depends)"),
     ],
 )
 def test_what_does_not_render_is_said_without_a_value(tmp_path, text, said):
     assert refused(tmp_path, text) == f"embeddedTmpl: {said}"
+
+
+def test_all_functions_that_there_are_not_are_said_at_once(tmp_path):
+    text = '{{ key "a" }}\n{{ range service "b" }}{{ .Port | trim | toYAML }}{{ end }}\n{{ key "c" }}{{ nothing "d" }}\n{{ if "e" }}'
+    with pytest.raises(Unrendered) as raised:
+        rendered(tmp_path, text)
+    found = [str(each).removeprefix("line ").replace(" of the template", "") for each in (raised.value, *raised.value.also)]
+    assert found == [
+        "1: key needs Consul, which is not available here",
+        "2: service needs Consul, which is not available here",
+        "2: toYAML is not supported",
+        "3: there is no function nothing",
+        "4: if has no end",
+    ]
+    assert all(each.key == "embeddedTmpl" for each in raised.value.also)
+    assert raised.value.also[0].remedy.startswith("use network.upstreams")
 
 
 def test_of_a_secret_text_no_word_is_shown(tmp_path):

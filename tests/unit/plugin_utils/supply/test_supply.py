@@ -178,8 +178,10 @@ def test_check_mode_asks_nobody(server, tmp_path):
     assert (source["get"], source["checksum"], server.asked) == ("sent", "", [])
     assert not (tmp_path / "controller").exists()
     Run(tmp_path).send(plan(server))
-    (source,) = sources(Run(tmp_path, refresh=True).supply().known(plan(server)))
+    supply = Run(tmp_path, refresh=True).supply()
+    (source,) = sources(supply.known(plan(server)))
     assert source["checksum"]
+    assert supply.said == ["controller: artifact a.tar.gz will be asked again"]
     assert len(server.asked) == 1
 
 
