@@ -12,7 +12,7 @@ import typing as t
 from .store import Found
 
 # Bytes of a part: the first tells how fast the link is. A part is to take some seconds, since one that got lost is sent again.
-FIRST, SMALLEST, LARGEST = 256 << 10, 16 << 10, 4 << 20
+FIRST, SMALLEST, LARGEST = 256 << 10, 16 << 10, 16 << 20
 SHORT, LONG = 1.0, 4.0
 # How much slower than before a link may become until it counts as dead.
 SLOWER = 16

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import hashlib
 import os
 import re
@@ -37,6 +38,16 @@ def test_the_key_is_made_once_and_private(robot):
     before = robot.digest(b"content")
     robot.make()
     assert Robot(robot.state, robot.runtime).digest("content") == before
+
+
+def test_first_runs_at_once_agree_on_one_key(tmp_path):
+    for round_ in range(5):
+        where = str(tmp_path / f"state{round_}"), str(tmp_path / f"run{round_}")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            robots = [pool.submit(Robot, *where) for _run in range(8)]
+            for made in [pool.submit(robot.result().make) for robot in robots]:
+                made.result()
+        assert len({robot.result().digest("x") for robot in robots}) == 1
 
 
 def test_two_robots_have_different_digests(robot, tmp_path):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 
@@ -46,8 +47,14 @@ class Robot:
             os.makedirs(f"{self.state}/{name}", mode=0o700, exist_ok=True)
         for name in ("requests", "results"):
             os.makedirs(f"{self.runtime}/{name}", mode=0o700, exist_ok=True)
-        reserve.fill(self.state + "/reserve")
-        self.mended += digest.create(self.state + "/key")
+        alone = os.open(self.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # Two first runs at once would take each other's half-written key away.
+            fcntl.flock(alone, fcntl.LOCK_EX)
+            reserve.fill(self.state + "/reserve")
+            self.mended += digest.create(self.state + "/key")
+        finally:
+            os.close(alone)
         self.load_key()
 
     def manifest_path(self, release: str) -> str:
