@@ -15,6 +15,7 @@ from ..home.ports import Ports
 from ..run.action import BEGAN, SLOWEST, ActionProblem, Result, RobotAction, Variables, registered
 from ..run.outcome import notices
 from ..run.plans import other_identities
+from ..supply.refused import Refused
 from ..transport.exec import RobotProblem
 
 if t.TYPE_CHECKING:
@@ -24,14 +25,6 @@ if t.TYPE_CHECKING:
 PATIENCE = 600
 # In check mode a plan is checked while its call waits, so that nothing of it stays on the robot: on a slow one for a minute.
 CHECKING = 110
-
-
-class Refusal(Exception):
-    """What the robot needs cannot be had."""
-
-    def __init__(self, errors: list[str]) -> None:
-        super().__init__()
-        self.errors = errors
 
 
 class ActionModule(RobotAction):
@@ -45,8 +38,8 @@ class ActionModule(RobotAction):
         except (RobotProblem, OddCapabilities) as problem:
             # Reported as a refusal, so that `collect` names the problems of all robots together.
             return {"status": "refused", "errors": [str(problem)]}
-        except Refusal as refusal:
-            return {"status": "refused", "errors": refusal.errors}
+        except Refused as refused:
+            return {"status": "refused", "errors": refused.errors}
 
     def _prepare(self, arguments: Variables, variables: Variables) -> Result:
         run, robot = registered(variables, arguments["compiled"], "compile"), str(variables["inventory_hostname"])
@@ -116,7 +109,6 @@ class ActionModule(RobotAction):
 
     def _supplied(self, plan: t.Any, supply: Supply, variables: Variables) -> t.Any:
         """The plan, when the robot has all that it needs for it."""
-        from ..supply.supply import Refused
 
         def call(request: Result, part: bytes, slowest: float | None) -> int:
             answer = self.ask_again(request, variables, part, slowest or SLOWEST)
@@ -124,10 +116,7 @@ class ActionModule(RobotAction):
                 raise RobotProblem("; ".join(answer["errors"]))
             return int(answer["at"])
 
-        try:
-            return supply.known(plan) if self._task.check_mode else supply.send(plan, str(variables["inventory_hostname"]), call)
-        except Refused as refused:
-            raise Refusal(refused.errors) from None
+        return supply.known(plan) if self._task.check_mode else supply.send(plan, str(variables["inventory_hostname"]), call)
 
     def _learn(self, robot: str, answer: Variables) -> Result:
         """Remember what the robot reported of itself: the complete fleet is then placed and compiled again."""

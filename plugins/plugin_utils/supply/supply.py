@@ -13,6 +13,7 @@ import typing as t
 
 from ..home import key
 from . import plans, sending
+from .refused import Refused
 from .store import Away, Found, Store
 
 if t.TYPE_CHECKING:
@@ -21,14 +22,6 @@ if t.TYPE_CHECKING:
 
 # Seconds between two words of what takes long.
 SILENT = 5.0
-
-
-class Refused(Exception):
-    """What cannot be had, a text for each artifact."""
-
-    def __init__(self, errors: list[str]) -> None:
-        super().__init__()
-        self.errors = errors
 
 
 class Supply:

@@ -19,7 +19,8 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch import l
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch.cache import Cache, Unfetched
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch.sources import Fetcher
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.supply import sending
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.supply.supply import Refused, Supply
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.supply.refused import Refused
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.supply.supply import Supply
 
 CANARY = "canary-5a1f"
 SHARED = "canary-shared"
