@@ -294,7 +294,16 @@ def registry(machine):
         " docker push -q 127.0.0.1:5000/private:1; docker logout 127.0.0.1:5000; docker rmi 127.0.0.1:5000/private:1"
     )
     yield "127.0.0.1:5000/private:1"
-    machine.sh("systemctl stop registry")
+    machine.execute("systemctl stop registry")
+
+
+# Somebody pushes another image by the name, and leaves none of it here.
+MOVED = """
+docker tag {0} kept:1
+tar -C /root/image -c --exclude=bin/nc . | docker import - {0}
+echo right-canary | docker login -u somebody --password-stdin 127.0.0.1:5000 2>&1
+docker push -q {0}; docker logout 127.0.0.1:5000; docker rmi {0}; docker tag kept:1 {0}; docker rmi kept:1
+"""
 
 
 def auth(password: str) -> dict[str, str]:
@@ -303,6 +312,14 @@ def auth(password: str) -> dict[str, str]:
 
 def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its_job(machine, registry):
     machine.sh("docker rmi look:1")
+    # What costs nothing is refused first: here the port is another's.
+    port = {"network": {"type": "none", "ports": [{"label": "web", "static": 5000, "to": 80}]}}
+    taken = machine.deploy(job(machine, box(image=registry, Auth=auth("right-canary"), Ports=[{"label": "web"}]), group=port))
+    assert (taken["status"], "5000" in taken["errors"][0]) == ("refused", True), taken
+    assert "private" not in machine.sh("docker images -a")
+    planned = machine.prepare(job(machine, box(image=registry, Auth=auth("right-canary"))), check=True)
+    assert f"image {registry} is still to be fetched" in [change["does"] for change in planned["summary"]], planned
+    assert "private" not in machine.sh("docker images -a")
     wrong = machine.deploy(job(machine, box(image=registry, Auth=auth("wrong-canary"))))
     assert wrong["status"] == "refused"
     assert "box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: 127.0.0.1:5000/private:1 cannot be had" in wrong["errors"][0]
@@ -311,10 +328,21 @@ def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its
     machine.until("pgrep -x sleep >/dev/null")
     machine.absent("grep -rsl right-canary /var/lib/k8s4r /etc/k8s4r /run/k8s4r/results /root/.docker")
     assert machine.ask(plan)["status"] == "unchanged"
+    # The registry has another one by now.
+    machine.sh(MOVED.format(registry))
+    (before,) = containers(machine)
+    assert machine.ask(plan)["status"] == "unchanged"
+    again = machine.deploy(plan, refresh=True)
+    assert (again["status"], containers(machine) != [before]) == ("committed", True), again
+    assert machine.deploy(plan, refresh=True)["status"] == "recorded"
+    machine.sh("systemctl stop registry")
+    kept = machine.deploy(plan, refresh=True)
+    assert (kept["status"], f"image {registry} stays as it is: " in str(kept["summary"])) == ("recorded", True), kept
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     nothing_runs(machine)
-    assert "private" not in machine.sh("docker images -a")
-    assert "k8s4r.local" not in machine.sh("docker images -a")
+    # The one that was replaced stays for a day.
+    left = machine.sh("docker images -a --format '{{.Repository}}:{{.Tag}}'").split()
+    assert sorted(name for name in left if "private:1" in name or "k8s4r.local" in name)[1:] == [], left
 
 
 def test_an_image_that_somebody_else_has_stays(machine):
