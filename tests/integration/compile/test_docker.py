@@ -11,20 +11,10 @@ import typing as t
 
 import pytest
 
+from tests.integration.compile.boxes import SOON, box, containers, deployed, job, nothing_runs, said, unit
 from tests.integration.compile.jobs import plans, without_groups
 from tests.integration.engine.harness import Machine
-from tests.robots import RobotSpec, borrowed
 
-# Inside of a container there is no overlay file system, and a network cannot be told to have no IPv6.
-PREPARE = """
-mkdir -p /etc/docker /root/image/bin
-echo '{"storage-driver": "vfs", "insecure-registries": ["127.0.0.1:5000"]}' > /etc/docker/daemon.json
-mkdir -p /etc/systemd/system/docker.service.d
-printf '[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n' > /etc/systemd/system/docker.service.d/tests.conf
-systemctl daemon-reload; systemctl start docker
-cp /bin/busybox /root/image/bin/
-for name in sh sleep cat env id wget nc mkdir touch ls ulimit; do ln -sf busybox /root/image/bin/$name; done
-"""
 # An image of another machine, which Docker itself would not make here.
 OTHER = """
 rm -rf /root/other; mkdir /root/other; cd /root/other
@@ -39,62 +29,11 @@ pathlib.Path("manifest.json").write_text(json.dumps(manifest))
 E
 rm -f repositories; tar -c . | docker load
 """
-NAME = "k8s4r-task-box-g-r0-t"
-
-
-@pytest.fixture(scope="module", params=["bookworm", "trixie"])
-def robot(request):
-    with borrowed("docker", [RobotSpec(request.param, request.param, labels={"role": "engines"})]) as robots:
-        machine = Machine(robots, request.param)
-        machine.sh(PREPARE)
-        yield machine
 
 
 @pytest.fixture
-def machine(robot):
-    """The robot with Docker and nothing of ours, and with these images."""
-    machine = robot
-    machine.sh("systemctl start docker containerd")
-    machine.until("docker info >/dev/null 2>&1")
-    machine.clean()
-    machine.sh("docker ps -aq | xargs -r docker rm -f; docker images -aq | sort -u | xargs -r docker rmi -f")
-    machine.sh("tar -C /root/image -c . | docker import - look:1; tar -C /root/image -c --exclude=bin/sh . | docker import - noshell:1")
-    return machine
-
-
-def box(script: str = "exec sleep 1000", image: str = "look:1", **keys: t.Any) -> dict[str, t.Any]:
-    """A task that is a script in a container; what begins with a capital letter is of dockerConfig."""
-    of_config = {name[0].lower() + name[1:]: keys.pop(name) for name in list(keys) if name[0].isupper()}
-    config = {"image": image, "command": "/bin/sh", "args": ["-c", script], **of_config}
-    # As process 1, a program that does nothing for SIGTERM does not end of it.
-    return {"name": "t", "driver": "docker", "config": {"dockerConfig": config}, "killSignal": "SIGKILL", **keys}
-
-
-def job(machine: Machine, task: dict[str, t.Any], group: dict[str, t.Any] | None = None, **keys: t.Any) -> dict[str, t.Any]:
-    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": [task], **(group or {})}], **keys})
-    return plan
-
-
-def deployed(machine: Machine, task: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
-    plan = job(machine, task, **keys)
-    result = machine.deploy(plan)
-    assert result["status"] == "committed", result
-    return plan
-
-
-def unit(machine: Machine) -> str:
-    return machine.sh(f"systemctl list-units --all --plain --no-legend '{NAME}-*.service' | cut -d' ' -f1").strip()
-
-
-def said(machine: Machine, text: str, stream: str = "stdout") -> str:
-    """The task's log, once it has this text."""
-    file = f"/var/lib/k8s4r/tasks/box-g-r0-t-*/logs/{stream}.log"
-    machine.until(f"grep -q '{text}' {file}")
-    return machine.sh(f"cat {file}")
-
-
-def containers(machine: Machine) -> list[str]:
-    return machine.sh("docker ps --no-trunc --format '{{.ID}}'").split()
+def machine(docker):
+    return docker
 
 
 def test_a_container_runs_as_it_was_asked(machine):
@@ -129,49 +68,53 @@ def test_a_container_runs_as_it_was_asked(machine):
     assert machine.sh("ls /run/k8s4r/secrets/box-g-r0-t-*/").split() == ["mine"]
 
 
-# Who dies, and how long another container may take. The engine's own supervisors die without harm to the container.
+# Who dies. What has looked after a container before the first two died is not there any more to make a second one.
 KILLED = {
+    "dockerd": "pgrep -x dockerd",
+    "containerd": "pgrep -x containerd",
     "client": "systemctl show -p MainPID --value {unit}",
     "shim": "pgrep -f '[c]ontainerd-shim.*moby'",
-    "containerd": "pgrep -x containerd",
-    "dockerd": "pgrep -x dockerd",
     "program": "cat /run/k8s4r/containers/*/pid",
 }
 
 
-@pytest.mark.parametrize("who", KILLED)
-def test_whoever_is_killed_one_container_runs_again_and_after_a_stop_none(machine, who):
-    deployed(machine, box())
+def test_whoever_is_killed_one_container_runs_again_and_after_a_stop_none(machine):
+    deployed(machine, box(), group={"restartPolicy": {"attempts": 9, "delay": "1s", "interval": "1h", "mode": "fail"}})
     name = unit(machine)
-    (before,) = containers(machine)
-    machine.sh(f"kill -9 $({KILLED[who].format(unit=name)})")
-    # All of it is running again within ten seconds, and that is all there is.
     up = f"[ $(systemctl show -p SubState --value {name}) = running ] && docker ps -q | grep -q . && [ $(pgrep -xc sleep) = 1 ]"
-    again = up if who == "containerd" else f"{up} && ! docker ps -q --no-trunc | grep -q {before}"
-    machine.sh(f"for i in $(seq 40); do {again} && exit; sleep 0.25; done; exit 1")
-    # systemd and Docker may have done more of the kind: a second one would come now.
+    for who, command in KILLED.items():
+        (before,) = containers(machine)
+        machine.sh(f"kill -9 $({command.format(unit=name)})")
+        # All of it is running again within ten seconds, and that is all there is.
+        again = up if who == "containerd" else f"{up} && ! docker ps -q --no-trunc | grep -q {before}"
+        machine.sh(f"for i in $(seq 40); do {again} && exit; sleep 0.25; done; echo {who} >&2; exit 1")
+        if who == "containerd":
+            # The container that has gone on is none that Docker could end.
+            ends(machine, name)
+            machine.sh(f"systemctl start {name}")
+            machine.until(up)
+    # systemd and Docker may have done more of the kind: a second one would be there by now.
     machine.sh("sleep 3")
     assert len(containers(machine)) == 1
     assert machine.sh("pgrep -xc sleep").strip() == "1"
+    ends(machine, name)
+
+
+def ends(machine: Machine, name: str) -> None:
     began = time.monotonic()
     machine.sh(f"systemctl stop {name}")
     assert time.monotonic() - began < 20
     nothing_runs(machine)
 
 
-def nothing_runs(machine: Machine) -> None:
-    machine.absent("pgrep -x sleep")
-    machine.until("docker info >/dev/null 2>&1")
-    machine.until('[ -z "$(docker ps -aq)" ]')
-
-
-@pytest.mark.parametrize("who", ["dockerd", "dockerd and client"])
-def test_no_container_outlives_a_stop_without_docker(machine, who):
-    deployed(machine, box())
-    name = unit(machine)
-    victims = f"$(pgrep -x dockerd) $(systemctl show -p MainPID --value {name})" if "client" in who else "$(pgrep -x dockerd)"
-    # Neither systemd nor its socket brings Docker back.
-    machine.sh(f"mv /usr/sbin/dockerd /usr/sbin/dockerd.away; kill -9 {victims}; systemctl stop {name}")
+def test_no_container_outlives_a_stop_without_docker(machine):
+    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": [box(), {**box(), "name": "u"}]}], "update": SOON})
+    assert machine.deploy(plan)["status"] == "committed"
+    names = unit(machine), unit(machine, "box-g-r0-u")
+    assert machine.sh("pgrep -xc sleep").strip() == "2"
+    # Neither systemd nor its socket brings Docker back. Of one container, the program of its unit goes too.
+    victims = f"$(pgrep -x dockerd) $(systemctl show -p MainPID --value {names[0]})"
+    machine.sh(f"mv /usr/sbin/dockerd /usr/sbin/dockerd.away; kill -9 {victims}; systemctl stop {' '.join(names)}")
     try:
         machine.absent("pgrep -x dockerd")
         machine.absent("pgrep -x sleep")
@@ -229,11 +172,14 @@ def test_secrets_are_seen_by_the_container_alone(machine):
     assert machine.execute("setpriv --reuid=walker --clear-groups grep -rsl 'of two lines' /run /etc /var/lib/k8s4r").stdout == ""
 
 
-def test_instances_share_an_image(machine):
+def test_instances_share_an_image_and_one_that_somebody_else_has_stays(machine):
     plan = deployed(machine, box(), group={"count": 3})
     assert len(containers(machine)) == 3
     assert machine.sh("docker images -q k8s4r.local/*").count("\n") == 1
     assert machine.ask(plan)["status"] == "unchanged"
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert "look" in machine.sh("docker images")
+    assert "k8s4r.local" not in machine.sh("docker images -a")
 
 
 def test_limits_hold_for_the_container(machine):
@@ -254,9 +200,10 @@ def test_limits_hold_for_the_container(machine):
 
 
 def test_an_image_that_fails_gives_way_to_the_last_good_one(machine):
-    deployed(machine, box())
+    once = {"group": {"restartPolicy": {"attempts": 0, "interval": "1h", "mode": "fail"}}}
+    deployed(machine, box(), **once)
     machine.sh("tar -C /root/image -c . | docker import --message bad - look:2")
-    result = machine.deploy(job(machine, box("exit 3", "look:2")))
+    result = machine.deploy(job(machine, box("exit 3", "look:2"), **once))
     assert result["status"] == "rolled-back", result
     machine.until("pgrep -x sleep >/dev/null")
     assert len(containers(machine)) == 1
@@ -345,13 +292,6 @@ def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its
     assert sorted(name for name in left if "private:1" in name or "k8s4r.local" in name)[1:] == [], left
 
 
-def test_an_image_that_somebody_else_has_stays(machine):
-    plan = deployed(machine, box())
-    assert machine.deploy(without_groups(plan))["status"] == "committed"
-    assert "look" in machine.sh("docker images")
-    assert "k8s4r.local" not in machine.sh("docker images -a")
-
-
 def test_an_image_is_loaded_from_a_file(machine):
     machine.sh("docker tag look:1 filed:1; docker save filed:1 > /srv/filed.tar; docker rmi filed:1 look:1")
     plan = deployed(machine, box(image="filed:1", Load="/srv/filed.tar"))
@@ -360,25 +300,27 @@ def test_an_image_is_loaded_from_a_file(machine):
     assert "filed" not in machine.sh("docker images")
 
 
-@pytest.mark.parametrize(
-    ("keys", "said_"),
-    [
-        ({"image": "away:1", "Pull": "never"}, "found away:1: this robot does not have it, and pull is never"),
-        ({"image": "127.0.0.1:9/away:1"}, "127.0.0.1:9/away:1 cannot be had: "),
-        ({"image": "other:1"}, "other:1 is for linux/s390x, and this robot is linux/amd64; name one that is for it"),
-        ({"image": "away:1", "Load": "/srv/away.tar"}, "away:1 cannot be had: this robot has no file /srv/away.tar"),
-        ({"Gpus": 1}, "gpus: this robot has no container runtime of NVIDIA's"),
-    ],
+# What a task wants, and why it cannot have it.
+REFUSED: tuple[tuple[dict[str, t.Any], str], ...] = (
+    ({"image": "away:1", "Pull": "never"}, "found away:1: this robot does not have it, and pull is never"),
+    ({"image": "127.0.0.1:9/away:1"}, "127.0.0.1:9/away:1 cannot be had: "),
+    ({"image": "other:1"}, "other:1 is for linux/s390x, and this robot is linux/amd64; name one that is for it"),
+    ({"image": "away:1", "Load": "/srv/away.tar"}, "away:1 cannot be had: this robot has no file /srv/away.tar"),
+    ({"Gpus": 1}, "gpus: this robot has no container runtime of NVIDIA's"),
 )
-def test_what_cannot_be_is_refused_and_nothing_is_touched(machine, keys, said_):
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_touched(machine):
     deployed(machine, box())
     before = containers(machine)
-    if keys.get("image") == "other:1":
-        machine.sh(OTHER)
-    result = machine.deploy(job(machine, box(**keys)))
-    assert result["status"] == "refused", result
-    (error,) = result["errors"]
-    assert error.startswith(f"box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: {said_}"), error
+    machine.sh(OTHER)
+    tasks = [{**box(**keys), "name": f"t{number}"} for number, (keys, _why) in enumerate(REFUSED)]
+    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": tasks}]})
+    result = machine.deploy(plan)
+    assert (result["status"], len(result["errors"])) == ("refused", len(REFUSED)), result
+    for number, (_keys, why) in enumerate(REFUSED):
+        error = result["errors"][number]
+        assert error.startswith(f"box.yml: taskGroups[0].tasks[{number}].config.dockerConfig.image: {why}"), error
     assert containers(machine) == before
 
 
