@@ -13,7 +13,7 @@ from ..model.brings.volumes import Volume
 from ..model.group import TaskGroup
 from ..model.network import Network
 from ..model.task import InitTask, Task
-from ..model.vocabulary import ChangeMode, CheckType, DockerNetwork, Driver, Hook, NetworkType, Pull
+from ..model.vocabulary import DockerNetwork, Driver, Hook, NetworkType, Pull
 
 # Where a container finds what is its task's, and what Docker makes itself.
 _TAKEN = ("/local", "/secrets", "/alloc", "/k8s4r", "/proc", "/sys", "/dev")
@@ -54,17 +54,6 @@ def _of_task(task: Task, path: str) -> c.Iterator[Finding]:
     for key, value in (("nice", task.resources.nice), ("realtime", task.resources.realtime)):
         if value is not None:
             yield f"{path}.resources.{key}", Mistake(_NO_WAY, "remove it, or use exec")
-    for number, service in enumerate(task.services or ()):
-        for place, check in enumerate(service.checks if service else ()):
-            if check and check.type is CheckType.SCRIPT:
-                why = "scripts do not run inside of containers yet"
-                remedy = "write a check of type http, tcp or grpc"
-                yield f"{path}.services[{number}].checks[{place}].type", Mistake(why, remedy, value="script")
-    for number, template in enumerate(task.templates or ()):
-        if template and template.change_mode in (ChangeMode.SIGNAL, ChangeMode.SCRIPT):
-            why = "nothing in a container is told of a change yet"
-            remedy = "write restart, or noop for a program that looks for itself"
-            yield f"{path}.templates[{number}].changeMode", Mistake(why, remedy, value=template.change_mode.value)
     yield from _targets(task.volumes, f"{path}.volumes")
 
 
