@@ -19,9 +19,10 @@ DISTROS = ("bullseye", "bookworm", "trixie")
 
 ENVOY = "/opt/k8s4r/bin/envoy"
 
-# Inside of a container there is no overlay file system, and a network cannot be told to have no IPv6.
+# Inside of a container there is neither an overlay file system nor the kernel's log, and a network cannot be told to have no IPv6.
 DOCKER = """
 mkdir -p /etc/docker /root/image/bin
+[ -e /dev/kmsg ] || mknod /dev/kmsg c 1 11
 echo '{"storage-driver": "vfs", "insecure-registries": ["127.0.0.1:5000"]}' > /etc/docker/daemon.json
 mkdir -p /etc/systemd/system/docker.service.d
 printf '[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n' > /etc/systemd/system/docker.service.d/tests.conf

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import typing as t
 
@@ -197,6 +198,21 @@ def test_limits_hold_for_the_container(machine):
     assert (of_task["usage"]["memory"]["limit"], of_task["usage"]["threads_limit"], of_task["usage"]["processes"]) == (64 << 20, 50, 1)
     # Nothing else is there.
     assert machine.sh(f"cat {slice_.format('systemd')}/*/cgroup.procs").split() == [machine.sh("cat /run/k8s4r/containers/*/pid").strip()]
+
+
+def test_a_container_that_wants_too_much_memory_is_told_of(machine):
+    # The kernel's log is that of the host, and has the units of other robots and of former runs.
+    name = f"hungry{os.urandom(4).hex()}"
+    eat = box("while ! test -e /alloc/go; do sleep 0.1; done; exec busybox tail /dev/zero", resources={"memory": "24Mi"})
+    groups = [{"name": "g", "tasks": [eat], "restartPolicy": {"attempts": 0, "mode": "fail", "interval": "1h"}}]
+    (plan,) = plans(machine, {"name": name, "taskGroups": groups, "update": SOON})
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.sh(f"cd /var/lib/k8s4r/groups/{name}-g-*/alloc && touch go")
+    machine.until(f"[ $(systemctl show -p ActiveState --value {unit(machine, f'{name}-g-r0-t')}) = failed ]")
+    (group,) = machine.call(op="info")["taskgroups"]
+    (task,) = group["tasks"]
+    assert (task["result"], task["memory"]["oom_kills"], task["well"]) == ("oom-kill", 1, False), task
+    assert task["how"].startswith("the kernel killed its program because memory ran out")
 
 
 def test_an_image_that_fails_gives_way_to_the_last_good_one(machine):
