@@ -308,18 +308,29 @@ def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its
     assert sorted(name for name in left if "private:1" in name or "k8s4r.local" in name)[1:] == [], left
 
 
-def test_an_image_is_loaded_from_a_file(machine):
+def test_an_image_is_loaded_from_a_file_of_the_robot_or_an_artifact(machine):
     machine.sh("docker tag look:1 filed:1; docker save filed:1 > /srv/filed.tar; docker rmi filed:1 look:1")
     plan = deployed(machine, box(image="filed:1", Load="/srv/filed.tar"))
     assert len(containers(machine)) == 1
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     assert "filed" not in machine.sh("docker images")
+    # An artifact may be another image than the one that has its name.
+    machine.sh("tar -C /root/image -c --exclude=bin/nc . | docker import - filed:1; docker save filed:1 | gzip >/srv/new")
+    machine.sh("docker rmi filed:1; docker load -qi /srv/filed.tar")
+    artifact = {"getterSource": "/srv/new", "getterOptions": {"archive": "false"}}
+    plan = deployed(machine, box(image="filed:1", Load="local/new", artifacts=[artifact]))
+    machine.sh("docker exec $(docker ps -q) sh -c '! test -e /bin/nc'")
+    assert machine.ask(plan)["status"] == "unchanged"
+    broken = {"getterSource": "/etc/hostname", "relativeDest": "local/i.tar", "getterMode": "file"}
+    result = machine.deploy(job(machine, box(image="filed:1", Load="local/i.tar", artifacts=[broken])))
+    assert (result["status"], "filed:1 cannot be had: " in result["errors"][0]) == ("refused", True), result
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert "k8s4r.local" not in machine.sh("docker images")
 
 
 # What a task wants, and why it cannot have it.
 REFUSED: tuple[tuple[dict[str, t.Any], str], ...] = (
     ({"image": "away:1", "Pull": "never"}, "found away:1: this robot does not have it, and pull is never"),
-    ({"image": "127.0.0.1:9/away:1"}, "127.0.0.1:9/away:1 cannot be had: "),
     ({"image": "other:1"}, "other:1 is for linux/s390x, and this robot is linux/amd64; name one that is for it"),
     ({"image": "away:1", "Load": "/srv/away.tar"}, "away:1 cannot be had: this robot has no file /srv/away.tar"),
     ({"Gpus": 1}, "gpus: this robot has no container runtime of NVIDIA's"),
@@ -334,8 +345,10 @@ def test_what_cannot_be_is_refused_and_nothing_is_touched(machine):
     (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": tasks}]})
     result = machine.deploy(plan)
     assert (result["status"], len(result["errors"])) == ("refused", len(REFUSED)), result
-    for number, (_keys, why) in enumerate(REFUSED):
-        error = result["errors"][number]
+    # What takes no network comes first.
+    away = machine.deploy(job(machine, box(image="127.0.0.1:9/away:1")))
+    whys = [*enumerate(why for _keys, why in REFUSED), (0, "127.0.0.1:9/away:1 cannot be had: ")]
+    for (number, why), error in zip(whys, [*result["errors"], *away["errors"]], strict=True):
         assert error.startswith(f"box.yml: taskGroups[0].tasks[{number}].config.dockerConfig.image: {why}"), error
     assert containers(machine) == before
 

@@ -36,7 +36,11 @@ class Image(Kind):
             yield f"{where}.pull: {resource['pull']!r} must be one of {', '.join(PULLS)}"
         if shape.has_control(resource["reference"]) or " " in resource["reference"]:
             yield f"{where}.reference: must not contain blanks or control characters"
-        if resource["load"] and not resource["load"].startswith("/"):
+        if "source" in resource:
+            from ..fetch import sources
+
+            yield from shape.typed(f"{where}.source", resource["source"], sources.KEYS)
+        elif resource["load"] and not resource["load"].startswith("/"):
             yield f"{where}.load: must be an absolute path"
         auth = resource.get("auth", {})
         if not isinstance(auth, dict) or not all(isinstance(value, str) for value in auth.values()):
@@ -64,6 +68,7 @@ class Image(Kind):
         made: Resource = {**resource, "content": content, "label": called}
         # The robot has the image, or asks with what the plan has: nobody else needs the password.
         made.pop("auth", None)
+        made.pop("source", None)
         return made
 
     def stage(self, resource: Resource, robot: Robot, _tell: t.Callable[[str], None]) -> None:

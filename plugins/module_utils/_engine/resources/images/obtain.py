@@ -38,13 +38,17 @@ def obtain(resource: Resource, asking: Asking, tell: t.Callable[[str], None]) ->
     where, reference = resource["where"], resource["reference"]
     with _refusing(resource):
         found = _inspect(reference)
+        brought = _brought(resource, asking, tell)
         wanted = found is None or resource["pull"] == "always" or (asking.refresh and "@" not in reference)
+        if brought is not None and found is not None:
+            # The name says nothing of what an artifact is by now.
+            wanted = wanted or _mark(brought, found) not in (found.get("RepoTags") or ())
         if resource["pull"] == "never":
             wanted = False
-        elif wanted and resource["load"] and not os.path.isfile(resource["load"]):
+        elif wanted and resource["load"] and brought is None and not os.path.isfile(resource["load"]):
             raise docker.Refused(f"this robot has no file {resource['load']}")
         if wanted and asking.online:
-            found = _fetch(resource, found, asking, tell)
+            found = _fetch(resource, found, asking, tell, brought)
         elif wanted:
             asking.open = True
         if found is None and (asking.online or not wanted):
@@ -83,27 +87,56 @@ def _refusing(resource: Resource) -> t.Iterator[None]:
         raise Refusal([f"{where}: {reference} cannot be had: {error}"]) from error
 
 
-def _fetch(resource: Resource, before: t.Any, asking: Asking, tell: t.Callable[[str], None]) -> t.Any:
+def _brought(resource: Resource, asking: Asking, tell: t.Callable[[str], None]) -> str | None:
+    """The SHA-256 of the artifact that the image is loaded from; empty as long as it is not known, None where it is none."""
+    if "source" not in resource:
+        return None
+    from ...fetch.cache import Unfetched
+
+    source: t.Any = resource["source"]
+    try:
+        return asking.fetcher.find(source, tell) or ""
+    except Unfetched as error:
+        raise Refusal([f"{resource['where']}: {resource['load']} cannot be had: {error}"]) from None
+
+
+def _fetch(resource: Resource, before: t.Any, asking: Asking, tell: t.Callable[[str], None], brought: str | None) -> t.Any:
     """What there is by then; where somebody wants to know whether there is something new, and gets no answer, what was there ``before``."""
     reference = resource["reference"]
     tell("loading it" if resource["load"] else "pulling it")
     try:
         if resource["load"]:
-            docker.load(resource["load"])
+            docker.load(resource["load"] if brought is None else asking.fetcher.cache.path(brought))
         else:
             auth = resource.get("auth")
             path = f"/images/create?fromImage={quoted(full(reference))}"
             docker.pull(path, {**auth, "serveraddress": registry(reference)} if auth else None, tell)
     except docker.Refused as error:
-        if before is None or resource["pull"] == "always":
+        if before is None or resource["pull"] == "always" or brought is not None:
             raise
         asking.news.append(("", f"image {reference} stays as it is: {error}"))
         return before
     made = _inspect(reference)
     if made is not None and (before is None or any(name.startswith(mark(reference)) for name in before.get("RepoTags") or ())):
-        repository, _colon, tag = mark(reference).rpartition(":")
-        docker.post(f"/images/{quoted(made['Id'])}/tag?repo={quoted(repository)}&tag={tag}{made['Id'][len('sha256:') :][:12]}")
+        _call(made, mark(reference) + _short(made))
+    if made is not None and brought is not None:
+        _call(made, _mark(brought, made))
     return made
+
+
+def _call(image: t.Any, name: str) -> None:
+    repository, _colon, tag = name.rpartition(":")
+    docker.post(f"/images/{quoted(image['Id'])}/tag?repo={quoted(repository)}&tag={tag}")
+
+
+def _mark(sha256: str, image: t.Any) -> str:
+    """What an image is called, too, that was loaded from this artifact."""
+    return f"{PULLED}:{sha256[:32]}-{_short(image)}"
+
+
+def _short(image: t.Any) -> str:
+    found: str = image["Id"][len("sha256:") :][:12]
+    return found
 
 
 def _wrong(resource: Resource, found: t.Any) -> t.Iterator[str]:
