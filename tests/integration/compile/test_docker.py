@@ -115,8 +115,11 @@ def test_no_container_outlives_a_stop_without_docker(machine):
     assert machine.sh("pgrep -xc sleep").strip() == "2"
     # Neither systemd nor its socket brings Docker back. Of one container, the program of its unit goes too.
     victims = f"$(pgrep -x dockerd) $(systemctl show -p MainPID --value {names[0]})"
+    began = time.monotonic()
     machine.sh(f"mv /usr/sbin/dockerd /usr/sbin/dockerd.away; kill -9 {victims}; systemctl stop {' '.join(names)}")
     try:
+        # Its socket is still there, and gives no answer before the stop is over.
+        assert time.monotonic() - began < 15
         machine.absent("pgrep -x dockerd")
         machine.absent("pgrep -x sleep")
     finally:

@@ -35,11 +35,12 @@ SOCKET = "/run/docker.sock"
 STARTED = "started"
 # The variable by which what a script has started is known again.
 MARK = "K8S4R_CHECK"
+NOT_FOUND = 404
 # Of a script's output, so much is kept in memory: its end.
 OUTPUT = 4096
 # Seconds. So long at most the engine is silent while a script runs until it is asked whether that has ended, for what a script leaves
 # behind may hold its output open; and so long is tried to end what was late, which is less than others wait for this process.
-SILENCE, LATE = 0.3, 0.8
+SILENCE, LATE = 0.3, 0.6
 
 
 def run(check: Check, container: str) -> Outcome:
@@ -157,6 +158,8 @@ class _Script:
     def _ask(self, method: str, path: str, content: object = None) -> dict[str, t.Any]:
         with contextlib.closing(self._send(method, path, content)) as connection:
             head, _end, body = self._rest(connection).partition(b"\r\n\r\n")
+        if _status(head) == NOT_FOUND:
+            raise _Refused("its container has ended")
         if _status(head) >= 400:
             raise _Refused(_message(body))
         found: dict[str, t.Any] = jsontext.loads(body.decode("utf-8", "replace"))

@@ -79,7 +79,7 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
     program, wrong_program = _program(site, where, config, environment)
     hidden = sorted(_all_that_is_written(task, environment) if site.job.opaque else environment.hidden)
     source, wrong_source = _loaded_from(site, task, config, environment)
-    image = _image(site, reference, config, f"{where}.image", shell=bool(hidden), source=source)
+    image = _image(site, task, reference, config, f"{where}.image", shell=bool(hidden), source=source)
     published = _published(site, task, config)
     body: dict[str, t.Any] = {
         "Image": image["name"],
@@ -111,13 +111,15 @@ def _described(site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body
     }
 
 
-def _image(site: Site, reference: str, config: DockerConfig, where: str, shell: bool, source: dict[str, t.Any] | None) -> Resource:
-    """The image, under a name of ours. Tasks of the group that want the same share it. ``shell``: it must have one. ``source``: the
-    artifact that it is loaded from, which is known by where it goes.
+def _image(
+    site: Site, task: PlacedTask[Task], reference: str, config: DockerConfig, where: str, shell: bool, source: dict[str, t.Any] | None
+) -> Resource:
+    """The image, under a name of ours. Tasks of the group that want the same share it, but not one that is loaded from ``source``, an
+    artifact of the task. ``shell``: it must have one.
     """
     auth = config.auth
-    username, to = str(auth.username) if auth else "", [source["to"]] if source else []
-    wanted = json.dumps([reference, config.pull.value, config.load, username, shell, bool(config.gpus), *to])
+    username, own = str(auth.username) if auth else "", [task.id] if source else []
+    wanted = json.dumps([reference, config.pull.value, config.load, username, shell, bool(config.gpus), *own])
     return plan.image(
         f"{plan.IMAGES}/{site.id}:{hashlib.sha256(wanted.encode()).hexdigest()[:12]}",
         reference,

@@ -49,7 +49,7 @@ def warnings(task: Task, path: str) -> c.Iterator[Finding]:
 
 def _of_task(task: Task, path: str) -> c.Iterator[Finding]:
     if task.lifecycle and task.lifecycle.hook is Hook.POSTSTOP:
-        why = "when the robot shuts down, Docker may be gone before it"
+        why = "it runs when the robot shuts down, too, and then systemd starts no container any more"
         yield f"{path}.driver", Mistake(why, "use exec or raw_exec for a poststop hook", value=Driver.DOCKER.value)
     for key, value in (("nice", task.resources.nice), ("realtime", task.resources.realtime)):
         if value is not None:

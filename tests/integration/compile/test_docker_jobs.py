@@ -1,18 +1,21 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What reaches into a container: scripts of health checks, and what a changed template does."""
+"""What else a job may say of containers: scripts of health checks, templates that change, hooks; and the example of the documentation."""
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
+import yaml
 
-from tests.integration.compile.boxes import SOON, box, containers, deployed, job, unit
-from tests.integration.compile.jobs import plans
+from tests.integration.compile.boxes import SOON, box, containers, deployed, job, nothing_runs, unit
+from tests.integration.compile.jobs import plans, without_groups
 from tests.integration.engine.harness import Machine
 
+EXAMPLE = pathlib.Path(__file__).parents[3] / "examples" / "docker.yml"
 # What a program in the container has, and sees.
 VIEW = "pwd; id; env | busybox grep -v -e ^K8S4R_CHECK= -e ^SHLVL= | busybox sort; cat /proc/self/cgroup"
 VIEW += "; busybox grep -e ^Cap -e ^Seccomp -e ^NoNewPrivs /proc/self/status"
@@ -20,7 +23,7 @@ VIEW += "; busybox grep -e ^Cap -e ^Seccomp -e ^NoNewPrivs /proc/self/status"
 
 @pytest.fixture
 def machine(docker):
-    docker.sh("for name in grep sort; do ln -sf busybox /root/image/bin/$name; done")
+    docker.sh("for name in date grep sort; do ln -sf busybox /root/image/bin/$name; done")
     return docker
 
 
@@ -28,12 +31,10 @@ def alloc(machine: Machine) -> str:
     return machine.sh("echo /var/lib/k8s4r/groups/box-g-*/alloc").strip()
 
 
-def checked(*checks: tuple[str, str]) -> dict[str, t.Any]:
-    """A container with these script checks."""
-    made = [
-        {"name": name, "type": "script", "command": "sh", "args": ["-c", script], "interval": "1s", "timeout": "2s"}
-        for name, script in checks
-    ]
+def checked(*checks: tuple[str, str, str]) -> dict[str, t.Any]:
+    """A container with these script checks, each with its timeout."""
+    common = {"type": "script", "command": "sh", "interval": "1s"}
+    made = [{"name": name, "args": ["-c", script], "timeout": timeout, **common} for name, script, timeout in checks]
     # In another directory, and as nobody in particular.
     keys = {"WorkDir": "/alloc", "user": "games", "services": [{"name": "s", "portLabel": "22", "checks": made}]}
     return box(f"({VIEW}) >task.part; busybox mv task.part task; exec sleep 1000", **keys)
@@ -48,12 +49,13 @@ def status(machine: Machine) -> dict[str, tuple[str, str]]:
 def test_a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(machine):
     task = checked(
         # What it leaves behind has its output open, or no more of its variables.
-        ("look", f"({VIEW}) >look.part; busybox mv look.part look; sleep 1001 & env -i sleep 1002 & ! test -e ill"),
-        ("slow", "test ! -e slow || sleep 1003"),
+        ("look", f"({VIEW}) >look.part; busybox mv look.part look; sleep 1001 & env -i sleep 1002 & ! test -e ill", "20s"),
+        ("slow", "test ! -e slow || sleep 1003", "3s"),
     )
-    document = {"name": "box", "taskGroups": [{"name": "g", "tasks": [task]}], "update": SOON}
+    document = {"name": "box", "taskGroups": [{"name": "g", "tasks": [task]}], "update": {"minHealthyTime": "500ms"}}
     (plan,) = plans(machine, document, secret={"KEY": "it's a $canary"})
-    assert machine.deploy(plan)["status"] == "committed"
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
     place = alloc(machine)
     found = machine.sh(f"cat {place}/look")
     assert found == machine.sh(f"cat {place}/task")
@@ -63,7 +65,7 @@ def test_a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(ma
     machine.until("! pgrep -f 'sleep 100[12]'")
     assert status(machine) == {"look": ("passing", "exit status 0"), "slow": ("passing", "exit status 0")}
     machine.sh(f"touch {place}/ill {place}/slow")
-    machine.until('grep -q \'"said":"no result within 2 s"\' /run/k8s4r/checks/*')
+    machine.until('grep -q \'"said":"no result within 3 s"\' /run/k8s4r/checks/*')
     machine.sh(f"rm {place}/slow")
     machine.until("! pgrep -f 'sleep 100[3]'")
     machine.until('grep -q \'"said":"exit status 1"\' /run/k8s4r/checks/*')
@@ -96,7 +98,7 @@ def test_a_container_that_goes_away_under_its_check_is_no_success(machine):
 
     assert ran("echo well") == "passing exit status 0 well"
     assert ran("/nowhere").startswith("critical exit status 127 ")
-    assert ran("trap 'exit 0' TERM; sleep 3", kill=True).startswith("critical exit status 137")
+    assert ran("trap 'exit 0' TERM; sleep 3", kill=True).startswith("critical ")
 
 
 def template(place: str, text: str, mode: str, **keys: t.Any) -> dict[str, t.Any]:
@@ -129,3 +131,42 @@ def test_a_changed_template_reaches_the_program_in_its_container(machine):
     machine.until(f"[ $(tail -n 1 {place}/got) = two ]")
     assert machine.sh("cat /var/lib/k8s4r/tasks/box-g-r0-t-*/local/script") == "two"
     assert (containers(machine), machine.sh(f"systemctl show -p MainPID {name}")) == (before, main)
+
+
+def test_hooks_may_be_containers(machine):
+    def whole(before: str, main: str) -> dict[str, t.Any]:
+        hook = {**box(before), "name": "before", "lifecycle": {"hook": "prestart"}}
+        beside = {**box(), "name": "beside", "lifecycle": {"hook": "prestart", "sidecar": True}}
+        after = {**box("cat /alloc/ready >>/alloc/after"), "name": "after", "lifecycle": {"hook": "poststart"}}
+        tasks = [box(f"cat /alloc/ready >/alloc/{main}; exec sleep 1000"), hook, beside, after]
+        (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": tasks}], "update": SOON})
+        return plan
+
+    plan = whole("sleep 1; echo one >/alloc/ready", "first")
+    assert machine.deploy(plan)["status"] == "committed"
+    place = alloc(machine)
+    assert machine.sh(f"cat {place}/first {place}/after") == "one\none\n"
+    before = containers(machine)
+    assert (len(before), machine.sh("pgrep -xc sleep").strip()) == (2, "2")
+    # The whole of it comes back if a hook fails.
+    result = machine.deploy(whole("exit 3", "second"))
+    assert result["status"] == "rolled-back", result
+    machine.absent(f"test -e {place}/second")
+    machine.until("[ $(pgrep -xc sleep) = 2 ]")
+    assert not set(before).intersection(containers(machine))
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    nothing_runs(machine)
+
+
+def test_the_example_runs_unmodified(machine):
+    machine.sh("tar -C /root/image -c . | docker import - busybox:1.36")
+    document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    (plan,) = plans(machine, document)
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.until("grep -q . /var/lib/k8s4r/tasks/recorder-*/local/log")
+    # It does something about the signal that ends it.
+    name = unit(machine, "recorder-recorder-r0-record")
+    machine.sh(f"systemctl stop {name}")
+    assert machine.sh(f"systemctl show -p Result --value {name}").strip() == "success"
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert machine.sh("docker ps -aq") == ""
