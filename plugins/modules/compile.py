@@ -37,7 +37,7 @@ options:
     type: bool
     default: false
   refresh:
-    description: Whether the robots ask the addresses of artifacts again that have no checksum.
+    description: Whether the robots ask again the addresses of artifacts that have no checksum, and the registries of images.
     type: bool
     default: false
   verify_entries:

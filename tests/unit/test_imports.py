@@ -214,7 +214,7 @@ def test_a_kind_of_resource_is_known_in_its_own_file(path: pathlib.Path) -> None
 def test_kinds_are_asked_through_what_all_of_them_answer(path: pathlib.Path) -> None:
     resources = f"{ENGINE}.resources"
     named = {name for name, _ours in imports(path) if inside(name, [resources])}
-    assert named <= {f"{resources}.kinds", f"{resources}.shape"}
+    assert named <= {f"{resources}.kinds", f"{resources}.shape", f"{resources}.asking"}
 
 
 @each(*COMPILER)

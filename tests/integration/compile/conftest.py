@@ -19,6 +19,18 @@ DISTROS = ("bullseye", "bookworm", "trixie")
 
 ENVOY = "/opt/k8s4r/bin/envoy"
 
+# Inside of a container there is neither an overlay file system nor the kernel's log, and a network cannot be told to have no IPv6.
+DOCKER = """
+mkdir -p /etc/docker /root/image/bin
+[ -e /dev/kmsg ] || mknod /dev/kmsg c 1 11
+echo '{"storage-driver": "vfs", "insecure-registries": ["127.0.0.1:5000"]}' > /etc/docker/daemon.json
+mkdir -p /etc/systemd/system/docker.service.d
+printf '[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n' > /etc/systemd/system/docker.service.d/tests.conf
+systemctl daemon-reload; systemctl start docker
+cp /bin/busybox /root/image/bin/
+for name in sh sleep cat env id wget nc mkdir touch ls ulimit; do ln -sf busybox /root/image/bin/$name; done
+"""
+
 
 @pytest.fixture(scope="session")
 def distros():
@@ -53,3 +65,23 @@ def envoy(machine):
     fetch = f"import urllib.request; urllib.request.urlretrieve({source!r}, {ENVOY!r})"
     machine.sh(f"[ -x {ENVOY} ] || (mkdir -p /opt/k8s4r/bin && python3 -c {shlex.quote(fetch)} && chmod 755 {ENVOY})")
     return machine
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def engine(request):
+    """A robot with Docker."""
+    with borrowed("docker", [RobotSpec(request.param, request.param, labels={"role": "engines"})]) as robots:
+        machine = Machine(robots, request.param)
+        machine.sh(DOCKER)
+        yield machine
+
+
+@pytest.fixture
+def docker(engine):
+    """The same with nothing of ours, and with these images."""
+    engine.sh("systemctl start docker containerd")
+    engine.until("docker info >/dev/null 2>&1")
+    engine.clean()
+    engine.sh("docker ps -aq | xargs -r docker rm -f; docker images -aq | sort -u | xargs -r docker rmi -f")
+    engine.sh("tar -C /root/image -c . | docker import - look:1; tar -C /root/image -c --exclude=bin/sh . | docker import - noshell:1")
+    return engine

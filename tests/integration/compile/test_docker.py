@@ -6,25 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import typing as t
 
 import pytest
 
+from tests.integration.compile.boxes import SOON, box, containers, deployed, job, nothing_runs, said, unit
 from tests.integration.compile.jobs import plans, without_groups
 from tests.integration.engine.harness import Machine
-from tests.robots import RobotSpec, borrowed
 
-# Inside of a container there is no overlay file system, and a network cannot be told to have no IPv6.
-PREPARE = """
-mkdir -p /etc/docker /root/image/bin
-echo '{"storage-driver": "vfs", "insecure-registries": ["127.0.0.1:5000"]}' > /etc/docker/daemon.json
-mkdir -p /etc/systemd/system/docker.service.d
-printf '[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n' > /etc/systemd/system/docker.service.d/tests.conf
-systemctl daemon-reload; systemctl start docker
-cp /bin/busybox /root/image/bin/
-for name in sh sleep cat env id wget nc mkdir touch ls ulimit; do ln -sf busybox /root/image/bin/$name; done
-"""
 # An image of another machine, which Docker itself would not make here.
 OTHER = """
 rm -rf /root/other; mkdir /root/other; cd /root/other
@@ -39,62 +30,11 @@ pathlib.Path("manifest.json").write_text(json.dumps(manifest))
 E
 rm -f repositories; tar -c . | docker load
 """
-NAME = "k8s4r-task-box-g-r0-t"
-
-
-@pytest.fixture(scope="module", params=["bookworm", "trixie"])
-def robot(request):
-    with borrowed("docker", [RobotSpec(request.param, request.param, labels={"role": "engines"})]) as robots:
-        machine = Machine(robots, request.param)
-        machine.sh(PREPARE)
-        yield machine
 
 
 @pytest.fixture
-def machine(robot):
-    """The robot with Docker and nothing of ours, and with these images."""
-    machine = robot
-    machine.sh("systemctl start docker containerd")
-    machine.until("docker info >/dev/null 2>&1")
-    machine.clean()
-    machine.sh("docker ps -aq | xargs -r docker rm -f; docker images -aq | sort -u | xargs -r docker rmi -f")
-    machine.sh("tar -C /root/image -c . | docker import - look:1; tar -C /root/image -c --exclude=bin/sh . | docker import - noshell:1")
-    return machine
-
-
-def box(script: str = "exec sleep 1000", image: str = "look:1", **keys: t.Any) -> dict[str, t.Any]:
-    """A task that is a script in a container; what begins with a capital letter is of dockerConfig."""
-    of_config = {name[0].lower() + name[1:]: keys.pop(name) for name in list(keys) if name[0].isupper()}
-    config = {"image": image, "command": "/bin/sh", "args": ["-c", script], **of_config}
-    # As process 1, a program that does nothing for SIGTERM does not end of it.
-    return {"name": "t", "driver": "docker", "config": {"dockerConfig": config}, "killSignal": "SIGKILL", **keys}
-
-
-def job(machine: Machine, task: dict[str, t.Any], group: dict[str, t.Any] | None = None, **keys: t.Any) -> dict[str, t.Any]:
-    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": [task], **(group or {})}], **keys})
-    return plan
-
-
-def deployed(machine: Machine, task: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
-    plan = job(machine, task, **keys)
-    result = machine.deploy(plan)
-    assert result["status"] == "committed", result
-    return plan
-
-
-def unit(machine: Machine) -> str:
-    return machine.sh(f"systemctl list-units --all --plain --no-legend '{NAME}-*.service' | cut -d' ' -f1").strip()
-
-
-def said(machine: Machine, text: str, stream: str = "stdout") -> str:
-    """The task's log, once it has this text."""
-    file = f"/var/lib/k8s4r/tasks/box-g-r0-t-*/logs/{stream}.log"
-    machine.until(f"grep -q '{text}' {file}")
-    return machine.sh(f"cat {file}")
-
-
-def containers(machine: Machine) -> list[str]:
-    return machine.sh("docker ps --no-trunc --format '{{.ID}}'").split()
+def machine(docker):
+    return docker
 
 
 def test_a_container_runs_as_it_was_asked(machine):
@@ -129,50 +69,57 @@ def test_a_container_runs_as_it_was_asked(machine):
     assert machine.sh("ls /run/k8s4r/secrets/box-g-r0-t-*/").split() == ["mine"]
 
 
-# Who dies, and how long another container may take. The engine's own supervisors die without harm to the container.
+# Who dies. What has looked after a container before the first two died is not there any more to make a second one.
 KILLED = {
+    "dockerd": "pgrep -x dockerd",
+    "containerd": "pgrep -x containerd",
     "client": "systemctl show -p MainPID --value {unit}",
     "shim": "pgrep -f '[c]ontainerd-shim.*moby'",
-    "containerd": "pgrep -x containerd",
-    "dockerd": "pgrep -x dockerd",
     "program": "cat /run/k8s4r/containers/*/pid",
 }
 
 
-@pytest.mark.parametrize("who", KILLED)
-def test_whoever_is_killed_one_container_runs_again_and_after_a_stop_none(machine, who):
-    deployed(machine, box())
+def test_whoever_is_killed_one_container_runs_again_and_after_a_stop_none(machine):
+    deployed(machine, box(), group={"restartPolicy": {"attempts": 9, "delay": "1s", "interval": "1h", "mode": "fail"}})
     name = unit(machine)
-    (before,) = containers(machine)
-    machine.sh(f"kill -9 $({KILLED[who].format(unit=name)})")
-    # All of it is running again within ten seconds, and that is all there is.
     up = f"[ $(systemctl show -p SubState --value {name}) = running ] && docker ps -q | grep -q . && [ $(pgrep -xc sleep) = 1 ]"
-    again = up if who == "containerd" else f"{up} && ! docker ps -q --no-trunc | grep -q {before}"
-    machine.sh(f"for i in $(seq 40); do {again} && exit; sleep 0.25; done; exit 1")
-    # systemd and Docker may have done more of the kind: a second one would come now.
+    for who, command in KILLED.items():
+        (before,) = containers(machine)
+        machine.sh(f"kill -9 $({command.format(unit=name)})")
+        # All of it is running again within ten seconds, and that is all there is.
+        again = up if who == "containerd" else f"{up} && ! docker ps -q --no-trunc | grep -q {before}"
+        machine.sh(f"for i in $(seq 40); do {again} && exit; sleep 0.25; done; echo {who} >&2; exit 1")
+        if who == "containerd":
+            # The container that has gone on is none that Docker could end.
+            ends(machine, name)
+            machine.sh(f"systemctl start {name}")
+            machine.until(up)
+    # systemd and Docker may have done more of the kind: a second one would be there by now.
     machine.sh("sleep 3")
     assert len(containers(machine)) == 1
     assert machine.sh("pgrep -xc sleep").strip() == "1"
+    ends(machine, name)
+
+
+def ends(machine: Machine, name: str) -> None:
     began = time.monotonic()
     machine.sh(f"systemctl stop {name}")
     assert time.monotonic() - began < 20
     nothing_runs(machine)
 
 
-def nothing_runs(machine: Machine) -> None:
-    machine.absent("pgrep -x sleep")
-    machine.until("docker info >/dev/null 2>&1")
-    machine.until('[ -z "$(docker ps -aq)" ]')
-
-
-@pytest.mark.parametrize("who", ["dockerd", "dockerd and client"])
-def test_no_container_outlives_a_stop_without_docker(machine, who):
-    deployed(machine, box())
-    name = unit(machine)
-    victims = f"$(pgrep -x dockerd) $(systemctl show -p MainPID --value {name})" if "client" in who else "$(pgrep -x dockerd)"
-    # Neither systemd nor its socket brings Docker back.
-    machine.sh(f"mv /usr/sbin/dockerd /usr/sbin/dockerd.away; kill -9 {victims}; systemctl stop {name}")
+def test_no_container_outlives_a_stop_without_docker(machine):
+    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": [box(), {**box(), "name": "u"}]}], "update": SOON})
+    assert machine.deploy(plan)["status"] == "committed"
+    names = unit(machine), unit(machine, "box-g-r0-u")
+    assert machine.sh("pgrep -xc sleep").strip() == "2"
+    # Neither systemd nor its socket brings Docker back. Of one container, the program of its unit goes too.
+    victims = f"$(pgrep -x dockerd) $(systemctl show -p MainPID --value {names[0]})"
+    began = time.monotonic()
+    machine.sh(f"mv /usr/sbin/dockerd /usr/sbin/dockerd.away; kill -9 {victims}; systemctl stop {' '.join(names)}")
     try:
+        # Its socket is still there, and gives no answer before the stop is over.
+        assert time.monotonic() - began < 15
         machine.absent("pgrep -x dockerd")
         machine.absent("pgrep -x sleep")
     finally:
@@ -229,11 +176,14 @@ def test_secrets_are_seen_by_the_container_alone(machine):
     assert machine.execute("setpriv --reuid=walker --clear-groups grep -rsl 'of two lines' /run /etc /var/lib/k8s4r").stdout == ""
 
 
-def test_instances_share_an_image(machine):
+def test_instances_share_an_image_and_one_that_somebody_else_has_stays(machine):
     plan = deployed(machine, box(), group={"count": 3})
     assert len(containers(machine)) == 3
     assert machine.sh("docker images -q k8s4r.local/*").count("\n") == 1
     assert machine.ask(plan)["status"] == "unchanged"
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert "look" in machine.sh("docker images")
+    assert "k8s4r.local" not in machine.sh("docker images -a")
 
 
 def test_limits_hold_for_the_container(machine):
@@ -253,10 +203,26 @@ def test_limits_hold_for_the_container(machine):
     assert machine.sh(f"cat {slice_.format('systemd')}/*/cgroup.procs").split() == [machine.sh("cat /run/k8s4r/containers/*/pid").strip()]
 
 
+def test_a_container_that_wants_too_much_memory_is_told_of(machine):
+    # The kernel's log is that of the host, and has the units of other robots and of former runs.
+    name = f"hungry{os.urandom(4).hex()}"
+    eat = box("while ! test -e /alloc/go; do sleep 0.1; done; exec busybox tail /dev/zero", resources={"memory": "24Mi"})
+    groups = [{"name": "g", "tasks": [eat], "restartPolicy": {"attempts": 0, "mode": "fail", "interval": "1h"}}]
+    (plan,) = plans(machine, {"name": name, "taskGroups": groups, "update": SOON})
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.sh(f"cd /var/lib/k8s4r/groups/{name}-g-*/alloc && touch go")
+    machine.until(f"[ $(systemctl show -p ActiveState --value {unit(machine, f'{name}-g-r0-t')}) = failed ]")
+    (group,) = machine.call(op="info")["taskgroups"]
+    (task,) = group["tasks"]
+    assert (task["result"], task["memory"]["oom_kills"], task["well"]) == ("oom-kill", 1, False), task
+    assert task["how"].startswith("the kernel killed its program because memory ran out")
+
+
 def test_an_image_that_fails_gives_way_to_the_last_good_one(machine):
-    deployed(machine, box())
+    once = {"group": {"restartPolicy": {"attempts": 0, "interval": "1h", "mode": "fail"}}}
+    deployed(machine, box(), **once)
     machine.sh("tar -C /root/image -c . | docker import --message bad - look:2")
-    result = machine.deploy(job(machine, box("exit 3", "look:2")))
+    result = machine.deploy(job(machine, box("exit 3", "look:2"), **once))
     assert result["status"] == "rolled-back", result
     machine.until("pgrep -x sleep >/dev/null")
     assert len(containers(machine)) == 1
@@ -294,7 +260,16 @@ def registry(machine):
         " docker push -q 127.0.0.1:5000/private:1; docker logout 127.0.0.1:5000; docker rmi 127.0.0.1:5000/private:1"
     )
     yield "127.0.0.1:5000/private:1"
-    machine.sh("systemctl stop registry")
+    machine.execute("systemctl stop registry")
+
+
+# Somebody pushes another image by the name, and leaves none of it here.
+MOVED = """
+docker tag {0} kept:1
+tar -C /root/image -c --exclude=bin/nc . | docker import - {0}
+echo right-canary | docker login -u somebody --password-stdin 127.0.0.1:5000 2>&1
+docker push -q {0}; docker logout 127.0.0.1:5000; docker rmi {0}; docker tag kept:1 {0}; docker rmi kept:1
+"""
 
 
 def auth(password: str) -> dict[str, str]:
@@ -303,6 +278,14 @@ def auth(password: str) -> dict[str, str]:
 
 def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its_job(machine, registry):
     machine.sh("docker rmi look:1")
+    # What costs nothing is refused first: here the port is another's.
+    port = {"network": {"type": "none", "ports": [{"label": "web", "static": 5000, "to": 80}]}}
+    taken = machine.deploy(job(machine, box(image=registry, Auth=auth("right-canary"), Ports=[{"label": "web"}]), group=port))
+    assert (taken["status"], "5000" in taken["errors"][0]) == ("refused", True), taken
+    assert "private" not in machine.sh("docker images -a")
+    planned = machine.prepare(job(machine, box(image=registry, Auth=auth("right-canary"))), check=True)
+    assert f"image {registry} is still to be fetched" in [change["does"] for change in planned["summary"]], planned
+    assert "private" not in machine.sh("docker images -a")
     wrong = machine.deploy(job(machine, box(image=registry, Auth=auth("wrong-canary"))))
     assert wrong["status"] == "refused"
     assert "box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: 127.0.0.1:5000/private:1 cannot be had" in wrong["errors"][0]
@@ -311,46 +294,65 @@ def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its
     machine.until("pgrep -x sleep >/dev/null")
     machine.absent("grep -rsl right-canary /var/lib/k8s4r /etc/k8s4r /run/k8s4r/results /root/.docker")
     assert machine.ask(plan)["status"] == "unchanged"
+    # The registry has another one by now.
+    machine.sh(MOVED.format(registry))
+    (before,) = containers(machine)
+    assert machine.ask(plan)["status"] == "unchanged"
+    again = machine.deploy(plan, refresh=True)
+    assert (again["status"], containers(machine) != [before]) == ("committed", True), again
+    assert machine.deploy(plan, refresh=True)["status"] == "recorded"
+    machine.sh("systemctl stop registry")
+    kept = machine.deploy(plan, refresh=True)
+    assert (kept["status"], f"image {registry} stays as it is: " in str(kept["summary"])) == ("recorded", True), kept
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     nothing_runs(machine)
-    assert "private" not in machine.sh("docker images -a")
-    assert "k8s4r.local" not in machine.sh("docker images -a")
+    # The one that was replaced stays for a day.
+    left = machine.sh("docker images -a --format '{{.Repository}}:{{.Tag}}'").split()
+    assert sorted(name for name in left if "private:1" in name or "k8s4r.local" in name)[1:] == [], left
 
 
-def test_an_image_that_somebody_else_has_stays(machine):
-    plan = deployed(machine, box())
-    assert machine.deploy(without_groups(plan))["status"] == "committed"
-    assert "look" in machine.sh("docker images")
-    assert "k8s4r.local" not in machine.sh("docker images -a")
-
-
-def test_an_image_is_loaded_from_a_file(machine):
+def test_an_image_is_loaded_from_a_file_of_the_robot_or_an_artifact(machine):
     machine.sh("docker tag look:1 filed:1; docker save filed:1 > /srv/filed.tar; docker rmi filed:1 look:1")
     plan = deployed(machine, box(image="filed:1", Load="/srv/filed.tar"))
     assert len(containers(machine)) == 1
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     assert "filed" not in machine.sh("docker images")
+    # An artifact may be another image than the one that has its name.
+    machine.sh("tar -C /root/image -c --exclude=bin/nc . | docker import - filed:1; docker save filed:1 | gzip >/srv/new")
+    machine.sh("docker rmi filed:1; docker load -qi /srv/filed.tar")
+    artifact = {"getterSource": "/srv/new", "getterOptions": {"archive": "false"}}
+    plan = deployed(machine, box(image="filed:1", Load="local/new", artifacts=[artifact]))
+    machine.sh("docker exec $(docker ps -q) sh -c '! test -e /bin/nc'")
+    assert machine.ask(plan)["status"] == "unchanged"
+    broken = {"getterSource": "/etc/hostname", "relativeDest": "local/i.tar", "getterMode": "file"}
+    result = machine.deploy(job(machine, box(image="filed:1", Load="local/i.tar", artifacts=[broken])))
+    assert (result["status"], "filed:1 cannot be had: " in result["errors"][0]) == ("refused", True), result
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert "k8s4r.local" not in machine.sh("docker images")
 
 
-@pytest.mark.parametrize(
-    ("keys", "said_"),
-    [
-        ({"image": "away:1", "Pull": "never"}, "found away:1: this robot does not have it, and pull is never"),
-        ({"image": "127.0.0.1:9/away:1"}, "127.0.0.1:9/away:1 cannot be had: "),
-        ({"image": "other:1"}, "other:1 is for linux/s390x, and this robot is linux/amd64; name one that is for it"),
-        ({"image": "away:1", "Load": "/srv/away.tar"}, "away:1 cannot be had: this robot has no file /srv/away.tar"),
-        ({"Gpus": 1}, "gpus: this robot has no container runtime of NVIDIA's"),
-    ],
+# What a task wants, and why it cannot have it.
+REFUSED: tuple[tuple[dict[str, t.Any], str], ...] = (
+    ({"image": "away:1", "Pull": "never"}, "found away:1: this robot does not have it, and pull is never"),
+    ({"image": "other:1"}, "other:1 is for linux/s390x, and this robot is linux/amd64; name one that is for it"),
+    ({"image": "away:1", "Load": "/srv/away.tar"}, "away:1 cannot be had: this robot has no file /srv/away.tar"),
+    ({"Gpus": 1}, "gpus: this robot has no container runtime of NVIDIA's"),
 )
-def test_what_cannot_be_is_refused_and_nothing_is_touched(machine, keys, said_):
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_touched(machine):
     deployed(machine, box())
     before = containers(machine)
-    if keys.get("image") == "other:1":
-        machine.sh(OTHER)
-    result = machine.deploy(job(machine, box(**keys)))
-    assert result["status"] == "refused", result
-    (error,) = result["errors"]
-    assert error.startswith(f"box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: {said_}"), error
+    machine.sh(OTHER)
+    tasks = [{**box(**keys), "name": f"t{number}"} for number, (keys, _why) in enumerate(REFUSED)]
+    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": tasks}]})
+    result = machine.deploy(plan)
+    assert (result["status"], len(result["errors"])) == ("refused", len(REFUSED)), result
+    # What takes no network comes first.
+    away = machine.deploy(job(machine, box(image="127.0.0.1:9/away:1")))
+    whys = [*enumerate(why for _keys, why in REFUSED), (0, "127.0.0.1:9/away:1 cannot be had: ")]
+    for (number, why), error in zip(whys, [*result["errors"], *away["errors"]], strict=True):
+        assert error.startswith(f"box.yml: taskGroups[0].tasks[{number}].config.dockerConfig.image: {why}"), error
     assert containers(machine) == before
 
 

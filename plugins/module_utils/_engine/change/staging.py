@@ -12,7 +12,7 @@ from ..say.errors import Refusal
 from ..state import garbage, ledger
 from ..state import manifest as manifests
 from ..state.lock import Lock
-from ..state.scrub import Scrubber, of_release
+from ..state.scrub import of_release
 from ..system import capabilities
 from . import boot_unit, difference, steps, summary, survey
 from .difference import Contents
@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import GroupPlan, JobPlan, PrepareRequest, Resource
+    from ..plan import PrepareRequest
     from ..state.journal import Journal
     from ..state.ledger import JobState
     from ..state.robot import Robot
@@ -64,7 +64,7 @@ def stage(robot: Robot, request: PrepareRequest, release: str, progress: Progres
     with Lock(robot.runtime, request["who"], "prepare"):
         garbage.collect(robot)
         notices = damage.repair(robot, request["plan"], keep=True)
-        fetching = Fetching(robot, _obtained(request, fetch=True))
+        fetching = Fetching(robot, request)
         staging = Staging(robot, fetching, release, notices)
         stale = _stale(robot, staging)
         if stale:
@@ -89,7 +89,7 @@ def check(robot: Robot, request: PrepareRequest) -> Prepared | Stale:
     """The same in check mode, which leaves nothing on the robot."""
     _refuse_unknown(robot, request)
     notices = damage.repair(robot, request["plan"], keep=False)
-    staging = Staging(robot, Fetching(robot, _obtained(request, fetch=False)), "check", notices)
+    staging = Staging(robot, Fetching(robot, request), "check", notices)
     return _stale(robot, staging) or staging.judge()
 
 
@@ -104,27 +104,6 @@ def _refuse_unknown(robot: Robot, request: PrepareRequest) -> None:
     problems = validate.errors(request["plan"], request["jobs"]) or damage.barriers(robot)
     if problems:
         raise Refusal(problems)
-
-
-def _obtained(request: PrepareRequest, fetch: bool) -> PrepareRequest:
-    """The request with all that comes from elsewhere."""
-    problems: list[str] = []
-    jobs: list[JobPlan] = []
-    for job in request["plan"]["jobs"]:
-        groups: list[GroupPlan] = []
-        for group in job["groups"]:
-            resources: list[Resource] = []
-            for resource in group["resources"]:
-                try:
-                    resources.append(kinds.of(resource).obtained(resource, fetch))
-                except Refusal as refusal:
-                    # Several tasks may have one image.
-                    problems += [text for text in refusal.errors if text not in problems]
-            groups.append({**group, "resources": resources})
-        jobs.append({**job, "groups": groups})
-    if problems:
-        raise Refusal(Scrubber(secret for job in jobs for group in job["groups"] for secret in group["secrets"])(problems))
-    return {**request, "plan": {**request["plan"], "jobs": jobs}}
 
 
 class Staging:

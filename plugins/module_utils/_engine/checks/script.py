@@ -1,7 +1,8 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Script checks: each runs as its task's user, in the task's namespaces and control groups, as if the task had started it.
+"""Script checks: each runs as its task's user, in the task's namespaces and control groups, as if the task had started it. Those of a
+container are container.py's.
 
 The child stays outside. What it needs to see of the robot it opens before it enters the task's view of the file system, and
 the script's variables never reach a program that root executes.
@@ -21,7 +22,7 @@ from time import monotonic
 
 from ..say import jsontext
 from . import states
-from .states import CRITICAL, PASSING, WARNING, Outcome
+from .states import CRITICAL, Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,10 +47,17 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def run(task: str, check: Check, how: Run, unit: str, pid: int, writer: int) -> None:
     """Run a script for the task of this unit, with this main process, and tell the result as the children that connect do."""
     try:
-        found = _Script(check, how, within(unit, pid)).outcome()
+        found = _in_container(check, how["container"]) if "container" in how else _Script(check, how, within(unit, pid)).outcome()
     except (KeyError, OSError) as error:
         found = Outcome(CRITICAL, f"cannot be run: {getattr(error, 'strerror', '') or error}"[: states.LONGEST])
     os.write(writer, jsontext.dumps([task, check["name"], *found]).encode("ascii") + b"\n")
+
+
+def _in_container(check: Check, container: str) -> Outcome:
+    # Few robots have any.
+    from . import container as containers
+
+    return containers.run(check, container)
 
 
 class _Script:
@@ -91,14 +99,13 @@ class _Script:
         finally:
             self._kill(script)
         if status is None:
-            return Outcome(CRITICAL, f"no result within {self._check['timeout']:g} s", said)
+            return Outcome(CRITICAL, f"no result within {self._check['timeout']:g} s", states.last_line(said))
         if os.WIFSIGNALED(status):
-            return Outcome(CRITICAL, f"killed by signal {os.WTERMSIG(status)}", said)
-        code = os.WEXITSTATUS(status)
-        return Outcome({0: PASSING, 1: WARNING}.get(code, CRITICAL), f"exit status {code}", said)
+            return Outcome(CRITICAL, f"killed by signal {os.WTERMSIG(status)}", states.last_line(said))
+        return states.of_script(os.WEXITSTATUS(status), said)
 
-    def _wait(self, script: int, output: int, deadline: float) -> tuple[int | None, str]:
-        """The wait status of the script, or None where its time was up, and the last line of its output."""
+    def _wait(self, script: int, output: int, deadline: float) -> tuple[int | None, bytes]:
+        """The wait status of the script, or None where its time was up, and the end of its output."""
         said, more = b"", True
         poll = select.poll()
         poll.register(output, select.POLLIN)
@@ -111,10 +118,10 @@ class _Script:
                     continue
             pid, status = os.waitpid(script, os.WNOHANG)
             if pid:
-                return status, states.last_line(said)
+                return status, said
             if not more:
                 select.select([], [], [], 0.02)
-        return None, states.last_line(said)
+        return None, said
 
     def _kill(self, script: int) -> None:
         """Kill what is left of the script: it, its process group, and whatever has its mark in the task's control group."""

@@ -68,9 +68,12 @@ if TYPE_CHECKING:
         path: str
 
     class Run(_Run, total=False):
-        """How the scripts of a task run. ``users``: their user is in a namespace of its own."""
+        """How the scripts of a task run. ``users``: their user is in a namespace of its own. ``container``: they run in the container
+        that has its runtime files in this directory, and nothing else is said.
+        """
 
         users: t.Literal["own"]
+        container: str
 
     class _Description(t.TypedDict):
         unit: str
@@ -269,6 +272,11 @@ def _seen(check: Check, state: State, now: float) -> Seen:
         "seconds": int(now - state["since"]) if state["at"] else None,
         "said": state["said"] if is_run else f"not run for {silent:.0f} s; see: systemctl status k8s4r-checks.timer k8s4r-checks.service",
     }
+
+
+def of_script(code: int, said: bytes) -> Outcome:
+    """What an exit status means."""
+    return Outcome({0: PASSING, 1: WARNING}.get(code, CRITICAL), f"exit status {code}", last_line(said))
 
 
 def last_line(content: bytes) -> str:

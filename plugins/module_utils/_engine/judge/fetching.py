@@ -1,11 +1,12 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a release downloads: before it is known what a switch would do, since that depends on which bytes there are."""
+"""What a release has from elsewhere: before it is known what a switch would do, since that depends on which bytes there are."""
 
 from __future__ import annotations
 
 from ..resources import kinds
+from ..resources.asking import Asking
 from ..say.errors import Refusal
 from ..state import garbage
 from ..state import manifest as manifests
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Fetching:
-    """A request's plan, with what is known of its downloads, or has been fetched.
+    """A request's plan, with what is known of images and downloads, or has been fetched.
 
     ``open``: whether anything is still to be asked. ``said``: what a person is told, a line for each. ``settle``: to be called when
     all of it has turned out to be of use; addresses without a checksum are then fixed.
@@ -47,51 +48,38 @@ class Fetching:
         self.open = False
         self.settle: t.Callable[[], None] = _nothing
         groups = [group for job in request["plan"]["jobs"] for group in job["groups"]]
-        self._any = any(kinds.of(resource).sources(resource) for group in groups for resource in group["resources"])
         self._scrub = Scrubber(secret for group in groups for secret in group["secrets"])
-        if self._any:
+        if any(kinds.of(resource).comes_from_elsewhere(resource) for group in groups for resource in group["resources"]):
             self._replace(online=False, tell=_nobody)
 
     def fetch(self, tell: Tell) -> None:
         """Ask the network for what is open. Raises `Refusal`, for all that cannot be had at once."""
-        from ..fetch.cache import Cache
-
-        cache = Cache(f"{self.robot.state}/cache")
-        cache.make()
-        cache.clean(needed(self.robot))
         self._replace(online=True, tell=lambda text: tell(self._scrub(text)))
 
     def _replace(self, online: bool, tell: Tell) -> None:
-        # Jobs without artifacts do not wait for all that speaks HTTP.
-        from ..fetch.cache import Cache
-        from ..fetch.sources import Fetcher
-
-        self.said, self.open = [], not online and bool(self.asked.get("refresh"))
         problems: list[str] = []
-        cache = Cache(f"{self.robot.state}/cache")
-        fetcher = Fetcher(cache, self.robot.digest, online, bool(self.asked.get("refresh")), needed(self.robot) if online else set())
+        said: list[Said] = []
+        asking = Asking(self.robot, online, bool(self.asked.get("refresh")), lambda: needed(self.robot))
 
         def replaced(group: GroupPlan, resource: Resource) -> Resource:
             try:
-                found = kinds.of(resource).fetched(resource, fetcher, tell)
+                return kinds.of(resource).fetched(resource, asking, tell)
             except Refusal as refusal:
                 problems.extend(refusal.errors)
-                found = resource
-            news = fetcher.news if found else [f"{text} is still to be fetched" for text in kinds.of(resource).sources(resource)]
-            self.said += [_line(group, resource, self._scrub(text)) for text in news]
-            fetcher.news = []
-            self.open = self.open or found is None
-            if found:
-                fetcher.needed.update(kinds.of(found).blobs(found))
-            return found or resource
+                return resource
+            finally:
+                said.extend(_line(group, unit, self._scrub(text)) for unit, text in asking.news)
+                asking.news = []
 
         jobs: list[JobPlan] = [
             {**job, "groups": [{**group, "resources": [replaced(group, each) for each in group["resources"]]} for group in job["groups"]]}
             for job in self.asked["plan"]["jobs"]
         ]
-        self.settle = fetcher.settle
+        self.settle = asking.settle
         if problems:
+            # Several tasks may have one image.
             raise Refusal(self._scrub(list(dict.fromkeys(problems))))
+        self.said, self.open = said, asking.open
         self.request = {**self.asked, "plan": {**self.asked["plan"], "jobs": jobs}}
 
 
@@ -109,8 +97,8 @@ def needed(robot: Robot) -> set[str]:
     return {blob for resource in resources for blob in kinds.of(resource).blobs(resource)}
 
 
-def _line(group: GroupPlan, resource: Resource, text: str) -> Said:
-    return {"group": group["name"], "unit": resource.get("name", ""), "does": f"artifact {text}", "why": []}
+def _line(group: GroupPlan, unit: str, text: str) -> Said:
+    return {"group": group["name"], "unit": unit, "does": text, "why": []}
 
 
 def _nothing() -> None:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import typing as t
 
     from ..fetch.shapes import Item, Source
-    from ..fetch.sources import Fetcher
     from ..plan import Resource
     from ..state.robot import Robot
     from ..system.observe import Observer, State
+    from .asking import Asking
 
 CACHE, UNPACKED = "cache", "unpacked"
 # The last components of the directories in which artifacts may be.
@@ -85,10 +85,14 @@ class Artifacts(Kind):
         found = {"content": resource["digest"], "items": items, "there": there}
         files.write(path, jsontext.dumps(found).encode("ascii"), 0, 0, int(resource["mode"], 8))
 
-    def fetched(self, resource: Resource, fetcher: Fetcher, tell: t.Callable[[str], None]) -> Resource | None:
+    def comes_from_elsewhere(self, resource: Resource) -> bool:
+        return bool(jsontext.loads(resource["content"]))
+
+    def fetched(self, resource: Resource, asking: Asking, tell: t.Callable[[str], None]) -> Resource:
         from ..fetch import sources
         from ..fetch.cache import Unfetched
 
+        fetcher = asking.fetcher
         problems: list[str] = []
         items: list[Item | None] = []
         for number, source in enumerate(jsontext.loads(resource["content"])):
@@ -105,14 +109,15 @@ class Artifacts(Kind):
                 items.append(sources.item(source, sha256) if sha256 else None)
         if problems:
             raise Refusal(problems)
+        news, fetcher.news = fetcher.news, []
         found = [item for item in items if item]
         if len(found) < len(items):
-            return None
+            asking.later(resource["name"], [f"artifact {source['shown']}" for source in jsontext.loads(resource["content"])])
+            return resource
+        asking.news += [(resource["name"], f"artifact {text}") for text in news]
         blobs = sorted({item["sha256"] for item in found})
+        fetcher.needed.update(blobs)
         return {**resource, "content": _text(found), "blobs": blobs, "secret": False}
-
-    def sources(self, resource: Resource) -> t.Sequence[str]:
-        return [source["shown"] for source in jsontext.loads(resource["content"])]
 
     def blobs(self, resource: Resource) -> t.Sequence[str]:
         return resource.get("blobs", ())

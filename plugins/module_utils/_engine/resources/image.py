@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..plan import Resource
     from ..state.robot import Robot
     from ..system.observe import Observer, State
+    from .asking import Asking
 
 NAME = r"[a-z0-9._/-]{1,200}:[0-9a-f]{12}"
 PULLS = ("missing", "always", "never")
@@ -35,7 +36,11 @@ class Image(Kind):
             yield f"{where}.pull: {resource['pull']!r} must be one of {', '.join(PULLS)}"
         if shape.has_control(resource["reference"]) or " " in resource["reference"]:
             yield f"{where}.reference: must not contain blanks or control characters"
-        if resource["load"] and not resource["load"].startswith("/"):
+        if "source" in resource:
+            from ..fetch import sources
+
+            yield from shape.typed(f"{where}.source", resource["source"], sources.KEYS)
+        elif resource["load"] and not resource["load"].startswith("/"):
             yield f"{where}.load: must be an absolute path"
         auth = resource.get("auth", {})
         if not isinstance(auth, dict) or not all(isinstance(value, str) for value in auth.values()):
@@ -45,20 +50,31 @@ class Image(Kind):
         """No file is there: Docker has it. But by this path it is known, and read."""
         return f"{CALLED}/{resource['name']}"
 
-    def obtained(self, resource: Resource, fetch: bool) -> Resource:
+    def comes_from_elsewhere(self, _resource: Resource) -> bool:
+        return True
+
+    def fetched(self, resource: Resource, asking: Asking, tell: t.Callable[[str], None]) -> Resource:
         from ..say.errors import Refusal
         from ..state.scrub import Scrubber
         from .images import obtain
 
+        # Registries say what they please.
+        scrub = Scrubber([resource.get("auth", {}).get("password", "")])
+        called = f"image {resource['reference']}"
         try:
-            content = obtain.obtain(resource, fetch)
+            content = obtain.obtain(resource, asking, lambda text: tell(scrub(f"{called}: {text}")))
         except Refusal as refusal:
-            # Registries say what they please.
-            raise Refusal(Scrubber([resource.get("auth", {}).get("password", "")])(refusal.errors)) from refusal
-        made: Resource = {**resource, "content": content}
-        # The robot has the image: nobody needs the password again.
+            raise Refusal(scrub(refusal.errors)) from refusal
+        made: Resource = {**resource, "content": content, "label": called}
+        # The robot has the image, or asks with what the plan has: nobody else needs the password.
         made.pop("auth", None)
+        made.pop("source", None)
         return made
+
+    def stage(self, resource: Resource, robot: Robot, _tell: t.Callable[[str], None]) -> None:
+        from .images import obtain
+
+        obtain.try_out(resource, robot.store.read(resource["digest"]).decode("ascii").strip())
 
     def of_anyone(self, _resource: Resource) -> bool:
         return True

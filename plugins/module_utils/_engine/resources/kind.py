@@ -17,10 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..fetch.sources import Fetcher
     from ..plan import Resource, Told
     from ..state.robot import Robot
     from ..system.observe import Observer, State
+    from .asking import Asking
 
 
 class Kind:
@@ -36,10 +36,6 @@ class Kind:
     def place(self, resource: Resource) -> str:
         """The path by which it is known; two resources of one place would be in each other's way."""
         return resource["path"]
-
-    def obtained(self, resource: Resource, _fetch: bool) -> Resource:
-        """With what must come from elsewhere: it is had before anything is touched. ``_fetch``: what is missing is fetched."""
-        return resource
 
     def expected(self, resource: Resource) -> State:
         """What should be, comparable with `actual`."""
@@ -65,13 +61,13 @@ class Kind:
         """Why it cannot be made so, as far as can be told before anything changes."""
         return ()
 
-    def fetched(self, resource: Resource, _fetcher: Fetcher, _tell: t.Callable[[str], None]) -> Resource | None:
-        """It, with what is to be downloaded for it known; None where the network would have to be asked. Raises `Refusal`."""
-        return resource
+    def comes_from_elsewhere(self, _resource: Resource) -> bool:
+        """Whether it, or a part of it, is to be had from others than the controller."""
+        return False
 
-    def sources(self, _resource: Resource) -> t.Sequence[str]:
-        """From where it has to be downloaded, as people call that."""
-        return ()
+    def fetched(self, resource: Resource, _asking: Asking, _tell: t.Callable[[str], None]) -> Resource:
+        """It, with what comes from elsewhere, as far as that is known or may be asked. Raises `Refusal`."""
+        return resource
 
     def blobs(self, _resource: Resource) -> t.Sequence[str]:
         """The SHA-256 of what was downloaded for it, and is needed as long as it is."""

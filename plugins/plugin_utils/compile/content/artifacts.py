@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import typing as t
 
@@ -62,6 +63,20 @@ def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str])
     content, where = json.dumps(found, sort_keys=True), site.where(f"{task.path}.artifacts")
     resource = plan.artifacts(f"{task.directory}/artifacts", task.called, content, task.user, site.user, where, secret=True)
     return Artifacts((resource,), frozenset(secret for secret in secrets if secret), tuple(errors))
+
+
+def file_at(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str], place: str) -> tuple[dict[str, t.Any] | None, bool]:
+    """The artifact that is a file at this path of the robot, and whether all of them are known; one that is unpacked may be anything."""
+    ones = [_One(site, task, each, f"{task.path}.artifacts[{number}]", variables) for number, each in enumerate(task.spec.artifacts)]
+    sources = [one.source() for one in ones]
+    files = [each for each in sources if each and each["get"] != "git" and not each["archive"] and _path(each) == posixpath.normpath(place)]
+    # A later one replaces what was there.
+    return (files[-1] if files else None), all(sources)
+
+
+def _path(source: t.Mapping[str, t.Any]) -> str:
+    to: str = source["to"]
+    return to if source["mode"] == GetterMode.FILE.value else posixpath.join(to, source["name"])
 
 
 class _One:

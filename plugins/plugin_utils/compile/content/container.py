@@ -15,12 +15,13 @@ import json
 import typing as t
 
 from ....module_utils._engine import plan
-from ...job.errors import Problem
+from ...job.errors import Problem, quoted
 from ...job.model.brings.docker import DockerConfig
 from ...job.model.task import Task
 from ...job.model.vocabulary import DockerNetwork
 from .. import names
 from ..site import PlacedTask, Site
+from . import artifacts
 from .environment import Environment
 from .substitution import each_of, substituted, words
 
@@ -53,6 +54,22 @@ def runtime(task: PlacedTask[Task]) -> str:
     return f"{plan.RUNTIME.removeprefix('/run/')}/containers/{task.id}"
 
 
+def _loaded_from(
+    site: Site, task: PlacedTask[Task], config: DockerConfig, environment: Environment
+) -> tuple[dict[str, t.Any] | None, list[Problem]]:
+    """The artifact that `load` names; None for a file of the robot's own."""
+    if not config.load or config.load.startswith("/"):
+        return None, []
+    room, _slash, below = config.load.partition("/")
+    place = f"{site.alloc if room == 'alloc' else f'{task.directory}/{room}'}/{below}"
+    found, all_known = artifacts.file_at(site, task, environment.variables, place)
+    if found or not all_known:
+        return found, []
+    what = f"{quoted(config.load)} is no file that an artifact of this task is"
+    remedy = 'name one, by its relativeDest and its name; an archive stays one with getterOptions: {archive: "false"}'
+    return None, [site.problem(f"{task.path}.config.dockerConfig.load", what, remedy)]
+
+
 def container(site: Site, task: PlacedTask[Task], environment: Environment) -> Container:
     config, where = task.spec.config.docker_config, f"{task.path}.config.dockerConfig"
     if config is None:
@@ -61,7 +78,8 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
     reference, wrong_image = substituted(site, config.image, f"{where}.image", environment.variables)
     program, wrong_program = _program(site, where, config, environment)
     hidden = sorted(_all_that_is_written(task, environment) if site.job.opaque else environment.hidden)
-    image = _image(site, reference, config, f"{where}.image", shell=bool(hidden))
+    source, wrong_source = _loaded_from(site, task, config, environment)
+    image = _image(site, task, reference, config, f"{where}.image", shell=bool(hidden), source=source)
     published = _published(site, task, config)
     body: dict[str, t.Any] = {
         "Image": image["name"],
@@ -72,7 +90,7 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
     }
     content = json.dumps(_described(site, task, hidden, body), sort_keys=True, separators=(",", ":")) + "\n"
     file = plan.file(description(task), content, mode="0600")
-    return Container((image, file), tuple(_expected(site, config, where)), (*wrong_image, *wrong_program))
+    return Container((image, file), tuple(_expected(site, config, where)), (*wrong_image, *wrong_program, *wrong_source))
 
 
 def _described(site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -93,16 +111,22 @@ def _described(site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body
     }
 
 
-def _image(site: Site, reference: str, config: DockerConfig, where: str, shell: bool) -> Resource:
-    """The image, under a name of ours. Tasks of the group that want the same share it. ``shell``: it must have one."""
+def _image(
+    site: Site, task: PlacedTask[Task], reference: str, config: DockerConfig, where: str, shell: bool, source: dict[str, t.Any] | None
+) -> Resource:
+    """The image, under a name of ours. Tasks of the group that want the same share it, but not one that is loaded from ``source``, an
+    artifact of the task. ``shell``: it must have one.
+    """
     auth = config.auth
-    wanted = json.dumps([reference, config.pull.value, config.load, str(auth.username) if auth else "", shell, bool(config.gpus)])
+    username, own = str(auth.username) if auth else "", [task.id] if source else []
+    wanted = json.dumps([reference, config.pull.value, config.load, username, shell, bool(config.gpus), *own])
     return plan.image(
         f"{plan.IMAGES}/{site.id}:{hashlib.sha256(wanted.encode()).hexdigest()[:12]}",
         reference,
         config.pull.value,
         site.where(where),
         load=config.load or "",
+        source=source,
         auth={"username": str(auth.username), "password": str(auth.password)} if auth else None,
         shell=shell,
         gpus=bool(config.gpus),

@@ -1,11 +1,11 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""place-templates LIST [inside|main]
+"""place-templates LIST [inside|main|container DIRECTORY SLICE]
 
 Puts the rendered files of the list into a task's directories: all before the task starts (ExecStartPre), and while it runs
 (ExecReload) those that differ from what is there; then their signals go to the task's program. That is the main process of the unit,
-or, `inside`, the one that this has started in a PID namespace.
+or, `inside`, the one that this has started in a PID namespace, or the first process of a container, which is alone in its slice.
 
 The directories belong to the task, which may put a link anywhere at any time: each is opened below the one before it, and no link is
 followed.
@@ -46,7 +46,7 @@ def main() -> None:
                 signals.append(template["signal"])
     except Problem as problem:
         sys.exit(f"template {problem}")
-    process = program(int(os.environ["MAINPID"]), whom[0]) if whom and signals else None
+    process = program(int(os.environ["MAINPID"]), *whom) if whom and signals else None
     for number in sorted(set(signals)):
         # It may have ended meanwhile.
         with contextlib.suppress(ProcessLookupError):
@@ -152,10 +152,12 @@ def replace(directory: int, name: str, content: bytes, owned: tuple[int, int, in
         raise
 
 
-def program(main_process: int, whom: str) -> int | None:
+def program(main_process: int, whom: str, *container: str) -> int | None:
     """The process of the task's program; None while it has not started yet: it will find the file as it is now."""
     if whom == "main":
         return main_process
+    if container:
+        return first(*container)
     namespace = identity(f"/proc/{main_process}/ns/pid_for_children")
     if namespace is None or namespace == identity(ROBOT):
         return None
@@ -170,6 +172,16 @@ def program(main_process: int, whom: str) -> int | None:
             if inside > 1:
                 lowest[inside] = int(entry)
     return lowest[min(lowest)] if lowest else None
+
+
+def first(directory: str, of_slice: str) -> int | None:
+    """The first process of a container, as the program has noted it that has it run; its number may be another one's by now."""
+    try:
+        with open(f"{directory}/pid", encoding="ascii") as stream:
+            process = int(stream.read())
+    except FileNotFoundError:
+        return None
+    return process if any(f"/{of_slice}/" in line for line in unit(process)) else None
 
 
 def identity(path: str) -> int | None:

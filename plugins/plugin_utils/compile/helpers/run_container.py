@@ -58,10 +58,20 @@ def run(task: dict[str, t.Any]) -> int:
     ended, _head = ask("POST", f"/containers/{made}/wait?condition=next-exit")
     need("POST", f"/containers/{made}/start")
     state = need("GET", f"/containers/{made}/json")["State"]
-    with open(f"{task['runtime']}/pid", "w", encoding="ascii") as file:
-        file.write(str(state["Pid"]))
+    leave(task, "pid", str(state["Pid"]))
+    # By that, others run a script in it as its program runs.
+    takes = TAKES_THEM if os.path.exists(f"{task['runtime']}/environment") else ()
+    leave(task, "started", json.dumps({"id": made, "slice": task["slice"], "takes": takes}))
     tell_systemd()
     return follow(output, ended, state["Pid"])
+
+
+def leave(task: dict[str, t.Any], name: str, content: str) -> None:
+    """What root finds of it as long as it runs; at no time half of it."""
+    path = f"{task['runtime']}/{name}"
+    with open(f"{path}.part", "w", encoding="utf-8") as file:
+        file.write(content)
+    os.rename(f"{path}.part", path)
 
 
 def body(task: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -214,10 +224,15 @@ def send(processes: t.Iterable[int], number: int) -> None:
 
 
 def in_slice(task: dict[str, t.Any]) -> list[int]:
-    """The processes of the container, by the control groups that systemd knows."""
+    """The processes of the container."""
+    return processes_in(task["slice"])
+
+
+def processes_in(group: str) -> list[int]:
+    """The processes of a control group that systemd knows, and of those below it."""
     root = "/sys/fs/cgroup" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "/sys/fs/cgroup/systemd"
     found = []
-    for path, _directories, _names in os.walk(root + task["slice"]):
+    for path, _directories, _names in os.walk(root + group):
         with contextlib.suppress(OSError), open(f"{path}/cgroup.procs", encoding="ascii") as stream:
             found += [int(line) for line in stream]
     return found
@@ -256,6 +271,8 @@ def ask(method: str, path: str, content: object = None, upgrade: bool = False) -
     # An engine that has lost its containerd waits long for what it removes; the processes have ended by then.
     connection.settimeout(KILLED / 2 if method == "DELETE" else ANSWER)
     connection.connect(SOCKET)
+    if nobody_is_behind(connection):
+        raise ValueError("systemd holds the socket, and there is no engine yet")
     connection.sendall("\r\n".join([*lines, "", ""]).encode() + data)
     head = b""
     while not head.endswith(b"\r\n\r\n"):
@@ -266,6 +283,12 @@ def ask(method: str, path: str, content: object = None, upgrade: bool = False) -
     if method != "DELETE":
         connection.settimeout(None)
     return connection, head.decode("latin-1")
+
+
+def nobody_is_behind(connection: socket.socket) -> bool:
+    """Whether systemd has the engine's socket in its place. It would answer some day; but if this unit stops, not before it has."""
+    listener = int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
+    return listener == 1 and not processes_in("/system.slice/docker.service")
 
 
 def tell_systemd() -> None:

@@ -13,7 +13,7 @@ from ..model.brings.volumes import Volume
 from ..model.group import TaskGroup
 from ..model.network import Network
 from ..model.task import InitTask, Task
-from ..model.vocabulary import ChangeMode, CheckType, DockerNetwork, Driver, Hook, NetworkType, Pull
+from ..model.vocabulary import DockerNetwork, Driver, Hook, NetworkType, Pull
 
 # Where a container finds what is its task's, and what Docker makes itself.
 _TAKEN = ("/local", "/secrets", "/alloc", "/k8s4r", "/proc", "/sys", "/dev")
@@ -49,22 +49,11 @@ def warnings(task: Task, path: str) -> c.Iterator[Finding]:
 
 def _of_task(task: Task, path: str) -> c.Iterator[Finding]:
     if task.lifecycle and task.lifecycle.hook is Hook.POSTSTOP:
-        why = "when the robot shuts down, Docker may be gone before it"
+        why = "it runs when the robot shuts down, too, and then systemd starts no container any more"
         yield f"{path}.driver", Mistake(why, "use exec or raw_exec for a poststop hook", value=Driver.DOCKER.value)
     for key, value in (("nice", task.resources.nice), ("realtime", task.resources.realtime)):
         if value is not None:
             yield f"{path}.resources.{key}", Mistake(_NO_WAY, "remove it, or use exec")
-    for number, service in enumerate(task.services or ()):
-        for place, check in enumerate(service.checks if service else ()):
-            if check and check.type is CheckType.SCRIPT:
-                why = "scripts do not run inside of containers yet"
-                remedy = "write a check of type http, tcp or grpc"
-                yield f"{path}.services[{number}].checks[{place}].type", Mistake(why, remedy, value="script")
-    for number, template in enumerate(task.templates or ()):
-        if template and template.change_mode in (ChangeMode.SIGNAL, ChangeMode.SCRIPT):
-            why = "nothing in a container is told of a change yet"
-            remedy = "write restart, or noop for a program that looks for itself"
-            yield f"{path}.templates[{number}].changeMode", Mistake(why, remedy, value=template.change_mode.value)
     yield from _targets(task.volumes, f"{path}.volumes")
 
 

@@ -98,3 +98,32 @@ def test_names_are_replaced_before_an_address_is_read():
 
 def test_a_header_cannot_have_a_newline():
     assert "cannot contain a newline" in refusal(JOB % ("", '{getterSource: "https://a.example/x", headers: {A: "a\\nb"}}'))
+
+
+CONTAINER = """
+name: j
+taskGroups:
+  - name: g
+    tasks:
+      - name: app
+        driver: docker
+        config: {dockerConfig: {image: "x:1", load: %s}}
+        artifacts:
+          - {getterSource: "https://user:canary@a.example/%s", getterOptions: {archive: "false"}, relativeDest: local/images}
+          - {getterSource: "https://a.example/packed.tar"}
+"""
+
+
+def test_an_image_is_loaded_from_an_artifact_that_is_a_file():
+    (group,) = compiled(CONTAINER % ("local/images/x.tar", "x.tar")).plan["jobs"][0]["groups"]
+    (image,) = [each for each in group["resources"] if each["kind"] == "image"]
+    (artifacts,) = [each for each in group["resources"] if each["kind"] == "artifacts"]
+    assert image["source"] == json.loads(artifacts["content"])[0]
+    assert "canary" in group["secrets"]
+
+
+@pytest.mark.parametrize("load", ["local/packed.tar", "local/images/y.tar", "local/images/../../x.tar"])
+def test_an_image_is_loaded_from_nothing_else_in_the_task(load):
+    assert f"taskGroups[0].tasks[0].config.dockerConfig.load: {json.dumps(load)} is no file that an artifact of this task is" in refusal(
+        CONTAINER % (load, "x.tar")
+    )

@@ -10,6 +10,9 @@ import contextlib
 import json
 import os
 import socket
+import time
+
+from ...say import disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,10 +56,12 @@ def has(path: str) -> bool:
     return _request("HEAD", path)[0] == 200
 
 
-def pull(path: str, auth: t.Mapping[str, str] | None) -> None:
-    """Errors come within an answer that began well."""
+def pull(path: str, auth: t.Mapping[str, str] | None, tell: t.Callable[[str], None]) -> None:
+    """Says how far it is while the layers come."""
     head = [] if auth is None else ["X-Registry-Auth: " + base64.urlsafe_b64encode(json.dumps(auth).encode("utf-8")).decode("ascii")]
-    _progress(*_request("POST", path, head=head, timeout=SILENCE))
+    with _connection(SILENCE) as connection:
+        connection.sendall(_head("POST", path, 0, head))
+        _follow(connection, tell)
 
 
 def load(file: str) -> None:
@@ -66,17 +71,39 @@ def load(file: str) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             # It does not read to the end what it does not take.
             connection.sendfile(stream)
-        _progress(*_answer(connection))
+        _follow(connection, lambda _text: None)
 
 
-def _progress(status: int, text: str) -> None:
-    for line in _well(status, text).splitlines():
-        try:
-            error = json.loads(line).get("error")
-        except (ValueError, AttributeError):
-            continue
-        if error:
-            raise Refused(error)
+def _follow(connection: socket.socket, tell: t.Callable[[str], None]) -> None:
+    """An answer of many lines, each a piece of news. Errors come within one that began well."""
+    had: dict[str, int] = {}
+    told = time.monotonic()
+    try:
+        with connection.makefile("rb") as stream:
+            status = int(stream.readline().split()[1])
+            while stream.readline().strip():
+                pass
+            if status >= 400:
+                _well(status, stream.read().decode("utf-8", "replace"))
+            for line in stream:
+                news = _news(line)
+                if news.get("error"):
+                    raise Refused(str(news["error"]))
+                if news.get("status") == "Downloading":
+                    had[str(news.get("id"))] = int((news.get("progressDetail") or {}).get("current") or 0)
+                if had and time.monotonic() - told >= 1:
+                    tell(disk.size(sum(had.values())))
+                    told = time.monotonic()
+    except (OSError, ValueError, IndexError) as error:
+        raise Unavailable("it gave no answer in time") from error
+
+
+def _news(line: bytes) -> dict[str, t.Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _well(status: int, text: str) -> str:

@@ -11,9 +11,9 @@ import typing as t
 from .....module_utils._engine import plan
 from ....job.errors import Problem
 from ....job.model.task import Task
-from ....job.model.vocabulary import Sharing
+from ....job.model.vocabulary import Driver, Sharing
 from ... import helpers, systemd
-from ...content import templates
+from ...content import container, templates
 from ...content.checks import as_the_task
 from ...content.substitution import command_line
 from ...content.templates import Rendered
@@ -80,10 +80,16 @@ def calls(site: Site, task: PlacedTask[Task]) -> list[Call]:
     if not task.spec.templates:
         return []
     listing = templates.listing_of(site, task)
-    # Among the robot's processes, the unit's main one is the program itself.
-    whom = "main" if sharing.shares(task.spec).pid is Sharing.HOST else "inside"
-    refresh = [Call(helpers.PLACE_TEMPLATES, (listing, whom))] if templates.refreshes(site, task) else []
+    refresh = [Call(helpers.PLACE_TEMPLATES, (listing, *_whom(site, task)))] if templates.refreshes(site, task) else []
     return [Call(helpers.PLACE_TEMPLATES, (listing,)), *refresh]
+
+
+def _whom(site: Site, task: PlacedTask[Task]) -> tuple[str, ...]:
+    """Who gets a signal, as the helper wants to know it."""
+    if task.spec.driver is Driver.DOCKER:
+        return "container", f"/run/{container.runtime(task)}", container.slice_of(site, task)
+    # Among the robot's processes, the unit's main one is the program itself.
+    return ("main",) if sharing.shares(task.spec).pid is Sharing.HOST else ("inside",)
 
 
 def directives(site: Site, task: PlacedTask[Task]) -> systemd.Directives:

@@ -75,11 +75,12 @@ class DockerConfig:
         ours=True,
     )
     load: str | None = key(
-        "A file on the robot, written by `docker save`, from which the image is loaded instead of from a registry.",
+        "A file, written by `docker save`, from which the image is loaded instead of from a registry: a path on the robot, or the path of "
+        "an artifact of the task, such as `local/image.tar`.",
         default=None,
         ours=True,
-        pattern=PLACE,
-        expected="an absolute path on the robot",
+        pattern=rf"{PLACE}|(local|alloc){PLACE}",
+        expected="an absolute path on the robot, or a file of an artifact, local/...",
     )
     auth: Auth | None = key("The login for a registry that needs one.", default=None, ours=True)
     shm_size: Bytes | None = key("Size of `/dev/shm`. Default: Docker's, 64Mi.", default=None, ours=True, minimum=4096, maximum=2**50)

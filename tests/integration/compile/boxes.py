@@ -1,0 +1,56 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Containers of the tests: a task that is one, and what is known of those on a robot."""
+
+from __future__ import annotations
+
+import typing as t
+
+from tests.integration.compile.jobs import plans
+from tests.integration.engine.harness import Machine
+
+# What fails is not waited for, and what is well not for long.
+SOON = {"minHealthyTime": "500ms", "healthyDeadline": "10s"}
+
+
+def box(script: str = "exec sleep 1000", image: str = "look:1", **keys: t.Any) -> dict[str, t.Any]:
+    """A task that is a script in a container; what begins with a capital letter is of dockerConfig."""
+    of_config = {name[0].lower() + name[1:]: keys.pop(name) for name in list(keys) if name[0].isupper()}
+    config = {"image": image, "command": "/bin/sh", "args": ["-c", script], **of_config}
+    # As process 1, a program that does nothing for SIGTERM does not end of it.
+    return {"name": "t", "driver": "docker", "config": {"dockerConfig": config}, "killSignal": "SIGKILL", **keys}
+
+
+def job(machine: Machine, task: dict[str, t.Any], group: dict[str, t.Any] | None = None, **keys: t.Any) -> dict[str, t.Any]:
+    update = {} if keys.get("type") == "batch" else {"update": SOON}
+    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": [task], **(group or {})}], **update, **keys})
+    return plan
+
+
+def deployed(machine: Machine, task: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
+    plan = job(machine, task, **keys)
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
+    return plan
+
+
+def unit(machine: Machine, name: str = "box-g-r0-t") -> str:
+    return machine.sh(f"systemctl list-units --all --plain --no-legend 'k8s4r-task-{name}-*.service' | cut -d' ' -f1").strip()
+
+
+def said(machine: Machine, text: str, stream: str = "stdout") -> str:
+    """The task's log, once it has this text."""
+    file = f"/var/lib/k8s4r/tasks/box-g-r0-t-*/logs/{stream}.log"
+    machine.until(f"grep -q '{text}' {file}")
+    return machine.sh(f"cat {file}")
+
+
+def containers(machine: Machine) -> list[str]:
+    return machine.sh("docker ps --no-trunc --format '{{.ID}}'").split()
+
+
+def nothing_runs(machine: Machine) -> None:
+    machine.absent("pgrep -x sleep")
+    machine.until("docker info >/dev/null 2>&1")
+    machine.until('[ -z "$(docker ps -aq)" ]')
