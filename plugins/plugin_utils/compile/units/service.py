@@ -11,21 +11,21 @@ import typing as t
 from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
-from ...job.model.resources import Resources
 from ...job.model.task import Task
-from ...job.model.vocabulary import Driver, KillMode, Sharing
+from ...job.model.vocabulary import KillMode
 from .. import helpers, systemd
-from ..content import artifacts, checks, container
+from ..content import artifacts, checks
 from ..content import templates as texts
 from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..isolation import files, memory, sharing
 from ..site import PlacedTask, Site
-from . import devices, limits, logs, signals, volumes
+from . import devices, logs, signals, volumes
 from .brings import templates
 from .command import Command
-from .drivers import DRIVERS, Driving, docker
+from .drivers import DRIVERS
 from .drivers.launch import Launch
+from .drivers.way import Brought, Driving
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected, Program, Resource
@@ -55,13 +55,13 @@ class Unit(t.NamedTuple):
 
 
 class Process(t.NamedTuple):
-    """The directives of [Service] for what runs, within which limits, and how it is stopped. `container` is there for a container."""
+    """The directives of [Service] for what runs, within which limits, how it is stopped, and what its driver brings."""
 
     directives: systemd.Directives
     programs: tuple[Program, ...]
     expects: tuple[Expected, ...]
     errors: tuple[Problem, ...]
-    container: container.Container | None = None
+    brought: Brought
 
 
 def process(
@@ -75,8 +75,8 @@ def process(
     """How a driver runs a task. `wrapper` is a command that runs the task's own, which it gets as its arguments. `stop` is what
     `stops` gave.
     """
-    in_container = task.spec.driver is Driver.DOCKER
-    found = DRIVERS[task.spec.driver].command(site, task, environment.variables)
+    way = DRIVERS[task.spec.driver]
+    found = way.command(site, task, environment.variables)
     loader, held = environment.loader, sharing.held_for(site, task)
     launch = Launch(
         argv=(*wrapper, *found.argv),
@@ -110,24 +110,19 @@ def process(
         ("WorkingDirectory", systemd.item(f"{task.directory}/local")),
         *templates.directives(site, task),
         *driver(launch),
-        *(docker.removal(site, task) if in_container else _limits(site, task.spec.resources)),
+        *way.bounds(site, task),
         ("TimeoutStopSec", systemd.seconds(max(stop_seconds(task.spec), SHORTEST_STOP))),
     ]
-    made = container.container(site, task, environment) if in_container else None
-    in_config = task.spec.config.docker_config
+    brought = way.brings(site, task, environment)
     refused = (
-        *volumes.errors(site, in_config.volumes if in_config else (), f"{task.path}.config.dockerConfig.volumes", in_container),
         *_refused(site, task, loader, found),
         *devices.errors(site, task.spec.devices, f"{task.path}.devices"),
-        *volumes.errors(site, task.spec.volumes, f"{task.path}.volumes", in_container),
-        *(made.errors if made else ()),
+        *volumes.errors(site, task.spec.volumes, f"{task.path}.volumes", way.of_image),
+        *brought.errors,
     )
-    return Process(directives, found.programs, (*_expected(site, task), *found.expects), (*refused, *found.errors), made)
-
-
-def _limits(site: Site, resources: Resources) -> systemd.Directives:
-    cpus = resources.cpus or (site.group.resources.cpus if site.group.resources else None)
-    return [*limits.of_all(resources), *limits.of_each(resources, cpus)]
+    return Process(
+        directives, found.programs, (*_expected(site, task), *found.expects, *brought.expects), (*refused, *found.errors), brought
+    )
 
 
 def unit(
@@ -151,8 +146,6 @@ def unit(
     checked = checks.compiled(site, task, environment.variables, _stop(site, task))
     told, wrong = templates.scripts(site, task, environment.variables)
     brought = artifacts.compiled(site, task, environment.variables)
-    made = process.container.resources if process.container else ()
-    own = [*(each.get("path") or f"{plan.CALLED}/{each['name']}" for each in made if "content" in each)]
     return Unit(
         task.unit,
         (
@@ -162,8 +155,7 @@ def unit(
             *checked.resources,
             *templates.resources(site, task, environment.templates),
             *brought.resources,
-            *made,
-            *(_slice(site, task) if made else ()),
+            *process.brought.resources,
             plan.unit(
                 task.unit,
                 systemd.unit(sections),
@@ -171,7 +163,7 @@ def unit(
                 reads=[
                     *(reads or [task.environment_file, *texts.reads(site, task)]),
                     *brought.reads,
-                    *own,
+                    *process.brought.reads,
                     f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}",
                 ],
                 done=task.done,
@@ -183,24 +175,16 @@ def unit(
                 told=told,
                 logs=logs.directory(task),
                 checks=checked.path,
-                container=container.slice_of(site, task) if process.container else "",
+                container=process.brought.slice,
                 **_health(site),
             ),
         ),
         frozenset(call.helper for call in (*calls, *templates.calls(site, task))),
         process.programs,
-        (*process.expects, *(process.container.expects if process.container else ())),
+        process.expects,
         environment.secrets | checked.secrets | brought.secrets,
         (*environment.errors, *process.errors, *checked.errors, *brought.errors, *wrong),
     )
-
-
-def _slice(site: Site, task: PlacedTask[Task]) -> tuple[Resource, ...]:
-    sections = {
-        "Unit": [("Description", systemd.text(site.title(task.called, "container")))],
-        "Slice": limits.of_all(task.spec.resources),
-    }
-    return (plan.unit(container.slice_of(site, task), systemd.unit(sections)),)
 
 
 def _health(site: Site) -> dict[str, float]:
@@ -237,22 +221,16 @@ def stops(site: Site, task: PlacedTask[Task]) -> list[Call]:
     itself can reach.
     """
     how = (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value)
-    calls = docker.calls(task, float(task.spec.kill_timeout)) if task.spec.driver is Driver.DOCKER else _signals(task, how)
+    calls = DRIVERS[task.spec.driver].stop(task)
     if task.spec.shutdown_delay:
         then = calls[0].command(site.bin) if calls else ()
         calls.insert(0, Call(helpers.DELAY_STOP, (f"{task.spec.shutdown_delay:g}", *how, *then)))
     return calls
 
 
-def _signals(task: PlacedTask[Task], how: tuple[str, str]) -> list[Call]:
-    return [] if sharing.shares(task.spec).pid is Sharing.HOST else [Call(helpers.STOP_PROGRAM, how)]
-
-
 def stop_seconds(spec: Task) -> float:
     """How long a stop may take until what is left is killed."""
-    seconds = float(spec.shutdown_delay + spec.kill_timeout)
-    # What stops a container kills it in time, and removes it.
-    return seconds + docker.REMOVAL if spec.driver is Driver.DOCKER else seconds
+    return float(spec.shutdown_delay + spec.kill_timeout) + DRIVERS[spec.driver].grace
 
 
 def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
@@ -270,7 +248,7 @@ def _expected(site: Site, task: PlacedTask[Task]) -> t.Iterator[Expected]:
         yield plan.expected("users", task.seen_user, site.where(f"{task.path}.isolation.users"))
     for number, volume in enumerate(task.spec.volumes):
         yield plan.expected("source", volume.source, site.where(f"{task.path}.volumes[{number}].source"))
-        if task.spec.driver is not Driver.DOCKER:
+        if not DRIVERS[task.spec.driver].of_image:
             yield plan.expected("target", volume.target, site.where(f"{task.path}.volumes[{number}].target"))
 
 
@@ -298,7 +276,7 @@ def _directories(site: Site, task: PlacedTask[Task]) -> tuple[Resource, ...]:
     users = sorted({each.user for each in (*site.tasks, *site.init_tasks)})
     where = site.where(f"{task.path}.user") if task.user == task.spec.user else ""
     # Whoever the image's user is, it is in the group.
-    mode = "0770" if task.spec.driver is Driver.DOCKER else "0750"
+    mode = "0770" if DRIVERS[task.spec.driver].of_image else "0750"
     return (
         # Owned by root: a task that could rename `secrets` could put a link there, and systemd would mount over what it points to.
         plan.directory(task.directory, "root", group, "0750", data=True),

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from ...job.model.task import Task
-from ...job.model.vocabulary import Driver, Hook
+from ...job.model.vocabulary import Hook
 from .. import paths, systemd
-from ..content import container, environment
+from ..content import environment
 from ..helpers import Call
 from ..site import PlacedTask, Site
 from . import hooks, restarts, service
-from .drivers import DRIVERS, docker
+from .drivers import DRIVERS
 
 # Whatever its driver: a task that held thousands of connections to the SPIRE agent would keep proxies from their identities.
 _HIDDEN = ("InaccessiblePaths", f"-{paths.SPIRE_RUNTIME}")
@@ -24,10 +24,10 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
 
 
 def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: environment.Environment) -> service.Unit:
-    variables = environment.of_task(site, task, group)
+    variables, way = environment.of_task(site, task, group), DRIVERS[task.spec.driver]
     stop, retry = service.stops(site, task), hooks.retry(site, task)
     wrapper = retry.inline if retry else ()
-    process = service.process(site, task, variables, DRIVERS[task.spec.driver].directives, wrapper, stop=stop)
+    process = service.process(site, task, variables, way.directives, wrapper, stop=stop)
     directives, run, calls = _life(site, task, instance, process.directives, stop)
     if site.job.schedule:
         # Its timer runs it, and no deployment does.
@@ -37,7 +37,7 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
             ("Description", systemd.text(site.title(task.called))),
             ("PartOf", site.target),
             *instance.order(task),
-            *(_engine(site, task) if task.spec.driver is Driver.DOCKER else ()),
+            *way.order(site, task),
             ("StartLimitIntervalSec", "0"),
             *([("ConditionPathExists", f"!{systemd.item(task.done)}")] if task.done else []),
         ],
@@ -46,14 +46,6 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
     limit = restarts.policy(site, task.spec)
     endless, pause = run == "once" and limit is None, float(limit.delay) if limit and not task.step else 0.0
     return service.unit(site, task, variables, process, sections, run, calls, instance.reads, endless, pause)
-
-
-def _engine(site: Site, task: PlacedTask[Task]) -> systemd.Directives:
-    """A container's slice must be there before it, or nothing would limit it. The engine is not required: its end, or its update, is none
-    of this unit's.
-    """
-    own = container.slice_of(site, task)
-    return [("Requires", own), ("Wants", docker.ENGINE[0]), ("After", " ".join((own, *docker.ENGINE)))]
 
 
 def _life(
@@ -69,13 +61,6 @@ def _life(
     if task.ends and instance.leader in (None, task):
         # For work that ends, such an end is a failure; but a leader's own end is one for the others.
         process = hooks.without(process, ("SuccessExitStatus",))
-    in_container = task.spec.driver is Driver.DOCKER
-    # A container has started when its engine says so; while that is not there, it is waited for.
-    kind = (
-        [("Type", "notify"), ("NotifyAccess", "main"), ("TimeoutStartSec", "infinity")]
-        if in_container
-        else systemd.started(site.robot.systemd)
-    )
-    directives = [*kind, *process, *restarts.directives(site, task, over)]
+    directives = [*DRIVERS[task.spec.driver].started(site, task), *process, *restarts.directives(site, task, over)]
     called = [*stop, *ended, *([over] if over and ended else [])]
     return directives, "once" if task.ends else "always", called

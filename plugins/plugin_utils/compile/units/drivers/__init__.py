@@ -10,29 +10,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ....job.model.task import Task
 from ....job.model.vocabulary import Driver
-from ...site import PlacedTask, Site
-from ...systemd import Directives
 from .. import command
 from . import docker, java, raw_exec
 from . import exec as exec_driver
-from .launch import Launch
-
-Driving = t.Callable[[Launch], Directives]
-Commanding = t.Callable[[Site, PlacedTask[Task], t.Mapping[str, str]], command.Command]
-
-
-class Way(t.NamedTuple):
-    """How a driver works: the command line of a task, by the task's variables, and the directives of [Service] that run one."""
-
-    command: Commanding
-    directives: Driving
-
+from .way import Way
 
 DRIVERS: t.Mapping[Driver, Way] = {
     Driver.EXEC: Way(command.command, exec_driver.directives),
     Driver.RAW_EXEC: Way(command.command, raw_exec.directives),
     Driver.JAVA: Way(java.command, exec_driver.directives),
-    Driver.DOCKER: Way(docker.command, docker.directives),
+    Driver.DOCKER: docker.WAY,
 }

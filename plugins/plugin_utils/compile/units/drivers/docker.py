@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import typing as t
 
+from .....module_utils._engine import plan
 from ....job.model.task import Task
 from ... import helpers, systemd
 from ...content import container
+from ...content.environment import Environment
 from ...helpers import Call
 from ...site import PlacedTask, Site
 from ...systemd import Directives, item
-from .. import signals
+from .. import limits, signals, volumes
 from ..command import Command
 from .launch import Launch
+from .way import Brought, Way
 
 # Seconds, beyond those that the program has: Docker may take its time.
 REMOVAL = 30.0
@@ -31,9 +34,9 @@ def command(site: Site, task: PlacedTask[Task], _variables: t.Mapping[str, str])
     return Command(_call(task, "run").command(site.bin), f"{task.path}.config.dockerConfig")
 
 
-def calls(task: PlacedTask[Task], seconds: float) -> list[Call]:
+def stop(task: PlacedTask[Task]) -> list[Call]:
     """What asks the program in the container to end."""
-    how = (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value, f"{seconds:g}")
+    how = (str(signals.number(task.spec.kill_signal)), task.spec.kill_mode.value, f"{task.spec.kill_timeout:g}")
     return [_call(task, "stop", *how)]
 
 
@@ -50,9 +53,53 @@ def directives(launch: Launch) -> Directives:
     ]
 
 
+def order(site: Site, task: PlacedTask[Task]) -> Directives:
+    """A container's slice must be there before it, or nothing would limit it. The engine is not required: its end, or its update, is none
+    of this unit's.
+    """
+    own = container.slice_of(site, task)
+    return [("Requires", own), ("Wants", ENGINE[0]), ("After", " ".join((own, *ENGINE)))]
+
+
+def started(_site: Site, _task: PlacedTask[Task]) -> Directives:
+    """When the engine says so; while that is not there, it is waited for."""
+    return [("Type", "notify"), ("NotifyAccess", "main"), ("TimeoutStartSec", "infinity")]
+
+
 def removal(site: Site, task: PlacedTask[Task]) -> Directives:
     return [("ExecStopPost", systemd.as_root(_call(task, "remove").command(site.bin), prefix="-"))]
 
 
+def brings(site: Site, task: PlacedTask[Task], environment: Environment) -> Brought:
+    """The image, the file that describes the container, and the slice that it is alone in."""
+    made, own = container.container(site, task, environment), container.slice_of(site, task)
+    config, where = task.spec.config.docker_config, f"{task.path}.config.dockerConfig.volumes"
+    limited = {
+        "Unit": [("Description", systemd.text(site.title(task.called, "container")))],
+        "Slice": limits.of_all(task.spec.resources),
+    }
+    return Brought(
+        (*made.resources, plan.unit(own, systemd.unit(limited))),
+        tuple(each.get("path") or f"{plan.CALLED}/{each['name']}" for each in made.resources),
+        made.expects,
+        (*volumes.errors(site, config.volumes if config else (), where, container=True), *made.errors),
+        own,
+    )
+
+
 def _call(task: PlacedTask[Task], what: str, *how: str) -> Call:
     return Call(helpers.RUN_CONTAINER, (what, container.description(task), *how))
+
+
+WAY = Way(
+    command,
+    directives,
+    started=started,
+    order=order,
+    bounds=removal,
+    stop=stop,
+    # What stops a container kills it in time, and removes it.
+    grace=REMOVAL,
+    brings=brings,
+    of_image=True,
+)
