@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         auth: dict[str, str]
         shell: bool
         gpus: bool
+        engine: str
         container: str
 
     class Check(t.TypedDict):
@@ -349,12 +350,14 @@ def image(
     auth: dict[str, str] | None = None,
     shell: bool = False,
     gpus: bool = False,
+    engine: str = "docker",
     source: dict[str, t.Any] | None = None,
 ) -> Resource:
     """An image of containers, which gets the ``name`` when it is there, so that a tag that moves changes nothing. ``reference`` is what
     people call it. ``pull``: ``missing``, ``always`` or ``never``. ``load``: a file on the robot that it is loaded from, or what people
     call the artifact that is one, whose ``source`` is as in `artifacts`. ``auth``: the username and password for its registry.
-    ``shell``: it must have one. ``gpus``: it must be given some. The content is written by the robot: which image it is.
+    ``shell``: it must have one. ``gpus``: it must be given some. ``engine``: who has it. The content is written by the robot: which
+    image it is.
     """
     made: Resource = {
         "kind": "image",
@@ -367,6 +370,8 @@ def image(
         "gpus": gpus,
         "content": "",
     }
+    if engine != "docker":
+        made["engine"] = engine
     if source:
         made["source"] = source
     return {**made, "auth": auth} if auth else made

@@ -21,13 +21,17 @@ PACKAGES = (
     *("python3-psycopg2", "python3-requests", "python3-grpcio"),
 )
 DATACENTRE_PACKAGES = ("postgresql",)
-ENGINE_PACKAGES = ("docker.io", "docker-registry", "apache2-utils", "busybox-static")
+ENGINE_PACKAGES = ("docker.io", "docker-registry", "podman", "apache2-utils", "busybox-static")
 ENGINE_CLIENT = {"trixie": ("docker-cli",)}
 """Where Docker's client is a package of its own."""
 CONTAINER_PACKAGES = ("redis-server",)
 """What tasks of the tests run, where it costs next to nothing to build the image. Nothing of it runs by itself."""
 
-NO_ENGINES = 'chroot "$1" systemctl --quiet disable docker.service docker.socket docker-registry.service'
+ENGINE_UNITS = (
+    *("docker.service", "docker.socket", "docker-registry.service"),
+    *("podman.service", "podman.socket", "podman-auto-update.service", "podman-auto-update.timer", "podman-restart.service"),
+)
+NO_ENGINES = f'chroot "$1" systemctl --quiet disable {" ".join(ENGINE_UNITS)}'
 """A test starts what it is about."""
 
 NO_REDIS = 'chroot "$1" systemctl --quiet disable redis-server.service'
@@ -53,7 +57,8 @@ def packages(spec: RobotSpec) -> list[str]:
 
 def name(spec: RobotSpec) -> str:
     """The image's name: it says the recipe's digest, so that a changed recipe is another image."""
-    digest = hashlib.sha256("\n".join([*packages(spec), *(("frozen",) if spec.distro in FROZEN else ())]).encode())
+    more = (*(("frozen",) if spec.distro in FROZEN else ()), *((NO_ENGINES,) if spec.engines else ()))
+    digest = hashlib.sha256("\n".join([*packages(spec), *more]).encode())
     for file in ("customise", "initrd", "robot-init"):
         digest.update((RECIPE / file).read_bytes())
     role = "datacentre" if spec.datacentre else "engines" if spec.engines else "robot"

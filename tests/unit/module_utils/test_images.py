@@ -12,16 +12,16 @@ import threading
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import docker
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import api, docker, failures
 
 
 def pulled(monkeypatch, tmp_path, *news, head=b"HTTP/1.0 200 OK\r\nServer: Docker\r\n\r\n"):
     """What is told of a pull of which the engine says this."""
     path = str(tmp_path / "docker.sock")
-    monkeypatch.setattr(docker, "SOCKET", path)
+    monkeypatch.setattr(api, "SOCKET", path)
     # Each look at the clock is a second later.
     seconds = itertools.count()
-    monkeypatch.setattr(docker.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr(api.time, "monotonic", lambda: float(next(seconds)))
     told = []
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
@@ -36,7 +36,7 @@ def pulled(monkeypatch, tmp_path, *news, head=b"HTTP/1.0 200 OK\r\nServer: Docke
         engine = threading.Thread(target=answer)
         engine.start()
         try:
-            docker.pull("/images/create?fromImage=a:1", None, told.append)
+            docker.pull("a:1", None, told.append)
         finally:
             engine.join()
     return told
@@ -64,10 +64,10 @@ def test_what_is_unpacked_is_not_counted_again(monkeypatch, tmp_path):
     ],
 )
 def test_an_error_is_one_however_the_answer_began(monkeypatch, tmp_path, head, news, said):
-    with pytest.raises(docker.Refused, match=said):
+    with pytest.raises(failures.Refused, match=said):
         pulled(monkeypatch, tmp_path, news, head=head)
 
 
 def test_an_engine_that_says_nothing_is_not_there(monkeypatch, tmp_path):
-    with pytest.raises(docker.Unavailable):
+    with pytest.raises(failures.Unavailable):
         pulled(monkeypatch, tmp_path, head=b"")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .asking import Asking
 
 NAME = r"[a-z0-9._/-]{1,200}:[0-9a-f]{12}"
+# Of images/engines.py, which jobs without containers do not wait for.
+ENGINES = ("docker", "podman")
 PULLS = ("missing", "always", "never")
 
 
@@ -42,12 +44,14 @@ class Image(Kind):
             yield from shape.typed(f"{where}.source", resource["source"], sources.KEYS)
         elif resource["load"] and not resource["load"].startswith("/"):
             yield f"{where}.load: must be an absolute path"
+        if resource.get("engine", ENGINES[0]) not in ENGINES:
+            yield f"{where}.engine: {resource['engine']!r} must be one of {', '.join(ENGINES)}"
         auth = resource.get("auth", {})
         if not isinstance(auth, dict) or not all(isinstance(value, str) for value in auth.values()):
             yield f"{where}.auth: must be a mapping of text"
 
     def place(self, resource: Resource) -> str:
-        """No file is there: Docker has it. But by this path it is known, and read."""
+        """No file is there: an engine of containers has it. But by this path it is known, and read."""
         return f"{CALLED}/{resource['name']}"
 
     def comes_from_elsewhere(self, _resource: Resource) -> bool:
@@ -83,29 +87,29 @@ class Image(Kind):
         return {"type": "image", "content": resource["digest"]}
 
     def actual(self, resource: Resource, observer: Observer) -> State | None:
-        from .images import docker, ours
+        from .images import failures, ours
 
         try:
-            found = ours.identity(resource["name"])
-        except (docker.Unavailable, docker.Refused):
+            found = ours.identity(resource)
+        except (failures.Unavailable, failures.Refused):
             return None
         return {"type": "image", "content": observer.digest(f"{found}\n".encode("ascii"))} if found else None
 
     def content(self, resource: Resource) -> bytes:
         from .images import ours
 
-        return f"{ours.identity(resource['name'])}\n".encode("ascii")
+        return f"{ours.identity(resource)}\n".encode("ascii")
 
     def fix(self, resource: Resource, robot: Robot) -> None:
         from .images import ours
 
-        ours.give(resource["name"], robot.store.read(resource["digest"]).decode("ascii").strip())
+        ours.give(resource, robot.store.read(resource["digest"]).decode("ascii").strip())
 
     def remove(self, resource: Resource) -> None:
-        from .images import docker, ours
+        from .images import failures, ours
 
         try:
-            ours.take(resource["name"])
-        except docker.Unavailable:
+            ours.take(resource)
+        except failures.Unavailable:
             # What Docker has is found by the next run that has to do with images.
             return

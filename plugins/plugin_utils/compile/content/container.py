@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Docker is told about a task's container: a file that the unit's program reads, and the image.
+"""What Docker or Podman is told about a task's container: a file that the unit's program reads, and the image.
 
 The container is in a slice of the task's own, below its group's. So systemd enforces its limits, as it does for other tasks, and its
 processes can be counted and killed without Docker. On the robot, the image gets a name of ours: a tag that somebody moves changes nothing
@@ -18,7 +18,7 @@ from ....module_utils._engine import plan
 from ...job.errors import Problem, quoted
 from ...job.model.brings.docker import DockerConfig
 from ...job.model.task import Task
-from ...job.model.vocabulary import DockerNetwork
+from ...job.model.vocabulary import DockerNetwork, Driver
 from .. import names
 from ..site import PlacedTask, Site
 from . import artifacts
@@ -28,6 +28,8 @@ from .substitution import each_of, substituted, words
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected, Resource
 
+# Who has a container of which nothing else is said.
+DEFAULT = Driver.DOCKER.value
 # Where a task finds its directories, as with Nomad's driver.
 LOCAL, SECRETS, ALLOC = "/local", "/secrets", "/alloc"
 
@@ -97,7 +99,9 @@ def _described(site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body
     """What the unit's program reads (helpers/run_container.py). Docker's API is given `body` to make the container. `hidden` are the
     variables that must not be seen there.
     """
+    engine = task.spec.driver.value
     return {
+        **({} if engine == DEFAULT else {"engine": engine}),
         "name": f"k8s4r-{task.id}",
         "slice": f"/{plan.ROOT_SLICE}/{site.slice}/{slice_of(site, task)}",
         "environment": task.environment_file,
@@ -118,7 +122,8 @@ def _image(
     artifact of the task. ``shell``: it must have one.
     """
     auth = config.auth
-    username, own = str(auth.username) if auth else "", [task.id] if source else []
+    engine, username = task.spec.driver.value, str(auth.username) if auth else ""
+    own = [*([] if engine == DEFAULT else [engine]), *([task.id] if source else [])]
     wanted = json.dumps([reference, config.pull.value, config.load, username, shell, bool(config.gpus), *own])
     return plan.image(
         f"{plan.IMAGES}/{site.id}:{hashlib.sha256(wanted.encode()).hexdigest()[:12]}",
@@ -130,6 +135,7 @@ def _image(
         auth={"username": str(auth.username), "password": str(auth.password)} if auth else None,
         shell=shell,
         gpus=bool(config.gpus),
+        engine=engine,
     )
 
 

@@ -105,7 +105,7 @@ def _account(task: PlacedTask[Task]) -> tuple[tuple[str, str], ...]:
 
     An image brings its own. In texts of the job file they are not replaced: there, `${HOME}` belongs to the program.
     """
-    if task.spec.driver is Driver.DOCKER or (task.spec.user and task.spec.driver is Driver.RAW_EXEC):
+    if task.spec.contained or (task.spec.user and task.spec.driver is Driver.RAW_EXEC):
         return ()
     return (("HOME", f"{task.directory}/local"), ("USER", task.seen_user), ("LOGNAME", task.seen_user))
 
@@ -203,7 +203,7 @@ def _of_instance(site: Site, task: PlacedTask[Task]) -> dict[str, str]:
         "NOMAD_TASK_DIR": f"{task.directory}/local",
         "NOMAD_SECRETS_DIR": f"{task.directory}/secrets",
     }
-    if task.spec.driver is Driver.DOCKER:
+    if task.spec.contained:
         # As Nomad has it: where they are in the container.
         variables |= {"NOMAD_TASK_DIR": "/local", "NOMAD_SECRETS_DIR": "/secrets", "NOMAD_ALLOC_DIR": "/alloc"}
     if task.instance is not None:

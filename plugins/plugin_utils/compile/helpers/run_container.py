@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """run-container run|stop|remove FILE, or stop FILE SIGNAL main|all SECONDS
 
-The unit of a docker task calls it. `run` (ExecStart) makes the container that FILE describes, starts it, writes what comes out of it to
-its own standard output and error, and ends as the container does. `stop` (ExecStop) has it end: by the signal, to its first process or to
-all, and by SIGKILL after so many seconds. `remove` (ExecStopPost) kills and removes it, whatever became of the engine or of `run`.
+The unit of a docker or podman task calls it. `run` (ExecStart) makes the container that FILE describes, starts it, writes what comes
+out of it to its own standard output and error, and ends as the container does. `stop` (ExecStop) has it end: by the signal, to its first
+process or to all, and by SIGKILL after so many seconds. `remove` (ExecStopPost) kills and removes it, whatever became of the engine or of
+`run`.
 
 It speaks Docker's API (HTTP on a socket) itself: `docker run` would take three times the memory for the same. The container is
-alone in its slice, so its processes can be found and ended also while the engine does not answer.
+alone in its slice, so its processes can be found and ended also while the engine does not answer. Podman has no engine that answers:
+`run` becomes `podman run`, and that leaves conmon, which ends as the container does.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import urllib.parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     import typing as t
 
 SOCKET = "/run/docker.sock"
@@ -34,6 +37,12 @@ SOCKET = "/run/docker.sock"
 INTERVAL, ANSWER, LATE, KILLED = 0.2, 20, 3, 10
 # Where the container finds the variables that must not be seen from outside.
 VARIABLES = "/k8s4r/environment"
+PODMAN = "podman"
+# Variables that mean something to Podman, or to what it is made with.
+OF_PODMAN = re.compile(
+    "PATH$|HOME$|TMPDIR$|LD_|GO|CONTAINER|_?PODMAN|_CONTAINERS|BUILDAH|STORAGE|REGISTR|XDG_|DBUS_|SSL_|NOTIFY_|LISTEN_|.*_PROXY$|SHELL$",
+    re.IGNORECASE,
+)
 TAKES_THEM = ("/bin/sh", "-c", f'set -a; . {VARIABLES}; set +a; exec "$@"', "sh")
 
 
@@ -42,7 +51,7 @@ def main() -> None:
     with open(path, encoding="utf-8") as stream:
         task = json.load(stream)
     if what == "run":
-        sys.exit(run(task))
+        sys.exit(run_by_podman(task) if by_podman(task) else run(task))
     elif what == "stop":
         stop(task, int(rest[0]), rest[1] == "all", float(rest[2]))
     else:
@@ -66,6 +75,76 @@ def run(task: dict[str, t.Any]) -> int:
     return follow(output, ended, state["Pid"])
 
 
+def by_podman(task: dict[str, t.Any]) -> bool:
+    return bool(task.get("engine") == "podman")
+
+
+def run_by_podman(task: dict[str, t.Any]) -> t.NoReturn:
+    import resource
+
+    remove(task)
+    made = body(task)
+    host = made["HostConfig"]
+    # A unit that waits for its end, as that of a hook, is told of nothing.
+    begun = ["--detach", "--sdnotify=conmon"] if os.environ.get("NOTIFY_SOCKET") else []
+    fixed = ["--log-driver=passthrough", "--cgroups=no-conmon", "--pull=never", "--pids-limit=-1", "--http-proxy=false"]
+    fixed += ["--no-healthcheck", "--systemd=false", "--security-opt=label=disable"]
+    # Its own warnings are not for the task's log.
+    argv = [PODMAN, "--log-level=error", "run", *begun, *fixed, f"--name={task['name']}", f"--pidfile={task['runtime']}/pid"]
+    argv += [f"--cgroup-parent={host['CgroupParent']}", f"--network={host['NetworkMode']}"]
+    for mount in host["Mounts"]:
+        argv.append(f"--volume={mount['Source']}:{mount['Target']}:{'ro' if mount['ReadOnly'] else 'rw'}")
+    # As many as may be here, where nothing else is said: Podman's own defaults are more than some robots have.
+    most = {name: resource.getrlimit(number)[1] for name, number in (("nproc", resource.RLIMIT_NPROC), ("nofile", resource.RLIMIT_NOFILE))}
+    most.update((limit["Name"], limit["Hard"]) for limit in host["Ulimits"])
+    argv += [f"--ulimit={name}={number}:{number}" for name, number in most.items()]
+    for inner, outer in host["PortBindings"].items():
+        for each in outer:
+            address = f"[{each['HostIp']}]" if ":" in each["HostIp"] else each["HostIp"]
+            argv.append(f"--publish={address}{':' if address else ''}{each['HostPort']}:{inner}")
+    argv += [f"--device={device['PathOnHost']}:{device['PathInContainer']}:rw" for device in host["Devices"]]
+    argv += [f"--group-add={group}" for group in host["GroupAdd"]]
+    argv += [f"--label={name}={value}" for name, value in made["Labels"].items()]
+    argv += [f"--{option}={value}" for option, value in options(made, host) if value]
+    words, environment = variables_for_podman(task, made["Env"])
+    argv += [*words, made["Image"], *(made.get("Cmd") or ())]
+    try:
+        os.execvpe(PODMAN, argv, {**os.environ, **environment})
+    except FileNotFoundError:
+        sys.exit("podman: this robot has none; install it (Debian's podman)")
+
+
+def options(made: dict[str, t.Any], host: dict[str, t.Any]) -> list[tuple[str, object]]:
+    """Of what Docker's API has, what is there only sometimes."""
+    cpus = host.get("NanoCpus", 0) / 10**9
+    return [
+        ("user", made.get("User")),
+        ("workdir", made.get("WorkingDir")),
+        ("entrypoint", json.dumps(made["Entrypoint"]) if made.get("Entrypoint") else ""),
+        ("memory", host.get("Memory")),
+        ("memory-swap", host.get("MemorySwap")),
+        ("cpus", f"{cpus:g}" if cpus else ""),
+        ("cpuset-cpus", host.get("CpusetCpus")),
+        ("shm-size", host.get("ShmSize")),
+    ]
+
+
+def variables_for_podman(task: dict[str, t.Any], written: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Options, and variables of its own: Podman takes the container's out of these, byte for byte, and on no command line. Those that
+    would mean something to itself come from a file, which has a line for each.
+    """
+    variables = dict(each.split("=", 1) for each in written)
+    given = {name: value for name, value in variables.items() if not OF_PODMAN.match(name)}
+    for name, value in variables.items():
+        if name not in given and "\n" in value:
+            sys.exit(f"podman: the variable {name} means something to Podman itself, and cannot have several lines")
+    path = f"{task['runtime']}/variables"
+    with open(path, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.writelines(f"{name}={value}\n" for name, value in variables.items() if name not in given)
+    return [f"--env-file={path}", *(f"--env={name}" for name in given)], given
+
+
 def leave(task: dict[str, t.Any], name: str, content: str) -> None:
     """What root finds of it as long as it runs; at no time half of it."""
     path = f"{task['runtime']}/{name}"
@@ -78,7 +157,7 @@ def body(task: dict[str, t.Any]) -> dict[str, t.Any]:
     """What Docker's API wants to make the container: FILE's, with what only the robot knows."""
     made: dict[str, t.Any] = task["body"]
     host = made["HostConfig"]
-    by_systemd = need("GET", "/info")["CgroupDriver"] == "systemd"
+    by_systemd = by_podman(task) or need("GET", "/info")["CgroupDriver"] == "systemd"
     host["CgroupParent"] = os.path.basename(task["slice"]) if by_systemd else task["slice"]
     paths = sorted(path for pattern in task["devices"] for path in glob.glob(pattern))
     host["Devices"] = [{"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rw"} for path in paths]
@@ -107,11 +186,22 @@ def hide(task: dict[str, t.Any], made: dict[str, t.Any], hidden: dict[str, str])
             quoted = value.replace("'", "'\\''")
             file.write(f"{name}='{quoted}'\n")
     made["HostConfig"]["Mounts"].append({"Type": "bind", "Source": path, "Target": VARIABLES, "ReadOnly": True})
-    image = need("GET", f"/images/{task['body']['Image']}/json")["Config"]
+    image = of_image(task)
     own = made.get("Entrypoint")
     entry = own or image.get("Entrypoint") or []
     arguments = made.get("Cmd") or ([] if own else image.get("Cmd") or [])
     made["Entrypoint"], made["Cmd"] = [*TAKES_THEM, *entry, *arguments], []
+
+
+def of_image(task: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What the image says of itself."""
+    name = task["body"]["Image"]
+    found: dict[str, t.Any]
+    if by_podman(task):
+        (found,) = json.loads(ask_podman("image", "inspect", "--format", "json", name).stdout)
+    else:
+        found = need("GET", f"/images/{name}/json")
+    return found["Config"] or {}
 
 
 def identity(task: dict[str, t.Any]) -> tuple[t.Optional[int], list[int]]:
@@ -207,7 +297,9 @@ def remove(task: dict[str, t.Any]) -> None:
         processes = in_slice(task)
         send(processes, signal.SIGKILL)
         status = 404
-        if answers():
+        if by_podman(task):
+            status = removed_by_podman(task["name"])
+        elif answers():
             try:
                 status = request("DELETE", f"/containers/{task['name']}?force=1&v=1")[0]
             except (OSError, ValueError):
@@ -215,6 +307,21 @@ def remove(task: dict[str, t.Any]) -> None:
         if not processes and status == 404:
             return
         time.sleep(0.05)
+
+
+def removed_by_podman(name: str) -> int:
+    """As Docker says it: 404 where nothing is there any more. A robot that lost its Podman has nothing to remove."""
+    try:
+        return 0 if ask_podman("rm", "--force", "--ignore", "--volumes", "--time=0", name).returncode else 404
+    except FileNotFoundError:
+        return 404
+
+
+def ask_podman(*words: str) -> subprocess.CompletedProcess[str]:
+    """Nothing of what it says is for the task's log."""
+    import subprocess
+
+    return subprocess.run([PODMAN, *words], stdin=subprocess.DEVNULL, capture_output=True, check=False, encoding="utf-8")
 
 
 def send(processes: t.Iterable[int], number: int) -> None:

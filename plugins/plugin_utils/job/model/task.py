@@ -8,7 +8,7 @@ import typing as t
 from ..declare.keys import Seconds, key
 from ..declare.record import record
 from .brings.artifacts import Artifact
-from .brings.drivers import CONFINED, TaskConfig
+from .brings.drivers import CONFINED, CONTAINED, TaskConfig
 from .brings.templates import Template
 from .brings.volumes import Volume
 from .isolation import Isolation
@@ -57,8 +57,8 @@ class Task:
     name: str = key("Name, unique in its group.", pattern=NAME)
     config: TaskConfig = key("The driver's settings, with the program to run.")
     driver: Driver = key(
-        "How the program runs. `exec`: confined. `raw_exec`: not confined. `java`: a Java program, confined as with `exec`. `docker`: in a "
-        "container.",
+        "How the program runs. `exec`: confined. `raw_exec`: not confined. `java`: a Java program, confined as with `exec`. `docker` and "
+        "`podman`: in a container.",
         default=Driver.EXEC,
     )
     resources: Resources = key("Limits of this task's processes.", factory=Resources)
@@ -134,6 +134,11 @@ class Task:
     def confined(self) -> bool:
         """Whether its driver gives it walls. The unit of an init task has none, whatever its driver."""
         return self.driver in CONFINED
+
+    @property
+    def contained(self) -> bool:
+        """Whether it is a container."""
+        return self.driver in CONTAINED
 
     @property
     def users_of_its_own(self) -> bool:

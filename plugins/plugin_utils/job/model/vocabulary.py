@@ -65,6 +65,7 @@ class Driver(enum.Enum):
     RAW_EXEC = "raw_exec"
     DOCKER = "docker"
     JAVA = "java"
+    PODMAN = "podman"
 
 
 class DockerNetwork(enum.Enum):

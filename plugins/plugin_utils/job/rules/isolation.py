@@ -11,7 +11,7 @@ from ..errors import Finding, Mistake, listed
 from ..model.group import TaskGroup
 from ..model.isolation import Isolation
 from ..model.task import InitTask, Task
-from ..model.vocabulary import HARMLESS, Driver, Files, Sharing, Users
+from ..model.vocabulary import HARMLESS, Files, Sharing, Users
 
 _NAMESPACES = {"ipc": "IPC", "pid": "process IDs", "uts": "a host name", "users": "users"}
 _STRENGTH = tuple(Files)
@@ -31,9 +31,9 @@ def is_confined_root(task: Task) -> bool:
 def errors(task: Task, path: str) -> c.Iterator[Finding]:
     """What is wrong with the isolation of a task whose driver is known. ``path`` is the task's."""
     asked, path = task.isolation or Isolation(), f"{path}.isolation"
-    if task.driver is Driver.DOCKER:
+    if task.contained:
         if asked != Isolation():
-            yield path, Mistake("a container has the walls that Docker gives it", "remove it, or use exec")
+            yield path, Mistake("a container has the walls that its engine gives it", "remove it, or use exec")
         return
     if isinstance(task, InitTask) or not task.confined:
         yield from _without_walls(task, asked, path)

@@ -1,147 +1,97 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Docker's API on its socket. `docker` itself is asked nothing: it would need more time, and a file for each password."""
+"""What Docker does with images."""
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import json
+import calendar
 import os
-import socket
 import time
+import urllib.parse
 
-from ...say import disk
+from . import api, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-SOCKET = "/run/docker.sock"
-# Seconds. An image may take long to come, but something of it comes all the time.
-ANSWER, SILENCE = 20, 120
+    from .failures import Unavailable
+
+DIRECTORIES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 
 
-class Unavailable(Exception):
-    """The engine gives no answer."""
+def inspect(reference: str) -> t.Any:
+    """What there is by that name; None where nothing is."""
+    return api.get(f"/images/{_quoted(reference)}/json")
 
 
-class Refused(Exception):
-    """The engine's answer is an error; its words."""
+def identity(name: str) -> str | None:
+    """The id of the image that has the name, None where none has."""
+    found = inspect(name)
+    return found["Id"] if found else None
 
 
-def get(path: str) -> t.Any:
-    """What there is; None where there is nothing."""
-    status, text = _request("GET", path)
-    if status == 404:
-        return None
-    return json.loads(_well(status, text))
+def explain(error: Unavailable) -> str:
+    """Why it gives no answer, and what helps."""
+    if any(os.path.exists(f"{directory}/dockerd") for directory in DIRECTORIES):
+        return f"Docker is not running on this robot ({error}); start it (systemctl start docker)"
+    return "this robot has no Docker; install it (Debian's docker.io)"
 
 
-def post(path: str) -> None:
-    _well(*_request("POST", path))
+def called(reference: str, _found: t.Any) -> str:
+    """The name that an image has by which it was pulled."""
+    return names.full(reference)
 
 
-def make(path: str, content: object) -> t.Any:
-    return json.loads(_well(*_request("POST", path, json.dumps(content).encode("utf-8"))))
-
-
-def delete(path: str) -> bool:
-    """Whether it is gone; one that others use stays."""
-    return _request("DELETE", path)[0] in (200, 204, 404)
-
-
-def has(path: str) -> bool:
-    return _request("HEAD", path)[0] == 200
-
-
-def pull(path: str, auth: t.Mapping[str, str] | None, tell: t.Callable[[str], None]) -> None:
-    """Says how far it is while the layers come."""
-    head = [] if auth is None else ["X-Registry-Auth: " + base64.urlsafe_b64encode(json.dumps(auth).encode("utf-8")).decode("ascii")]
-    with _connection(SILENCE) as connection:
-        connection.sendall(_head("POST", path, 0, head))
-        _follow(connection, tell)
+def pull(reference: str, auth: t.Mapping[str, str] | None, tell: t.Callable[[str], None]) -> None:
+    server = {"serveraddress": names.registry(reference) or "https://index.docker.io/v1/"}
+    api.pull(f"/images/create?fromImage={_quoted(names.full(reference))}", {**auth, **server} if auth else None, tell)
 
 
 def load(file: str) -> None:
-    size = os.path.getsize(file)
-    with open(file, "rb") as stream, _connection(SILENCE) as connection:
-        connection.sendall(_head("POST", "/images/load?quiet=1", size, ["Content-Type: application/x-tar"]))
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            # It does not read to the end what it does not take.
-            connection.sendfile(stream)
-        _follow(connection, lambda _text: None)
+    api.load(file)
 
 
-def _follow(connection: socket.socket, tell: t.Callable[[str], None]) -> None:
-    """An answer of many lines, each a piece of news. Errors come within one that began well."""
-    had: dict[str, int] = {}
-    told = time.monotonic()
+def tag(image: str, name: str) -> None:
+    repository, _colon, tag = name.rpartition(":")
+    api.post(f"/images/{_quoted(image)}/tag?repo={_quoted(repository)}&tag={tag}")
+
+
+def mark(image: str, reference: str) -> None:
+    """What was pulled as that is ours to remove."""
+    tag(image, f"{names.mark(reference)}{image[len('sha256:') :][:12]}")
+
+
+def remove(name: str) -> bool:
+    """The name, and the image with its last one; whether it is gone. One that others use stays."""
+    return api.delete(f"/images/{_quoted(name)}")
+
+
+def images() -> t.Sequence[t.Any]:
+    found: t.Sequence[t.Any] = api.get("/images/json") or ()
+    return found
+
+
+def age(image: t.Any) -> float:
+    """For how many seconds it has had the names that it has."""
+    found = inspect(image["Id"]) or {}
+    moment = found.get("Metadata", {}).get("LastTagTime", "")[:19]
+    return time.time() - calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%S")) if moment else 0.0
+
+
+def has_shell(image: str) -> bool:
+    """Looked up in a container that is made for it and never started."""
+    made = api.make("/containers/create", {"Image": image, "Entrypoint": ["/bin/sh"], "HostConfig": {"NetworkMode": "none"}})["Id"]
     try:
-        with connection.makefile("rb") as stream:
-            status = int(stream.readline().split()[1])
-            while stream.readline().strip():
-                pass
-            if status >= 400:
-                _well(status, stream.read().decode("utf-8", "replace"))
-            for line in stream:
-                news = _news(line)
-                if news.get("error"):
-                    raise Refused(str(news["error"]))
-                if news.get("status") == "Downloading":
-                    had[str(news.get("id"))] = int((news.get("progressDetail") or {}).get("current") or 0)
-                if had and time.monotonic() - told >= 1:
-                    tell(disk.size(sum(had.values())))
-                    told = time.monotonic()
-    except (OSError, ValueError, IndexError) as error:
-        raise Unavailable("it gave no answer in time") from error
+        return api.has(f"/containers/{made}/archive?path=/bin/sh")
+    finally:
+        api.delete(f"/containers/{made}?force=1&v=1")
 
 
-def _news(line: bytes) -> dict[str, t.Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def has_gpus() -> bool:
+    return "nvidia" in api.get("/info").get("Runtimes", {})
 
 
-def _well(status: int, text: str) -> str:
-    if status < 400:
-        return text
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        text = json.loads(text)["message"]
-    raise Refused(text.strip() or f"status {status}")
-
-
-def _request(method: str, path: str, data: bytes = b"", head: t.Sequence[str] = (), timeout: float = ANSWER) -> tuple[int, str]:
-    with _connection(timeout) as connection:
-        # At once: the engine may have answered, and closed the connection, before a second part comes.
-        connection.sendall(_head(method, path, len(data), ["Content-Type: application/json", *head]) + data)
-        return _answer(connection)
-
-
-def _connection(timeout: float) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(timeout)
-    try:
-        connection.connect(SOCKET)
-    except OSError as error:
-        connection.close()
-        raise Unavailable(error.strerror or str(error)) from error
-    return connection
-
-
-def _head(method: str, path: str, size: int, head: t.Sequence[str]) -> bytes:
-    lines = [f"{method} {path} HTTP/1.0", "Host: docker", f"Content-Length: {size}", *head, "", ""]
-    return "\r\n".join(lines).encode("utf-8")
-
-
-def _answer(connection: socket.socket) -> tuple[int, str]:
-    """HTTP/1.0: it ends when the other side closes."""
-    try:
-        text = b"".join(iter(lambda: connection.recv(65536), b"")).decode("utf-8", "replace")
-        head, _end, body = text.partition("\r\n\r\n")
-        return int(head.split(" ")[1]), body
-    except (OSError, ValueError, IndexError) as error:
-        raise Unavailable("it gave no answer in time") from error
+def _quoted(text: str) -> str:
+    return urllib.parse.quote(text, safe=":/@")

@@ -5,53 +5,47 @@
 
 from __future__ import annotations
 
-import calendar
-import time
-
 from ...plan import IMAGES
-from . import docker
-from .obtain import PULLED, mark, quoted
+from . import engines
+from .names import PULLED, mark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...plan import Resource
 
 # Seconds. What was pulled for a release may wait so long for its switch, and what a switch has replaced may have to come back.
 KEPT = 86400
 
 
-def identity(name: str) -> str | None:
-    """The id of the image that has the name, None where none has."""
-    found = docker.get(f"/images/{quoted(name)}/json")
-    return found["Id"] if found else None
+def identity(resource: Resource) -> str | None:
+    """The id of the image that has its name, None where none has."""
+    found: str | None = engines.of(resource).identity(resource["name"])
+    return found
 
 
-def give(name: str, image: str) -> None:
-    repository, _colon, tag = name.rpartition(":")
-    docker.post(f"/images/{quoted(image)}/tag?repo={quoted(repository)}&tag={tag}")
-    sweep()
+def give(resource: Resource, image: str) -> None:
+    engines.of(resource).tag(image, resource["name"])
+    _sweep(resource)
 
 
-def take(name: str) -> None:
-    image = identity(name)
-    docker.delete(f"/images/{quoted(name)}")
-    sweep(image)
+def take(resource: Resource) -> None:
+    image = identity(resource)
+    engines.of(resource).remove(resource["name"])
+    _sweep(resource, image)
 
 
-def sweep(now: str | None = None) -> None:
-    """Remove what we pulled and has no name of a group any more, for a day or, of the image ``now``, at once. Docker keeps what a
-    container uses, and what has another name that somebody gave it.
+def _sweep(resource: Resource, now: str | None = None) -> None:
+    """Remove what we pulled and has no name of a group any more, for a day or, of the image ``now``, at once. What a container uses
+    stays, and what has another name that somebody gave it.
     """
-    for image in docker.get("/images/json") or ():
-        names: list[str] = image.get("RepoTags") or []
-        marks = [name for name in names if name.startswith(f"{PULLED}:")]
-        used = any(name.startswith(f"{IMAGES}/") and name not in marks for name in names)
-        if not marks or used or not (image["Id"] == now or _age(image["Id"]) > KEPT):
+    engine = engines.of(resource)
+    for image in engine.images():
+        called: list[str] = image.get("RepoTags") or []
+        marks = [name for name in called if name.startswith(f"{PULLED}:")]
+        used = any(name.startswith(f"{IMAGES}/") and name not in marks for name in called)
+        if not marks or used or not (image["Id"] == now or engine.age(image) > KEPT):
             continue
-        pulled = [name for name in names if any(each.startswith(mark(name)) for each in marks)]
-        others = set(names).difference(marks, pulled)
+        pulled = [name for name in called if any(each.startswith(mark(name)) for each in marks)]
+        others = set(called).difference(marks, pulled)
         for name in (*marks, *pulled, *(() if others else image.get("RepoDigests") or ())):
-            docker.delete(f"/images/{quoted(name)}")
-
-
-def _age(image: str) -> float:
-    """For how long it has had the names that it has."""
-    found = docker.get(f"/images/{quoted(image)}/json") or {}
-    moment = found.get("Metadata", {}).get("LastTagTime", "")[:19]
-    return time.time() - calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%S")) if moment else 0.0
+            engine.remove(name)

@@ -12,7 +12,7 @@ import typing as t
 
 from ....job.model.vocabulary import Driver
 from .. import command
-from . import docker, java, raw_exec
+from . import docker, java, podman, raw_exec
 from . import exec as exec_driver
 from .way import Way
 
@@ -21,4 +21,5 @@ DRIVERS: t.Mapping[Driver, Way] = {
     Driver.RAW_EXEC: Way(command.command, raw_exec.directives),
     Driver.JAVA: Way(java.command, exec_driver.directives),
     Driver.DOCKER: docker.WAY,
+    Driver.PODMAN: podman.WAY,
 }

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings of the driver docker."""
+"""The settings of the drivers docker and podman."""
 
 from ...declare.keys import Bytes, key
 from ...declare.record import record
@@ -48,7 +48,7 @@ class Auth:
 
 @record
 class DockerConfig:
-    """A container, for the driver docker."""
+    """A container, for the drivers docker and podman."""
 
     image: str = key(
         "The image, written as for `docker pull`.",
@@ -65,7 +65,7 @@ class DockerConfig:
     ports: tuple[PublishedPort, ...] = key("Ports of the container that the robot publishes, in networkMode bridge.", factory=tuple)
     volumes: tuple[Volume, ...] = key("Directories and files of the robot that the container sees.", factory=tuple)
     network_mode: DockerNetwork = key(
-        "`host`: the robot's network, where the group's upstreams are. `bridge`: Docker's, with `ports`. `none`: no network.",
+        "`host`: the robot's network, where the group's upstreams are. `bridge`: the engine's own, with `ports`. `none`: no network.",
         default=DockerNetwork.HOST,
     )
     pull: Pull = key(
@@ -83,9 +83,9 @@ class DockerConfig:
         expected="an absolute path on the robot, or a file of an artifact, local/...",
     )
     auth: Auth | None = key("The login for a registry that needs one.", default=None, ours=True)
-    shm_size: Bytes | None = key("Size of `/dev/shm`. Default: Docker's, 64Mi.", default=None, ours=True, minimum=4096, maximum=2**50)
+    shm_size: Bytes | None = key("Size of `/dev/shm`. Default: the engine's, 64Mi.", default=None, ours=True, minimum=4096, maximum=2**50)
     gpus: int | None = key(
-        "How many of the robot's GPUs the container sees, -1 for all. The robot needs NVIDIA's container runtime.",
+        "How many of the robot's GPUs the container sees, -1 for all. It needs Docker, with NVIDIA's container runtime.",
         default=None,
         ours=True,
         minimum=-1,

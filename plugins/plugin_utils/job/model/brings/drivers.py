@@ -55,7 +55,7 @@ class TaskConfig:
     """The driver's settings: exactly one key, the one that belongs to the task's driver."""
 
     exec_config: ExecConfig | None = key("For exec and raw_exec.", default=None)
-    docker_config: DockerConfig | None = key("For docker.", default=None)
+    docker_config: DockerConfig | None = key("For docker and podman.", default=None)
     java_config: JavaConfig | None = key("For java.", default=None)
 
     @property
@@ -66,6 +66,14 @@ class TaskConfig:
 
 
 # The key of `config` that each driver takes.
-CONFIG_OF = {Driver.EXEC: "execConfig", Driver.RAW_EXEC: "execConfig", Driver.DOCKER: "dockerConfig", Driver.JAVA: "javaConfig"}
+CONFIG_OF = {
+    Driver.EXEC: "execConfig",
+    Driver.RAW_EXEC: "execConfig",
+    Driver.DOCKER: "dockerConfig",
+    Driver.JAVA: "javaConfig",
+    Driver.PODMAN: "dockerConfig",
+}
 # The drivers that give a task walls of its own.
 CONFINED = (Driver.EXEC, Driver.JAVA)
+# The drivers whose tasks are containers: they see the files and users of an image.
+CONTAINED = (Driver.DOCKER, Driver.PODMAN)

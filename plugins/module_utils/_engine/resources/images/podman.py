@@ -1,0 +1,150 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Podman does with images. It has no engine that runs all the time: each question is a process, and what it knows is asked once."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import time
+
+from . import names
+from .failures import Refused, Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+# Seconds. A registry that says nothing is given up by Podman itself.
+ANSWER, PULL = 120, 3600
+# Of a container in which something is looked up.
+LOOK = "k8s4r-look"
+_KNOWN: dict[str, t.Sequence[t.Any]] = {}
+
+
+def inspect(reference: str) -> t.Any:
+    """What there is by that name; None where nothing is."""
+    for name in dict.fromkeys((reference, names.with_registry(reference))):
+        if _run("image", "exists", name)[0] == 0:
+            (found,) = json.loads(_need("image", "inspect", "--format", "json", name))
+            return {**found, "Id": _id(found["Id"])}
+    return None
+
+
+def identity(name: str) -> str | None:
+    """The id of the image that has the name, None where none has."""
+    return next((each["Id"] for each in images() if name in each["RepoTags"]), None)
+
+
+def explain(_error: Unavailable) -> str:
+    """Why it gives no answer, and what helps."""
+    return "this robot has no Podman; install it (Debian's podman)"
+
+
+def called(reference: str, found: t.Any) -> str:
+    """The name that an image has by which it was pulled: Podman's own have a registry."""
+    own = found.get("RepoTags") or ()
+    known = (names.full(reference), names.with_registry(reference), f"localhost/{names.full(reference)}")
+    return next((name for name in known if name in own), names.with_registry(reference))
+
+
+def pull(reference: str, auth: t.Mapping[str, str] | None, _tell: t.Callable[[str], None]) -> None:
+    """It says nothing of how far it is where nobody looks. A password is in a file that has no name, in memory."""
+    wanted = names.with_registry(reference)
+    if auth is None:
+        _need("pull", "--quiet", wanted, timeout=PULL)
+        return
+    pair = base64.b64encode(f"{auth['username']}:{auth['password']}".encode()).decode("ascii")
+    login = os.memfd_create("login")
+    try:
+        os.write(login, json.dumps({"auths": {names.registry(wanted): {"auth": pair}}}).encode("utf-8"))
+        _need("pull", "--quiet", f"--authfile=/proc/self/fd/{login}", wanted, timeout=PULL, passed=(login,))
+    finally:
+        os.close(login)
+
+
+def load(file: str) -> None:
+    _need("load", "--quiet", "--input", file, timeout=PULL)
+
+
+def tag(image: str, name: str) -> None:
+    _need("tag", image, name)
+
+
+def mark(image: str, reference: str) -> None:
+    """What was pulled as that is ours to remove. Podman does not say when; the mark does."""
+    tag(image, f"{names.mark(reference)}{_id(image)[len('sha256:') :][:12]}-{time.time():.0f}")
+
+
+def remove(name: str) -> bool:
+    """The name, and the image with its last one; whether it is gone. One that others use stays."""
+    return _run("rmi", name)[0] in (0, 1)
+
+
+def images() -> t.Sequence[t.Any]:
+    if "images" not in _KNOWN:
+        found = json.loads(_need("image", "ls", "--format", "json") or "[]")
+        _KNOWN["images"] = [{**each, "Id": _id(each["Id"]), "RepoTags": each.get("Names") or []} for each in found]
+    return _KNOWN["images"]
+
+
+def age(image: t.Any) -> float:
+    """For how many seconds we have had it."""
+    marked = [name.rpartition("-")[2] for name in image["RepoTags"] if name.startswith(f"{names.PULLED}:")]
+    return time.time() - max((float(text) for text in marked if text.isdecimal()), default=time.time())
+
+
+def has_shell(image: str) -> bool:
+    """Looked up in a container that is made for it and never started."""
+    _run("rm", "--force", "--ignore", LOOK)
+    _need("create", "--pull=never", "--network=none", f"--name={LOOK}", "--entrypoint=/bin/sh", image)
+    try:
+        return _run("cp", f"{LOOK}:/bin/sh", "-")[0] == 0
+    finally:
+        _run("rm", "--force", "--ignore", LOOK)
+
+
+def has_gpus() -> bool:
+    return False
+
+
+def _id(text: str) -> str:
+    return text if text.startswith("sha256:") else f"sha256:{text}"
+
+
+def _need(*words: str, timeout: float = ANSWER, passed: t.Sequence[int] = ()) -> str:
+    status, output, error = _run(*words, timeout=timeout, passed=passed)
+    if status:
+        lines = [line for line in error.strip().splitlines() if line] or [f"status {status}"]
+        raise Refused(lines[-1].partition("Error: ")[2] or lines[-1])
+    return output
+
+
+def _run(*words: str, timeout: float = ANSWER, passed: t.Sequence[int] = ()) -> tuple[int, str, str]:
+    if words[0] not in ("image", "cp"):
+        _KNOWN.clear()
+    try:
+        ended = subprocess.run(
+            ["podman", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env=_environment(),
+            pass_fds=passed,
+        )
+    except FileNotFoundError as error:
+        raise Unavailable("podman is not there") from error
+    except subprocess.TimeoutExpired as error:
+        raise Refused(f"podman {words[0]} gave no answer within {timeout:g} s") from error
+    return ended.returncode, ended.stdout.decode("utf-8", "replace"), ended.stderr.decode("utf-8", "replace")
+
+
+def _environment() -> dict[str, str]:
+    """Neither what belongs to systemd's own nor a home: what is said to Podman is said in its files in /etc."""
+    from ...system.command import ENVIRONMENT
+
+    return {**ENVIRONMENT, **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}}
