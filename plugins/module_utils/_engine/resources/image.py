@@ -110,6 +110,6 @@ class Image(Kind):
 
         try:
             ours.take(resource)
-        except failures.Unavailable:
+        except (failures.Unavailable, failures.Refused):
             # What Docker has is found by the next run that has to do with images.
             return
