@@ -107,7 +107,13 @@ def test_a_container_runs_as_it_was_asked(machine):
         Volumes=[{"source": "/srv/given", "target": "/given", "readOnly": True}],
         WorkDir="/alloc",
         # These mean something to Podman itself, and must not.
-        env={"PLAIN": "a $b 'c' \"d\" \\e\nf", "PATH": "/bin:/own", "TMPDIR": "/local", "HTTP_PROXY": "http://nowhere:1", "LD_X": " =#'\""},
+        env={
+            "PLAIN": "a $b 'c' \"d\" \\e\nf",
+            "PATH": "/bin:/own",
+            "CONTAINERS_CONF": "/no",
+            "HTTP_PROXY": "http://nowhere:1",
+            "LD_X": " =#'\"",
+        },
         groups=["audio"],
         resources={"memory": "32Mi", "cpu": "500m", "cpus": "0", "tasks": 5, "openFiles": 512},
     )
@@ -115,7 +121,7 @@ def test_a_container_runs_as_it_was_asked(machine):
     found = said(machine, "^end")
     for value in ("PLAIN=a $b 'c' \"d\" \\e\nf\n", "KEY=it's a $canary \"\\x\nof two lines\n", "LD_X= =#'\"\n"):
         assert value in found, (value, found)
-    lines = ("PATH=/bin:/own", "TMPDIR=/local", "HTTP_PROXY=http://nowhere:1", "NOMAD_TASK_DIR=/local", "NOMAD_META_WHO=me")
+    lines = ("PATH=/bin:/own", "CONTAINERS_CONF=/no", "HTTP_PROXY=http://nowhere:1", "NOMAD_TASK_DIR=/local", "NOMAD_META_WHO=me")
     for line in (*lines, "given", "closed", "/alloc", "512"):
         assert line in found.splitlines(), (line, found)
     assert "29" in found.splitlines()[0].partition("groups=")[2].split(","), found
