@@ -44,6 +44,9 @@ def obtain(resource: Resource, asking: Asking, tell: t.Callable[[str], None]) ->
             found = _fetch(resource, found, asking, tell, brought)
         elif wanted:
             asking.open = True
+            if found is not None and asking.refresh:
+                # Said of a check alone: in a run, what comes of it is.
+                asking.news.append(("", f"image {reference} will be asked for again"))
         if found is None and (asking.online or not wanted):
             why = f"{resource['load']} has no image of this name" if wanted else "this robot does not have it, and pull is never"
             raise Refusal([f"{where}: found {reference}: {why}"])
