@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
 import time
 
+from ...system import command
 from . import names
 from .failures import Refused, Unavailable
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Seconds. A registry that says nothing is given up by Podman itself.
 ANSWER, PULL = 120, 3600
+# Exit statuses: of coreutils' timeout, and of a program that is not there.
+TIMED_OUT, MISSING = 124, 127
 # Of a container in which something is looked up.
 LOOK = "k8s4r-look"
 _KNOWN: dict[str, t.Sequence[t.Any]] = {}
@@ -29,7 +31,7 @@ def inspect(reference: str) -> t.Any:
     """What there is by that name; None where nothing is."""
     for name in dict.fromkeys((reference, names.with_registry(reference))):
         if _run("image", "exists", name)[0] == 0:
-            (found,) = json.loads(_need("image", "inspect", "--format", "json", name))
+            (found,) = json.loads(_need("image", "inspect", "--format", "json", name, errors=False))
             return {**found, "Id": _id(found["Id"])}
     return None
 
@@ -58,10 +60,10 @@ def pull(reference: str, auth: t.Mapping[str, str] | None, _tell: t.Callable[[st
         _need("pull", "--quiet", wanted, timeout=PULL)
         return
     pair = base64.b64encode(f"{auth['username']}:{auth['password']}".encode()).decode("ascii")
-    login = os.memfd_create("login")
+    login = os.memfd_create("login", 0)
     try:
         os.write(login, json.dumps({"auths": {names.registry(wanted): {"auth": pair}}}).encode("utf-8"))
-        _need("pull", "--quiet", f"--authfile=/proc/self/fd/{login}", wanted, timeout=PULL, passed=(login,))
+        _need("pull", "--quiet", f"--authfile=/proc/self/fd/{login}", wanted, timeout=PULL)
     finally:
         os.close(login)
 
@@ -86,7 +88,7 @@ def remove(name: str) -> bool:
 
 def images() -> t.Sequence[t.Any]:
     if "images" not in _KNOWN:
-        found = json.loads(_need("image", "ls", "--format", "json") or "[]")
+        found = json.loads(_need("image", "ls", "--format", "json", errors=False) or "[]")
         _KNOWN["images"] = [{**each, "Id": _id(each["Id"]), "RepoTags": each.get("Names") or []} for each in found]
     return _KNOWN["images"]
 
@@ -115,36 +117,26 @@ def _id(text: str) -> str:
     return text if text.startswith("sha256:") else f"sha256:{text}"
 
 
-def _need(*words: str, timeout: float = ANSWER, passed: t.Sequence[int] = ()) -> str:
-    status, output, error = _run(*words, timeout=timeout, passed=passed)
+def _need(*words: str, timeout: float = ANSWER, errors: bool = True) -> str:
+    """What it printed. ``errors``: with its warnings, and why it failed."""
+    status, output = _run(*words, timeout=timeout, errors=errors)
+    if status == TIMED_OUT:
+        raise Refused(f"podman {words[0]} gave no answer within {timeout:g} s")
     if status:
-        lines = [line for line in error.strip().splitlines() if line] or [f"status {status}"]
+        lines = [line for line in output.strip().splitlines() if line] or [f"podman {words[0]} ended with status {status}"]
         raise Refused(lines[-1].partition("Error: ")[2] or lines[-1])
     return output
 
 
-def _run(*words: str, timeout: float = ANSWER, passed: t.Sequence[int] = ()) -> tuple[int, str, str]:
+def _run(*words: str, timeout: float = ANSWER, errors: bool = True) -> tuple[int, str]:
     if words[0] not in ("image", "cp"):
         _KNOWN.clear()
-    try:
-        ended = subprocess.run(
-            ["podman", *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-            env=_environment(),
-            pass_fds=passed,
-        )
-    except FileNotFoundError as error:
-        raise Unavailable("podman is not there") from error
-    except subprocess.TimeoutExpired as error:
-        raise Refused(f"podman {words[0]} gave no answer within {timeout:g} s") from error
-    return ended.returncode, ended.stdout.decode("utf-8", "replace"), ended.stderr.decode("utf-8", "replace")
+    status, output = command.run(["podman", *words], errors, timeout, _environment())
+    if status == MISSING:
+        raise Unavailable("podman is not there")
+    return status, output
 
 
 def _environment() -> dict[str, str]:
     """Neither what belongs to systemd's own nor a home: what is said to Podman is said in its files in /etc."""
-    from ...system.command import ENVIRONMENT
-
-    return {**ENVIRONMENT, **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}}
+    return {**command.ENVIRONMENT, **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}}
