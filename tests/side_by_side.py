@@ -31,6 +31,8 @@ LONGEST_FIRST = (
         f"{INTEGRATION}engine/test_killed.py",
         f"{INTEGRATION}engine/test_bundles.py",
         f"{INTEGRATION}compile/test_artifacts.py",
+        # When the other emulated machines are almost done.
+        f"{SYSTEM}test_quotas.py",
         INTEGRATION,
     ),
     *("tests/demo/test_small_examples.py", "tests/lint/test_lint.py"),
