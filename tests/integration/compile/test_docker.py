@@ -324,6 +324,14 @@ def test_an_image_is_loaded_from_a_file_of_the_robot_or_an_artifact(machine):
     plan = deployed(machine, box(image="filed:1", Load="local/new", artifacts=[artifact]))
     machine.sh("docker exec $(docker ps -q) sh -c '! test -e /bin/nc'")
     assert machine.ask(plan)["status"] == "unchanged"
+    # One that brings another image under the name of a task's own.
+    mine = machine.sh("docker images --format '{{.Repository}}:{{.Tag}}' k8s4r.local/box-g-*").strip()
+    machine.sh(f"docker tag {mine} keep:1; tar -C /root/image -c bin | docker import - evil:1; docker tag evil:1 {mine}")
+    machine.sh(f"docker save {mine} evil:1 >/srv/evil.tar; docker tag keep:1 {mine}; docker rmi evil:1")
+    assert machine.prepare(job(machine, box(image="evil:1", Load="/srv/evil.tar"), name="evil"))["status"] == "staged"
+    ids = machine.sh(f"docker inspect --format '{{{{.Id}}}}' {mine} keep:1 evil:1").split()
+    assert (ids[0] == ids[1], ids[0] == ids[2]) == (True, False)
+    machine.sh(f"docker rmi keep:1; docker rmi --force {ids[2]}")
     broken = {"getterSource": "/etc/hostname", "relativeDest": "local/i.tar", "getterMode": "file"}
     result = machine.deploy(job(machine, box(image="filed:1", Load="local/i.tar", artifacts=[broken])))
     assert (result["status"], "filed:1 cannot be had: " in result["errors"][0]) == ("refused", True), result

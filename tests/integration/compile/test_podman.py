@@ -126,6 +126,10 @@ def test_a_container_runs_as_it_was_asked(machine):
         assert line in found.splitlines(), (line, found)
     assert "29" in found.splitlines()[0].partition("groups=")[2].split(","), found
     assert said(machine, "there", "stderr") == "there\n"
+    # What root runs on the robot for the container obeys none of them.
+    environ = f"/proc/$(systemctl show -p MainPID --value {unit(machine)})/environ"
+    machine.sh(f"grep -qa NOTIFY_SOCKET= {environ} || grep -qa PATH= {environ}")
+    machine.absent(f"grep -a 'PLAIN=\\|LD_X=\\|CONTAINERS_CONF=\\|NOMAD_' {environ}")
     machine.sh(f"test -e {TASK}/local/mine && test -e /var/lib/k8s4r/groups/box-g-*/alloc/mine")
     assert machine.sh("ls /run/k8s4r/secrets/box-g-r0-t-*/").split() == ["mine"]
     for place in (

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ..judge import handover, room
 from ..resources import kinds
 from ..say.answers import failed
+from ..say.errors import CommandFailed
 from ..say.texts import harmless
 from ..state import ledger
 from ..state import manifest as manifests
@@ -161,7 +162,11 @@ class Switch:
         for job, group in members:
             record = self.robot.ledger.group(job, group["id"])
             for resource in [*group["resources"], *(ledger.known(record) if record else ())]:
-                files.forget_half_written(kinds.place(resource))
+                try:
+                    files.forget_half_written(kinds.place(resource))
+                except (OSError, CommandFailed):
+                    # To go back matters more than to tidy up.
+                    continue
 
     def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
         """The group as this switch makes it, with what stays for now."""

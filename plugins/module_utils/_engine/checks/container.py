@@ -202,7 +202,8 @@ class _Script:
 
 
 def _status(head: bytes) -> int:
-    return int(head.split()[1])
+    """Raises `ValueError` where the engine has closed the connection without an answer."""
+    return int(head.partition(b" ")[2][:3])
 
 
 def _message(body: bytes) -> str:

@@ -81,7 +81,7 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
     program, wrong_program = _program(site, where, config, environment)
     hidden = sorted(_all_that_is_written(task, environment) if site.job.opaque else environment.hidden)
     source, wrong_source = _loaded_from(site, task, config, environment)
-    image = _image(site, task, reference, config, f"{where}.image", shell=bool(hidden), source=source)
+    image = _image(site, task, reference, config, f"{where}.image", shell=bool(hidden) or _in_lines(task, environment), source=source)
     published = _published(site, task, config)
     body: dict[str, t.Any] = {
         "Image": image["name"],
@@ -93,6 +93,12 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
     content = json.dumps(_described(site, task, hidden, body), sort_keys=True, separators=(",", ":")) + "\n"
     file = plan.file(description(task), content, mode="0600")
     return Container((image, file), tuple(_expected(site, config, where)), (*wrong_image, *wrong_program, *wrong_source))
+
+
+def _in_lines(task: PlacedTask[Task], environment: Environment) -> bool:
+    """Whether Podman, which takes variables from a file with a line for each, has some that do not fit into one."""
+    several = any("\n" in value or "\r" in value for value in environment.variables.values())
+    return task.spec.driver.value != DEFAULT and several
 
 
 def _described(site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -35,14 +35,11 @@ if TYPE_CHECKING:
 SOCKET = "/run/docker.sock"
 # Seconds: between two looks; for an answer of the engine; for its word that a container has ended; for the end of what was killed.
 INTERVAL, ANSWER, LATE, KILLED = 0.2, 20, 3, 10
+# The exit status of coreutils' timeout where the program is not there.
+MISSING = 127
 # Where the container finds the variables that must not be seen from outside.
 VARIABLES = "/k8s4r/environment"
 PODMAN = "podman"
-# Variables that mean something to Podman, or to what it is made with.
-OF_PODMAN = re.compile(
-    "PATH$|HOME$|TMPDIR$|LD_|GO|CONTAINER|_?PODMAN|_CONTAINERS|BUILDAH|STORAGE|REGISTR|XDG_|DBUS_|SSL_|NOTIFY_|LISTEN_|.*_PROXY$|SHELL$",
-    re.IGNORECASE,
-)
 TAKES_THEM = ("/bin/sh", "-c", f'set -a; . {VARIABLES}; set +a; exec "$@"', "sh")
 
 
@@ -106,10 +103,9 @@ def run_by_podman(task: dict[str, t.Any]) -> t.NoReturn:
     argv += [f"--group-add={group}" for group in host["GroupAdd"]]
     argv += [f"--label={name}={value}" for name, value in made["Labels"].items()]
     argv += [f"--{option}={value}" for option, value in options(made, host) if value]
-    words, environment = variables_for_podman(task, made["Env"])
-    argv += [*words, made["Image"], *(made.get("Cmd") or ())]
+    argv += [f"--env-file={write_variables(task, made['Env'])}", made["Image"], *(made.get("Cmd") or ())]
     try:
-        os.execvpe(PODMAN, argv, {**os.environ, **environment})
+        os.execvp(PODMAN, argv)
     except FileNotFoundError:
         sys.exit("podman: this robot has none; install it (Debian's podman)")
 
@@ -129,20 +125,15 @@ def options(made: dict[str, t.Any], host: dict[str, t.Any]) -> list[tuple[str, o
     ]
 
 
-def variables_for_podman(task: dict[str, t.Any], written: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Options, and variables of its own: Podman takes the container's out of these, byte for byte, and on no command line. Those that
-    would mean something to itself come from a file, which has a line for each.
+def write_variables(task: dict[str, t.Any], variables: list[str]) -> str:
+    """A file with a line for each. They are not Podman's own variables: what root runs for it on the robot, down to iptables, would obey
+    them, and load what they name.
     """
-    variables = dict(each.split("=", 1) for each in written)
-    given = {name: value for name, value in variables.items() if not OF_PODMAN.match(name)}
-    for name, value in variables.items():
-        if name not in given and "\n" in value:
-            sys.exit(f"podman: the variable {name} means something to Podman itself, and cannot have several lines")
     path = f"{task['runtime']}/variables"
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:
         os.fchmod(file.fileno(), 0o600)
-        file.writelines(f"{name}={value}\n" for name, value in variables.items() if name not in given)
-    return [f"--env-file={path}", *(f"--env={name}" for name in given)], given
+        file.writelines(f"{each}\n" for each in variables)
+    return path
 
 
 def leave(task: dict[str, t.Any], name: str, content: str) -> None:
@@ -169,7 +160,7 @@ def body(task: dict[str, t.Any]) -> dict[str, t.Any]:
     os.chown(task["secrets"], user or 0, group[0])
     os.chmod(task["secrets"], 0o770)
     variables = read_variables(task["environment"])
-    hidden = {name: value for name, value in variables.items() if name in task["hidden"]}
+    hidden = {name: value for name, value in variables.items() if name in task["hidden"] or (by_podman(task) and in_lines(value))}
     made["Env"] = [f"{name}={value}" for name, value in variables.items() if name not in hidden]
     if hidden:
         hide(task, made, hidden)
@@ -193,12 +184,20 @@ def hide(task: dict[str, t.Any], made: dict[str, t.Any], hidden: dict[str, str])
     made["Entrypoint"], made["Cmd"] = [*TAKES_THEM, *entry, *arguments], []
 
 
+def in_lines(value: str) -> bool:
+    """Whether it cannot be a line of a file."""
+    return "\n" in value or "\r" in value
+
+
 def of_image(task: dict[str, t.Any]) -> dict[str, t.Any]:
     """What the image says of itself."""
     name = task["body"]["Image"]
     found: dict[str, t.Any]
     if by_podman(task):
-        (found,) = json.loads(ask_podman("image", "inspect", "--format", "json", name).stdout)
+        asked = ask_podman("image", "inspect", "--format", "json", name)
+        if asked.returncode:
+            sys.exit(f"podman: the image {name} cannot be looked at: {asked.stderr.strip()}")
+        (found,) = json.loads(asked.stdout)
     else:
         found = need("GET", f"/images/{name}/json")
     return found["Config"] or {}
@@ -312,16 +311,18 @@ def remove(task: dict[str, t.Any]) -> None:
 def removed_by_podman(name: str) -> int:
     """As Docker says it: 404 where nothing is there any more. A robot that lost its Podman has nothing to remove."""
     try:
-        return 0 if ask_podman("rm", "--force", "--ignore", "--volumes", "--time=0", name).returncode else 404
+        status = ask_podman("rm", "--force", "--ignore", "--volumes", "--time=0", name).returncode
     except FileNotFoundError:
         return 404
+    return 404 if status in (0, MISSING) else 0
 
 
 def ask_podman(*words: str) -> subprocess.CompletedProcess[str]:
     """Nothing of what it says is for the task's log."""
     import subprocess
 
-    return subprocess.run([PODMAN, *words], stdin=subprocess.DEVNULL, capture_output=True, check=False, encoding="utf-8")
+    argv = ["timeout", "--kill-after=2", str(KILLED), PODMAN, *words]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, encoding="utf-8")
 
 
 def send(processes: t.Iterable[int], number: int) -> None:

@@ -22,8 +22,8 @@ DIRECTORIES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 
 
 def inspect(reference: str) -> t.Any:
-    """What there is by that name; None where nothing is."""
-    return api.get(f"/images/{_quoted(reference)}/json")
+    """What there is by that name; None where nothing is. Without a tag, it might be the beginning of an image's id."""
+    return api.get(f"/images/{_quoted(names.full(reference))}/json")
 
 
 def identity(name: str) -> str | None:

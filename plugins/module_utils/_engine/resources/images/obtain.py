@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from ...plan import IMAGES
 from ...say.errors import Refusal
 from . import engines, names
 from .failures import Refused, Unavailable
@@ -100,7 +101,8 @@ def _fetch(resource: Resource, before: t.Any, asking: Asking, tell: t.Callable[[
     tell("loading it" if resource["load"] else "pulling it")
     try:
         if resource["load"]:
-            engine.load(resource["load"] if brought is None else asking.fetcher.cache.path(brought))
+            with _names_kept(engine):
+                engine.load(resource["load"] if brought is None else asking.fetcher.cache.path(brought))
         else:
             engine.pull(reference, resource.get("auth"), tell)
     except Refused as error:
@@ -116,6 +118,27 @@ def _fetch(resource: Resource, before: t.Any, asking: Asking, tell: t.Callable[[
         if brought is not None:
             engine.tag(made["Id"], _mark(brought, made))
     return made
+
+
+@contextlib.contextmanager
+def _names_kept(engine: t.Any) -> t.Iterator[None]:
+    """Of what a file brings, no image takes a name of ours from another one: by these, tasks know their images."""
+    before = _ours(engine)
+    try:
+        yield
+    finally:
+        after = _ours(engine)
+        for name, image in before.items():
+            if after.get(name) != image:
+                engine.tag(image, name)
+        for name in set(after) - set(before):
+            engine.remove(name)
+
+
+def _ours(engine: t.Any) -> dict[str, str]:
+    """The image of each name of ours."""
+    tagged = [(name, image["Id"]) for image in engine.images() for name in image.get("RepoTags") or ()]
+    return {name: image for name, image in tagged if name.startswith(f"{IMAGES}/")}
 
 
 def _mark(sha256: str, image: t.Any) -> str:

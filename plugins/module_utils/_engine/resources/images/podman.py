@@ -29,7 +29,8 @@ _KNOWN: dict[str, t.Sequence[t.Any]] = {}
 
 def inspect(reference: str) -> t.Any:
     """What there is by that name; None where nothing is."""
-    for name in dict.fromkeys((reference, names.with_registry(reference))):
+    # With a tag: without one, it might be the beginning of an image's id.
+    for name in dict.fromkeys((names.full(reference), names.with_registry(reference))):
         if _run("image", "exists", name)[0] == 0:
             (found,) = json.loads(_need("image", "inspect", "--format", "json", name, errors=False))
             return {**found, "Id": _id(found["Id"])}
@@ -104,7 +105,9 @@ def has_shell(image: str) -> bool:
     _run("rm", "--force", "--ignore", LOOK)
     _need("create", "--pull=never", "--network=none", f"--name={LOOK}", "--entrypoint=/bin/sh", image)
     try:
-        return _run("cp", f"{LOOK}:/bin/sh", "-")[0] == 0
+        # However large it is, nobody keeps it.
+        look = ["/bin/sh", "-c", 'exec podman cp "$1" - >/dev/null', "sh", f"{LOOK}:/bin/sh"]
+        return command.run(look, True, ANSWER, _environment())[0] == 0
     finally:
         _run("rm", "--force", "--ignore", LOOK)
 
