@@ -22,14 +22,18 @@ def box(script: str = "exec sleep 1000", image: str = "look:1", **keys: t.Any) -
     return {"name": "t", "driver": "docker", "config": {"dockerConfig": config}, "killSignal": "SIGKILL", **keys}
 
 
-def job(machine: Machine, task: dict[str, t.Any], group: dict[str, t.Any] | None = None, **keys: t.Any) -> dict[str, t.Any]:
+def job(
+    machine: Machine, *tasks: dict[str, t.Any], group: dict[str, t.Any] | None = None, secret: dict[str, str] | None = None, **keys: t.Any
+) -> dict[str, t.Any]:
+    """``secret``: variables of the first task. ``group`` and ``keys``: of the group and the job."""
     update = {} if keys.get("type") == "batch" else {"update": SOON}
-    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": [task], **(group or {})}], **update, **keys})
+    groups = [{"name": "g", "tasks": tasks, **(group or {})}]
+    (plan,) = plans(machine, {"name": "box", "taskGroups": groups, **update, **keys}, secret=secret)
     return plan
 
 
-def deployed(machine: Machine, task: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
-    plan = job(machine, task, **keys)
+def deployed(machine: Machine, *tasks: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
+    plan = job(machine, *tasks, **keys)
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
     return plan

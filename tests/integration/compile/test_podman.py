@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import typing as t
 
 import pytest
 
-from tests.integration.compile.jobs import plans, without_groups
+from tests.integration.compile import boxes
+from tests.integration.compile.boxes import deployed, job, said, unit
+from tests.integration.compile.jobs import without_groups
 from tests.integration.engine.harness import Machine
 from tests.robots import RobotSpec, borrowed
 
@@ -29,7 +31,6 @@ mkdir -p /root/image/bin
 cp /bin/busybox /root/image/bin/
 for name in sh sleep cat env id wget nc mkdir touch ls ulimit; do ln -sf busybox /root/image/bin/$name; done
 """
-NAME = "k8s4r-task-box-g-r0-t"
 TASK = "/var/lib/k8s4r/tasks/box-g-r0-t-*"
 
 
@@ -57,33 +58,7 @@ def machine(machines, request):
     return machine
 
 
-def box(script: str = "exec sleep 1000", image: str = "look:1", **keys: t.Any) -> dict[str, t.Any]:
-    """A task that is a script in a container; what begins with a capital letter is of dockerConfig."""
-    of_config = {name[0].lower() + name[1:]: keys.pop(name) for name in list(keys) if name[0].isupper()}
-    config = {"image": image, "command": "/bin/sh", "args": ["-c", script], **of_config}
-    return {"name": "t", "driver": "podman", "config": {"dockerConfig": config}, "killSignal": "SIGKILL", **keys}
-
-
-def job(machine: Machine, *tasks: dict[str, t.Any], secret: dict[str, str] | None = None, **keys: t.Any) -> dict[str, t.Any]:
-    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": tasks}], **keys}, secret=secret)
-    return plan
-
-
-def deployed(machine: Machine, *tasks: dict[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
-    plan = job(machine, *tasks, **keys)
-    result = machine.deploy(plan)
-    assert result["status"] == "committed", result
-    return plan
-
-
-def unit(machine: Machine) -> str:
-    return machine.sh(f"systemctl list-units --all --plain --no-legend '{NAME}-*.service' | cut -d' ' -f1").strip()
-
-
-def said(machine: Machine, text: str, stream: str = "stdout") -> str:
-    """The task's log, once it has this text."""
-    machine.until(f"grep -q '{text}' {TASK}/logs/{stream}.log")
-    return machine.sh(f"cat {TASK}/logs/{stream}.log")
+box = functools.partial(boxes.box, driver="podman")
 
 
 def containers(machine: Machine) -> list[str]:
@@ -252,8 +227,6 @@ def test_what_cannot_be_is_refused_and_nothing_is_touched(machine):
 def test_a_published_port_leads_into_the_container(machine):
     group = {"network": {"type": "none", "ports": [{"label": "web", "static": 8099, "to": 80}]}}
     task = box("while :; do echo hello | nc -l -p 80; done", NetworkMode="bridge", Ports=[{"label": "web"}])
-    (plan,) = plans(machine, {"name": "box", "taskGroups": [{"name": "g", "tasks": [task], **group}]})
-    result = machine.deploy(plan)
-    assert result["status"] == "committed", result
+    plan = deployed(machine, task, group=group)
     machine.until("timeout 2 bash -c 'cat < /dev/tcp/127.0.0.1/8099' | grep -q hello")
     assert machine.ask(plan)["status"] == "unchanged"
