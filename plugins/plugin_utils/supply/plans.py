@@ -40,7 +40,7 @@ def _group(group: GroupPlan, find: Find) -> GroupPlan:
     if not gone:
         return group
     asked, left = "\n".join(gone), "\n".join(_texts({**group, "resources": resources, "secrets": []})).translate(_ESCAPED)
-    secrets = [secret for secret in group["secrets"] if secret not in asked or _longest_line(secret) in left]
+    secrets = [secret for secret in group["secrets"] if secret not in asked or any(_longest_line(form) in left for form in _forms(secret))]
     return t.cast("GroupPlan", {**group, "resources": resources, "secrets": secrets})
 
 
@@ -50,6 +50,11 @@ def _texts(value: t.Any) -> t.Iterator[str]:
         yield value
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _texts(each)
+
+
+def _forms(secret: str) -> tuple[str, str]:
+    """As it is, and as JSON has it."""
+    return secret, json.dumps(secret)[1:-1]
 
 
 def _longest_line(secret: str) -> str:

@@ -91,6 +91,17 @@ class Run:
         return self.supply().send(wanted, "robot1", self.call)
 
 
+def test_a_secret_that_a_file_has_as_json_stays_hidden_in_messages(server, tmp_path):
+    secret = "p\u00e4ss\tword-1234"
+    wanted = plan(server)
+    (group,) = wanted["jobs"][0]["groups"]
+    (source,) = sources(wanted)
+    group["resources"][0]["content"] = json.dumps([{**source, "password": secret, "user": "robot"}])
+    group["resources"][1]["content"] = json.dumps({"header": f"Bearer {secret}"})
+    group["secrets"].append(secret)
+    assert secret in Run(tmp_path).send(wanted)["jobs"][0]["groups"][0]["secrets"]
+
+
 def test_the_robot_gets_the_bytes_once_and_nothing_of_where_they_come_from(server, tmp_path):
     run = Run(tmp_path)
     found = run.send(plan(server))
