@@ -157,7 +157,10 @@ def test_a_task_that_restarts_leaves_the_others_alone_and_takes_all_its_own_with
     before = members(machine)
     assert before["10002"][1] == before["10003"][1]
     # Killed as by the kernel for want of memory, stopped and started, and changed by a deployment.
+    killed = machine.sh("pgrep -f '^sleep 1000[12]$'").split()
     machine.sh("pkill -KILL -xf 'sleep 10002'")
+    # Until they are killed, those of before would be counted, or be gone by the time that they are looked at.
+    machine.until(f"! kill -0 {killed[0]} && ! kill -0 {killed[1]} && ! kill -0 {killed[2]}")
     machine.until("[ $(pgrep -cf '^sleep 10002$') = 1 ] && [ $(pgrep -cf '^sleep 10001$') = 2 ]")
     assert members(machine)["10002"] != before["10002"]
     machine.sh(f"systemctl stop {units(plan)[0]}")
