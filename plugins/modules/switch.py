@@ -86,6 +86,16 @@ restored:
   returned: when a switch has ended
   type: list
   elements: str
+undone:
+  description: The names of the groups that are gone again, because there was no earlier release of them.
+  returned: when a switch has ended
+  type: list
+  elements: str
+committed:
+  description: The names of the groups that are as this run wants them, though others of the robot may have been rolled back.
+  returned: when a switch has ended
+  type: list
+  elements: str
 changes:
   description: What was done, in order, or would be done in check mode.
   returned: on success, when there was something to switch

@@ -52,7 +52,7 @@ class ActionModule(Action):
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
             raise ActionProblem(f"{', '.join(odd)}: reported different capabilities, or ports, each time it was asked; run again")
         aside = sorted(robots.difference(variables["ansible_play_hosts_all"]))
-        changes = summary(answers, moving, lost, servers if agents_needed else (), aside)
+        changes = summary(answers, moving, lost, servers if agents_needed else (), aside, placed)
         warnings: list[str] = []
         if following.file != AGAIN and not arguments["provisioned"]:
             # Said once: where machines have been provisioned, it was said before that.

@@ -51,7 +51,7 @@ class ActionModule(RobotAction):
         answer = self.until_done(answer, variables, arguments["wait"], show)
         if answer["status"] != "committed":
             # What was done on the way has been undone: the message, which Ansible prints whole, is for what went wrong.
-            ended: Result = {name: answer[name] for name in ("status", "release", "restored") if name in answer}
+            ended: Result = {name: answer[name] for name in ("status", "release", "restored", "undone", "committed") if name in answer}
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
         self._display.v(success(robot, answer))
         warnings = notices(robot, answer) + reasons

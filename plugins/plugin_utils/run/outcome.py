@@ -127,14 +127,24 @@ def registrations(robots: t.Mapping[str, t.Mapping[str, t.Any]], answers: Answer
 
 def failure(robot: str, answer: t.Mapping[str, t.Any]) -> str:
     """Why a switch did not succeed, with what the robot reported."""
-    restored = ", ".join(map(str, answer.get("restored", ())))
-    back = f"back on the last good release: {restored}" if restored else "there was no earlier release to return to"
+    reached = "; ".join(_reached(answer))
     what = {
-        "rolled-back": f"the switch failed and was rolled back; {back}",
+        "rolled-back": f"the switch failed and was rolled back; {reached or 'there was no earlier release to return to'}",
         "refused": "the robot refused to switch",
-        "failed": "the switch failed",
+        "failed": f"the switch failed{'; ' if reached else ''}{reached}",
     }.get(answer["status"], f"the switch ended with the unexpected status {answer['status']!r}")
     return "\n".join([f"{robot}: {what}", *(str(error) for error in answer.get("errors", ()))])
+
+
+def _reached(answer: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Where each group is that ended well, in words; nothing if all have gone, and had not been there before."""
+    restored, undone, committed = (", ".join(map(str, answer.get(name, ()))) for name in ("restored", "undone", "committed"))
+    if restored:
+        yield f"back on the last good release: {restored}"
+    if undone and (restored or committed):
+        yield f"gone again, because there was no earlier release: {undone}"
+    if committed:
+        yield f"not affected, and as this run wants it: {committed}"
 
 
 def notices(robot: str, answer: t.Mapping[str, t.Any]) -> list[str]:

@@ -30,14 +30,15 @@ def summary(
     lost: t.Sequence[str],
     servers: t.Sequence[str] = (),
     aside: t.Sequence[str] = (),
+    placed: t.Iterable[str] = (),
 ) -> list[Said]:
     """Everything that changes, in the order of the groups; `moving` is what `moves` found of each robot.
 
     `answers` are those of `prepare`; robots that could not be reached are `lost`; `servers` are the machines that get the SPIRE
     server first, if they have none. `aside` are the robots that this run was not to touch: what has moved to or from one of them
-    may run twice, or nowhere.
+    may run twice, or nowhere. `placed` are all groups of the run: of several jobs, each line names its own.
     """
-    groups = {change["group"] for answer in answers.values() for change in (*_changes(answer), *_going(answer))}
+    groups = {*placed, *(change["group"] for answer in answers.values() for change in (*_changes(answer), *_going(answer)))}
     shown = _short(groups - {""})
     robots: dict[str, list[str]] = {}
     for name, answer in sorted(answers.items()):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..job.errors import few
+from ..job.errors import did_you_mean, few
 
 Data = t.Mapping[str, t.Any]
 # Robot, group or unit, state, for how long, CPU, memory, restarts, and what else there is to say.
@@ -18,6 +18,8 @@ OFF, WRONG = "off", "wrong"
 
 # As the engine has it for a run that changes nothing: by then, a unit has been up for longer than it takes to fail.
 OFTEN, RECENTLY = 3, 60
+# So many jobs are named to who asks for one that there is not.
+MOST = 6
 
 HEADER: Cells = ("robot", "group", "state", "for", "cpu", "memory", "restarts", "")
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
@@ -37,8 +39,17 @@ def overview(answers: t.Mapping[str, Data], job: str = "", problems: bool = Fals
         groups += mine.groups
     lines = aligned([HEADER, *rows]) if rows else []
     if job and not groups:
-        lines.append(f"no robot that answered has a job of the name {job}")
+        return [*lines, _unknown(job, answers)]
     return [*lines, _sum(len(answers), groups, wrong)]
+
+
+def _unknown(job: str, answers: t.Mapping[str, Data]) -> str:
+    """That no robot has a job of this name, with one of nearly this name, or else with those that there are."""
+    known = [found["name"] for answer in answers.values() for found in answer.get("jobs", ())]
+    if not any("jobs" in answer for answer in answers.values()):
+        return f"no robot has answered, so it is not known whether any has a job of the name {job}"
+    others = did_you_mean(job, known) or (f"there is {few(sorted(set(known)), MOST)}" if known else "they have no job at all")
+    return f"no robot that answered has a job of the name {job}; {others}"
 
 
 class _Part(t.NamedTuple):
@@ -90,9 +101,14 @@ def _does_well(values: Data) -> bool:
 
 
 def _is_restless(values: Data) -> bool:
-    """Whether a unit runs, and would be down if it were asked a little earlier or later: it restarts again and again."""
-    again = (values["restarts"] or 0) >= OFTEN and values["seconds"] is not None and values["seconds"] < RECENTLY
-    return bool(again and values["well"] and not values["done"])
+    """Whether a unit restarts again and again. It is up or down as it is asked a little earlier or later."""
+    lately = values["well"] and values["seconds"] is not None and values["seconds"] < RECENTLY
+    return bool((values["restarts"] or 0) >= OFTEN and (lately or _is_between(values)) and not values["done"])
+
+
+def _is_between(values: Data) -> bool:
+    """Whether a unit waits for its next start."""
+    return (values["state"], values["sub"]) == ("activating", "auto-restart")
 
 
 def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
@@ -151,17 +167,26 @@ def _unit(unit: str, values: Data) -> Cells:
     word = "done" if values["done"] else _WORDS.get((values["state"], values["sub"])) or values["state"] or "not loaded"
     word = "waits" if _is_waiting(values) else word
     after = "" if values["seconds"] is None else duration(values["seconds"])
-    word = "failing" if word == "up" and _is_failing(values) else word
+    word = "failing" if _is_restless(values) or (word == "up" and _is_failing(values)) else word
     checks = [
         f"{check['name']} is {check['status']}: {check['said'] or 'not run yet'}"
         for check in values.get("checks", ())
         if check["status"] != "passing"
     ]
-    again = f"restarted {values['restarts']} times, the last time {duration(values['seconds'])} ago" if _is_restless(values) else ""
+    again, how = _again(values) if _is_restless(values) else ("", values["how"])
     killed = (values["usage"] or {}).get("memory", {}).get("oom_kills")
     memory = f"memory ran out {killed} time{'s' * (killed > 1)}" if killed and values["well"] else ""
-    notes = [text for text in (*checks, again, values["how"], memory, unit.removesuffix(".service")) if text]
+    notes = [text for text in (*checks, again, how, memory, unit.removesuffix(".service")) if text]
     return "", *_line(f"  {values['called'] or 'target'}", word, after, values["usage"], values["restarts"] or 0, "; ".join(notes))
+
+
+def _again(values: Data) -> tuple[str, str]:
+    """How often a unit has restarted, and how its last life ended, where that is known; in words."""
+    text, how = f"restarted {values['restarts']} times", str(values["how"] or "")
+    if not _is_between(values):
+        return f"{text}, the last time {duration(values['seconds'])} ago", how
+    # It counts, too: the starts.
+    return text, how.replace(f", {values['restarts'] + 1} times", "", 1)
 
 
 def _usage(usage: Data | None) -> tuple[str, str]:

@@ -210,7 +210,7 @@ def test_when_all_main_tasks_are_given_up_the_sidecars_end_and_the_poststop_hook
     given_up = {"attempts": 0, "mode": "fail", "interval": "1h", "delay": "0s"}
     # They end together: each may take the other one for up.
     mains = [stays(f"app{number}", until="end", restartPolicy=given_up, **keys) for number in range(3)]
-    tasks = [*mains, stays("shipper", "prestart", **keys), says("cleanup", "poststop", **keys)]
+    tasks = [*mains, stays("shipper", "prestart", **keys), says("cleanup", "poststop", "trap 'exit 9' EXIT", **keys)]
     plan = job(machine, "given", *tasks)
     assert machine.deploy(plan)["status"] == "committed"
     noted = Noted(machine, "given")
@@ -222,6 +222,10 @@ def test_when_all_main_tasks_are_given_up_the_sidecars_end_and_the_poststop_hook
     down(machine, *(unit(plan, task["name"]) for task in tasks))
     assert noted.lines()[-2:] == ["shipper down", "cleanup"]
     assert noted.lines().count("cleanup") == 1
+    (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
+    how = {values["called"]: values["how"] for values in group["units"].values()}
+    assert how["r0 app0"].endswith("; its restart policy has given up"), how
+    assert how["r0 cleanup"] == "its program, which runs when the others have ended, failed with exit status 9"
     # The next deployment starts the instance as a whole.
     machine.sh(f"rm {noted.alloc}/end")
     assert machine.deploy(plan)["status"] == "committed"

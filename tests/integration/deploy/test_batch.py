@@ -62,6 +62,7 @@ def test_a_task_that_nobody_gives_up_fails_the_run_and_goes_on(deployment):
     run = deployment.deploy(job("sleep 2.5; exit 9"), wait=True)
     assert run.status == 2
     assert "its program ended with exit status 9, 4 times" in run.output
+    assert "once/g: r0 app: the robot goes on trying, because no restartPolicy says when to give up" in run.output
     state = "systemctl show -p ActiveState --value 'k8s4r-task-once-*'"
     assert deployment.sh("robot1", state).split() in (["activating"], ["active"])
 

@@ -54,6 +54,16 @@ def test_a_renamed_group_that_does_not_start_leaves_the_old_one_and_its_data(mac
     machine.absent(f"id {old.user} || test -e {old.data('main')}")
 
 
+def test_of_several_jobs_each_says_whether_it_stayed(machine):
+    fails, new, well = Group("fails"), Group("new"), Group("well")
+    machine.deploy(job(fails, name="a"), job(well, name="c"))
+    for group in (fails, new):
+        group.tasks["main"] = FAIL
+    well.tasks["main"] = (SLEEP, "A=2")
+    done = machine.deploy(job(fails, name="a"), job(new, name="b"), job(well, name="c"))
+    assert [done[word] for word in ("status", "restored", "undone", "committed")] == ["rolled-back", ["fails"], ["new"], ["well"]], done
+
+
 def test_a_dropped_group_runs_on_where_another_one_of_its_job_does_not_start(machine):
     kept, dropped = Group("kept"), Group("dropped")
     machine.deploy(job(kept, dropped))

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import endings
 
 KILLED, DUMPED = "2", "3"
@@ -33,6 +34,14 @@ NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive",
         (NEVER, "it was not started"),
         (dict(NEVER, Result="resources"), "systemd could not prepare its start"),
         (dict(NEVER, Result="exit-code"), "what prepares its start failed"),
+        (
+            dict(NEVER, Result="exit-code", ActiveEnterTimestampMonotonic="5", InactiveExitTimestampMonotonic="7"),
+            "what prepares its start failed",
+        ),
+        (
+            dict(NEVER, Result="exit-code", ActiveEnterTimestampMonotonic="5", InactiveExitTimestampMonotonic="4"),
+            "its program, which runs when the others have ended, failed",
+        ),
         # A target, a timer, and a last hook, whose program is what runs when it stops.
         (dict(NEVER, Result=""), "it was not started"),
         (dict(NEVER, Result="", ActiveEnterTimestampMonotonic="5"), "it was stopped"),
@@ -76,6 +85,24 @@ def test_words(shown, text):
 def test_words_for_what_may_end():
     assert endings.words(values("timeout", 15, KILLED, TimeoutStartUSec="1min", up=False)) == "it did not end within 1min"
     assert endings.words(values("success", restarts=1)) == "its program ended with 0, 2 times"
+
+
+@pytest.mark.parametrize(
+    ("noted", "asked", "text"),
+    [
+        ("100 3", "", "it was stopped"),
+        ("100 3 over", "", "its program was asked to end, or ended well; its restart policy has given up, after 2 restarts"),
+        ("ended 0a1b 2 over", "", "its program was asked to end, or ended well; its restart policy has given up, after 1 restart"),
+        ("ended 0a1b", "", "it was stopped"),
+        ("100 1 over", "it was asked to end", "it was asked to end; its restart policy has given up"),
+        ("100 3", "it was asked to end", "it was asked to end"),
+    ],
+)
+def test_who_left_a_unit_down_is_said(tmp_path, noted, asked, text):
+    directory = tmp_path / plan.RESTART_COUNTS
+    directory.mkdir()
+    (directory / "u.service").write_text(noted + "\n")
+    assert endings.of("u.service", values("success", 15, KILLED, state="inactive"), True, str(tmp_path), asked) == text
 
 
 def test_when():

@@ -46,7 +46,7 @@ def test_to_the_last_good_release(robot):
 
 def test_to_nothing_where_there_was_no_release(robot):
     result = rolled_back(robot, [TRIED], BEGUN)
-    assert (result["status"], result["restored"]) == ("rolled-back", [])
+    assert (result["status"], result["restored"], result["undone"]) == ("rolled-back", [], ["g"])
     assert result["errors"] == ["g: the switch was interrupted; what it had begun was removed, since there was no earlier release"]
 
 

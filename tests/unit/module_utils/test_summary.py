@@ -155,6 +155,14 @@ def test_what_was_dead_is_started_and_of_what_it_died(why):
     assert said(BEFORE, BEFORE, units={unit: STOPPED}, dead=dead) == [("r0 store", "start", [why or "it was not running"])]
 
 
+def test_why_a_unit_was_down_is_told_apart_from_what_has_changed():
+    unit = "k8s4r-task-r0-store.service"
+    new = [*task(MemoryMax="5"), env('SPEED="2"\nMODE="slow"\n'), BEFORE[-1]]
+    assert said(BEFORE, new, units={unit: STOPPED}, dead={unit: "down since then: it was stopped"}) == [
+        ("r0 store", "start", ["down since then: it was stopped; changed: limits", "env SPEED"])
+    ]
+
+
 def brings(*items):
     """The artifacts of a task: where each goes, and what it is."""
     listed = [

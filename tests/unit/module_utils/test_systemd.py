@@ -61,3 +61,10 @@ def test_what_must_be_done_is_an_error_with_what_was_said():
 )
 def test_a_message_of_the_journal_in_all_its_forms(message, text):
     assert systemd._message({"MESSAGE": message}) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5min 3.5s", 303.5), ("1d 2h 250ms", 93600.25), ("800us", 0.0008), ("1w", 604800), ("infinity", 0), ("", 0)]
+)
+def test_a_time_span_as_systemd_writes_it(text, seconds):
+    assert systemd.span(text) == pytest.approx(seconds)

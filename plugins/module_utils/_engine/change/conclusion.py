@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         units: dict[str, str]  # what each unit that should run does now
         notices: list[str]  # Ansible shows them as warnings
         restored: list[str]  # the names of the groups whose last good release runs again
+        undone: list[str]  # and of those that went back to nothing, since they had none
+        committed: list[str]  # and of those that are as the new release has them, though others may not be
         errors: list[str]
 
 
@@ -43,6 +45,7 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
         elif reached <= {"rolled-back", "stays"}:
             robot.ledger.set_state(job, job["before"])
     scrub = of_release(robot, manifest)
+    back = [(group["name"], robot.ledger.group(job, group["id"])) for job, group in _in_phase(manifest, entries, "rolled-back")]
     result: Switched = {
         "status": _status({entry["phase"] for entry in entries.values()}),
         "release": manifest["release"],
@@ -50,16 +53,18 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
         "groups": {group["id"]: entries[group["id"]]["phase"] for _job, group in manifests.groups(manifest)},
         "units": _units(robot, manifest),
         "notices": _without_listener(robot, manifest),
-        "restored": [group["name"] for job, group in manifests.groups(manifest) if _is_restored(robot, job, group, entries)],
+        "restored": [name for name, record in back if record],
+        "undone": [name for name, record in back if not record],
+        "committed": [group["name"] for _job, group in _in_phase(manifest, entries, "committed") if group["resources"]],
         "errors": scrub([text for entry in entries.values() for text in entry["errors"]]),
     }
     Result(robot, manifest["release"], "switch").end(result)
     clear(robot, manifest["release"])
 
 
-def _is_restored(robot: Robot, job: ManifestJob, group: ManifestGroup, entries: t.Mapping[str, Entry]) -> bool:
-    """Whether a group's last good release runs again, where there was one."""
-    return entries[group["id"]]["phase"] == "rolled-back" and robot.ledger.group(job, group["id"]) is not None
+def _in_phase(manifest: Manifest, entries: t.Mapping[str, Entry], phase: Phase) -> list[tuple[ManifestJob, ManifestGroup]]:
+    """The groups of a release that ended in a phase, each with its job."""
+    return [(job, group) for job, group in manifests.groups(manifest) if entries[group["id"]]["phase"] == phase]
 
 
 def _without_listener(robot: Robot, manifest: Manifest) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import time
 
+from .. import plan
 from ..checks import states
 from ..checks import units as check_units
 from ..resources import kinds
@@ -222,12 +223,21 @@ def report(units: t.Sequence[Resource], shown: systemd.Shown, since: float, word
     """What happened to each unit. Those that only waited for one that failed are not mentioned beside it."""
     shown = oom.told(shown)
     tried = [unit for unit in units if _tried(shown.get(unit["name"], {}), since)]
+    # What runs when others have ended is not why they did.
+    tried.sort(key=lambda unit: endings.is_last(shown.get(unit["name"], {})))
     said = []
     for unit in tried or units:
         lines = "".join("\n    " + line for line in last_lines(unit, since, words))
-        how = endings.words(shown.get(unit["name"], {}), kinds.of(unit).steady(unit))
+        how = ended(unit, shown.get(unit["name"], {}))
         said.append(f"{kinds.called(unit)}: {how}{'; its last lines:' if lines else ''}{lines}")
     return said
+
+
+def ended(unit: Resource, values: systemd.Properties, runtime: str = plan.RUNTIME) -> str:
+    """How a unit ended, and who had it end or left it down, in words."""
+    kind = kinds.of(unit)
+    asked = states.blamed(kind.checks(unit), systemd.number(values, "ActiveEnterTimestampMonotonic") or 0)
+    return endings.of(unit["name"], values, kind.steady(unit), runtime, asked)
 
 
 def last_lines(unit: Resource, since: float, words: LastWords, most: int = 10) -> list[str]:

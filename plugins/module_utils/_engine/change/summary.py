@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
         ``does``: ``new``, ``restart``, ``start`` (it should run and does not), ``run again`` (it had come to its end) or ``in place``
         (nothing restarts); or what a unit is told that goes on with changed files: ``signal SIGHUP``. ``why``: what differs; of a new
-        group, its units. Without a ``group``, ``does`` tells all.
+        group, its units; of a start, first why the unit was down, and in the same text the first thing that differs. Without a
+        ``group``, ``does`` tells all.
         """
 
         group: str
@@ -128,7 +129,7 @@ class _Summary:
             elif name in self.begun and name in self.situation.finished:
                 found.append((unit["called"], "run again", self._causes(unit)))
             elif name in self.begun:
-                found.append((unit["called"], "start", [self.situation.dead.get(name, NOT_RUNNING), *self._causes(unit)]))
+                found.append((unit["called"], "start", _and_changed(self.situation.dead.get(name, NOT_RUNNING), self._causes(unit))))
             elif name in pulled and up:
                 found.append((unit["called"], "restart", [f"{pulled[name]} runs again"]))
             else:
@@ -243,6 +244,11 @@ class _Summary:
             return place[: -len(".json")] if place.endswith(".json") else place
         called = next((unit["called"] for unit in self.called if kinds.of(unit).checks(unit) == place), None)
         return f"health checks of {called}" if called else kinds.label(resource)
+
+
+def _and_changed(why: str, changes: t.Sequence[str]) -> list[str]:
+    """Why a unit starts, and apart from that what has changed: it would have started without it."""
+    return [f"{why}; changed: {changes[0]}", *changes[1:]] if changes else [why]
 
 
 def of_unit(before: str, after: str) -> list[str]:

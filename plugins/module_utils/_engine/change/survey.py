@@ -12,7 +12,7 @@ from ..state import manifest as manifests
 from ..state.ledger import known
 from ..system import endings, files, systemd
 from ..system.observe import Observer
-from . import steps
+from . import health, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ def dead(record: GroupRecord, shown: systemd.Shown, runtime: str) -> dict[str, s
         if kinds.of(unit).restarts(unit) and not systemd.up(values) and not kinds.of(unit).finished(unit):
             ended = endings.when(values)
             since = f"down since {endings.wall(ended)}" if ended else "down"
-            how = endings.of(unit["name"], values, kinds.of(unit).steady(unit), runtime)
-            found[unit["name"]] = f"{since}: {how}"
+            found[unit["name"]] = f"{since}: {health.ended(unit, values, runtime)}"
     return found
 
 

@@ -130,6 +130,8 @@ LONGEST = 200
 NOW = ".now"
 # What a description must have to be one of this version.
 _KEYS = ("name", "type", "interval", "timeout", "initial", "good", "bad")
+# Of a check for which nobody is restarted.
+NEVER: Limit = {"limit": 0, "grace": 0.0}
 # Seconds. Checks that have not been run for so long beyond their time are not being run.
 SILENCE = 60.0
 
@@ -254,6 +256,16 @@ def of(path: str, started: int | None = None) -> list[tuple[Check, State]]:
         return []
     task, now = load(os.path.basename(path)), time.monotonic()
     return [(check, current(check, task, task["started"] if started is None else started, now)) for check in description["checks"]]
+
+
+def blamed(path: str, started: int) -> str:
+    """Why the checks of a task had it end, by the path of their file, in words; empty where they had not. ``started``: as for `of`."""
+    found = [(check["name"], state) for check, state in of(path, started) if 0 < check.get("restart", NEVER)["limit"] <= state["failed"]]
+    texts = [
+        f"health check {name} had failed {state['failed']} time{'s in a row' * (state['failed'] > 1)}: {state['said']}"
+        for name, state in found
+    ]
+    return f"it was asked to end, because {' and '.join(texts)}" if texts else ""
 
 
 def seen(path: str, started: int) -> list[Seen]:

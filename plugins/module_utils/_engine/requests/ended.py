@@ -86,4 +86,7 @@ def _errors(failed: t.Sequence[tuple[GroupRecord, Resource]], shown: systemd.Sho
         units = [unit for other, unit in failed if other is group]
         name = group["name"].removeprefix("default/")
         texts += [f"{name}: {text}" for text in health.report(units, shown, 0.0, LastWords())]
+        # Nobody ever gives these up.
+        endless = ", ".join(unit["called"] for unit in units if unit.get("endless"))
+        texts += [f"{name}: {endless}: the robot goes on trying, because no restartPolicy says when to give up"] if endless else []
     return texts

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..change import survey
+from ..change import health, survey
 from ..checks import states
 from ..resources import kinds
 from ..state import formats, lock
@@ -112,7 +112,7 @@ class _Now:
         self._containers = {unit["name"]: unit.get("container", "") for unit in named}
         shown = systemd.show(units, f"{systemd.PROPERTIES},ControlGroup")
         # A restart policy may have set a timer for a unit that it has stopped.
-        timers = systemd.show([timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], "Id,ActiveState")
+        timers = systemd.show([timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], systemd.TIMER_PROPERTIES)
         self._kills = oom.kills() if units else {}
         self.shown = {**oom.told(shown, self._kills), **timers}
         self._cgroups = Cgroups()
@@ -159,8 +159,10 @@ def timer(unit: str) -> str:
 
 
 def _how(unit: Resource, now: _Now) -> str:
-    again = "; its timer will start it again" if systemd.up(now.shown.get(timer(unit["name"]), {})) else ""
-    return endings.of(unit["name"], now.shown.get(unit["name"], {}), kinds.of(unit).steady(unit), now.runtime) + again
+    set_ = now.shown.get(timer(unit["name"]), {})
+    due = systemd.span(set_.get("NextElapseUSecMonotonic", ""))
+    again = f"; its timer will start it again{f' at {endings.wall(due)}' if due else ''}" if systemd.up(set_) else ""
+    return health.ended(unit, now.shown.get(unit["name"], {}), now.runtime) + again
 
 
 def _unit(unit: Resource, now: _Now) -> UnitStatus:

@@ -11,6 +11,7 @@ import signal
 import time
 
 from ..plan import RESTART_COUNTS
+from . import systemd
 from .systemd import DOWN, number, seconds
 
 TYPE_CHECKING = False
@@ -38,6 +39,9 @@ RESULTS = {
     "watchdog": "its program no longer answered its watchdog and was killed",
 }
 EXITED, DUMPED = "1", "3"
+STOPPED = "it was stopped"
+# Of one whose program is what runs when it stops.
+LAST_FAILED = "its program, which runs when the others have ended, failed"
 
 
 def words(values: Properties, stays: bool = False) -> str:
@@ -52,35 +56,69 @@ def words(values: Properties, stays: bool = False) -> str:
     if not seconds(values, "ExecMainStartTimestampMonotonic"):
         return _without_program(values, result)
     if result == "success" and values.get("ActiveState") == "inactive" and _by_signal(values):
-        return "it was stopped"
+        return STOPPED
     text = _after_timeout(values, stays) if result == "timeout" else RESULTS.get(result) or _of_program(values, stays)
     restarts = number(values, "NRestarts") or 0
     times = f"{text}, {restarts + 1} times" if restarts else text
     return f"{times}; a service stays in the foreground" if stays and _by_itself(values) else times
 
 
-def of(unit: str, values: Properties, stays: bool, runtime: str) -> str:
-    """How a unit ended, and whether it was its restart policy that left it down, which keeps its counts below ``runtime``."""
+def of(unit: str, values: Properties, stays: bool, runtime: str, asked: str = "") -> str:
+    """How a unit ended, and whether it was its restart policy that left it down, which keeps its counts below ``runtime``. ``asked``:
+    why its checks had it end, if they had.
+    """
     text = words(values, stays)
+    if text == LAST_FAILED:
+        text = _of_last(unit)
+    over = _given_up(unit, runtime) if values.get("ActiveState") in DOWN else ""
+    if text == STOPPED and over and not asked:
+        text = "its program was asked to end, or ended well"
+    if asked:
+        # An end that counts as a good one is the one that was asked for.
+        text = asked if values.get("Result") == "success" else f"{text}; {asked}"
+    return f"{text}; {over}" if over else text
+
+
+def _given_up(unit: str, runtime: str) -> str:
+    """That the restart policy of a unit has left it down, in words; empty where it has not. What ends with the unit has put its own mark
+    in front: end_instance.sh.
+    """
     try:
         with open(f"{runtime}/{RESTART_COUNTS}/{unit}", encoding="utf-8") as stream:
-            over = stream.read().split()[2:] == ["over"]
+            noted = stream.read().split()
     except (FileNotFoundError, ValueError):
-        return text
-    if not over or values.get("ActiveState") not in DOWN:
-        return text
-    # Whoever failed a health check was asked to end.
-    asked = "its program was asked to end, or ended well" if text == "it was stopped" else text
-    return f"{asked}; its restart policy has given up"
+        return ""
+    if noted[2:][-1:] != ["over"] or not noted[-2].isdigit():
+        return ""
+    restarts = int(noted[-2]) - 1
+    return (
+        f"its restart policy has given up, after {restarts} restart{'s' * (restarts > 1)}"
+        if restarts
+        else "its restart policy has given up"
+    )
+
+
+def _of_last(unit: str) -> str:
+    """Systemd tells the status of what runs at the end of a unit only beside its command line."""
+    ran = systemd.show([unit], "Id,ExecStop").get(unit, {}).get("ExecStop", "")
+    fields = dict(field.strip().partition("=")[::2] for field in ran.strip("{} ").split(" ; "))
+    status = fields.get("status", "").partition("/")[0]
+    return f"{LAST_FAILED} with exit status {status}" if fields.get("code") == "exited" and status.isdigit() else LAST_FAILED
 
 
 def _without_program(values: Properties, result: str) -> str:
     """How a unit ended that has no program, or whose program was not started. A target has no result."""
     if result in ("", "success"):
-        return "it was stopped" if seconds(values, "ActiveEnterTimestampMonotonic") else "it was not started"
+        return STOPPED if seconds(values, "ActiveEnterTimestampMonotonic") else "it was not started"
     if result == "timeout":
         return "it did not end within its time, and was killed"
-    return RESULTS.get(result) or "what prepares its start failed"
+    return RESULTS.get(result) or (LAST_FAILED if is_last(values) else "what prepares its start failed")
+
+
+def is_last(values: Properties) -> bool:
+    """Whether a unit was up in its last life, without a program: what ran was there for its end."""
+    entered = seconds(values, "ActiveEnterTimestampMonotonic")
+    return not seconds(values, "ExecMainStartTimestampMonotonic") and 0 < entered >= seconds(values, "InactiveExitTimestampMonotonic")
 
 
 def _by_itself(values: Properties) -> bool:

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 PROPERTIES = (
     "Id,Type,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,Job,ExecMainCode,ExecMainStatus,"
     "ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,"
-    "TimeoutStartUSec,MemoryCurrent,MainPID"
+    "InactiveExitTimestampMonotonic,TimeoutStartUSec,MemoryCurrent,MainPID"
 )
+# Of a timer: whether it is set, and for when.
+TIMER_PROPERTIES = "Id,ActiveState,NextElapseUSecMonotonic"
+# As systemd.time(7) has them, in seconds.
+_SPANS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "month": 2629800.0, "y": 31557600.0}
 # The states of a unit of which no process is left.
 DOWN = ("inactive", "failed")
 # The sub-state of one that waits for its next try.
@@ -110,6 +114,18 @@ def number(values: Properties, name: str) -> int | None:
 def seconds(values: Properties, name: str) -> float:
     """A time of the monotonic clock, which systemd reports in microseconds; 0 where it has none."""
     return (number(values, name) or 0) / 1e6
+
+
+def span(text: str) -> float:
+    """A time span as systemd writes it, `1h 2min 3.5s`, in seconds; 0 where it is none, as `infinity`."""
+    found = 0.0
+    for word in text.split():
+        amount = word.rstrip("abcdefghijklmnopqrstuvwxyz")
+        unit = _SPANS.get(word[len(amount) :])
+        if unit is None or not amount.replace(".", "", 1).isdigit():
+            return 0.0
+        found += float(amount) * unit
+    return found
 
 
 def up(values: Properties) -> bool:

@@ -25,7 +25,10 @@ run() {
     done
 }
 mkdir -p @RESTARTS@
-echo "ended $(run "$unit")" >"@RESTARTS@/$unit"
+# That its restart policy has given it up stays noted, for who looks why it is down.
+over=
+[ -r "@RESTARTS@/$unit" ] && read -r _ count state <"@RESTARTS@/$unit" && [ "$state" = over ] && over=" $count over"
+echo "ended $(run "$unit")$over" >"@RESTARTS@/$unit"
 all=yes
 noted "$unit"
 [ -n "$directory" ] && [ -e "$note" ] || all=
@@ -33,7 +36,7 @@ while [ "$1" != -- ]; do
     noted "$1"
     if [ -z "$directory" ] || [ ! -e "$note" ]; then
         all=
-        [ -r "@RESTARTS@/$1" ] && [ "$(cat "@RESTARTS@/$1")" = "ended $(run "$1")" ] || exit 0
+        [ -r "@RESTARTS@/$1" ] && read -r word id _ <"@RESTARTS@/$1" && [ "$word $id" = "ended $(run "$1")" ] || exit 0
     fi
     shift
 done

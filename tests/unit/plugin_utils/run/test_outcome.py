@@ -93,6 +93,15 @@ def test_a_failed_switch_says_how_it_ended_and_why():
     assert "back on the last good release: default/a/b\n" in outcome.failure(
         "arm1", {"status": "rolled-back", "restored": ["default/a/b"], "errors": ["unit x"]}
     )
+    of_several = {"restored": ["default/a/b"], "undone": ["default/c/d"], "committed": ["default/e/f"], "errors": ["unit x"]}
+    assert outcome.failure("arm1", {"status": "rolled-back", **of_several}).splitlines()[0] == (
+        "arm1: the switch failed and was rolled back; back on the last good release: default/a/b; gone again, because there was no "
+        "earlier release: default/c/d; not affected, and as this run wants it: default/e/f"
+    )
+    assert outcome.failure("arm1", {"status": "rolled-back", "undone": ["default/c/d"], "errors": ["unit x"]}).splitlines()[0] == (
+        "arm1: the switch failed and was rolled back; there was no earlier release to return to"
+    )
+    assert "not affected, and as this run wants it: default/e/f" in outcome.failure("arm1", {"status": "failed", **of_several})
     assert outcome.failure("arm1", {"status": "odd"}) == "arm1: the switch ended with the unexpected status 'odd'"
 
 

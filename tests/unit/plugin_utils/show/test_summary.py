@@ -19,7 +19,7 @@ def goes(name="default/shop/old", whole=True, units=("r0 store",), data=12_000_0
 
 def lines(answers, placed=None, lost=(), aside=()):
     moving = {name: moves(name, answers, placed or {}) for name in answers}
-    return [summary.line(said) for said in summary.summary(answers, moving, list(lost), aside=list(aside))]
+    return [summary.line(said) for said in summary.summary(answers, moving, list(lost), aside=list(aside), placed=placed or ())]
 
 
 def test_robots_of_which_the_same_is_said_share_a_line():
@@ -44,6 +44,15 @@ def test_a_group_is_called_by_what_tells_it_from_the_others():
     assert called("default/shop/web", "default/shop/db") == ["web", "db"]
     assert called("default/shop/web", "default/pay/web") == ["shop/web", "pay/web"]
     assert called("default/shop/web", "test/shop/web") == ["default/shop/web", "test/shop/web"]
+
+
+def test_a_run_of_several_jobs_names_the_job_of_a_group_though_no_other_changes():
+    assert lines({"a": {"summary": [RESTART]}}, {"default/shop/web": {"a": [0]}, "default/pay/till": {"a": [0]}}) == [
+        "a: shop/web r0 store: restart (env SPEED)"
+    ]
+    assert lines({"a": {"summary": [RESTART]}}, {"default/shop/web": {"a": [0]}, "default/shop/till": {"a": [0]}}) == [
+        "a: web r0 store: restart (env SPEED)"
+    ]
 
 
 def test_what_goes_is_said_with_its_data():

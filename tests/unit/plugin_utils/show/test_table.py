@@ -166,10 +166,12 @@ def test_a_robot_at_work_is_busy_and_not_wrong():
 
 
 def test_a_job_that_no_robot_has_is_not_well():
-    assert table.overview({"work1": robot(group())}, "nosuch") == [
-        "no robot that answered has a job of the name nosuch",
-        "1 robot, 0 groups: nothing is wrong",
-    ]
+    nosuch = "no robot that answered has a job of the name "
+    assert table.overview({"work1": robot(group())}, "nosuch") == [f"{nosuch}nosuch; there is shop"]
+    assert table.overview({"work1": robot(group())}, "Shopp") == [f"{nosuch}Shopp; did you mean shop?"]
+    assert table.overview({"work1": robot()}, "shop") == [f"{nosuch}shop; they have no job at all"]
+    *_rows, last = table.overview({"work1": {"status": "off", "msg": "No route to host"}}, "shop")
+    assert last == "no robot has answered, so it is not known whether any has a job of the name shop"
 
 
 def test_a_unit_whose_check_is_critical_is_up_and_wrong_all_the_same():
@@ -196,6 +198,13 @@ def test_what_restarts_again_and_again_is_a_problem_though_it_is_up_when_it_is_a
     assert lines[2].split()[:3] == ["r0", "web", "failing"]
     assert lines[2].endswith("restarted 41 times, the last time 2 s ago; k8s4r-task-web")
     assert lines[-1].endswith("1 thing is wrong")
+    # It is the same thing while it waits for its next start.
+    waits = {**DOWN, "state": "activating", "sub": "auto-restart", "restarts": 41, "how": "its program ended with exit status 7, 42 times"}
+    answers = {"work1": robot(group(units={"k8s4r-task-web.service": waits, "k8s4r-group-web.target": TARGET}))}
+    lines = table.overview(answers, problems=True)
+    assert "1 OF 1 FAILING" in lines[1]
+    assert lines[2].split()[:3] == ["r0", "web", "failing"]
+    assert lines[2].endswith("restarted 41 times; its program ended with exit status 7; k8s4r-task-web")
     # It has been up for long enough since.
     settled = {**loops, "seconds": 61}
     answers = {"work1": robot(group(units={"k8s4r-task-web.service": settled}))}
