@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from tests.integration.compile.jobs import plans, shell, without_groups
@@ -129,9 +130,9 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
         machine.sh(f"grep -q ' 2 over$' /run/k8s4r/restarts/{name}")
     (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
     for name in units:
-        why = f"because health check c{units.index(name)} had failed 2 times in a row: exit status 1"
         how = group["units"][name]["how"]
-        assert (why in how, how.endswith("; its restart policy has given up, after 1 restart")) == (True, True), how
+        check = rf"because health check c{units.index(name)} had failed \d times in a row: exit status 1"
+        assert re.search(rf"{check}; its restart policy has given up, after 1 restart$", how), how
     for name in ("t0", "t2"):
         machine.sh(f"test -e /var/lib/k8s4r/groups/checks-g-*/alloc/{name}.asked")
     machine.sh("journalctl --sync; journalctl -u k8s4r-checks.service | grep -q 'because health check c1 has failed 2 times in a row'")

@@ -89,7 +89,7 @@ def test_a_program_that_is_not_there(machine):
     group.programs = [plan.program("/opt/later/program", "here"), plan.program("/etc/hostname", "there"), plan.program("/bin/sh", "x")]
     assert refused(machine, job(group)) == [
         "here: /opt/later/program is not on this robot; install it, or have an init task do so",
-        "there: /etc/hostname is not executable; install it, or have an init task do so",
+        "there: /etc/hostname is not executable; make it so (chmod +x), or have an init task do so",
     ]
 
 

@@ -71,6 +71,8 @@ def test_what_can_never_start_is_given_up_at_once(machine, command, words):
     done = machine.deploy(job(group))
     assert done["status"] == "rolled-back", done
     assert done["errors"][0].startswith(f"web: {group.unit('main')}: {words}; its last lines:")
+    # The reason is said once.
+    assert done["errors"][0].count("No such file") + done["errors"][0].count("not found") == 1 + ("not found" in words), done["errors"]
     (tried,) = tries(machine, group.unit("main"), good)
     assert seconds(machine, group.unit("main"), "ActiveEnter") - tried < 3
 

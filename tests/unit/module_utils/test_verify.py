@@ -23,6 +23,52 @@ def test_an_init_task_may_install_the_programs_of_its_own_group_alone():
     assert verify.lacking([group("one", INIT)]) == []
 
 
+def lacks(path, search=""):
+    """What is said of a program of a group."""
+    named = plan.group("g", "g", [], programs=[plan.program(str(path), "here", search)])
+    return [error.replace(f"here: {path} ", "") for error in verify.lacking([named])]
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(first, mode=0o755):
+        path = tmp_path / "script"
+        path.write_bytes(first + b"\nexit\n")
+        path.chmod(mode)
+        return path
+
+    return write
+
+
+def test_a_script_whose_interpreter_is_not_there_is_found_before_it_is_run(script):
+    assert lacks(script(b"#!/bin/sh -e")) == []
+    assert lacks(script(b"\x7fELF")) == []
+    assert lacks(script(b"#!/opt/nosuch/python3")) == [
+        "cannot be executed: it is a script for /opt/nosuch/python3, which is not on this robot; install it, or have an init task do so"
+    ]
+    # It comes with the task.
+    assert lacks(script(b"#!/var/lib/k8s4r/tasks/t/local/python3")) == []
+    (windows,) = lacks(script(b"#!/bin/sh\r"))
+    assert "its lines end with a carriage return, as on Windows" in windows
+    assert windows.endswith("; save it with line feeds alone")
+
+
+def test_a_script_finds_its_interpreter_in_its_path(script, tmp_path):
+    assert lacks(script(b"#!/usr/bin/env sh")) == []
+    script(b"#!/usr/bin/env nosuch")
+    search = f"{tmp_path}:/bin"
+    (error,) = lacks("script", search)
+    assert error.startswith(f"cannot be executed: it is a script for nosuch, which is in no directory of its PATH on this robot ({search}")
+    script(b"#!/usr/bin/env sh")
+    assert lacks("script", search) == []
+
+
+def test_what_is_no_program_is_said_to_be_what_it_is(script, tmp_path):
+    assert lacks(tmp_path) == ["is a directory; name a program"]
+    assert lacks(script(b"", 0o644)) == ["is not executable; make it so (chmod +x), or have an init task do so"]
+    assert lacks("/dev/null") == ["is no program; name one"]
+
+
 @pytest.mark.parametrize(
     ("code", "output", "errors"),
     [

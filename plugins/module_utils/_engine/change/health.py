@@ -36,6 +36,8 @@ MOST_RESTARTS = 3
 MOMENT = 1.0
 
 INTERVAL = 0.1
+# What systemd writes of a program that cannot be executed, in two lines: newer and older versions begin the first one differently.
+NAMED, FAILED_STEP = ("Failed to execute ", "Unable to locate executable "), "Failed at step EXEC spawning "
 
 
 class Unhealthy(Exception):
@@ -243,7 +245,11 @@ def ended(unit: Resource, values: systemd.Properties, runtime: str = plan.RUNTIM
 def last_lines(unit: Resource, since: float, words: LastWords, most: int = 10) -> list[str]:
     """From its log files, and from the journal: why its program could not be executed, and all of a unit that has no log files."""
     logs = kinds.of(unit).logs(unit)
-    return (texts.once(systemd.last_words(unit["name"], since, most)) + (words.of(logs, most) if logs else []))[-most:]
+    written = texts.once(systemd.last_words(unit["name"], since, most))
+    if any(text.startswith(NAMED) for text in written):
+        # That names the program and the reason, too.
+        written = [text for text in written if not text.startswith(FAILED_STEP)]
+    return (written + (words.of(logs, most) if logs else []))[-most:]
 
 
 def _tried(values: systemd.Properties, since: float) -> bool:

@@ -15,6 +15,7 @@ import re
 import stat
 import tempfile
 
+from ..plan import TASKS
 from ..resources import kinds
 from ..say import disk
 from ..system import accounts, command, files, own
@@ -206,18 +207,55 @@ def _installs(group: GroupPlan) -> bool:
     return any(kinds.of(resource).installs(resource) for resource in group["resources"])
 
 
-def _is_there(program: Program) -> bool:
+def _found(program: Program) -> str:
+    """The file that is executed; empty where there is none."""
     paths = [f"{directory}/{program['path']}" for directory in program["search"].split(":")] if program["search"] else [program["path"]]
-    return any(os.path.isfile(path) and os.access(path, os.X_OK) for path in paths)
+    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), "")
+
+
+def _is_there(program: Program) -> bool:
+    path = _found(program)
+    return bool(path) and not _without_interpreter(path, program["search"])
+
+
+def _without_interpreter(path: str, search: str) -> str:
+    """Why a script cannot be executed; empty if it can, or is none: execve(2). ``search``: where `env` looks for programs, if known."""
+    with open(path, "rb") as stream:
+        first = stream.readline(256)
+    # As the kernel reads it: a carriage return is a part of the name.
+    text = first[2:].decode("utf-8", "replace").rstrip("\n").strip(" \t") if first.startswith(b"#!") else ""
+    interpreter, _blank, argument = text.replace("\t", " ").partition(" ")
+    # What is below the last one comes with the task.
+    if not interpreter or interpreter.startswith(f"{TASKS}/"):
+        return ""
+    if not os.access(interpreter, os.X_OK):
+        if interpreter.endswith("\r") and os.access(interpreter[:-1], os.X_OK):
+            return "its lines end with a carriage return, as on Windows, which the kernel takes for a part of the interpreter's name"
+        return f"it is a script for {interpreter}, which is not on this robot"
+    wanted = argument.strip()
+    if os.path.basename(interpreter) != "env" or not search or not wanted or wanted.startswith("-") or " " in wanted:
+        return ""
+    there = any(os.access(f"{directory}/{wanted}", os.X_OK) for directory in search.split(":"))
+    return "" if there else f"it is a script for {wanted}, which is in no directory of its PATH on this robot ({search})"
 
 
 def _lacking(program: Program) -> str:
-    why = "is not on this robot"
-    if program["search"]:
+    found, path = _found(program), program["path"]
+    remedy = "install it, or have an init task do so"
+    if found:
+        why = f"cannot be executed: {_without_interpreter(found, program['search'])}"
+        remedy = "save it with line feeds alone" if "carriage return" in why else remedy
+    elif program["search"]:
         why = f"is in no directory of its PATH on this robot ({program['search']})"
-    elif os.path.exists(program["path"]):
-        why = "is not executable"
-    return f"{program['where']}: {program['path']} {why}; install it, or have an init task do so"
+    elif os.path.isdir(path):
+        why, remedy = "is a directory", "name a program"
+    elif os.path.isfile(path):
+        why, remedy = "is not executable", "make it so (chmod +x), or have an init task do so"
+    elif os.path.exists(path):
+        why, remedy = "is no program", "name one"
+    else:
+        why = "is not on this robot"
+    return f"{program['where']}: {path} {why}" + (f"; {remedy}" if remedy else "")
 
 
 def missing(groups: t.Sequence[GroupPlan]) -> list[str]:

@@ -43,10 +43,12 @@ count=$((count + 1))
 mkdir -p @RESTARTS@
 echo "$first $count" >"$count_file"
 [ "$count" -le "$attempts" ] && exit 0
+word=attempts
+[ "$attempts" != 1 ] || word=attempt
 if [ "$mode" = fail ]; then
     # For who looks why it is down.
     echo "$first $count over" >"$count_file"
-    echo "restart policy: $attempts attempts within $interval s used up, giving up"
+    echo "restart policy: $attempts $word within $interval s used up, giving up"
     systemctl --no-block stop "$unit"
     [ $# -eq 0 ] || exec "$@"
     exit
@@ -60,8 +62,8 @@ systemctl stop "$timer" 2>/dev/null
 group=$(systemctl show --property=PartOf --value "$unit")
 if systemd-run --quiet --on-active="$rest" --unit="$unit" --description="Starts $unit again" \
     --timer-property=AccuracySec=1s --timer-property=PartOf="$unit" ${group:+--timer-property=PartOf="$group"}; then
-    echo "restart policy: $attempts attempts used up, next start in $rest s"
+    echo "restart policy: $attempts $word used up, next start in $rest s"
     # This stop must not reach the timer.
     exec systemctl --no-block --job-mode=ignore-dependencies stop "$unit"
 fi
-echo "restart policy: $attempts attempts used up, but the timer for the next start cannot be set, so the restarts go on"
+echo "restart policy: $attempts $word used up, but the timer for the next start cannot be set, so the restarts go on"

@@ -51,6 +51,7 @@ class Key(t.NamedTuple):
     ``expected`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, suggested where one is mistyped.
     ``key_pattern`` applies to the keys of a mapping of text, and ``names`` is what they name, with a remedy. ``secret``
     allows a ``!vault`` value here. ``refused_values`` are enumeration members not supported yet.
+    ``meant_by`` are other words for the key, of people who know the matter from elsewhere: it is suggested for them.
     ``shorthand`` maps a truth value to what it is short for. ``text_is`` names the key of an object that a text in its place is.
     """
 
@@ -71,6 +72,7 @@ class Key(t.NamedTuple):
     substituted: bool = False
     secret: bool = False
     refused_values: tuple[enum.Enum, ...] = ()
+    meant_by: tuple[str, ...] = ()
     shorthand: t.Mapping[bool, t.Any] | None = None
     text_is: str | None = None
 

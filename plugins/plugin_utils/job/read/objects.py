@@ -63,11 +63,11 @@ class Objects:
             self.error(path, mistake)
         return True
 
-    def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str], below: str = "") -> None:
-        """Note an unknown key; `below` is the key of this object that has one of that name."""
+    def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str], below: str = "", meant: str = "") -> None:
+        """Note an unknown key; `below` is the key of this object that has one of that name, and `meant` one that is called so elsewhere."""
         at = child(path, key)
         self.positions[at] = nodes.position(node)
-        belongs = f"it belongs below {below}" if below else did_you_mean(key, known)
+        belongs = f"it belongs below {below}" if below else f"did you mean {meant}?" if meant else did_you_mean(key, known)
         self.error(at, Mistake("unknown key", belongs or f"known keys: {', '.join(known)}"))
 
     def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:
@@ -82,7 +82,7 @@ class Objects:
             field = known.get(key)
             at = child(path, key)
             if field is None:
-                self._unknown(key, key_node, path, offered(known), _below(known, key))
+                self._unknown(key, key_node, path, offered(known), _below(known, key), _meant(known, key))
             elif field.key.support is Support.REFUSED:
                 self.positions[at] = nodes.position(key_node)
                 self.error(at, Mistake(scalars.NOT_SUPPORTED, "remove it"))
@@ -192,6 +192,12 @@ def _below(known: t.Mapping[str, Field], key: str) -> str:
     single = {name: field for name, field in known.items() if field.many is None and field.key.support is Support.WORKS}
     found = [name for name, field in single.items() if dataclasses.is_dataclass(t.cast(object, field.type)) and key in by_name(field.type)]
     return listed(found) if found else ""
+
+
+def _meant(known: t.Mapping[str, Field], key: str) -> str:
+    """The key that is called so elsewhere; empty if none is."""
+    word = key.lower()
+    return next((name for name, field in known.items() if word in map(str.lower, field.key.meant_by)), "")
 
 
 def _what(field: Field) -> str:

@@ -54,8 +54,8 @@ class JavaConfig:
 class TaskConfig:
     """The driver's settings: exactly one key, the one that belongs to the task's driver."""
 
-    exec_config: ExecConfig | None = key("For exec and raw_exec.", default=None)
-    docker_config: DockerConfig | None = key("For docker and podman.", default=None)
+    exec_config: ExecConfig | None = key("For exec and raw_exec.", default=None, meant_by=("rawExecConfig", "raw_execConfig"))
+    docker_config: DockerConfig | None = key("For docker and podman.", default=None, meant_by=("podmanConfig", "containerConfig"))
     java_config: JavaConfig | None = key("For java.", default=None)
 
     @property
