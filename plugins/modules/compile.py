@@ -44,6 +44,10 @@ options:
     description: Whether M(k8s4r.robot.prepare) returns an unchanged robot's registration entries too, to compare them with the server.
     type: bool
     default: false
+  wait:
+    description: Whether a later task of the run waits for the end of batch jobs, checked here before anything changes.
+    type: bool
+    default: false
   wait_seconds:
     description: The option O(k8s4r.robot.wait_for_batch#module:seconds) of a later task of the run, checked here before anything changes.
     type: int

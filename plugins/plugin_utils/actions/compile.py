@@ -43,6 +43,7 @@ class ActionModule(Action):
         "keep_data": {"type": "bool", "default": False},
         "refresh": {"type": "bool", "default": False},
         "verify_entries": {"type": "bool", "default": False},
+        "wait": {"type": "bool", "default": False},
         "wait_seconds": {"type": "int"},
         "asked": {"type": "bool", "default": False},
     }

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..home.capabilities import OddCapabilities
@@ -71,6 +72,9 @@ class Action(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
+        wrong = misread(self._task.args, self.ARGUMENTS)
+        if wrong:
+            raise failed("\n".join(wrong))
         _specification, arguments = ActionBase.validate_argument_spec(self, self.ARGUMENTS)
         try:
             result.update(self.act(arguments, task_vars or {}))
@@ -101,6 +105,41 @@ class Action(ActionBase):
         """Run a shell command on the task's host, with `content` as its standard input."""
         done = ActionBase._low_level_execute_command(self, command, in_data=content)
         return Outcome(done["rc"], done["stdout"], done["stderr"])
+
+
+def misread(given: Variables, specification: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with options that are no number, or neither true nor false, all at once: Ansible names types of Python, and one
+    option. They come from the command line, where anything may be written.
+    """
+    found = []
+    for name, option in specification.items():
+        value, expected = given.get(name), _EXPECTED.get(option.get("type", ""))
+        if value is not None and expected and not expected.read(value):
+            found.append(f"{name}: found {quoted(str(value))}: expected {expected.called}")
+    return found
+
+
+def _is_number(value: t.Any) -> bool:
+    return isinstance(value, int) or str(value).strip().isdecimal()
+
+
+def _is_truth(value: t.Any) -> bool:
+    try:
+        boolean(value)
+    except TypeError:
+        return False
+    return True
+
+
+class _Expected(t.NamedTuple):
+    read: t.Callable[[t.Any], bool]
+    called: str
+
+
+_EXPECTED = {
+    "int": _Expected(_is_number, "a whole number, such as 600"),
+    "bool": _Expected(_is_truth, "true or false"),
+}
 
 
 def registered(variables: Variables, name: str, action: str) -> Variables:

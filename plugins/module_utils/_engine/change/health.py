@@ -36,8 +36,9 @@ MOST_RESTARTS = 3
 MOMENT = 1.0
 
 INTERVAL = 0.1
-# What systemd writes of a program that cannot be executed, in two lines: newer and older versions begin the first one differently.
-NAMED, FAILED_STEP = ("Failed to execute ", "Unable to locate executable "), "Failed at step EXEC spawning "
+# What systemd writes of a program that cannot be executed, in two lines. How the first one begins differs from version to version.
+NAMED = ("Failed to execute ", "Failed to locate executable ", "Unable to locate executable ")
+FAILED_STEP = "Failed at step EXEC spawning "
 
 
 class Unhealthy(Exception):
