@@ -57,6 +57,8 @@ class ActionModule(Action):
         except JobErrors as errors:
             if not unasked:
                 raise
+            # What is wrong wherever it runs is an error all the same.
+            anywhere.check(jobs, render)
             # What the robots say of themselves may make good what is missing.
             return {}, [], [*map(str, errors.errors), *unknown]
         instances = {"/".join(group): dict(held) for group, held in placement.instances.items()}

@@ -93,6 +93,16 @@ def test_a_program_that_is_not_there(machine):
     ]
 
 
+@pytest.mark.parametrize("check", [False, True])
+def test_what_is_wrong_beside_a_container_is_said_though_there_is_no_docker(machine, check):
+    group = Group()
+    group.programs = [plan.program("/opt/later/program", "here")]
+    group.more = [plan.image("k8s4r.local/web:0123456789ab", "box:1", "missing", "there")]
+    docker, program = refused(machine, job(group), check=check)
+    assert docker.startswith("there: this robot has no Docker"), docker
+    assert program.startswith("here: /opt/later/program is not on this robot"), program
+
+
 def test_a_program_that_is_not_there_yet_is_no_error(machine):
     group = Group()
     group.programs = [plan.program("/opt/later/program", "here")]

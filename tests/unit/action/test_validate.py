@@ -107,6 +107,11 @@ def test_what_a_robot_may_make_good_when_it_is_asked_is_no_error(tmp_path):
     assert (status, "cpu: asks for 3 cores, and robot work2 has 2" in said, "it is not known yet" in said) == (0, True, True), said
 
 
+def test_what_is_wrong_on_any_robot_is_an_error_though_none_was_asked(tmp_path):
+    status, said = validate(tmp_path, "-i", "robots.json", job=ANYWHERE.replace("PORT_web", "PORT_wep"))
+    assert (status, "args[3]: ${NOMAD_PORT_wep} has no value" in said) == (2, True), said
+
+
 def test_what_a_deployment_would_refuse_is_refused(tmp_path):
     for robot in ROBOTS:
         Capabilities(tmp_path).write(robot, OLD)

@@ -12,7 +12,7 @@ from ..say.errors import Refusal
 from ..state import garbage, ledger
 from ..state import manifest as manifests
 from ..state.lock import Lock
-from ..state.scrub import of_release
+from ..state.scrub import Scrubber, of_release
 from ..system import capabilities
 from . import boot_unit, difference, steps, summary, survey
 from .difference import Contents
@@ -64,7 +64,7 @@ def stage(robot: Robot, request: PrepareRequest, release: str, progress: Progres
     with Lock(robot.runtime, request["who"], "prepare"):
         garbage.collect(robot)
         notices = damage.repair(robot, request["plan"], keep=True)
-        fetching = Fetching(robot, request)
+        fetching = _fetching(robot, request)
         staging = Staging(robot, fetching, release, notices)
         stale = _stale(robot, staging)
         if stale:
@@ -89,8 +89,21 @@ def check(robot: Robot, request: PrepareRequest) -> Prepared | Stale:
     """The same in check mode, which leaves nothing on the robot."""
     _refuse_unknown(robot, request)
     notices = damage.repair(robot, request["plan"], keep=False)
-    staging = Staging(robot, Fetching(robot, request), "check", notices)
+    staging = Staging(robot, _fetching(robot, request), "check", notices)
     return _stale(robot, staging) or staging.judge()
+
+
+def _fetching(robot: Robot, request: PrepareRequest) -> Fetching:
+    """What can be said of what comes from elsewhere before the network is asked. If some cannot be had, what else is wrong is said too,
+    as far as that does not depend on it.
+    """
+    try:
+        return Fetching(robot, request)
+    except Refusal as refusal:
+        groups = [group for job in request["plan"]["jobs"] for group in job["groups"]]
+        scrub = Scrubber(secret for group in groups for secret in group.get("secrets", []))
+        others = verify.units(groups) + verify.lacking(groups) + verify.checks(groups)
+        raise Refusal([*refusal.errors, *scrub(others)]) from None
 
 
 def _stale(robot: Robot, staging: Staging) -> Stale | None:
