@@ -100,10 +100,10 @@ goes:
   description:
     - What would go from the robot, by the group's id.
     - C(name) is the group's name. C(whole) says whether all of the group goes. C(units) names what goes within the group, and C(data)
-      is how many bytes on the disk go with it.
+      is how many bytes on the disk go with it, C(kept) how many stay because this run keeps data.
   returned: when the robot was given the plan
   type: dict
-  sample: {shop-web-0a1b2c3d: {name: default/shop/web, whole: false, units: [r1 store], data: 12582912}}
+  sample: {shop-web-0a1b2c3d: {name: default/shop/web, whole: false, units: [r1 store], data: 12582912, kept: 0}}
 errors:
   description: Why the robot refuses, or what failed.
   returned: when refused or failed

@@ -85,19 +85,20 @@ def _of_robot(robot: str, answer: Data, moving: t.Mapping[str, Move], shown: t.M
 
 def _that_goes(robot: str, going: Data, move: Move | None, group: str) -> t.Iterator[str]:
     data = f", with {size(going['data'])} of data" if going["data"] else ""
+    kept = f"; its {size(going['kept'])} of data stay until a run without keep_data=true" if going["kept"] else ""
     to = move["to"] if move else {}
     for index, other in sorted(to.items()):
         whole = going["whole"] and len(to) == 1
-        lost = f"; its {size(going['data'])} of data on {robot} are deleted" if data else ""
+        lost = f"; its {size(going['data'])} of data on {robot} are deleted" if data else kept
         yield f"{group if whole else f'{group} r{index}'}: moves away from {robot} to {other}{lost}"
-        data = ""
+        data = kept = ""
     left = [unit for unit in going["units"] if not set(instances([unit])) & to.keys()]
     if not going["units"]:
         yield f"{group}: {size(going['data'])} of kept data go"
     elif going["whole"] and not to:
-        yield f"{group}: goes{data}"
+        yield f"{group}: goes{data}{kept}"
     elif left and not going["whole"]:
-        yield f"{group} {few(left, MOST)}: {'goes' if len(left) == 1 else 'go'}{data}"
+        yield f"{group} {few(left, MOST)}: {'goes' if len(left) == 1 else 'go'}{data}{kept}"
 
 
 def _short(groups: t.Iterable[str]) -> dict[str, str]:

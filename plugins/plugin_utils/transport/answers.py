@@ -33,7 +33,7 @@ def _mappings(value: t.Any) -> bool:
 
 def _going(value: t.Any) -> bool:
     """What goes from a robot, by the ids of groups: change/survey.py."""
-    shape = {"name": str, "whole": bool, "units": list, "data": int}
+    shape = {"name": str, "whole": bool, "units": list, "data": int, "kept": int}
     return isinstance(value, dict) and all(_has(going, shape) and _texts(going["units"]) for going in value.values())
 
 

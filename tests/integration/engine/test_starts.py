@@ -77,6 +77,15 @@ def test_what_can_never_start_is_given_up_at_once(machine, command, words):
     assert seconds(machine, group.unit("main"), "ActiveEnter") - tried < 3
 
 
+def test_a_service_that_ends_with_0_at_once_is_not_waited_for(machine):
+    """Its second end is enough: it lacks nothing that might come up later."""
+    group = Group()
+    group.tasks["main"] = ("/bin/true", "A=1")
+    done = machine.deploy(job(group))
+    said = f"web: {group.unit('main')}: its program ended by itself with 0, 2 times; a service stays in the foreground"
+    assert (done["status"], done["errors"][0]) == ("rolled-back", said), done
+
+
 def test_what_is_said_of_a_unit_by_a_process_that_the_journal_no_longer_knew_is_found(machine):
     """On a busy robot that is every fourth that cannot be executed. Nobody but root and the unit's user is believed."""
     group = Group()

@@ -74,6 +74,22 @@ def test_a_unit_whose_work_is_done_does_well_however_it_ended(run, result, tmp_p
     assert watch("hook", done=str(tmp_path / "none")).verdict(shown, NOW) is health.Verdict.FAILED
 
 
+@pytest.mark.parametrize(
+    ("restarts", "lasted", "status", "verdict"),
+    [
+        ("0", 0.1, "0", health.Verdict.WAITING),
+        ("1", 0.1, "0", health.Verdict.FAILED),
+        # It may lack something, or had something to do.
+        ("1", 0.1, "7", health.Verdict.WAITING),
+        ("1", 2.5, "0", health.Verdict.WAITING),
+    ],
+)
+def test_a_service_that_ends_well_at_once_again_and_again_is_not_waited_for(restarts, lasted, status, verdict):
+    ended = dict(CRASHING, NRestarts=restarts, ExecMainCode="1", ExecMainStatus=status, Result="success" if status == "0" else "exit-code")
+    ended.update(ExecMainStartTimestampMonotonic="990000000", ExecMainExitTimestampMonotonic=str(int(990e6 + lasted * 1e6)))
+    assert watch().verdict(ended, NOW) is verdict
+
+
 def test_patience_ends():
     watched = watch()
     assert watched.verdict(CRASHING, NOW) is health.Verdict.WAITING

@@ -32,6 +32,8 @@ IMPATIENCE = 1.0
 # A program may fail while what it needs comes up; not for longer, and not again and again.
 LONGEST_PENDING = 15.0
 MOST_RESTARTS = 3
+# A service that ends with 0 as soon as it has begun lacks nothing that might come up. One may do so once, to begin anew.
+MOST_GOOD_ENDS = 2
 # When one unit has failed, others that began with it get this long to show whether they fail too: a report has all reasons.
 MOMENT = 1.0
 
@@ -110,6 +112,10 @@ class Watch:
             return self._executed(values, now)
         if _restarts(values) - self._restarts >= MOST_RESTARTS:
             return self._often_restarted(values, now)
+        if kinds.of(self.unit).steady(self.unit) and values.get("SubState") == systemd.AUTO_RESTART and endings.by_itself(values):
+            ends = _restarts(values) - self._restarts + 1
+            if ends >= MOST_GOOD_ENDS and endings.lasted(values) < STEADY:
+                return Verdict.FAILED
         of_state = {"active": self._active, "inactive": self._inactive, "failed": self._failed}
         return of_state.get(values.get("ActiveState", ""), self._in_between)(values, now)
 
@@ -170,18 +176,24 @@ def _restarts(values: systemd.Properties) -> int:
     return systemd.number(values, "NRestarts") or 0
 
 
-def wait(units: t.Sequence[Resource], since: float, words: LastWords, checked: bool = False) -> None:
+def wait(
+    units: t.Sequence[Resource],
+    since: float,
+    words: LastWords,
+    checked: bool = False,
+    tell: t.Callable[[str], None] = lambda _text: None,
+) -> None:
     """Wait until all units are healthy.
 
     ``units``: resources. ``since``: when the switch began, of the monotonic clock. ``words``: of their log files. ``checked``: their
-    health checks must pass, too.
+    health checks must pass, too. ``tell`` is called with what is to be tried again, whenever that changes.
     """
     names = [unit["name"] for unit in units]
     shown = systemd.show(names)
     watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {})), checked) for unit in units}
     ends: dict[str, systemd.Properties] = {}
     moment: float | None = None
-    asked = 0.0
+    asked, told = 0.0, ""
     while watches:
         now = time.monotonic()
         verdicts = {name: watch.verdict(shown.get(name, {}), now) for name, watch in watches.items()}
@@ -190,16 +202,21 @@ def wait(units: t.Sequence[Resource], since: float, words: LastWords, checked: b
             moment = moment or now + MOMENT
             undecided = any(_undecided(unit, verdicts[unit["name"]], shown.get(unit["name"], {}), now) for unit in units)
             if now >= moment or not undecided:
-                ended = [unit for unit in units if unit["name"] in ends and verdicts[unit["name"]] is not Verdict.HEALTHY]
+                over = [unit for unit in units if unit["name"] in ends and verdicts[unit["name"]] is not Verdict.HEALTHY]
                 late = [watch for watch in watches.values() if watch.late]
-                ended = [unit for unit in ended if not watches[unit["name"]].late]
+                over = [unit for unit in over if not watches[unit["name"]].late]
                 # One that was restarted for its checks may have ended as it should.
-                why = [f"{kinds.called(unit)}: {text}" for unit in ended for text in watches[unit["name"]].failing]
+                why = [f"{kinds.called(unit)}: {text}" for unit in over for text in watches[unit["name"]].failing]
                 raise Unhealthy(
-                    (report(ended, ends, since, words) if ended else []) + why + [_of_late(watch, since, words) for watch in late]
+                    (report(over, ends, since, words) if over else []) + why + [_of_late(watch, since, words) for watch in late]
                 )
         elif Verdict.WAITING not in verdicts.values():
             return
+        again = [unit for unit in units if shown.get(unit["name"], {}).get("SubState") == systemd.AUTO_RESTART]
+        failing = "; ".join(f"{kinds.called(unit)} is tried again: {ended(unit, shown[unit['name']])}" for unit in again)
+        if failing not in ("", told):
+            told = failing
+            tell(failing)
         if now >= asked + IMPATIENCE and any(watch.asks for watch in watches.values()):
             asked = now
             check_units.begin()

@@ -134,9 +134,11 @@ class Performer:
 
     def _healthy(self, step: Step) -> None:
         units = [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in step["units"]]
-        self.progress(f"wait until {self.group['name']} is healthy")
+        waits = f"wait until {self.group['name']} is healthy"
+        self.progress(waits)
         # A last good release may come back because its checks have failed, too.
-        health.wait(units, self.began, self.words, checked=self.record is None)
+        checked = self.record is None
+        health.wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}"))
         # A task that cannot have its port ends, or does without; a proxy runs on without the listener that it could not have.
         wanted = [port for port in self.group["ports"] if not port.get("called")]
         silent = ports.without_listener(wanted)

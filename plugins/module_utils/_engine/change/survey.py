@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         whole: bool
         units: list[str]  # as people call them
         data: int  # bytes on the disk that go with them
+        kept: int  # and that stay, because this run keeps data
 
 
 def plan_steps(
@@ -122,16 +123,17 @@ def going(group: ManifestGroup, record: GroupRecord | None, keep_data: bool) -> 
     wanted = {kinds.place(resource) for resource in group["resources"]}
     unwanted = [resource for resource in known(record) if kinds.place(resource) not in wanted]
     units = kinds.that_run(unwanted)
-    data = [] if keep_data else [resource["path"] for resource in unwanted if resource.get("data")]
+    data = [resource["path"] for resource in unwanted if resource.get("data")]
     outermost = [path for path in data if not any(path.startswith(other + "/") for other in data)]
     size = sum(files.size(path) for path in outermost)
-    if not units and not size:
+    if not units and (keep_data or not size):
         return None
     return {
         "name": group["name"],
         "whole": not group["resources"],
         "units": [name for unit in units for name in [unit.get("called")] if name],
-        "data": size,
+        "data": 0 if keep_data else size,
+        "kept": size if keep_data else 0,
     }
 
 

@@ -60,7 +60,7 @@ def words(values: Properties, stays: bool = False) -> str:
     text = _after_timeout(values, stays) if result == "timeout" else RESULTS.get(result) or _of_program(values, stays)
     restarts = number(values, "NRestarts") or 0
     times = f"{text}, {restarts + 1} times" if restarts else text
-    return f"{times}; a service stays in the foreground" if stays and _by_itself(values) else times
+    return f"{times}; a service stays in the foreground" if stays and by_itself(values) else times
 
 
 def of(unit: str, values: Properties, stays: bool, runtime: str, asked: str = "") -> str:
@@ -121,7 +121,7 @@ def is_last(values: Properties) -> bool:
     return not seconds(values, "ExecMainStartTimestampMonotonic") and 0 < entered >= seconds(values, "InactiveExitTimestampMonotonic")
 
 
-def _by_itself(values: Properties) -> bool:
+def by_itself(values: Properties) -> bool:
     """Whether a unit that should run ended well although nobody stopped it."""
     ended_well = values.get("Result") == "success" and values.get("ExecMainCode") == EXITED and values.get("ExecMainStatus") == "0"
     return ended_well and (values.get("ActiveState") != "inactive" or bool(number(values, "NRestarts")))
@@ -151,7 +151,7 @@ def _of_program(values: Properties, stays: bool) -> str:
         reason = "was not found" if status == NOT_FOUND else "cannot be executed"
         return f"its program ended with exit status {status}: it, or one that it starts, {reason}"
     if status == 0:
-        return f"its program ended {'by itself ' if stays and _by_itself(values) else ''}with 0"
+        return f"its program ended {'by itself ' if stays and by_itself(values) else ''}with 0"
     # What a shell reports of a program that a signal killed.
     shell = f", as after signal {_signal(status - 128)}" if 128 < status <= 128 + int(signal.SIGRTMAX) else ""
     return f"its program ended with exit status {status}{shell}"
@@ -185,7 +185,12 @@ def _not_executed(values: Properties) -> bool:
 
 
 def _at_once(values: Properties) -> bool:
-    return seconds(values, "ExecMainExitTimestampMonotonic") - seconds(values, "ExecMainStartTimestampMonotonic") < AT_ONCE
+    return lasted(values) < AT_ONCE
+
+
+def lasted(values: Properties) -> float:
+    """For how long the program of a unit ran that has ended, in seconds."""
+    return seconds(values, "ExecMainExitTimestampMonotonic") - seconds(values, "ExecMainStartTimestampMonotonic")
 
 
 def started(values: Properties, since: float) -> bool:

@@ -13,8 +13,8 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.show import summary
 RESTART = {"group": "default/shop/web", "unit": "r0 store", "does": "restart", "why": ["env SPEED"]}
 
 
-def goes(name="default/shop/old", whole=True, units=("r0 store",), data=12_000_000):
-    return {"old-1": {"name": name, "whole": whole, "units": list(units), "data": data}}
+def goes(name="default/shop/old", whole=True, units=("r0 store",), data=12_000_000, kept=0):
+    return {"old-1": {"name": name, "whole": whole, "units": list(units), "data": data, "kept": kept}}
 
 
 def lines(answers, placed=None, lost=(), aside=()):
@@ -58,6 +58,11 @@ def test_a_run_of_several_jobs_names_the_job_of_a_group_though_no_other_changes(
 def test_what_goes_is_said_with_its_data():
     assert lines({"a": {"goes": goes()}}) == ["a: old: goes, with 11.4 MiB of data"]
     assert lines({"a": {"goes": goes(data=0)}}) == ["a: old: goes"]
+    stays = "its 11.4 MiB of data stay until a run without keep_data=true"
+    assert lines({"a": {"goes": goes(data=0, kept=12_000_000)}}) == [f"a: old: goes; {stays}"]
+    assert lines({"a": {"goes": goes(data=0, kept=12_000_000)}}, {"default/shop/old": {"b": [0]}}) == [
+        f"a: old: moves away from a to b; {stays}"
+    ]
     # Of a group that was removed before, whose data was kept.
     assert lines({"a": {"goes": goes(units=[])}}) == ["a: old: 11.4 MiB of kept data go"]
     assert lines({"a": {"goes": goes(whole=False, units=["r1 store", "r1 report"])}}) == [

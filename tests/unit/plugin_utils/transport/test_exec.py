@@ -147,7 +147,7 @@ def test_a_python_2_is_named_with_its_version_and_the_variable():
     assert "set ansible_python_interpreter (it is /usr/bin/python2)" in said
 
 
-GOES = {"g": {"name": "d/j/g", "whole": True, "units": [], "data": 0}}
+GOES = {"g": {"name": "d/j/g", "whole": True, "units": [], "data": 0, "kept": 0}}
 STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": [], "goes": GOES, "release": "r"} | {
     "before": [{"state": "whole", "plan": "d"}],
     "holds": [],
