@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from . import tree
-from .faults import Fault, Refusal
+from .faults import Fault, Refusal, together
 from .functions import FUNCTIONS, SPECIAL
 from .functions.arithmetic import LONGEST_LOOP
 from .values import NO_VALUE, NOTHING, NoValue, Texts, kind, shown, truth
@@ -39,12 +39,19 @@ class _Evaluator:
         self._size = 0
         self._depth = 0
         self._variables: list[tuple[str, t.Any]] = [("$", NOTHING)]
+        # Variables that must be there, and are not: all of them are reported at once.
+        self._missing: list[Fault] = []
 
     def result(self) -> str:
         try:
             self._walk(self._template.body, NOTHING)
         except RecursionError:
             raise Fault(1, "is nested too deeply to be evaluated") from None
+        except Fault as fault:
+            # Without what is missing, the rest need not be as it was meant.
+            raise together(self._missing or [fault]) from None
+        if self._missing:
+            raise together(self._missing)
         return "".join(self._made)
 
     def _write(self, text: str, line: int) -> None:
@@ -204,5 +211,6 @@ class _Evaluator:
         if name == "mustEnv" and not value:
             # A name that was computed may be a secret.
             called = arguments[0] if node.arguments and isinstance(node.arguments[0], tree.Value) else "that mustEnv asks for"
-            raise Refusal(f"the variable {called} is empty, or not in the environment of the task", "give it in env of the task")
+            message = f"the variable {called} is empty, or not in the environment of the task"
+            self._missing.append(Fault(node.line, message, "give it in env of the task"))
         return (arguments[1] if wanted == 2 else "") if value is None else str(value)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 
 class Fault(Exception):
     """A mistake in a template, or something that it asks for and cannot get. `remedy` is the way out, if there is one. `also`: what else
@@ -15,6 +17,14 @@ class Fault(Exception):
         super().__init__(message)
         self.line, self.remedy = line, remedy
         self.also: list[Fault] = []
+
+
+def together(faults: t.Iterable[Fault]) -> Fault:
+    """All of them as one, by their lines, each once."""
+    found = {(fault.line, str(fault)): fault for fault in faults}
+    first, *others = sorted(found.values(), key=lambda fault: fault.line)
+    first.also += others
+    return first
 
 
 class Refusal(Exception):

@@ -8,12 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from . import lexer, literals, tree
-from .faults import Fault
+from .faults import Fault, together
 from .functions import known
 from .lexer import Piece, Token
 from .words import Words
 
 KEYWORDS = ("if", "else", "end", "range", "with", "define", "template", "block", "break", "continue")
+_NEEDS = {"if": "a condition", "with": "a value", "range": "what it goes over"}
 _CONSTANTS = {"true": True, "false": False, "nil": None}
 
 
@@ -25,16 +26,10 @@ def parse(text: str, left: str = "{{", right: str = "}}") -> tree.Template:
     except RecursionError:
         raise Fault(1, "is nested too deeply to be parsed") from None
     except Fault as fault:
-        raise _all([*parser.unknown.values(), fault]) from None
-    if parser.unknown:
-        raise _all([*parser.unknown.values()])
+        raise together([*parser.unknown.values(), *parser.wrong, fault]) from None
+    if parser.unknown or parser.wrong:
+        raise together([*parser.unknown.values(), *parser.wrong])
     return parsed
-
-
-def _all(faults: t.Sequence[Fault]) -> Fault:
-    """All of them as one."""
-    faults[0].also += faults[1:]
-    return faults[0]
 
 
 class _Parser:
@@ -46,6 +41,8 @@ class _Parser:
         self._line = 1
         # The functions that do not exist here, by their names: all of them are reported at once.
         self.unknown: dict[str, Fault] = {}
+        # What is wrong within actions, beside which the rest can be read.
+        self.wrong: list[Fault] = []
         # What follows the `end` or `else` that was met last.
         self._rest = Words((), 1)
 
@@ -76,8 +73,7 @@ class _Parser:
                 node = self._keyword(word, words, piece.line, top)
                 found += [node] if node else []
             else:
-                found.append(tree.Action(self._pipeline(words, "|")))
-                words.finished()
+                found.append(tree.Action(self._whole(words, piece.tokens, "|")))
         return tuple(found), None
 
     def _keyword(self, word: str, words: Words, line: int, top: bool) -> t.Any:
@@ -115,8 +111,7 @@ class _Parser:
 
     def _branch(self, kind: str, words: Words, line: int) -> tree.Branch:
         visible = len(self._variables)
-        pipeline = self._pipeline(words, kind)
-        words.finished()
+        pipeline = self._whole(words, words.left, kind)
         self._loops += kind == "range"
         body, ended = self._nodes()
         self._loops -= kind == "range"
@@ -137,10 +132,24 @@ class _Parser:
         del self._variables[visible:]
         return tree.Branch(line, kind, pipeline, body, otherwise)
 
+    def _whole(self, words: Words, tokens: t.Sequence[Token], kind: str) -> tree.Pipeline:
+        """What an action has in `tokens`. What is wrong with it is noted, and its variables are taken to be set."""
+        try:
+            pipeline = self._pipeline(words, kind)
+            words.finished()
+        except Fault as fault:
+            self.wrong.append(fault)
+            self._variables += [token.text for token in tokens if token.kind == "variable"]
+            return tree.Pipeline(words.line, (), False, ())
+        return pipeline
+
     def _pipeline(self, words: Words, kind: str) -> tree.Pipeline:
         variables, declares = self._assigned(words, kind)
         commands: list[t.Any] = []
         while True:
+            token = words.peek()
+            if token is None or token.text in ("|", ")"):
+                raise Fault(words.line, _lack(kind, bool(commands), variables, token))
             command = self._command(words, bool(commands))
             if commands and not isinstance(command, (tree.Call, tree.Reach)):
                 raise Fault(words.line, "has something after | that is not a function")
@@ -176,8 +185,6 @@ class _Parser:
         operands = []
         while (operand := self._operand(words)) is not None:
             operands.append(operand)
-        if not operands:
-            raise Fault(words.line, "lacks a value")
         first, *arguments = operands
         if isinstance(first, tree.Call) and token is not None and token.kind == "word":
             return first._replace(arguments=tuple(arguments))
@@ -237,3 +244,14 @@ class _Parser:
     def _seen(self, name: str, line: int) -> None:
         if name not in self._variables:
             raise Fault(line, f"the variable {name} is not defined here", f"write {name} := ... before it, in the same branch or around it")
+
+
+def _lack(kind: str, piped: bool, variables: t.Sequence[str], token: Token | None) -> str:
+    """What has no value where one is needed."""
+    if piped:
+        return "has nothing after |"
+    if variables:
+        return f"sets {', '.join(variables)} to nothing"
+    if kind in _NEEDS:
+        return f"{kind} lacks {_NEEDS[kind]}"
+    return "has nothing before |" if token and token.text == "|" else "has nothing where a value should be"

@@ -21,6 +21,11 @@ class Words:
     def empty(self) -> bool:
         return self._at >= len(self._tokens)
 
+    @property
+    def left(self) -> t.Sequence[Token]:
+        """Those that have not been read."""
+        return self._tokens[self._at :]
+
     def ahead(self, number: int) -> Token | None:
         return self._tokens[self._at + number] if self._at + number < len(self._tokens) else None
 

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import typing as t
 
-# By this name, a template in Jinja has the task's environment.
-ENVIRONMENT = "env"
-
 
 class Mistake(Exception):
     """What is wrong with a template, without any value; `line` is 0 where it is not known.
@@ -81,7 +78,8 @@ class _ConsulTemplate:
         try:
             return self._render(self._template, environment)
         except self._fault as fault:
-            raise Mistake(fault.line, str(fault), fault.remedy, depends=True) from None
+            also = [Mistake(each.line, str(each), each.remedy, depends=True) for each in fault.also]
+            raise Mistake(fault.line, str(fault), fault.remedy, depends=True, also=also) from None
         except (ValueError, RecursionError, MemoryError) as error:
             # Python's own errors: their texts may repeat values.
             raise Mistake(0, f"cannot be evaluated ({type(error).__name__})", depends=True) from None
@@ -91,15 +89,16 @@ class _Jinja:
     def __init__(self, text: str, left: str, right: str) -> None:
         from . import jinja
 
-        self._wrong = jinja.Wrong
+        self._wrong, self._environment = jinja.Wrong, jinja.ENVIRONMENT
         try:
             self._template = jinja.Template(text, left, right)
         except jinja.Wrong as wrong:
             raise Mistake(wrong.line, str(wrong), wrong.remedy) from None
 
     def render(self, environment: t.Mapping[str, str], host: Host) -> str:
-        names = [name for name in sorted(self._template.names) if name != ENVIRONMENT and host.has(name)]
+        names = [name for name in sorted(self._template.names) if name != self._environment and host.has(name)]
         try:
-            return self._template.render({ENVIRONMENT: dict(environment), **{name: host.value(name) for name in names}})
+            return self._template.render({self._environment: dict(environment), **{name: host.value(name) for name in names}})
         except self._wrong as wrong:
-            raise Mistake(wrong.line, str(wrong), wrong.remedy, depends=True) from None
+            also = [Mistake(each.line, str(each), each.remedy, depends=True) for each in wrong.also]
+            raise Mistake(wrong.line, str(wrong), wrong.remedy, depends=True, also=also) from None

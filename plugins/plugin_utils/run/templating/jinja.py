@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import inspect
+import itertools
 import json
 import re
 import typing as t
@@ -15,6 +18,8 @@ import yaml
 from jinja2 import meta, nodes, sandbox
 from jinja2.exceptions import SecurityError
 
+# By this name, a template has the task's environment.
+ENVIRONMENT = "env"
 # Characters. No configuration file is larger.
 LARGEST = 2**20
 COMMENT = "{# begins a comment; write {{ '{#' }} for the characters themselves"
@@ -29,6 +34,7 @@ class Wrong(Exception):
     def __init__(self, line: int, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.line, self.remedy = line, remedy
+        self.also: list[Wrong] = []
 
 
 class _Sandbox(sandbox.ImmutableSandboxedEnvironment):
@@ -73,7 +79,7 @@ class Template:
                     raise Wrong(0, f"renders to more than {LARGEST // 2**20} MiB")
                 made.append(piece)
         except jinja2.UndefinedError as error:
-            raise Wrong(_line(error), self._undefined(str(error)), "define it for the robot, or write a default") from None
+            raise self._all_undefined(variables, self._undefined(_line(error), str(error))) from None
         except SecurityError as error:
             raise Wrong(_line(error), "does something that templates are not allowed to do") from None
         except Wrong:
@@ -83,11 +89,58 @@ class Template:
             raise Wrong(_line(error), f"cannot be evaluated ({type(error).__name__})") from None
         return "".join(made)
 
-    def _undefined(self, message: str) -> str:
-        """A name that is written in the template; one that was computed may be a secret."""
+    def _undefined(self, line: int, message: str, of_task: bool = False) -> Wrong:
+        """Something that is undefined, by a name that is written in the template; one that was computed may be a secret. `of_task`: it is
+        looked for in the task's environment.
+        """
         found = _NAME.search(message)
         name = found and (found.group(1) or found.group(2))
-        return f"{name} is undefined" if name and name in self._text else "something in it is undefined"
+        called = name if name and name in self._text else "something in it"
+        if of_task:
+            return Wrong(line, f"{called} is not in the environment of the task", "give it in env of the task, or write a default")
+        return Wrong(line, f"{called} is undefined", "define it for the robot, or write a default")
+
+    def _all_undefined(self, variables: t.Mapping[str, t.Any], first: Wrong) -> Wrong:
+        """What is undefined, all as one: the template is evaluated once more, with nothing in its places."""
+        noted: list[Wrong] = []
+        given = variables.get(ENVIRONMENT)
+
+        class Noted(jinja2.ChainableUndefined):
+            def _note(noted_self) -> str:
+                of_task = noted_self._undefined_obj is given
+                noted.append(self._undefined(_line_now(template), noted_self._undefined_message, of_task))
+                return ""
+
+            __str__ = _note
+
+            def __iter__(noted_self) -> t.Iterator[t.Any]:
+                return iter(noted_self._note())
+
+            def __len__(noted_self) -> int:
+                return len(noted_self._note())
+
+            def __bool__(noted_self) -> bool:
+                return bool(noted_self._note())
+
+        template = self._environment.overlay(undefined=Noted).from_string(self._text)
+        # Whatever else goes wrong may be because of them.
+        with contextlib.suppress(Exception):
+            for _piece in itertools.islice(template.generate(variables), LARGEST):
+                pass
+        if first.line not in {each.line for each in noted}:
+            noted.insert(0, first)
+        found = {(each.line, str(each)): each for each in noted}
+        first, *others = found.values()
+        first.also += others
+        return first
+
+
+def _line_now(template: jinja2.Template) -> int:
+    """Where in the template it is just now; 0 where that is not known."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename != _TEMPLATE:
+        frame = frame.f_back
+    return template.get_corresponding_lineno(frame.f_lineno) if frame else 0
 
 
 def _line(error: BaseException) -> int:

@@ -122,6 +122,36 @@ def test_all_functions_that_there_are_not_are_said_at_once(tmp_path):
     assert raised.value.also[0].remedy.startswith("use network.upstreams")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "{{ nope }}\n{{ env.NOPE }}{{ env['NO'] | upper }}\n{{ other.x.y }}{% for i in many %}{% endfor %}{{ fine | default(1) }}",
+            ["1: nope is undefined", "2: NOPE is not in the environment of the task", "2: NO is not in the environment of the task",
+             "3: other is undefined", "3: many is undefined"],
+        ),
+        ("{{ nope }}\n{{ nope + 1 }}\n{{ 1 / 0 }}", ["1: nope is undefined"]),
+        (
+            '{{ mustEnv "A" }}{{ mustEnv "X" }}\n{{ mustEnv "B" }}{{ mustEnv "A" | parseInt }}',
+            ["1: the variable A is empty, or not in the environment of the task",
+             "1: the variable X is empty, or not in the environment of the task",
+             "2: the variable B is empty, or not in the environment of the task",
+             "2: the variable A is empty, or not in the environment of the task"],
+        ),
+        (
+            '{{ env "A" | }}\n{{ if }}{{ end }}{{ range }}{{ end }}\n{{ $x := }}{{ $x }}{{ with ( ) }}{{ end }}',
+            ["1: has nothing after |", "2: if lacks a condition", "2: range lacks what it goes over", "3: sets $x to nothing",
+             "3: has nothing where a value should be"],
+        ),
+    ],
+)  # fmt: skip
+def test_all_mistakes_of_a_template_are_said_at_once(tmp_path, text, said):
+    with pytest.raises(Unrendered) as raised:
+        rendered(tmp_path, text)
+    assert [str(each).removeprefix("line ").replace(" of the template", "") for each in (raised.value, *raised.value.also)] == said
+    assert "define it for the robot" not in next((each.remedy for each in raised.value.also if "environment" in str(each)), "")
+
+
 def test_of_a_secret_text_no_word_is_shown(tmp_path):
     said = "embeddedTmpl: line 1 of the template: has a mistake, which is not shown because the text is secret"
     for text in ("{{ canary canary", "{{ canary }}", '{{ env "A" canary }}'):
