@@ -121,9 +121,37 @@ def test_of_an_instance_with_hooks_each_task_says_what_is_its_own():
     assert said(instance("a", 1), instance("b", 2)) == [("r0 hook", "restart", ["command"]), ("r1 main", "restart", ["env SPEED"])]
 
 
+def container(name, command, speed):
+    """A task in a container, which takes in what its sibling has, too."""
+    paths = {each: f"{HOME}/env/task-{each}-0a1b2c3d" for each in ("a", "b")}
+    reads = [f"{path}.{kind}" for path in paths.values() for kind in ("env", "json")]
+    described = {"body": {"Cmd": [command], "HostConfig": {"Mounts": []}, "Image": "x"}, "user": ""}
+    return [
+        plan.unit(f"k8s4r-task-{name}-0a1b2c3d.service", "[Service]\nExecStart=run\n", run="always", reads=reads, called=f"r0 {name}"),
+        plan.file(f"{paths[name]}.json", json.dumps(described)),
+        plan.file(f"{paths[name]}.env", "".join(f'V{number}="{speed}"\n' for number in range(9)), secret=True),
+    ]
+
+
+def test_of_a_container_its_settings_are_told_before_its_variables_and_only_its_own():
+    other = container("b", "/bin/b", 1)
+    (_name, does, why), sibling = said([*container("a", "/bin/a", 1), *other], [*container("a", "/bin/c", 2), *other])
+    assert (does, why[0], why[-1], len(why)) == ("restart", "command", "env V8", 10)
+    assert sibling == ("r0 b", "restart", ["r0 a changes"])
+
+
+def test_the_program_of_a_last_hook_is_its_command():
+    def hook(program):
+        return [plan.unit("a.service", f"[Service]\nType=oneshot\nExecStop={program}\n", run="always", called="r0 last")]
+
+    assert said(hook("a"), hook("b")) == [("r0 last", "restart", ["command"])]
+
+
 def test_of_checks_only_what_is_theirs_is_said():
     def group(stop, interval):
-        unit = plan.unit("a.service", f"[Service]\nExecStop={stop}\n", run="always", called="r0 store", checks=f"{plan.CHECKS}/a")
+        unit = plan.unit(
+            "a.service", f"[Service]\nExecStart=a\nExecStop={stop}\n", run="always", called="r0 store", checks=f"{plan.CHECKS}/a"
+        )
         return [unit, plan.file(f"{plan.CHECKS}/a", json.dumps({"stop": stop, "checks": interval}))]
 
     assert said(group("a", 1), group("b", 1)) == [("r0 store", "restart", ["how it is stopped"])]

@@ -187,11 +187,16 @@ class _Summary:
         owners = {kinds.place(resource): self.owner.get(kinds.place(resource), unit["called"]) for resource in replaced}
         mine = [resource for resource in replaced if owners[kinds.place(resource)] == unit["called"]]
         found = [text for resource in mine for text in self._of_content(resource)] or [f"{called} changes" for called in owners.values()]
-        return list(dict.fromkeys(found))
+        # There may be many of them, and only some are shown.
+        return sorted(dict.fromkeys(found), key=lambda text: text.startswith("env "))
 
     def _places(self, unit: Resource) -> list[str]:
         """What is this unit's alone: its file, what it has its variables from, and what is put into its directories."""
         rendered = [(path, path.partition("/templates/")[2].split("/")[0].split(".")[0]) for path in kinds.of(unit).reads(unit)]
+        # Of a container, systemd reads neither of them.
+        rendered += [
+            (path, path.rpartition("/")[2].rpartition(".")[0]) for path in kinds.of(unit).reads(unit) if f"{self.home}env/" in path
+        ]
         own = [path for path, of in rendered if of and of in unit["name"]]
         return [kinds.place(unit), *compare.directives(self.contents.after(unit)).get("EnvironmentFile", []), *own]
 
@@ -211,6 +216,9 @@ class _Summary:
         differences = kinds.of(resource).differences(before, after)
         if differences:
             return [*differences]
+        settings = compare.container(after)
+        if settings is not None:
+            return compare.differing(compare.container(before) or {}, settings)
         old, new = compare.variables(before), compare.variables(after)
         if new is None:
             return [self._label(resource)]
@@ -252,6 +260,9 @@ def _and_changed(why: str, changes: t.Sequence[str]) -> list[str]:
 
 
 def of_unit(before: str, after: str) -> list[str]:
-    """What differs between two texts of a unit, as people call it; of systemd's words only those that none of ours stands for."""
+    """What differs between two texts of a unit, as people call it; of systemd's words only those that none of ours stands for. The program
+    of a last hook is what runs when its unit stops.
+    """
     names = compare.differing(compare.directives(before), compare.directives(after))
-    return sorted({_WORDS.get(name, name) for name in names if name not in _SILENT})
+    words = {**_WORDS, "ExecStop": "command"} if "ExecStart" not in compare.directives(after) else _WORDS
+    return sorted({words.get(name, name) for name in names if name not in _SILENT})

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
@@ -39,6 +41,33 @@ def directives(text: str) -> dict[str, list[str]]:
         if equals:
             found.setdefault(name, []).append(value)
     return found
+
+
+# What people call the settings of a container: of what run_container.py is given, and of what Docker's API is. Some are told elsewhere.
+_CALLED = {
+    "command": ("Cmd", "Entrypoint", "WorkingDir"),
+    "devices": ("devices", "Devices", "DeviceRequests"),
+    "limits": ("Memory", "NanoCpus", "PidsLimit", "ShmSize", "Ulimits"),
+    "ports": ("ExposedPorts", "PortBindings"),
+    "user": ("groups", "user", "GroupAdd", "User"),
+    "volumes": ("Binds", "Mounts", "Tmpfs"),
+}
+_SETTINGS = {name: word for word, names in _CALLED.items() for name in names}
+_ELSEWHERE = ("hidden", "Env", "Image", "Labels")
+
+
+def container(text: str) -> dict[str, str] | None:
+    """The settings of a container, by what people call them; None for any other text."""
+    try:
+        described = json.loads(text)
+        body = {**described, **described["body"], **described["body"].get("HostConfig", {})}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    found: dict[str, dict[str, t.Any]] = {}
+    for name, value in body.items():
+        if name not in (*_ELSEWHERE, "body", "HostConfig"):
+            found.setdefault(_SETTINGS.get(name, "container"), {})[name] = value
+    return {word: json.dumps(settings, sort_keys=True) for word, settings in found.items()}
 
 
 def differing(before: Settings, after: Settings) -> list[str]:
