@@ -13,6 +13,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.ports import
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import JobType, Operand, Protocol, TlsMode
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import load
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Source
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import anywhere
 
 DOCUMENTS = pathlib.Path(__file__).parent / "k8s4r"
 
@@ -51,3 +52,16 @@ def test_service_and_system():
     assert group.tasks[0].constraints == (Constraint("${node.class}", Operand.SET_CONTAINS, "wheels"),)
     assert (group.restart_policy.interval, group.tasks[0].timeout) == (600.0, 28800.0)
     assert (agent.type, agent.namespace) == (JobType.SYSTEM, "default")
+
+
+def test_proxies_containers_and_artifacts():
+    [job], warnings = loaded("proxy-in-front.yaml")
+    assert warnings == []
+    shelf, orders, labels = job.task_groups
+    assert [(task.name, task.daemon) for task in shelf.init_tasks] == [("directories", False), ("agent-config", False), ("agent", True)]
+    assert shelf.network.upstreams[0].tls == Tls(TlsMode.SPIFFE)
+    assert [upstream.tls for upstream in orders.network.upstreams] == [Tls(TlsMode.SPIFFE)] * 2
+    assert labels.tasks[0].config.docker_config.image == "label-printer:latest"
+    assert orders.tasks[1].artifacts[0].relative_dest == "local/sweep.sh"
+    # What it comes to on any robot whose inventory has a trust domain.
+    assert anywhere.check([job]) == []

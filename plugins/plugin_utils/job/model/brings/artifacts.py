@@ -22,6 +22,7 @@ class Artifact:
         secret=True,
         pattern=r"[^\x00]+",
         expected="an address",
+        meant_by=("source",),
     )
     getter_options: t.Mapping[str, str] = key(
         "Options. For a file: `checksum`, `archive` (a format such as `tar.gz`, or `false`) and `filename`. For a repository: `ref`, "
@@ -32,11 +33,13 @@ class Artifact:
         secret=True,
         key_pattern=r"[a-z0-9_]+",
         names=("an option", "use small letters"),
+        meant_by=("options",),
     )
     getter_mode: GetterMode = key(
         "`any`: an archive is unpacked into `relativeDest`, any other file is put there. `file`: `relativeDest` is the file itself. `dir`: "
         "only an archive or a repository is accepted.",
         default=GetterMode.ANY,
+        meant_by=("mode",),
     )
     relative_dest: str = key(
         "Where it goes: the task's `local/` or the group's `alloc/`, or a path below one of them. They can also be written as "
@@ -45,6 +48,7 @@ class Artifact:
         substituted=True,
         pattern=r"[^\x00-\x1f]+",
         expected="a path",
+        meant_by=("destination",),
     )
     headers: t.Mapping[str, str] = key(
         "Headers of the request. Only for http, https and s3.",

@@ -32,13 +32,13 @@ class Template:
 
     dest_path: str = key(
         "The file: a path below `local/`, `secrets/` or `alloc/`, such as `local/app.conf`.",
-        substituted=True, pattern=r"[^\x00-\x1f]+", expected="a path on one line",
+        substituted=True, pattern=r"[^\x00-\x1f]+", expected="a path on one line", meant_by=("destination",),
     )  # fmt: skip
     source_path: str | None = key(
         "A file on the controller with the text, relative to the job file.",
-        default=None, pattern=r"[^\x00-\x1f]+", expected="a path on one line",
+        default=None, pattern=r"[^\x00-\x1f]+", expected="a path on one line", meant_by=("source",),
     )  # fmt: skip
-    embedded_tmpl: str | None = key("The text itself.", default=None, secret=True)
+    embedded_tmpl: str | None = key("The text itself.", default=None, secret=True, meant_by=("data",))
     change_mode: ChangeMode = key(
         "What happens when the text changes: the task restarts (`restart`), it gets a signal (`signal`), a program runs beside it "
         "(`script`), or nothing more (`noop`). The file is replaced in any case.",
@@ -56,10 +56,18 @@ class Template:
         "The file's owner, a user of the robot. Default: the task's user.", default=None, ours=True, pattern=USER, expected="a user name"
     )
     left_delim: str = key(
-        "Begins an action, instead of `{{`.", default="{{", pattern=r"[!-~]{1,10}", expected="1 to 10 characters of ASCII without a blank"
+        "Begins an action, instead of `{{`.",
+        default="{{",
+        pattern=r"[!-~]{1,10}",
+        expected="1 to 10 characters of ASCII without a blank",
+        meant_by=("left_delimiter",),
     )
     right_delim: str = key(
-        "Ends an action, instead of `}}`.", default="}}", pattern=r"[!-~]{1,10}", expected="1 to 10 characters of ASCII without a blank"
+        "Ends an action, instead of `}}`.",
+        default="}}",
+        pattern=r"[!-~]{1,10}",
+        expected="1 to 10 characters of ASCII without a blank",
+        meant_by=("right_delimiter",),
     )
     env: bool = key(
         "The lines of the rendered file, `KEY=VALUE`, become environment variables of the task, which override all others.",
