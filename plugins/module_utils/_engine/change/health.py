@@ -212,11 +212,7 @@ def wait(
                 )
         elif Verdict.WAITING not in verdicts.values():
             return
-        again = [unit for unit in units if shown.get(unit["name"], {}).get("SubState") == systemd.AUTO_RESTART]
-        failing = "; ".join(f"{kinds.called(unit)} is tried again: {ended(unit, shown[unit['name']])}" for unit in again)
-        if failing not in ("", told):
-            told = failing
-            tell(failing)
+        told = _tell(tell, told, [] if moment else [unit for unit in units if _waits(shown.get(unit["name"], {}))], shown)
         if now >= asked + IMPATIENCE and any(watch.asks for watch in watches.values()):
             asked = now
             check_units.begin()
@@ -224,9 +220,23 @@ def wait(
         shown = systemd.show(names)
 
 
+def _tell(tell: t.Callable[[str], None], told: str, again: t.Sequence[Resource], shown: systemd.Shown) -> str:
+    """Say of units that are to be tried again how they ended, unless that was ``told`` last; returns what was."""
+    text = "; ".join(f"{kinds.called(unit)} is tried again: {ended(unit, shown[unit['name']])}" for unit in again)
+    if text in ("", told):
+        return told
+    tell(text)
+    return text
+
+
+def _waits(values: systemd.Properties) -> bool:
+    """Whether a unit waits for its next try."""
+    return values.get("SubState") == systemd.AUTO_RESTART
+
+
 def _has_ended(verdict: Verdict, values: systemd.Properties) -> bool:
     """Whether a unit has failed, or is to be tried again: that may be why another one failed."""
-    return verdict is Verdict.FAILED or (verdict is Verdict.WAITING and values.get("SubState") == systemd.AUTO_RESTART)
+    return verdict is Verdict.FAILED or (verdict is Verdict.WAITING and _waits(values))
 
 
 def _undecided(unit: Resource, verdict: Verdict, values: systemd.Properties, now: float) -> bool:
