@@ -52,7 +52,7 @@ class ActionModule(Action):
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
             raise ActionProblem(f"{', '.join(odd)}: reported different capabilities, or ports, each time it was asked; run again")
         aside = sorted(robots.difference(variables["ansible_play_hosts_all"]))
-        changes = summary(answers, moving, lost, servers if agents_needed else (), aside, placed)
+        changes = summary(answers, moving, lost, servers if agents_needed else (), aside, _jobs(run))
         warnings: list[str] = []
         if following.file != AGAIN and not arguments["provisioned"]:
             # Said once: where machines have been provisioned, it was said before that.
@@ -81,3 +81,8 @@ class ActionModule(Action):
         refuse_mistaken(self, servers[0] if servers else "", identified, variables)
         if without_agent and not servers and not variables.get("spire_agent_server"):
             raise ActionProblem(NO_SERVER)
+
+
+def _jobs(run: Variables) -> set[str]:
+    """The jobs of a run, `namespace/job`: a removal has no placement that names them."""
+    return {f"{job['namespace']}/{job['name']}" for robot in run.get("robots", {}).values() for job in robot["jobs"]}

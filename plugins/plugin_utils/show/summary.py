@@ -30,16 +30,16 @@ def summary(
     lost: t.Sequence[str],
     servers: t.Sequence[str] = (),
     aside: t.Sequence[str] = (),
-    placed: t.Iterable[str] = (),
+    jobs: t.Iterable[str] = (),
 ) -> list[Said]:
     """Everything that changes, in the order of the groups; `moving` is what `moves` found of each robot.
 
     `answers` are those of `prepare`; robots that could not be reached are `lost`; `servers` are the machines that get the SPIRE
     server first, if they have none. `aside` are the robots that this run was not to touch: what has moved to or from one of them
-    may run twice, or nowhere. `placed` are all groups of the run: of several jobs, each line names its own.
+    may run twice, or nowhere. `jobs` are all of the run, `namespace/job`: of several, each line names its own.
     """
-    groups = {*placed, *(change["group"] for answer in answers.values() for change in (*_changes(answer), *_going(answer)))}
-    shown = _short(groups - {""})
+    groups = {change["group"] for answer in answers.values() for change in (*_changes(answer), *_going(answer))}
+    shown = _short(groups - {""}, jobs)
     robots: dict[str, list[str]] = {}
     for name, answer in sorted(answers.items()):
         for text in _of_robot(name, answer, moving.get(name, {}), shown):
@@ -101,9 +101,9 @@ def _that_goes(robot: str, going: Data, move: Move | None, group: str) -> t.Iter
         yield f"{group} {few(left, MOST)}: {'goes' if len(left) == 1 else 'go'}{data}{kept}"
 
 
-def _short(groups: t.Iterable[str]) -> dict[str, str]:
-    """What the lines call each group, `namespace/job/group`: without what they have all in common."""
+def _short(groups: t.Iterable[str], jobs: t.Iterable[str]) -> dict[str, str]:
+    """What the lines call each group, `namespace/job/group`: without what all groups and `jobs` have in common."""
     parts = {group: group.split("/") for group in groups}
-    jobs = {tuple(names[:2]) for names in parts.values()}
-    kept = 1 if len(jobs) < 2 else 2 if len({namespace for namespace, _job in jobs}) < 2 else 3
+    named = {tuple(names[:2]) for names in (*parts.values(), *(job.split("/") for job in jobs))}
+    kept = 1 if len(named) < 2 else 2 if len({names[0] for names in named}) < 2 else 3
     return {group: "/".join(names[-kept:]) for group, names in parts.items()}

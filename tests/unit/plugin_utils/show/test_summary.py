@@ -17,9 +17,9 @@ def goes(name="default/shop/old", whole=True, units=("r0 store",), data=12_000_0
     return {"old-1": {"name": name, "whole": whole, "units": list(units), "data": data, "kept": kept}}
 
 
-def lines(answers, placed=None, lost=(), aside=()):
+def lines(answers, placed=None, lost=(), aside=(), jobs=()):
     moving = {name: moves(name, answers, placed or {}) for name in answers}
-    return [summary.line(said) for said in summary.summary(answers, moving, list(lost), aside=list(aside), placed=placed or ())]
+    return [summary.line(said) for said in summary.summary(answers, moving, list(lost), aside=list(aside), jobs=jobs)]
 
 
 def test_robots_of_which_the_same_is_said_share_a_line():
@@ -47,12 +47,10 @@ def test_a_group_is_called_by_what_tells_it_from_the_others():
 
 
 def test_a_run_of_several_jobs_names_the_job_of_a_group_though_no_other_changes():
-    assert lines({"a": {"summary": [RESTART]}}, {"default/shop/web": {"a": [0]}, "default/pay/till": {"a": [0]}}) == [
-        "a: shop/web r0 store: restart (env SPEED)"
-    ]
-    assert lines({"a": {"summary": [RESTART]}}, {"default/shop/web": {"a": [0]}, "default/shop/till": {"a": [0]}}) == [
-        "a: web r0 store: restart (env SPEED)"
-    ]
+    answers = {"a": {"summary": [RESTART]}}
+    assert lines(answers, jobs=["default/shop", "default/pay"]) == ["a: shop/web r0 store: restart (env SPEED)"]
+    assert lines(answers, jobs=["default/shop"]) == ["a: web r0 store: restart (env SPEED)"]
+    assert lines({"a": {"goes": goes(data=0)}}, jobs=["default/shop", "test/pay"]) == ["a: default/shop/old: goes"]
 
 
 def test_what_goes_is_said_with_its_data():
