@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import re
 import typing as t
 
 from ...job.declare.keys import Secret
@@ -13,6 +14,9 @@ from ...job.errors import Problem
 from ...job.substitution import substitute
 from ...job.variables import too_long
 from ..site import Site
+
+# As it is shown: a variable of a port, with the port's label.
+_OF_PORT = re.compile(r"\$\{NOMAD_(?:HOST_)?(?:ADDR|IP|PORT)_(\w+)\}")
 
 
 class _Layers(c.Mapping[str, str]):
@@ -44,8 +48,13 @@ def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]
     replaced, unresolved = substitute(value, injected, **_rooms(site))
     # What looks like a name may be a part of a password.
     shown = ["a name in this secret" if isinstance(value, Secret) else f"${{{name}}}" for name in unresolved]
-    remedy = "define it, or remove it from the text"
-    return replaced, tuple(site.problem(path, f"{name} has no value on robot {site.robot.name}", remedy) for name in shown)
+    text = f"{{}} has no value on robot {site.robot.name}"
+    return replaced, tuple(site.problem(path, text.format(name), _remedy(name)) for name in shown)
+
+
+def _remedy(name: str) -> str:
+    port = _OF_PORT.fullmatch(name)
+    return f"declare the port {port[1]} in network.ports, or remove it from the text" if port else "define it, or remove it from the text"
 
 
 def _rooms(site: Site) -> dict[str, t.Mapping[str, str]]:
