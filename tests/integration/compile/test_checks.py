@@ -131,7 +131,8 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
     (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
     for name in units:
         how = group["units"][name]["how"]
-        check = rf"because health check c{units.index(name)} had failed \d times in a row: exit status 1"
+        # A busy robot may not even come to the script's exit status in time.
+        check = rf"because health check c{units.index(name)} had failed \d+ times in a row: [^;]+"
         assert re.search(rf"{check}; its restart policy has given up, after 1 restart$", how), how
     for name in ("t0", "t2"):
         machine.sh(f"test -e /var/lib/k8s4r/groups/checks-g-*/alloc/{name}.asked")
