@@ -29,7 +29,7 @@ def ask(fleet: Fleet, robot: str, program: str, *arguments: str) -> str:
     return fleet.ssh(robot, shlex.join(["python3", "-c", text, *arguments]))
 
 
-def wait_for_readings(fleet: Fleet, seconds: float = 60) -> dict[str, dict[tuple[str, int], dict[str, t.Any]]]:
+def wait_for_readings(fleet: Fleet, seconds: float = 180) -> dict[str, dict[tuple[str, int], dict[str, t.Any]]]:
     """By store: what it holds of each instance; returned as soon as every store has something of every instance."""
     deadline = time.monotonic() + seconds
     while True:
@@ -61,7 +61,7 @@ def show_readings(held: dict[str, dict[tuple[str, int], dict[str, t.Any]]]) -> s
     return table("What the data centre holds of each instance", ["robot", "instance", *STORES.values()], rows)
 
 
-def wait_for_refusals(fleet: Fleet, seconds: float = 20) -> None:
+def wait_for_refusals(fleet: Fleet, seconds: float = 120) -> None:
     """Until the access logs tell of everybody who knocked: Envoy writes them every few seconds."""
     deadline = time.monotonic() + seconds
     while True:

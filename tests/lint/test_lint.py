@@ -32,7 +32,7 @@ LINTERS = {
 
 @pytest.mark.parametrize("linter", LINTERS)
 def test_linter(linter):
-    run(LINTERS[linter], seconds=180)
+    run(LINTERS[linter], seconds=900)
 
 
 @pytest.mark.sanity
@@ -44,4 +44,4 @@ def test_ansible_test_sanity(ansible, monkeypatch):
     monkeypatch.chdir(CHECKOUT)
     sanity = ["-m", "tests.sanity", "--color", "no"]
     oldest = [sys.executable, *sanity]
-    run(oldest if ansible == "oldest" else controller.command("python3", *sanity, network="host", environment={}), seconds=1200)
+    run(oldest if ansible == "oldest" else controller.command("python3", *sanity, network="host", environment={}), seconds=2400)

@@ -23,7 +23,7 @@ from tests.robots.inventory import inventory, ssh_options
 from tests.robots.machine import Machine, Setup, wait_booted
 from tests.robots.spec import UPSTREAM_NAMES, RobotSpec
 
-BOOT_SECONDS = {"container": 60, "vm": 400}
+BOOT_SECONDS = {"container": 200, "vm": 600}
 """Generous: a virtual machine boots in 20 s on an idle machine, and in minutes on a busy one."""
 
 
@@ -125,7 +125,7 @@ class Fleet:
         self._addresses[name] = address
         return address
 
-    def ssh(self, name: str, command: str, check: bool = True, timeout: float = 60) -> str:
+    def ssh(self, name: str, command: str, check: bool = True, timeout: float = 180) -> str:
         """Run a shell command on the robot over SSH, as root, and return its standard output."""
         options = ssh_options(self.known_hosts, self.control)
         return run("ssh", "-i", self.key, *options, f"root@{self.address(name)}", command, check=check, timeout=timeout)
@@ -160,7 +160,7 @@ class Fleet:
         """Plug the network cable in again."""
         self.machine(name).network(up=True)
 
-    def wait_ssh(self, name: str, seconds: float = 60) -> None:
+    def wait_ssh(self, name: str, seconds: float = 180) -> None:
         """Wait until the robot answers over SSH."""
         wait_for(lambda: "up" in self._quiet_ssh(name), seconds, f"{name}: no answer over SSH", pause=0.5)
 

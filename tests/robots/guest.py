@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tests.robots.machine import Setup
 
-SILENCE_SECONDS = 3
+SILENCE_SECONDS = 60
+"""Whatever is asked while the guest boots is answered when its agent is up."""
 COMMAND_SECONDS = 120
 
 

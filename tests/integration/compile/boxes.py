@@ -55,6 +55,6 @@ def containers(machine: Machine) -> list[str]:
 
 
 def nothing_runs(machine: Machine) -> None:
-    machine.absent("pgrep -x sleep")
+    machine.until("! pgrep -x sleep >/dev/null")
     machine.until("docker info >/dev/null 2>&1")
     machine.until('[ -z "$(docker ps -aq)" ]')

@@ -21,7 +21,7 @@ URL = "http://127.0.0.1:18080"
 CANARY = "canary-0b5f2a"
 TASK = "/var/lib/k8s4r/tasks/brings-g-r0-one-*"
 
-# It knows parts, tells what it has sent, and is slow where the name says so.
+# It knows parts, tells what it has sent, and of a file whose name says so it sends no more than a part until it is told to go on.
 SERVER = f"""
 import http.server, os, sys, time
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -43,7 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             while chunk := stream.read(65536):
                 self.wfile.write(chunk)
                 print("sent", len(chunk), flush=True)
-                if "slow" in path:
+                while "held" in path and stream.tell() > 1 << 20 and not os.path.exists("{ROOT}/go"):
                     time.sleep(0.05)
     def log_message(self, *words):
         print("asked", self.path, self.headers.get("Range", "whole"), flush=True)
@@ -208,12 +208,13 @@ def test_a_task_that_puts_links_in_the_way_leads_nobody_astray(machine, server):
 
 
 def test_a_password_is_nowhere_but_in_files_of_root(machine, server):
-    server.put("private/slow.bin", bytes(8 << 20))
-    source = f"http://user:{CANARY}@127.0.0.1:18080/private/slow.bin?token={CANARY}"
+    server.put("private/held.bin", bytes(8 << 20))
+    source = f"http://user:{CANARY}@127.0.0.1:18080/private/held.bin?token={CANARY}"
     wanted = brings(machine, {"getterSource": source, "headers": {"X-Token": CANARY}})
     answer = machine.call(**{**request_of(wanted), "plan": {"format": 1, "jobs": [wanted]}})
     for _look in range(3):
         machine.absent("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -a '[c]anary-0b5f2a'")
+    server.put("go", b"")
     prepared = machine.finish(answer)
     assert prepared["status"] == "staged", prepared
     committed = machine.finish(machine.call(op="switch", release=prepared["release"]))
@@ -225,14 +226,14 @@ def test_a_password_is_nowhere_but_in_files_of_root(machine, server):
     assert {line.rpartition(" ")[0] for line in found.splitlines()} <= {"root 600"}, found
     assert {line.split("/")[4] for line in found.splitlines()} <= {"store"}, found
     machine.absent(f"journalctl --sync; journalctl -o cat | grep -F '{CANARY[:6]}''{CANARY[6:]}'")
-    refused = machine.deploy(brings(machine, {"getterSource": source.replace("slow.bin", CANARY)}))
+    refused = machine.deploy(brings(machine, {"getterSource": source.replace("held.bin", CANARY)}))
     assert refused["status"] == "refused"
-    server.machine.sh(f"test -e {ROOT}/private/slow.bin")
+    server.machine.sh(f"test -e {ROOT}/private/held.bin")
 
 
 def test_a_staging_that_is_killed_goes_on(machine, server):
     content = bytes(12 << 20) + b"end"
-    url = server.put("slow.bin", content)
+    url = server.put("held.bin", content)
     wanted = brings(machine, {"getterSource": url})
     answer = machine.call(**{**request_of(wanted), "plan": {"format": 1, "jobs": [wanted]}})
     # A busy robot may still be at the plan.
@@ -241,10 +242,11 @@ def test_a_staging_that_is_killed_goes_on(machine, server):
         answer = machine.call(op="poll", release=answer["release"])
     machine.until("[ 0$(stat -c %s /var/lib/k8s4r/cache/partial/* 2>/dev/null | sort -n | tail -1) -gt 500000 ]")
     machine.sh("systemctl kill --signal KILL 'k8s4r-prepare-*'")
+    server.put("go", b"")
     prepared = machine.finish(answer)
     assert prepared["status"] == "staged", prepared
     assert machine.finish(machine.call(op="switch", release=prepared["release"]))["status"] == "committed"
-    assert machine.sh(f"sha256sum <{TASK}/local/slow.bin").split()[0] == hashlib.sha256(content).hexdigest()
+    assert machine.sh(f"sha256sum <{TASK}/local/held.bin").split()[0] == hashlib.sha256(content).hexdigest()
     first, second = server.asked()
     assert first.endswith("whole")
     assert int(second.partition("bytes=")[2][:-1]) >= 500000

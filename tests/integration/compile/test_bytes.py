@@ -44,7 +44,7 @@ def job(arguments: list[str], environment: dict[str, str]) -> Job:
 
 def arrived(machine, task: str) -> tuple[list[str], dict[str, str]]:
     # The switch is over when the program runs; this one is over when it has ended.
-    machine.sh("for i in $(seq 100); do [ $(ls /var/lib/k8s4r/groups/bytes-g-*/done/* | wc -l) = 2 ] && exit; sleep 0.1; done; exit 1")
+    machine.until("[ $(ls /var/lib/k8s4r/groups/bytes-g-*/done/* | wc -l) = 2 ]")
     arguments, environment = json.loads(machine.sh(f"cat /var/lib/k8s4r/groups/bytes-g-*/alloc/{task}"))
     decoded = {bytes.fromhex(name).decode(): bytes.fromhex(value).decode() for name, value in environment.items()}
     return [bytes.fromhex(argument).decode() for argument in arguments], decoded

@@ -58,12 +58,12 @@ def becomes(machine: Machine, status: str) -> None:
 
 
 def test_a_deployment_waits_for_checks_which_go_on_by_themselves_and_restart_nothing_when_they_change(machine):
-    plan = job(machine, delay=3, interval="30s")
+    plan = job(machine, delay=3, interval="300s")
     assert machine.deploy(plan)["status"] == "committed"
     lived = float(machine.sh(f"echo $(cut -d' ' -f1 /proc/uptime) $(systemctl show -p ActiveEnterTimestampMonotonic --value {unit(plan)}) |"
                              " awk '{print $1 - $2 / 1e6}'"))  # fmt: skip
     # It was not well for 3 s, and then had to be for 2; nobody waited until it was its time again.
-    assert 5 <= lived < 20
+    assert 5 <= lived < 150
     seen = check(machine, plan)
     assert (seen["name"], seen["status"], seen["said"], seen["well"]) == ("ready", "passing", "HTTP 200", True)
     main = pid(machine, unit(plan))
@@ -91,7 +91,7 @@ def test_a_deployment_waits_for_checks_which_go_on_by_themselves_and_restart_not
 def test_a_group_whose_checks_do_not_pass_goes_back(machine):
     first = job(machine)
     assert machine.deploy(first)["status"] == "committed"
-    second = job(machine, delay=1000, update={"healthyDeadline": "4s"})
+    second = job(machine, delay=1000, update={"healthyDeadline": "8s"})
     result = machine.deploy(second)
     assert result["status"] == "rolled-back"
     assert "health check ready is critical: HTTP 503; its last answer: I say server" in result["errors"][0]
@@ -113,7 +113,7 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
                  "interval": "1s", "checkRestart": {"limit": 2, "grace": "2s"}}  # fmt: skip
         # The status of a command that does not hold is a warning.
         service = {"name": "s", "portLabel": "any", "checks": [check]}
-        program = shell(f"t{number}", f"{script}; while :; do sleep 0.2; done", driver=driver, killTimeout="1s", services=[service],
+        program = shell(f"t{number}", f"{script}; while :; do sleep 0.2; done", driver=driver, killTimeout="4s", services=[service],
                         shutdownDelay=f"{delay}s")  # fmt: skip
         tasks.append({**program, "restartPolicy": policy})
     (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
@@ -123,12 +123,11 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
     units = [r["name"] for r in plan["groups"][0]["resources"] if r.get("checks")]
     for name in units:
         machine.until(f'[ "$(systemctl show -p NRestarts --value {name})" = 1 ]')
-        machine.until(f"grep -q ' 1$' /run/k8s4r/restarts/{name}")
     # A restart by somebody else would not be one of the policy's.
+    # An older systemd calls a unit inactive for a moment that is about to start again.
     for name in units:
-        # An older systemd calls a unit inactive for a moment that is about to start again.
         machine.until(f"grep -q ' 2 over$' /run/k8s4r/restarts/{name}")
-        machine.until(f"systemctl show -p ActiveState --value {name} | grep -qx -e inactive -e failed")
+    machine.down(*units)
     (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
     for name in units:
         how = group["units"][name]["how"]
@@ -157,7 +156,7 @@ def scripted(name: str, driver: str, **keys: t.Any) -> dict[str, t.Any]:
         f" setsid sleep 1002 & (setsid sh -c 'sleep 1002 & exec sleep 1002' &) ; wait; fi; echo well; exit $(cat {mine}.code)"
     )
     check = {"name": name, "type": "script", "command": "sh", "args": ["-c", script], "interval": "1s", "timeout": "3s"}
-    task = shell(name, f"echo 0 >{mine}.code; {VIEW} >{mine}.task; exec sleep 1003", driver=driver)
+    task = shell(name, f"echo 0 >{mine}.code; {VIEW} >{mine}.part; mv {mine}.part {mine}.task; exec sleep 1003", driver=driver)
     return {**task, "services": [{"name": "s", "portLabel": "any", "checks": [check]}], **keys}
 
 
@@ -174,6 +173,7 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
     names = ("exec", "rawexec", "shared", "alone", "root")
     states = [f"/run/k8s4r/checks/checks-g-r0-{name}-*" for name in names]
     for name in names:
+        machine.until(f"[ -e {alloc}/{name}.task ]")
         assert machine.sh(f"cat {alloc}/{name}.script") == machine.sh(f"cat {alloc}/{name}.task")
     for code, status in ((1, "warning"), (2, "critical"), (0, "passing")):
         machine.sh(f"for name in {' '.join(names)}; do echo {code} >{alloc}/$name.code; done")
@@ -189,8 +189,8 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
     machine.sh("systemctl stop k8s4r-checks.timer")
     # As long as it runs, systemd calls it activating.
     machine.until("[ $(systemctl show -p ActiveState --value k8s4r-checks.service) != activating ]")
-    machine.absent("pgrep -f 'sleep 100[12]'")
-    machine.sh("[ $(pgrep -fc '^sleep 1003') = 5 ]")
+    machine.gone("sleep 100[12]")
+    machine.processes(5, "sleep 1003")
     # A main process whose number somebody else has by now.
     unit = next(r["name"] for r in plan["groups"][0]["resources"] if r.get("called") == "r0 exec")
     for number, said in ((pid(machine, unit), ""), ("1", "its task has just ended")):

@@ -91,7 +91,7 @@ def look(machine: Machine) -> dict[str, t.Any]:
     assert result["status"] == "committed", result
     machine.until(f"[ $(ls /var/lib/k8s4r/groups/files-g-*/alloc/*.json | wc -l) = {len(TASKS)} ]")
     found = {name: json.loads(machine.sh(f"cat /var/lib/k8s4r/groups/files-g-*/alloc/{name}.json")) for name in TASKS}
-    machine.sh(f"systemctl is-active 'k8s4r-task-files-g-r0-chroot-more-*' && [ $(pgrep -cf 'sleep 1000$') -ge {len(TASKS)} ]")
+    machine.until(f"systemctl is-active -q 'k8s4r-task-files-g-r0-chroot-more-*' && [ $(pgrep -cf 'sleep 1000$') -ge {len(TASKS)} ]")
     units = [r["name"] for r in plan["groups"][0]["resources"] if r["kind"] == "unit" and "-task-" in r["name"]]
     machine.sh(f"systemctl stop {' '.join(units)}")
     found["ends"] = {machine.sh(f"systemctl show -p Result -p ActiveState --value {unit}").replace("\n", " ").strip() for unit in units}

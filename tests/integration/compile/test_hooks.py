@@ -57,8 +57,7 @@ class Noted:
 
     def wait(self, line: str, times: int = 1) -> list[str]:
         """Wait until a line has been noted so often."""
-        found = f"[ $(grep -c -x -e '{line}' {self.alloc}/log) -ge {times} ]"
-        self.machine.sh(f"for i in $(seq 200); do {found} && exit; sleep 0.1; done; cat {self.alloc}/log; exit 1")
+        self.machine.until(f"[ $(grep -c -x -e '{line}' {self.alloc}/log) -ge {times} ]")
         return self.lines()
 
     def put(self, name: str, content: int = 0) -> None:
@@ -70,7 +69,7 @@ def down(machine: Machine, *units: str) -> None:
     """Wait until all units are down, with no job left."""
     for each in units:
         shown = f"systemctl show -p ActiveState,Job {each} | sort | tr '\\n' ' '"
-        machine.sh(f"for i in $(seq 100); do case $({shown}) in *=inactive' '*|*=failed' '*) exit;; esac; sleep 0.1; done; exit 1")
+        machine.until(f"case $({shown}) in *=inactive' '*|*=failed' '*) true;; *) false;; esac")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -236,4 +235,4 @@ def test_a_poststop_hook_that_takes_too_long_is_killed(machine):
     plan = job(machine, "long", stays("app"), says("cleanup", "poststop", "sleep 1000", timeout="1s"))
     assert machine.deploy(plan)["status"] == "committed"
     assert machine.deploy(without_groups(plan))["status"] == "committed"
-    machine.absent("pgrep -f 'sleep 1000'")
+    machine.gone("sleep 1000")

@@ -39,9 +39,9 @@ def test_nobody_inherits_from_a_group_that_is_gone(machine):
     machine.absent("test -e /var/tmp/left")
     # As cron would: a process of the user that is in none of our units.
     machine.sh(f"setpriv --reuid={number} --clear-groups setsid sleep 1001 >/dev/null 2>&1 &")
-    machine.until("pgrep -f 'sleep 1001'")
+    machine.until(f"pgrep -u {number} -xf 'sleep 1001' >/dev/null")
     assert machine.deploy(without_groups(first))["status"] == "committed"
-    machine.absent("pgrep -f 'sleep 1001'")
+    machine.gone("sleep 1001")
     machine.absent("getent passwd | grep k8s4r-")
 
     second = job(machine, "second", shell("comes", "exec sleep 1000", driver="raw_exec"))
@@ -72,6 +72,7 @@ def test_what_a_task_wrote_changes_hands_with_it(machine, driver):
         result = machine.deploy(plan)
         assert result["status"] == "committed", result
         names.append(user.get("user") or next(r["name"] for r in plan["groups"][0]["resources"] if r["kind"] == "user"))
+        machine.until(f"[ $({WHO} | wc -l) = {len(names) * 3} ]")
         assert machine.sh(WHO).split() == names * 3
         # The directories that tasks share are whose they were.
         assert machine.ask(plan) == {"status": "unchanged"}
@@ -83,9 +84,12 @@ def test_what_belongs_to_another_task_of_the_group_stays_its_own(machine):
         works = shell("works", "echo x >>mine; echo x >>$NOMAD_ALLOC_DIR/works; exec sleep 1000", **user)
         return machine.deploy(job(machine, "stays", works, shell("other", "echo x >>$NOMAD_ALLOC_DIR/other; exec sleep 1000")))
 
+    notes = "/var/lib/k8s4r/groups/stays-g-*/alloc"
     assert deploy()["status"] == "committed"
+    machine.until(f"[ -e {notes}/other ] && [ $(cat {notes}/works | wc -l) = 1 ]")
     owner = machine.sh("stat -c %U /var/lib/k8s4r/groups/stays-g-*/alloc/other").strip()
     assert deploy(user="nobody")["status"] == "committed"
+    machine.until(f"[ $(cat {notes}/works | wc -l) = 2 ]")
     assert machine.sh("stat -c %U /var/lib/k8s4r/groups/stays-g-*/alloc/other").strip() == owner
     assert machine.sh("stat -c %U /var/lib/k8s4r/tasks/stays-g-r0-works-*/local/mine").strip() == "nobody"
 
@@ -93,6 +97,7 @@ def test_what_belongs_to_another_task_of_the_group_stays_its_own(machine):
 def test_the_directory_of_a_task_that_was_deleted_is_made_again_and_the_task_started_in_it(machine):
     plan = job(machine, "home", shell("works", "echo $$ >>pid; exec sleep 1000"), shell("other", "exec sleep 1000"))
     assert machine.deploy(plan)["status"] == "committed"
+    machine.until("test -s /var/lib/k8s4r/tasks/home-g-r0-works-*/local/pid")
     works, other = (r["name"] for group in plan["groups"] for r in group["resources"] if r["kind"] == "unit" and "-task-" in r["name"])
     before = pid(machine, works), pid(machine, other)
     machine.sh("rm -r /var/lib/k8s4r/tasks/home-g-r0-works-*/local")
@@ -100,7 +105,7 @@ def test_the_directory_of_a_task_that_was_deleted_is_made_again_and_the_task_sta
     assert result["status"] == "committed", result
     assert pid(machine, works) != before[0]
     assert pid(machine, other) == before[1]
-    machine.sh("test -s /var/lib/k8s4r/tasks/home-g-r0-works-*/local/pid")
+    machine.until("test -s /var/lib/k8s4r/tasks/home-g-r0-works-*/local/pid")
 
 
 def test_a_user_who_is_not_there_is_named_with_its_place_in_the_job(machine):

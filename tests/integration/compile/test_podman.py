@@ -66,8 +66,8 @@ def containers(machine: Machine) -> list[str]:
 
 
 def nothing_runs(machine: Machine) -> None:
-    machine.absent("pgrep -x sleep")
-    assert machine.sh("podman ps --all --quiet") == ""
+    machine.until("! pgrep -x sleep >/dev/null")
+    machine.until('[ -z "$(podman ps --all --quiet)" ]')
 
 
 @BOTH
@@ -142,7 +142,7 @@ def test_whoever_is_killed_one_container_runs_again_and_after_a_stop_none(machin
         (before,) = containers(machine)
         machine.sh(f"kill -9 $({victims.format(unit=name)})")
         up = f"[ $(systemctl show -p SubState --value {name}) = running ] && podman ps -q | grep -q . && [ $(pgrep -xc sleep) = 1 ]"
-        machine.sh(f"for i in $(seq 40); do {up} && ! podman ps -q --no-trunc | grep -q {before} && exit; sleep 0.25; done; exit 1")
+        machine.until(f"{up} && ! podman ps -q --no-trunc | grep -q {before}")
         assert len(containers(machine)) == 1
         assert machine.sh("podman ps --all --quiet | wc -l").strip() == "1"
     machine.sh(f"systemctl stop {name}")

@@ -158,7 +158,7 @@ def test_a_chosen_port_that_is_taken_is_another_one_and_stays_it(machine: Machin
     assert stale["capabilities"]["cgroup"] in ("1", "2")
     (again,) = plans(machine, document, named)
     assert machine.deploy(again)["status"] == "committed"
-    assert f"NOMAD_PORT_x={first['r0 x'] + 1}" in machine.sh("tr '\\0' '\\n' < /proc/$(pgrep -x sleep | tail -1)/environ").splitlines()
+    machine.until(f"cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -qx NOMAD_PORT_x={first['r0 x'] + 1}")
     assert machine.ask(again)["status"] == "unchanged"
     machine.sh(f"systemctl stop stranger-{first['r0 x']}")
     # A controller that knows nothing of this is told, also in a check; one that does changes nothing.

@@ -140,9 +140,9 @@ GROUP = {"isolation": {"pid": "group"}}
 
 def members(machine: Machine) -> dict[str, tuple[str, str]]:
     """Of each task, by the time that its program sleeps, its process ID and the namespace that it is in, as the robot has them."""
-    processes = machine.sh("pgrep -af '^sleep 1000[0-9]$'").splitlines()
-    found = {program: number for number, _sleep, program in map(str.split, processes)}
-    return {program: (number, machine.sh(f"readlink /proc/{number}/ns/pid").strip()) for program, number in found.items()}
+    look = "for p in $(pgrep -f '^sleep 1000[0-9]$'); do echo $(tr '\\0' ' ' </proc/$p/cmdline) $p $(readlink /proc/$p/ns/pid); done"
+    found = (line.split()[1:] for line in machine.sh(look).splitlines())
+    return {program: (number, namespace) for program, number, namespace in found}
 
 
 def units(plan: dict[str, t.Any]) -> list[str]:
@@ -164,9 +164,10 @@ def test_a_task_that_restarts_leaves_the_others_alone_and_takes_all_its_own_with
     machine.until("[ $(pgrep -cf '^sleep 10002$') = 1 ] && [ $(pgrep -cf '^sleep 10001$') = 2 ]")
     assert members(machine)["10002"] != before["10002"]
     machine.sh(f"systemctl stop {units(plan)[0]}")
-    machine.absent("pgrep -f '^sleep 1000[12]$'")
+    machine.until("! pgrep -f '^sleep 1000[12]$' >/dev/null")
     plan = job(machine, "life", shell("leaves", leaves, env={"NEW": "1"}, **GROUP), shell("stays", "exec sleep 10003", **GROUP))
     assert machine.deploy(plan)["status"] == "committed"
+    machine.until("[ $(pgrep -cf '^sleep 1000[0-9]$') = 4 ]")
     after = members(machine)
     assert after["10003"] == before["10003"]
     assert after["10002"][1] == before["10003"][1]
@@ -177,6 +178,7 @@ def test_when_what_holds_a_namespace_dies_its_tasks_meet_in_a_new_one(machine):
     tasks = [shell("one", "exec sleep 10001", **GROUP), shell("two", "exec sleep 10002", **GROUP), shell("own", "exec sleep 10003")]
     plan = job(machine, "life", *tasks)
     assert machine.deploy(plan)["status"] == "committed"
+    machine.until("[ $(pgrep -cf '^sleep 1000[0-9]$') = 3 ]")
     before = members(machine)
     for who in ("$(systemctl show -p MainPID --value {})", "$(pgrep -u 65535 sleep)"):
         gone = machine.sh("pgrep -f '^sleep 1000[12]$'").split()
@@ -211,8 +213,9 @@ def test_on_the_way_back_a_task_may_drain_too(machine):
     before = shell("one", script, killTimeout="20s")
     assert machine.deploy(job(machine, "life", before))["status"] == "committed"
     machine.until("ls /var/lib/k8s4r/groups/life-g-*/alloc/up >/dev/null 2>&1")
+    machine.sh("rm /var/lib/k8s4r/groups/life-g-*/alloc/up")
     # By then, the other one is up again in its new place.
-    bad = shell("bad", "sleep 1; exit 3", **GROUP)
+    bad = shell("bad", "until [ -e $NOMAD_ALLOC_DIR/up ]; do sleep 0.1; done; exit 3", **GROUP)
     assert machine.deploy(job(machine, "life", {**before, **GROUP}, bad))["status"] == "rolled-back"
     assert machine.sh("cat /var/lib/k8s4r/groups/life-g-*/alloc/drained").split() == ["x", "x"]
 
@@ -247,7 +250,7 @@ def test_how_a_program_ends_is_told_as_it_is(machine):
     shown = {}
     for name in scripts:
         (unit,) = [each for each in units(plan) if f"-{name}-" in each]
-        machine.until(f"[ $(systemctl show -p ActiveState --value {unit}) != active ]")
+        machine.down(unit)
         shown[name] = machine.sh(f"systemctl show -p Result -p ExecMainStatus --value {unit}").split()
     assert {name: sorted(values) for name, values in shown.items()} == {
         "well": ["0", "success"],
@@ -255,7 +258,7 @@ def test_how_a_program_ends_is_told_as_it_is(machine):
         "broken": ["11", "signal"],
         "asked": ["15", "success"],
     }
-    machine.absent("ps -eo stat= | grep Z")
+    machine.until("! ps -eo stat= | grep -q Z")
 
 
 def test_what_holds_the_namespaces_takes_less_than_0_8_mb(machine):

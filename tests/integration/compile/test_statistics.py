@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from tests.integration.compile.jobs import job, shell
 from tests.integration.engine.harness import pid
+from tests.robots.host import wait_for
 
 # It takes the sign away first, so it is killed once. What is written says that it has begun.
 EAT = "while [ ! -e $NOMAD_ALLOC_DIR/go ]; do sleep 0.1; done; rm $NOMAD_ALLOC_DIR/go; exec python3 -c \"held = b'x' * (256 << 20)\""
@@ -37,13 +38,14 @@ def test_what_tasks_and_their_group_use_is_counted(machine):
     plan = job(machine, "stats", spin, shell("write", WRITE), shell("calm", "sleep 1000"))
     assert machine.deploy(plan)["status"] == "committed"
     machine.until("[ -e /var/lib/k8s4r/groups/stats-g-*/alloc/wrote ]")
+    # On a busy machine it may take until it was held back.
+    wait_for(lambda: the_group(machine)[1]["spin"]["cpu"]["throttled_seconds"] > 0, 100, "it is never held back")
     group, tasks = the_group(machine, sample=2.0)
     assert sorted(tasks) == ["calm", "spin", "write"]
     spin, write, calm = (tasks[name] for name in ("spin", "write", "calm"))
     assert spin["cpu"]["limit"] == 0.2
     # A busy machine may give it less than its limit.
     assert 0 < spin["cpu"]["percent_of_limit"] < 130
-    assert spin["cpu"]["throttled_seconds"] > 0
     assert spin["cpu"]["seconds"] > 0
     assert spin["memory"]["limit"] == 64 << 20
     assert 100_000 < spin["memory"]["current"] <= spin["memory"]["peak"] <= 64 << 20
@@ -128,7 +130,8 @@ def test_the_file_for_prometheus(machine):
     assert any(line.startswith("k8s4r_task_well{") and line.endswith(" 1") for line in lines)
     # The timer comes again, and nothing stays in between.
     assert machine.state("k8s4r-textfile.timer") == "active"
-    assert machine.sh("systemctl show -p Result,ActiveState --value k8s4r-textfile.service").split() == ["success", "inactive"]
+    machine.down("k8s4r-textfile.service")
+    assert machine.sh("systemctl show -p Result --value k8s4r-textfile.service").strip() == "success"
     machine.sh("rm /srv/textfile/k8s4r.prom; systemctl start k8s4r-textfile.service; [ -e /srv/textfile/k8s4r.prom ]")
     # The next deployment takes it for no stranger's.
     assert machine.ask(*[job(machine, "shown", shell("calm", "sleep 1000"))])["status"] == "unchanged"

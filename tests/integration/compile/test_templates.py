@@ -81,7 +81,7 @@ def directory(machine: Machine, name: str) -> str:
 
 def seen(machine: Machine, name: str, path: str) -> str:
     """A file as the task's program finds it."""
-    return machine.sh(f"nsenter -t {pid(machine, unit(machine, name))} -m cat {directory(machine, name)}/{path}")
+    return machine.sh(f"nsenter -t $(systemctl show -p MainPID --value {unit(machine, name)}) -m cat {directory(machine, name)}/{path}")
 
 
 def test_files_are_there_before_the_program_with_their_owner_and_mode(machine):
@@ -162,7 +162,7 @@ def test_a_changed_file_restarts_the_task_or_signals_its_program_alone_or_nobody
             assert text not in str(prepared)
             assert machine.finish(machine.call(op="switch", release=prepared["release"]))["status"] == "committed"
             for way, signal in signals.items():
-                assert machine.sh(f"tail -n 1 {alloc(machine)}/{way}.signals") == f"{signal} {text}\n", way
+                machine.until(f"[ \"$(tail -n 1 {alloc(machine)}/{way}.signals)\" = '{signal} {text}' ]")
                 machine.absent(f"test -e {alloc(machine)}/{way}.child.signals")
                 assert machine.sh(f"cat {alloc(machine)}/{way}.starts") == "one\n"
                 assert machine.sh(f"cat {directory(machine, way)}/local/quiet") == text
@@ -182,8 +182,11 @@ def test_when_a_deployment_goes_back_the_former_file_is_put_back_and_signalled(m
     up = "touch $NOMAD_ALLOC_DIR/other.up; exec sleep 1000"
     deployed(machine, *tasks("one", up))
     before = pid(machine, unit(machine, "exec"))
-    failed = machine.deploy(job(machine, "web", *tasks("two", "exit 1")))
+    # Of two signals that come before the program looks, there is one.
+    heard = "until grep -qs two $NOMAD_ALLOC_DIR/exec.signals; do sleep 0.1; done; exit 1"
+    failed = machine.deploy(job(machine, "web", *tasks("two", heard)))
     assert failed["status"] == "rolled-back"
+    machine.until(f"[ $(cat {alloc(machine)}/exec.signals | wc -l) = 2 ]")
     assert machine.sh(f"cat {alloc(machine)}/exec.signals") == "SIGHUP two\nSIGHUP one\n"
     assert seen(machine, "exec", "local/watched") == "one"
     assert pid(machine, unit(machine, "exec")) == before
@@ -271,6 +274,7 @@ def test_a_hook_at_the_end_of_all_has_its_secrets_still(machine):
     assert machine.deploy(plan)["status"] == "committed"
     machine.absent(f"test -e {alloc(machine)}/last.ran")
     machine.sh("systemctl stop $(basename /etc/systemd/system/k8s4r-group-web-g-*.target) 'k8s4r-task-web-g-*'")
+    machine.until(f"[ -s {alloc(machine)}/last.ran ]")
     assert machine.sh(f"cat {alloc(machine)}/last.ran") == "it"
 
 

@@ -210,7 +210,7 @@ def test_a_program_is_asked_to_end_and_may_drain(machine):
     machine.until(f"[ $(ls {alloc}/*.up | wc -l) = {len(WAYS)} ]")
     machine.sh(f"systemctl stop {' '.join(units(plan).values())}")
     assert machine.sh(f"cd {alloc}; ls *.drained").split() == sorted(f"{name}.drained" for name in WAYS)
-    machine.absent("pgrep -f NOMAD_ALLOC_DIR")
+    machine.gone("NOMAD_ALLOC_DIR")
     assert {machine.sh(f"systemctl show -p Result --value {name}").strip() for name in units(plan).values()} == {"success"}
 
 
@@ -232,7 +232,7 @@ def test_how_a_program_ends_is_told_as_it_is(machine):
     machine.sh("touch $(echo /var/lib/k8s4r/groups/ends-g-*/alloc)/go")
     shown = {}
     for name, unit in units(plan).items():
-        machine.until(f"[ $(systemctl show -p ActiveState --value {unit}) != active ]")
+        machine.down(unit)
         shown[name] = sorted(machine.sh(f"systemctl show -p Result -p ExecMainStatus --value {unit}").split())
     assert shown == {f"{way}-{end}": told[way.startswith("own")] for way in WAYS for end, (_how, *told) in ENDS.items()}
 
@@ -240,9 +240,9 @@ def test_how_a_program_ends_is_told_as_it_is(machine):
 def test_a_task_that_crashes_starts_again(machine):
     plan = job(machine, "ends", *(shell(name, "exec sleep 30002", **keys) for name, keys in WAYS.items()))
     assert machine.deploy(plan)["status"] == "committed"
-    machine.until(f"[ $(pgrep -cxf 'sleep 30002') = {len(WAYS)} ]")
+    machine.processes(len(WAYS), "sleep 30002")
     machine.sh("pkill -KILL -xf 'sleep 30002'")
     for unit in units(plan).values():
         machine.until(f"[ $(systemctl show -p NRestarts --value {unit}) = 1 ]")
-    machine.until(f"[ $(pgrep -cxf 'sleep 30002') = {len(WAYS)} ]")
+    machine.processes(len(WAYS), "sleep 30002")
     assert machine.ask(plan)["status"] == "unchanged"

@@ -98,15 +98,17 @@ def look(machine: Machine) -> dict[str, t.Any]:
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
     names = [member["name"] for group in GROUPS for member in group["tasks"]]
-    wait = "cd /var/lib/k8s4r/groups; for i in $(seq 200); do [ $(ls */alloc/*.{} | wc -l) = {} ] && break; sleep 0.1; done"
-    machine.sh(wait.format("begun", len(names)) + "; for alloc in */alloc; do touch $alloc/go; done; " + wait.format("json", len(names)))
+    there = "[ $(ls /var/lib/k8s4r/groups/*/alloc/*.{} | wc -l) = {} ]"
+    machine.until(there.format("begun", len(names)))
+    machine.sh("for alloc in /var/lib/k8s4r/groups/*/alloc; do touch $alloc/go; done")
+    machine.until(there.format("json", len(names)))
     found = {name: json.loads(machine.sh(f"cat /var/lib/k8s4r/groups/walls-*/alloc/{name}.json")) for name in names}
     found["robot"] = machine.sh("readlink /proc/self/ns/ipc").strip()
     # As after a boot: the group's memory is gone, and the next start makes it again.
     machine.sh("systemctl stop 'k8s4r-task-*' 'k8s4r-memory-*'; umount /run/k8s4r/memory/*; rm -r /run/k8s4r/memory")
     machine.sh("rm -r /var/lib/k8s4r/groups/*/alloc/*.begun")
     machine.sh("systemctl start $(systemctl list-units --plain --no-legend 'k8s4r-group-walls-*' | cut -d' ' -f1)")
-    machine.sh(wait.format("begun", len(names)) + f"; [ $(ls */alloc/*.begun | wc -l) = {len(names)} ]")
+    machine.until(there.format("begun", len(names)))
     assert machine.ask(plan)["status"] == "unchanged"
     removed = machine.deploy(without_groups(plan))
     assert removed["status"] == "committed", removed

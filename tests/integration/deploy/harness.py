@@ -66,9 +66,9 @@ class Deployment(Ansible):
         return self.fleet.console(robot, FOOTPRINT, check=False)
 
     def value(self, robot: str) -> str:
-        """VALUE in the environment of the task that runs on a robot."""
-        found = self.sh(robot, "cat /proc/$(pgrep -x sleep | tail -1)/environ | tr '\\0' '\\n' | grep ^VALUE= || true")
-        return found.strip().removeprefix("VALUE=")
+        """VALUE in the environment of the task that runs on a robot, whatever of it is about to end."""
+        found = self.sh(robot, "for p in $(pgrep -x sleep); do tr '\\0' '\\n' </proc/$p/environ; done 2>/dev/null | grep ^VALUE= || true")
+        return found.strip().rpartition("\n")[2].removeprefix("VALUE=")
 
     def clean(self) -> None:
         for robot in ROBOTS:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.integration.deploy.harness import lines_of
+from tests.integration.engine.harness import Machine
 
 pytestmark = pytest.mark.robots
 
@@ -61,14 +64,15 @@ def test_a_task_that_fails_fails_the_run_once_with_its_status_and_its_last_lines
 def test_a_task_that_nobody_gives_up_fails_the_run_and_goes_on(deployment):
     run = deployment.deploy(job("sleep 2.5; exit 9"), wait=True)
     assert run.status == 2
-    assert "its program ended with exit status 9, 4 times" in run.output
+    # A robot that is slow to look may find it once more often.
+    assert re.search(r"its program ended with exit status 9, [4-9] times", run.output), run.output
     assert "once/g: r0 app: the robot goes on trying, because no restartPolicy says when to give up" in run.output
-    state = "systemctl show -p ActiveState --value 'k8s4r-task-once-*'"
-    assert deployment.sh("robot1", state).split() in (["activating"], ["active"])
+    going = "systemctl show -p ActiveState --value 'k8s4r-task-once-*' | grep -qx -e activating -e active"
+    Machine(deployment.fleet, "robot1").until(going)
 
 
 def test_patience_has_an_end_and_the_job_goes_on(deployment):
     run = deployment.deploy(job("exec sleep 1000"), wait=True, wait_seconds=1)
     assert run.status == 2
     assert "robot1: waits for once/g r0 app, and has done so for 1 seconds; the job goes on" in run.output
-    assert deployment.sh("robot1", "pgrep -c -x sleep").strip() == "1"
+    Machine(deployment.fleet, "robot1").processes(1, "sleep 1000")

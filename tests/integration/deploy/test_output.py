@@ -10,6 +10,7 @@ import re
 import pytest
 
 from tests.integration.deploy.harness import lines_of, sleeper
+from tests.integration.engine.harness import Machine
 from tests.robots.host import CHECKOUT, wait_for
 
 pytestmark = pytest.mark.robots
@@ -49,6 +50,8 @@ def test_a_check_says_what_the_run_then_says(deployment):
     for job in (first, then):
         # Both find what the tasks have written on the disk.
         for robot in ("robot1", "robot2"):
+            if job is then:
+                Machine(deployment.fleet, robot).until("[ $(stat -c %s /var/lib/k8s4r/tasks/*-old-*/local/data) = 10000 ]")
             deployment.sh(robot, "sync")
         check = deployment.deploy(job, "--check").well()
         assert said(check) == said(deployment.deploy(job).well())
@@ -62,7 +65,7 @@ def test_a_task_that_was_dead_is_said_to_be_started_and_of_what_it_died(deployme
     deployment.deploy(job).well()
     deployment.sh("robot2", "pkill -9 -x sleep")
     dead = "systemctl show --property=ActiveState --value 'k8s4r-task-*'"
-    wait_for(lambda: "failed" in deployment.sh("robot2", dead), 30, "the task does not fail")
+    wait_for(lambda: "failed" in deployment.sh("robot2", dead), 120, "the task does not fail")
     (line,) = said(deployment.deploy(job).well())
     assert re.fullmatch(r"robot2: web r0 main: start \(down since .*: .*\)", line), line
 

@@ -97,13 +97,15 @@ def test_data_can_be_kept(deployment):
 def test_status_shows_what_runs(deployment):
     deployment.deploy(sleeper()).well()
     shown = deployment.run("k8s4r.robot.status").well()
-    assert re.search(r"^robot1 +hello/web +1 up +\d+ s +\d+% +[\d.]+ MiB( of \d+)?$", shown.output, re.MULTILINE)
+    assert re.search(r"^robot1 +hello/web +1 up +(?:\d+ min +)?\d+ s +\d+% +[\d.]+ MiB( of \d+)?$", shown.output, re.MULTILINE)
     assert "2 robots, 2 groups: nothing is wrong" in shown.output
     assert set(shown.changed.values()) == {0}
     deployment.sh("robot2", "systemctl stop 'k8s4r-task-*'")
     wrong = deployment.run("k8s4r.robot.status", problems=True, job_name="hello").well()
     assert "1 OF 1 DOWN" in wrong.output
-    assert re.search(r"^ +r\d main +down +\d+ s +it was stopped; k8s4r-task-hello-web-r\d-main-\w+$", wrong.output, re.MULTILINE)
+    assert re.search(
+        r"^ +r\d main +down +(?:\d+ min +)?\d+ s +it was stopped; k8s4r-task-hello-web-r\d-main-\w+$", wrong.output, re.MULTILINE
+    )
     assert "robot1  hello" not in wrong.output
 
 

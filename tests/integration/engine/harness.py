@@ -21,6 +21,11 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.exec import 
 from tests.robots import Fleet
 from tests.robots.inventory import ssh_options
 
+TRIES = 1000
+"""So often a condition is looked at, ten times a second where nothing else is at work."""
+LONGEST = 300.0
+"""Seconds, after which nothing more is hoped for."""
+
 SYSTEMD = {"bullseye": "247", "bookworm": "252", "trixie": "257"}
 
 
@@ -36,7 +41,7 @@ class Machine:
         """A shell command on the robot, as root."""
         options = ssh_options(self.fleet.known_hosts, self.fleet.control)
         argv = ["ssh", "-i", self.fleet.key, *options, f"root@{self.fleet.address(self.name)}", command]
-        done = subprocess.run(argv, input=content, capture_output=True, check=False, timeout=120)
+        done = subprocess.run(argv, input=content, capture_output=True, check=False, timeout=LONGEST)
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def sh(self, command: str) -> str:
@@ -55,8 +60,24 @@ class Machine:
         return self.sh(f"systemctl show -p ActiveState --value {unit}").strip()
 
     def until(self, condition: str) -> None:
-        """Wait until a shell command ends well."""
-        self.sh(f"for i in $(seq 600); do {condition} && exit; sleep 0.1; done; exit 1")
+        """Wait until a shell command ends well. A machine that is busy may take its time; one that is wrong takes all of it."""
+        self.sh(f"for i in $(seq {TRIES}); do {condition} && exit; sleep 0.1; done; exit 1")
+
+    def gone(self, pattern: str) -> None:
+        """Wait until no process has a command line like this. What was killed is there until its turn comes to end; what was left
+        behind stays.
+        """
+        # Written so that the shell that waits does not find itself.
+        self.until(f"! pgrep -f '[{pattern[0]}]{pattern[1:]}' >/dev/null")
+
+    def processes(self, number: int, pattern: str) -> None:
+        """Wait until so many processes have exactly this command line."""
+        self.until(f"[ $(pgrep -cxf '{pattern}') = {number} ]")
+
+    def down(self, *units: str) -> None:
+        """Wait until units have ended, with all that their stop runs."""
+        for unit in units:
+            self.until(f"systemctl show -p ActiveState --value {unit} | grep -qx -e inactive -e failed")
 
     def listens(self, port: int) -> None:
         """Wait until a program listens on a port."""
@@ -73,7 +94,7 @@ class Machine:
 
     def finish(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
         """Poll until there is a result."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + LONGEST
         while answer["status"] == "pending":
             assert time.monotonic() < deadline, answer
             answer = self.call(op="poll", release=answer["release"])
@@ -137,4 +158,4 @@ def pid(machine: Machine, unit: str) -> str:
 
 def environment(machine: Machine, unit: str) -> list[str]:
     """What the unit's process really has in its environment."""
-    return machine.sh(f"tr '\\0' '\\n' < /proc/{pid(machine, unit)}/environ").splitlines()
+    return machine.sh(f"tr '\\0' '\\n' < /proc/$(systemctl show -p MainPID --value {unit})/environ").splitlines()

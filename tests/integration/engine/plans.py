@@ -10,6 +10,8 @@ import typing as t
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 
 SLEEP = "/bin/sleep infinity"
+# An init unit that is at it for as long as a test wants.
+WAITING = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'until [ -e /run/goes-on ]; do sleep 0.1; done'\n"
 
 
 def service(command: str, before: str = "", extra: str = "") -> str:
@@ -30,6 +32,7 @@ class Group:
         self.programs: list[dict[str, t.Any]] = []
         self.secrets: list[str] = []
         self.more: list[dict[str, t.Any]] = []
+        self.extra = ""
 
     @property
     def user(self) -> str:
@@ -63,7 +66,7 @@ class Group:
             found.append(plan.directory(self.data(task), self.user, self.user, "0750", data=True))
             found.append(plan.file(self.env(task), env + "\n", mode="0600", secret=bool(self.secrets)))
             extra = f"User={self.user}\nWorkingDirectory={self.data(task)}\nEnvironmentFile={self.env(task)}\nSlice=k8s4r-{self.id}.slice"
-            content = service(command, self.relations(task), extra)
+            content = service(command, self.relations(task), f"{extra}\n{self.extra}")
             found.append(plan.unit(self.unit(task), content, run="always", reads=[self.env(task)]))
         found += self.more
         running = [each["name"] for each in found if each["kind"] == "unit" and each["run"] != "none"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from tests.integration.engine.harness import pid
 from tests.integration.engine.interrupted import drive, taken
 from tests.integration.engine.plans import SLEEP, Group, job
 
@@ -29,10 +28,11 @@ def precious(machine, group):
     return f"cat {group.data('main')}/file"
 
 
-def listens_as(machine, group):
-    """The ports on which a group's task listens."""
-    found = machine.sh(f"ss -Hltnp | grep 'pid={pid(machine, group.unit('main'))},' | awk '{{print $4}}'")
-    return sorted(int(line.rpartition(":")[2]) for line in found.split())
+def listens_as(machine, group, *ports):
+    """Wait until a group's task listens, and hold it to these ports."""
+    found = f"ss -Hltnp | grep 'pid='$(systemctl show -p MainPID --value {group.unit('main')}), | awk '{{print $4}}' | sed 's/.*://' | sort"
+    machine.until(f"[ $({found} | wc -l) -ge {len(ports)} ]")
+    assert [int(port) for port in machine.sh(found).split()] == sorted(ports)
 
 
 @pytest.mark.parametrize("new", [Group("new"), listener("new", 5441)], ids=["no port", "the same port"])
@@ -47,7 +47,7 @@ def test_a_renamed_group_that_does_not_start_leaves_the_old_one_and_its_data(mac
     assert done["groups"] == {"old": "rolled-back", "new": "rolled-back"}
     assert machine.ask(job(old)) == {"status": "unchanged"}
     assert machine.sh(content).strip() == "precious"
-    assert listens_as(machine, old) == [5441]
+    listens_as(machine, old, 5441)
     machine.absent(f"id {new.user} || test -e {new.data('main')}")
     new.tasks = {"main": works}
     assert machine.deploy(job(new))["status"] == "committed"
@@ -104,7 +104,8 @@ def test_ports_that_groups_swap(machine):
     ]
     done = machine.finish(machine.call(op="switch", release=prepared["release"]))
     assert done["status"] == "committed", done
-    assert (listens_as(machine, one), listens_as(machine, two)) == ([5442], [5441])
+    listens_as(machine, one, 5442)
+    listens_as(machine, two, 5441)
 
 
 def test_a_swap_that_fails_is_taken_back_by_both(machine):
@@ -115,7 +116,8 @@ def test_a_swap_that_fails_is_taken_back_by_both(machine):
     bad.tasks["more"] = FAIL
     done = machine.deploy(job(new, bad))
     assert done["groups"] == {"one": "rolled-back", "two": "rolled-back"}, done
-    assert (listens_as(machine, one), listens_as(machine, two)) == ([5441], [5442])
+    listens_as(machine, one, 5441)
+    listens_as(machine, two, 5442)
     assert machine.ask(good) == {"status": "unchanged"}
 
 
@@ -124,7 +126,8 @@ def test_a_port_that_another_job_of_the_run_gives_up(machine):
     machine.deploy(job(giver), job(taker, name="other"))
     giver, taker = listener("giver", 5443), listener("taker", 5441)
     assert machine.deploy(job(taker, name="other"), job(giver))["status"] == "committed"
-    assert (listens_as(machine, giver), listens_as(machine, taker)) == ([5443], [5441])
+    listens_as(machine, giver, 5443)
+    listens_as(machine, taker, 5441)
 
 
 def test_a_port_that_a_task_of_this_job_holds_without_a_word_is_not_free(machine):
@@ -185,8 +188,7 @@ def assert_runs(machine, wanted):
     """All of one version, and nothing of the other."""
     groups = {group["id"]: [port["port"] for port in group["ports"]] for group in wanted["groups"]}
     for id, ports in groups.items():
-        machine.listens(ports[0])
-        assert listens_as(machine, Group(id)) == ports
+        listens_as(machine, Group(id), *ports)
     for gone in {"old", "new"} - groups.keys():
         machine.absent(f"id k8s4r-{gone} || test -e {Group(gone).data('main')} || test -e /etc/k8s4r/groups/{gone}")
     assert machine.ask(wanted) == {"status": "unchanged"}

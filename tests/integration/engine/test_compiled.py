@@ -134,12 +134,13 @@ taskGroups:
 def test_a_task_starts_when_every_daemon_before_it_is_ready(machine):
     done = machine.deploy(*compiled_jobs(machine, READINESS))
     assert done["status"] == "committed", done
+    machine.until("[ -s /var/lib/k8s4r/groups/*/alloc/starts ]")
     assert machine.sh("cat /var/lib/k8s4r/groups/*/alloc/starts") == "started\n"
 
 
 def test_an_exec_tasks_secrets_are_in_nobody_elses_view_and_bounded(machine):
     assert secretive(machine, "exec", FILLS)["status"] == "committed"
-    assert machine.sh("ls /var/lib/k8s4r/groups/*/alloc").strip() == "full"
+    machine.until("[ -e /var/lib/k8s4r/groups/*/alloc/full ]")
     machine.absent("grep -rls inside /var/lib/k8s4r/tasks /run/k8s4r")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from tests.integration.engine.interrupted import assert_whole, drive, old_and_new
-from tests.integration.engine.plans import Group, job
+from tests.integration.engine.plans import WAITING, Group, job
 
 HALF = "/etc/systemd/system/.k8s4r-group-web.target.k8s4r~"
 
@@ -98,11 +98,11 @@ def test_the_ports_of_an_interrupted_release_are_its_successors(machine):
 
 def test_killed_in_its_unit_it_goes_on_by_itself(machine):
     group = Group()
-    slow = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 6\n"
-    group.more = [plan.unit("k8s4r-init-slow.service", slow, run="init")]
+    machine.sh("rm -f /run/goes-on")
+    group.more = [plan.unit("k8s4r-init-slow.service", WAITING, run="init")]
     release = machine.prepare(job(group))["release"]
     assert machine.call(op="switch", release=release)["status"] == "pending"
-    machine.sh(f"systemctl kill -s KILL k8s4r-switch-{release}.service")
+    machine.sh(f"systemctl kill -s KILL k8s4r-switch-{release}.service; touch /run/goes-on")
     done = machine.finish(machine.call(op="poll", release=release))
     assert done["status"] == "committed", done
     assert machine.ask(job(group)) == {"status": "unchanged"}

@@ -18,7 +18,9 @@ LOOP = "while [ -e /run/shaken ]; do systemctl daemon-reexec; sleep 0.2; systemc
 def shaken(machine):
     machine.sh(f"touch /run/shaken; setsid sh -c '{LOOP}' >/dev/null 2>&1 &")
     yield machine
-    machine.sh("rm /run/shaken; sleep 1; systemctl is-system-running --wait >/dev/null; true")
+    machine.sh("rm /run/shaken")
+    machine.gone("while . -e /run/shaken")
+    machine.sh("systemctl is-system-running --wait >/dev/null; true")
 
 
 def test_the_outcome_is_right_and_nothing_is_left(shaken):

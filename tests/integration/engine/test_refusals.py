@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from tests.integration.engine.harness import request_of
-from tests.integration.engine.plans import SLEEP, Group, job
+from tests.integration.engine.plans import SLEEP, WAITING, Group, job
 from tests.robots.host import wait_for
 
 
@@ -166,15 +166,14 @@ def test_wrong_assumptions(machine):
 
 def test_two_runs_at_once(machine):
     group = Group()
-    group.tasks["main"] = ("/bin/sh -c 'sleep 3; exec sleep infinity'", "A=1")
-    group.more = [
-        plan.unit("k8s4r-init-slow.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 5\n", run="init")
-    ]
+    machine.sh("rm -f /run/goes-on")
+    group.more = [plan.unit("k8s4r-init-slow.service", WAITING, run="init")]
     prepared = machine.prepare(job(group))
     assert machine.call(op="switch", release=prepared["release"])["status"] == "pending"
     errors = machine.prepare(job(Group("other"), name="mall"))["errors"]
     assert "tests@controller is changing this robot (since " in errors[0]
     assert "wait until that run ends" in errors[0]
+    machine.sh("touch /run/goes-on")
     assert machine.finish(machine.call(op="poll", release=prepared["release"]))["status"] == "committed"
 
 
@@ -229,10 +228,12 @@ def test_what_a_group_needs_and_has_lost(machine):
 
 def test_a_unit_that_is_up_between_two_ends_is_told_of(machine):
     group = Group()
-    group.tasks["main"] = ("/bin/sh -c 'sleep 3; exit 1'", "A=1")
+    machine.sh("rm -f /run/ends")
+    group.tasks["main"] = ("/bin/sh -c 'until [ -e /run/ends ]; do sleep 0.1; done; sleep 3; exit 1'", "A=1")
     assert machine.deploy(job(group))["status"] == "committed"
+    machine.sh("touch /run/ends")
     told = []
-    wait_for(lambda: told.append(machine.ask(job(group))) or "notices" in told[-1], 40, "nothing is said of the restarts")
+    wait_for(lambda: told.append(machine.ask(job(group))) or "notices" in told[-1], 120, "nothing is said of the restarts")
     assert told[-1]["status"] == "unchanged"
     assert "restarted" in told[-1]["notices"][0]
 

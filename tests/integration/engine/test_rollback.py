@@ -46,7 +46,8 @@ def test_a_port_that_somebody_took_during_the_switch(machine):
     """A proxy runs on without the listener that it could not have: every unit is up, and nothing is served."""
     group = Group()
     thief = "/usr/bin/systemd-run --quiet --collect --unit thief /usr/bin/python3 -m http.server --bind 127.0.0.1 5435"
-    content = f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart={thief}\n"
+    there = "until ss -ltn | grep -q :5435; do sleep 0.1; done"
+    content = f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c '{thief}; {there}'\n"
     group.more = [plan.unit("k8s4r-init-thief.service", content, run="init")]
     group.ports = [plan.port("127.0.0.1", 5435, "here")]
     try:

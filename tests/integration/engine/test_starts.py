@@ -62,8 +62,9 @@ def tries(machine, unit, since):
     ids=["203", "127"],
 )
 def test_what_can_never_start_is_given_up_at_once(machine, command, words):
-    """The last good release is back within 3 s of the first try; measured: 0.6 s."""
+    """The last good release is back long before the next try. On an idle machine 0.6 s after the first one."""
     group = Group()
+    group.extra = "RestartSec=60"
     group.tasks["other"] = (SLEEP, "B=1")
     machine.deploy(job(group))
     good = seconds(machine, group.unit("main"), "ActiveEnter")
@@ -74,7 +75,7 @@ def test_what_can_never_start_is_given_up_at_once(machine, command, words):
     # The reason is said once.
     assert done["errors"][0].count("No such file") + done["errors"][0].count("not found") == 1 + ("not found" in words), done["errors"]
     (tried,) = tries(machine, group.unit("main"), good)
-    assert seconds(machine, group.unit("main"), "ActiveEnter") - tried < 3
+    assert seconds(machine, group.unit("main"), "ActiveEnter") - tried < 30
 
 
 def test_a_service_that_ends_with_0_at_once_is_not_waited_for(machine):
@@ -105,7 +106,7 @@ def test_every_unit_that_failed_gives_its_reason(machine):
     group.tasks = {
         "first": ("/var/lib/none", "A=1"),
         "again": ("/bin/sh -c 'echo no camera; exit 3'", "A=1"),
-        "later": ("/bin/sh -c 'echo no memory; sleep 0.4; exit 127'", "A=1"),
+        "later": ("/bin/sh -c 'echo no memory; sleep 0.2; exit 127'", "A=1"),
         "quits": ("/bin/true", "A=1"),
         "good": (SLEEP, "A=1"),
     }

@@ -58,7 +58,7 @@ def test_a_program_that_takes_every_free_byte_at_once_is_removed(machine, mounte
     eater = f"while :; do dd if=/dev/zero of={group.data('main')}/$((n+=1)) bs=4k 2>/dev/null; done"
     group.tasks["main"] = (f"/bin/sh -c '{eater}'".replace("$", "$$"), "A=1")
     assert machine.deploy(job(group))["status"] == "committed"
-    machine.sh(f"for i in $(seq 100); do test $(df --output=avail {STATE} | tail -1) = 0 && exit; sleep 0.1; done; exit 1")
+    machine.until(f"test $(df --output=avail {STATE} | tail -1) = 0")
     gone = machine.deploy(job())
     assert (gone["status"], gone["errors"]) == ("committed", []), gone
 

@@ -60,7 +60,7 @@ class Lifecycle:
         self.runs.append(self.deployment.deploy(self.jobs(greeting, program), *arguments))
         return self.runs[-1]
 
-    def from_bare(self, seconds: float = 60) -> None:
+    def from_bare(self, seconds: float = 180) -> None:
         """What a bare robot lacks is provided, and the first answer arrives."""
         assert self.programs() == set()
         self.deploy("hello").well()
@@ -73,11 +73,11 @@ class Lifecycle:
         mode = self.sh(f"stat -c %a {sockets}").strip()
         self.sh(f"chmod 0700 {sockets} && systemctl --no-block restart 'k8s4r-group-ask-*'")
         try:
-            wait_for(lambda: "start-pre" in self.shown("proxy"), 10, "the proxy does not wait for its identity")
+            wait_for(lambda: "start-pre" in self.shown("proxy"), 60, "the proxy does not wait for its identity")
             assert "inactive" in self.shown("task")
         finally:
             self.sh(f"chmod {mode} {sockets}")
-        wait_for(lambda: "running" in self.shown("task"), 10, "the task does not start")
+        wait_for(lambda: "running" in self.shown("task"), 60, "the task does not start")
         log = self.sh(f"journalctl --sync; journalctl --since=@{since} --output=cat -u 'k8s4r-proxy-ask-*'")
         assert "no identity" not in log
         assert "not ready" not in log
@@ -105,13 +105,13 @@ class Lifecycle:
         check = self.deploy("welcome", "--check", "--diff").well()
         assert check.changed[self.robot] > 0
         assert self.deploy("welcome").well().changed == check.changed
-        self.heard("welcome", 60)
+        self.heard("welcome", 180)
         assert self.sh(OTHERS) == others
 
     def rollback(self) -> None:
         """A program that ends at once: the run fails, and what ran before runs again."""
         self.deploy("broken", program="raise SystemExit(3)").refused("the switch failed and was rolled back")
-        self.heard("welcome", 60)
+        self.heard("welcome", 180)
 
     def remove(self) -> None:
         """Nothing of either job is left on the robots, nor an identity of theirs on the server."""

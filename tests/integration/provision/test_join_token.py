@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.provision import harness
+from tests.robots.host import wait_for
 
 pytestmark = pytest.mark.robots
 
@@ -46,6 +47,9 @@ def test_a_token_is_made_once_and_used_once(ansible, stranger):
         "selectors": [{"type": "unix", "value": "user:nobody"}],
     }
     ansible.entries(entries=[entry]).well()
-    stranger.ssh("robot2", "sleep 3")
-    assert harness.identities(stranger, "robot2", "probe.service", "nobody") == [entry["spiffe_id"]]
+
+    def told() -> bool:
+        return harness.identities(stranger, "robot2", "probe.service", "nobody") == [entry["spiffe_id"]]
+
+    wait_for(told, 60, "the agent is not told of the entry")
     ansible.entries(entries=[{"entry_id": "k8s4r.token"}], state="absent").well()

@@ -55,6 +55,7 @@ cat > /run/systemd/system/k8s4r-proxy-{name}.service <<END
 ExecStart={envoy} --config-yaml {{}} --disable-hot-restart
 END
 systemctl start k8s4r-proxy-{name}
+until readlink /proc/$(systemctl show --property=MainPID --value k8s4r-proxy-{name})/exe | grep -qx {envoy}; do sleep 0.1; done
 """
 
 

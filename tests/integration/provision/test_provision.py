@@ -111,7 +111,7 @@ def test_an_old_node_certificate_is_renewed_and_the_agent_stays_itself(ansible, 
 
     provisioned.ssh("robot2", "systemctl stop spire-agent; rm /var/lib/spire/agent/*; systemctl start spire-agent")
     healthy = f"{harness.AGENT} healthcheck -socketPath {harness.AGENT_SOCKET}"
-    provisioned.ssh("robot2", f"timeout 50 sh -c 'until {healthy}; do sleep 0.5; done' 2>&1")
+    provisioned.ssh("robot2", f"until {healthy}; do sleep 0.5; done 2>&1", timeout=200)
     assert named_agents(provisioned) == {f"/spire/agent/x509pop/{robot}" for robot in ROBOTS}
 
 

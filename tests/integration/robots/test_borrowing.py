@@ -18,8 +18,9 @@ pytestmark = pytest.mark.robots
 
 KILLED = """
 import os, signal
-from tests.robots import RobotSpec, borrowed
+from tests.robots import RobotSpec, borrowed, borrowing
 
+borrowing.PREFIX = {prefix!r}
 with borrowed("gone", [RobotSpec("robot1")]) as fleet:
     print(fleet.prefix, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -38,8 +39,12 @@ def test_two_borrowers_never_have_the_same():
         assert first.ssh("robot1", "cat /etc/machine-id") != second.ssh("robot1", "cat /etc/machine-id")
 
 
-def test_what_a_killed_borrower_left_is_taken_away():
-    died = subprocess.run([sys.executable, "-c", KILLED], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=False)
+def test_what_a_killed_borrower_left_is_taken_away(monkeypatch):
+    # Whoever else borrows meanwhile would take it away, too.
+    monkeypatch.setattr(borrowing, "PREFIX", "killed-")
+    died = subprocess.run(
+        [sys.executable, "-c", KILLED.format(prefix=borrowing.PREFIX)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=False
+    )
     assert died.returncode == -signal.SIGKILL
     fleet = Fleet(died.stdout.strip())
     assert left_of(fleet)

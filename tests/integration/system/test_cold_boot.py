@@ -40,9 +40,9 @@ def test_every_task_runs_after_a_boot_without_network(deployment, fleet):
     try:
         fleet.start(VM)
         running = "systemctl list-units --plain --no-legend --state=running 'k8s4r-task-boot-main-*' | wc -l"
-        wait_for(lambda: fleet.console(VM, running).strip() == "2", 300, "not every task runs")
+        wait_for(lambda: fleet.console(VM, running).strip() == "2", 600, "not every task runs")
         others = "systemctl is-active 'k8s4r-proxy-*' 'k8s4r-init-*' | sort -u"
-        wait_for(lambda: fleet.console(VM, others).strip() == "active", 120, "not all proxies and init tasks are up")
+        wait_for(lambda: fleet.console(VM, others).strip() == "active", 600, "not all proxies and init tasks are up")
         assert fleet.console(VM, "timeout 2 bash -c ': < /dev/tcp/server1/22' && echo reached || echo cut").strip() == "cut"
     finally:
         fleet.restore_network(VM)

@@ -30,5 +30,5 @@ def test_root_under_exec_opens_no_disk_and_any_other_device(fleet, deployment):
     Machine(fleet, VM).clean()
     deployment.deploy(job("disks", tasks=[{**task("opens", OPEN), "user": "root"}])).well()
     said = "cat /var/lib/k8s4r/tasks/disks-main-r0-opens-*/logs/stdout.log"
-    fleet.ssh(VM, f"for i in $(seq 100); do {said} | grep -q done && exit; sleep 0.2; done; exit 1")
+    Machine(fleet, VM).until(f"{said} | grep -q done")
     assert fleet.ssh(VM, said).splitlines() == ["/dev/vda Operation not permitted", "/dev/null open", "/dev/ttyS0 open", "done"]

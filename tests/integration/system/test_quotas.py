@@ -124,7 +124,7 @@ class Robot(Machine):
         home = self.sh(f"ls -d /var/lib/k8s4r/tasks/quotas-*-r0-{name}-*").strip()
         before = self.sh(f"cat {home}/logs/stdout.log")
         self.sh(f"touch {home}/local/go")
-        wait_for(lambda: self.sh(f"cat {home}/logs/stdout.log") != before, 60, f"{name} has not said how it went")
+        wait_for(lambda: self.sh(f"cat {home}/logs/stdout.log") != before, 300, f"{name} has not said how it went")
         written, _space, end = self.sh(f"cat {home}/logs/stdout.log").removeprefix(before).strip().partition(" ")
         return int(written), end
 

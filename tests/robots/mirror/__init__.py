@@ -17,10 +17,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.robots.host import CHECKOUT, cache_dir, lock, processes, wait_for
+from tests.robots.host import CHECKOUT, alive, cache_dir, lock, processes, wait_for
 from tests.robots.mirror import envoy, spire
 
 PORT = 8480
+STOPPING_SECONDS = 60
 
 
 def variables(gateway: str) -> dict[str, str]:
@@ -45,7 +46,7 @@ def ensure(fleet: str, gateway: str, architectures: set[str]) -> None:
     log = (cache_dir() / "mirror.log").open("ab")
     command = [sys.executable, "-m", "tests.robots.mirror", "--fleet", fleet, "--bind", gateway, str(PORT), str(root())]
     subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    wait_for(lambda: answers(gateway), 15, f"the mirror at {gateway} does not answer; its log is {log.name}")
+    wait_for(lambda: answers(gateway), 120, f"the mirror at {gateway} does not answer; its log is {log.name}")
 
 
 def answers(gateway: str) -> bool:
@@ -58,9 +59,11 @@ def answers(gateway: str) -> bool:
 
 
 def stop(fleet: str) -> None:
-    """End the fleet's mirror, found by its command line."""
-    for process in processes("-m", "tests.robots.mirror", "--fleet", fleet):
+    """End the fleet's mirror, found by its command line; the next one may have its address."""
+    found = processes("-m", "tests.robots.mirror", "--fleet", fleet)
+    for process in found:
         os.kill(process, signal.SIGTERM)
+    wait_for(lambda: not any(map(alive, found)), STOPPING_SECONDS, f"the mirror of {fleet} does not end")
 
 
 def root() -> Path:
