@@ -116,7 +116,7 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
         program = shell(f"t{number}", f"{script}; while :; do sleep 0.2; done", driver=driver, killTimeout="4s", services=[service],
                         shutdownDelay=f"{delay}s")  # fmt: skip
         tasks.append({**program, "restartPolicy": policy})
-    (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
+    (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "200s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
     machine.sh("touch $(echo /var/lib/k8s4r/groups/checks-g-*/alloc)/ill")
@@ -155,7 +155,7 @@ def scripted(name: str, driver: str, **keys: t.Any) -> dict[str, t.Any]:
         f" if test -e {mine}.hang; then touch {mine}.hangs; sleep 1002 &"
         f" setsid sleep 1002 & (setsid sh -c 'sleep 1002 & exec sleep 1002' &) ; wait; fi; echo well; exit $(cat {mine}.code)"
     )
-    check = {"name": name, "type": "script", "command": "sh", "args": ["-c", script], "interval": "1s", "timeout": "3s"}
+    check = {"name": name, "type": "script", "command": "sh", "args": ["-c", script], "interval": "1s", "timeout": "10s"}
     task = shell(name, f"echo 0 >{mine}.code; {VIEW} >{mine}.part; mv {mine}.part {mine}.task; exec sleep 1003", driver=driver)
     return {**task, "services": [{"name": "s", "portLabel": "any", "checks": [check]}], **keys}
 
@@ -166,7 +166,7 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
     alone = scripted("alone", "exec", isolation={"users": "own"}, **more)
     root = scripted("root", "exec", user="root", isolation={"users": "own", "pid": "host"}, **more)
     tasks = [scripted("exec", "exec", **more), scripted("rawexec", "raw_exec", **more), shared, alone, root]
-    (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "20s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
+    (plan,) = plans(machine, {"name": "checks", "update": {"healthyDeadline": "200s"}, "taskGroups": [{"name": "g", "tasks": tasks}]})
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
     alloc = machine.sh("echo /var/lib/k8s4r/groups/checks-g-*/alloc").strip()
@@ -182,7 +182,7 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
             machine.sh(f'grep -q \'"output":"well"\' {state}')
     machine.sh(f"for name in {' '.join(names)}; do touch {alloc}/$name.hang; done")
     for state in states:
-        machine.until(f"grep -q 'no result within 3 s' {state}")
+        machine.until(f"grep -q 'no result within 10 s' {state}")
     machine.sh(f"rm {alloc}/*.hang")
     for state in states:
         machine.until(f'grep -q \'"status":"passing"\' {state}')

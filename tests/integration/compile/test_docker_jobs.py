@@ -50,7 +50,7 @@ def test_a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(ma
     task = checked(
         # What it leaves behind has its output open, or no more of its variables.
         ("look", f"({VIEW}) >look.part; busybox mv look.part look; sleep 1001 & env -i sleep 1002 & ! test -e ill", "20s"),
-        ("slow", "test ! -e slow || sleep 1003", "3s"),
+        ("slow", "test ! -e slow || sleep 1003", "10s"),
     )
     document = {"name": "box", "taskGroups": [{"name": "g", "tasks": [task]}], "update": {"minHealthyTime": "500ms"}}
     (plan,) = plans(machine, document, secret={"KEY": "it's a $canary"})
@@ -65,7 +65,7 @@ def test_a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(ma
     machine.until("! pgrep -f 'sleep 100[12]'")
     assert status(machine) == {"look": ("passing", "exit status 0"), "slow": ("passing", "exit status 0")}
     machine.sh(f"touch {place}/ill {place}/slow")
-    machine.until('grep -q \'"said":"no result within 3 s"\' /run/k8s4r/checks/*')
+    machine.until('grep -q \'"said":"no result within 10 s"\' /run/k8s4r/checks/*')
     machine.sh(f"rm {place}/slow")
     machine.until("! pgrep -f 'sleep 100[3]'")
     machine.until('grep -q \'"said":"exit status 1"\' /run/k8s4r/checks/*')
