@@ -247,9 +247,10 @@ def test_a_staging_that_is_killed_goes_on(machine, server):
     assert prepared["status"] == "staged", prepared
     assert machine.finish(machine.call(op="switch", release=prepared["release"]))["status"] == "committed"
     assert machine.sh(f"sha256sum <{TASK}/local/held.bin").split()[0] == hashlib.sha256(content).hexdigest()
-    first, second = server.asked()
+    # On a busy machine it may have given up waiting, too.
+    first, second, *others = server.asked()
     assert first.endswith("whole")
-    assert int(second.partition("bytes=")[2][:-1]) >= 500000
+    assert all(int(each.partition("bytes=")[2][:-1]) >= 500000 for each in (second, *others))
 
 
 def test_a_check_fetches_nothing_and_a_refresh_looks_again(machine, server):
