@@ -69,6 +69,9 @@ def test_a_container_runs_as_it_was_asked(machine):
     assert machine.sh("ls /run/k8s4r/secrets/box-g-r0-t-*/").split() == ["mine"]
 
 
+# Seconds, soon after which systemd would kill what a stop has not ended.
+GIVEN_UP = 30
+
 # Who dies. What has looked after a container before the first two died is not there any more to make a second one.
 KILLED = {
     "dockerd": "pgrep -x dockerd",
@@ -103,7 +106,7 @@ def test_whoever_is_killed_one_container_runs_again_and_after_a_stop_none(machin
 def ends(machine: Machine, name: str) -> None:
     began = time.monotonic()
     machine.sh(f"systemctl stop {name}")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < GIVEN_UP
     nothing_runs(machine)
 
 
@@ -118,7 +121,7 @@ def test_no_container_outlives_a_stop_without_docker(machine):
     machine.sh(f"mv /usr/sbin/dockerd /usr/sbin/dockerd.away; kill -9 {victims}; systemctl stop {' '.join(names)}")
     try:
         # Its socket is still there, and gives no answer before the stop is over.
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < GIVEN_UP
         machine.absent("pgrep -x dockerd")
         machine.until("! pgrep -x sleep >/dev/null")
     finally:
@@ -149,7 +152,7 @@ def test_a_container_is_asked_to_end_and_killed_if_it_does_not(machine):
     machine.until("pgrep -f '[t]rap .echo asked' >/dev/null")
     began = time.monotonic()
     machine.sh(f"systemctl stop {unit(machine)}")
-    assert 1 <= time.monotonic() - began < 10
+    assert 1 <= time.monotonic() - began < GIVEN_UP
     nothing_runs(machine)
 
 
