@@ -71,7 +71,8 @@ def wait_booted(machine: Machine, seconds: float) -> None:
     states = []
 
     def settled() -> bool:
-        states.append(machine.console("systemctl is-system-running", check=False).strip())
+        # It waits on the robot: each question costs an emulated one a part of a second.
+        states.append(machine.console("timeout 60 systemctl is-system-running --wait", check=False).strip())
         return states[-1] in {"running", "degraded"}
 
     wait_for(settled, seconds, f"{machine.full_name}: not booted")

@@ -15,6 +15,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from tests import golden
+from tests.integration.engine.harness import Machine
 
 JOB = """\
 name: night-watch
@@ -40,12 +41,20 @@ PLACES = "/srv/maps '/srv/a place'"
 PROGRAMS = "/usr/local/bin/java /opt/rover/run /opt/robot /opt/other /opt/app /opt/prepare /opt/second /opt/third /usr/local/bin/app"
 
 
-@pytest.mark.parametrize("case", golden.names())
-def test_a_golden_plan_is_taken(machine, case):
+@pytest.fixture(scope="module")
+def furnished(fleet):
+    """A robot for all cases, which a check leaves as it is; and whether it can hold anybody to a size on its disk."""
+    machine = Machine(fleet, "robot1")
+    machine.clean()
     machine.sh("for u in motor bus; do id $u >/dev/null 2>&1 || useradd --system $u; done")
     machine.sh(f"mkdir -p /dev/serial/by-id {PLACES}; touch {DEVICES}")
     machine.sh(f"for p in {PROGRAMS}; do install -D /bin/true $p; done; ip address replace 192.0.2.11/32 dev lo")
-    enforces = machine.call(op="probe")["capabilities"]["disk.quota"] != "no"
+    return machine, machine.call(op="probe")["capabilities"]["disk.quota"] != "no"
+
+
+@pytest.mark.parametrize("case", golden.names())
+def test_a_golden_plan_is_taken(furnished, case):
+    machine, enforces = furnished
     for robot, compiled in golden.compile_case(case).items():
         answer = machine.prepare(*compiled.plan["jobs"], check=True)
         groups = [group for job in compiled.plan["jobs"] for group in job["groups"]]
