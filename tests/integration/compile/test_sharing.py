@@ -215,7 +215,8 @@ def test_on_the_way_back_a_task_may_drain_too(machine):
     machine.until("ls /var/lib/k8s4r/groups/life-g-*/alloc/up >/dev/null 2>&1")
     machine.sh("rm /var/lib/k8s4r/groups/life-g-*/alloc/up")
     # By then, the other one is up again in its new place.
-    bad = shell("bad", "until [ -e $NOMAD_ALLOC_DIR/up ]; do sleep 0.1; done; exit 3", **GROUP)
+    policy = {"restartPolicy": {"attempts": 0, "mode": "fail"}}
+    bad = shell("bad", "until [ -e $NOMAD_ALLOC_DIR/up ]; do sleep 0.1; done; exit 3", **GROUP, **policy)
     assert machine.deploy(job(machine, "life", {**before, **GROUP}, bad))["status"] == "rolled-back"
     assert machine.sh("cat /var/lib/k8s4r/groups/life-g-*/alloc/drained").split() == ["x", "x"]
 

@@ -42,6 +42,7 @@ WAYS: dict[str, dict[str, t.Any]] = {
 }
 # What fails is not tried for long.
 SOON = {"minHealthyTime": "1s", "healthyDeadline": "5s"}
+NO_MORE = {"attempts": 0, "mode": "fail"}
 STILL = "echo $$; touch $NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.up; exec sleep 1000"
 
 
@@ -177,7 +178,10 @@ def test_a_changed_file_restarts_the_task_or_signals_its_program_alone_or_nobody
 
 def test_when_a_deployment_goes_back_the_former_file_is_put_back_and_signalled(machine):
     def tasks(text: str, other: str) -> list[dict[str, t.Any]]:
-        return [watcher("exec", template("local/watched", text, changeMode="signal", changeSignal="SIGHUP")), shell("other", other)]
+        return [
+            watcher("exec", template("local/watched", text, changeMode="signal", changeSignal="SIGHUP")),
+            shell("other", other, restartPolicy=NO_MORE),
+        ]
 
     up = "touch $NOMAD_ALLOC_DIR/other.up; exec sleep 1000"
     deployed(machine, *tasks("one", up))
@@ -197,7 +201,7 @@ def test_what_a_task_puts_in_the_way_is_said_and_leads_nowhere(machine):
 
     def tasks(text: str, mode: str) -> list[dict[str, t.Any]]:
         keys = {"changeMode": "signal", "changeSignal": "SIGHUP"} if mode == "signal" else {"changeMode": mode}
-        return [watcher("exec", template("local/conf/watched", text, **keys))]
+        return [{**watcher("exec", template("local/conf/watched", text, **keys)), "restartPolicy": NO_MORE}]
 
     for mode in ("signal", "restart"):
         machine.clean()

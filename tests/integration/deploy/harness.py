@@ -21,6 +21,7 @@ FOOTPRINT = (
     "systemctl list-units --all --plain --no-legend 'k8s4r*' | awk '{print $1, $3, $4}'"
 )
 
+# One that fails is not tried again, so that nobody waits for it. (In tests/integration/lifecycle, it is.)
 SLEEPER = """
 name: {name}
 type: system
@@ -32,6 +33,7 @@ taskGroups:
         resources: {{cpu: 100m, memory: 32Mi}}
         env:
           VALUE: {value}
+    restartPolicy: {{attempts: 0, mode: fail}}
 """
 
 

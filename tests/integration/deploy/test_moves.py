@@ -19,6 +19,7 @@ CAMERA = """
       - name: main
         config: {{execConfig: {{command: /bin/sh, args: [-c, {script}]}}}}
         resources: {{cpu: 100m, memory: 32Mi}}
+    restartPolicy: {{attempts: 0, mode: fail}}
 """
 LONG = "exec sleep 2147483647"
 FAILS = "exit 3"

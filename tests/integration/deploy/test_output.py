@@ -61,7 +61,7 @@ def test_a_check_says_what_the_run_then_says(deployment):
 
 
 def test_a_task_that_was_dead_is_said_to_be_started_and_of_what_it_died(deployment):
-    job = sleeper(script="'exec sleep 600'").replace("    tasks:", "    restartPolicy: {attempts: 0}\n    tasks:")
+    job = sleeper(script="'exec sleep 600'")
     deployment.deploy(job).well()
     deployment.sh("robot2", "pkill -9 -x sleep")
     dead = "systemctl show --property=ActiveState --value 'k8s4r-task-*'"
