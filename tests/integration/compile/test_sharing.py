@@ -238,7 +238,7 @@ def test_hooks_and_batch_tasks_share_processes_and_leave_nothing(machine):
 def test_how_a_program_ends_is_told_as_it_is(machine):
     """And what it leaves behind becomes no zombie."""
     scripts = {"well": "exit 0", "badly": "exit 7", "broken": "kill -SEGV $$", "asked": "kill -TERM $$"}
-    policy = {"restartPolicy": {"attempts": 0, "mode": "fail"}}
+    policy = {"restartPolicy": {"attempts": 0, "mode": "fail"}, "killTimeout": "60s"}
     orphan = shell("orphan", "setsid sh -c '(sleep 0.1) & exit'; exec sleep 10001", **GROUP)
     plan = job(
         machine,
