@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import stat
 import typing as t
 
 from ...module_utils._engine.fetch.cache import Cache, Unfetched
@@ -51,8 +52,9 @@ class Store(t.NamedTuple):
     say: t.Callable[[str], None]
 
     def known(self, source: Source) -> tuple[str, list[str]]:
-        """The digest of what an address had, without asking; empty where nobody knows. And what is to be said of that."""
+        """The digest of what an address had, without asking; empty where nobody knows. And what is to be said of that. Raises `Away`."""
         fetcher = self._fetcher(online=False)
+        self._trust(fetcher.cache)
         return fetcher.find(source, _nobody) or "", fetcher.news
 
     def find(self, source: Source) -> Found:
@@ -61,6 +63,7 @@ class Store(t.NamedTuple):
         key = fetcher.key(source)
         try:
             fetcher.cache.make()
+            self._trust(fetcher.cache)
             with self._alone(fetcher.cache, key):
                 return self._found(fetcher, key, source)
         except Unfetched as problem:
@@ -102,8 +105,23 @@ class Store(t.NamedTuple):
             self.say(f"artifact {text}")
         with contextlib.suppress(FileNotFoundError):
             os.utime(pin)
-        descriptor = os.open(cache.use(sha256 or ""), os.O_RDONLY | os.O_CLOEXEC)
-        return Found(sha256 or "", os.fstat(descriptor).st_size, descriptor, key, before if fetcher.news else None)
+        path = cache.use(sha256 or "")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        state = os.fstat(descriptor)
+        if not (stat.S_ISREG(state.st_mode) and _is_ours(state)):
+            os.close(descriptor)
+            raise Unfetched(f"{path} is not a file of your own that nobody else can change; remove it")
+        return Found(sha256 or "", state.st_size, descriptor, key, before if fetcher.news else None)
+
+    @staticmethod
+    def _trust(cache: Cache) -> None:
+        """What is believed of a file there, such as that its bytes have been compared with its name, somebody else may have said, too."""
+        for path in (cache.directory, f"{cache.directory}/pins", f"{cache.directory}/partial"):
+            with contextlib.suppress(FileNotFoundError):
+                state = os.lstat(path)
+                if not (stat.S_ISDIR(state.st_mode) and _is_ours(state)):
+                    remedy = "remove it, or name another directory by base_controller_cache"
+                    raise Away(f"{path} is not a directory of your own that nobody else can change; {remedy}")
 
     @contextlib.contextmanager
     def _alone(self, cache: Cache, key: str) -> t.Iterator[None]:
@@ -123,6 +141,10 @@ class Store(t.NamedTuple):
         with contextlib.suppress(FileNotFoundError):
             return os.stat(path).st_atime >= self.began
         return False
+
+
+def _is_ours(state: os.stat_result) -> bool:
+    return state.st_uid == os.geteuid() and not state.st_mode & 0o022
 
 
 def _nobody(_text: str) -> None:

@@ -39,14 +39,25 @@ class Supply:
         self._store = Store(directory, key.controller_key().digest, began, refresh, self._tell, lambda text: show(f"controller: {text}"))
 
     def known(self, plan: RobotPlan) -> RobotPlan:
-        """The plan with what is known of its artifacts: in check mode nothing is downloaded, and nothing sent."""
+        """The plan with what is known of its artifacts: in check mode nothing is downloaded, and nothing sent. Raises
+        `Refused`.
+        """
 
-        def find(source: Source, _where: str) -> str:
-            sha256, said = self._store.known(source)
+        problems: list[str] = []
+
+        def find(source: Source, where: str) -> str:
+            try:
+                sha256, said = self._store.known(source)
+            except Away as away:
+                problems.append(f"{where}: {source['shown']}: the controller cannot fetch it: {away}")
+                return ""
             self.said += [f"controller: artifact {text}" for text in said]
             return sha256
 
-        return plans.supplied(plan, find)
+        supplied = plans.supplied(plan, find)
+        if problems:
+            raise Refused(list(dict.fromkeys(problems)))
+        return supplied
 
     def send(self, plan: RobotPlan, robot: str, call: sending.Call) -> RobotPlan:
         """The plan, all whose artifacts the robot has then. Raises `Refused`, and whatever `call` raises."""

@@ -10,6 +10,7 @@ else may be named by a redirect or a submodule; a key is in a file of root's.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from urllib import parse
 
@@ -93,11 +94,14 @@ class _Git:
             server = parse.urlsplit(source["url"])
             self.options += ["-c", f"credential.{server.scheme}://{server.netloc}.helper={work}/asked"]
             self.environment.update(GIT_ASKPASS="/bin/false", K8S4R_USER=source["user"], K8S4R_PASSWORD=source["password"])
-        ssh = f"ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={os.path.dirname(work)}/../known_hosts"
+        known = os.path.normpath(f"{os.path.dirname(work)}/../known_hosts")
+        # The key of the job, or none: neither one of whoever runs this, nor what that one's agent or settings have.
+        ssh = ["ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"]
+        ssh += ["-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={_for_ssh(known)}"]
         if source["key"]:
             self._put("key", source["key"], 0o600)
-            ssh += f" -o IdentitiesOnly=yes -i {work}/key"
-        self.environment["GIT_SSH_COMMAND"] = ssh
+        ssh += ["-o", f"IdentityFile={_for_ssh(work + '/key') if source['key'] else 'none'}"]
+        self.environment["GIT_SSH_COMMAND"] = " ".join(map(shlex.quote, ssh))
 
     def _put(self, name: str, content: str, mode: int) -> None:
         with open(f"{self.work}/{name}", "w", encoding="utf-8") as stream:
@@ -126,3 +130,8 @@ class _Git:
             if secret:
                 text = text.replace(secret, self.source["shown"])
         return text
+
+
+def _for_ssh(path: str) -> str:
+    """A path as an option of ssh's has it, ssh_config(5)."""
+    return f'"{path.replace("%", "%%")}"'

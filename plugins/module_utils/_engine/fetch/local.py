@@ -101,7 +101,8 @@ def receive(cache: Cache, sha256: str, size: int, at: int, part: bytes, needed: 
         if not part:
             cache.make_room(size - here, needed)
         elif here == at:
-            here += stream.write(part)
+            # There is room for no more than that.
+            here += stream.write(part[: size - here])
         return here
 
 

@@ -250,7 +250,8 @@ def size(path: str, most: int = 100000) -> int:
 
 def _temporary(directory: int, name: str) -> str:
     # One fixed name for each target, so that what a killed run left is found and replaced by the next.
-    temporary = f".{name[:200]}{TEMPORARY}"
+    # The file system counts bytes.
+    temporary = f".{os.fsdecode(os.fsencode(name)[:200])}{TEMPORARY}"
     remove_at(directory, temporary)
     return temporary
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.server
 import json
@@ -12,12 +13,14 @@ import os
 import threading
 import time
 import types
+from urllib import parse
 
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch import local, web
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch.cache import Cache, Unfetched
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch.sources import Fetcher
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.scrub import Scrubber
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.supply import sending
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.supply.refused import Refused
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.supply.supply import Supply
@@ -100,6 +103,28 @@ def test_a_secret_that_a_file_has_as_json_stays_hidden_in_messages(server, tmp_p
     group["resources"][1]["content"] = json.dumps({"header": f"Bearer {secret}"})
     group["secrets"].append(secret)
     assert secret in Run(tmp_path).send(wanted)["jobs"][0]["groups"][0]["secrets"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda secret: parse.quote(secret, safe=""),
+        lambda secret: base64.b64encode(secret.encode()).decode(),
+        lambda secret: base64.b64encode(f"robot:{secret}".encode()).decode(),
+        lambda secret: base64.urlsafe_b64encode(f"{secret}:x".encode()).decode(),
+    ],
+)
+def test_a_secret_that_a_file_has_in_another_form_stays_hidden_in_messages(server, tmp_path, form):
+    secret = "p\u00e4ss>word/12?34"
+    wanted = plan(server)
+    (group,) = wanted["jobs"][0]["groups"]
+    (source,) = sources(wanted)
+    group["resources"][0]["content"] = json.dumps([{**source, "password": secret, "user": "robot"}])
+    group["resources"][1]["content"] = f"A={form(secret)}\n"
+    group["secrets"].append(secret)
+    assert secret in Run(tmp_path).send(wanted)["jobs"][0]["groups"][0]["secrets"]
+    shown = Scrubber([secret])(f"found {form(secret)} here")
+    assert form(secret)[3:-4] not in shown, shown
 
 
 def test_the_robot_gets_the_bytes_once_and_nothing_of_where_they_come_from(server, tmp_path):
@@ -195,6 +220,46 @@ def test_check_mode_asks_nobody(server, tmp_path):
     assert source["checksum"]
     assert supply.said == ["controller: artifact a.tar.gz will be asked again"]
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("odd", ["", "pins", "partial"])
+def test_what_others_may_have_put_into_the_cache_is_not_believed(server, tmp_path, odd):
+    run, wanted = Run(tmp_path), plan(server)
+    run.send(wanted)
+    place = tmp_path / "controller" / "artifacts" / odd
+    place.chmod(0o770)
+    for asked in (lambda: Run(tmp_path).send(wanted), lambda: Run(tmp_path).supply().known(wanted)):
+        with pytest.raises(Refused) as refused:
+            asked()
+        assert f"{place} is not a directory of your own that nobody else can change; remove it, or name" in refused.value.errors[0]
+    assert len(server.asked) == 1
+    place.chmod(0o700)
+    os.chown(place, 65534, -1)
+    with pytest.raises(Refused):
+        Run(tmp_path).send(wanted)
+
+
+def test_a_file_of_the_cache_that_is_a_link_or_of_somebody_else_is_not_sent(server, tmp_path):
+    run, wanted = Run(tmp_path), plan(server)
+    (source,) = sources(run.send(wanted))
+    path = tmp_path / "controller" / "artifacts" / source["checksum"].partition(":")[2]
+    os.chown(path, 65534, -1)
+    with pytest.raises(Refused) as refused:
+        Run(tmp_path).send(wanted)
+    assert "is not a file of your own" in refused.value.errors[0]
+    path.rename(tmp_path / "away")
+    path.symlink_to(tmp_path / "away")
+    os.utime(path, ns=(1, 1), follow_symlinks=False)
+    with pytest.raises(Refused):
+        Run(tmp_path).send(wanted)
+
+
+def test_a_robot_takes_no_more_than_it_has_made_room_for(tmp_path):
+    cache = Cache(str(tmp_path / "cache"))
+    assert local.receive(cache, "0" * 64, 10, 0, b"", ()) == 0
+    assert local.receive(cache, "0" * 64, 10, 0, b"x" * 4, ()) == 4
+    assert local.receive(cache, "0" * 64, 10, 4, b"x" * 4096, ()) == 10
+    assert os.path.getsize(tmp_path / "cache" / "partial" / f"sent-{'0' * 64}") == 10
 
 
 def test_a_file_of_the_robot_stays_its_own(server, tmp_path):
