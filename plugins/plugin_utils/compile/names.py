@@ -86,9 +86,11 @@ def slice_unit(group: str) -> str:
     return f"k8s4r-{group.replace('-', '_')}.slice"
 
 
-def task_slice(group: str, task: str) -> str:
-    """The slice of a task's container, in its group's. Neither id has a `_` of its own."""
-    return f"{slice_unit(group)[: -len('.slice')]}-{task.replace('-', '_')}.slice"
+def task_slice(group: str, task: str, init: bool = False) -> str:
+    """The slice of a task's container, in its group's. Neither id has a `_` of its own: one at its beginning says that it is of an init
+    task.
+    """
+    return f"{slice_unit(group)[: -len('.slice')]}-{'_' if init else ''}{task.replace('-', '_')}.slice"
 
 
 def target_unit(group: str) -> str:

@@ -50,11 +50,22 @@ def said(machine: Machine, text: str, stream: str = "stdout") -> str:
     return machine.sh(f"cat {file}")
 
 
-def containers(machine: Machine) -> list[str]:
-    return machine.sh("docker ps --no-trunc --format '{{.ID}}'").split()
+class Engine(t.NamedTuple):
+    """Who runs the containers; `name` is both its command and the driver."""
+
+    name: str
+
+    def box(self, *words: str, **keys: t.Any) -> dict[str, t.Any]:
+        return box(*words, driver=self.name, **keys)
+
+    def containers(self, machine: Machine) -> list[str]:
+        return machine.sh(f"{self.name} ps --no-trunc --format '{{{{.ID}}}}'").split()
+
+    def nothing_runs(self, machine: Machine) -> None:
+        machine.until("! pgrep -x sleep >/dev/null")
+        machine.until(f"{self.name} info >/dev/null 2>&1")
+        machine.until(f'[ -z "$({self.name} ps -aq)" ]')
 
 
-def nothing_runs(machine: Machine) -> None:
-    machine.until("! pgrep -x sleep >/dev/null")
-    machine.until("docker info >/dev/null 2>&1")
-    machine.until('[ -z "$(docker ps -aq)" ]')
+DOCKER, PODMAN = Engine("docker"), Engine("podman")
+containers, nothing_runs = DOCKER.containers, DOCKER.nothing_runs

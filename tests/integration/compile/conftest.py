@@ -28,7 +28,7 @@ mkdir -p /etc/systemd/system/docker.service.d
 printf '[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n' > /etc/systemd/system/docker.service.d/tests.conf
 systemctl daemon-reload; systemctl start docker
 cp /bin/busybox /root/image/bin/
-for name in sh sleep cat env id wget nc mkdir touch ls ulimit; do ln -sf busybox /root/image/bin/$name; done
+for name in sh sleep cat env id wget nc mkdir touch ls ulimit date grep sort false; do ln -sf busybox /root/image/bin/$name; done
 """
 
 

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 
 import pytest
 
-from tests.integration.compile import boxes
-from tests.integration.compile.boxes import deployed, job, said, unit
+from tests.integration.compile import inside
+from tests.integration.compile.boxes import PODMAN, deployed, job, said, unit
 from tests.integration.compile.jobs import without_groups
 from tests.integration.engine.harness import Machine
 from tests.robots import RobotSpec, borrowed
@@ -29,7 +28,7 @@ printf '[network]\nfirewall_driver = "iptables"\n' > /etc/containers/containers.
 printf '[[registry]]\nlocation = "127.0.0.1:5000"\ninsecure = true\n' > /etc/containers/registries.conf.d/tests.conf
 mkdir -p /root/image/bin
 cp /bin/busybox /root/image/bin/
-for name in sh sleep cat env id wget nc mkdir touch ls ulimit; do ln -sf busybox /root/image/bin/$name; done
+for name in sh sleep cat env id wget nc mkdir touch ls ulimit date grep sort false; do ln -sf busybox /root/image/bin/$name; done
 """
 TASK = "/var/lib/k8s4r/tasks/box-g-r0-t-*"
 
@@ -58,16 +57,7 @@ def machine(machines, request):
     return machine
 
 
-box = functools.partial(boxes.box, driver="podman")
-
-
-def containers(machine: Machine) -> list[str]:
-    return machine.sh("podman ps --no-trunc --format '{{.ID}}'").split()
-
-
-def nothing_runs(machine: Machine) -> None:
-    machine.until("! pgrep -x sleep >/dev/null")
-    machine.until('[ -z "$(podman ps --all --quiet)" ]')
+box, containers = PODMAN.box, PODMAN.containers
 
 
 @BOTH
@@ -75,8 +65,10 @@ def test_a_container_runs_as_it_was_asked(machine):
     machine.sh("mkdir -p /srv/given; echo given > /srv/given/file; id walker >/dev/null 2>&1 || useradd --no-create-home walker")
     script = """
     id; env; cat /given/file; touch /given/x 2>/dev/null || echo closed; touch /local/mine /alloc/mine /secrets/mine; pwd; ulimit -n
+    test -c /dev/serial/by-path/pci-0000:00:14.0-port0 && echo device
     echo there >&2; echo end; exec sleep 1000
     """
+    machine.sh("mkdir -p /dev/serial/by-path; ln -sfn ../../full /dev/serial/by-path/pci-0000:00:14.0-port0")
     task = box(
         script,
         Volumes=[{"source": "/srv/given", "target": "/given", "readOnly": True}],
@@ -90,6 +82,7 @@ def test_a_container_runs_as_it_was_asked(machine):
             "LD_X": " =#'\"",
         },
         groups=["audio"],
+        devices=["/dev/serial/by-path/pci-*"],
         resources={"memory": "32Mi", "cpu": "500m", "cpus": "0", "tasks": 5, "openFiles": 512},
     )
     plan = deployed(machine, task, secret={"KEY": "it's a $canary \"\\x\nof two lines"}, meta={"who": "me"})
@@ -97,7 +90,7 @@ def test_a_container_runs_as_it_was_asked(machine):
     for value in ("PLAIN=a $b 'c' \"d\" \\e\nf\n", "KEY=it's a $canary \"\\x\nof two lines\n", "LD_X= =#'\"\n"):
         assert value in found, (value, found)
     lines = ("PATH=/bin:/own", "CONTAINERS_CONF=/no", "HTTP_PROXY=http://nowhere:1", "NOMAD_TASK_DIR=/local", "NOMAD_META_WHO=me")
-    for line in (*lines, "given", "closed", "/alloc", "512"):
+    for line in (*lines, "given", "closed", "/alloc", "512", "device"):
         assert line in found.splitlines(), (line, found)
     assert "29" in found.splitlines()[0].partition("groups=")[2].split(","), found
     assert said(machine, "there", "stderr") == "there\n"
@@ -147,7 +140,7 @@ def test_whoever_is_killed_one_container_runs_again_and_after_a_stop_none(machin
         assert machine.sh("podman ps --all --quiet | wc -l").strip() == "1"
     machine.sh(f"systemctl stop {name}")
     assert "asked" in said(machine, "asked")
-    nothing_runs(machine)
+    PODMAN.nothing_runs(machine)
 
 
 def test_a_hook_is_waited_for_and_a_batch_job_runs_once(machine):
@@ -155,7 +148,7 @@ def test_a_hook_is_waited_for_and_a_batch_job_runs_once(machine):
     deployed(machine, hook, box("cat /alloc/ready; echo end; exit 7"), type="batch")
     assert said(machine, "end").splitlines() == ["ready", "end"]
     machine.until(f"[ $(systemctl show -p ExecMainStatus --value {unit(machine)}) = 7 ]")
-    nothing_runs(machine)
+    PODMAN.nothing_runs(machine)
 
 
 REGISTRY = {
@@ -194,7 +187,7 @@ def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its
     assert machine.sh("podman inspect --format '{{.Image}}' $(podman ps -q)").split() != [before]
     machine.execute("systemctl stop registry")
     assert machine.deploy(without_groups(plan))["status"] == "committed"
-    nothing_runs(machine)
+    PODMAN.nothing_runs(machine)
     left = machine.sh("podman images --format '{{.Repository}}:{{.Tag}}'").split()
     # The one that was replaced stays for a day.
     assert sorted(name for name in left if "private:1" in name or "k8s4r.local" in name)[1:] == [], left
@@ -216,10 +209,18 @@ def test_what_cannot_be_is_refused_and_nothing_is_touched(machine):
         assert result["errors"][0].startswith(f"box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: {text}"), result
     machine.sh("mv /usr/bin/podman /usr/bin/podman.away")
     try:
-        result = machine.deploy(job(machine, box(env={"NEW": "1"})))
+        missing = machine.deploy(job(machine, box(env={"NEW": "1"})))
+        # Debian 11's.
+        machine.sh("printf '#!/bin/sh\necho podman version 3.0.1\n' >/usr/bin/podman; chmod 755 /usr/bin/podman")
+        old = machine.deploy(job(machine, box(env={"NEW": "1"})))
     finally:
         machine.sh("mv /usr/bin/podman.away /usr/bin/podman")
-    assert (result["status"], "this robot has no Podman; install it (Debian's podman)" in result["errors"][0]) == ("refused", True), result
+    advice = ', which Debian has from 12 and Ubuntu from 24.04 on; use docker, or exclude the robot by a constraint: {lTarget: "${node.'
+    for result, text in (
+        (missing, f"image: this robot has no Podman; install 4.0 or newer{advice}"),
+        (old, f"image: installed: Podman 3.0; 4.0 or newer is needed{advice}"),
+    ):
+        assert (result["status"], text in result["errors"][0]) == ("refused", True), result
     assert containers(machine) == before
 
 
@@ -230,3 +231,20 @@ def test_a_published_port_leads_into_the_container(machine):
     plan = deployed(machine, task, group=group)
     machine.until("timeout 2 bash -c 'cat < /dev/tcp/127.0.0.1/8099' | grep -q hello")
     assert machine.ask(plan)["status"] == "unchanged"
+
+
+@BOTH
+def test_a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(machine):
+    inside.a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(machine, PODMAN)
+
+
+def test_a_container_that_goes_away_under_its_check_is_no_success(machine):
+    inside.a_container_that_goes_away_under_its_check_is_no_success(machine, PODMAN)
+
+
+def test_a_changed_template_reaches_the_program_in_its_container(machine):
+    inside.a_changed_template_reaches_the_program_in_its_container(machine, PODMAN)
+
+
+def test_init_tasks_are_containers(machine):
+    inside.init_tasks_are_containers(machine, PODMAN, "podman")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Script checks: each runs as its task's user, in the task's namespaces and control groups, as if the task had started it. Those of a
-container are container.py's.
+container are containers/'s.
 
 The child stays outside. What it needs to see of the robot it opens before it enters the task's view of the file system, and
 the script's variables never reach a program that root executes.
@@ -47,17 +47,17 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def run(task: str, check: Check, how: Run, unit: str, pid: int, writer: int) -> None:
     """Run a script for the task of this unit, with this main process, and tell the result as the children that connect do."""
     try:
-        found = _in_container(check, how["container"]) if "container" in how else _Script(check, how, within(unit, pid)).outcome()
+        found = _in_container(check, how["container"], pid) if "container" in how else _Script(check, how, within(unit, pid)).outcome()
     except (KeyError, OSError) as error:
         found = Outcome(CRITICAL, f"cannot be run: {getattr(error, 'strerror', '') or error}"[: states.LONGEST])
     os.write(writer, jsontext.dumps([task, check["name"], *found]).encode("ascii") + b"\n")
 
 
-def _in_container(check: Check, container: str) -> Outcome:
+def _in_container(check: Check, container: str, main: int) -> Outcome:
     # Few robots have any.
-    from . import container as containers
+    from .containers import engines
 
-    return containers.run(check, container)
+    return engines.run(check, container, main)
 
 
 class _Script:

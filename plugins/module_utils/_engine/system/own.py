@@ -36,16 +36,22 @@ ExecStop=/bin/true
 CHECKS, CHECKS_TIMER = "k8s4r-checks.service", "k8s4r-checks.timer"
 # Writes statistics for Prometheus: a service, and the timer that starts it.
 TEXTFILE, TEXTFILE_TIMER = "k8s4r-textfile.service", "k8s4r-textfile.timer"
+# How the names of units begin, of tasks and of init tasks.
+RUNS, PREPARES = "k8s4r-task-", "k8s4r-init-"
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
 UNITS = r"k8s4r-((recover|logs|log@.*|checks|textfile|prepare-.*|switch-.*)\.service|(checks|textfile)\.timer)"
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 
 def unit_in_slice(name: str) -> str:
-    """The unit of the task whose container is alone in this slice; empty for other slices. In its name, `_` stands for `-`."""
+    """The unit of the task whose container is alone in this slice; empty for other slices. In its name, `_` stands for `-`, but for the
+    one with which that of an init task begins.
+    """
     stem, _dot, kind = name.rpartition(".")
     words = stem.split("-")
-    return f"k8s4r-task-{words[2].replace('_', '-')}.service" if kind == "slice" and len(words) == 3 and words[0] == "k8s4r" else ""
+    if kind != "slice" or len(words) != 3 or words[0] != "k8s4r":
+        return ""
+    return f"{PREPARES if words[2].startswith('_') else RUNS}{words[2].lstrip('_').replace('_', '-')}.service"
 
 
 def is_own(unit: str) -> bool:

@@ -18,7 +18,7 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem, child
 from ...job.model.services import Check, Service
 from ...job.model.task import InitTask, Task
-from ...job.model.vocabulary import CheckProtocol, CheckType, Driver
+from ...job.model.vocabulary import CheckProtocol, CheckType
 from .. import paths
 from ..site import PlacedTask, Site
 from . import container
@@ -90,7 +90,7 @@ def _common(check: Check) -> dict[str, t.Any]:
 
 def as_the_task(task: PlacedTask[Task]) -> dict[str, t.Any]:
     """How scripts run: as the task does, or in its container."""
-    if task.spec.driver is Driver.DOCKER:
+    if task.spec.contained:
         return {"container": f"/run/{container.runtime(task)}"}
     return {
         "user": task.user,

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import typing as t
 
 from ....module_utils._engine import plan
 from ...job.errors import Problem, quoted
-from ...job.model.brings.docker import DockerConfig
+from ...job.model.brings.docker import IMAGE, DockerConfig
 from ...job.model.task import Task
-from ...job.model.vocabulary import DockerNetwork, Driver
+from ...job.model.vocabulary import DockerNetwork, Driver, Hook
 from .. import names
 from ..site import PlacedTask, Site
 from . import artifacts
@@ -43,7 +44,7 @@ class Container(t.NamedTuple):
 
 
 def slice_of(site: Site, task: PlacedTask[Task]) -> str:
-    return names.task_slice(site.id, task.id)
+    return names.task_slice(site.id, task.id, task.instance is None)
 
 
 def description(task: PlacedTask[Task]) -> str:
@@ -78,6 +79,9 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
         # The job's rules have refused it.
         return Container((), (), ())
     reference, wrong_image = substituted(site, config.image, f"{where}.image", environment.variables)
+    # What stands for any robot has labels that need not make sense.
+    unknown = wrong_image or (site.robot.address.endswith(artifacts.NOWHERE) and reference != config.image)
+    unnamed = [] if unknown else _no_reference(site, f"{where}.image", reference)
     program, wrong_program = _program(site, where, config, environment)
     hidden = sorted(_all_that_is_written(task, environment) if site.job.opaque else environment.hidden)
     source, wrong_source = _loaded_from(site, task, config, environment)
@@ -92,7 +96,16 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
     }
     content = json.dumps(_described(site, task, hidden, body), sort_keys=True, separators=(",", ":")) + "\n"
     file = plan.file(description(task), content, mode="0600")
-    return Container((image, file), tuple(_expected(site, config, where)), (*wrong_image, *wrong_program, *wrong_source))
+    return Container((image, file), tuple(_expected(site, config, where)), (*wrong_image, *unnamed, *wrong_program, *wrong_source))
+
+
+def _no_reference(site: Site, path: str, reference: str) -> list[Problem]:
+    """What a robot's labels and the job's meta have made of the image's name: the engine would take a part of it for something else."""
+    if re.fullmatch(IMAGE, reference):
+        return []
+    found = "what has become of it on" if site.job.opaque else f"{quoted(reference)}, which it has become on"
+    remedy = "change the label or the meta of which a part of it is"
+    return [site.problem(path, f"{found} robot {site.robot.name}, is no image's name, such as registry.example:5000/team/app:1.2", remedy)]
 
 
 def _in_lines(task: PlacedTask[Task], environment: Environment) -> bool:
@@ -108,6 +121,7 @@ def _described(site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body
     engine = task.spec.driver.value
     return {
         **({} if engine == DEFAULT else {"engine": engine}),
+        **({"last": True} if task.hook is Hook.POSTSTOP else {}),
         "name": f"k8s4r-{task.id}",
         "slice": f"/{plan.ROOT_SLICE}/{site.slice}/{slice_of(site, task)}",
         "environment": task.environment_file,

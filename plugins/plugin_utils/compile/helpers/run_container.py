@@ -40,6 +40,8 @@ MISSING = 127
 # Where the container finds the variables that must not be seen from outside.
 VARIABLES = "/k8s4r/environment"
 PODMAN = "podman"
+# What it notes in the journal of all that it does would be among the task's own last lines.
+BY_ITSELF = (PODMAN, "--events-backend=none")
 TAKES_THEM = ("/bin/sh", "-c", f'set -a; . {VARIABLES}; set +a; exec "$@"', "sh")
 
 
@@ -65,9 +67,7 @@ def run(task: dict[str, t.Any]) -> int:
     need("POST", f"/containers/{made}/start")
     state = need("GET", f"/containers/{made}/json")["State"]
     leave(task, "pid", str(state["Pid"]))
-    # By that, others run a script in it as its program runs.
-    takes = TAKES_THEM if os.path.exists(f"{task['runtime']}/environment") else ()
-    leave(task, "started", json.dumps({"id": made, "slice": task["slice"], "takes": takes}))
+    leave_how(task, id=made)
     tell_systemd()
     return follow(output, ended, state["Pid"])
 
@@ -83,11 +83,20 @@ def run_by_podman(task: dict[str, t.Any]) -> t.NoReturn:
     made = body(task)
     host = made["HostConfig"]
     # A unit that waits for its end, as that of a hook, is told of nothing.
-    begun = ["--detach", "--sdnotify=conmon"] if os.environ.get("NOTIFY_SOCKET") else []
+    begun = ["--detach", "--sdnotify=conmon"] if os.environ.get("NOTIFY_SOCKET") else ["--rm"]
     fixed = ["--log-driver=passthrough", "--cgroups=no-conmon", "--pull=never", "--pids-limit=-1", "--http-proxy=false"]
     fixed += ["--no-healthcheck", "--systemd=false", "--security-opt=label=disable"]
     # Its own warnings are not for the task's log.
-    argv = [PODMAN, "--log-level=error", "run", *begun, *fixed, f"--name={task['name']}", f"--pidfile={task['runtime']}/pid"]
+    argv = [
+        *BY_ITSELF,
+        *(["--cgroup-manager=cgroupfs"] if task.get("last") else []),
+        "--log-level=error",
+        "run",
+        *begun,
+        *fixed,
+        f"--name={task['name']}",
+        f"--pidfile={task['runtime']}/pid",
+    ]
     argv += [f"--cgroup-parent={host['CgroupParent']}", f"--network={host['NetworkMode']}"]
     for mount in host["Mounts"]:
         argv.append(f"--volume={mount['Source']}:{mount['Target']}:{'ro' if mount['ReadOnly'] else 'rw'}")
@@ -99,15 +108,29 @@ def run_by_podman(task: dict[str, t.Any]) -> t.NoReturn:
         for each in outer:
             address = f"[{each['HostIp']}]" if ":" in each["HostIp"] else each["HostIp"]
             argv.append(f"--publish={address}{':' if address else ''}{each['HostPort']}:{inner}")
-    argv += [f"--device={device['PathOnHost']}:{device['PathInContainer']}:rw" for device in host["Devices"]]
+    for device in host["Devices"]:
+        argv += device_options(device["PathInContainer"])
     argv += [f"--group-add={group}" for group in host["GroupAdd"]]
     argv += [f"--label={name}={value}" for name, value in made["Labels"].items()]
     argv += [f"--{option}={value}" for option, value in options(made, host) if value]
     argv += [f"--env-file={write_variables(task, made['Env'])}", made["Image"], *(made.get("Cmd") or ())]
+    # Who wants to run one needs conmon, which is the unit's main process only when the container has started.
+    leave_how(task, engine=PODMAN)
     try:
         os.execvp(PODMAN, argv)
     except FileNotFoundError:
         sys.exit("podman: this robot has none; install it (Debian's podman)")
+
+
+def device_options(path: str) -> list[str]:
+    """A colon would end a path. So the device is there by its own name, and once more by the one that has a colon."""
+    own = os.path.realpath(path) if ":" in path else path
+    if ":" in own:
+        sys.exit(f"podman: the name of the device {own} has a colon, which Podman cannot be told; use docker")
+    found = [f"--device={own}:{own}:rw"]
+    if own != path:
+        found.append(f'--mount=type=bind,"source={own}","target={path}"')
+    return found
 
 
 def options(made: dict[str, t.Any], host: dict[str, t.Any]) -> list[tuple[str, object]]:
@@ -136,6 +159,12 @@ def write_variables(task: dict[str, t.Any], variables: list[str]) -> str:
     return path
 
 
+def leave_how(task: dict[str, t.Any], **how: str) -> None:
+    """By that, others run a script in the container as its program runs."""
+    takes = TAKES_THEM if os.path.exists(f"{task['runtime']}/environment") else ()
+    leave(task, "started", json.dumps({**how, "slice": task["slice"], "takes": takes}))
+
+
 def leave(task: dict[str, t.Any], name: str, content: str) -> None:
     """What root finds of it as long as it runs; at no time half of it."""
     path = f"{task['runtime']}/{name}"
@@ -150,6 +179,9 @@ def body(task: dict[str, t.Any]) -> dict[str, t.Any]:
     host = made["HostConfig"]
     by_systemd = by_podman(task) or need("GET", "/info")["CgroupDriver"] == "systemd"
     host["CgroupParent"] = os.path.basename(task["slice"]) if by_systemd else task["slice"]
+    if task.get("last"):
+        # While systemd stops the slice, it starts nothing in it. What Podman makes there itself must not be called a slice.
+        host["CgroupParent"] = f"{task['slice']}/last"
     paths = sorted(path for pattern in task["devices"] for path in glob.glob(pattern))
     host["Devices"] = [{"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rw"} for path in paths]
     user, group = identity(task)
@@ -321,7 +353,7 @@ def ask_podman(*words: str) -> subprocess.CompletedProcess[str]:
     """Nothing of what it says is for the task's log."""
     import subprocess
 
-    argv = ["timeout", "--kill-after=2", str(KILLED), PODMAN, *words]
+    argv = ["timeout", "--kill-after=2", str(KILLED), *BY_ITSELF, *words]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, encoding="utf-8")
 
 

@@ -117,11 +117,14 @@ def step(site: Site, task: PlacedTask[Task], process: systemd.Directives) -> sys
         ("Type", "oneshot"),
         *([] if task.done else [("RemainAfterExit", "yes")]),
         ("TimeoutStartSec", systemd.seconds(task.spec.timeout) if task.spec.timeout else "infinity"),
-        *without(process, _OF_RUNNING),
-        ("KillSignal", task.spec.kill_signal),
-        ("KillMode", "control-group"),
+        *of_step(task, process),
         *restarts.at_end(site, restarts.calls(site, task)),
     ]
+
+
+def of_step(task: PlacedTask[Task], process: systemd.Directives) -> systemd.Directives:
+    """Directives of a driver for a program that others wait for."""
+    return [*without(process, _OF_RUNNING), ("KillSignal", task.spec.kill_signal), ("KillMode", "control-group")]
 
 
 def last(task: PlacedTask[Task], process: systemd.Directives) -> systemd.Directives:

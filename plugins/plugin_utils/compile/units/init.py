@@ -11,8 +11,8 @@ from .. import helpers, paths, systemd
 from ..content import environment
 from ..helpers import Call
 from ..site import PlacedTask, Site
-from . import restarts, service
-from .drivers import raw_exec
+from . import hooks, restarts, service
+from .drivers import DRIVERS, raw_exec
 
 # What an init task must not change: our programs and configuration, SPIRE's, and the state of the engine.
 _READ_ONLY = (paths.PREFIX, plan.CONFIGURATION, *paths.SPIRE, f"{plan.STATE}/engine", f"{plan.STATE}/ledger")
@@ -36,17 +36,20 @@ def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment
     variables = environment.of_task(site, task, group)
     retry, ready = _retry(site, task.spec), _await(task.spec.readiness)
     wrapper = retry.command(site.bin) if retry else ()
-    # Whatever its driver: an init task prepares the robot, so it must see the robot as it is.
-    stop = service.stops(site, task)
-    process = service.process(site, task, variables, raw_exec.directives, wrapper, stop=stop)
+    stop, way = service.stops(site, task), DRIVERS[task.spec.driver]
+    # An init task prepares the robot, so it must see the robot as it is; a container never does.
+    driver = way.directives if task.spec.contained else raw_exec.directives
+    process = service.process(site, task, variables, driver, wrapper, stop=stop)
+    kept = [] if task.spec.contained else [("ReadOnlyPaths", " ".join(f"-{path}" for path in _READ_ONLY))]
     sections = {
         "Unit": [
             ("Description", systemd.text(site.title(task.called))),
             ("PartOf", site.target),
             *order,
+            *way.order(site, task),
             ("StartLimitIntervalSec", "0"),
         ],
-        "Service": [*_start(site, task, ready), *process.directives, ("ReadOnlyPaths", " ".join(f"-{path}" for path in _READ_ONLY))],
+        "Service": [*_start(site, task, ready), *_ended(task, process.directives), *kept],
     }
     calls = [*(call for call in (retry, ready) if call), *stop, *(restarts.calls(site, task) if task.spec.daemon else ())]
     return service.unit(site, task, variables, process, sections, "always" if task.spec.daemon else "init", calls)
@@ -71,6 +74,11 @@ def _await(readiness: Readiness | None) -> Call | None:
     return None
 
 
+def _ended(task: PlacedTask[InitTask], process: systemd.Directives) -> systemd.Directives:
+    """How it is stopped. What runs a container to its end is asked to end itself, and what removes the container follows."""
+    return hooks.of_step(task, process) if task.spec.contained and not task.spec.daemon else process
+
+
 def _start(site: Site, task: PlacedTask[InitTask], ready: Call | None) -> systemd.Directives:
     spec = task.spec
     if not spec.daemon:
@@ -78,7 +86,7 @@ def _start(site: Site, task: PlacedTask[InitTask], ready: Call | None) -> system
         return [("Type", "oneshot"), ("RemainAfterExit", "yes"), ("TimeoutStartSec", timeout)]
     notify = spec.readiness is not None and spec.readiness.notify
     return [
-        *([("Type", "notify"), ("NotifyAccess", "all")] if notify else systemd.started(site.robot.systemd)),
+        *([("Type", "notify"), ("NotifyAccess", "all")] if notify else DRIVERS[spec.driver].started(site, task)),
         *_ready(site, spec.readiness, ready),
         *restarts.directives(site, task),
     ]

@@ -159,7 +159,8 @@ class Task:
 @record
 class InitTask(Task):
     """A step that prepares the robot for the group. Init tasks run in order, once per group and robot, before the tasks,
-    as root unless they name a user. They see all of the robot, so the drivers exec and raw_exec are the same for them.
+    as root unless they name a user. They see all of the robot, so the drivers exec and raw_exec are the same for them. With docker and
+    podman they are containers, which see of the robot what `volumes` name, and run as the image's user.
     """
 
     daemon: bool = key("The step keeps running, and the next one starts when it is ready.", default=False)

@@ -13,7 +13,7 @@ from ..model.brings.volumes import Volume
 from ..model.group import TaskGroup
 from ..model.network import Network
 from ..model.task import InitTask, Task
-from ..model.vocabulary import ChangeMode, CheckType, DockerNetwork, Driver, Hook, NetworkType, Pull
+from ..model.vocabulary import DockerNetwork, Driver, Hook, NetworkType, Pull
 
 # Where a container finds what is its task's, and what Docker makes itself.
 _TAKEN = ("/local", "/secrets", "/alloc", "/k8s4r", "/proc", "/sys", "/dev")
@@ -22,22 +22,18 @@ _NO_WAY = "no engine of containers has an option for it"
 
 def errors(group: TaskGroup, path: str) -> c.Iterator[Finding]:
     """What is wrong with the containers of a group at `path`, whose network is known."""
-    for number, init in enumerate(group.init_tasks or ()):
-        if init is not None and init.contained:
-            why = "init tasks prepare the robot, of which a container sees nothing"
-            remedy = "use exec or raw_exec, or make it a task with lifecycle.hook: prestart"
-            yield f"{path}.initTasks[{number}].driver", Mistake(why, remedy, value=init.driver.value)
-    for number, task in enumerate(group.tasks or ()):
-        if task is not None and task.contained and not isinstance(task, InitTask):
-            yield from _of_task(task, f"{path}.tasks[{number}]")
-            config = task.config.docker_config if task.config else None
-            if config is not None:
-                at = f"{path}.tasks[{number}].config.dockerConfig"
-                yield from _of_config(config, at)
-                if task.driver is Driver.PODMAN:
-                    yield from _of_podman(config, at)
-                    yield from _told_by_podman(task, f"{path}.tasks[{number}]")
-                yield from _network(config, at, group.network)
+    members: tuple[tuple[str, tuple[Task | None, ...]], ...] = (("initTasks", group.init_tasks or ()), ("tasks", group.tasks or ()))
+    for key, tasks in members:
+        for number, task in enumerate(tasks):
+            if task is not None and task.contained:
+                yield from _of_task(task, f"{path}.{key}[{number}]")
+                config = task.config.docker_config if task.config else None
+                if config is not None:
+                    at = f"{path}.{key}[{number}].config.dockerConfig"
+                    yield from _of_config(config, at)
+                    if task.driver is Driver.PODMAN:
+                        yield from _of_podman(config, at)
+                    yield from _network(config, at, group.network)
 
 
 def warnings(task: Task, path: str) -> c.Iterator[Finding]:
@@ -51,13 +47,23 @@ def warnings(task: Task, path: str) -> c.Iterator[Finding]:
 
 
 def _of_task(task: Task, path: str) -> c.Iterator[Finding]:
-    if task.lifecycle and task.lifecycle.hook is Hook.POSTSTOP:
-        why = "it runs when the robot shuts down, too, and then systemd starts no container any more"
-        yield f"{path}.driver", Mistake(why, "use exec or raw_exec for a poststop hook", value=task.driver.value)
+    if isinstance(task, InitTask):
+        yield from _of_init(task, path)
+    if task.driver is Driver.DOCKER and task.lifecycle and task.lifecycle.hook is Hook.POSTSTOP:
+        why = "Docker has systemd start each container, and systemd starts none in a group that it stops"
+        yield f"{path}.driver", Mistake(why, "use podman, exec or raw_exec for a poststop hook", value=task.driver.value)
     for key, value in (("nice", task.resources.nice), ("realtime", task.resources.realtime)):
         if value is not None:
             yield f"{path}.resources.{key}", Mistake(_NO_WAY, "remove it, or use exec")
     yield from _targets(task.volumes, f"{path}.volumes")
+
+
+def _of_init(init: InitTask, path: str) -> c.Iterator[Finding]:
+    if init.readiness and init.readiness.notify:
+        yield f"{path}.readiness.notify", Mistake("a program in a container does not reach systemd", "write port, file or command")
+    if init.config and init.config.docker_config and init.config.docker_config.ports:
+        why = "ports are those of an instance, and an init task belongs to none"
+        yield f"{path}.config.dockerConfig.ports", Mistake(why, "remove them, or make it a task with lifecycle.hook: prestart")
 
 
 def _of_config(config: DockerConfig, path: str) -> c.Iterator[Finding]:
@@ -71,20 +77,6 @@ def _of_config(config: DockerConfig, path: str) -> c.Iterator[Finding]:
 def _of_podman(config: DockerConfig, path: str) -> c.Iterator[Finding]:
     if config.gpus:
         yield f"{path}.gpus", Mistake("podman is given none", "use docker")
-
-
-def _told_by_podman(task: Task, path: str) -> c.Iterator[Finding]:
-    for number, service in enumerate(task.services or ()):
-        for place, check in enumerate(service.checks if service else ()):
-            if check and check.type is CheckType.SCRIPT:
-                why = "scripts do not run inside of Podman's containers yet"
-                remedy = "write a check of type http, tcp or grpc, or use docker"
-                yield f"{path}.services[{number}].checks[{place}].type", Mistake(why, remedy, value="script")
-    for number, template in enumerate(task.templates or ()):
-        if template and template.change_mode in (ChangeMode.SIGNAL, ChangeMode.SCRIPT):
-            why = "nothing in a container of Podman's is told of a change yet"
-            remedy = "write restart, or noop for a program that looks for itself; or use docker"
-            yield f"{path}.templates[{number}].changeMode", Mistake(why, remedy, value=template.change_mode.value)
 
 
 def _targets(volumes: c.Iterable[Volume], path: str) -> c.Iterator[Finding]:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 DIRECTORIES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 
 
+def fit() -> None:
+    """Each version of it has what we ask."""
+
+
 def inspect(reference: str) -> t.Any:
     """What there is by that name; None where nothing is. Without a tag, it might be the beginning of an image's id."""
     return api.get(f"/images/{_quoted(names.full(reference))}/json")

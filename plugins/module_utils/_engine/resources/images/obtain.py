@@ -25,12 +25,15 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 # What may run on each.
 RUNS = {"amd64": ("amd64", "386"), "arm64": ("arm64", "arm"), "arm": ("arm",)}
 UNKNOWN = "not pulled yet\n"
+# Of the group, in the job file.
+CONSTRAINT = '{lTarget: "${node.unique.name}", operator: "!=", rTarget: <its name>}'
 
 
 def obtain(resource: Resource, asking: Asking, tell: t.Callable[[str], None]) -> str:
     """The image's id, as the content of its resource; `UNKNOWN` where the network would have to be asked, and may not be."""
     where, reference = resource["where"], resource["reference"]
     with _refusing(resource):
+        engines.of(resource).fit()
         found = engines.of(resource).inspect(reference)
         brought = _brought(resource, asking, tell)
         wanted = found is None or resource["pull"] == "always" or (asking.refresh and "@" not in reference)
@@ -77,7 +80,7 @@ def _refusing(resource: Resource) -> t.Iterator[None]:
     try:
         yield
     except Unavailable as error:
-        raise Refusal([f"{where}: {engines.of(resource).explain(error)}, or exclude the robot by a constraint"]) from error
+        raise Refusal([f"{where}: {engines.of(resource).explain(error)}, or exclude the robot by a constraint: {CONSTRAINT}"]) from error
     except Refused as error:
         raise Refusal([f"{where}: {reference} cannot be had: {error}"]) from error
 

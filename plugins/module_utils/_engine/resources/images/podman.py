@@ -22,9 +22,21 @@ if TYPE_CHECKING:
 ANSWER, PULL = 120, 3600
 # Exit statuses: of coreutils' timeout, and of a program that is not there.
 TIMED_OUT, MISSING = 124, 127
+# Since when it can write straight to a task's log.
+OLDEST = 4
 # Of a container in which something is looked up.
 LOOK = "k8s4r-look"
 _KNOWN: dict[str, t.Sequence[t.Any]] = {}
+
+
+def fit() -> None:
+    """Raises `Unavailable` where it is too old for the options that containers are started with."""
+    if "version" not in _KNOWN:
+        said = _need("--version").strip()
+        version = [int(word) for word in said.rpartition(" ")[2].split(".")[:2] if word.isdecimal()]
+        if version and version[0] < OLDEST:
+            raise Unavailable(f"installed: Podman {'.'.join(map(str, version))}; {OLDEST}.0 or newer is needed")
+        _KNOWN["version"] = version
 
 
 def inspect(reference: str) -> t.Any:
@@ -42,9 +54,9 @@ def identity(name: str) -> str | None:
     return next((each["Id"] for each in images() if name in each["RepoTags"]), None)
 
 
-def explain(_error: Unavailable) -> str:
+def explain(error: Unavailable) -> str:
     """Why it gives no answer, and what helps."""
-    return "this robot has no Podman; install it (Debian's podman)"
+    return f"{error}, which Debian has from 12 and Ubuntu from 24.04 on; use docker"
 
 
 def called(reference: str, found: t.Any) -> str:
@@ -136,7 +148,7 @@ def _run(*words: str, timeout: float = ANSWER, errors: bool = True) -> tuple[int
         _KNOWN.clear()
     status, output = command.run(["podman", *words], errors, timeout, _environment())
     if status == MISSING:
-        raise Unavailable("podman is not there")
+        raise Unavailable(f"this robot has no Podman; install {OLDEST}.0 or newer")
     return status, output
 
 

@@ -11,7 +11,7 @@ import typing as t
 from .....module_utils._engine import plan
 from ....job.errors import Problem
 from ....job.model.task import Task
-from ....job.model.vocabulary import Driver, Sharing
+from ....job.model.vocabulary import Sharing
 from ... import helpers, systemd
 from ...content import container, templates
 from ...content.checks import as_the_task
@@ -86,7 +86,7 @@ def calls(site: Site, task: PlacedTask[Task]) -> list[Call]:
 
 def _whom(site: Site, task: PlacedTask[Task]) -> tuple[str, ...]:
     """Who gets a signal, as the helper wants to know it."""
-    if task.spec.driver is Driver.DOCKER:
+    if task.spec.contained:
         return "container", f"/run/{container.runtime(task)}", container.slice_of(site, task)
     # Among the robot's processes, the unit's main one is the program itself.
     return ("main",) if sharing.shares(task.spec).pid is Sharing.HOST else ("inside",)

@@ -1,11 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scripts inside of a container, which Docker's engine runs as `docker exec` does.
+"""Scripts inside of a container of Docker's, whose engine runs them as `docker exec` does.
 
-It alone knows all of a container's walls: with the namespaces and capabilities also its filter of system calls and its profile of
-AppArmor. Whoever entered a container by hand would leave some of them behind, and lend it a program of the robot. A container ends with
-its engine, so while there is something to check, that is there too.
+A container ends with its engine, so while there is something to check, that is there too.
 """
 
 from __future__ import annotations
@@ -14,53 +12,34 @@ from __future__ import annotations
 import _socket
 import contextlib
 import os
-import zlib
 from time import monotonic, sleep
 
-from ..say import jsontext
-from . import states
-from .states import CRITICAL, Outcome
+from ...say import jsontext
+from .. import states
+from ..states import CRITICAL, Outcome
+from .inside import OUTPUT, Script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal
     import typing as t
 
-    from .states import Check
-else:
-    import _signal as signal
+    from ..states import Check
 
 SOCKET = "/run/docker.sock"
-# What the program of the unit says of the container that it has started, in its runtime directory.
-STARTED = "started"
-# The variable by which what a script has started is known again.
-MARK = "K8S4R_CHECK"
 NOT_FOUND = 404
-# Of a script's output, so much is kept in memory: its end.
-OUTPUT = 4096
 # Seconds. So long at most the engine is silent while a script runs until it is asked whether that has ended, for what a script leaves
 # behind may hold its output open; and so long is tried to end what was late, which is less than others wait for this process.
 SILENCE, LATE = 0.3, 0.6
-
-
-def run(check: Check, container: str) -> Outcome:
-    """Run a script in the container that has this directory of runtime files. Raises `OSError` where none has."""
-    with open(f"{container}/{STARTED}", encoding="utf-8") as stream:
-        return _Script(check, jsontext.loads(stream.read())).outcome()
 
 
 class _Refused(Exception):
     """The engine's answer is an error; its words."""
 
 
-class _Script:
+class Exec(Script):
     def __init__(self, check: Check, started: t.Mapping[str, t.Any]) -> None:
-        self._check = check
-        self._container, self._slice, self._argv = started["id"], started["slice"], [*started["takes"], *check["argv"]]
-        # The same each time, so that one is found which its engine began when its time was up.
-        self._mark = f"{MARK}={zlib.crc32(jsontext.dumps(check).encode('ascii')):08x}"
-        self._deadline = monotonic() + check["timeout"]
-        self._said, self._unread = b"", b""
+        super().__init__(check, started)
+        self._container, self._unread = started["id"], b""
         self._id, self._leader = "", 0
 
     def outcome(self) -> Outcome:
@@ -128,32 +107,9 @@ class _Script:
                 sleep(0.01)
         self._kill()
 
-    def _kill(self, rounds: int = 20) -> None:
-        """Kill what is left: what has the mark, and the process group of the script, which is its engine's own for it."""
-        for _round in range(rounds):
-            left = [pid for pid in self._processes() if self._is_of_script(pid)]
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            if not left:
-                return
-            sleep(0.01)
-
-    def _processes(self) -> t.Iterator[int]:
-        """Of the container, which is alone in its slice."""
-        root = "/sys/fs/cgroup" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "/sys/fs/cgroup/systemd"
-        for path, _directories, _names in os.walk(root + self._slice):
-            with contextlib.suppress(OSError), open(f"{path}/cgroup.procs", encoding="ascii") as stream:
-                yield from map(int, stream.read().split())
-
-    def _is_of_script(self, pid: int) -> bool:
-        try:
-            if self._leader and os.getpgid(pid) == self._leader:
-                return True
-            with open(f"/proc/{pid}/environ", "rb") as stream:
-                return self._mark.encode("ascii") in stream.read(1 << 20).split(b"\0")
-        except OSError:
-            return False
+    def _began(self, pid: int) -> bool:
+        """The engine gives it a process group of its own."""
+        return bool(self._leader) and os.getpgid(pid) == self._leader
 
     def _ask(self, method: str, path: str, content: object = None) -> dict[str, t.Any]:
         with contextlib.closing(self._send(method, path, content)) as connection:
