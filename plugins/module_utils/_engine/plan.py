@@ -183,6 +183,8 @@ CHECKS = CONFIGURATION + "/checks"
 CHECK_STATES = RUNTIME + "/checks"
 # QUOTAS has a file for each quota that is in force, of its project's number.
 QUOTAS = STATE + "/quotas"
+# How the controller gets what it sends to robots from a file of its own. No robot is ever told so.
+BESIDE = "beside"
 # The repository of our names for the images of containers. No registry has a name like that.
 IMAGES = "k8s4r.local"
 # Below it, units read images by these names.

@@ -15,6 +15,7 @@ from ..home.ports import Ports
 from ..run.action import BEGAN, SLOWEST, ActionProblem, Result, RobotAction, Variables, registered
 from ..run.outcome import notices
 from ..run.plans import other_identities
+from ..supply.beside import needed
 from ..supply.refused import Refused
 from ..transport.exec import RobotProblem
 
@@ -73,7 +74,9 @@ class ActionModule(RobotAction):
         compiled = key.controller_key().unseal(mine["plan"])
         supply = None
         if answer["status"] == "plan-needed":
-            supply = None if mine["downloads"] == "robot" else self._supply(run["refresh"], variables)
+            everything = mine["downloads"] != "robot"
+            if everything or needed(compiled["plan"]):
+                supply = self._supply(run["refresh"], variables, everything)
             plan = self._supplied(compiled["plan"], supply, variables) if supply else compiled["plan"]
             longer = CHECKING if request["check"] else 0
             answer = self.call({**request, "plan": plan, "robot": robot}, variables, longer)
@@ -99,13 +102,13 @@ class ActionModule(RobotAction):
             "endpoints": _endpoints(compiled["plan"]),
         }
 
-    def _supply(self, refresh: bool, variables: Variables) -> Supply:
-        """For a robot that downloads nothing itself."""
+    def _supply(self, refresh: bool, variables: Variables, everything: bool) -> Supply:
+        """For a robot that downloads nothing itself, or is to get a file of the controller's."""
         # Other robots do not wait for all that speaks HTTP.
         from ..supply.supply import Supply
 
         cache = self._templar.template(variables.get("base_controller_cache") or "")
-        return Supply(pathlib.Path(cache) if cache else None, BEGAN, refresh, self._display.display)
+        return Supply(pathlib.Path(cache) if cache else None, BEGAN, refresh, self._display.display, everything)
 
     def _supplied(self, plan: t.Any, supply: Supply, variables: Variables) -> t.Any:
         """The plan, when the robot has all that it needs for it."""

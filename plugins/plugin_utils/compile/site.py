@@ -113,15 +113,27 @@ class Unrendered(Exception):
 
 
 class Rendering(t.Protocol):
-    """Renders the text of a template for a robot: it is not the compiler that reads files and knows the robot's variables."""
+    """Renders the text of a template for a robot, and knows the files beside a job file: it is not the compiler that reads files and knows
+    the robot's variables.
+    """
 
     def __call__(self, site: Site, template: Template, environment: t.Mapping[str, str], /) -> str:
         """`environment` is that of the task, at this site. Raises `Unrendered`."""
 
+    def digest(self, site: Site, name: str, /) -> str:
+        """The SHA-256 of a file that is beside the job file. Raises `Unrendered`."""
 
-def as_written(_site: Site, template: Template, _environment: t.Mapping[str, str], /) -> str:
-    """For who is not interested in what templates become."""
-    return template.embedded_tmpl or ""
+
+class _AsWritten:
+    def __call__(self, _site: Site, template: Template, _environment: t.Mapping[str, str], /) -> str:
+        return template.embedded_tmpl or ""
+
+    def digest(self, _site: Site, _name: str, /) -> str:
+        return "0" * 64
+
+
+# For who is not interested in what templates become, and what is in files.
+as_written = _AsWritten()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import json
 import typing as t
 from urllib import parse
 
+from .beside import is_beside
 from .store import ITS_OWN
 
 if t.TYPE_CHECKING:
@@ -30,15 +31,17 @@ _ESCAPED = str.maketrans("", "", "\"'\\$`%")
 Find = t.Callable[["Source", str], str]
 
 
-def supplied(plan: RobotPlan, find: Find) -> RobotPlan:
-    """The plan with what `find` has found. Secrets that were only for downloads are in it no more."""
-    jobs = [{**job, "groups": [_group(group, find) for group in job["groups"]]} for job in plan["jobs"]]
+def supplied(plan: RobotPlan, find: Find, everything: bool = True) -> RobotPlan:
+    """The plan with what `find` has found. Secrets that were only for downloads are in it no more. ``everything``: what the robot would
+    download, too.
+    """
+    jobs = [{**job, "groups": [_group(group, find, everything) for group in job["groups"]]} for job in plan["jobs"]]
     return t.cast("RobotPlan", {**plan, "jobs": jobs})
 
 
-def _group(group: GroupPlan, find: Find) -> GroupPlan:
+def _group(group: GroupPlan, find: Find, everything: bool) -> GroupPlan:
     gone: list[str] = []
-    resources = [_resource(resource, find, gone) if resource["kind"] == "artifacts" else resource for resource in group["resources"]]
+    resources = [_resource(resource, find, gone, everything) for resource in group["resources"]]
     if not gone:
         return group
     asked, left = "\n".join(gone), "\n".join(_texts({**group, "resources": resources, "secrets": []})).translate(_ESCAPED)
@@ -65,7 +68,11 @@ def _forms(secret: str) -> t.Iterator[str]:
             yield from (core, core.replace("+", "-").replace("/", "_"))
 
 
-def _resource(resource: Resource, find: Find, gone: list[str]) -> Resource:
+def _resource(resource: Resource, find: Find, gone: list[str], everything: bool) -> Resource:
+    if resource["kind"] == "image" and "source" in resource and (everything or is_beside(resource)):
+        return t.cast("Resource", {**resource, "source": _source(t.cast("Source", resource["source"]), resource["where"], find, gone)})
+    if resource["kind"] != "artifacts" or not everything:
+        return resource
     sources: list[Source] = json.loads(resource["content"])
     found = [_source(source, f"{resource['where']}[{number}]", find, gone) for number, source in enumerate(sources)]
     return t.cast("Resource", {**resource, "content": json.dumps(found, sort_keys=True)})

@@ -14,6 +14,7 @@ import typing as t
 
 from ...module_utils._engine.fetch.cache import Cache, Unfetched
 from ...module_utils._engine.fetch.sources import Fetcher
+from ...module_utils._engine.plan import BESIDE
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.fetch.cache import Pin
@@ -53,12 +54,16 @@ class Store(t.NamedTuple):
 
     def known(self, source: Source) -> tuple[str, list[str]]:
         """The digest of what an address had, without asking; empty where nobody knows. And what is to be said of that. Raises `Away`."""
+        if source["get"] == BESIDE:
+            return source["checksum"].partition(":")[2], []
         fetcher = self._fetcher(online=False)
         self._trust(fetcher.cache)
         return fetcher.find(source, _nobody) or "", fetcher.news
 
     def find(self, source: Source) -> Found:
         """What an address has. Raises `Away`."""
+        if source["get"] == BESIDE:
+            return _beside(source)
         fetcher = self._fetcher(online=True)
         key = fetcher.key(source)
         try:
@@ -141,6 +146,16 @@ class Store(t.NamedTuple):
         with contextlib.suppress(FileNotFoundError):
             return os.stat(path).st_atime >= self.began
         return False
+
+
+def _beside(source: Source) -> Found:
+    """A file beside a job file, whose path is relative to where the run was started. What it has in it is compared by the robot."""
+    path = os.path.expanduser(source["url"])
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Away(f"{error.strerror} ({path})") from None
+    return Found(source["checksum"].partition(":")[2], os.fstat(descriptor).st_size, descriptor, "", None)
 
 
 def _is_ours(state: os.stat_result) -> bool:

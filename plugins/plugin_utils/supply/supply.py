@@ -28,10 +28,14 @@ class Supply:
     """`said`: what a check has to say, which asks nobody.
 
     `cache`: the directory of the controller's downloads, None for the usual one. `began` and `refresh` are of the run.
+    `everything`: whatever the robot would download, too, and not only what is the controller's own.
     """
 
-    def __init__(self, cache: pathlib.Path | None, began: float, refresh: bool, show: t.Callable[[str], None]) -> None:
+    def __init__(
+        self, cache: pathlib.Path | None, began: float, refresh: bool, show: t.Callable[[str], None], everything: bool = True
+    ) -> None:
         self.said: list[str] = []
+        self._everything = everything
         self._show = show
         self._shown = time.monotonic()
         self._found: list[Found] = []
@@ -54,7 +58,7 @@ class Supply:
             self.said += [f"controller: artifact {text}" for text in said]
             return sha256
 
-        supplied = plans.supplied(plan, find)
+        supplied = plans.supplied(plan, find, self._everything)
         if problems:
             raise Refused(list(dict.fromkeys(problems)))
         return supplied
@@ -77,7 +81,7 @@ class Supply:
                 self._found.append(found)
                 return found.sha256
 
-            supplied = plans.supplied(plan, find)
+            supplied = plans.supplied(plan, find, self._everything)
             if problems:
                 raise Refused(list(dict.fromkeys(problems)))
             for found, shown in files.values():

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
 
-from tests.integration.compile import inside
+from tests.integration.compile import boxes, inside
 from tests.integration.compile.boxes import PODMAN, deployed, job, said, unit
 from tests.integration.compile.jobs import without_groups
+from tests.integration.deploy.harness import Deployment
 from tests.integration.engine.harness import Machine
+from tests.integration.provision.harness import Run
 from tests.robots import RobotSpec, borrowed
 
 # Inside of a container there is no overlay file system, and the kernel's parameters are read-only. Podman 5 would like to have nft.
@@ -248,3 +251,35 @@ def test_a_changed_template_reaches_the_program_in_its_container(machine):
 
 def test_init_tasks_are_containers(machine):
     inside.init_tasks_are_containers(machine, PODMAN, "podman")
+
+
+def test_an_image_is_loaded_from_a_file_beside_the_job(machine, tmp_path, monkeypatch):
+    """Three runs of Ansible, each some seconds of a processor: no other test sends a robot a file of the controller's own."""
+    monkeypatch.setenv("K8S4R_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    deployment = Deployment(machine.fleet, tmp_path)
+    (tmp_path / "images").mkdir()
+
+    def saved(*left_out: str) -> None:
+        excluded = " ".join(f"--exclude=bin/{name}" for name in left_out)
+        machine.sh(f"tar -C /root/image -c {excluded} . | podman import - brought:1; podman save --quiet brought:1 | base64 >/srv/saved")
+        machine.sh("podman rmi brought:1")
+        (tmp_path / "images" / "brought.tar").write_bytes(base64.b64decode(machine.sh("cat /srv/saved; rm /srv/saved")))
+
+    def run(**config: str) -> Run:
+        task = box("test -e /bin/nc && echo has; echo end; exec sleep 1000", image="brought:1", Load="images/brought.tar", **config)
+        only = {"lTarget": "${node.unique.name}", "rTarget": machine.name}
+        groups = [{"name": "g", "tasks": [task], "constraints": [only]}]
+        return deployment.deploy(json.dumps({"name": "box", "taskGroups": groups, "update": boxes.SOON}), "--limit", machine.name)
+
+    run().refused("dockerConfig.load: images/brought.tar cannot be read: No such file or directory; its path is relative to the job file")
+    saved()
+    run().well()
+    assert said(machine, "^end") == "has\nend\n"
+    before = containers(machine)
+    assert run().well().changed[machine.name] == 0
+    # Who has it is sent nothing more; another file of the name is another image.
+    saved("nc")
+    run().well()
+    assert containers(machine) != before
+    assert said(machine, "^end").endswith("end\nend\n")

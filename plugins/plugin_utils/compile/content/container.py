@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pathlib
+import posixpath
 import re
 import typing as t
 
@@ -21,7 +23,7 @@ from ...job.model.brings.docker import IMAGE, DockerConfig
 from ...job.model.task import Task
 from ...job.model.vocabulary import DockerNetwork, Driver, Hook
 from .. import names
-from ..site import PlacedTask, Site
+from ..site import PlacedTask, Site, Unrendered
 from . import artifacts
 from .environment import Environment
 from .substitution import each_of, substituted, words
@@ -60,10 +62,12 @@ def runtime(task: PlacedTask[Task]) -> str:
 def _loaded_from(
     site: Site, task: PlacedTask[Task], config: DockerConfig, environment: Environment
 ) -> tuple[dict[str, t.Any] | None, list[Problem]]:
-    """The artifact that `load` names; None for a file of the robot's own."""
+    """The artifact that `load` names, or the file of the controller's; None for a file of the robot's own."""
     if not config.load or config.load.startswith("/"):
         return None, []
     room, _slash, below = config.load.partition("/")
+    if room not in ("local", "alloc"):
+        return _of_controller(site, config.load, f"{task.path}.config.dockerConfig.load")
     place = f"{site.alloc if room == 'alloc' else f'{task.directory}/{room}'}/{below}"
     found, all_known = artifacts.file_at(site, task, environment.variables, place)
     if found or not all_known:
@@ -71,6 +75,25 @@ def _loaded_from(
     what = f"{quoted(config.load)} is no file that an artifact of this task is"
     remedy = 'name one, by its relativeDest and its name; an archive stays one with getterOptions: {archive: "false"}'
     return None, [site.problem(f"{task.path}.config.dockerConfig.load", what, remedy)]
+
+
+def _of_controller(site: Site, name: str, where: str) -> tuple[dict[str, t.Any] | None, list[Problem]]:
+    """A file beside the job file. Its address is for the controller, which sends it; the robot is told its digest alone."""
+    try:
+        digest = site.render.digest(site, name)
+    except Unrendered as error:
+        return None, [site.problem(where, str(error), error.remedy)]
+    empty = ("user", "password", "ref", "key", "region", "archive", "subdir", "to")
+    path = str(pathlib.PurePosixPath(site.job.path).parent / name)
+    found = {
+        "get": plan.BESIDE,
+        "url": path,
+        "shown": name,
+        "checksum": f"sha256:{digest}",
+        "name": posixpath.basename(name),
+        "mode": "file",
+    }
+    return {**dict.fromkeys(empty, ""), **found, "headers": {}, "depth": 0}, []
 
 
 def container(site: Site, task: PlacedTask[Task], environment: Environment) -> Container:

@@ -10,6 +10,8 @@ import pathlib
 import typing as t
 
 from ...compile.site import Site, Unrendered
+from ...home import key
+from ...home.digests import Digests
 from ...job.declare.keys import Secret
 from ...job.errors import printable
 from ...job.model.brings.templates import Template
@@ -36,7 +38,7 @@ class Renderer:
         self._compiled: dict[tuple[str, str, str], dialects.Compiled] = {}
 
     def __call__(self, site: Site, template: Template, environment: t.Mapping[str, str], /) -> str:
-        key = "embeddedTmpl" if template.source_path is None else "sourcePath"
+        written = "embeddedTmpl" if template.source_path is None else "sourcePath"
         text = self._text(site.job.path, template)
         host = self._hosts(site.robot.name)
         try:
@@ -48,12 +50,21 @@ class Renderer:
             if isinstance(text, Secret) or (site.job.opaque and template.source_path is None):
                 # Messages repeat words of the text.
                 hidden = "has a mistake, which is not shown because the text is secret"
-                raise Unrendered(f"{_where(mistake, called)}: {hidden}", "", key) from None
-            raise _unrendered(mistake, called, key) from None
+                raise Unrendered(f"{_where(mistake, called)}: {hidden}", "", written) from None
+            raise _unrendered(mistake, called, written) from None
         except Unrendered as error:
-            raise Unrendered(str(error), error.remedy, key, error.depends) from None
+            raise Unrendered(str(error), error.remedy, written, error.depends) from None
         except deadline.Elapsed:
-            raise Unrendered(f"rendering takes more than {SECONDS} s", "simplify the template", key) from None
+            raise Unrendered(f"rendering takes more than {SECONDS} s", "simplify the template", written) from None
+
+    def digest(self, site: Site, name: str, /) -> str:
+        path = (self._directory / os.path.expanduser(site.job.path)).parent / name
+        try:
+            return Digests(key.home()).of(path)
+        except ValueError as error:
+            raise Unrendered(f"{printable(name)} {error}", "name a file that docker save wrote") from None
+        except OSError as error:
+            raise Unrendered(f"{printable(name)} cannot be read: {error.strerror}", "its path is relative to the job file") from None
 
     def _text(self, job: str, template: Template) -> str:
         if template.source_path is None:

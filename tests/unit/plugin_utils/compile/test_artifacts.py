@@ -122,7 +122,7 @@ def test_an_image_is_loaded_from_an_artifact_that_is_a_file():
     assert "canary" in group["secrets"]
 
 
-@pytest.mark.parametrize("load", ["local/packed.tar", "local/images/y.tar", "local/images/../../x.tar"])
+@pytest.mark.parametrize("load", ["local/packed.tar", "local/images/y.tar", "local/images/../../x.tar", "alloc/x"])
 def test_an_image_is_loaded_from_nothing_else_in_the_task(load):
     assert f"taskGroups[0].tasks[0].config.dockerConfig.load: {json.dumps(load)} is no file that an artifact of this task is" in refusal(
         CONTAINER % (load, "x.tar")

@@ -323,3 +323,44 @@ def test_a_robot_without_room_says_so_before_anything_is_sent(server, tmp_path, 
     with pytest.raises(Unfetched, match=r"the file system at .* has 400.0 KiB free"):
         run.send(plan(server))
     assert run.sent == []
+
+
+def test_an_image_is_sent_from_the_file_beside_the_job(server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = os.urandom(300000)
+    (tmp_path / "image.tar").write_bytes(content)
+    checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    wanted = plan(server)
+    (source,) = sources(wanted)
+    image = {
+        "kind": "image",
+        "name": "n",
+        "where": "job.yml: load",
+        "source": {**source, "get": "beside", "url": "image.tar", "checksum": checksum},
+    }
+    (group,) = wanted["jobs"][0]["groups"]
+    group["resources"].append(image)
+    run = Run(tmp_path)
+    # The robot downloads for itself, and gets what only the controller has.
+    supply = Supply(run.cache, run.began, False, run.said.append, everything=False)
+    found = supply.send(wanted, "robot1", run.call)
+    assert (b"".join(run.sent), server.asked) == (content, [])
+    (_artifacts, _file, sent) = found["jobs"][0]["groups"][0]["resources"]
+    assert (sent["source"]["get"], sent["source"]["url"], sent["source"]["checksum"]) == ("sent", "", checksum)
+    assert found["jobs"][0]["groups"][0]["resources"][0] == wanted["jobs"][0]["groups"][0]["resources"][0]
+    assert supply.known(wanted) == found
+    fetcher = Fetcher(run.robot, str, online=True, refresh=False, needed=set())
+    assert fetcher.find(sent["source"], str) == checksum[len("sha256:") :]
+    # It has gone meanwhile.
+    (tmp_path / "image.tar").unlink()
+    with pytest.raises(Refused) as refused:
+        supply.send(wanted, "robot1", run.call)
+    assert "the controller cannot fetch it: No such file or directory (image.tar)" in refused.value.errors[0]
+
+
+def test_an_image_of_an_artifact_is_supplied_as_that_is(server, tmp_path):
+    wanted = plan(server)
+    (source,) = sources(wanted)
+    wanted["jobs"][0]["groups"][0]["resources"].append({"kind": "image", "name": "n", "where": "job.yml: image", "source": source})
+    found = Run(tmp_path).send(wanted)
+    assert found["jobs"][0]["groups"][0]["resources"][2]["source"] == sources(found)[0]

@@ -75,12 +75,12 @@ class DockerConfig:
         ours=True,
     )
     load: str | None = key(
-        "A file, written by `docker save`, from which the image is loaded instead of from a registry: a path on the robot, or the path of "
-        "an artifact of the task, such as `local/image.tar`.",
+        "A file, written by `docker save`, from which the image is loaded instead of from a registry: an absolute path on the robot; the "
+        "path of an artifact of the task, such as `local/image.tar`; or a file on the controller, relative to the job file.",
         default=None,
         ours=True,
-        pattern=rf"{PLACE}|(local|alloc){PLACE}",
-        expected="an absolute path on the robot, or a file of an artifact, local/...",
+        pattern=rf"{PLACE}|[A-Za-z0-9._][^\x00-\x1f:]*",
+        expected="an absolute path on the robot, a file of an artifact, local/..., or a path relative to the job file",
     )
     auth: Auth | None = key("The login for a registry that needs one.", default=None, ours=True)
     shm_size: Bytes | None = key("Size of `/dev/shm`. Default: the engine's, 64Mi.", default=None, ours=True, minimum=4096, maximum=2**50)
