@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
+import pathlib
 import shlex
+import shutil
 import tarfile
 import typing as t
 
@@ -273,3 +276,39 @@ def test_a_check_fetches_nothing_and_a_refresh_looks_again(machine, server):
     kept = machine.deploy(wanted, refresh=True)
     assert kept["status"] == "recorded"
     assert "the server answers 404 Not Found" in str(kept["summary"])
+
+
+REPOSITORY = """
+ln -sf git /usr/bin/git-upload-pack; id keeper >/dev/null 2>&1 || useradd --create-home --shell /bin/sh keeper
+rm -rf /home/keeper/.ssh /home/keeper/maps /root/k8stest-*; mkdir -p /home/keeper/.ssh; cd /root
+for name in mine other; do ssh-keygen -q -t ed25519 -N '' -f /root/k8stest-$name; done
+cp k8stest-mine.pub /home/keeper/.ssh/authorized_keys; chown -R keeper /home/keeper
+setpriv --reuid=keeper --clear-groups env HOME=/home/keeper sh -ec '
+    git init -q /home/keeper/maps 2>&1; cd /home/keeper/maps; echo north >yard; git add yard
+    git -c user.name=k -c user.email=k@a.example commit -qm one'
+"""
+
+
+def test_a_repository_comes_over_ssh_by_the_key_of_the_job(distros):
+    """From the robot's own sshd, with this machine's git. What the robot itself has of keys is not used."""
+    machine = Machine(distros, "bookworm")
+    machine.clean()
+    machine.execute("cat >/usr/bin/git && chmod 755 /usr/bin/git", pathlib.Path(shutil.which("git") or "").read_bytes())
+    try:
+        machine.sh(REPOSITORY)
+        mine, other = (machine.sh(f"cat /root/k8stest-{name}") for name in ("mine", "other"))
+
+        def wanted(key: str) -> dict[str, t.Any]:
+            options = {"sshkey": base64.b64encode(key.encode()).decode()} if key else {}
+            return brings(machine, {"getterSource": "git::ssh://keeper@127.0.0.1/home/keeper/maps", "getterOptions": options})
+
+        machine.sh("mkdir -p /root/.ssh; cp /root/k8stest-mine /root/.ssh/id_ed25519")
+        for key in (other, ""):
+            refused = machine.deploy(wanted(key))
+            assert (refused["status"], "Permission denied" in refused["errors"][0]) == ("refused", True), refused
+        up(machine, wanted(mine))
+        assert machine.sh(f"cat {TASK}/local/yard") == "north\n"
+        assert "127.0.0.1" in machine.sh("cat /var/lib/k8s4r/cache/known_hosts")
+        machine.absent("ls /var/lib/k8s4r/cache/partial | grep git")
+    finally:
+        machine.sh("rm -rf /usr/bin/git /usr/bin/git-upload-pack /root/.ssh/id_ed25519 /root/k8stest-*; userdel --remove keeper 2>&1")
