@@ -18,6 +18,7 @@ import pytest
 
 from tests.integration.compile.jobs import job, shell, without_groups
 from tests.integration.engine.harness import Machine, request_of
+from tests.robots.host import need
 
 ROOT = "/srv/k8stest"
 URL = "http://127.0.0.1:18080"
@@ -278,13 +279,41 @@ def test_a_check_fetches_nothing_and_a_refresh_looks_again(machine, server):
     assert "the server answers 404 Not Found" in str(kept["summary"])
 
 
+def lend(machine: Machine, program: str) -> None:
+    """Give a program of this machine's, which is Debian's of the same version, to a robot whose image has it not."""
+    need(program)
+    lent = pathlib.Path(shutil.which(program) or program).read_bytes()
+    assert machine.execute(f"cat >/usr/bin/{program} && chmod 755 /usr/bin/{program}", lent).status == 0
+
+
+def test_a_robot_needs_zstd_for_what_is_packed_with_it(distros):
+    machine = Machine(distros, "bookworm")
+    machine.clean()
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("empty"))
+    plain = content.getvalue()
+    # A frame with one block that is not compressed (RFC 8878).
+    frame = b"\x28\xb5\x2f\xfd\xa0" + len(plain).to_bytes(4, "little") + (len(plain) << 3 | 1).to_bytes(3, "little") + plain
+    machine.execute("mkdir -p /srv/k8szst && cat >/srv/k8szst/x.tar.zst", frame)
+    wanted = brings(machine, {"getterSource": "/srv/k8szst/x.tar.zst"})
+    refused = machine.deploy(wanted)
+    assert (refused["status"], "this robot has no zstd, which unpacks it; install" in refused["errors"][0]) == ("refused", True), refused
+    lend(machine, "zstd")
+    try:
+        up(machine, wanted)
+        machine.sh(f"test -f {TASK}/local/empty")
+    finally:
+        machine.sh("rm -r /usr/bin/zstd /srv/k8szst")
+
+
 REPOSITORY = """
-ln -sf git /usr/bin/git-upload-pack; id keeper >/dev/null 2>&1 || useradd --create-home --shell /bin/sh keeper
-rm -rf /home/keeper/.ssh /home/keeper/maps /root/k8stest-*; mkdir -p /home/keeper/.ssh; cd /root
+ln -sf git /usr/bin/git-upload-pack; id keeper >/dev/null 2>&1 || useradd --create-home --home-dir /srv/keeper --shell /bin/sh keeper
+rm -rf /srv/keeper/.ssh /srv/keeper/maps /root/k8stest-*; mkdir -p /srv/keeper/.ssh; cd /root
 for name in mine other; do ssh-keygen -q -t ed25519 -N '' -f /root/k8stest-$name; done
-cp k8stest-mine.pub /home/keeper/.ssh/authorized_keys; chown -R keeper /home/keeper
-setpriv --reuid=keeper --clear-groups env HOME=/home/keeper sh -ec '
-    git init -q /home/keeper/maps 2>&1; cd /home/keeper/maps; echo north >yard; git add yard
+cp k8stest-mine.pub /srv/keeper/.ssh/authorized_keys; chown -R keeper /srv/keeper
+setpriv --reuid=keeper --clear-groups env HOME=/srv/keeper sh -ec '
+    git init -q /srv/keeper/maps 2>&1; cd /srv/keeper/maps; echo north >yard; git add yard
     git -c user.name=k -c user.email=k@a.example commit -qm one'
 """
 
@@ -293,14 +322,14 @@ def test_a_repository_comes_over_ssh_by_the_key_of_the_job(distros):
     """From the robot's own sshd, with this machine's git. What the robot itself has of keys is not used."""
     machine = Machine(distros, "bookworm")
     machine.clean()
-    machine.execute("cat >/usr/bin/git && chmod 755 /usr/bin/git", pathlib.Path(shutil.which("git") or "").read_bytes())
+    lend(machine, "git")
     try:
         machine.sh(REPOSITORY)
         mine, other = (machine.sh(f"cat /root/k8stest-{name}") for name in ("mine", "other"))
 
         def wanted(key: str) -> dict[str, t.Any]:
             options = {"sshkey": base64.b64encode(key.encode()).decode()} if key else {}
-            return brings(machine, {"getterSource": "git::ssh://keeper@127.0.0.1/home/keeper/maps", "getterOptions": options})
+            return brings(machine, {"getterSource": "git::ssh://keeper@127.0.0.1/srv/keeper/maps", "getterOptions": options})
 
         machine.sh("mkdir -p /root/.ssh; cp /root/k8stest-mine /root/.ssh/id_ed25519")
         for key in (other, ""):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SOCKET = "/run/docker.sock"
 # Seconds: between two looks; for an answer of the engine; for its word that a container has ended; for the end of what was killed.
-INTERVAL, ANSWER, LATE, KILLED = 0.2, 20, 3, 10
+INTERVAL, ANSWER, LATE, KILLED = 0.2, 20, 5, 10
 # The exit status of coreutils' timeout where the program is not there.
 MISSING = 127
 # Where the container finds the variables that must not be seen from outside.
