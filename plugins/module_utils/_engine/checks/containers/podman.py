@@ -97,20 +97,27 @@ class Exec(Script):
                 self._said, more = (self._said + piece)[-OUTPUT:], bool(piece)
                 if more:
                     continue
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = self._ended()
             if pid and pid == self._starter:
                 self._starter, self._begun = 0, not status
                 if status:
                     return status
-                self._sessions.update(_children())
+                self._sessions.update(map(os.getsid, _children()))
             elif pid:
-                self._sessions.add(pid)
                 script = status
             elif not more:
                 select.select([], [], [], 0.02)
             if script is not None and self._begun:
                 return script
         return None
+
+    def _ended(self) -> tuple[int, int]:
+        """A child that has ended, and its wait status; zeros where none has. As long as nobody has asked for that, its session is known."""
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is None:
+            return 0, 0
+        self._sessions.add(os.getsid(found.si_pid))
+        return os.waitpid(found.si_pid, 0)
 
     def _end(self) -> None:
         """End what is left; what the runtime is just starting ends with that."""
@@ -119,7 +126,7 @@ class Exec(Script):
         self._kill()
 
     def _began(self, pid: int) -> bool:
-        """The runtime gives it a session of its own, or its own session."""
+        """It is in the session that the runtime has made for it, or in the runtime's own."""
         return os.getsid(pid) in self._sessions
 
 
