@@ -53,7 +53,7 @@ FLOORS = {
         ("system",),
         ("fetch", "state"),
         ("resources",),
-        ("checks", "judge", "logs", "usage"),
+        ("checks", "judge", "logs", "pods", "usage"),
         ("change",),
         ("requests",),
     ),

@@ -181,6 +181,9 @@ FIFOS = RUNTIME + "/logs"
 # CHECKS has a file for each task with health checks, of its id; CHECK_STATES has what came of them.
 CHECKS = CONFIGURATION + "/checks"
 CHECK_STATES = RUNTIME + "/checks"
+# PODS has a file for each pod, of its id. The network namespace of a pod is the file NETWORKS and its id; all pods are on the bridge.
+PODS, POD_STATES, BRIDGE = CONFIGURATION + "/pods", RUNTIME + "/pods", "k8s4r0"
+NETWORKS = "/run/netns/k8s4r-"
 # QUOTAS has a file for each quota that is in force, of its project's number.
 QUOTAS = STATE + "/quotas"
 # How the controller gets what it sends to robots from a file of its own. No robot is ever told so.
@@ -200,6 +203,7 @@ ROOTS = (
     CONFIGURATION + "/groups/",
     LOGS + "/",
     CHECKS + "/",
+    PODS + "/",
     STATE + "/groups/",
     TASKS + "/",
     QUOTAS + "/",

@@ -1,0 +1,106 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of this robot's pods: all that is known here of a pod. The compiler writes them, one for each, of the pod's id."""
+
+from __future__ import annotations
+
+import os
+
+from .. import plan
+from ..say import jsontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    class Published(t.TypedDict):
+        """A port of the robot that leads to one of a pod. ``address``: the robot's that it is at; 0.0.0.0 and :: are all.
+        ``protocol``: tcp or udp.
+        """
+
+        address: str
+        port: int
+        to: int
+        protocol: str
+
+    class Resolution(t.TypedDict):
+        """``servers``: addresses of name servers; none for the robot's own. ``searches``: domains to look in."""
+
+        servers: list[str]
+        searches: list[str]
+
+    class Pod(t.TypedDict):
+        """What is in a file, as JSON.
+
+        ``name``: the pod's. ``group``: namespace/job/group.
+        ``address``: an IPv4 address, which is in the ``range``: the network of all pods of this robot, with the robot itself at its first
+        address. ``reach``: the groups besides its own whose pods may open connections to this one. ``hosts``: further names, each with
+        its address.
+        """
+
+        name: str
+        group: str
+        address: str
+        range: str
+        reach: list[str]
+        ports: list[Published]
+        hosts: dict[str, str]
+        dns: Resolution
+
+
+_TEXTS = ("name", "group", "address", "range")
+
+
+def described(directory: str = plan.PODS) -> dict[str, Pod]:
+    """Every pod whose file can be read, by its id: one that is damaged must not keep the others from their network."""
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return {}
+    # A file that is on its way has a name with a dot in front.
+    found = {name: _read(f"{directory}/{name}") for name in names if not name.startswith(".")}
+    return {name: pod for name, pod in found.items() if pod}
+
+
+def one(id: str, directory: str = plan.PODS) -> Pod | None:
+    """A single pod; None where its file is gone or damaged."""
+    return _read(f"{directory}/{id}")
+
+
+def link(id: str) -> str:
+    """The robot's end of a pod's link, by its id. The kernel takes 15 characters."""
+    import hashlib
+
+    return f"k8s4r{hashlib.sha256(id.encode()).hexdigest()[:10]}"
+
+
+def gateway(range: str) -> str:
+    """The robot's own address in the network of its pods: the first."""
+    base, _slash, length = range.partition("/")
+    numbers = [int(each) for each in base.split(".")]
+    whole = int.from_bytes(bytes(numbers), "big") >> (32 - int(length)) << (32 - int(length))
+    return ".".join(str(each) for each in (whole + 1).to_bytes(4, "big"))
+
+
+def _read(path: str) -> Pod | None:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            found = jsontext.loads(stream.read())
+    except (OSError, ValueError):
+        return None
+    return found if _is_sound(found) else None
+
+
+def _is_sound(found: t.Any) -> bool:
+    """Whether it is one of this version."""
+    try:
+        return (
+            all(isinstance(found[key], str) and found[key] for key in _TEXTS)
+            and all(isinstance(each, str) for each in found["reach"])
+            and all({"address", "port", "to", "protocol"} == set(port) for port in found["ports"])
+            and isinstance(found["hosts"], dict)
+            and isinstance(found["dns"], dict)
+        )
+    except (LookupError, TypeError):
+        return False
