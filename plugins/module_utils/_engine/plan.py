@@ -161,7 +161,7 @@ FORMAT = 1
 # The ports from which the compiler chooses, and the robot where one is taken: outside of those that Linux takes for connections.
 CHOSEN = (20000, 32000)
 # What a group may expect on a robot besides programs.
-EXPECTED = ("capability", "device", "disk", "group", "jar", "source", "target", "user", "users", "zone")
+EXPECTED = ("capability", "device", "disk", "group", "jar", "pods", "source", "target", "user", "users", "zone")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
@@ -184,6 +184,8 @@ CHECK_STATES = RUNTIME + "/checks"
 # PODS has a file for each pod, of its id. The network namespace of a pod is the file NETWORKS and its id; all pods are on the bridge.
 PODS, POD_STATES, BRIDGE = CONFIGURATION + "/pods", RUNTIME + "/pods", "k8s4r0"
 NETWORKS = "/run/netns/k8s4r-"
+# What the engine is called as a package on the robot.
+PACKAGE = "k8s4r_engine"
 # QUOTAS has a file for each quota that is in force, of its project's number.
 QUOTAS = STATE + "/quotas"
 # How the controller gets what it sends to robots from a file of its own. No robot is ever told so.

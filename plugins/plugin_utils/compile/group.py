@@ -17,7 +17,7 @@ from .isolation import holder, memory, quotas
 from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
-from .network import ports
+from .network import pods, ports
 from .site import Site
 from .units import init, limits, schedule, task
 
@@ -30,11 +30,11 @@ if t.TYPE_CHECKING:
 class CompiledGroup(t.NamedTuple):
     """A group plan, and what else compiling the group found.
 
-    `entry` is the registration entry of its proxy; None for a group without an identity.
+    `entries` are the registration entries of its proxies; none for a group without an identity.
     """
 
     plan: GroupPlan
-    entry: Entry | None
+    entries: tuple[Entry, ...]
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
 
@@ -42,8 +42,9 @@ class CompiledGroup(t.NamedTuple):
 def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
     """Compile the group at this site. If there are errors, do not use the plan."""
     shared = environment.of_group(site)
-    proxy = compile_proxy(site, shared, known)
-    begun = [*([proxy.unit] if proxy else []), *init.units(site, shared)]
+    places = [site.within(pod) for pod in site.pods] if site.are_pods else [site]
+    proxies = [proxy for place in places if (proxy := compile_proxy(place, shared, known))]
+    begun = [*(proxy.unit for proxy in proxies), *init.units(site, shared)]
     tasks, timed = task.units(site, shared), schedule.units(site)
     units = [*begun, *tasks, *timed]
     called = memory.called(site).union(holder.called(site), *(unit.helpers for unit in units))
@@ -52,6 +53,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         *_directories(site),
         *(plan.file(helper.path(site.bin), helper.text) for helper in HELPERS if helper in called),
         plan.unit(site.slice, _slice(site)),
+        *(pods.file(site, pod) for pod in site.pods),
         *memory.resources(site),
         *holder.resources(site),
         *_with_each_image_once(resource for unit in units for resource in unit.resources),
@@ -59,22 +61,23 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
     ]
-    expects = [*quotas.expected(site), *(expected for unit in units for expected in unit.expects)]
+    expects = [*quotas.expected(site), *pods.expected(site), *(expected for unit in units for expected in unit.expects)]
     return CompiledGroup(
         plan.group(
             site.id,
             "/".join(site.names),
             resources,
-            checks=[proxy.check] if proxy else [],
-            needs=proxy.needs if proxy else [],
+            # Those of pods differ in nothing that could be wrong.
+            checks=[proxy.check for proxy in proxies[:1]],
+            needs=[need for proxy in proxies[:1] for need in proxy.needs],
             programs=_once(((program["path"], program["search"]), program) for unit in units for program in unit.programs),
             expects=_once(((expected["what"], expected["name"]), expected) for expected in expects),
-            ports=[*(proxy.ports if proxy else []), *_ports(site)],
+            ports=[*(port for proxy in proxies for port in proxy.ports), *_ports(site)],
             secrets=sorted(_written_secrets(site).union(*(unit.secrets for unit in units))),
         ),
-        entry=proxy.entry if proxy else None,
+        entries=tuple(proxy.entry for proxy in proxies if proxy.entry),
         errors=(*shared.errors, *(error for unit in units for error in unit.errors)),
-        warnings=(*environment.ambiguous_databases(site), *(proxy.warnings if proxy else ())),
+        warnings=(*environment.ambiguous_databases(site), *(warning for proxy in proxies for warning in proxy.warnings)),
     )
 
 
@@ -117,7 +120,7 @@ def _ports(site: Site) -> t.Iterator[Port]:
 
 def _users(site: Site) -> t.Iterator[Resource]:
     yield plan.user(site.user, f"Tasks of {site.title()}")
-    if site.proxy:
+    if site.has_proxy:
         yield plan.user(site.proxy_user, f"Proxy of {site.title()}")
 
 

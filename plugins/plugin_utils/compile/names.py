@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 
-_STEM, _USER_STEM = 60, 12
+_STEM, _USER_STEM, _LABEL = 60, 12, 63
 
 # The slice of all proxies: what they use does not count as the groups'.
 PROXY_SLICE = "k8s4r-proxy.slice"
@@ -44,6 +44,16 @@ def init_id(namespace: str, job: str, group: str, task: str) -> str:
     return f"{_stem((job, group, task), _STEM)}-{_digest('init', (namespace, job, group, task))}"
 
 
+def pod_id(group: str, instance: int) -> str:
+    return f"{group}-r{instance}"
+
+
+def pod_name(namespace: str, job: str, group: str, index: int) -> str:
+    """A pod's name is one that DNS takes, too."""
+    end = f"-{_digest('group', (namespace, job, group))}-r{index}"
+    return f"{_stem((job, group), _LABEL - len(end))}{end}"
+
+
 def alloc_id(namespace: str, job: str, group: str, index: int) -> str:
     """NOMAD_ALLOC_ID of an instance: it has the form of a UUID and is the same in every run."""
     text = hashlib.sha256(json.dumps(["alloc", namespace, job, group, index]).encode()).hexdigest()
@@ -55,9 +65,10 @@ def template(destination: str) -> str:
     return f"{_stem((destination,), _STEM)}-{_digest('template', (destination,))}"
 
 
-def entry_id(trust_domain: str, namespace: str, job: str, group: str, robot: str) -> str:
-    """The id of a registration entry. By its prefix we know our own entries again."""
-    return f"k8s4r.{hashlib.sha256(json.dumps([trust_domain, namespace, job, group, robot]).encode()).hexdigest()[:32]}"
+def entry_id(trust_domain: str, namespace: str, job: str, group: str, robot: str, instance: int | None) -> str:
+    """The id of a registration entry; of a pod's, with its instance. By its prefix we know our own entries again."""
+    of = [trust_domain, namespace, job, group, robot, *([] if instance is None else [instance])]
+    return f"k8s4r.{hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]}"
 
 
 def agent_id(trust_domain: str, robot: str, attestor: str) -> str:
@@ -112,6 +123,10 @@ def memory_unit(group: str) -> str:
 
 def namespaces_unit(group: str, instance: int) -> str:
     return f"k8s4r-namespaces-{group}-r{instance}.service"
+
+
+def pod_unit(pod: str) -> str:
+    return f"k8s4r-pod-{pod}.service"
 
 
 def first_process(group: str, instance: int) -> int:

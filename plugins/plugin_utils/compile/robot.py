@@ -17,7 +17,7 @@ from . import fitness
 from .group import compile_group
 from .mesh import peers
 from .mesh.identity import Entry
-from .network import choice, ports
+from .network import choice, pods, ports
 from .site import Rendering, Site, as_written
 
 if t.TYPE_CHECKING:
@@ -43,14 +43,15 @@ def compile_robot(
 ) -> CompiledRobot:
     """Compile what the robot `name` gets of the jobs. A job of which it gets nothing becomes an empty job plan.
 
-    `known` is `peers.known_services` of the same run, computed once for all robots; `held` are numbers of ports that this robot
-    has named. `render` renders templates. Raises `JobErrors`.
+    `known` is `peers.known_services` of the same run, computed once for all robots; `held` are numbers of ports, and addresses of
+    pods, that this robot has named. `render` renders templates. Raises `JobErrors`.
     """
     sites, failed = _with_ports(_sites(jobs, fleet, placement, fleet.robot(name), render), held or {})
+    sites, unplaced = _with_pods(sites, held or {})
     plans: list[JobPlan] = []
     entries: list[Entry] = []
     # The instances of a group often share an error or a warning: each is reported once.
-    errors: dict[Problem, None] = dict.fromkeys(failed)
+    errors: dict[Problem, None] = dict.fromkeys((*failed, *unplaced, *pods.out_of_reach(sites, placement)))
     warnings: dict[Problem, None] = {}
     for job in jobs:
         groups = []
@@ -58,7 +59,7 @@ def compile_robot(
             if site.job is job:
                 compiled = compile_group(site, known)
                 groups.append(compiled.plan)
-                entries += [compiled.entry] if compiled.entry else []
+                entries += compiled.entries
                 lacks = tuple(fitness.warnings(site))
                 errors |= dict.fromkeys((*compiled.errors, *fitness.errors(site), *(lacks if job.strict else ())))
                 warnings |= dict.fromkeys((*compiled.warnings, *(() if job.strict else lacks)))
@@ -85,3 +86,11 @@ def _with_ports(sites: list[Site], held: choice.Held) -> tuple[list[Site], t.Seq
         return sites, ()
     chosen = choice.choose(sites, held)
     return [dataclasses.replace(site, ports=tuple(chosen.ports[site.id])) for site in sites], chosen.errors
+
+
+def _with_pods(sites: list[Site], held: choice.Held) -> tuple[list[Site], t.Sequence[Problem]]:
+    """The same with the pods that their instances are, and errors."""
+    if not any(site.are_pods for site in sites):
+        return sites, ()
+    chosen = pods.choose(sites, held)
+    return [dataclasses.replace(site, pods=chosen.pods.get(site.id, ())) for site in sites], chosen.errors

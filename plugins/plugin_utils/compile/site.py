@@ -18,7 +18,7 @@ from ..job.model.job import Job
 from ..job.model.network import Network
 from ..job.model.ports import Port
 from ..job.model.task import InitTask, Task
-from ..job.model.vocabulary import Hook, JobType, NetworkType
+from ..job.model.vocabulary import Hook, JobType, NetworkMode, NetworkType
 from . import names
 
 Spec_co = t.TypeVar("Spec_co", bound=Task, covariant=True)
@@ -88,6 +88,31 @@ class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
         return f"{'init' if self.instance is None else f'r{self.instance}'} {self.spec.name}"
 
 
+class Pod(t.NamedTuple):
+    """An instance with a network of its own: the index, the id, the name, which is one that DNS takes, the address, and the host name."""
+
+    instance: int
+    id: str
+    name: str
+    address: str
+    host: str
+
+    @property
+    def unit(self) -> str:
+        """What brings its network up, and holds its namespaces."""
+        return names.pod_unit(self.id)
+
+    @property
+    def file(self) -> str:
+        """What the robot knows of it."""
+        return f"{plan.PODS}/{self.id}"
+
+    @property
+    def network(self) -> str:
+        """The file of its network namespace."""
+        return f"{plan.NETWORKS}{self.id}"
+
+
 class PlacedPort(t.NamedTuple):
     """A port of an instance: `spec` is the port as the job file describes it."""
 
@@ -99,6 +124,11 @@ class PlacedPort(t.NamedTuple):
     def called(self) -> str:
         """By this the robot knows the port again, whatever its number."""
         return f"r{self.instance} {self.spec.label}"
+
+    @property
+    def inside(self) -> int:
+        """Where it leads to in a pod."""
+        return self.spec.to or self.number
 
 
 class Unrendered(Exception):
@@ -139,7 +169,8 @@ as_written = _AsWritten()
 @dataclasses.dataclass(frozen=True, eq=False)
 class Site:
     """A task group on a robot. `number` is its index in the job, `instances` are the indices of the instances on the robot, and `ports`
-    are the instances' ports. `render` renders templates.
+    are the instances' ports. `render` renders templates. `pods` are the instances, where each is one; `pod` is the one of them that
+    is looked at alone (`within`).
     """
 
     job: Job
@@ -149,6 +180,8 @@ class Site:
     instances: tuple[int, ...]
     ports: tuple[PlacedPort, ...] = ()
     render: Rendering = as_written
+    pods: tuple[Pod, ...] = ()
+    pod: Pod | None = None
 
     @functools.cached_property
     def group(self) -> TaskGroup:
@@ -226,20 +259,47 @@ class Site:
         return self.run.replace(".service", ".timer")
 
     @property
+    def has_proxy(self) -> bool:
+        return self.network is not None and bool(self.network.upstreams or self.network.services)
+
+    @property
     def proxy(self) -> str | None:
-        """The name of the proxy's unit; None for a group without one."""
-        network = self.network
-        return names.proxy_unit(self.id) if network and (network.upstreams or network.services) else None
+        """The name of the proxy's unit; None for a group without one, and for one that has one in each pod."""
+        return names.proxy_unit(self._with_proxy) if self.has_proxy and (self.pod or not self.are_pods) else None
+
+    @property
+    def _with_proxy(self) -> str:
+        """The id of what has the proxy."""
+        return self.pod.id if self.pod else self.id
+
+    @property
+    def are_pods(self) -> bool:
+        """Whether each instance is a pod."""
+        network = self.group.network
+        return network is not None and network.enabled and network.mode is NetworkMode.GROUP
+
+    def pod_of(self, instance: int | None) -> Pod | None:
+        return next((pod for pod in self.pods if pod.instance == instance), None)
+
+    def within(self, pod: Pod) -> Site:
+        """The same with nothing but this pod."""
+        ports = tuple(port for port in self.ports if port.instance == pod.instance)
+        return dataclasses.replace(self, instances=(pod.instance,), ports=ports, pods=(pod,), pod=pod)
+
+    def beside(self, instance: int | None) -> str | None:
+        """The unit of the proxy that a task of an instance has at its side; an init task has none where the instances are pods."""
+        pod = self.pod_of(instance)
+        return self.within(pod).proxy if pod else self.proxy
 
     @property
     def proxy_home(self) -> str:
         """The directory with the proxy's configuration."""
-        return f"{self.configuration}/proxy"
+        return f"{self.configuration}/proxy" if self.pod is None else f"{self.configuration}/proxy-r{self.pod.instance}"
 
     @property
     def proxy_runtime(self) -> str:
         """The proxy's directory below /run, which only its own user can open."""
-        return f"{plan.RUNTIME}/proxy/{self.id}"
+        return f"{plan.RUNTIME}/proxy/{self._with_proxy}"
 
     @property
     def network(self) -> Network | None:

@@ -10,6 +10,9 @@ import typing as t
 
 DEFAULT_AGENT_SOCKET = "/run/spire/sockets/agent.sock"
 
+# As Nomad has it.
+DEFAULT_POD_RANGE = "172.26.64.0/20"
+
 # Assumed of a robot that was never probed. The robot checks it: its own answer wins.
 ASSUMED_CAPABILITIES: t.Mapping[str, str] = {"kernel.name": "linux", "systemd": "252", "cgroup": "2"}
 
@@ -19,7 +22,8 @@ class Robot(t.NamedTuple):
 
     `capabilities` is what the engine's probe returns, overridden by `k8s4r_attributes` of the inventory; `${attr.<name>}` looks
     here. `attestor` is how its SPIRE agent proves its name (`spire_agent_attestor`). `way` is all that decides which machine Ansible
-    reaches by this name. `downloads`: who downloads its artifacts, itself (`robot`) or the `controller`.
+    reaches by this name. `downloads`: who downloads its artifacts, itself (`robot`) or the `controller`. `pods`: the addresses of its
+    pods, a network.
     """
 
     name: str
@@ -31,6 +35,7 @@ class Robot(t.NamedTuple):
     attestor: str = "x509pop"
     way: tuple[str, ...] = ()
     downloads: str = "robot"
+    pods: str = DEFAULT_POD_RANGE
 
     @property
     def systemd(self) -> int:

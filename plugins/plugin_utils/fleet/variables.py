@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 
 from ..job.errors import Mistake, Problem, did_you_mean, listed, quoted
 
+# Of a robot's pods, the length of the prefix.
+LARGEST, SMALLEST = 8, 29
 Variables = t.Mapping[str, t.Any]
 # The value of a host's variable with its templates rendered and its vaulted texts decrypted. Raises ValueError with the reason.
 Render = t.Callable[[str, t.Any], t.Any]
@@ -33,6 +36,20 @@ class Reader:
             self._wrong(name, Mistake(f"expected {expected}", value=quoted(value)))
             return default
         return str(value)
+
+    def network(self, name: str, default: str) -> str:
+        """A network of IPv4 addresses with room for pods."""
+        value = self.text(name, default)
+        try:
+            found = ipaddress.IPv4Network(value)
+        except ValueError as error:
+            remedy = "pods have IPv4 alone so far" if ":" in value else f"such as {default}"
+            self._wrong(name, Mistake(f"expected a network of IPv4 addresses: {error}", value=quoted(value), value_remedy=remedy))
+            return default
+        if not SMALLEST >= found.prefixlen >= LARGEST:
+            self._wrong(name, Mistake(f"expected a network of /{LARGEST} to /{SMALLEST}", value=quoted(value)))
+            return default
+        return value
 
     def choice(self, name: str, choices: t.Sequence[str]) -> str:
         """One of these texts, by default the first."""

@@ -16,6 +16,7 @@ from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..job.errors import JobErrors, Problem, together
 from ..job.model.job import Job
+from ..job.model.vocabulary import NetworkMode
 
 Data = t.Mapping[str, t.Any]
 
@@ -87,11 +88,12 @@ def _compiled(
     raises `JobErrors` if there are any.
     """
     known = peers.known_services(jobs, fleet, placement)
-    open_ports = any(port.static is None for job in jobs for group in job.task_groups if group.network for port in group.network.ports)
+    networks = [group.network for job in jobs for group in job.task_groups if group.network]
+    chosen = any(each.mode is NetworkMode.GROUP or any(port.static is None for port in each.ports) for each in networks)
     errors: dict[Problem, None] = {}
     for robot in fleet.robots:
         try:
-            compiled = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if open_ports else {}, render)
+            compiled = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if chosen else {}, render)
         except JobErrors as problems:
             errors.update(dict.fromkeys(problems.errors))
             continue

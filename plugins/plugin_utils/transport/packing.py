@@ -12,9 +12,9 @@ import pathlib
 import typing as t
 import zipfile
 
+from ...module_utils._engine.plan import PACKAGE
 from .bootstrap import OLD_PYTHON
 
-PACKAGE = "k8s4r_engine"
 FOLDER = pathlib.Path(__file__).parents[2] / "module_utils" / "_engine"
 BOOTSTRAP = pathlib.Path(__file__).with_name("bootstrap.py")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..checks import units as check_units
 from ..logs import units as log_units
+from ..pods import names as pod_names
 from ..resources import kinds
 from ..state import garbage, ledger
 from ..state import manifest as manifests
@@ -93,6 +94,8 @@ def clear(robot: Robot, release: str) -> None:
     garbage.collect(robot)
     log_units.remove_unneeded(robot)
     check_units.settle()
+    # Names of pods that go on may have changed.
+    pod_names.refresh()
 
 
 def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:

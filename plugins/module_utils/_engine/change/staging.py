@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..judge import choice, conflicts, damage, handover, room, validate, verify
 from ..judge.fetching import Fetching
+from ..pods import addresses
 from ..resources import kinds
 from ..say.errors import Refusal
 from ..state import garbage, ledger
@@ -108,7 +109,7 @@ def _fetching(robot: Robot, request: PrepareRequest) -> Fetching:
 
 def _stale(robot: Robot, staging: Staging) -> Stale | None:
     """Whether ports have other numbers here than the plan has."""
-    numbers = choice.others(robot, staging.manifest)
+    numbers = choice.others(robot, staging.manifest, staging.contents)
     return {"status": "stale", "capabilities": capabilities.probe(robot.runtime), "ports": numbers} if numbers else None
 
 
@@ -179,6 +180,7 @@ class Staging:
     def _refuse_what_is_wrong(self, todo: t.Sequence[steps.Step]) -> None:
         changes = [(step["do"], step["resource"], step["now"]) for step in todo if step["do"] in ("make", "remove", "discard")]
         problems = conflicts.errors(self.robot, self.manifest)
+        problems += addresses.errors(self.manifest, self.contents.__getitem__)
         problems += room.errors(self.robot, self.contents, changes)
         made = [step["resource"] for step in todo if step["do"] == "make"]
         problems += [text for resource in made for text in kinds.of(resource).obstacles(resource, self.robot)]

@@ -73,6 +73,8 @@ def _refuse_if_overtaken(robot: Robot, manifest: Manifest) -> None:
 def _taken_meanwhile(robot: Robot, manifest: Manifest) -> list[str]:
     """One text for each port whose number was chosen, and which somebody has taken since."""
     numbers = choice.others(robot, manifest)
+    if any(" " not in called for group in numbers.values() for called in group):
+        return ["another run gave addresses to pods after this run had prepared this robot; run again"]
     text = "{}: port {} was taken after this run had prepared this robot; run again"
     return [
         text.format(port["where"], port["port"])

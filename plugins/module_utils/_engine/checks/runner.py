@@ -112,8 +112,12 @@ class Runner:
             sys.stderr.write(f"{self._results}/{task}: {error.strerror}\n")
 
     def _connect(self, due: t.Sequence[Due]) -> None:
-        if due:
-            self._fly(Checks(due, lambda writer: connect(due, writer)))
+        # Those in a pod are a child's of their own, which enters its network.
+        pods: dict[str, list[Due]] = {}
+        for task, check in due:
+            pods.setdefault(self._described[task].get("network", ""), []).append((task, check))
+        for pod, mine in pods.items():
+            self._fly(Checks(mine, functools.partial(_within, pod, mine)))
 
     def _execute(self, due: t.Sequence[Due]) -> None:
         if not due:
@@ -163,6 +167,10 @@ class Runner:
             often = f"health check {check['name']} has failed {state['failed']} times in a row: {state['said']}"
             sys.stderr.write(f"{unit}: is asked to end and start again, because {often}\n")
             self._fly(Restart(unit, pid, description["stop"]))
+
+
+def _within(pod: str, due: t.Sequence[Due], writer: int) -> None:
+    connect(due, writer, pod)
 
 
 def period(described: t.Mapping[str, Description]) -> float:

@@ -80,8 +80,9 @@ if TYPE_CHECKING:
         checks: list[Check]
 
     class Description(_Description, total=False):
-        """The checks of a task."""
+        """The checks of a task. ``network``: the file of its pod's network."""
 
+        network: str
         run: Run
         stop: Stop
 

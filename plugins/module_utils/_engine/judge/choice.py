@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which numbers the ports have that a plan leaves open: what this robot has for them stays, and what is taken is another one.
+"""Which numbers the ports have that a plan leaves open, and the addresses of pods: what this robot has stays, what is taken is another.
 
 The compiler cannot know either. Where its own choice differs, the robot says so, and the plan comes again.
 """
@@ -9,6 +9,7 @@ The compiler cannot know either. Where its own choice differs, the robot says so
 from __future__ import annotations
 
 from ..plan import CHOSEN
+from ..pods import addresses
 from ..say.errors import Refusal
 from ..state.manifest import groups
 from ..system import ports
@@ -16,20 +17,34 @@ from .live import Live
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import typing as t
+
     from ..plan import Port
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
 
-    # {group id: {what the port is called: its number}}
+    # {group id: {what the port is called: its number}}; an address of a pod is called as its instance, r0
     Numbers = dict[str, dict[str, int]]
 
 
-def others(robot: Robot, manifest: Manifest) -> Numbers:
-    """All numbers of the release, if any of them is not what the plan has; raises `Refusal` where there is none for a port."""
+def others(robot: Robot, manifest: Manifest, contents: t.Mapping[str, bytes] | None = None) -> Numbers:
+    """All numbers of the release, if any of them is not what the plan has: of ports, and of the addresses of pods. Raises `Refusal`
+    where there is none for one of them. ``contents``: by their digests, those that the store need not have yet.
+    """
+    new = contents or {}
+    found, differ = addresses.choose(robot, manifest, lambda digest: new[digest] if digest in new else robot.store.read(digest))
+    numbers, others_differ = _ports(robot, manifest)
+    for group, called in numbers.items():
+        found.setdefault(group, {}).update(called)
+    return found if differ or others_differ else {}
+
+
+def _ports(robot: Robot, manifest: Manifest) -> tuple[Numbers, bool]:
+    """The numbers of the release's ports, and whether any of them is not what the plan has."""
     members = groups(manifest)
     chosen = [(group, port) for _job, group in members for port in group["ports"] if port.get("chosen")]
     if not chosen:
-        return {}
+        return {}, False
     mine = {(job["namespace"], job["name"]) for job in manifest["jobs"]}
     rest = [record for record in robot.ledger.read()[0] if (record["namespace"], record["name"]) not in mine]
     fixed = [port for _job, group in members for port in group["ports"] if not port.get("chosen")]
@@ -46,7 +61,7 @@ def others(robot: Robot, manifest: Manifest) -> Numbers:
     # What the robot has already gives way to nothing that is new.
     for group, port in sorted(chosen, key=lambda each: (each[0]["id"], each[1]["called"]) not in kept):
         choice.take(group, port, kept.get((group["id"], port["called"])))
-    return choice.found if any(choice.found[group["id"]][port["called"]] != port["port"] for group, port in chosen) else {}
+    return choice.found, any(choice.found[group["id"]][port["called"]] != port["port"] for group, port in chosen)
 
 
 class _Choice:

@@ -157,6 +157,27 @@ def _no_users(name: str) -> str:
     return f"this robot refuses user namespaces ({output.strip()}); {remedy}"
 
 
+def _no_pods(_name: str) -> str:
+    """Tried in a network of its own, which is gone afterwards: whatever the kernel has as a module, it loads."""
+    lines = {
+        "link add name bridge0 type bridge": "bridges (the module bridge)",
+        "link add name veth0 type veth peer name veth1": "pairs of interfaces (the module veth)",
+        "link set dev veth0 master bridge0": "bridges (the module bridge)",
+        "link set dev veth0 type bridge_slave isolated on": "isolated ports of bridges (Linux 4.18)",
+    }
+    with _Directory({str(number): line + "\n" for number, line in enumerate(lines)}) as directory:
+        tries = " && ".join(f"ip -batch {directory}/{number} || exit {number + 10}" for number in range(len(lines)))
+        code, output = command.run(["unshare", "--net", "sh", "-c", f"command -v ip >/dev/null || exit 9; {tries}"])
+    if not code:
+        return ""
+    remedy = "see that it has it, or write mode: host"
+    if code == 9:
+        return "a pod needs the program ip; install it (Debian's package iproute2), or write mode: host"
+    if not 10 <= code < 10 + len(lines):
+        return f"this robot refuses network namespaces ({output.strip()}); {remedy}"
+    return f"a pod needs {list(lines.values())[code - 10]}, which this robot's kernel refuses ({output.strip()}); {remedy}"
+
+
 def _no_room(asked: str) -> str:
     size, *directories = asked.split(" ")
     # A directory with a limit shows what that leaves, and not what the file system has; those above have none.
@@ -197,6 +218,7 @@ _ABSENT: dict[str, t.Callable[[str], str]] = {
 _WRONG: dict[str, t.Callable[[str], str]] = {
     "capability": _no_capability,
     "disk": _no_room,
+    "pods": _no_pods,
     "source": _movable,
     "target": _movable,
     "users": _no_users,

@@ -78,18 +78,35 @@ def link(id: str) -> str:
 def gateway(range: str) -> str:
     """The robot's own address in the network of its pods: the first."""
     base, _slash, length = range.partition("/")
-    numbers = [int(each) for each in base.split(".")]
-    whole = int.from_bytes(bytes(numbers), "big") >> (32 - int(length)) << (32 - int(length))
-    return ".".join(str(each) for each in (whole + 1).to_bytes(4, "big"))
+    free = 32 - int(length)
+    return spelt((number(base) >> free << free) + 1)
+
+
+def number(address: str) -> int:
+    """An IPv4 address as a number."""
+    return int.from_bytes(bytes(int(each) for each in address.split(".")), "big")
+
+
+def spelt(number: int) -> str:
+    """The address of a number."""
+    return ".".join(str(each) for each in number.to_bytes(4, "big"))
+
+
+def parsed(text: str) -> Pod | None:
+    """A pod by the content of its file; None where it is none of this version."""
+    try:
+        found = jsontext.loads(text)
+    except ValueError:
+        return None
+    return found if _is_sound(found) else None
 
 
 def _read(path: str) -> Pod | None:
     try:
         with open(path, encoding="utf-8") as stream:
-            found = jsontext.loads(stream.read())
+            return parsed(stream.read())
     except (OSError, ValueError):
         return None
-    return found if _is_sound(found) else None
 
 
 def _is_sound(found: t.Any) -> bool:

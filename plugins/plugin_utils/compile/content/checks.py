@@ -14,6 +14,7 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...job import labels
+from ...job.addresses import LOOPBACK
 from ...job.declare.keys import Secret
 from ...job.errors import Problem, child
 from ...job.model.services import Check, Service
@@ -62,6 +63,9 @@ def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str],
     if not found:
         return Checks()
     description: dict[str, t.Any] = {"unit": task.unit, "checks": found}
+    pod = site.pod_of(task.instance)
+    if pod:
+        description["network"] = pod.network
     if any("argv" in check for check in found):
         description["run"] = as_the_task(task)
     if any("restart" in check for check in found):
@@ -108,12 +112,14 @@ def _asked(site: Site, task: PlacedTask[Task], service: Service, check: Check) -
     """Where a check connects to, and what it asks for."""
     if check.type is CheckType.SCRIPT:
         return {}
-    numbers = {port.spec.label: port.number for port in site.ports if port.instance == task.instance}
+    mine = [port for port in site.ports if port.instance == task.instance]
+    numbers = {port.spec.label: port.inside if site.are_pods else port.number for port in mine}
     place = labels.resolve(site.group.network, check.port_label or service.port_label, numbers)
     if place is None:
         # The job's rules have refused it.
         return {}
-    found: dict[str, t.Any] = {"host": place.host, "port": place.port}
+    # In a pod, there are no addresses of the robot.
+    found: dict[str, t.Any] = {"host": LOOPBACK if site.are_pods else place.host, "port": place.port}
     if check.type is CheckType.HTTP:
         found |= {"method": check.method or "GET", "path": check.path or "/"}
         if check.expect:

@@ -87,7 +87,9 @@ def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environme
     """The injected variables, the task's own, which win, and those of its templates, which win over both. `group` is what `of_group`
     returned; its errors are not repeated.
     """
-    injected = {**_ports(site, task.instance), **_upstreams(site), **group.variables, **_of_instance(site, task)}
+    # An init task prepares the robot, on which a pod's proxy is not to be reached.
+    upstreams = {} if site.are_pods and task.instance is None else _upstreams(site)
+    injected = {**_ports(site, task.instance), **upstreams, **group.variables, **_of_instance(site, task)}
     own: dict[str, str] = {}
     errors: list[Problem] = []
     for name, value in task.spec.env.items():
@@ -143,17 +145,21 @@ def _changed_by_systemd(site: Site, task: PlacedTask[Task], variables: t.Mapping
 
 
 def _ports(site: Site, instance: int | None) -> dict[str, str]:
-    """The ports of all tasks of an instance, under Nomad's names. An init task has those of the robot's only instance."""
+    """The ports of all tasks of an instance, under Nomad's names. An init task has those of the robot's only instance; where that is a
+    pod, as the robot has them.
+    """
     variables: dict[str, str] = {}
     for each in site.ports if instance is not None or len(site.instances) == 1 else ():
         if instance in (None, each.instance):
             reached = Address(_host(site, each.spec), each.number)
             for name in (label(each.spec.label), variable(each.spec.label)):
-                for where in ("", "HOST_"):
+                for where in ("HOST_",) if site.are_pods and instance is None else ("", "HOST_"):
                     variables[f"NOMAD_{where}ADDR_{name}"] = str(reached)
                     variables[f"NOMAD_{where}IP_{name}"] = reached.host
-                    variables[f"NOMAD_{where}PORT_{name}"] = str(reached.port)
-                variables[f"NOMAD_ALLOC_PORT_{name}"] = str(each.spec.to or reached.port)
+                    # In a pod, a task listens where the robot's port leads to; Nomad calls that so, too.
+                    variables[f"NOMAD_{where}PORT_{name}"] = str(each.inside if site.are_pods and not where else reached.port)
+                if not site.are_pods or instance is not None:
+                    variables[f"NOMAD_ALLOC_PORT_{name}"] = str(each.inside)
     return variables
 
 
@@ -211,6 +217,9 @@ def _of_instance(site: Site, task: PlacedTask[Task]) -> dict[str, str]:
         variables["NOMAD_ALLOC_ID"], variables["NOMAD_SHORT_ALLOC_ID"] = alloc, alloc[:8]
         variables["NOMAD_ALLOC_NAME"] = f"{site.job.name}.{site.group.name}[{task.instance}]"
         variables["NOMAD_ALLOC_INDEX"] = str(task.instance)
+    pod = site.pod_of(task.instance)
+    if pod:
+        variables |= {"POD_NAME": pod.name, "POD_IP": pod.address, "HOSTNAME": pod.host}
     resources = task.spec.resources
     if resources.cpu:
         variables["NOMAD_CPU_LIMIT"] = str(int(resources.cpu))

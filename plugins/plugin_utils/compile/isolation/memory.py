@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a group's tasks see as /dev/shm: a file system in memory, of the group's own.
+"""What a group's tasks see as /dev/shm: a file system in memory, of the group's own, or of each pod's.
 
 A unit mounts it once for all of them. If each task's unit did so before its program starts, systemd would set up the task's view of the
 robot for that command, too: a task would take half as long again to start.
@@ -28,21 +28,34 @@ def sees(spec: Task) -> bool:
     return shares(spec).ipc is not Sharing.HOST
 
 
-def unit(site: Site) -> str:
-    """The unit that mounts it."""
-    return names.memory_unit(site.id)
+def unit(site: Site, instance: int | None) -> str:
+    """The unit that mounts it, for a task of an instance."""
+    pod = site.pod_of(instance)
+    return names.memory_unit(pod.id if pod else site.id)
+
+
+def place(site: Site, instance: int | None) -> str:
+    """Where it is on the robot: pods share none."""
+    pod = site.pod_of(instance)
+    return f"{plan.RUNTIME}/{plan.SHARED_MEMORY}/{pod.id}" if pod else site.memory
 
 
 def resources(site: Site) -> list[Resource]:
-    """The directory and the unit; none where no task sees it."""
+    """The directory and the unit, or those of each pod; none where no task sees it."""
     if not called(site):
         return []
-    mount = Call(helpers.SHARE_MEMORY, (site.memory, site.user))
+    return [resource for instance in (site.instances if site.are_pods else (None,)) for resource in _mounted(site, instance)]
+
+
+def _mounted(site: Site, instance: int | None) -> list[Resource]:
+    at = place(site, instance)
+    mount = Call(helpers.SHARE_MEMORY, (at, site.user))
+    more = () if instance is None else (f"r{instance}",)
     sections: dict[str, systemd.Directives] = {
-        "Unit": [("Description", systemd.text(site.title("memory")))],
+        "Unit": [("Description", systemd.text(site.title(*more, "memory")))],
         "Service": [("Type", "oneshot"), ("RemainAfterExit", "yes"), ("ExecStart", systemd.command(mount.command(site.bin)))],
     }
-    return [plan.directory(site.memory, "root", site.user, "1770", volatile=True), plan.unit(unit(site), systemd.unit(sections))]
+    return [plan.directory(at, "root", site.user, "1770", volatile=True), plan.unit(unit(site, instance), systemd.unit(sections))]
 
 
 def called(site: Site) -> set[helpers.Helper]:

@@ -42,9 +42,12 @@ class Held(t.NamedTuple):
 
 
 def held(site: Site, instance: int) -> Held:
-    return Held(names.namespaces_unit(site.id, instance), f"{plan.RUNTIME}/namespaces/{site.id}-r{instance}")
+    pod = site.pod_of(instance)
+    return Held(pod.unit if pod else names.namespaces_unit(site.id, instance), f"{plan.RUNTIME}/namespaces/{site.id}-r{instance}")
 
 
 def held_for(site: Site, task: PlacedTask[Task]) -> Held | None:
-    """Those that a task shares; None if it shares none with its group."""
-    return held(site, task.instance) if task.instance is not None and shares(task.spec).with_whom(Sharing.GROUP) else None
+    """Those that a task shares; None if it shares none with its group. In a pod it shares the network at least."""
+    if task.instance is None:
+        return None
+    return held(site, task.instance) if site.are_pods or shares(task.spec).with_whom(Sharing.GROUP) else None

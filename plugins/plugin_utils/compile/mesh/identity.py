@@ -45,12 +45,12 @@ def spiffe_id(site: Site) -> str:
 
 
 def entry(site: Site, unit: str) -> Entry:
-    """The registration entry of the group on this robot. It has three selectors: the unit, the file that the unit was loaded
+    """The registration entry of the group on this robot, or of a pod. It has three selectors: the unit, the file that the unit was loaded
     from (a transient unit of the same name has another), and the user (by name: the compiler cannot know user ids).
     """
     dns = re.sub(r"[^a-z0-9.-]+", "-", site.robot.name.lower()).strip("-.")
     return {
-        "entry_id": names.entry_id(site.fleet.trust_domain, *site.names, site.robot.name),
+        "entry_id": names.entry_id(site.fleet.trust_domain, *site.names, site.robot.name, site.pod.instance if site.pod else None),
         "spiffe_id": spiffe_id(site),
         "parent_id": names.agent_id(site.fleet.trust_domain, site.robot.name, site.robot.attestor),
         "selectors": [

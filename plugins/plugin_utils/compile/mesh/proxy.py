@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The group's proxy: one Envoy per group and robot, with its configuration, its unit and its registration entry.
+"""The group's proxy, an Envoy for it on a robot or in each of its pods: its configuration, its unit and its registration entry.
 
 Its configuration is in three parts, because a change of each costs something else. The bootstrap needs a restart. Listeners and
 clusters are files that Envoy watches. Who may call is in files of its own: a change there drains no connection.
@@ -46,7 +46,7 @@ class Proxy(t.NamedTuple):
 
 
 def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) -> Proxy | None:
-    """The proxy of the group; None for a group without one. `group` is the environment that the group's tasks share."""
+    """The proxy of the group, or of the pod; None for a group without one. `group` is the environment that the group's tasks share."""
     name = site.proxy
     if name is None:
         return None
@@ -65,10 +65,18 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
             {"envoy.json": _dump(_bootstrap(site, socket, {}, static))},
         ),
         needs=(plan.need(ENVOY, "envoy"), *_agent(site, socket)),
-        ports=tuple(plan.port(each.address, each.port, site.where(each.path), name) for each in ports.listeners(site)),
+        ports=tuple(_port(site, name, each) for each in ports.listeners(site)),
         entry=identity.entry(site, name) if secured else None,
         warnings=tuple(warning for each in found for warning in each.warnings),
     )
+
+
+def _port(site: Site, unit: str, listener: ports.Listener) -> Port:
+    """Nobody listens on a port of the robot that leads to a pod."""
+    if site.pod is None:
+        return plan.port(listener.address, listener.port, site.where(listener.path), unit)
+    called = f"r{site.pod.instance} {listener.path.rpartition('.network.')[2]}"
+    return plan.port(listener.address, listener.port, site.where(listener.path), called=called)
 
 
 def _agent(site: Site, socket: str | None) -> t.Iterator[Need]:
@@ -93,12 +101,19 @@ def _resources(site: Site, name: str, carried: t.Sequence[Connection], socket: s
         file(f"{home}/clusters.json", clusters.resources("config.cluster.v3.Cluster", [each.cluster for each in carried]), "resources"),
         file(f"{home}/listeners.json", clusters.resources("config.listener.v3.Listener", [each.listener for each in carried])),
         file(f"{home}/bootstrap.json", _bootstrap(site, socket, dynamic, {})),
-        plan.unit(name, proxy_unit.text(site, ENVOY, socket), run="always", reads=[f"{home}/bootstrap.json"], called="proxy"),
+        plan.unit(
+            name,
+            proxy_unit.text(site, ENVOY, socket),
+            run="always",
+            reads=[f"{home}/bootstrap.json", *([f"{plan.UNIT_DIRECTORY}/{site.pod.unit}"] if site.pod else [])],
+            called=f"proxy r{site.pod.instance}" if site.pod else "proxy",
+        ),
     )
 
 
 def _bootstrap(site: Site, socket: str | None, dynamic: Data, static: Data) -> Data:
-    return bootstrap.bootstrap(f"{site.id}@{site.robot.name}", site.id, proxy_unit.admin_socket(site), socket, dynamic, static)
+    of = site.pod.id if site.pod else site.id
+    return bootstrap.bootstrap(f"{of}@{site.robot.name}", site.id, proxy_unit.admin_socket(site), socket, dynamic, static)
 
 
 def _dump(data: Data) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .. import helpers, names, systemd
 from ..helpers import Call
-from ..network import ports
+from ..network import pods, ports
 from ..site import Site
 
 # Not counted as the group's. Envoy itself takes 62 to 69 MB; the rest is for connections.
@@ -52,9 +52,10 @@ def text(site: Site, envoy: str, agent_socket: str | None) -> str:
     return systemd.unit(
         {
             "Unit": [
-                ("Description", systemd.text(site.title("proxy"))),
+                ("Description", systemd.text(site.title(*([f"r{site.pod.instance}"] if site.pod else []), "proxy"))),
                 ("PartOf", site.target),
-                ("After", "network.target spire-agent.service"),
+                *([("Requires", site.pod.unit)] if site.pod else []),
+                ("After", " ".join(("network.target spire-agent.service", *([site.pod.unit] if site.pod else [])))),
                 ("StartLimitIntervalSec", "0"),
             ],
             "Service": [
@@ -67,6 +68,7 @@ def text(site: Site, envoy: str, agent_socket: str | None) -> str:
                 ("Group", site.proxy_user),
                 ("RuntimeDirectory", site.proxy_runtime.removeprefix("/run/")),
                 ("RuntimeDirectoryMode", "0700"),
+                *pods.directives(site.pod),
                 *([("ExecStartPre", systemd.command(identity.command(site.bin), "-"))] if identity else []),
                 ("ExecStart", systemd.command((envoy, "-c", f"{site.proxy_home}/bootstrap.json", *_OPTIONS))),
                 ("ExecStartPost", systemd.command(ready.command(site.bin), "-")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...envoy.address import Address
-from ...job.addresses import ALWAYS_THERE, LOOPBACK, clash, here, plain
+from ...job.addresses import ALWAYS_THERE, LOOPBACK, WILDCARDS, clash, here, plain
 from ...job.errors import Problem
 from ...job.model.network import InboundService
 from ...job.model.ports import Port
@@ -30,13 +30,14 @@ class Listener(t.NamedTuple):
 
 
 def listeners(site: Site) -> t.Iterator[Listener]:
-    """All that the group's proxy listens on."""
+    """All that the group's proxy listens on, of the robot; of a pod's, the ports of the robot that lead to it."""
     if site.network is None:
         return
-    for number, upstream in enumerate(site.network.upstreams):
+    for number, upstream in enumerate(site.network.upstreams if not site.are_pods else ()):
         yield Listener(LOOPBACK, upstream.local_port, f"{site.path}.network.upstreams[{number}].localPort")
     for number, service in enumerate(site.network.services):
-        yield Listener(inbound_host(site, service), service.port, f"{site.path}.network.services[{number}].port")
+        host = inbound_host(site, service) if not site.are_pods or plain(service.address) in WILDCARDS else service.address
+        yield Listener(host, service.port, f"{site.path}.network.services[{number}].port")
 
 
 def of_tasks(site: Site) -> t.Iterator[Listener]:
@@ -48,23 +49,26 @@ def of_tasks(site: Site) -> t.Iterator[Listener]:
 
 def of_task(site: Site, port: Port, number: int) -> Listener:
     """A port of a task, whose number is this one."""
-    return Listener(_every(site) if port.host_ip is None else port.host_ip, number, port.number_path, port.protocol)
+    everywhere = port.host_ip is None or (site.are_pods and port.host_ip in WILDCARDS)
+    return Listener(_every(site) if everywhere else port.host_ip or "", number, port.number_path, port.protocol)
 
 
 def inbound_host(site: Site, service: InboundService) -> str:
-    """The address that an inbound service listens on."""
-    host = plain(service.address)
+    """The address that an inbound service listens on. A pod has one alone."""
+    host = "::" if site.are_pods else plain(service.address)
     return _every(site) if host == "::" else host
 
 
 def _every(site: Site) -> str:
-    """All addresses of the robot. One whose kernel has no IPv6 cannot listen on those of both families."""
-    return "0.0.0.0" if site.robot.capabilities.get("ipv6") == "no" else "::"
+    """All addresses of the robot, or of a pod. One whose kernel has no IPv6 cannot listen on those of both families."""
+    return "0.0.0.0" if site.are_pods or site.robot.capabilities.get("ipv6") == "no" else "::"
 
 
 def of_label(site: Site, label: str) -> list[Address]:
     """Where the proxy reaches the ports with this label, one of each instance on the robot."""
     held = [each for each in site.ports if each.spec.label == label]
+    if site.are_pods:
+        return [Address(LOOPBACK, each.inside) for each in held]
     return [Address(here(each.spec.host_ip or LOOPBACK), each.number) for each in held]
 
 
@@ -82,14 +86,14 @@ def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
                     yield site.problem(listener.path, found, "choose another port")
             taken.setdefault(listener.port, []).append((site, listener))
         if len(site.instances) > 1:
-            for listener in of_tasks(site):
+            for listener in (*of_tasks(site), *(listeners(site) if site.are_pods else ())):
                 found = f"robot {site.robot.name} has {len(site.instances)} instances, and only one can have port {listener.port}"
                 yield site.problem(listener.path, found, "leave the port to be chosen, or lower count so that a robot has one instance")
 
 
 def served_by(site: Site) -> t.Iterator[Listener]:
     """Where on the robot programs should be listening whom the group serves to others."""
-    for number, service in enumerate(site.network.services if site.network else ()):
+    for number, service in enumerate(site.network.services if site.network and not site.are_pods else ()):
         host, _colon, port = service.to.rpartition(":")
         address = LOOPBACK if host == "localhost" else plain(host)
         # What is served elsewhere takes no port of this robot.

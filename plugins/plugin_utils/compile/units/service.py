@@ -86,7 +86,7 @@ def process(
         directory=task.directory,
         alloc=site.alloc,
         tmp=site.tmp,
-        memory=site.memory if memory.sees(task.spec) else "",
+        memory=memory.place(site, task.instance) if memory.sees(task.spec) else "",
         filled=task.filled if texts.fill_secrets(environment.templates) else "",
         runtime=task.runtime.removeprefix("/run/"),
         environment_file=task.environment_file,
@@ -96,6 +96,7 @@ def process(
         volumes=task.spec.volumes,
         shares=sharing.shares(task.spec),
         namespaces=held.directory if held else "",
+        pod=site.pod_of(task.instance),
         files=files.of(task.spec),
         capabilities=task.spec.isolation.capabilities if task.spec.isolation else (),
         systemd=site.robot.systemd,
@@ -165,6 +166,7 @@ def unit(
                     *brought.reads,
                     *process.brought.reads,
                     f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}",
+                    *([f"{plan.UNIT_DIRECTORY}/{held.unit}"] if held and site.are_pods else []),
                 ],
                 done=task.done,
                 called=task.called,
@@ -210,7 +212,8 @@ def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted:
     """
     log = logs.socket(task)
     # What is wanted is tried again with each start of the task.
-    before = [*([memory.unit(site)] if memory.sees(task.spec) else []), *([site.proxy] if site.proxy else []), *wanted]
+    proxy = site.beside(task.instance)
+    before = [*([memory.unit(site, task.instance)] if memory.sees(task.spec) else []), *([proxy] if proxy else []), *wanted]
     soft = [name for name in before if name not in required]
     lines = [("Requires", [log, *required]), ("Wants", soft), ("After", [log, *before])]
     return [(directive, " ".join(units)) for directive, units in lines if units]

@@ -3,11 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The group's network: what it calls, what it serves, and as whom."""
 
+import typing as t
+
 from ..declare.keys import Support, key
 from ..declare.record import record
 from .ports import Port
 from .vocabulary import (
     ADDRESS,
+    DOMAIN,
+    HOST_LABEL,
     HOST_PORT,
     NAME,
     PATH,
@@ -104,6 +108,18 @@ class InboundService:
 
 
 @record
+class Dns:
+    """How names are looked up in a pod."""
+
+    servers: tuple[str, ...] = key(
+        "IPv4 addresses of name servers. Default: the robot's.", factory=tuple, ours=True, pattern=ADDRESS, expected="an IP address"
+    )
+    searches: tuple[str, ...] = key(
+        "Domains in which a short name is looked up. Default: the robot's.", factory=tuple, ours=True, pattern=DOMAIN, expected="a domain"
+    )
+
+
+@record
 class Spiffe:
     """Where the group's identity comes from. Both must match the inventory."""
 
@@ -120,12 +136,37 @@ class Spiffe:
 
 @record
 class Network:
-    """The group's connections. One Envoy per group and robot carries them."""
+    """The group's connections. One Envoy per group and robot carries them; in mode group, one in each pod."""
 
     enabled: bool = key("`false` means the same as no `network` at all.", default=True)
     type: NetworkType = key("`envoy`: an Envoy proxy carries the connections. `none`: there is no proxy.", default=NetworkType.ENVOY)
     mode: NetworkMode = key(
-        "`host`: the group uses the robot's network.", default=NetworkMode.HOST, ours=True, refused_values=(NetworkMode.GROUP,)
+        "`host`: the group uses the robot's network. `group`: each instance is a pod, with an address, ports, a proxy and a host name of "
+        "its own.",
+        default=NetworkMode.HOST,
+        ours=True,
+    )
+    hostname: str | None = key(
+        "Of pods: their host name. Default: the pod's name.",
+        default=None,
+        ours=True,
+        pattern=HOST_LABEL,
+        expected="1 to 63 lower-case letters, digits and -",
+    )
+    extra_hosts: t.Mapping[str, str] = key(
+        "Of pods: names for their `/etc/hosts`, each with an IPv4 address.",
+        factory=dict,
+        ours=True,
+        key_pattern=DOMAIN,
+        names=("a host name", "use letters, digits, - and ."),
+        pattern=ADDRESS,
+        expected="an IP address",
+    )
+    dns: Dns = key("Of pods: how names are looked up.", factory=Dns, ours=True)
+    reach: tuple[Allowed, ...] = key(
+        "Of pods: the groups whose pods on the same robot may open connections to them, besides those of this group.",
+        factory=tuple,
+        ours=True,
     )
     access_log: AccessLog = key(
         "What the proxy writes into the journal, at a bounded rate. `connections`: connections to the group's services with their peers, "

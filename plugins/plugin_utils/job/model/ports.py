@@ -10,7 +10,10 @@ from ..declare.record import record
 from .vocabulary import ADDRESS, NAME, Transport
 
 _LABEL = "Label, unique in its group, and no number. Injected variables are named after it."
-_TO = "Port that tasks find in `NOMAD_ALLOC_PORT_<LABEL>`. Default: the robot's port."
+_TO = (
+    "Port that tasks find in `NOMAD_ALLOC_PORT_<LABEL>`: in mode group, the pod's port that the robot's leads to. Default: the robot's "
+    "port."
+)
 
 
 @record

@@ -16,7 +16,7 @@ from ..errors import Finding, Mistake, Position
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.vocabulary import JobType
-from . import docker, isolation, lifecycle, names, network, ports, resources, schedule, services, tasks
+from . import docker, isolation, lifecycle, names, network, pods, ports, resources, schedule, services, tasks
 
 
 class Checked(t.NamedTuple):
@@ -40,7 +40,7 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
         path = f"{job.root}taskGroups[{number}]"
         if group is not None:
             lift = network.lifted(group, path)
-            group = ports.lifted(lift.group, path[len(job.root) :])
+            group = pods.lifted(ports.lifted(lift.group, path[len(job.root) :]))
             errors += [*_group(job, group, path, wrong), *lift.mistakes]
             if lift.origin:
                 positions = {**_moved(job.positions, lift.origin, path), **positions}
@@ -53,6 +53,7 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
                     warnings += tasks.warnings(task, f"{path}.tasks[{member}]")
                     warnings += services.warnings(task, f"{path}.tasks[{member}]")
                     warnings += docker.warnings(task, f"{path}.tasks[{member}]")
+            errors += pods.errors(group, path, job.root)
             errors += services.errors(job, group, path)
             errors += docker.errors(group, path)
         groups.append(group)

@@ -16,7 +16,7 @@ from ..model.network import Network
 from ..model.ports import Port
 from ..model.resources import Resources
 from ..model.task import Task
-from ..model.vocabulary import PORT, NetworkType, Transport
+from ..model.vocabulary import PORT, NetworkMode, NetworkType, Transport
 from ..variables import variable
 from .names import RENAME
 
@@ -108,7 +108,9 @@ def _numbers(network: Network, path: str, root: str) -> c.Iterator[Finding]:
     taken: list[tuple[int, str, str, Transport]] = []
     if network.type is NetworkType.ENVOY:
         tcp = Transport.TCP
-        taken += [(each.local_port, LOOPBACK, f"{path}.upstreams[{i}].localPort", tcp) for i, each in enumerate(network.upstreams) if each]
+        # Those of a pod are its own.
+        upstreams = network.upstreams if network.mode is NetworkMode.HOST else ()
+        taken += [(each.local_port, LOOPBACK, f"{path}.upstreams[{i}].localPort", tcp) for i, each in enumerate(upstreams) if each]
         taken += [(each.port, each.address, f"{path}.services[{i}].port", tcp) for i, each in enumerate(network.services) if each]
     for port in network.ports:
         address, at = port.host_ip or "::", f"{root}{port.number_path}"

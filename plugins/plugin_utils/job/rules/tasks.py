@@ -10,8 +10,8 @@ import collections.abc as c
 from ..errors import Finding, Mistake, child, listed
 from ..model.task import InitTask, Readiness, Task
 from ..variables import variable_too_long
-from . import drivers, isolation
-from .brings import artifacts, templates
+from . import isolation
+from .brings import artifacts, drivers, templates
 
 READY_WHEN = ("command", "port", "file", "notify")
 

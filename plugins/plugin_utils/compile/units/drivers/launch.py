@@ -10,6 +10,8 @@ import typing as t
 from ....job.model.brings.volumes import Volume
 from ....job.model.vocabulary import Files, KillMode, Sharing
 from ...isolation.sharing import Shares
+from ...network import pods
+from ...site import Pod
 from ...systemd import KILLS_AT_ONCE, Directives, as_root, item
 
 
@@ -46,6 +48,8 @@ class Launch(t.NamedTuple):
     # With whom it shares namespaces; and the directory with files of those of its group, empty where it shares none.
     shares: Shares
     namespaces: str
+    # The pod that it is in.
+    pod: Pod | None
     # What it sees of the robot's files, and what it keeps of root's privileges.
     files: Files
     capabilities: tuple[str, ...]
@@ -61,6 +65,11 @@ class Launch(t.NamedTuple):
         """Binds the volumes."""
         kinds = {True: "BindReadOnlyPaths", False: "BindPaths"}
         return [(kinds[each.read_only], f"{item(each.source)}:{item(each.target)}") for each in self.volumes]
+
+    @property
+    def network(self) -> Directives:
+        """Puts it into the network of its pod."""
+        return pods.directives(self.pod)
 
     @property
     def stopped(self) -> Directives:

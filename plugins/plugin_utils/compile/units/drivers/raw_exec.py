@@ -1,7 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""raw_exec: the program runs as the task's user and sees the robot as it is, except for a /tmp, a /var/tmp and secrets of its own."""
+"""raw_exec: the program runs as the task's user and sees the robot as it is, except for a /tmp, a /var/tmp and
+secrets of its own, and in a pod for the network.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ def directives(launch: Launch) -> Directives:
         ("EnvironmentFile", item(launch.environment_file)),
         *launch.secrets_in_runtime,
         ("BindPaths", " ".join(f"{item(source)}:{item(place)}" for source, place in binds)),
+        *launch.network,
         *launch.mounts,
         *([("SupplementaryGroups", " ".join(launch.groups))] if launch.groups else []),
         ("ExecStart", command((*launch.late, *launch.argv))),

@@ -73,7 +73,9 @@ def directives(launch: Launch) -> Directives:
         hidden.append(plan.RUNTIME)
     if chroot:
         empty.append("/:ro,mode=0755")
-        shown += [*files.KERNEL, *(f"-{path}" for path in (*files.PROGRAMS, *files.SETTINGS))]
+        # A place cannot be shown twice.
+        of_pod = ("/etc/hosts", "/etc/resolv.conf") if launch.pod else ()
+        shown += [*files.KERNEL, *(f"-{path}" for path in (*files.PROGRAMS, *files.SETTINGS) if path not in of_pod)]
     if launch.files is Files.PRIVATE:
         empty += [f"{path}:ro,mode=0755" for path in files.PRIVATE if path not in _HOMES]
     if launch.namespaces:
@@ -89,6 +91,7 @@ def directives(launch: Launch) -> Directives:
         *([] if root or chroot else [("ReadOnlyPaths", "/run")]),
         ("BindPaths", " ".join(binds)),
         *(launch.secrets_in_runtime if launch.filled else []),
+        *launch.network,
         *launch.mounts,
         *_devices(launch),
     ]

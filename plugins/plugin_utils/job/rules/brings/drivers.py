@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import collections.abc as c
 
-from ..errors import Finding, Mistake, listed, quoted
-from ..model.brings.drivers import CONFIG_OF, ExecConfig, JavaConfig
-from ..model.task import Task
+from ...errors import Finding, Mistake, listed, quoted
+from ...model.brings.drivers import CONFIG_OF, ExecConfig, JavaConfig
+from ...model.task import Task
 
 
 def errors(task: Task, path: str, unknown: bool, wrong: c.Container[str]) -> c.Iterator[Finding]:

@@ -1,0 +1,111 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which addresses the pods of a release have, by the rule of ports: what the robot has stays, and what is taken is another one. And
+whether the robot's pods may have their network at all.
+"""
+
+from __future__ import annotations
+
+from ..plan import BRIDGE, PODS
+from ..say.errors import Refusal
+from ..state.ledger import known
+from ..state.manifest import groups
+from .files import number, parsed, spelt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.manifest import Manifest
+    from ..state.robot import Robot
+    from .files import Pod
+
+    # Of a digest, the content.
+    Read = t.Callable[[str], bytes]
+
+ROUTES = "/proc/net/route"
+
+
+def pods(resources: t.Iterable[Resource], read: Read) -> dict[str, Pod]:
+    """The pods among resources, by their ids."""
+    found = {}
+    for resource in resources:
+        place = resource.get("path", "")
+        pod = parsed(read(resource["digest"]).decode("utf-8")) if place.startswith(PODS + "/") and "digest" in resource else None
+        if pod:
+            found[place[len(PODS) + 1 :]] = pod
+    return found
+
+
+def choose(robot: Robot, manifest: Manifest, read: Read) -> tuple[dict[str, dict[str, int]], bool]:
+    """The address of each pod of a release as a number, by its group and instance, and whether any is not the plan's; raises
+    `Refusal` where there is none left.
+    """
+    wanted = {group["id"]: pods(group["resources"], read) for _job, group in groups(manifest)}
+    if not any(wanted.values()):
+        return {}, False
+    has: dict[str, Pod] = {}
+    for record in robot.ledger.read()[0]:
+        for held in record["groups"].values():
+            has.update(pods(known(held), read))
+    mine = [(group, id, pod) for group, found in wanted.items() for id, pod in found.items()]
+    own = {id for _group, id, _pod in mine}
+    taken = {number(pod["address"]) for id, pod in has.items() if id not in own}
+    numbers: dict[str, dict[str, int]] = {}
+    differ = False
+    # What the robot has already gives way to nothing that is new.
+    for group, id, pod in sorted(mine, key=lambda each: (each[1] not in has, each[1])):
+        found = _free(pod, has.get(id), taken)
+        taken.add(found)
+        numbers.setdefault(group, {})[id.rpartition("-")[2]] = found
+        differ = differ or found != number(pod["address"])
+    return numbers, differ
+
+
+def _free(pod: Pod, has: Pod | None, taken: t.Container[int]) -> int:
+    first, last = bounds(pod["range"])
+    first, count = first + 2, last - first - 2
+    asked = number(pod["address"])
+    kept = [number(has["address"])] if has else []
+    for each in (*kept, *(first + (asked - first + offset) % count for offset in range(count))):
+        if first <= each < first + count and each not in taken:
+            return each
+    raise Refusal([f"k8s4r_pod_cidr: {pod['range']} has no address left for {pod['name']}; give this robot a larger one"])
+
+
+def bounds(network: str) -> tuple[int, int]:
+    """The first and the last address of a network, as numbers."""
+    base, _slash, length = network.partition("/")
+    free = 32 - int(length)
+    first = number(base) >> free << free
+    return first, first + (1 << free) - 1
+
+
+def errors(manifest: Manifest, read: Read, routes: str = ROUTES) -> list[str]:
+    """One text for each network of pods that this robot reaches somewhere else, as it does the networks of Docker."""
+    ranges = sorted({pod["range"] for _job, group in groups(manifest) for pod in pods(group["resources"], read).values()})
+    if not ranges:
+        return []
+    remedy = "set k8s4r_pod_cidr of this robot to a network that nobody uses, such as 10.213.64.0/20"
+    found = []
+    for network in ranges:
+        first, last = bounds(network)
+        for device, low, high in _routes(routes):
+            if device != BRIDGE and low <= last and high >= first:
+                length = 32 - (high - low).bit_length()
+                found.append(f"k8s4r_pod_cidr: {network} meets {spelt(low)}/{length}, which this robot reaches by {device}; {remedy}")
+    return list(dict.fromkeys(found))
+
+
+def _routes(path: str) -> t.Iterator[tuple[str, int, int]]:
+    """Of each route but that to everywhere: the interface, and the first and the last address. Numbers are in the machine's byte order."""
+    import sys
+
+    with open(path, encoding="ascii") as stream:
+        rows = [line.split() for line in stream][1:]
+    for row in rows:
+        base, mask = (int.from_bytes(int(row[field], 16).to_bytes(4, sys.byteorder), "big") for field in (1, 7))
+        if mask:
+            yield row[0], base, base | (mask ^ 0xFFFFFFFF)

@@ -1,0 +1,143 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods: their addresses, and the file of each, from which the robot brings its network up (`_engine/pods/files.py`).
+
+An address is chosen as a port is (`choice.py`): it depends on nothing but the instance and the robot, unless the robot has another one
+for the pod. Among what the robot has named, an address is a number, under the instance alone: `r0`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+import typing as t
+
+from ....module_utils._engine import plan
+from ...fleet.placement import Placement
+from ...job.errors import Problem, few
+from ...job.model.vocabulary import HOST_LABEL
+from .. import names
+from ..site import Pod, Site
+from ..systemd import Directives
+from . import ports
+from .choice import Held
+
+if t.TYPE_CHECKING:
+    from ....module_utils._engine.plan import Expected, Resource
+
+
+class Chosen(t.NamedTuple):
+    """The pods of every group that has any, by its id, and errors."""
+
+    pods: t.Mapping[str, tuple[Pod, ...]]
+    errors: t.Sequence[Problem]
+
+
+def choose(sites: t.Sequence[Site], held: Held) -> Chosen:
+    """All pods of the groups on a robot. `held` are addresses that the robot has named, or has already."""
+    wanted = [(site, instance, held.get(site.id, {}).get(f"r{instance}")) for site in sites if site.are_pods for instance in site.instances]
+    taken: set[int] = set()
+    found: dict[str, list[Pod]] = {}
+    errors = []
+    # What the robot has already gives way to nothing that is new.
+    for site, instance, has in sorted(wanted, key=lambda each: each[2] is None):
+        number = _free(site, instance, has, taken)
+        if number is None:
+            errors.append(site.problem(f"{site.path}.network.mode", f"robot {site.robot.name} has no address left in {site.robot.pods}"))
+            continue
+        taken.add(number)
+        found.setdefault(site.id, []).append(_pod(site, instance, str(ipaddress.IPv4Address(number))))
+    return Chosen({id: tuple(sorted(pods)) for id, pods in found.items()}, errors)
+
+
+def _free(site: Site, instance: int, held: int | None, taken: t.Container[int]) -> int | None:
+    """The first address from the pod's own one on that is not taken. The network's first is the robot's, its last is for all."""
+    network = ipaddress.IPv4Network(site.robot.pods)
+    first, count = int(network.network_address) + 2, network.num_addresses - 3
+    name = json.dumps(["pod", *site.names, instance, site.robot.name])
+    own = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    begin = held - first if held is not None and 0 <= held - first < count else own
+    numbers = (first + (begin + offset) % count for offset in range(count))
+    return next((number for number in numbers if number not in taken), None)
+
+
+def _pod(site: Site, instance: int, address: str) -> Pod:
+    name = names.pod_name(*site.names, instance)
+    host = site.group.network.hostname if site.group.network else None
+    return Pod(instance, names.pod_id(site.id, instance), name, address, host or name)
+
+
+def directives(pod: Pod | None) -> Directives:
+    """Of [Service], for what runs in a pod: its network, and the names that it knows."""
+    if pod is None:
+        return []
+    files = f"{plan.POD_STATES}/{pod.id}"
+    binds = f"{files}/hosts:/etc/hosts {files}/resolv.conf:/etc/resolv.conf"
+    return [("NetworkNamespacePath", pod.network), ("BindReadOnlyPaths", binds)]
+
+
+def file(site: Site, pod: Pod) -> Resource:
+    """What the robot knows of a pod."""
+    network = site.group.network
+    if network is None:
+        raise ValueError("a pod has a network")
+    job = site.job
+    content = {
+        "name": pod.name,
+        "group": "/".join(site.names),
+        "address": pod.address,
+        "range": site.robot.pods,
+        "reach": sorted({f"{each.namespace or job.namespace}/{each.job or job.name}/{each.group}" for each in network.reach}),
+        "ports": _published(site, pod),
+        "hosts": _hosts(site, pod),
+        "dns": {"servers": list(network.dns.servers), "searches": list(network.dns.searches)},
+    }
+    return plan.file(pod.file, json.dumps(content, sort_keys=True, indent=1) + "\n", label=f"network of r{pod.instance}")
+
+
+def _published(site: Site, pod: Pod) -> list[dict[str, t.Any]]:
+    """The tasks' ports, and those of inbound services, which are the same in the pod."""
+    found = []
+    for each in site.ports:
+        if each.instance == pod.instance:
+            listener = ports.of_task(site, each.spec, each.number)
+            found.append((listener.address, listener.port, each.inside, listener.transport.value))
+    found += [(listener.address, listener.port, listener.port, "tcp") for listener in ports.listeners(site)]
+    return [{"address": address, "port": port, "to": to, "protocol": protocol} for address, port, to, protocol in sorted(found)]
+
+
+def _hosts(site: Site, pod: Pod) -> dict[str, str]:
+    """The robot by its name in the inventory, if that can be one, the pod's own host name, and what the job says, which wins."""
+    robot = site.robot
+    gateway = str(ipaddress.IPv4Network(robot.pods)[1])
+    network = site.group.network
+    return {
+        **({robot.name: gateway} if re.fullmatch(rf"{HOST_LABEL}(\.{HOST_LABEL})*", robot.name) else {}),
+        pod.host: pod.address,
+        **(network.extra_hosts if network else {}),
+    }
+
+
+def expected(site: Site) -> list[Expected]:
+    """The robot's kernel can do it, and it has the program that asks the kernel."""
+    return [plan.expected("pods", "", site.where(f"{site.path}.network.mode"))] if site.are_pods else []
+
+
+def out_of_reach(sites: t.Iterable[Site], placement: Placement) -> t.Iterator[Problem]:
+    """An error for each group of the run that a pod's `reach` names and that also runs on robots where no pod of this group does: pods
+    of other robots do not get here.
+    """
+    for site in sites:
+        for number, each in enumerate(site.group.network.reach if site.are_pods and site.group.network else ()):
+            named = (each.namespace or site.job.namespace, each.job or site.job.name, each.group)
+            others = sorted(set(placement.instances.get(named, ())) - set(placement.instances.get(site.names, ())))
+            if others:
+                found = f"{'/'.join(named)} runs on {few(others, 3)} too, and pods reach only those of their own robot so far"
+                yield site.problem(
+                    f"{site.path}.network.reach[{number}]",
+                    found,
+                    "constrain both groups to the same robots, or call it through `upstreams`",
+                )

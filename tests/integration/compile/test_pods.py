@@ -1,0 +1,269 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods, looked at from inside and from their robot, on every systemd that we support: two instances of two tasks each."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from tests.integration.compile.jobs import plans, shell, without_groups
+from tests.integration.compile.looks import MAY, TELL
+from tests.integration.engine.harness import Machine
+
+# Each serves its name at a port of the pod's loopback and at one of all its addresses, and looks when all do.
+LOOK = (
+    MAY
+    + """
+import ctypes, socket, sys, threading, time
+index = os.environ["NOMAD_ALLOC_INDEX"]
+who = name + index
+port = {"one": 7001, "two": 7002}[name]
+
+def serve(address):
+    server = socket.create_server((address, port))
+    while True:
+        with server.accept()[0] as connection:
+            connection.sendall(who.encode())
+
+def ask(address, port):
+    try:
+        with socket.create_connection((address, port), 2) as connection:
+            return connection.recv(99).decode()
+    except OSError as error:
+        return type(error).__name__
+
+address = os.environ["POD_IP"]
+for each in ("127.0.0.1", address):
+    threading.Thread(target=serve, args=(each,), daemon=True).start()
+libc = ctypes.CDLL(None)
+assert libc.msgget(int(index) + 70, 0o1666) >= 0
+pathlib.Path("/dev/shm", who).touch()
+(alloc / (who + ".begun")).write_text(address)
+while not (alloc / "go").exists():
+    time.sleep(0.05)
+others = [path.read_text() for path in alloc.glob("*.begun") if path.read_text() != address]
+found = {
+    "namespaces": {kind: os.readlink("/proc/self/ns/" + kind) for kind in ("net", "ipc", "uts", "pid")},
+    "interfaces": sorted(os.listdir("/sys/class/net")),
+    "host": socket.gethostname(),
+    "environment": {key: os.environ[key] for key in ("POD_NAME", "POD_IP", "HOSTNAME")},
+    "loopback": [ask("127.0.0.1", 7001), ask("127.0.0.1", 7002), ask("localhost", 7001)],
+    "own": ask(socket.gethostname(), 7002),
+    "other": [ask(others[0], 7001), ask(others[0], 7002)],
+    "robots": ask("127.0.0.1", 22),
+    "queues": [number for number in (0, 1) if libc.msgget(number + 70, 0) >= 0],
+    "memory": sorted(os.listdir("/dev/shm")),
+    "hosts": pathlib.Path("/etc/hosts").read_text(),
+    "resolution": pathlib.Path("/etc/resolv.conf").read_text(),
+    "robot": socket.gethostbyname(sys.argv[1]),
+    "printer": socket.gethostbyname("printer.example"),
+}
+name = who
+"""
+    + TELL
+    + "time.sleep(1000)"
+)
+WHO = ["one0", "one1", "two0", "two1"]
+DIRECTORY = "/var/lib/k8s4r/groups/pods-g-*/alloc"
+# What of ours, and of the kernel's, could be left of pods.
+LEFT = (
+    "ip -o link show type veth; ip -o link show type bridge; ip netns list; ls -A /run/netns /run/k8s4r/pods /run/k8s4r/namespaces"
+    " /run/k8s4r/memory /etc/k8s4r/pods 2>/dev/null | grep k8s4r; ip -4 route; cat /proc/sys/net/ipv4/ip_forward"
+)
+
+
+def job(machine: Machine, *tasks: dict[str, t.Any], **network: t.Any) -> dict[str, t.Any]:
+    groups = [{"name": "g", "count": 2, "network": {"type": "none", "mode": "group", **network}, "tasks": tasks}]
+    (plan,) = plans(machine, {"name": "pods", "taskGroups": groups})
+    return plan
+
+
+def files(plan: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    """What the robot is told of each pod, by its id."""
+    found = [resource for resource in plan["groups"][0]["resources"] if resource.get("path", "").startswith("/etc/k8s4r/pods/")]
+    return {resource["path"].rpartition("/")[2]: json.loads(resource["content"]) for resource in found}
+
+
+def look(machine: Machine) -> dict[str, t.Any]:
+    machine.clean()
+    left = machine.sh(LEFT)
+    machine.sh(
+        "cp /etc/resolv.conf /root/resolv.conf; printf 'nameserver 127.0.0.53\\nnameserver 192.0.2.53\\nsearch lan\\n' >/etc/resolv.conf"
+    )
+    config = {"execConfig": {"command": "python3", "args": ["-I", "-S", "-c", LOOK, machine.name]}}
+    plan = job(machine, {"name": "one", "config": config}, {"name": "two", "config": config}, extraHosts={"printer.example": "192.0.2.90"})
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
+    machine.until(f"[ $(ls {DIRECTORY}/*.begun | wc -l) = 4 ]")
+    machine.sh(f"touch $(echo {DIRECTORY})/go")
+    machine.until(f"[ $(ls {DIRECTORY}/*.json | wc -l) = 4 ]")
+    found: dict[str, t.Any] = {name: json.loads(machine.sh(f"cat {DIRECTORY}/{name}.json")) for name in WHO}
+    found["pods"] = files(plan)
+    addresses = [pod["address"] for pod in found["pods"].values()]
+    ask = "import socket,sys; print(socket.create_connection((sys.argv[1], 7001), 2).recv(9).decode())"
+    found["from the robot"] = [machine.sh(f'python3 -c "{ask}" {address}').strip() for address in addresses]
+    found["named"] = machine.sh("for each in $(ls /run/netns); do ip netns exec $each ip -o -4 addr show dev eth0; done")
+    found["ports"] = machine.sh("for each in $(ls /sys/class/net/k8s4r0/brif); do cat /sys/class/net/k8s4r0/brif/$each/isolated; done")
+    found["host"] = machine.sh("hostname").strip()
+    found["again"] = machine.ask(plan)
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    found["left"] = (left, machine.sh(LEFT))
+    machine.sh("cp /root/resolv.conf /etc/resolv.conf")
+    return found
+
+
+def of(found: dict[str, t.Any], what: str) -> dict[str, t.Any]:
+    return {name: found[name][what] for name in WHO}
+
+
+def test_tasks_of_a_pod_share_its_network_and_no_other_pod_does(found):
+    networks = {name: spaces["net"] for name, spaces in of(found, "namespaces").items()}
+    assert networks["one0"] == networks["two0"] != networks["one1"] == networks["two1"]
+    assert list(of(found, "interfaces").values()) == [["eth0", "lo"]] * 4
+    assert {name: asked[:2] for name, asked in of(found, "loopback").items()} == {
+        f"{name}{index}": [f"one{index}", f"two{index}"] for name in ("one", "two") for index in (0, 1)
+    }
+    assert set(of(found, "robots").values()) == {"ConnectionRefusedError"}
+
+
+def test_a_pod_has_one_address_at_which_its_robot_and_the_other_pod_reach_it(found):
+    addresses = [pod["address"] for pod in found["pods"].values()]
+    assert {name: each["POD_IP"] for name, each in of(found, "environment").items()} == {
+        f"{name}{index}": addresses[index] for name in ("one", "two") for index in (0, 1)
+    }
+    assert found["from the robot"] == ["one0", "one1"]
+    assert of(found, "other") == {f"{name}{index}": [f"one{1 - index}", f"two{1 - index}"] for name in ("one", "two") for index in (0, 1)}
+    assert all(f"inet {address}/32" in found["named"] for address in addresses)
+    # They never speak to each other but by the robot.
+    assert found["ports"].split() == ["1", "1"]
+
+
+def test_a_pod_has_a_host_name_and_an_ipc_of_its_own(found):
+    names = [pod["name"] for pod in found["pods"].values()]
+    assert of(found, "host") == {f"{name}{index}": names[index] for name in ("one", "two") for index in (0, 1)}
+    assert {name: (each["POD_NAME"], each["HOSTNAME"]) for name, each in of(found, "environment").items()} == {
+        f"{name}{index}": (names[index], names[index]) for name in ("one", "two") for index in (0, 1)
+    }
+    assert found["host"] not in names
+    assert of(found, "queues") == {"one0": [0], "two0": [0], "one1": [1], "two1": [1]}
+    assert of(found, "memory") == {f"{name}{index}": [f"one{index}", f"two{index}"] for name in ("one", "two") for index in (0, 1)}
+    # Processes are each task's own, unless it says otherwise.
+    assert len({spaces["pid"] for spaces in of(found, "namespaces").values()}) == 4
+
+
+def test_a_pod_knows_names(found):
+    gateway = "172.26.64.1"
+    assert of(found, "robot") == dict.fromkeys(WHO, gateway)
+    assert of(found, "printer") == dict.fromkeys(WHO, "192.0.2.90")
+    assert of(found, "own") == {"one0": "two0", "two0": "two0", "one1": "two1", "two1": "two1"}
+    assert of(found, "resolution") == dict.fromkeys(WHO, "nameserver 192.0.2.53\nsearch lan\n")
+
+
+def test_an_unchanged_run_changes_nothing_and_a_removal_leaves_nothing(found):
+    assert found["again"] == {"status": "unchanged"}
+    assert found["left"][1] == found["left"][0]
+
+
+SLEEPS = [shell("one", "exec sleep 10001"), shell("two", "exec sleep 10002")]
+
+
+def spaces(machine: Machine, kind: str = "net") -> list[str]:
+    """The namespaces of both tasks, of each pod together."""
+    machine.until("[ $(pgrep -cf '^sleep 1000[12]$') = 4 ]")
+    return sorted(machine.sh(f"for each in $(pgrep -f '^sleep 1000[12]$'); do readlink /proc/$each/ns/{kind}; done").split())
+
+
+def test_all_of_a_pod_enters_anew_when_what_holds_it_dies(machine: Machine):
+    plan = job(machine, *SLEEPS)
+    assert machine.deploy(plan)["status"] == "committed"
+    before = spaces(machine)
+    first, second = list(files(plan))
+    gone = machine.sh("pgrep -f '^sleep 1000[12]$'").split()
+    machine.sh(f"kill -KILL $(systemctl show -p MainPID --value k8s4r-pod-{first}.service)")
+    # Two of the four are the other pod's, and go on.
+    machine.until(f"[ $(for each in {' '.join(gone)}; do kill -0 $each 2>/dev/null && echo; done | wc -l) = 2 ]")
+    machine.until(f"systemctl is-active --quiet k8s4r-pod-{first}.service")
+    after = spaces(machine)
+    assert len(set(after)) == 2
+    assert len(set(before) & set(after)) == 1
+    assert after.count(machine.sh(f"ip netns exec k8s4r-{first} readlink /proc/self/ns/net").strip()) == 2
+    assert after.count(machine.sh(f"ip netns exec k8s4r-{second} readlink /proc/self/ns/net").strip()) == 2
+    machine.sh("systemctl daemon-reexec")
+    assert spaces(machine) == after
+    machine.until(f"systemctl is-active --quiet k8s4r-pod-{first}.service")
+    assert machine.ask(plan) == {"status": "unchanged"}
+
+
+def test_the_robot_keeps_an_address_and_names_another_where_it_is_taken(machine: Machine):
+    plan = job(machine, *SLEEPS)
+    assert machine.deploy(plan)["status"] == "committed"
+    mine = {id: pod["address"] for id, pod in files(plan).items()}
+    # Of another job, which was given an address that is taken.
+    groups = [{"name": "h", "network": {"type": "none", "mode": "group"}, "tasks": [shell("app", "exec sleep 10003")]}]
+    document = {"name": "other", "taskGroups": groups}
+    number = int.from_bytes(bytes(map(int, next(iter(mine.values())).split("."))), "big")
+    (wanted,) = plans(machine, document)
+    (taken,) = plans(machine, document, {wanted["groups"][0]["id"]: {"r0": number}})
+    answer = machine.prepare(taken)
+    assert answer["status"] == "stale"
+    named = answer["ports"][taken["groups"][0]["id"]]["r0"]
+    assert named not in [int.from_bytes(bytes(map(int, each.split("."))), "big") for each in mine.values()]
+    (other,) = plans(machine, document, answer["ports"])
+    assert machine.deploy(other)["status"] == "committed"
+    # A controller that has forgotten it learns it again.
+    assert machine.prepare(taken)["ports"] == answer["ports"]
+
+
+@pytest.mark.parametrize("network", ["172.26.80.0/24", "172.16.0.0/12"])
+def test_a_network_that_the_robot_reaches_elsewhere_is_refused(machine: Machine, network: str):
+    plan = job(machine, *SLEEPS)
+    machine.sh(f"ip link add name other type bridge; ip link set other up; ip route add {network.replace('80.0', '64.0')} dev other")
+    try:
+        answer = machine.prepare(plan)
+    finally:
+        machine.sh("ip link delete other")
+    (error,) = answer["errors"]
+    assert error.startswith(f"k8s4r_pod_cidr: 172.26.64.0/20 meets {network.replace('80.0', '64.0')}, which this robot reaches by other; ")
+
+
+def test_checks_and_scripts_look_inside_the_pod(machine: Machine):
+    listens = "exec python3 -m http.server --bind 127.0.0.1 8080"
+    every = {"interval": "1s", "timeout": "1s"}
+    checks = [
+        {"name": "tcp", "type": "tcp", **every},
+        {"name": "http", "type": "http", "path": "/", **every},
+        {
+            "name": "script",
+            "type": "script",
+            "command": "/bin/sh",
+            "args": ["-c", "test $(hostname) = $POD_NAME && test -e /sys/class/net/eth0"],
+            **every,
+        },
+    ]
+    task = shell("web", listens, services=[{"name": "web", "portLabel": "http", "checks": checks}])
+    plan = job(machine, task, ports=[{"label": "http", "to": 8080}])
+    result = machine.deploy(plan)
+    assert result["status"] == "committed", result
+    machine.absent("ss -ltn | grep ':8080 '")
+    shown = machine.call(op="info")["taskgroups"][0]["tasks"]
+    assert [[(check["name"], check["status"]) for check in unit["checks"]] for unit in shown] == [
+        [("tcp", "passing"), ("http", "passing"), ("script", "passing")]
+    ] * 2
+
+
+def test_raw_exec_is_in_the_pod_too_and_names_change_without_a_restart(machine: Machine):
+    raw = shell("raw", "cat /etc/hosts >$NOMAD_ALLOC_DIR/hosts$NOMAD_ALLOC_INDEX; exec sleep 10002", driver="raw_exec")
+    plan = job(machine, shell("one", "exec sleep 10001"), raw)
+    assert machine.deploy(plan)["status"] == "committed"
+    before = spaces(machine)
+    assert len(set(before)) == 2
+    processes = machine.sh("pgrep -f '^sleep 1000[12]$'")
+    named = job(machine, shell("one", "exec sleep 10001"), raw, extraHosts={"printer.example": "192.0.2.90"})
+    assert machine.deploy(named)["status"] == "committed"
+    assert machine.sh("pgrep -f '^sleep 1000[12]$'") == processes
+    for each in processes.split():
+        assert "192.0.2.90 printer.example" in machine.sh(f"nsenter --mount=/proc/{each}/ns/mnt cat /etc/hosts")
