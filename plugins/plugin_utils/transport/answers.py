@@ -91,10 +91,11 @@ def _jobs(value: t.Any) -> bool:
 
 
 def _numbers(value: t.Any) -> bool:
-    """Which ports are which, by group: judge/choice.py."""
+    """Which ports are which, and which addresses pods have, by group: judge/choice.py. An address is called as its instance alone."""
     lowest, highest = CHOSEN
     return isinstance(value, dict) and all(
-        isinstance(called, dict) and all(isinstance(number, int) and lowest <= number <= highest for number in called.values())
+        isinstance(called, dict)
+        and all(isinstance(n, int) and (lowest <= n <= highest if " " in name else 0 <= n < 2**32) for name, n in called.items())
         for called in value.values()
     )
 

@@ -48,7 +48,7 @@ while not (alloc / "go").exists():
 others = [path.read_text() for path in alloc.glob("*.begun") if path.read_text() != address]
 found = {
     "namespaces": {kind: os.readlink("/proc/self/ns/" + kind) for kind in ("net", "ipc", "uts", "pid")},
-    "interfaces": sorted(os.listdir("/sys/class/net")),
+    "interfaces": sorted(name for _number, name in socket.if_nameindex()),
     "host": socket.gethostname(),
     "environment": {key: os.environ[key] for key in ("POD_NAME", "POD_IP", "HOSTNAME")},
     "loopback": [ask("127.0.0.1", 7001), ask("127.0.0.1", 7002), ask("localhost", 7001)],
@@ -71,8 +71,9 @@ WHO = ["one0", "one1", "two0", "two1"]
 DIRECTORY = "/var/lib/k8s4r/groups/pods-g-*/alloc"
 # What of ours, and of the kernel's, could be left of pods.
 LEFT = (
-    "ip -o link show type veth; ip -o link show type bridge; ip netns list; ls -A /run/netns /run/k8s4r/pods /run/k8s4r/namespaces"
-    " /run/k8s4r/memory /etc/k8s4r/pods 2>/dev/null | grep k8s4r; ip -4 route; cat /proc/sys/net/ipv4/ip_forward"
+    "ip -o link show type bridge; ip netns list; find /run/netns /run/k8s4r/pods /run/k8s4r/namespaces /run/k8s4r/memory /etc/k8s4r/pods"
+    " -mindepth 1 2>/dev/null; ls -d /run/k8s4r/pods /etc/k8s4r/pods 2>/dev/null; ip -o link | cut -d: -f2; ip -4 route;"
+    " cat /proc/sys/net/ipv4/ip_forward"
 )
 
 

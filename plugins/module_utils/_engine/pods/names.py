@@ -8,9 +8,11 @@ Both are written in place: the units of a pod have them mounted, and a mount hol
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from .. import plan
+from ..system import files as disk
 from . import files
 
 TYPE_CHECKING = False
@@ -60,10 +62,15 @@ def write(id: str, pod: Pod, directory: str = plan.POD_STATES) -> None:
 
 
 def refresh(directory: str = plan.POD_STATES) -> None:
-    """The same for every pod that is up."""
-    for id, pod in files.described().items():
+    """The same for every pod that is up. Where there are pods no more, nothing is left of their directories."""
+    described = files.described()
+    for id, pod in described.items():
         if os.path.exists(f"{directory}/{id}/hosts"):
             write(id, pod, directory)
+    if not described and os.path.isdir(directory):
+        disk.remove(directory)
+        with contextlib.suppress(OSError):
+            os.rmdir(plan.PODS)
 
 
 def _servers(text: str) -> list[str]:
