@@ -86,7 +86,7 @@ taskgroups:
     tasks:
       description:
         - Its tasks and init tasks, by the names of their units.
-        - The robot's own proxy of the group is in RV(taskgroups[].proxy).
+        - The robot's own proxy of the group is in RV(taskgroups[].proxy), those of pods are in RV(taskgroups[].pods).
       type: list
       elements: dict
       contains:
@@ -99,6 +99,9 @@ taskgroups:
         instance:
           description: The index of its instance; null for an init task, which is of no instance.
           type: int
+        address:
+          description: The address of its pod; null for a task that is in none.
+          type: str
         well:
           description: Whether it does what it should.
           type: bool
@@ -211,6 +214,23 @@ taskgroups:
         - The group's proxy, with the same keys as a task; null if the group has none.
         - It is not included in what the group uses.
       type: dict
+    pods:
+      description: The group's instances, if each of them is a pod (C(network.mode=group)).
+      type: list
+      elements: dict
+      contains:
+        instance:
+          description: The index of the instance.
+          type: int
+        name:
+          description: The pod's name.
+          type: str
+        address:
+          description: Its address, at which its robot reaches it.
+          type: str
+        proxy:
+          description: The pod's own proxy, with the same keys as a task; null if it has none.
+          type: dict
     cpu: *cpu
     memory: *memory
     io: *io

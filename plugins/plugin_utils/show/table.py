@@ -122,9 +122,10 @@ def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
         return
     restarts = sum(values["restarts"] or 0 for values in units.values())
     yield "", *_line(name, _state(units), _latest(units), group["usage"], restarts, "; ".join(_notes(group)))
+    addresses = {f"r{pod['instance']}": str(pod["address"]) for pod in group.get("pods", ())}
     for unit, values in units.items():
         if detailed or not _does_well(values):
-            yield _unit(unit, values)
+            yield _unit(unit, values, addresses)
 
 
 def _state(units: t.Mapping[str, Data]) -> str:
@@ -163,7 +164,7 @@ def _notes(group: Data) -> t.Iterator[str]:
         yield f"keeps {_directories(group['kept'])}"
 
 
-def _unit(unit: str, values: Data) -> Cells:
+def _unit(unit: str, values: Data, addresses: t.Mapping[str, str]) -> Cells:
     word = "done" if values["done"] else _WORDS.get((values["state"], values["sub"])) or values["state"] or "not loaded"
     word = "waits" if _is_waiting(values) else word
     after = "" if values["seconds"] is None else duration(values["seconds"])
@@ -176,7 +177,8 @@ def _unit(unit: str, values: Data) -> Cells:
     again, how = _again(values) if _is_restless(values) else ("", values["how"])
     killed = (values["usage"] or {}).get("memory", {}).get("oom_kills")
     memory = f"memory ran out {killed} time{'s' * (killed > 1)}" if killed and values["well"] else ""
-    notes = [text for text in (*checks, again, how, memory, unit.removesuffix(".service")) if text]
+    address = next((addresses[word] for word in str(values["called"]).split(" ") if word in addresses), "")
+    notes = [text for text in (*checks, again, how, memory, address, unit.removesuffix(".service")) if text]
     return "", *_line(f"  {values['called'] or 'target'}", word, after, values["usage"], values["restarts"] or 0, "; ".join(notes))
 
 

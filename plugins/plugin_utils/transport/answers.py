@@ -77,6 +77,8 @@ def _jobs(value: t.Any) -> bool:
     groups = [group for job in value for group in job["groups"].values()]
     if not all(_has(group, _GROUP) and _texts(group["kept"]) for group in groups):
         return False
+    if not all(_has(pod, {"instance": int, "address": str}) for group in groups for pod in group.get("pods", ())):
+        return False
     ports, needs = ([each for group in groups for each in group[key]] for key in ("silent", "lacks"))
     units = [unit for group in groups for unit in group["units"].values()]
     return (

@@ -146,7 +146,7 @@ def test_an_end_that_the_log_tells_of_has_its_result(values, result):
 def test_the_text_for_prometheus_escapes_and_leaves_out_what_is_not_known():
     usage = {"cpu": {"seconds": 1.5}, "memory": {"current": 5}, "io": {"reads": None, "read_bytes": 7}, "processes": 2}
     task = {**usage, "task": 'a"b\\c\nd', "instance": None, "well": True, "exit_status": 137}
-    group = {**usage, "namespace": "default", "job": "j", "group": "g", "tasks": [task], "proxy": None, "well": False}
+    group = {**usage, "namespace": "default", "job": "j", "group": "g", "tasks": [task], "proxy": None, "pods": [], "well": False}
     lines = textfile.text([group]).splitlines()
     labels = 'namespace="default",job="j",group="g",instance="",task="a\\"b\\\\c\\nd"'
     assert f"k8s4r_task_exit_status{{{labels}}} 137" in lines

@@ -34,7 +34,8 @@ def answer(robot: Robot, sample: float = status.SAMPLE, **only: str) -> Info:
 
 def _group(job: status.JobStatus, id: str, group: status.GroupStatus) -> Data:
     # What runs the tasks of a schedule is none of them.
-    units = [_unit(name, unit) for name, unit in sorted(group["units"].items()) if unit["usage"] and unit["called"] != "run"]
+    addresses = {pod["instance"]: pod["address"] for pod in group["pods"]}
+    units = [_unit(name, unit, addresses) for name, unit in sorted(group["units"].items()) if unit["usage"] and unit["called"] != "run"]
     return {
         "namespace": job["namespace"],
         "job": job["name"],
@@ -44,18 +45,26 @@ def _group(job: status.JobStatus, id: str, group: status.GroupStatus) -> Data:
         "committed": group["committed"],
         "well": not (group["lacks"] or group["silent"]) and all(unit["well"] for unit in group["units"].values()),
         "tasks": [unit for unit in units if unit["task"] is not None],
-        "proxy": next((unit for unit in units if unit["task"] is None), None),
+        "proxy": next((unit for unit in units if unit["task"] is None and unit["instance"] is None), None),
+        "pods": [
+            {**pod, "proxy": next((unit for unit in units if unit["task"] is None and unit["instance"] == pod["instance"]), None)}
+            for pod in group["pods"]
+        ],
         **group["usage"],
     }
 
 
-def _unit(name: str, unit: status.UnitStatus) -> Data:
-    """A task, an init task, which is of no instance, or the proxy, which is no task."""
+def _unit(name: str, unit: status.UnitStatus, addresses: t.Mapping[int, str]) -> Data:
+    """A task, an init task, which is of no instance, or a proxy, which is no task and has an instance only in a pod."""
     instance, _space, task = unit["called"].partition(" ")
+    if status.is_proxy(unit["called"]):
+        instance, task = task, ""
+    index = int(instance[1:]) if instance[1:].isdigit() else None
     return {
         "unit": name,
         "task": task or None,
-        "instance": int(instance[1:]) if instance[1:].isdigit() else None,
+        "instance": index,
+        "address": None if index is None else addresses.get(index),
         **{key: value for key, value in unit.items() if key in _OF_A_UNIT},
         **(unit["usage"] or {}),
     }

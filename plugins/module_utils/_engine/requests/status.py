@@ -10,6 +10,8 @@ import time
 
 from ..change import health, survey
 from ..checks import states
+from ..plan import PODS
+from ..pods import files
 from ..resources import kinds
 from ..state import formats, lock
 from ..system import endings, ports, systemd
@@ -46,6 +48,11 @@ if TYPE_CHECKING:
         seconds: int | None  # since then: since it ended, or else since it started
         checks: list[Seen]  # its health checks
 
+    class PodStatus(t.TypedDict):
+        instance: int
+        name: str
+        address: str
+
     class GroupStatus(t.TypedDict):
         name: str
         release: str
@@ -56,6 +63,7 @@ if TYPE_CHECKING:
         lacks: list[Need]
         usage: Usage  # of all but the proxy
         units: dict[str, UnitStatus]
+        pods: list[PodStatus]  # the instances, where each is one
 
     class JobStatus(t.TypedDict):
         namespace: str
@@ -98,8 +106,12 @@ def answer(robot: Robot, sample: float = SAMPLE) -> Status:
     }
 
 
-# What people call it, and nothing else of a group.
+# What people call it, and nothing else of a group; that of a pod has its instance behind it.
 PROXY = "proxy"
+
+
+def is_proxy(called: str) -> bool:
+    return called.partition(" ")[0] == PROXY
 
 
 class _Now:
@@ -124,7 +136,8 @@ class _Now:
 
     def usage_of_all(self, group: GroupRecord) -> Usage:
         """What a group uses, without its proxy: its slice is the control group above those of the tasks."""
-        units = [unit["name"] for unit in kinds.with_a_name(group["resources"]) if unit.get("called") not in (PROXY, "")]
+        called = [(unit["name"], unit.get("called", "")) for unit in kinds.with_a_name(group["resources"])]
+        units = [name for name, each in called if each and not is_proxy(each)]
         slices = [os.path.dirname(path) for path in map(self._path, units) if path]
         return self._cgroups.usage(slices[0] if slices else "", sum(len(self._kills.get(unit, ())) for unit in units))
 
@@ -150,7 +163,15 @@ def _group(group: GroupRecord, now: _Now) -> GroupStatus:
         "lacks": [need for need in group["needs"] if not os.path.exists(need["path"])],
         "usage": now.usage_of_all(group),
         "units": {unit["name"]: _unit(unit, now) for unit in kinds.with_a_name(group["resources"])},
+        "pods": _pods(group),
     }
+
+
+def _pods(group: GroupRecord) -> list[PodStatus]:
+    paths = [resource.get("path", "") for resource in group["resources"]]
+    ids = [path[len(PODS) + 1 :] for path in paths if path.startswith(PODS + "/")]
+    known = [(int(id.rpartition("-r")[2]), files.one(id)) for id in ids]
+    return [{"instance": number, "name": pod["name"], "address": pod["address"]} for number, pod in known if pod]
 
 
 def timer(unit: str) -> str:

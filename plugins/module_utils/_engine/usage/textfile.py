@@ -51,6 +51,8 @@ def text(taskgroups: t.Sequence[Data]) -> str:
         labels = [(key, group[key]) for key in ("namespace", "job", "group")]
         members["group"].append((labels, group))
         members["proxy"] += [(labels, group["proxy"])] if group["proxy"] else []
+        in_pods = [([*labels, ("instance", str(pod["instance"]))], pod["proxy"]) for pod in group["pods"]]
+        members["proxy"] += [(names, proxy) for names, proxy in in_pods if proxy]
         for task in group["tasks"]:
             instance = "" if task["instance"] is None else str(task["instance"])
             members["task"].append(([*labels, ("instance", instance), ("task", task["task"])], task))

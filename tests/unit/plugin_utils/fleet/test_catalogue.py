@@ -48,3 +48,25 @@ def test_names_of_one_machine_are_told():
 )
 def test_other_machines_are_not(other):
     assert names_of_one_machine(fleet_of({"arm1": {"ansible_host": "192.0.2.10"}, "arm2": other})) == []
+
+
+def test_a_robots_pods_have_a_network_of_their_own():
+    assert fleet_of({"arm1": {}}).robot("arm1").pods == "172.26.64.0/20"
+    assert fleet_of({"arm1": {"k8s4r_pod_cidr": "10.9.0.0/24"}}).robot("arm1").pods == "10.9.0.0/24"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("10.9.0.1/24", "expected a network of IPv4 addresses: 10.9.0.1/24 has host bits set"),
+        ("fd00::/64", "pods have IPv4 alone so far"),
+        ("10.9.0.0/30", "expected a network of /8 to /29"),
+        (["10.9.0.0/24"], "expected text"),
+    ],
+)
+def test_a_network_that_pods_cannot_have_is_refused(value, said):
+    with pytest.raises(JobErrors) as errors:
+        fleet_of({"arm1": {"k8s4r_pod_cidr": value}})
+    (error,) = map(str, errors.value.errors)
+    assert error.startswith("inventory: arm1.k8s4r_pod_cidr: ")
+    assert said in error

@@ -1,0 +1,89 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods: which addresses they get, which ports of the robot they take, and what is not there yet."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.names import group_id, pod_name
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Robot
+
+from .one_robot import ROBOT, compiled, refusal
+
+APP = {"name": "app", "config": {"execConfig": {"command": "app"}}}
+
+
+def job(name="a", count=1, group="g", **network):
+    groups = [{"name": group, "count": count, "network": {"mode": "group", **network}, "tasks": [APP]}]
+    return json.dumps({"name": name, "taskGroups": groups})
+
+
+def pods(*jobs, **more):
+    """{pod id: what is in its file}"""
+    groups = [group for one in compiled(*jobs, **more).plan["jobs"] for group in one["groups"]]
+    found = [each for group in groups for each in group["resources"] if each.get("path", "").startswith("/etc/k8s4r/pods/")]
+    return {each["path"].rpartition("/")[2]: json.loads(each["content"]) for each in found}
+
+
+def addresses(*jobs, **more):
+    return {id: pod["address"] for id, pod in pods(*jobs, **more).items()}
+
+
+def test_an_address_depends_on_what_it_is_for_and_on_nothing_else():
+    alone = addresses(job(count=2))
+    assert alone.items() < addresses(job("b"), job(count=2), job("c", count=3)).items()
+    others = [addresses(job(group="h")), addresses(job(), robot=ROBOT._replace(name="r2")), addresses(job("b"))]
+    found = [*alone.values(), *(address for other in others for address in other.values())]
+    assert len(set(found)) == 5
+    network = ipaddress.ip_network(ROBOT.pods)
+    assert all(ipaddress.ip_address(address) in list(network.hosts())[1:] for address in found)
+
+
+def test_the_robot_keeps_its_own_and_what_it_has_gives_way_to_nothing_new():
+    (id,) = addresses(job())
+    held = {group_id("default", "a", "g"): {"r0": int(ipaddress.ip_address("172.26.64.9"))}}
+    assert addresses(job(), held=held) == {id: "172.26.64.9"}
+    # It is in no network of this robot any more.
+    robot = ROBOT._replace(pods="10.9.0.0/24")
+    assert ipaddress.ip_address(addresses(job(), held=held, robot=robot)[id]) in ipaddress.ip_network("10.9.0.0/24")
+
+
+def test_all_addresses_of_a_network_are_had_and_then_there_are_none():
+    robot = ROBOT._replace(pods="10.9.0.0/29")
+    assert sorted(addresses(job(count=5), robot=robot).values()) == [f"10.9.0.{number}" for number in range(2, 7)]
+    assert refusal(job(count=6), robot=robot).endswith("taskGroups[0].network.mode: robot r1 has no address left in 10.9.0.0/29")
+
+
+def test_ports_of_pods_are_their_own_and_those_of_the_robot_are_not():
+    ports = [{"label": "x", "to": 8080}]
+    plaintext = [{"name": "up", "localPort": 9000, "upstream": "192.0.2.9:1", "tls": False}]
+    found = pods(job(count=2, ports=ports, upstreams=plaintext), job("b", ports=ports, upstreams=plaintext))
+    assert [[port["to"] for port in pod["ports"]] for pod in found.values()] == [[8080]] * 3
+    assert len({port["port"] for pod in found.values() for port in pod["ports"]}) == 3
+    fixed = [{"label": "x", "static": 80, "to": 8080}]
+    assert "robot r1 has 2 instances, and only one can have port 80" in refusal(job(count=2, ports=fixed))
+    service = [{"name": "s", "port": 7000, "to": "127.0.0.1:8080"}]
+    assert "robot r1 has 2 instances, and only one can have port 7000" in refusal(job(count=2, services=service))
+    assert "0.0.0.0:80 on robot r1 is taken by" in refusal(job(ports=fixed), job("b", ports=fixed))
+
+
+def test_a_pod_is_not_reached_from_another_robot_yet():
+    robots = (ROBOT, Robot("r2", "192.0.2.2"))
+    reached = json.loads(job(count=1, reach=[{"group": "h"}]))
+    reached["robotSelector"] = {}
+    reached["taskGroups"].append({"name": "h", "count": 2, "network": {"mode": "group"}, "tasks": [APP]})
+    reached["taskGroups"][0]["constraints"] = [{"lTarget": "${node.unique.name}", "operand": "=", "rTarget": "r1"}]
+    assert refusal(json.dumps(reached), robots=robots).endswith(
+        "taskGroups[0].network.reach[0]: default/a/h runs on r2 too, and pods reach only those of their own robot so far; "
+        "constrain both groups to the same robots, or call it through `upstreams`"
+    )
+
+
+def test_a_pods_name_is_one_that_dns_takes():
+    name = pod_name("default", "a-very-long-name-of-a-job-that-goes-on-and-on-and-on-and-on", "and-a-group", 1234)
+    assert len(name) == 63
+    assert name.endswith("-r1234")
+    assert pod_name("default", "a", "b-c", 0) != pod_name("default", "a-b", "c", 0)
