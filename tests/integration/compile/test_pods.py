@@ -268,3 +268,36 @@ def test_raw_exec_is_in_the_pod_too_and_names_change_without_a_restart(machine: 
     assert machine.sh("pgrep -f '^sleep 1000[12]$'") == processes
     for each in processes.split():
         assert "192.0.2.90 printer.example" in machine.sh(f"nsenter --mount=/proc/{each}/ns/mnt cat /etc/hosts")
+
+
+def test_each_pod_has_a_proxy_at_the_same_port(envoy: Machine):
+    """It comes up before the tasks, and starts again with its pod."""
+    serve = "while True: c = s.accept()[0]; c.sendall(c.getpeername()[0].encode()); c.close()"
+    envoy.sh(
+        f"systemd-run -q --unit=beyond python3 -c \"exec('''import socket; s = socket.create_server((\\'0.0.0.0\\', 18080))\\n{serve}''')\""
+    )
+    envoy.listens(18080)
+    ask = "import socket; print(socket.create_connection(('127.0.0.1', 9000), 5).recv(99).decode())"
+    script = f'python3 -c "{ask}" >$NOMAD_ALLOC_DIR/asked$NOMAD_ALLOC_INDEX; exec sleep 10001'
+    upstreams = [{"name": "beyond", "localPort": 9000, "upstream": "172.26.64.1:18080", "tls": False}]
+    plan = job(envoy, shell("asks", script), type="envoy", upstreams=upstreams)
+    try:
+        result = envoy.deploy(plan)
+        assert result["status"] == "committed", result
+        envoy.until(f"[ $(cat {DIRECTORY}/asked* | wc -l) = 2 ]")
+        assert envoy.sh(f"cat {DIRECTORY}/asked*").split() == [pod["address"] for pod in files(plan).values()]
+        assert envoy.ask(plan) == {"status": "unchanged"}
+        envoy.absent("ss -ltn | grep ':9000 '")
+        (group,) = envoy.call(op="info")["taskgroups"]
+        assert [(pod["address"], pod["proxy"]["state"]) for pod in group["pods"]] == [
+            (pod["address"], "active") for pod in files(plan).values()
+        ]
+        assert [task["address"] for task in group["tasks"]] == [pod["address"] for pod in files(plan).values()]
+        first = next(iter(files(plan)))
+        before = envoy.sh(f"systemctl show -p MainPID --value k8s4r-proxy-{first}.service").strip()
+        envoy.sh(f"kill -KILL $(systemctl show -p MainPID --value k8s4r-pod-{first}.service)")
+        envoy.until(f"! kill -0 {before} 2>/dev/null")
+        envoy.until(f"systemctl is-active --quiet k8s4r-proxy-{first}.service")
+        envoy.sh(f'ip netns exec k8s4r-{first} python3 -c "{ask}"')
+    finally:
+        envoy.sh("systemctl stop beyond")
