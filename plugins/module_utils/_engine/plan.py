@@ -477,9 +477,9 @@ def expected(what: str, name: str, where: str) -> Expected:
 
     A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is
     a number of bytes, and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. A
-    ``jar`` of Java is there and says what of it to run. The
-    ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their places. A ``user`` is
-    there. ``users`` are in namespaces of their own there, even one of this name. A time ``zone`` is known.
+    ``jar`` of Java is there and says what of it to run. The kernel lets the robot have ``pods``. The ``source`` of a volume is there, and
+    the place of its ``target`` may be, and root alone can put anything in their places. A ``user`` is there. ``users`` are in namespaces
+    of their own there, even one of this name. A time ``zone`` is known.
     """
     return {"what": what, "name": name, "where": where}
 

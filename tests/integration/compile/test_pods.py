@@ -13,6 +13,7 @@ import pytest
 from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.compile.looks import MAY, TELL
 from tests.integration.engine.harness import Machine
+from tests.robots import Fleet
 
 # Each serves its name at a port of the pod's loopback and at one of all its addresses, and looks when all do.
 LOOK = (
@@ -301,3 +302,42 @@ def test_each_pod_has_a_proxy_at_the_same_port(envoy: Machine):
         envoy.sh(f'ip netns exec k8s4r-{first} python3 -c "{ask}"')
     finally:
         envoy.sh("systemctl stop beyond")
+
+
+@pytest.fixture
+def bookworm(distros: Fleet) -> Machine:
+    machine = Machine(distros, "bookworm")
+    machine.clean()
+    return machine
+
+
+def test_instances_become_pods_come_back_after_a_boot_and_become_none_again(bookworm: Machine):
+    pods = job(bookworm, *SLEEPS)
+    host = job(bookworm, *SLEEPS, mode="host")
+    assert bookworm.deploy(host)["status"] == "committed"
+    assert len(set(spaces(bookworm))) == 1
+    assert bookworm.deploy(pods)["status"] == "committed"
+    assert len(set(spaces(bookworm))) == 2
+    bookworm.fleet.reboot("bookworm")
+    assert len(set(spaces(bookworm))) == 2
+    assert bookworm.ask(pods) == {"status": "unchanged"}
+    assert bookworm.deploy(host)["status"] == "committed"
+    assert len(set(spaces(bookworm))) == 1
+    assert bookworm.sh("ls /run/netns; ip -o link show type bridge; find /run/k8s4r/pods /etc/k8s4r/pods 2>/dev/null; true") == ""
+    assert bookworm.ask(host) == {"status": "unchanged"}
+
+
+def test_a_pod_is_there_for_the_last_hook_and_not_after_it(bookworm: Machine):
+    note = "echo $NOMAD_TASK_NAME $(hostname) $(cat /proc/1/comm) >>$NOMAD_ALLOC_DIR/notes"
+    shared = {"isolation": {"pid": "group"}}
+    hooks = [shell(hook, note, lifecycle={"hook": hook}, **shared) for hook in ("prestart", "poststop")]
+    tasks = [*hooks, shell("main", f"{note}; sleep 1", **shared)]
+    groups = [{"name": "g", "network": {"type": "none", "mode": "group"}, "tasks": tasks}]
+    (plan,) = plans(bookworm, {"name": "pods", "type": "batch", "taskGroups": groups})
+    assert bookworm.deploy(plan)["status"] == "committed"
+    bookworm.until(f"grep -qs poststop {DIRECTORY}/notes")
+    name = next(iter(files(plan).values()))["name"]
+    assert bookworm.sh(f"cat {DIRECTORY}/notes").splitlines() == [f"{hook} {name} sleep" for hook in ("prestart", "main", "poststop")]
+    bookworm.until("[ -z \"$(systemctl list-units --plain --no-legend 'k8s4r-pod-*')\" ]")
+    assert bookworm.sh("ls /run/netns; ip -o link show type bridge") == ""
+    assert bookworm.ask(plan) == {"status": "unchanged"}
