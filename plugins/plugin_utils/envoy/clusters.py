@@ -41,15 +41,19 @@ _DNS = {
 
 def cluster(name: str, addresses: t.Sequence[Address], protocol: Protocol, transport_socket: Data | None = None) -> Data:
     """A cluster whose addresses are used in turns. A name is the only one; Envoy resolves it again and again for as long as it runs."""
-    data: Data = {
-        "name": name,
-        "connect_timeout": "5s",
+    where = {
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(address)}} for address in addresses]}],
         },
         **({"type": "STATIC"} if all(address.numeric for address in addresses) else {"cluster_type": _DNS}),
     }
+    return leading_to(where, name, protocol, transport_socket)
+
+
+def leading_to(where: Data, name: str, protocol: Protocol, transport_socket: Data | None = None) -> Data:
+    """A cluster by where its endpoints are."""
+    data: Data = {"name": name, "connect_timeout": "5s", **where}
     if protocol is Protocol.GRPC:
         data["typed_extension_protocol_options"] = http2()
     if transport_socket:

@@ -7,28 +7,39 @@ from __future__ import annotations
 
 from ..job.addresses import ALWAYS_THERE, LOOPBACK
 from ..job.model.vocabulary import AccessLog, Protocol
-from . import access_log
+from . import access_log, endpoints
 from .address import Address, socket_address
 from .tls import Data, typed
 
 
-def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, host: str, log: AccessLog) -> Data:
-    """Plaintext on 127.0.0.1, so that clients work unmodified. `host` is what an HTTP upstream gets as the Host header."""
+def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, host: str, log: AccessLog, several: bool = False) -> Data:
+    """Plaintext on 127.0.0.1, so that clients work unmodified. `host` is what an HTTP upstream gets as the Host header. `several`: the
+    cluster may have more endpoints than one.
+    """
     if protocol is Protocol.TCP:
-        forward = _tcp(name, cluster, access_log.failures(name, log))
+        forward = _tcp(name, cluster, access_log.failures(name, log), endpoints.TCP_TRIES if several else {})
     else:
-        forward = _http(name, cluster, access_log.of_requests(name, log), {"host_rewrite_literal": host})
+        route = {"host_rewrite_literal": host, **(endpoints.HTTP_TRIES if several else {})}
+        forward = _http(name, cluster, access_log.of_requests(name, log), route)
     return _listener(name, Address(LOOPBACK, port), [forward])
 
 
 def inbound_listener(
-    name: str, address: Address, protocol: Protocol, cluster: str, transport_socket: Data, authorization: Data, log: AccessLog
+    name: str,
+    address: Address,
+    protocol: Protocol,
+    cluster: str,
+    transport_socket: Data,
+    authorization: Data,
+    log: AccessLog,
+    several: bool = False,
 ) -> Data:
-    """mTLS on an address of the robot, then authorization, then the service."""
+    """mTLS on an address of the robot, then authorization, then the service. `several`: the robot has more instances than one."""
     if protocol is Protocol.TCP:
-        forward = _tcp(name, cluster, access_log.opened(name, log), _INBOUND_TCP)
+        forward = _tcp(name, cluster, access_log.opened(name, log), {**_INBOUND_TCP, **(endpoints.TCP_TRIES if several else {})})
     else:
-        forward = _http(name, cluster, access_log.of_requests(name, log), {}, _INBOUND_HTTP)
+        tries = endpoints.HTTP_TRIES if several else {}
+        forward = _http(name, cluster, access_log.of_requests(name, log), tries, _INBOUND_HTTP)
     listener = _listener(name, address, [authorization, forward])
     listener["filter_chains"][0]["transport_socket"] = transport_socket
     listener["access_log"] = access_log.closed(name, log)

@@ -9,9 +9,9 @@ import difflib
 import re
 import typing as t
 
-from ..job.addresses import plain_port
+from ..job.addresses import plain, plain_port
 from ..job.errors import JobErrors, Problem, few, quoted
-from ..job.model.vocabulary import HOST_PORT, SPIFFE_ID, TRUST_DOMAIN
+from ..job.model.vocabulary import ADDRESS, HOST_PORT, SPIFFE_ID, TRUST_DOMAIN
 from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, DEFAULT_POD_RANGE, Fleet, Robot
 from .variables import Reader, Render, Variables, agreed
 
@@ -26,6 +26,7 @@ PREFIX = "k8s4r_"
 # What the inventory may set, without the prefix.
 SETTINGS = (
     "trust_domain", "labels", "pod_cidr", "datacenter", "class", "attributes", "peers", "skip_init_tasks", "vars", "agent_socket",
+    "address",
 )  # fmt: skip
 ONE_FLEET = "an inventory has one fleet: set it for the group `all`, and give each site with settings of its own an inventory of its own"
 
@@ -87,6 +88,7 @@ def _robot(variables: Reader, probed: t.Mapping[str, str]) -> Robot:
         way=(address, *(str(variables.variables.get(name, "")) for name in WAY)),
         downloads=variables.choice("artifact_download_by", DOWNLOADS),
         pods=variables.network("k8s4r_pod_cidr", DEFAULT_POD_RANGE),
+        addresses=tuple(map(plain, variables.texts("k8s4r_address", ADDRESS, "an IP address, or a list of them"))),
     )
 
 

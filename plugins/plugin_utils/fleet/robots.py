@@ -23,7 +23,7 @@ class Robot(t.NamedTuple):
     `capabilities` is what the engine's probe returns, overridden by `k8s4r_attributes` of the inventory; `${attr.<name>}` looks
     here. `attestor` is how its SPIRE agent proves its name (`spire_agent_attestor`). `way` is all that decides which machine Ansible
     reaches by this name. `downloads`: who downloads its artifacts, itself (`robot`) or the `controller`. `pods`: the addresses of its
-    pods, a network.
+    pods, a network. `addresses` is `k8s4r_address`, empty where the inventory does not set it.
     """
 
     name: str
@@ -36,6 +36,12 @@ class Robot(t.NamedTuple):
     way: tuple[str, ...] = ()
     downloads: str = "robot"
     pods: str = DEFAULT_POD_RANGE
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def reached_at(self) -> tuple[str, ...]:
+        """Where other robots reach it: `k8s4r_address`, by default the address at which the controller does."""
+        return self.addresses or (self.address,)
 
     @property
     def systemd(self) -> int:

@@ -78,6 +78,17 @@ class Reader:
                 found[str(key)] = _plain(content)
         return found
 
+    def texts(self, name: str, pattern: str, expected: str) -> list[str]:
+        """A text or a list of texts, each of which matches `pattern` (in words: `expected`)."""
+        value = self._value(name, None)
+        if value is None:
+            return []
+        found = [value] if isinstance(value, str) else value
+        if isinstance(found, t.Sequence) and found and all(isinstance(each, str) and re.fullmatch(pattern, each) for each in found):
+            return [str(each) for each in found]
+        self._wrong(name, Mistake(f"expected {expected}", value=_shown(value)))
+        return []
+
     def names(self, name: str) -> list[str]:
         """A list of texts."""
         value = self._value(name, None) or []

@@ -219,13 +219,20 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
 
 
 def _makes(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
+    """What is extended has its turn twice: after what it refers to and before what refers to it, and once more at the end."""
     extended = [resource for resource in makes if kinds.of(resource).extends(resource, situation.now(resource))]
-    at_once = [resource for resource in makes if resource not in extended]
-    steps: list[Step] = [{"do": "extend", "text": "", "resource": resource} for resource in extended] if at_once else []
-    for resource in at_once + extended:
-        now = situation.now(resource)
-        steps.append({"do": "make", "text": _text(resource, now), "resource": resource, "now": now})
-    return steps
+    steps: list[Step] = []
+    for resource in makes:
+        if resource not in extended:
+            steps.append(_make(situation, resource))
+        elif len(makes) > len(extended):
+            steps.append({"do": "extend", "text": "", "resource": resource})
+    return steps + [_make(situation, resource) for resource in extended]
+
+
+def _make(situation: Situation, resource: Resource) -> Step:
+    now = situation.now(resource)
+    return {"do": "make", "text": _text(resource, now), "resource": resource, "now": now}
 
 
 def _text(resource: Resource, now: State | None) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...envoy import authorization, clusters, listeners, tls
+from ...envoy import authorization, clusters, endpoints, listeners, tls
 from ...envoy.address import Address
 from ...envoy.clusters import ALPN
 from ...envoy.tls import Data
@@ -20,21 +20,22 @@ from ..content.environment import Environment
 from ..content.substitution import substituted
 from ..network.ports import inbound_host, of_label
 from ..site import Site
-from . import identity, peers
+from . import discovery, identity, peers
 
 
 class Connection(t.NamedTuple):
     """One upstream or inbound service.
 
-    An inbound service has `rules`, which say who may call; they are a file of their own. `inlined` is the listener with the rules
-    in it, for validation.
+    An inbound service has `rules`, which say who may call, and an upstream that is a service of ours has `endpoints`; each is a file of
+    its own. `inlined` are the listener and the cluster with all of this in them, for validation.
     """
 
     name: str
     listener: Data
-    inlined: Data
     cluster: Data
+    inlined: tuple[Data, Data]
     rules: Data | None = None
+    endpoints: Data | None = None
 
 
 class Found(t.NamedTuple):
@@ -50,6 +51,11 @@ def rules_path(site: Site, name: str) -> str:
     return f"{site.proxy_home}/allow-{name}.json"
 
 
+def endpoints_path(site: Site, name: str) -> str:
+    """The file with the endpoints of an upstream, by the name of its connection."""
+    return f"{site.proxy_home}/endpoints-{name.removeprefix('upstream-')}.json"
+
+
 def connections(site: Site, group: Environment, known: peers.KnownServices) -> list[Found]:
     """All upstreams and services of the group. `group` is the environment that its tasks share."""
     network = site.network
@@ -63,7 +69,9 @@ def connections(site: Site, group: Environment, known: peers.KnownServices) -> l
 
 
 def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, known: peers.KnownServices, log: AccessLog) -> Found:
-    text, errors = substituted(site, upstream.upstream, f"{path}.upstream", group.variables)
+    if upstream.service:
+        return _service_of_ours(site, upstream, path, upstream.service, known, log)
+    text, errors = substituted(site, upstream.upstream or "", f"{path}.upstream", group.variables)
     if isinstance(text, Secret):
         found = "a secret cannot be used here: it would be readable in the proxy's configuration"
         errors = (*errors, site.problem(f"{path}.upstream", found, "write the address as plain text"))
@@ -83,12 +91,32 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, kno
         warnings += (*_contradictions(site, f"{path}.upstream", address, expected, known), *_foreign(site, f"{path}.tls", expected))
     listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address), log)
     cluster = clusters.cluster(name, [address], upstream.protocol, transport)
-    return Found(Connection(name, listener, listener, cluster), errors, warnings)
+    return Found(Connection(name, listener, cluster, (listener, cluster)), errors, warnings)
+
+
+def _service_of_ours(site: Site, upstream: Upstream, path: str, written: str, known: peers.KnownServices, log: AccessLog) -> Found:
+    """An upstream that is an inbound service of the run, wherever it runs."""
+    found = discovery.found(site, written, f"{path}.service", known)
+    if found.service is None:
+        return Found(None, found.errors)
+    name, protocol = f"upstream-{upstream.name}", upstream.protocol
+    transport = tls.upstream_tls(identity.spiffe_id(site), found.service.identity, None, ALPN[protocol])
+    listener = listeners.upstream_listener(name, upstream.local_port, protocol, name, found.host, log, several=True)
+    return Found(
+        Connection(
+            name,
+            listener,
+            clusters.leading_to(endpoints.discovered(found.name, endpoints_path(site, name)), name, protocol, transport),
+            (listener, clusters.leading_to(endpoints.inline(found.name, found.endpoints), name, protocol, transport)),
+            endpoints=endpoints.resource(found.name, found.endpoints),
+        ),
+        found.errors,
+    )
 
 
 def _no_peer(site: Site, path: str, address: Address, found: str, known: peers.KnownServices) -> Problem:
     """No identity, or no single one, is known at the address of the upstream at `path`."""
-    elsewhere = None if known.get(str(address)) else peers.elsewhere(address, site.fleet, known)
+    elsewhere = None if known.at.get(str(address)) else peers.elsewhere(address, site.fleet, known)
     if elsewhere:
         where, remedy = elsewhere
         return site.problem(f"{path}.upstream", f"{found}: {where}", remedy)
@@ -102,7 +130,7 @@ def _no_peer(site: Site, path: str, address: Address, found: str, known: peers.K
 
 def _contradictions(site: Site, path: str, address: Address, expected: str, known: peers.KnownServices) -> t.Iterator[Problem]:
     """Warnings if the other side is deployed in the same run and would refuse this connection."""
-    served, own = known.get(str(address), {}), identity.spiffe_id(site)
+    served, own = known.at.get(str(address), {}), identity.spiffe_id(site)
     if served and expected not in served:
         yield site.problem(path, f"{expected} is expected at {address}, but in this run {', '.join(sorted(served))} serves it")
     elif served and own not in served[expected]:
@@ -138,14 +166,15 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
     transport = tls.downstream_tls(identity.spiffe_id(site), ALPN[service.protocol])
 
     def listener(rules: Data) -> Data:
-        return listeners.inbound_listener(name, address, service.protocol, name, transport, rules, log)
+        return listeners.inbound_listener(name, address, service.protocol, name, transport, rules, log, several=len(targets) > 1)
 
+    cluster = clusters.cluster(name, targets, service.protocol)
     return Found(
         Connection(
             name,
             listener(authorization.discovered(name, rules_path(site, name))),
-            listener(authorization.inline(name, allowed)),
-            clusters.cluster(name, targets, service.protocol),
-            authorization.resource(name, allowed),
+            cluster,
+            (listener(authorization.inline(name, allowed)), cluster),
+            rules=authorization.resource(name, allowed),
         )
     )

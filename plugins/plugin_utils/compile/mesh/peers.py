@@ -19,8 +19,25 @@ from .. import names
 # Robots that a message names, of all that it could.
 NAMED = 3
 
-# {host:port: {SPIFFE ID of the group that answers there: SPIFFE IDs that it lets in}}
-KnownServices = t.Mapping[str, t.Mapping[str, frozenset[str]]]
+
+class KnownServices(t.NamedTuple):
+    """The inbound services of a run's jobs.
+
+    `at`: {host:port: {SPIFFE ID of the group that answers there: SPIFFE IDs that it lets in}}. `named`: the same services by
+    `namespace/job/group/name`.
+    """
+
+    at: t.Mapping[str, t.Mapping[str, frozenset[str]]] = {}
+    named: t.Mapping[str, Served] = {}
+
+
+class Served(t.NamedTuple):
+    """An inbound service: the group that answers, the groups that it lets in (SPIFFE IDs), and the robots that it is on."""
+
+    service: InboundService
+    identity: str
+    allowed: frozenset[str]
+    robots: tuple[str, ...]
 
 
 def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
@@ -31,8 +48,11 @@ def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
 
 
 def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> KnownServices:
-    """The inbound services of the run's jobs, at every name and address of the robots that they are on. Computed once per run."""
-    known: dict[str, dict[str, frozenset[str]]] = {}
+    """The inbound services of the run's jobs, by name and at every name and address of the robots that they are on. Computed once per
+    run.
+    """
+    at: dict[str, dict[str, frozenset[str]]] = {}
+    named: dict[str, Served] = {}
     robots = {robot.name: robot for robot in fleet.robots}
     for job in jobs:
         for group in job.task_groups:
@@ -41,10 +61,12 @@ def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) ->
             identity = names.spiffe_id(fleet.trust_domain, job.namespace, job.name, group.name)
             for service in services:
                 allowed = frozenset(callers(fleet, job, service))
-                hosts = {host for name in held for host in (name, robots[name].address) if name in robots}
+                on = tuple(sorted(name for name in held if name in robots))
+                named[f"{job.namespace}/{job.name}/{group.name}/{service.name}"] = Served(service, identity, allowed, on)
+                hosts = {host for name in on for host in (name, robots[name].address, *robots[name].addresses)}
                 for host in hosts if service.address in WILDCARDS else hosts | {service.address}:
-                    known.setdefault(str(Address(plain(host), service.port)), {})[identity] = allowed
-    return known
+                    at.setdefault(str(Address(plain(host), service.port)), {})[identity] = allowed
+    return KnownServices(at, named)
 
 
 def peer(address: Address, written: str | None, fleet: Fleet, known: KnownServices) -> str:
@@ -56,7 +78,7 @@ def peer(address: Address, written: str | None, fleet: Fleet, known: KnownServic
         return written
     if str(address) in fleet.peers:
         return fleet.peers[str(address)]
-    found = sorted(known.get(str(address), ()))
+    found = sorted(known.at.get(str(address), ()))
     if len(found) == 1:
         return found[0]
     if found:
@@ -68,7 +90,7 @@ def elsewhere(address: Address, fleet: Fleet, known: KnownServices) -> tuple[str
     """What was found and what to do, if nothing answers at `address` but a service of this run has that port on other robots."""
     robots: dict[str, list[str]] = {}
     for robot in fleet.robots:
-        for served in known.get(str(Address(plain(robot.name), address.port)), ()):
+        for served in known.at.get(str(Address(plain(robot.name), address.port)), ()):
             robots.setdefault(served, []).append(robot.name if robot.address == robot.name else f"{robot.name} ({robot.address})")
     if not robots:
         return None

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The group's proxy, an Envoy for it on a robot or in each of its pods: its configuration, its unit and its registration entry.
 
-Its configuration is in three parts, because a change of each costs something else. The bootstrap needs a restart. Listeners and
-clusters are files that Envoy watches. Who may call is in files of its own: a change there drains no connection.
+Its configuration is in parts, because a change of each costs something else. The bootstrap needs a restart. Listeners and clusters are
+files that Envoy watches. Who may call, and where services of ours are, is in files of its own: a change there drains no connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..network import ports
 from ..site import Site
 from ..units.service import Unit
 from . import identity, peers, proxy_unit
-from .connections import Connection, connections, rules_path
+from .connections import Connection, connections, endpoints_path, rules_path
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Check, Need, Port, Resource
@@ -54,7 +54,7 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
     carried = [each.connection for each in found if each.connection]
     secured = identity.needed(site.network)
     socket = site.fleet.agent_socket if secured else None
-    static = bootstrap.inlined([each.inlined for each in carried], [each.cluster for each in carried])
+    static = bootstrap.inlined(*zip(*(each.inlined for each in carried), strict=True)) if carried else bootstrap.inlined((), ())
     waits = proxy_unit.waits(site, socket)
     errors = (*identity.mismatches(site), *(error for each in found for error in each.errors))
     return Proxy(
@@ -95,9 +95,12 @@ def _resources(site: Site, name: str, carried: t.Sequence[Connection], socket: s
         return plan.file(path, _dump(data), group=site.proxy_user, mode="0640", union=union)
 
     rules = {each.name: each.rules for each in carried if each.rules}
+    found = {each.name: each.endpoints for each in carried if each.endpoints}
     return (
         plan.directory(home, "root", site.proxy_user, "0750"),
         *(file(rules_path(site, rule), {"resources": [data]}) for rule, data in sorted(rules.items())),
+        # Before the clusters that refer to them: Envoy takes in no cluster whose file is not there.
+        *(file(endpoints_path(site, name), {"resources": [data]}) for name, data in sorted(found.items())),
         file(f"{home}/clusters.json", clusters.resources("config.cluster.v3.Cluster", [each.cluster for each in carried]), "resources"),
         file(f"{home}/listeners.json", clusters.resources("config.listener.v3.Listener", [each.listener for each in carried])),
         file(f"{home}/bootstrap.json", _bootstrap(site, socket, dynamic, {})),

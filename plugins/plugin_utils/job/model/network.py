@@ -15,6 +15,7 @@ from .vocabulary import (
     HOST_PORT,
     NAME,
     PATH,
+    SERVICE,
     SPIFFE_ID,
     SUBSTITUTED,
     TRUST_DOMAIN,
@@ -51,8 +52,9 @@ class Upstream:
 
     name: str = key("Name, unique in its group. Injected variables are named after it.", pattern=NAME)
     local_port: int = key("Port on 127.0.0.1 where the group reaches it.", minimum=1, maximum=65535)
-    upstream: str = key(
-        "Where it is: `host:port`, with an IPv6 address in brackets.",
+    upstream: str | None = key(
+        "Where it is: `host:port`, with an IPv6 address in brackets. Either this or `service` is written.",
+        default=None,
         substituted=True,
         pattern=rf"{HOST_PORT}|{SUBSTITUTED}",
         expected="host:port or [IPv6 address]:port",
@@ -75,6 +77,14 @@ class Upstream:
         pattern=r"[a-z][a-z0-9+.-]*",
         expected="a URL scheme, such as postgresql",
     )
+    service: str | None = key(
+        "The inbound service that it is, `[namespace/]job/group/name`, on whichever robots its group runs. Default namespace: this job's.",
+        default=None,
+        ours=True,
+        pattern=SERVICE,
+        expected="job/group/name or namespace/job/group/name",
+    )
+    consul: Reserved | None = key("Name of a service in Consul.", default=None, ours=True, support=Support.REFUSED)
 
 
 @record

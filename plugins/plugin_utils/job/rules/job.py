@@ -45,7 +45,7 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
             if lift.origin:
                 positions = {**_moved(job.positions, lift.origin, path), **positions}
             if group.network:
-                errors += network.errors(job, group.network, f"{path}.network")
+                errors += network.errors(job, group.network, f"{path}.network", wrong)
                 errors += ports.errors(group.network, f"{path}.network", job.root)
                 warnings += network.warnings(group.network, f"{path}.network")
             for member, task in enumerate(group.tasks or ()):

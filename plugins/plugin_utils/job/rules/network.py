@@ -13,7 +13,7 @@ from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, clash
 from ..errors import Finding, Mistake, did_you_mean, quoted
 from ..model.group import TaskGroup
 from ..model.job import Job
-from ..model.network import InboundService, Network, Upstream
+from ..model.network import InboundService, Network, Tls, Upstream
 from ..model.vocabulary import NetworkType, TlsMode
 from . import names
 
@@ -53,8 +53,8 @@ def _enabled(network: Network | None) -> Network | None:
     return network if network and network.enabled else None
 
 
-def errors(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
-    """What is wrong with a group's network, at `path`."""
+def errors(job: Job, network: Network, path: str, wrong: c.Container[str] = ()) -> c.Iterator[Finding]:
+    """What is wrong with a group's network, at `path`. ``wrong``: paths that have an error already."""
     yield from names.unique(network.upstreams, f"{path}.upstreams")
     yield from names.unique(network.services, f"{path}.services")
     upstreams = [(f"{path}.upstreams[{i}]", each) for i, each in enumerate(network.upstreams) if each]
@@ -67,6 +67,7 @@ def errors(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
     yield from _ports(upstreams, services)
     yield from names.upstreams(upstreams)
     for here, upstream in upstreams:
+        yield from _where(upstream, here, wrong)
         if upstream.tls and upstream.tls.mode is TlsMode.NONE and upstream.tls.spiffe_id:
             yield f"{here}.tls.spiffeId", Mistake("applies only to mode spiffe", "remove it, or write mode: spiffe")
     for here, service in services:
@@ -77,6 +78,17 @@ def warnings(network: Network, path: str) -> c.Iterator[Finding]:
     """What is read of a group's network, at `path`, but does less than it seems to."""
     if network.type is NetworkType.NONE and any(network.upstreams):
         yield f"{path}.upstreams", Mistake("are not reached through a proxy: the network's type is none")
+
+
+def _where(upstream: Upstream, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
+    """An upstream says in one way where it is."""
+    if upstream.upstream and upstream.service:
+        yield f"{path}.service", Mistake("the upstream says where it is already", "remove `upstream` or `service`")
+    elif not any((upstream.upstream, upstream.service, *(f"{path}.{key}" in wrong for key in ("upstream", "service", "consul")))):
+        yield path, Mistake("does not say where it is", "write upstream: host:port or service: job/group/name")
+    elif upstream.service and upstream.tls not in (None, Tls()):
+        reason = "has no meaning beside `service`, which is always called over mTLS as the group that it names"
+        yield f"{path}.tls", Mistake(reason, "remove it")
 
 
 def _ports(upstreams: list[tuple[str, Upstream]], services: list[tuple[str, InboundService]]) -> c.Iterator[Finding]:

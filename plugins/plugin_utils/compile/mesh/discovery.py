@@ -1,0 +1,98 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a service of ours is: its endpoints on all robots, as one robot reaches them, and whether a group may call it at all."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...envoy.address import Address
+from ...envoy.endpoints import Endpoint
+from ...fleet.robots import Robot
+from ...job.addresses import LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, plain
+from ...job.errors import Problem, did_you_mean, few, listed, quoted
+from ..site import Site
+from . import identity, peers
+
+
+class Found(t.NamedTuple):
+    """A service by its full name, as a group on a robot reaches it; None with the errors that prevent it.
+
+    `host` is what an HTTP request calls it: there is no one robot to name.
+    """
+
+    service: peers.Served | None
+    name: str = ""
+    host: str = ""
+    endpoints: t.Sequence[Endpoint] = ()
+    errors: tuple[Problem, ...] = ()
+
+
+def full_name(written: str, namespace: str) -> str:
+    """`namespace/job/group/name` of what a job in `namespace` calls `[namespace/]job/group/name`."""
+    return written if written.count("/") == 3 else f"{namespace}/{written}"
+
+
+def found(site: Site, written: str, path: str, known: peers.KnownServices) -> Found:
+    """The service that an upstream names at `path`."""
+    name = full_name(written, site.job.namespace)
+    served = known.named.get(name)
+    if served is None:
+        return Found(None, errors=(_nobody_serves(site, name, path, known),))
+    own = identity.spiffe_id(site)
+    if own not in served.allowed:
+        job = f"namespace: {site.job.namespace}, job: {site.job.name}, " if name.split("/")[:2] != [*site.names[:2]] else ""
+        remedy = f"add {{{job}group: {site.group.name}}} to the `allow` of that service"
+        return Found(None, errors=(site.problem(path, f"{quoted(name)} lets in only the groups of its `allow`, and not {own}", remedy),))
+    endpoints, unreached = _endpoints(site, served)
+    errors = tuple(site.problem(path, f"{quoted(name)} {why}", remedy) for why, remedy in unreached.items())
+    _namespace, job, group, service = name.split("/")
+    return Found(served, name, f"{service}.{group}.{job}.svc", endpoints, errors)
+
+
+def _nobody_serves(site: Site, name: str, path: str, known: peers.KnownServices) -> Problem:
+    job = name.rsplit("/", 2)[0]
+    message = f"no job of this run has the inbound service {quoted(name)}"
+    has = sorted(other for other in known.named if other.startswith(f"{job}/"))
+    together = f"deploy both together: the run needs the file of the job {quoted(job)}, too"
+    remedy = f"that job has {listed(has, 'and')}" if has else did_you_mean(name, known.named) or together
+    return site.problem(path, message, remedy)
+
+
+def _endpoints(site: Site, served: peers.Served) -> tuple[list[Endpoint], dict[str, str]]:
+    """The endpoints, and why there is none on a robot where there should be, with what to do."""
+    endpoints: dict[Endpoint, None] = {}
+    nameless = []
+    for name in served.robots:
+        hosts = _hosts(site, served, site.fleet.robot(name))
+        addresses = tuple(Address(host, served.service.port) for host in hosts)
+        if addresses and all(address.numeric for address in addresses):
+            endpoints[addresses] = None
+        elif addresses:
+            nameless.append(name)
+    unreached = {}
+    if nameless:
+        found = few(nameless, peers.NAMED)
+        unreached[f"is on {found}, of which the inventory has a name and no IP address"] = f"set k8s4r_address of {found} to its IP address"
+    elif served.robots and not endpoints:
+        address = served.service.address
+        unreached[f"listens at {address} of {few(served.robots, peers.NAMED)}, which robot {site.robot.name} does not reach"] = (
+            "remove its `address`, so that it listens at every address of its robot"
+        )
+    return list(endpoints), unreached
+
+
+def _hosts(site: Site, served: peers.Served, robot: Robot) -> t.Sequence[str]:
+    """The hosts at which this site reaches a service on a robot."""
+    listening = plain(served.service.address)
+    here = robot.name == site.robot.name
+    if listening in LOOPBACK_HOSTS:
+        return (listening,) if here else ()
+    if listening not in WILDCARDS:
+        return (listening,)
+    if here:
+        # Its own network may be down.
+        return (LOOPBACK,)
+    only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no"
+    return [host for host in map(plain, robot.reached_at) if not (only_old and ":" in host)]

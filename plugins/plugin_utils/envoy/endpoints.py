@@ -1,0 +1,84 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Endpoints of a service that runs on several robots: a file that Envoy watches (EDS), and what happens when one cannot be reached.
+
+A change of the endpoints is a change of that file alone: it drains no listener and restarts nothing. Requests under way at an endpoint
+that is no longer there are answered before its connections are closed.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .address import Address, socket_address
+from .tls import Data, typed
+
+# One endpoint: its address, and others at which it can be reached, which are tried if the first does not answer (RFC 8305).
+Endpoint = t.Sequence[Address]
+
+# A connection that cannot be opened goes to another endpoint. Nothing has been sent by then, so nothing is done twice. That is all that
+# is tried again: a request that an endpoint may have seen is not.
+_TRIES = 4
+TCP_TRIES: Data = {"max_connect_attempts": _TRIES}
+HTTP_TRIES: Data = {
+    "retry_policy": {
+        "retry_on": "connect-failure,refused-stream",
+        "num_retries": _TRIES - 1,
+        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": typed("extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
+            }
+        ],
+        "host_selection_retry_max_attempts": 5,
+    }
+}
+
+# An endpoint to which two connections in a row could not be opened is left alone for a while; answers of programs do not count. Where
+# that would leave less than half of the endpoints, all are used.
+_LEFT_ALONE: Data = {
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 2,
+    "enforcing_consecutive_local_origin_failure": 100,
+    "enforcing_local_origin_success_rate": 0,
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_consecutive_gateway_failure": 0,
+    "enforcing_success_rate": 0,
+    "interval": "1s",
+    "base_ejection_time": "5s",
+    "max_ejection_time": "30s",
+    "max_ejection_percent": 100,
+}
+
+
+def discovered(service: str, path: str) -> Data:
+    """Where a cluster's endpoints are: in the file `path`, under the name of the service."""
+    source = {"resource_api_version": "V3", "path_config_source": {"path": path}}
+    return {**_common(), "type": "EDS", "eds_cluster_config": {"service_name": service, "eds_config": source}}
+
+
+def inline(service: str, endpoints: t.Sequence[Endpoint]) -> Data:
+    """The same with the endpoints in it, for validation."""
+    return {**_common(), "type": "STATIC", "load_assignment": _assignment(service, endpoints)}
+
+
+def resource(service: str, endpoints: t.Sequence[Endpoint]) -> Data:
+    """A member of the file with the endpoints."""
+    return {**typed("config.endpoint.v3.ClusterLoadAssignment"), **_assignment(service, endpoints)}
+
+
+def _common() -> Data:
+    # Shorter than for one address: there may be another endpoint to go on to.
+    return {"connect_timeout": "3s", "outlier_detection": _LEFT_ALONE}
+
+
+def _assignment(service: str, endpoints: t.Sequence[Endpoint]) -> Data:
+    return {"cluster_name": service, "endpoints": [{"lb_endpoints": [{"endpoint": _endpoint(each)} for each in endpoints]}]}
+
+
+def _endpoint(addresses: Endpoint) -> Data:
+    first, *others = addresses
+    more = {"additional_addresses": [{"address": socket_address(each)} for each in others]} if others else {}
+    return {"address": socket_address(first), **more}

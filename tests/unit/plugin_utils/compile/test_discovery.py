@@ -1,0 +1,92 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a caller finds a service of ours, and which services it may not have."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import ASSUMED_CAPABILITIES, Robot
+from tests.unit.plugin_utils.compile.one_robot import TASKS, compiled, refusal
+
+HERE = Robot("r1", "192.0.2.1")
+THERE = Robot("r2", "192.0.2.2", addresses=("198.51.100.2", "2001:db8::2"))
+OLD = Robot("r3", "192.0.2.3", capabilities={**ASSUMED_CAPABILITIES, "ipv6": "no"}, addresses=("192.0.2.3", "2001:db8::3"))
+NAMED = Robot("r4", "r4.example.org")
+
+ON = "constraints: [{lTarget: '${node.unique.name}', rTarget: %s}]"
+CALLER = f"{{name: front, taskGroups: [{{name: web, {ON % 'r1'}, network: {{upstreams: [%s]}}, {TASKS}}}]}}"
+SERVER = "{name: shop, type: system, taskGroups: [{name: api, network: {services: [{name: http, port: 7000, to: '127.0.0.1:80', %s}]}}]}"
+ALLOW = "allow: [{job: front, group: web}]"
+UPSTREAM = "{name: api, localPort: 9000, service: %s}"
+
+
+def caller(service: str = "shop/api/http") -> str:
+    return CALLER % (UPSTREAM % service)
+
+
+def endpoints(*robots: Robot, more: str = "") -> list[list[str]]:
+    """The addresses of each endpoint that the caller on the first robot has."""
+    plan = compiled(caller(), SERVER % (ALLOW + more), robot=HERE, robots=robots).plan
+    files = [each for job in plan["jobs"] for group in job["groups"] for each in group["resources"] if each["kind"] == "file"]
+    (found,) = [file for file in files if file["path"].endswith("/endpoints-api.json")]
+    (resource,) = json.loads(found["content"])["resources"]
+    assert resource["cluster_name"] == "default/shop/api/http"
+    return [
+        [address["socket_address"]["address"] for address in _addresses(each["endpoint"])]
+        for each in resource["endpoints"][0]["lb_endpoints"]
+    ]
+
+
+def _addresses(endpoint):
+    return [endpoint["address"], *(each["address"] for each in endpoint.get("additional_addresses", ()))]
+
+
+def test_its_own_robot_is_reached_without_a_network_and_others_at_all_their_addresses():
+    assert endpoints(HERE, THERE, OLD) == [["127.0.0.1"], ["198.51.100.2", "2001:db8::2"], ["192.0.2.3"]]
+
+
+def test_a_service_at_ipv4_addresses_alone_is_not_looked_for_at_others():
+    assert endpoints(HERE, THERE, more=", address: 0.0.0.0") == [["127.0.0.1"], ["198.51.100.2"]]
+
+
+def test_a_service_at_one_address_is_there():
+    assert endpoints(HERE, THERE, more=", address: 203.0.113.9") == [["203.0.113.9"]]
+
+
+def test_a_service_at_loopback_is_on_the_callers_own_robot_alone():
+    assert endpoints(HERE, THERE, more=", address: 127.0.0.1") == [["127.0.0.1"]]
+
+
+@pytest.mark.parametrize(
+    ("service", "way_out"),
+    [
+        ("shop/api/htpp", "that job has default/shop/api/http"),
+        ("shopp/api/http", "did you mean default/shop/api/http?"),
+        ("ops/lamp/g/http", 'deploy both together: the run needs the file of the job "ops/lamp", too'),
+    ],
+)
+def test_a_service_that_nobody_has(service, way_out):
+    name = service if service.startswith("ops/") else f"default/{service}"
+    found = refusal(caller(service), SERVER % ALLOW, robot=HERE)
+    assert f'taskGroups[0].network.upstreams[0].service: no job of this run has the inbound service "{name}"; {way_out}' in found
+
+
+def test_a_service_that_does_not_let_the_caller_in():
+    found = refusal(caller(), SERVER % "allow: [{group: api}]", robot=HERE)
+    assert '"default/shop/api/http" lets in only the groups of its `allow`, and not spiffe://fleet.example/ns/default/job/front/' in found
+    assert "add {namespace: default, job: front, group: web} to the `allow` of that service" in found
+
+
+def test_a_robot_whose_address_is_a_name_is_not_found_by_envoy():
+    found = refusal(caller(), SERVER % ALLOW, robot=HERE, robots=(HERE, NAMED))
+    assert "is on r4, of which the inventory has a name and no IP address; set k8s4r_address of r4 to its IP address" in found
+
+
+def test_a_service_at_the_loopback_of_other_robots():
+    server = (SERVER % f"address: 127.0.0.1, {ALLOW}").replace("network:", f"{ON % 'r2'}, network:")
+    found = refusal(caller(), server, robot=HERE, robots=(HERE, THERE))
+    assert "listens at 127.0.0.1 of r2, which robot r1 does not reach; remove its `address`" in found
