@@ -59,8 +59,9 @@ next:
     - The file of tasks that comes next, by its path on the controller. Its name says what is done.
     - C(again.yml) if the fleet is to be compiled and prepared again, because a robot is not as it was assumed to be.
     - C(install_missing.yml) if machines lack something that provisioning installs.
-    - C(switch.yml) if robots are to be switched, C(switch_with_identities.yml) if the SPIRE server is to be asked too, and
-      C(switch_with_moves.yml) if something moves from one robot to another.
+    - C(switch.yml) if robots are to be switched, C(switch_with_identities.yml) if the SPIRE server is to be asked too,
+      C(switch_with_followers.yml) if callers of a service are to hear of other endpoints, and C(switch_with_moves.yml) if something
+      moves from one robot to another, or goes after its callers have heard of it.
     - C(identities.yml) if only the SPIRE server is to be asked.
   returned: always
   type: str
@@ -79,11 +80,25 @@ without:
 moves:
   description:
     - What must not go from each robot yet, by the group's id. C(to) has the robot that is to run each instance. C(after) has, if
-      the group ends, the other robots on which something of its job is new.
+      the group ends, the other robots on which something of its job is new. C(callers) are the robots that call it, and have to hear of
+      other endpoints first.
     - M(k8s4r.robot.switch) lets a robot keep it until then.
   returned: always
   type: dict
-  sample: {robot1: {shop-web-0a1b2c3d: {group: default/shop/web, to: {"1": robot2}, after: {}}}}
+  sample: {robot1: {shop-web-0a1b2c3d: {group: default/shop/web, to: {"1": robot2}, after: {}, callers: []}}}
+followers:
+  description:
+    - By robot and path, the files with endpoints of a service that change only after all robots have switched, with the group that they
+      belong to, the service, and the robots that must have switched well.
+    - M(k8s4r.robot.switch) does so with O(k8s4r.robot.switch#module:follow=true).
+  returned: always
+  type: dict
+  sample:
+    robot1:
+      /etc/k8s4r/groups/front-web-0a1b2c3d/proxy/endpoints-upstream-api.json:
+        group: default/front/web
+        service: default/shop/api/http
+        after: [robot2]
 lost:
   description: Robots of the play that could not be reached.
   returned: always

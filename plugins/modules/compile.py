@@ -79,6 +79,10 @@ files:
   description: By job (C(namespace/job)), the file that describes it.
   returned: with O(state=present), when every robot is known
   type: dict
+addresses:
+  description: By robot on which groups with inbound services run, the addresses at which other robots reach it.
+  returned: with O(state=present), when every robot is known
+  type: dict
 reasons:
   description: By group (C(namespace/job/group)), why each robot was or was not chosen for it.
   returned: with C(-v) and O(state=present), when every robot is known

@@ -104,6 +104,12 @@ goes:
   returned: when the robot was given the plan
   type: dict
   sample: {shop-web-0a1b2c3d: {name: default/shop/web, whole: false, units: [r1 store], data: 12582912, kept: 0}}
+follows:
+  description:
+    - The files with endpoints of services that are on the robot and would change, by their paths.
+    - C(group) is the group that a file belongs to, C(follows) the service, and C(before) what the file has now.
+  returned: when the robot was given the plan
+  type: dict
 errors:
   description: Why the robot refuses, or what failed.
   returned: when refused or failed

@@ -39,6 +39,17 @@ options:
     description: The name under which the result of this action is registered.
     type: str
     default: k8s4r_switched
+  followed:
+    description: The name under which the result with O(follow=true) is registered.
+    type: str
+    default: k8s4r_followed
+  follow:
+    description:
+      - A switch leaves files with the endpoints of services as they are, if they are there already. Call the action again with V(true)
+        once all robots have switched. Then groups that call a service get its new endpoints, unless the run did not succeed on
+        a robot that has one of them.
+    type: bool
+    default: false
   moved:
     description:
       - Instances that move to another robot stay on this one at first. Call the action again with V(true) once the other robots
@@ -60,7 +71,7 @@ RETURN = r"""
 status:
   description:
     - V(committed), or V(planned) in check mode. V(unchanged) if there was nothing to switch. V(stays) if O(moved=true) and nothing that
-      moves can be given up yet.
+      moves can be given up yet, or if O(follow=true) and callers go on with the endpoints that they have.
     - When the task fails, V(rolled-back) for a robot that runs the previous release again, V(failed) for one that does not, and
       V(refused) for one that was not touched. The output then says why, with the unit, its exit status and its last log lines.
   returned: when the robot has answered
@@ -76,6 +87,10 @@ groups:
   returned: on success, when there was something to switch
   type: dict
   sample: {shop-web-0a1b2c3d: committed}
+rest:
+  description: The release that waits for O(follow=true); empty if there is none.
+  returned: on success, when there was something to switch
+  type: str
 units:
   description: The state of every unit of the switched jobs.
   returned: on success, when there was something to switch

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         secret: bool
         hidden: list[str]
         union: str | None
+        follows: str
         target: str
         run: str
         reads: list[str]
@@ -295,6 +296,7 @@ def file(
     union: str | None = None,
     hidden: t.Iterable[str] | None = None,
     label: str = "",
+    follows: str = "",
 ) -> Resource:
     """A complete file, replaced by rename with owner and mode set before.
 
@@ -302,7 +304,8 @@ def file(
     file, the variables whose values are secret; a diff shows the other values. Without it all values are. ``union`` names the top-level
     list of a JSON file whose members have a unique ``name``: before all files are at their new content, old members
     stay beside the new ones, so that nothing that still refers to them breaks in between. ``label``: what people call it; if it is
-    secret, a diff shows nothing of it, and neither the names of variables.
+    secret, a diff shows nothing of it, and neither the names of variables. ``follows``: what the file follows that other robots have,
+    too: a switch may leave it as it is until they are ready (`hold`).
     """
     made: Resource = {
         "kind": "file",
@@ -316,6 +319,8 @@ def file(
     }
     if label:
         made["label"] = label
+    if follows:
+        made["follows"] = follows
     return made if hidden is None else {**made, "hidden": sorted(hidden)}
 
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import typing as t
 
 from ..fleet.catalogue import GROUP
 from ..run.action import Action, ActionProblem, Result, Variables, registered
+from ..run.followers import called_from, followers
 from ..run.moves import moves
 from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, what_next
 from ..run.server import refuse_mistaken
@@ -45,8 +47,10 @@ class ActionModule(Action):
         if run["state"] == "absent" and not lost and {answer["status"] for answer in answers.values()} == {"unchanged"}:
             self._display.display(NOTHING_TO_REMOVE)
         placed = run.get("placement", {})
-        moving = {name: found for name in answers if (found := moves(name, answers, placed))}
-        following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving))
+        told = followers(answers, placed, run.get("addresses", {}))
+        callers = functools.partial(called_from, following=told)
+        moving = {name: found for name in answers if (found := moves(name, answers, placed, callers))}
+        following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving), bool(told))
         rounds = variables.get("k8s4r_collected", {}).get("rounds", MOST_ROUNDS) if arguments["again"] else 0
         if following.file == AGAIN and rounds == MOST_ROUNDS:
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
@@ -67,6 +71,7 @@ class ActionModule(Action):
             "machines": following.machines,
             "without": following.without,
             "moves": moving,
+            "followers": told,
             "lost": lost,
             "rounds": rounds + 1,
         }

@@ -107,6 +107,7 @@ class ActionModule(Action):
             "robots": _robots(sealed, fleet, probed),
             **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
+            "addresses": {name: fleet.robot(name).reached_at for name in placing.serving(jobs, placement)},
             "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
             "warnings": warnings + more + names_of_one_machine(fleet),
         }

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..run.action import ActionProblem, Result, RobotAction, Variables, registered
+from ..run.followers import unready
 from ..run.moves import waiting
 from ..run.outcome import READY, failure, notices, success
 
@@ -18,7 +20,9 @@ class ActionModule(RobotAction):
         "prepared": {"type": "str", "default": "k8s4r_prepared"},
         "collected": {"type": "str", "default": "k8s4r_collected"},
         "switched": {"type": "str", "default": "k8s4r_switched"},
+        "followed": {"type": "str", "default": "k8s4r_followed"},
         "moved": {"type": "bool", "default": False},
+        "follow": {"type": "bool", "default": False},
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
@@ -33,17 +37,35 @@ class ActionModule(RobotAction):
             return {"changed": bool(prepared["steps"]), "status": "planned", **foretold, **promised}
         if prepared["status"] == "recorded":
             return {"changed": False, "status": "committed", **promised}
-        moving = variables.get(arguments["collected"], {}).get("moves", {}).get(robot, {})
+        collected = variables.get(arguments["collected"], {})
+        moving = collected.get("moves", {}).get(robot, {})
+        files = collected.get("followers", {}).get(robot, {})
         stays = dict.fromkeys(moving, "")
-        if arguments["moved"]:
+
+        def ended(other: str, name: str = "switched") -> str:
             # A robot that this play has lost may still have the results of an earlier one.
-            here = variables["ansible_play_hosts"]
-            stays = waiting(moving, lambda other: _ended(variables["hostvars"].raw_get(other), arguments) if other in here else "")
+            here = other in variables["ansible_play_hosts"]
+            return _ended(variables["hostvars"].raw_get(other), arguments, name) if here else ""
+
+        if arguments["follow"]:
+            return self._follow(variables, arguments, files, sorted(stays), ended)
+        if arguments["moved"]:
+            stays = waiting(moving, ended, functools.partial(ended, name="followed"))
         staying = {"stays": sorted(moving[id]["group"] for id in stays)}
         reasons = [f"{robot}: {why}" for why in stays.values() if why]
         if arguments["moved"] and moving.keys() == stays.keys():
             return {"changed": False, "status": "stays", **staying, **promised, "warnings": reasons}
-        answer = self.call({"op": "switch", "release": prepared["release"], "spare": sorted(stays)}, variables)
+        hold = [] if arguments["moved"] else sorted(files)
+        answer = self.call({"op": "switch", "release": prepared["release"], "spare": sorted(stays), "hold": hold}, variables)
+        answer = self._done(answer, variables, arguments)
+        if answer.get("failed"):
+            return answer
+        answer["warnings"] += reasons
+        return {**answer, **promised, **staying, "diff": prepared["diff"]}
+
+    def _done(self, answer: Result, variables: Variables, arguments: Variables) -> Result:
+        """The result of a switch that has begun, when it has ended."""
+        robot = str(variables["inventory_hostname"])
 
         def show(progress: str) -> None:
             self._display.display(f"{robot}: {progress}")
@@ -54,12 +76,25 @@ class ActionModule(RobotAction):
             ended: Result = {name: answer[name] for name in ("status", "release", "restored", "undone", "committed") if name in answer}
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
         self._display.v(success(robot, answer))
-        warnings = notices(robot, answer) + reasons
+        warnings = notices(robot, answer)
         answer.pop("notices", None)
-        return {**answer, **promised, **staying, "warnings": warnings, "changed": bool(answer.get("changes")), "diff": prepared["diff"]}
+        return {**answer, "warnings": warnings, "changed": bool(answer.get("changes"))}
+
+    def _follow(
+        self, variables: Variables, arguments: Variables, files: Variables, spare: list[str], ended: t.Callable[[str], str]
+    ) -> Result:
+        """The turn of the files that the first switch has held."""
+        robot = str(variables["inventory_hostname"])
+        release = variables.get(arguments["switched"], {}).get("rest")
+        if not release:
+            return {"changed": False, "status": "unchanged"}
+        late = unready(files, ended)
+        if late:
+            return {"changed": False, "status": "stays", "warnings": [f"{robot}: {why}" for why in late]}
+        return self._done(self.call({"op": "switch", "release": release, "spare": spare}, variables), variables, arguments)
 
 
-def _ended(known: Variables, arguments: Variables) -> str:
-    """The status with which the run ended on a robot whose variables these are."""
-    answer: Variables = known.get(arguments["switched"]) or known.get(arguments["prepared"]) or {}
+def _ended(known: Variables, arguments: Variables, name: str) -> str:
+    """The status with which the run, or the turn of this name, ended on a robot whose variables these are."""
+    answer: Variables = known.get(arguments[name]) or known.get(arguments["prepared"]) or {}
     return str(answer.get("status", ""))

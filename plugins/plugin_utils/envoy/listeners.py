@@ -34,7 +34,7 @@ def inbound_listener(
     log: AccessLog,
     several: bool = False,
 ) -> Data:
-    """mTLS on an address of the robot, then authorization, then the service. `several`: the robot has more instances than one."""
+    """mTLS on an address of the robot, then authorization, then the service. `several`: the robot may have several instances."""
     if protocol is Protocol.TCP:
         forward = _tcp(name, cluster, access_log.opened(name, log), {**_INBOUND_TCP, **(endpoints.TCP_TRIES if several else {})})
     else:

@@ -19,16 +19,25 @@ INSTANCE = re.compile(r"r(\d+) ")
 
 class Move(t.TypedDict):
     """What of a group goes from a robot only when other robots are ready: the group's name; by instance, the robot that is to run it;
-    and by robot, the group of the same job that is new there, where the robot's own group ends.
+    by robot, the group of the same job that is new there, where the robot's own group ends; and the robots that call it at endpoints
+    which they have to forget first.
     """
 
     group: str
     to: dict[int, str]
     after: dict[str, str]
+    callers: list[str]
 
 
-def moves(robot: str, answers: t.Mapping[str, Data], placed: Placed) -> dict[str, Move]:
-    """By the group's id, what must not go from a robot yet. `answers` are those of all robots to `prepare`.
+def _nobody(_group: str) -> list[str]:
+    return []
+
+
+def moves(
+    robot: str, answers: t.Mapping[str, Data], placed: Placed, called_from: t.Callable[[str], list[str]] = _nobody
+) -> dict[str, Move]:
+    """By the group's id, what must not go from a robot yet. `answers` are those of all robots to `prepare`; `called_from(group)` are the
+    robots with callers that have to be told first.
 
     A group that ends waits for what its job has new on other robots: it may have been renamed. Where the job has something new on the
     same robot, the robot itself lets neither go without the other (handover.py).
@@ -43,8 +52,9 @@ def moves(robot: str, answers: t.Mapping[str, Data], placed: Placed) -> dict[str
         # Of a system job every robot has r0: it moves nowhere.
         to = {index: homes[index][0] for index in instances(going["units"]) if len(homes.get(index, ())) == 1}
         after = {} if to or not going["whole"] or name in placed else _new_elsewhere(robot, _job(name), answers)
-        if to or after:
-            found[id] = {"group": name, "to": to, "after": after}
+        callers = called_from(name) if instances(going["units"]) or going["whole"] else []
+        if to or after or callers:
+            found[id] = {"group": name, "to": to, "after": after, "callers": callers}
     return found
 
 
@@ -69,15 +79,19 @@ def instances(units: t.Iterable[str]) -> list[int]:
     return sorted({int(match[1]) for name in units if (match := INSTANCE.match(name))})
 
 
-def waiting(moving: t.Mapping[str, Move], ended: t.Callable[[str], str]) -> dict[str, str]:
+def waiting(
+    moving: t.Mapping[str, Move], ended: t.Callable[[str], str], told: t.Callable[[str], str] = lambda _robot: SETTLED[0]
+) -> dict[str, str]:
     """By the group's id, why what moves away from a robot must stay for now; groups that can go are left out.
 
-    `ended(robot)` is the status with which the run ended on a robot, empty where it has none.
+    `ended(robot)` is the status with which the run ended on a robot, empty where it has none, and `told(robot)` the one with which its
+    callers were told of new endpoints.
     """
     found = {}
     for id, move in moving.items():
         late = [f"{name}, which is to run r{index}" for index, name in sorted(move["to"].items()) if ended(name) not in SETTLED]
         late += [f"{name}, which is to run {group}" for name, group in sorted(move["after"].items()) if ended(name) not in SETTLED]
+        late += [f"{name}, which calls it" for name in move["callers"] if told(name) not in SETTLED]
         if late:
             found[id] = f"{move['group']} stays here: this run did not succeed on {', '.join(late)}; run again when it does"
     return found

@@ -11,7 +11,8 @@ Answers = t.Mapping[str, t.Mapping[str, t.Any]]
 
 # What comes after the robots' answers: a file of playbooks/tasks.
 AGAIN, INSTALL_MISSING, IDENTITIES = "again", "install_missing", "identities"
-SWITCH, SWITCH_WITH_IDENTITIES, SWITCH_WITH_MOVES = "switch", "switch_with_identities", "switch_with_moves"
+SWITCH, SWITCH_WITH_IDENTITIES = "switch", "switch_with_identities"
+SWITCH_WITH_FOLLOWERS, SWITCH_WITH_MOVES = "switch_with_followers", "switch_with_moves"
 AGENT, SERVER = "spire_agent", "spire_server"
 # What provisioning can install, by the names of its roles.
 ROLES = (SERVER, AGENT, "envoy")
@@ -52,12 +53,13 @@ class Next(t.NamedTuple):
     without: dict[str, list[str]]
 
 
-def what_next(answers: Answers, servers: t.Sequence[str], check: bool, verify: bool, moving: bool) -> Next:
+def what_next(answers: Answers, servers: t.Sequence[str], check: bool, verify: bool, moving: bool, following: bool = False) -> Next:
     """What the robots' answers ask for; `servers` are the machines of the SPIRE server.
 
     A robot that is not as it was assumed to be may change where instances belong: then all are compiled again. Where agents
     are missing, there may be no server yet either. Check mode only names what is missing. `verify`: the identities are compared
     with the server even where nothing changes. `moving`: whether something moves from one robot to another.
+    `following`: whether callers of a service are to be told where it is.
     """
     if any(answer.get("status") in ("stale", "waiting") for answer in answers.values()):
         # Also the server's machines: what is included later on is only for those that are here.
@@ -72,6 +74,8 @@ def what_next(answers: Answers, servers: t.Sequence[str], check: bool, verify: b
     changed = [name for name in ready if answers[name]["steps"] or answers[name]["entries_differ"]]
     if changed and moving and not check:
         return Next(SWITCH_WITH_MOVES, changed, {})
+    if changed and following and not check:
+        return Next(SWITCH_WITH_FOLLOWERS, changed, {})
     if changed:
         others = verify or any(answers[name]["entries_differ"] for name in changed)
         return Next(SWITCH_WITH_IDENTITIES if others else SWITCH, changed, {})

@@ -48,6 +48,14 @@ def fleet(variables: Variables, reports: Probed, templar: t.Any) -> Fleet:
     return fleet_from_inventory(variables["groups"], hosts.raw_get, reports, render)
 
 
+def serving(jobs: t.Sequence[Job], placement: Placement) -> set[str]:
+    """The robots on which groups with inbound services are placed."""
+    groups = [
+        (job.namespace, job.name, group.name) for job in jobs for group in job.task_groups if group.network and group.network.services
+    ]
+    return {robot for key in groups for robot in placement.instances.get(key, ())}
+
+
 def placed(jobs: t.Sequence[Job], robots: Fleet) -> Placement:
     """Place the jobs. A regular expression can take practically forever, so those have a limit."""
     patterns = [

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         undone: list[str]  # and of those that went back to nothing, since they had none
         committed: list[str]  # and of those that are as the new release has them, though others may not be
         errors: list[str]
+        rest: str  # the release that is staged with the files that were held; empty where there are none
 
 
 def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
@@ -41,14 +42,16 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
     entries = journal["groups"]
     for job in manifest["jobs"]:
         reached = {entries[group["id"]]["phase"] for group in job["groups"]}
-        if reached <= {"committed"}:
+        if reached <= {"committed"} and not _held(job, journal):
             robot.ledger.set_state(job, ledger.whole(job["digest"]), manifest.get("robot", ""))
         elif reached <= {"rolled-back", "stays"}:
             robot.ledger.set_state(job, job["before"])
     scrub = of_release(robot, manifest)
     back = [(group["name"], robot.ledger.group(job, group["id"])) for job, group in _in_phase(manifest, entries, "rolled-back")]
+    status = _status({entry["phase"] for entry in entries.values()})
+    held = status == "committed" and any(_held(job, journal) for job in manifest["jobs"])
     result: Switched = {
-        "status": _status({entry["phase"] for entry in entries.values()}),
+        "status": status,
         "release": manifest["release"],
         "changes": scrub(journal["changes"]),
         "groups": {group["id"]: entries[group["id"]]["phase"] for _job, group in manifests.groups(manifest)},
@@ -58,6 +61,7 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
         "undone": [name for name, record in back if not record],
         "committed": [group["name"] for _job, group in _in_phase(manifest, entries, "committed") if group["resources"]],
         "errors": scrub([text for entry in entries.values() for text in entry["errors"]]),
+        "rest": _stage_rest(robot, manifest) if held else "",
     }
     Result(robot, manifest["release"], "switch").end(result)
     clear(robot, manifest["release"])
@@ -66,6 +70,24 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
 def _in_phase(manifest: Manifest, entries: t.Mapping[str, Entry], phase: Phase) -> list[tuple[ManifestJob, ManifestGroup]]:
     """The groups of a release that ended in a phase, each with its job."""
     return [(job, group) for job, group in manifests.groups(manifest) if entries[group["id"]]["phase"] == phase]
+
+
+def _held(job: ManifestJob, journal: Journal) -> bool:
+    """Whether files of a job wait for their turn."""
+    held = journal.get("hold", ())
+    return bool(held) and any(resource.get("path") in held for group in job["groups"] for resource in group["resources"])
+
+
+def _stage_rest(robot: Robot, manifest: Manifest) -> str:
+    """The same once more, for the files that were held: nothing has to be prepared again for them."""
+    release = f"{manifest['release']}-rest"
+    jobs: list[ManifestJob] = []
+    for job in manifest["jobs"]:
+        record = robot.ledger.of(job)
+        jobs.append({**job, "before": ledger.state_of(record), "base": manifests.base(record)})
+    robot.keep_manifest({**manifest, "release": release, "jobs": jobs})
+    Result(robot, release, "prepare").end({"status": "staged", "release": release})
+    return release
 
 
 def _without_listener(robot: Robot, manifest: Manifest) -> list[str]:

@@ -170,7 +170,9 @@ class Switch:
 
     def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
         """The group as this switch makes it, with what stays for now."""
-        return survey.with_what_stays(group, record) if record and group["id"] in self.journal["spare"] else group
+        if record and group["id"] in self.journal["spare"]:
+            group = survey.with_what_stays(group, record)
+        return survey.with_what_is_held(group, record, self.journal.get("hold", ())) if record else group
 
     def _perform(self, performer: Performer, step: Step) -> None:
         if step["text"]:

@@ -15,6 +15,7 @@ from ..state import manifest as manifests
 from ..state.lock import Lock
 from ..state.scrub import Scrubber, of_release
 from ..system import capabilities
+from ..system.observe import read
 from . import boot_unit, difference, steps, summary, survey
 from .difference import Contents
 from .perform import Performer, silence
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
     from .perform import Progress
 
+    class Following(t.TypedDict):
+        """A file that follows what other robots have: of which group, what it follows, and its content now."""
+
+        group: str
+        follows: str
+        before: str
+
     class _Prepared(t.TypedDict):
         """``staged``: the switch can begin. ``recorded``: the robot was as the plan wants it, and its ledger has that now.
         ``lacking``: nothing is staged before what is missing has been installed. ``planned``: a check leaves nothing behind.
@@ -42,6 +50,7 @@ if TYPE_CHECKING:
         before: list[JobState]  # of each job of the plan, in its order
         summary: list[summary.Change]
         goes: t.Mapping[str, survey.Going]  # by the ids of groups
+        follows: t.Mapping[str, Following]  # by the paths of files that are there and change
         holds: list[str]  # the names of the groups that the robot has of these jobs
         notices: list[str]  # Ansible shows them as warnings
 
@@ -152,6 +161,7 @@ class Staging:
             "before": [job["before"] for job in self.manifest["jobs"]],
             "summary": self.scrub(summary.of_robot(interrupted, self.idle) + self.fetched + self.changes),
             "goes": self._going(),
+            "follows": self._following(),
             "holds": sorted(group["name"] for group in self.robot.ledger.groups(self.manifest["jobs"])),
             "notices": self.request.get("mended", []) + self.notices + self._other_names(),
         }
@@ -210,6 +220,16 @@ class Staging:
         records = [(group, self.robot.ledger.group(job, group["id"])) for job, group in manifests.groups(self.manifest)]
         going = {group["id"]: survey.going(group, record, self.manifest["keep_data"]) for group, record in records}
         return {id: found for id, found in going.items() if found}
+
+    def _following(self) -> dict[str, Following]:
+        """What `hold` of a switch may be about."""
+        found: dict[str, Following] = {}
+        for performer, step in self.planned:
+            resource = step.get("resource", {})
+            if step["do"] == "make" and resource.get("follows") and step["now"]:
+                before = read(resource["path"]).decode("utf-8", "replace")
+                found[resource["path"]] = {"group": performer.group["name"], "follows": resource["follows"], "before": before}
+        return found
 
     def _other_names(self) -> list[str]:
         """A machine with two names in one inventory: each of them undoes what was deployed to the other."""

@@ -118,6 +118,13 @@ def with_what_stays(group: ManifestGroup, record: GroupRecord) -> ManifestGroup:
     return {**group, "resources": merge(group["resources"], links)}
 
 
+def with_what_is_held(group: ManifestGroup, record: GroupRecord, held: t.Container[str]) -> ManifestGroup:
+    """A group, with files at some paths as they were committed. One that was not there yet is not held."""
+    files_held = [resource for resource in record["resources"] if "digest" in resource and resource.get("path") in held]
+    before = {kinds.place(resource): resource for resource in files_held}
+    return {**group, "resources": [before.get(kinds.place(resource), resource) for resource in group["resources"]]} if before else group
+
+
 def going(group: ManifestGroup, record: GroupRecord | None, keep_data: bool) -> Going | None:
     """What of a group goes from this robot; None where nothing does that runs or was written by its tasks."""
     wanted = {kinds.place(resource) for resource in group["resources"]}

@@ -29,10 +29,19 @@ if TYPE_CHECKING:
     from .perform import Progress
 
 
-def run(robot: Robot, release: str, progress: Progress, performer: type[Performer] = Performer, spare: t.Sequence[str] = ()) -> None:
+def run(
+    robot: Robot,
+    release: str,
+    progress: Progress,
+    performer: type[Performer] = Performer,
+    spare: t.Sequence[str] = (),
+    hold: t.Sequence[str] = (),
+) -> None:
     """Switch, and leave the result. Called again after it was killed, it continues from where the journal has it.
 
     ``spare``: ids of groups of which nothing goes yet, because what they run here is to run on another robot first.
+    ``hold``: paths of files that stay as they are, where they are there already, because other robots have to be ready first. What is
+    left to be done is staged as a release of its own (conclusion.py).
     """
     manifest = robot.manifest(release)
     if manifest is None:
@@ -49,7 +58,7 @@ def run(robot: Robot, release: str, progress: Progress, performer: type[Performe
             check_units.ensure(robot, [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]])
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
-            journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare)}
+            journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}
             for _job, group in manifests.groups(manifest):
                 if group["id"] in spare and not group["resources"]:
                     journal["groups"][group["id"]] = {"phase": "stays", "errors": []}

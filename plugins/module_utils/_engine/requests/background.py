@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
 
     class Work(PrepareRequest, total=False):
-        """What a unit is to do: what ``prepare`` is asked, or which groups a switch spares (switch.py)."""
+        """What a unit is to do: what ``prepare`` is asked, or which groups a switch spares and which files it holds (switch.py)."""
 
         op: Operation
         spare: list[str]
+        hold: list[str]
 
 
 # Seconds. An answer must come within 5 s: a task that waits longer cannot tell a slow robot from a dead link. Counted from
@@ -181,7 +182,7 @@ def _switch(robot: Robot, request: Work, release: str, result: Result) -> None:
     from ..change import switch
 
     # It ends its result itself: before the journal goes, and while no other run can be here.
-    switch.run(robot, release, result.progress, spare=request.get("spare") or [])
+    switch.run(robot, release, result.progress, spare=request.get("spare") or [], hold=request.get("hold") or [])
 
 
 _OPERATIONS: t.Mapping[str, t.Callable[[Robot, Work, str, Result], None]] = {"prepare": _prepare, "switch": _switch}

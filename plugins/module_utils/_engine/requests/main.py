@@ -41,7 +41,7 @@ def _switch(robot: Robot, request: Request) -> Answer:
     known = background.wait(robot, request["release"], patience=0)
     if known["status"] != "staged":
         return known
-    return background.start(robot, "switch", request["release"], {"spare": request.get("spare") or []})
+    return background.start(robot, "switch", request["release"], {"spare": request.get("spare") or [], "hold": request.get("hold") or []})
 
 
 def _poll(robot: Robot, request: Request) -> Answer:

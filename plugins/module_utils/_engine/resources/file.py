@@ -34,6 +34,8 @@ class File(Kind):
             yield f"{where}.hidden: must be a list of strings"
         if not isinstance(resource.get("label", ""), str):
             yield f"{where}.label: must be a string"
+        if not isinstance(resource.get("follows", ""), str):
+            yield f"{where}.follows: must be a string"
 
     def expected(self, resource: Resource) -> State:
         return {

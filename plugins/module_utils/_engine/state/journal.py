@@ -24,12 +24,15 @@ if TYPE_CHECKING:
         phase: Phase
         errors: list[str]
 
-    class Journal(t.TypedDict):
+    class _Journal(t.TypedDict):
         release: str
         began: float  # seconds since the epoch
         groups: dict[str, Entry]
         changes: list[str]
         spare: list[str]  # ids of the groups of which nothing goes
+
+    class Journal(_Journal, total=False):
+        hold: list[str]  # paths of the files that stay as they are, and whose turn comes with a release of their own
 
 
 FINAL = ("committed", "rolled-back", "failed", "stays")

@@ -26,8 +26,9 @@ from . import discovery, identity, peers
 class Connection(t.NamedTuple):
     """One upstream or inbound service.
 
-    An inbound service has `rules`, which say who may call, and an upstream that is a service of ours has `endpoints`; each is a file of
-    its own. `inlined` are the listener and the cluster with all of this in them, for validation.
+    An inbound service has `rules`, which say who may call. An upstream that is a service of ours has `endpoints`, and so has a service
+    whose instances have ports of their own. Each is a file of its own. `inlined` are the listener and the cluster with all of this in
+    them, for validation.
     """
 
     name: str
@@ -52,8 +53,8 @@ def rules_path(site: Site, name: str) -> str:
 
 
 def endpoints_path(site: Site, name: str) -> str:
-    """The file with the endpoints of an upstream, by the name of its connection."""
-    return f"{site.proxy_home}/endpoints-{name.removeprefix('upstream-')}.json"
+    """The file with the endpoints of an upstream or service, by the name of its connection."""
+    return f"{site.proxy_home}/endpoints-{name}.json"
 
 
 def connections(site: Site, group: Environment, known: peers.KnownServices) -> list[Found]:
@@ -156,6 +157,7 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
             return None
 
     targets = of_label(site, service.to)
+    labelled = bool(targets)
     if not targets and (target := parsed(service.to, "to")):
         targets = [target]
     address = parsed(str(Address(inbound_host(site, service), service.port)), "address")
@@ -166,15 +168,22 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
     transport = tls.downstream_tls(identity.spiffe_id(site), ALPN[service.protocol])
 
     def listener(rules: Data) -> Data:
-        return listeners.inbound_listener(name, address, service.protocol, name, transport, rules, log, several=len(targets) > 1)
+        return listeners.inbound_listener(name, address, service.protocol, name, transport, rules, log, several=labelled)
 
-    cluster = clusters.cluster(name, targets, service.protocol)
+    cluster = static = clusters.cluster(name, targets, service.protocol)
+    found = None
+    if labelled:
+        # Instances come and go, and each has a port of its own.
+        own, each = "/".join((*site.names, service.name)), [(target,) for target in targets]
+        cluster = clusters.leading_to(endpoints.discovered(own, endpoints_path(site, name)), name, service.protocol)
+        static, found = clusters.leading_to(endpoints.inline(own, each), name, service.protocol), endpoints.resource(own, each)
     return Found(
         Connection(
             name,
             listener(authorization.discovered(name, rules_path(site, name))),
             cluster,
-            (listener(authorization.inline(name, allowed)), cluster),
-            rules=authorization.resource(name, allowed),
+            (listener(authorization.inline(name, allowed)), static),
+            authorization.resource(name, allowed),
+            found,
         )
     )

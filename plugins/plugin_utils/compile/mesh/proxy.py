@@ -91,16 +91,19 @@ def _resources(site: Site, name: str, carried: t.Sequence[Connection], socket: s
     home = site.proxy_home
     dynamic = bootstrap.watched(f"{home}/listeners.json", f"{home}/clusters.json")
 
-    def file(path: str, data: Data, union: str | None = None) -> Resource:
-        return plan.file(path, _dump(data), group=site.proxy_user, mode="0640", union=union)
+    def file(path: str, data: Data, union: str | None = None, follows: str = "") -> Resource:
+        return plan.file(path, _dump(data), group=site.proxy_user, mode="0640", union=union, follows=follows)
 
     rules = {each.name: each.rules for each in carried if each.rules}
-    found = {each.name: each.endpoints for each in carried if each.endpoints}
     return (
         plan.directory(home, "root", site.proxy_user, "0750"),
         *(file(rules_path(site, rule), {"resources": [data]}) for rule, data in sorted(rules.items())),
         # Before the clusters that refer to them: Envoy takes in no cluster whose file is not there.
-        *(file(endpoints_path(site, name), {"resources": [data]}) for name, data in sorted(found.items())),
+        *(
+            file(endpoints_path(site, each.name), {"resources": [each.endpoints]}, follows=each.endpoints["cluster_name"])
+            for each in sorted(carried, key=lambda each: each.name)
+            if each.endpoints
+        ),
         file(f"{home}/clusters.json", clusters.resources("config.cluster.v3.Cluster", [each.cluster for each in carried]), "resources"),
         file(f"{home}/listeners.json", clusters.resources("config.listener.v3.Listener", [each.listener for each in carried])),
         file(f"{home}/bootstrap.json", _bootstrap(site, socket, dynamic, {})),

@@ -32,7 +32,7 @@ def endpoints(*robots: Robot, more: str = "") -> list[list[str]]:
     """The addresses of each endpoint that the caller on the first robot has."""
     plan = compiled(caller(), SERVER % (ALLOW + more), robot=HERE, robots=robots).plan
     files = [each for job in plan["jobs"] for group in job["groups"] for each in group["resources"] if each["kind"] == "file"]
-    (found,) = [file for file in files if file["path"].endswith("/endpoints-api.json")]
+    (found,) = [file for file in files if file["path"].endswith("/endpoints-upstream-api.json")]
     (resource,) = json.loads(found["content"])["resources"]
     assert resource["cluster_name"] == "default/shop/api/http"
     return [

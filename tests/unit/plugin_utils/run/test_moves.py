@@ -30,7 +30,7 @@ def goes(*units, group=WEB):
     ids=["to one robot", "to two", "none runs it any more", "the group ends", "no instance", "nothing goes"],
 )
 def test_what_moves_away(answer, to):
-    assert moves("a", {"a": {"goes": answer}}, PLACED) == ({"id": {"group": WEB, "to": to, "after": {}}} if to else {})
+    assert moves("a", {"a": {"goes": answer}}, PLACED) == ({"id": {"group": WEB, "to": to, "after": {}, "callers": []}} if to else {})
 
 
 def test_an_instance_that_every_robot_has_moves_nowhere():
@@ -61,7 +61,7 @@ OLD = goes("r0 server", group="default/shop/old")
 )
 def test_a_group_that_ends_waits_for_what_its_job_has_new_elsewhere(a, b, after):
     found = moves("a", {"a": {"goes": OLD, **a}, "b": b}, PLACED)
-    assert found == ({"id": {"group": "default/shop/old", "to": {}, "after": after}} if after else {})
+    assert found == ({"id": {"group": "default/shop/old", "to": {}, "after": after, "callers": []}} if after else {})
     assert list(waiting(found, lambda _robot: "rolled-back").values()) == [
         f"default/shop/old stays here: this run did not succeed on b, which is to run {after['b']}; run again when it does"
         for _once in after
@@ -81,3 +81,12 @@ def test_it_goes_when_all_that_it_moves_to_have_it(statuses, late):
     assert list(found) == (["id"] if late else [])
     for text in late:
         assert text in found["id"]
+
+
+@pytest.mark.parametrize(("told", "stays"), [("committed", False), ("unchanged", False), ("stays", True), ("rolled-back", True)])
+def test_what_is_called_goes_when_its_callers_have_other_endpoints(told, stays):
+    """Also where it moves to no other robot: there may be one instance less."""
+    found = moves("a", {"a": {"goes": goes("r7 server")}}, PLACED, lambda group: ["c"] if group == WEB else [])
+    assert found == {"id": {"group": WEB, "to": {}, "after": {}, "callers": ["c"]}}
+    reasons = waiting(found, lambda _robot: "committed", lambda _robot: told)
+    assert list(reasons.values()) == [f"{WEB} stays here: this run did not succeed on c, which calls it; run again when it does"] * stays

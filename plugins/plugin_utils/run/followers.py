@@ -1,0 +1,90 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who calls a service hears of its new endpoints when they are ready, and the old ones go only after that.
+
+So a switch has three turns: what serves, on all robots; then the files of those that follow it; then what goes.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from .moves import instances
+from .outcome import SETTLED
+
+Data = t.Mapping[str, t.Any]
+Placed = t.Mapping[str, t.Mapping[str, t.Sequence[int]]]
+
+
+class Follower(t.TypedDict):
+    """A file with the endpoints of a service: the group that has it, the service, and the robots that must be ready before it changes."""
+
+    group: str
+    service: str
+    after: list[str]
+
+
+def followers(answers: t.Mapping[str, Data], placed: Placed, addresses: t.Mapping[str, t.Sequence[str]]) -> dict[str, dict[str, Follower]]:
+    """By robot and path, the files that wait for others. `answers` are those of all robots to `prepare`; `addresses` are those at which
+    each robot is reached.
+
+    A robot that the run does not reach is waited for, in vain, only if the file does not have it yet.
+    """
+    found: dict[str, dict[str, Follower]] = {}
+    for robot, answer in answers.items():
+        for path, file in answer.get("follows", {}).items():
+            serving, before = _group(file["follows"]), _hosts(file["before"])
+            if serving == file["group"] and not _instances_change(answer, serving):
+                # Its own instances have other ports: they are the same ones, and no one else has to be ready.
+                continue
+            after = [name for name in placed.get(serving, {}) if name in answers or before.isdisjoint(addresses.get(name, ()))]
+            found.setdefault(robot, {})[path] = {"group": file["group"], "service": file["follows"], "after": sorted(after)}
+    return found
+
+
+def called_from(group: str, following: t.Mapping[str, t.Mapping[str, Follower]]) -> list[str]:
+    """The robots that have files with endpoints of the group, which are to change."""
+    return sorted(robot for robot, files in following.items() if any(_group(file["service"]) == group for file in files.values()))
+
+
+def unready(files: t.Mapping[str, Follower], ended: t.Callable[[str], str]) -> list[str]:
+    """Why files of a robot must stay as they are, one text for each group. `ended(robot)` is the status with which the switch ended
+    there, empty where it has none.
+    """
+    found: dict[str, None] = {}
+    for file in files.values():
+        late = [name for name in file["after"] if ended(name) not in SETTLED]
+        if late:
+            why = f"goes on with the endpoints that it has of {file['service']}: this run did not succeed on {', '.join(late)}"
+            found[f"{file['group']} {why}; run again when it does"] = None
+    return list(found)
+
+
+def _group(service: str) -> str:
+    return service.rpartition("/")[0]
+
+
+def _hosts(text: str) -> set[str]:
+    """All addresses in a file with endpoints."""
+    found: set[str] = set()
+
+    def keep(data: dict[str, t.Any]) -> dict[str, t.Any]:
+        if isinstance(data.get("address"), str):
+            found.add(data["address"])
+        return data
+
+    try:
+        json.loads(text, object_hook=keep)
+    except ValueError:
+        # Somebody has written into it.
+        return set()
+    return found
+
+
+def _instances_change(answer: Data, group: str) -> bool:
+    """Whether instances of a group come to, or go from, a robot that keeps the group."""
+    gone = [unit for going in answer.get("goes", {}).values() if going["name"] == group for unit in going["units"]]
+    new = [change["unit"] for change in answer.get("summary", ()) if change["group"] == group and change["does"] == "new"]
+    return bool(instances([*gone, *new]))

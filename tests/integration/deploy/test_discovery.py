@@ -1,0 +1,191 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A service that its callers find wherever it runs, with real requests through the caller's proxy while it moves.
+
+The first test takes 40 s of a processor: it installs SPIRE and Envoy, which the others share.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+
+import pytest
+
+from tests.integration.deploy.harness import Deployment
+from tests.integration.engine.harness import Machine
+
+pytestmark = pytest.mark.robots
+
+SERVER = """
+import http.server, os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        name = os.environ["NAME"].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(name)))
+        self.end_headers()
+        self.wfile.write(name)
+
+    def log_message(self, *_arguments):
+        pass
+
+http.server.ThreadingHTTPServer.request_queue_size = 128
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["NOMAD_PORT_http"])), Handler).serve_forever()
+"""
+# 200 requests a second until the file is there; then who has answered how often, and what went wrong.
+LOAD = """
+import collections, http.client, json, os, threading, time
+
+answers, failed = collections.Counter(), []
+
+def work(number):
+    connection, due = None, time.monotonic() + number / 200
+    while not os.path.exists("/root/enough"):
+        due += 8 / 200
+        time.sleep(max(0.0, due - time.monotonic()))
+        try:
+            connection = connection or http.client.HTTPConnection("127.0.0.1", 9000, timeout=10)
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            body = answer.read().decode()
+            answers[body if answer.status == 200 else answer.status] += 1
+            if answer.status != 200:
+                failed.append(body)
+        except OSError as error:
+            connection = None
+            failed.append(repr(error))
+
+workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join()
+print(json.dumps([answers, failed]))
+"""
+JOB = """
+name: shop
+taskGroups:
+  - name: api
+    count: {count}
+    constraints: [{{lTarget: "${{node.unique.name}}", operand: regexp, rTarget: "^({robots})$"}}]
+    network:
+      ports: [{{label: http}}]
+      services: [{{name: http, port: 7000, to: http, protocol: http, allow: [{{group: {allowed}}}]}}]
+    tasks:
+      - name: app
+        config:
+          execConfig:
+            command: /usr/bin/python3
+            args:
+              - -c
+              - |
+{program}
+        env: {{NAME: "${{node.unique.name}} ${{NOMAD_ALLOC_INDEX}}"}}
+  - name: front
+    constraints: [{{lTarget: "${{node.unique.name}}", rTarget: robot1}}]
+    network:
+      upstreams: [{{name: api, localPort: 9000, service: {service}, protocol: http}}]
+    tasks:
+      - name: app
+        config: {{execConfig: {{command: sleep, args: [infinity]}}}}
+"""
+FAILS = "raise SystemExit(3)"
+ONE_REQUEST = "curl -sS --max-time 10 http://127.0.0.1:9000/"
+
+
+def job(robots: str, count: int, program: str = SERVER, service: str = "shop/api/http", allowed: str = "front") -> str:
+    program = textwrap.indent(program.strip(), " " * 16)
+    return JOB.format(robots=robots, count=count, program=program, service=service, allowed=allowed)
+
+
+class Shop(Deployment):
+    """The fleet, with requests to the service from the robot of its caller."""
+
+    @property
+    def caller(self) -> Machine:
+        return Machine(self.fleet, "robot1")
+
+    def start_load(self) -> None:
+        self.caller.execute("rm -f /root/enough; cat > /root/load.py", LOAD.encode())
+        self.caller.sh(
+            "systemctl reset-failed load 2>/dev/null; systemd-run -q --unit load -p StandardOutput=file:/root/came python3 /root/load.py"
+        )
+
+    def end_load(self) -> tuple[dict[str, int], list[str]]:
+        self.caller.sh("touch /root/enough")
+        self.caller.until("! systemctl is-active -q load")
+        answers, failed = json.loads(self.caller.sh("cat /root/came"))
+        return answers, failed
+
+    def answered_by(self) -> set[str]:
+        """Who answers a few requests, one after another."""
+        return {self.caller.sh(ONE_REQUEST) for _request in range(4)}
+
+    def started(self) -> str:
+        """When the proxies, and the caller's task, were started."""
+        units = "'k8s4r-proxy-shop-front-*' 'k8s4r-task-shop-front-*'"
+        return self.caller.sh(f"systemctl show -p Id -p InvocationID {units}")
+
+
+@pytest.fixture
+def shop(deployment):
+    return Shop(deployment.fleet, deployment.directory)
+
+
+def test_a_service_is_found_wherever_it_moves_and_no_request_fails(shop):
+    """One instance, one more, one less, and from one robot to the other and back."""
+    shop.deploy(job("robot2", 1)).well()
+    assert shop.answered_by() == {"robot2 0"}
+    started = shop.started()
+    shop.start_load()
+    grown = shop.deploy(job("robot1|robot2", 2)).well()
+    assert grown.output.index("TASK [Switch the robots]") < grown.output.index("TASK [Tell those that call a service where it is now]")
+    assert {name.split()[0] for name in shop.answered_by()} == {"robot1", "robot2"}
+    shop.deploy(job("robot1", 1)).well()
+    assert shop.answered_by() == {"robot1 0"}
+    shop.deploy(job("robot2", 1)).well()
+    assert shop.answered_by() == {"robot2 0"}
+    answers, failed = shop.end_load()
+    assert failed == []
+    assert {"robot1 0", "robot2 0"} <= answers.keys()
+    assert shop.started() == started
+    assert set(shop.deploy(job("robot2", 1)).well().changed.values()) == {0}
+
+
+def test_callers_go_on_with_what_they_have_where_a_move_fails(shop):
+    """And before that, an endpoint that cannot be reached is left out."""
+    shop.deploy(job("robot1|robot2", 2)).well()
+    Machine(shop.fleet, "robot2").sh("systemctl stop 'k8s4r-proxy-shop-api-*'")
+    assert {name.split()[0] for name in shop.answered_by()} == {"robot1"}
+    Machine(shop.fleet, "robot2").sh("systemctl start $(cd /etc/systemd/system; echo k8s4r-proxy-shop-api-*)")
+    shop.deploy(job("robot1", 1)).well()
+    run = shop.deploy(job("robot2", 1, FAILS))
+    assert run.status == 2
+    run.refused("default/shop/front goes on with the endpoints that it has of default/shop/api/http: this run did not succeed on robot2")
+    run.refused("robot1: default/shop/api stays here")
+    assert shop.answered_by() == {"robot1 0"}
+    shop.deploy(job("robot2", 1)).well()
+    assert shop.answered_by() == {"robot2 0"}
+
+
+@pytest.mark.parametrize(
+    ("service", "allowed", "why"),
+    [
+        (
+            "shop/api/htpp",
+            "front",
+            'no job of this run has the inbound service "default/shop/api/htpp"; that job has default/shop/api/http',
+        ),
+        ("other/api/http", "front", 'deploy both together: the run needs the file of the job "default/other", too'),
+        ("shop/api/http", "api", "lets in only the groups of its `allow`, and not spiffe://fleet.example/ns/default/job/shop/group/front"),
+    ],
+)
+def test_a_service_that_nobody_has_or_that_lets_nobody_in_changes_nothing(shop, service, allowed, why):
+    before = shop.footprint("robot1")
+    shop.deploy(job("robot2", 1, service=service, allowed=allowed)).refused(why, "network.upstreams[0].service")
+    assert shop.footprint("robot1") == before

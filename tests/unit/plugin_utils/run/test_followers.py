@@ -1,0 +1,65 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose endpoints change after the services have switched, and which robots they wait for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.followers import called_from, followers, unready
+
+API, HTTP = "default/shop/api", "default/shop/api/http"
+PLACED = {API: {"b": [0], "c": [1]}}
+ADDRESSES = {"b": ("192.0.2.2", "2001:db8::2"), "c": ("192.0.2.3",)}
+PATH = "/etc/k8s4r/groups/front/proxy/endpoints-upstream-api.json"
+
+
+def follows(*hosts, group="default/shop/front", **more):
+    before = {"resources": [{"endpoints": [{"address": {"socket_address": {"address": host, "port_value": 1}}} for host in hosts]}]}
+    return {"follows": {PATH: {"group": group, "follows": HTTP, "before": json.dumps(before)}}, **more}
+
+
+def after(answers):
+    return {robot: files[PATH]["after"] for robot, files in followers(answers, PLACED, ADDRESSES).items()}
+
+
+def test_a_caller_waits_for_all_robots_of_the_run_that_serve():
+    assert after({"a": follows("192.0.2.2"), "b": {}, "c": {}}) == {"a": ["b", "c"]}
+
+
+@pytest.mark.parametrize(("known", "waits"), [(("192.0.2.2",), ["c"]), (("2001:db8::2",), ["c"]), (("192.0.2.3",), ["b", "c"])])
+def test_a_robot_that_is_not_reached_is_waited_for_only_if_the_caller_does_not_know_it_yet(known, waits):
+    assert after({"a": follows(*known), "c": {}}) == {"a": waits}
+
+
+def test_a_file_that_somebody_has_written_into_names_nobody():
+    damaged = {"follows": {PATH: {"group": "default/shop/front", "follows": HTTP, "before": "{"}}}
+    assert after({"a": damaged}) == {"a": ["b", "c"]}
+
+
+NEW = {"summary": [{"group": API, "unit": "r1 app", "does": "new", "why": []}]}
+LESS = {"goes": {"id": {"name": API, "whole": False, "units": ["r1 app"], "data": 0}}}
+RESTART = {"summary": [{"group": API, "unit": "r0 app", "does": "restart", "why": []}]}
+
+
+@pytest.mark.parametrize(("change", "waits"), [(NEW, True), (LESS, True), (RESTART, False)], ids=["one more", "one less", "the same"])
+def test_the_proxy_of_a_service_waits_for_its_own_instances_if_others_come_or_go(change, waits):
+    assert after({"b": follows("127.0.0.1", group=API, **change)}) == ({"b": ["b", "c"]} if waits else {})
+
+
+def test_who_calls_a_group():
+    following = followers({"a": follows("192.0.2.2"), "b": {}}, PLACED, ADDRESSES)
+    assert (called_from(API, following), called_from("default/shop/front", following)) == (["a"], [])
+
+
+def test_why_a_caller_goes_on_with_what_it_has():
+    files = followers({"a": follows(), "b": {}, "c": {}}, PLACED, ADDRESSES)["a"]
+    assert unready(files, lambda _robot: "committed") == []
+    (why,) = unready(files, {"b": "unchanged", "c": "rolled-back"}.__getitem__)
+    assert why == (
+        "default/shop/front goes on with the endpoints that it has of default/shop/api/http: this run did not succeed on c; "
+        "run again when it does"
+    )
