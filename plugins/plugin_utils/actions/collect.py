@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import functools
 import pathlib
 import typing as t
 
 from ..fleet.catalogue import GROUP
 from ..run.action import Action, ActionProblem, Result, Variables, registered
-from ..run.followers import called_from, followers
+from ..run.followers import followers
 from ..run.moves import moves
 from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, what_next
 from ..run.server import refuse_mistaken
@@ -48,8 +47,7 @@ class ActionModule(Action):
             self._display.display(NOTHING_TO_REMOVE)
         placed = run.get("placement", {})
         told = followers(answers, placed, run.get("addresses", {}))
-        callers = functools.partial(called_from, following=told)
-        moving = {name: found for name in answers if (found := moves(name, answers, placed, callers))}
+        moving = {name: found for name in answers if (found := moves(name, answers, placed, told))}
         following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving), bool(told))
         rounds = variables.get("k8s4r_collected", {}).get("rounds", MOST_ROUNDS) if arguments["again"] else 0
         if following.file == AGAIN and rounds == MOST_ROUNDS:

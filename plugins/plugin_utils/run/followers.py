@@ -9,13 +9,15 @@ So a switch has three turns: what serves, on all robots; then the files of those
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
-from .moves import instances
 from .outcome import SETTLED
 
 Data = t.Mapping[str, t.Any]
 Placed = t.Mapping[str, t.Mapping[str, t.Sequence[int]]]
+
+INSTANCE = re.compile(r"r(\d+) ")
 
 
 class Follower(t.TypedDict):
@@ -24,6 +26,10 @@ class Follower(t.TypedDict):
     group: str
     service: str
     after: list[str]
+
+
+# By robot and path.
+Following = t.Mapping[str, t.Mapping[str, Follower]]
 
 
 def followers(answers: t.Mapping[str, Data], placed: Placed, addresses: t.Mapping[str, t.Sequence[str]]) -> dict[str, dict[str, Follower]]:
@@ -44,9 +50,15 @@ def followers(answers: t.Mapping[str, Data], placed: Placed, addresses: t.Mappin
     return found
 
 
-def called_from(group: str, following: t.Mapping[str, t.Mapping[str, Follower]]) -> list[str]:
-    """The robots that have files with endpoints of the group, which are to change."""
-    return sorted(robot for robot, files in following.items() if any(_group(file["service"]) == group for file in files.values()))
+def callers(robot: str, going: Data, following: Following) -> list[str]:
+    """The robots that have files with endpoints of what goes from this one, which are to change first.
+
+    Where the robot keeps the group, what goes may hand its port over to what is new; it cannot stay then.
+    """
+    group = going["name"]
+    if not going["whole"] and all(file["group"] != group for file in following.get(robot, {}).values()):
+        return []
+    return sorted(name for name, files in following.items() if any(_group(file["service"]) == group for file in files.values()))
 
 
 def unready(files: t.Mapping[str, Follower], ended: t.Callable[[str], str]) -> list[str]:
@@ -60,6 +72,11 @@ def unready(files: t.Mapping[str, Follower], ended: t.Callable[[str], str]) -> l
             why = f"goes on with the endpoints that it has of {file['service']}: this run did not succeed on {', '.join(late)}"
             found[f"{file['group']} {why}; run again when it does"] = None
     return list(found)
+
+
+def instances(units: t.Iterable[str]) -> list[int]:
+    """The instances to which units belong, by what people call them: `r0 server`."""
+    return sorted({int(match[1]) for name in units if (match := INSTANCE.match(name))})
 
 
 def _group(service: str) -> str:

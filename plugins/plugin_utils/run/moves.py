@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from .followers import Following, instances
+from .followers import callers as callers_of
 from .outcome import SETTLED
 
 Data = t.Mapping[str, t.Any]
 # As `compile` returns it: {"namespace/job/group": {robot: [index, ...]}}.
 Placed = t.Mapping[str, t.Mapping[str, t.Sequence[int]]]
-
-INSTANCE = re.compile(r"r(\d+) ")
 
 
 class Move(t.TypedDict):
@@ -29,15 +28,9 @@ class Move(t.TypedDict):
     callers: list[str]
 
 
-def _nobody(_group: str) -> list[str]:
-    return []
-
-
-def moves(
-    robot: str, answers: t.Mapping[str, Data], placed: Placed, called_from: t.Callable[[str], list[str]] = _nobody
-) -> dict[str, Move]:
-    """By the group's id, what must not go from a robot yet. `answers` are those of all robots to `prepare`; `called_from(group)` are the
-    robots with callers that have to be told first.
+def moves(robot: str, answers: t.Mapping[str, Data], placed: Placed, following: Following | None = None) -> dict[str, Move]:
+    """By the group's id, what must not go from a robot yet. `answers` are those of all robots to `prepare`; `following` are the files
+    with endpoints that callers are told of first.
 
     A group that ends waits for what its job has new on other robots: it may have been renamed. Where the job has something new on the
     same robot, the robot itself lets neither go without the other (handover.py).
@@ -52,7 +45,7 @@ def moves(
         # Of a system job every robot has r0: it moves nowhere.
         to = {index: homes[index][0] for index in instances(going["units"]) if len(homes.get(index, ())) == 1}
         after = {} if to or not going["whole"] or name in placed else _new_elsewhere(robot, _job(name), answers)
-        callers = called_from(name) if instances(going["units"]) or going["whole"] else []
+        callers = callers_of(robot, going, following or {})
         if to or after or callers:
             found[id] = {"group": name, "to": to, "after": after, "callers": callers}
     return found
@@ -72,11 +65,6 @@ def _new_elsewhere(robot: str, job: str, answers: t.Mapping[str, Data]) -> dict[
 def _job(group: str) -> str:
     """Namespace and name of the job of a group."""
     return group.rpartition("/")[0]
-
-
-def instances(units: t.Iterable[str]) -> list[int]:
-    """The instances to which units belong, by what people call them: `r0 server`."""
-    return sorted({int(match[1]) for name in units if (match := INSTANCE.match(name))})
 
 
 def waiting(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ..job.errors import few
-from ..run.moves import Move, instances
+from ..run.followers import instances
+from ..run.moves import Move
 
 Data = t.Mapping[str, t.Any]
 

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.followers import called_from, followers, unready
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.followers import callers, followers, unready
 
 API, HTTP = "default/shop/api", "default/shop/api/http"
 PLACED = {API: {"b": [0], "c": [1]}}
@@ -50,9 +50,15 @@ def test_the_proxy_of_a_service_waits_for_its_own_instances_if_others_come_or_go
     assert after({"b": follows("127.0.0.1", group=API, **change)}) == ({"b": ["b", "c"]} if waits else {})
 
 
-def test_who_calls_a_group():
-    following = followers({"a": follows("192.0.2.2"), "b": {}}, PLACED, ADDRESSES)
-    assert (called_from(API, following), called_from("default/shop/front", following)) == (["a"], [])
+@pytest.mark.parametrize(
+    ("whole", "own", "whose"),
+    [(True, {}, ["a"]), (False, {}, []), (False, follows("127.0.0.1", group=API, **NEW), ["a", "b"])],
+    ids=["all of the group", "with a port to hand over", "with a port of its own"],
+)
+def test_who_hears_of_other_endpoints_before_something_goes(whole, own, whose):
+    following = followers({"a": follows("192.0.2.2"), "b": own}, PLACED, ADDRESSES)
+    assert callers("b", {"name": API, "whole": whole}, following) == whose
+    assert callers("b", {"name": "default/shop/front", "whole": True}, following) == []
 
 
 def test_why_a_caller_goes_on_with_what_it_has():
