@@ -181,7 +181,7 @@ def test_callers_go_on_with_what_they_have_where_a_move_fails(shop):
             "front",
             'no job of this run has the inbound service "default/shop/api/htpp"; that job has default/shop/api/http',
         ),
-        ("other/api/http", "front", 'deploy both together: the run needs the file of the job "default/other", too'),
+        ("weather/mast/wind", "front", 'deploy both together: the run needs the file of the job "default/weather", too'),
         ("shop/api/http", "api", "lets in only the groups of its `allow`, and not spiffe://fleet.example/ns/default/job/shop/group/front"),
     ],
 )
