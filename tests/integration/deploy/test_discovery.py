@@ -8,6 +8,7 @@ The first test takes 40 s of a processor: it installs SPIRE and Envoy, which the
 
 from __future__ import annotations
 
+import ast
 import json
 import textwrap
 
@@ -95,7 +96,11 @@ taskGroups:
         config: {{execConfig: {{command: sleep, args: [infinity]}}}}
 """
 FAILS = "raise SystemExit(3)"
-ONE_REQUEST = "curl -sS --max-time 10 http://127.0.0.1:9000/"
+REQUESTS = """
+import urllib.request
+
+print({urllib.request.urlopen("http://127.0.0.1:9000/", timeout=10).read().decode() for _request in range(40)})
+"""
 
 
 def job(robots: str, count: int, program: str = SERVER, service: str = "shop/api/http", allowed: str = "front") -> str:
@@ -111,7 +116,7 @@ class Shop(Deployment):
         return Machine(self.fleet, "robot1")
 
     def start_load(self) -> None:
-        self.caller.execute("rm -f /root/enough; cat > /root/load.py", LOAD.encode())
+        self.caller.execute("systemctl stop load 2>/dev/null; rm -f /root/enough /root/came; cat > /root/load.py", LOAD.encode())
         self.caller.sh(
             "systemctl reset-failed load 2>/dev/null; systemd-run -q --unit load -p StandardOutput=file:/root/came python3 /root/load.py"
         )
@@ -123,8 +128,11 @@ class Shop(Deployment):
         return answers, failed
 
     def answered_by(self) -> set[str]:
-        """Who answers a few requests, one after another."""
-        return {self.caller.sh(ONE_REQUEST) for _request in range(4)}
+        """Who answers forty requests, one after another; all must be answered."""
+        outcome = self.caller.execute("python3 -", REQUESTS.encode())
+        assert outcome.status == 0, outcome
+        answered: set[str] = ast.literal_eval(outcome.stdout)
+        return answered
 
     def started(self) -> str:
         """When the proxies, and the caller's task, were started."""
