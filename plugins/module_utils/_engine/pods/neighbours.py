@@ -1,0 +1,96 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Others who manage the robot's network, each told once that the links of pods are none of its business.
+
+What they drop, no table of ours can let pass: so Docker and firewalld get one entry each, in the place that is there for it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..plan import BRIDGE
+from ..system import command
+from ..system import files as disk
+from .rules import PASSES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+_PATIENCE = 20
+_WORD = "k8s4r: pods have walls of their own"
+_HEAD = f"# {_WORD}. Removed with the last of them.\n"
+# Where the program keeps what is there while it runs; a directory that it reads; our file; what tells it to read that again.
+MANAGERS = (
+    (
+        "/run/NetworkManager",
+        "/etc/NetworkManager/conf.d/k8s4r.conf",
+        _HEAD + "[device-k8s4r]\nmatch-device=interface-name:k8s4r*\nmanaged=0\n",
+        ["systemctl", "--no-block", "try-reload-or-restart", "NetworkManager.service"],
+    ),
+    (
+        "/run/systemd/netif",
+        "/etc/systemd/network/10-k8s4r.network",
+        _HEAD + "[Match]\nName=k8s4r*\n\n[Link]\nUnmanaged=yes\n",
+        ["networkctl", "reload"],
+    ),
+)
+_DOCKER = ["iptables", "--wait", "5"]
+_RULE = ["DOCKER-USER", "--match", "mark", "--mark", f"{PASSES:#x}/{PASSES:#x}", "--jump", "ACCEPT"]
+_ZONE = ["firewall-cmd", "--quiet", "--zone=trusted"]
+
+
+class Neighbours:
+    """``root``: in front of all paths, for tests."""
+
+    def __init__(self, root: str = "") -> None:
+        self._root = root
+
+    def ensure(self) -> list[str]:
+        """Tell those who run; a text for each who did not know."""
+        found = [path for runs, path, text, reads in MANAGERS if os.path.isdir(self._root + runs) and self._tell(path, text, reads)]
+        if self._has_docker() and command.run([*_DOCKER, "--check", *_RULE], timeout=_PATIENCE)[0]:
+            command.need([*_DOCKER, "--insert", *_RULE], timeout=_PATIENCE)
+            found.append("DOCKER-USER")
+        if self._has_firewalld() and command.run([*_ZONE, f"--query-interface={BRIDGE}"], timeout=_PATIENCE)[0]:
+            command.need([*_ZONE, f"--change-interface={BRIDGE}"], timeout=_PATIENCE)
+            found.append("firewalld")
+        return found
+
+    def remove(self) -> list[str]:
+        """Take back what they were told."""
+        found = []
+        for _runs, path, _text, reads in MANAGERS:
+            if os.path.exists(self._root + path):
+                disk.remove(self._root + path)
+                command.run(reads, timeout=_PATIENCE)
+                found.append(path)
+        if self._has_docker():
+            while command.run([*_DOCKER, "--delete", *_RULE], timeout=_PATIENCE)[0] == 0:
+                found.append("DOCKER-USER")
+        if self._has_firewalld() and command.run([*_ZONE, f"--query-interface={BRIDGE}"], timeout=_PATIENCE)[0] == 0:
+            command.run([*_ZONE, f"--remove-interface={BRIDGE}"], timeout=_PATIENCE)
+            found.append("firewalld")
+        return found
+
+    def _tell(self, path: str, text: str, reads: t.Sequence[str]) -> bool:
+        try:
+            with open(self._root + path, encoding="utf-8") as stream:
+                if stream.read() == text:
+                    return False
+        except FileNotFoundError:
+            pass
+        os.makedirs(os.path.dirname(self._root + path), exist_ok=True)
+        disk.write(self._root + path, text.encode("utf-8"), 0, 0, 0o644)
+        command.run(list(reads), timeout=_PATIENCE)
+        return True
+
+    def _has_docker(self) -> bool:
+        """Its bridge and its chain are there as long as it has filtered once; nothing is loaded for a robot without."""
+        known = os.path.exists(self._root + "/run/docker.pid") or os.path.isdir(self._root + "/sys/class/net/docker0")
+        return known and command.run([*_DOCKER, "--list", "DOCKER-USER", "--numeric"], timeout=_PATIENCE)[0] == 0
+
+    def _has_firewalld(self) -> bool:
+        return os.path.exists(self._root + "/run/firewalld.pid")

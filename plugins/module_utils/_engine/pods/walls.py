@@ -1,0 +1,238 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""k8s4r-walls.service: has the walls and published ports of all pods as their files say, and mends what others have removed.
+
+What brings a pod up calls `ensure` when the pod's link is there, and before it is up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+
+from .. import plan
+from ..say import jsontext
+from ..say.errors import CommandFailed
+from ..system import command
+from ..system import files as disk
+from . import files, guard, rules
+from .neighbours import Neighbours
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from .files import Pod
+
+STATE = plan.RUNTIME + "/walls"
+_LINKS = "/sys/class/net"
+# Seconds. Other programs hold locks of their own, and none of these takes longer.
+_PATIENCE = 20
+
+
+def ensure(directory: str = plan.PODS) -> list[str]:
+    """Have all of it; a text for each thing that was not so. Raises `CommandFailed` for what this robot cannot do."""
+    os.makedirs(STATE, mode=0o700, exist_ok=True)
+    with open(STATE + "/lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        pods = rules.sound(files.described(directory))
+        if not pods:
+            return _remove()
+        neighbours = Neighbours()
+        # Ways are closed before there is anything that they lead to.
+        found = [
+            *_route(rules.routing(pods)),
+            *_filter(rules.ruleset(pods, uplinks())),
+            *_bridge(pods),
+            *_guards(pods),
+            *_settings(pods),
+            *neighbours.ensure(),
+        ]
+    return found
+
+
+def _remove() -> list[str]:
+    """Nothing of it: there are no pods."""
+    found = [*_route([]), *Neighbours().remove()]
+    if command.run(["nft", "list", "table", "inet", rules.TABLE], errors=False, timeout=_PATIENCE)[0] == 0:
+        _load(rules.ruleset({}))
+        found.append("table")
+    if _is_link(plan.BRIDGE) and not os.listdir(f"{_LINKS}/{plan.BRIDGE}/brif"):
+        command.need(["ip", "link", "delete", plan.BRIDGE], timeout=_PATIENCE)
+        found.append("bridge")
+    for name in ("filters", "table"):
+        disk.remove(f"{STATE}/{name}")
+    return found
+
+
+def _is_link(name: str) -> bool:
+    return os.path.isdir(f"{_LINKS}/{name}")
+
+
+def uplinks() -> list[str]:
+    """Links that lead away from this robot: all but the loopback, ours, and bridges that no device is on. Ports are their bridge's."""
+    found = []
+    for name in os.listdir(_LINKS):
+        place = f"{_LINKS}/{name}"
+        ports = os.listdir(place + "/brif") if os.path.isdir(place + "/brif") else None
+        inner = ports is not None and not any(os.path.exists(f"{_LINKS}/{port}/device") for port in ports)
+        if name != "lo" and not inner and not os.path.exists(place + "/brport"):
+            found.append(name)
+    return sorted(found)
+
+
+# Routing.
+
+
+def _route(wanted: t.Sequence[tuple[int, str, str, str]]) -> list[str]:
+    """systemd-networkd removes such rules when it starts, but for those that it takes for the kernel's own."""
+    there = _rules_there()
+    lines = [f"rule add pref {pref} to {to} {asked} {does} protocol kernel" for pref, to, asked, does in wanted if (pref, to) not in there]
+    kept = {(pref, to) for pref, to, _asked, _does in wanted}
+    lines += [f"rule del pref {pref} to {to}" for pref, to in there if (pref, to) not in kept]
+    _batch("ip", lines)
+    return lines
+
+
+def _rules_there() -> list[tuple[int, str]]:
+    """Ours, by preference and destination."""
+    found = jsontext.loads(command.need(["ip", "-4", "-json", "rule", "show"], timeout=_PATIENCE))
+    mine = [each for each in found if each["priority"] in (rules.OWN, rules.MARKED, rules.REFUSED)]
+    return [(each["priority"], f"{each.get('dst', 'all')}/{each.get('dstlen', 32)}") for each in mine]
+
+
+# The table.
+
+
+def _filter(text: str) -> list[str]:
+    """Whether it is as it was made is seen by nft's own words for it, which differ from ours."""
+    wanted = hashlib.sha256(text.encode("ascii")).hexdigest()
+    status, listed = command.run(["nft", "--stateless", "list", "table", "inet", rules.TABLE], errors=False, timeout=_PATIENCE)
+    if status == 0 and _kept("table") == {"wanted": wanted, "listed": listed}:
+        return []
+    _load(text)
+    listed = command.need(["nft", "--stateless", "list", "table", "inet", rules.TABLE], timeout=_PATIENCE)
+    _keep("table", {"wanted": wanted, "listed": listed})
+    return ["table"]
+
+
+def _load(text: str) -> None:
+    disk.replace(STATE + "/nft", text.encode("ascii"))
+    command.need(["nft", "-f", STATE + "/nft"], timeout=_PATIENCE)
+
+
+# Links.
+
+
+def _bridge(pods: t.Mapping[str, Pod]) -> list[str]:
+    """The bridge with its own address, and the robot's in the network of the pods. Pods know both."""
+    own = sorted({pod["range"] for pod in pods.values()})
+    lines = []
+    if not _is_link(plan.BRIDGE):
+        lines.append(f"link add {plan.BRIDGE} address {guard.hardware(files.gateway(own[0]))} type bridge")
+        there = []
+    else:
+        shown = jsontext.loads(command.need(["ip", "-4", "-json", "address", "show", "dev", plan.BRIDGE], timeout=_PATIENCE))
+        there = [f"{each['local']}/{each['prefixlen']}" for link in shown for each in link.get("addr_info", ())]
+        if _read(f"{_LINKS}/{plan.BRIDGE}/address") != guard.hardware(files.gateway(own[0])):
+            lines.append(f"link set {plan.BRIDGE} address {guard.hardware(files.gateway(own[0]))}")
+    wanted = [f"{files.gateway(each)}/{each.partition('/')[2]}" for each in own]
+    lines += [f"address add {each} dev {plan.BRIDGE}" for each in wanted if each not in there]
+    if lines or not int(_read(f"{_LINKS}/{plan.BRIDGE}/flags"), 16) & 1:
+        lines.append(f"link set {plan.BRIDGE} up")
+    _batch("ip", lines)
+    return lines
+
+
+def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
+    """A link that is made again has another number, and no filter."""
+    gateway = guard.hardware(files.gateway(min(pod["range"] for pod in pods.values())))
+    ends = {files.link(id): pod for id, pod in pods.items()}
+    wanted = {link: guard.at_pod(link, pod["address"]) for link, pod in ends.items() if _is_link(link)}
+    wanted[plan.BRIDGE] = guard.at_bridge()
+    there = _filtered()
+    state = {link: [_read(f"{_LINKS}/{link}/ifindex"), *lines] for link, lines in wanted.items()}
+    kept = _kept("filters") or {}
+    new = [link for link in wanted if link not in there or kept.get(link) != state[link]]
+    if new:
+        ports = [link for link in new if link in ends]
+        _batch("tc", [line for link in new for line in wanted[link]])
+        # Its own address on both sides, so that the kernel takes for the robot's what a filter has moved past the bridge.
+        _batch("ip", [f"link set {link} address {gateway}" for link in ports])
+        alone = "isolated on learning off flood off mcast_flood off"
+        _batch("ip", [f"link set {link} type bridge_slave {alone}" for link in ports if os.path.exists(f"{_LINKS}/{link}/brport")])
+        inner = [(link, guard.hardware(ends[link]["address"])) for link in ports if os.path.exists(f"{_LINKS}/{link}/brport")]
+        _batch("bridge", [f"fdb replace {address} dev {link} master static" for link, address in inner])
+        _keep("filters", state)
+    return [f"filter of {link}" for link in new]
+
+
+def _filtered() -> set[str]:
+    """The links with a place for filters; what is in there, nobody else removes by itself."""
+    shown = jsontext.loads(command.need(["tc", "-json", "qdisc", "show"], timeout=_PATIENCE) or "[]")
+    return {each["dev"] for each in shown if each["kind"] == "clsact"}
+
+
+def _settings(pods: t.Mapping[str, Pod]) -> list[str]:
+    """What the kernel is told about the bridge. Only behind the filter there may it route to the loopback, for answers that go there."""
+    here = f"/proc/sys/net/ipv4/conf/{plan.BRIDGE}"
+    wanted = {
+        "/proc/sys/net/ipv4/ip_forward": "1",
+        f"{here}/forwarding": "1",
+        f"{here}/route_localnet": "1" if rules.published(pods) else "0",
+        # A source is looked up with the mark: without, the rules for routing let no way lead back.
+        f"{here}/src_valid_mark": "1",
+        f"{here}/rp_filter": "1",
+        f"{here}/accept_redirects": "0",
+        f"{here}/send_redirects": "0",
+        f"{here}/proxy_arp": "0",
+        f"/proc/sys/net/ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1",
+    }
+    found = []
+    for path, value in wanted.items():
+        if os.path.exists(path) and _read(path) != value:
+            try:
+                with open(path, "w", encoding="ascii") as stream:
+                    stream.write(value)
+            except OSError as error:
+                raise CommandFailed(f"{path} cannot be set to {value}: {error.strerror}") from None
+            found.append(path)
+    return found
+
+
+def _batch(program: str, lines: t.Sequence[str]) -> None:
+    """Many commands by one process; the first that fails ends it."""
+    if lines:
+        path = f"{STATE}/{program}"
+        disk.replace(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
+        command.need([program, "-batch", path], timeout=_PATIENCE)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii") as stream:
+        return stream.read().strip()
+
+
+def _kept(name: str) -> t.Any:
+    try:
+        with open(f"{STATE}/{name}", encoding="utf-8") as stream:
+            return jsontext.loads(stream.read())
+    except (OSError, ValueError):
+        return None
+
+
+def _keep(name: str, what: object) -> None:
+    disk.replace(f"{STATE}/{name}", jsontext.dumps(what).encode("utf-8"))
+
+
+def main() -> None:
+    """Say what was put right: the first time all of it, and then what somebody has removed."""
+    try:
+        found = ensure()
+    except (CommandFailed, OSError) as error:
+        sys.exit(str(error))
+    if found:
+        sys.stderr.write(f"put right: {', '.join(found)}\n"[:2000])

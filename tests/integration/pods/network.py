@@ -1,0 +1,147 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods of a robot as bare networks: a namespace, a link and a file for each, with programs that answer whom they see."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import typing as t
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import files, guard
+from tests.integration.engine.harness import Machine
+
+RANGE, GATEWAY = "172.26.64.0/20", "172.26.64.1"
+TCP, UDP = 8080, 8081
+ANSWERS = """
+import socket, sys, threading
+at, tcp, udp = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+listener = socket.create_server((at, tcp), backlog=64)
+packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+packets.bind((at, udp))
+def each_packet():
+    while True:
+        said, who = packets.recvfrom(100)
+        packets.sendto(who[0].encode(), who)
+threading.Thread(target=each_packet, daemon=True).start()
+while True:
+    connection, who = listener.accept()
+    connection.sendall(who[0].encode())
+    connection.close()
+"""
+ASKS = """
+import json, select, socket, sys, time
+asked = json.load(sys.stdin)
+def ask(address, port, protocol):
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    s = socket.socket(socket.AF_INET, kind)
+    s.setblocking(False)
+    try:
+        s.connect((address, port))
+    except BlockingIOError:
+        pass
+    except OSError:
+        return None
+    if protocol == "udp":
+        try:
+            s.send(b"?")
+        except OSError:
+            return None
+    return s
+answers = [""] * len(asked)
+waiting = {s: place for place, each in enumerate(asked) if (s := ask(*each))}
+end = time.monotonic() + float(sys.argv[1])
+while waiting and time.monotonic() < end:
+    for s in select.select(list(waiting), [], [], max(0, end - time.monotonic()))[0]:
+        try:
+            answers[waiting.pop(s)] = s.recv(100).decode()
+        except OSError:
+            pass
+print(json.dumps(answers))
+"""
+# What is let through answers within milliseconds; what is not, mostly never.
+PATIENCE = 0.7
+
+Question = tuple[str, int, str]
+
+
+class Pods:
+    """The pods of a robot. ``machine`` is clean."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.addresses: dict[str, str] = {}
+        self.wipe()
+        assert machine.call(op="probe")["status"] == "ok"
+        machine.execute("cat > /run/answers.py", ANSWERS.encode())
+        machine.execute("cat > /run/asks.py", ASKS.encode())
+
+    def wipe(self) -> None:
+        """Nothing of a pod."""
+        self.machine.sh(
+            "systemctl stop 'answers-*' 2>/dev/null; for n in $(ip netns list | cut -d' ' -f1); do ip netns delete $n; done;"
+            " ip link delete k8s4r0 2>/dev/null; nft flush ruleset;"
+            " ip rule list | grep -o '^146[456]:' | tr -d : | while read p; do ip rule delete pref $p; done"
+        )
+
+    def file(self, id: str, group: str, address: str, reach: t.Sequence[str] = (), ports: t.Sequence[dict[str, t.Any]] = ()) -> None:
+        """The pod as its file says."""
+        pod = {"name": id, "group": group, "address": address, "range": RANGE, "reach": list(reach), "ports": list(ports)}
+        pod.update(hosts={}, dns={"servers": [], "searches": []})
+        self.addresses[id] = address
+        self.machine.execute(f"mkdir -p {plan.PODS} && cat > {plan.PODS}/{id}", json.dumps(pod).encode())
+
+    def link(self, id: str) -> None:
+        """Its namespace, and its link, which is not up yet."""
+        link, name, address = files.link(id), f"k8s4r-{id}", self.addresses[id]
+        self.machine.sh(
+            f"set -e; ip link show {plan.BRIDGE} >/dev/null 2>&1 || ip link add {plan.BRIDGE} type bridge; ip netns add {name};"
+            f" ip link add {link} type veth peer name eth0 netns {name} address {guard.hardware(address)};"
+            f" ip link set {link} master {plan.BRIDGE}; ip link set {link} type bridge_slave isolated on;"
+            f" ip -n {name} address add {address}/32 dev eth0; ip -n {name} link set lo up; ip -n {name} link set eth0 up;"
+            f" ip -n {name} route add {GATEWAY} dev eth0; ip -n {name} route add default via {GATEWAY}"
+        )
+
+    def up(self, id: str) -> None:
+        """Switch its link on, with a program in it that answers."""
+        self.machine.sh(f"ip link set {files.link(id)} up")
+        self.answer(f"answers-{id}", "0.0.0.0", TCP, UDP, id)
+
+    def answer(self, unit: str, address: str, tcp: int, udp: int, id: str = "") -> None:
+        """A program that answers, on the robot or in a pod."""
+        where = f"ip netns exec k8s4r-{id} " if id else ""
+        self.machine.sh(f"systemd-run --quiet --collect --unit={unit} {where}python3 /run/answers.py {address} {tcp} {udp}")
+
+    def make(self, *ids: str) -> None:
+        """Pods whose files are there."""
+        for id in ids:
+            self.link(id)
+        self.ensure()
+        for id in ids:
+            self.up(id)
+        for id in ids:
+            self.machine.until(f"ip netns exec k8s4r-{id} ss -ltn | grep -q ':{TCP} '")
+
+    def ensure(self) -> str:
+        """Have the walls as the files say; what was not so."""
+        done = self.machine.script("from k8s4r_engine.pods import walls\nwalls.main()")
+        assert done.status == 0, done
+        return done.stderr
+
+    def inside(self, id: str, command: str) -> str:
+        """A command in a pod, as root."""
+        return self.machine.sh(f"ip netns exec k8s4r-{id} sh -c {shlex.quote(command)}")
+
+    def ask(self, who: str, *questions: Question) -> list[str]:
+        """What a pod is answered, or the robot itself for no name: by each the address that it sees, or nothing."""
+        front = f"ip netns exec k8s4r-{who} " if who else ""
+        return asked(self.machine, questions, front)
+
+
+def asked(machine: Machine, questions: t.Sequence[Question], front: str = "") -> list[str]:
+    outcome = machine.execute(f"{front}python3 /run/asks.py {PATIENCE}", json.dumps(questions).encode())
+    assert outcome.status == 0, outcome
+    found: list[str] = json.loads(outcome.stdout)
+    return found
