@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..checks import units as check_units
 from ..logs import units as log_units
 from ..pods import names as pod_names
+from ..pods import units as wall_units
 from ..resources import kinds
 from ..state import garbage, ledger
 from ..state import manifest as manifests
@@ -118,6 +119,7 @@ def clear(robot: Robot, release: str) -> None:
     check_units.settle()
     # Names of pods that go on may have changed.
     pod_names.refresh()
+    wall_units.settle()
 
 
 def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:

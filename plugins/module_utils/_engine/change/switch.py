@@ -13,6 +13,7 @@ import time
 from ..checks import units as check_units
 from ..judge import choice, conflicts, handover
 from ..logs import units as log_units
+from ..pods import units as wall_units
 from ..say.errors import Refusal
 from ..state import manifest as manifests
 from ..state.lock import Lock
@@ -55,7 +56,9 @@ def run(
             boot_unit.ensure(robot)
             if any(log_units.needed(group["resources"]) for _job, group in manifests.groups(manifest)):
                 log_units.ensure(robot)
-            check_units.ensure(robot, [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]])
+            wanted = [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]]
+            check_units.ensure(robot, wanted)
+            wall_units.ensure(robot, wanted)
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}

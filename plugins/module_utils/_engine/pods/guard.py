@@ -40,12 +40,11 @@ def hardware(address: str) -> str:
 
 def at_pod(link: str, address: str) -> list[str]:
     """Lines for `tc -batch`: a pod's end of a link sends IPv4 and ARP of its own address, and nothing else."""
-    wanted = number(address)
+    wanted, filters = number(address), f"filter replace dev {link} ingress handle 1 protocol all"
     return [
         f"qdisc replace dev {link} clsact",
-        f"filter replace dev {link} ingress pref 1 handle 1 protocol all bpf bytecode {_packets(wanted)}"
-        f" action mirred ingress redirect dev {BRIDGE}",
-        f"filter replace dev {link} ingress pref 2 handle 1 protocol all bpf direct-action bytecode {_questions(wanted)}",
+        f"{filters} pref 1 bpf bytecode {_packets(wanted)} action mirred ingress redirect dev {BRIDGE}",
+        f"{filters} pref 2 bpf direct-action bytecode {_questions(wanted)}",
     ]
 
 

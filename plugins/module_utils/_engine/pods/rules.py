@@ -143,9 +143,7 @@ def _entrance(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, st
 
 
 def _publish(ports: t.Mapping[tuple[str, int], list[tuple[str, int, int]]]) -> t.Iterator[str]:
-    jumps = {
-        protocol: [f"{port} : goto {protocol}_{port}" for each, port in ports if each == protocol] for protocol in ("tcp", "udp")
-    }
+    jumps = {protocol: [f"{port} : goto {protocol}_{port}" for each, port in ports if each == protocol] for protocol in ("tcp", "udp")}
     for (protocol, port), ways in ports.items():
         rules = []
         for host, pod, to in ways:
@@ -231,12 +229,8 @@ def _leaves(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, str]
 def routing(pods: t.Mapping[str, Pod]) -> list[tuple[int, str, str, str]]:
     """The rules for routing: preference, destination, and what else is asked and done, in the words of ip-rule(8)."""
     mark = f"{ALLOWED:#x}"
-    return [
-        rule
-        for base, length in ranges(pods)
-        for to in [f"{address(base)}/{length}"]
-        for rule in [(OWN, to, "iif lo", "lookup main"), (MARKED, to, f"fwmark {mark}/{mark}", "lookup main"), (REFUSED, to, "", "prohibit")]
-    ]
+    each = ((OWN, "iif lo", "lookup main"), (MARKED, f"fwmark {mark}/{mark}", "lookup main"), (REFUSED, "", "prohibit"))
+    return [(pref, f"{address(base)}/{length}", asked, does) for base, length in ranges(pods) for pref, asked, does in each]
 
 
 def _word(value: int) -> str:

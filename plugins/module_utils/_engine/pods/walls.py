@@ -41,17 +41,15 @@ def ensure(directory: str = plan.PODS) -> list[str]:
         pods = rules.sound(files.described(directory))
         if not pods:
             return _remove()
-        neighbours = Neighbours()
         # Ways are closed before there is anything that they lead to.
-        found = [
+        return [
             *_route(rules.routing(pods)),
             *_filter(rules.ruleset(pods, uplinks())),
             *_bridge(pods),
             *_guards(pods),
             *_settings(pods),
-            *neighbours.ensure(),
+            *Neighbours().ensure(),
         ]
-    return found
 
 
 def _remove() -> list[str]:

@@ -38,8 +38,10 @@ CHECKS, CHECKS_TIMER = "k8s4r-checks.service", "k8s4r-checks.timer"
 TEXTFILE, TEXTFILE_TIMER = "k8s4r-textfile.service", "k8s4r-textfile.timer"
 # How the names of units begin, of tasks and of init tasks.
 RUNS, PREPARES = "k8s4r-task-", "k8s4r-init-"
+# Has the walls between pods, and their published ports, in force; and what starts it again and again.
+WALLS, WALLS_TIMER = "k8s4r-walls.service", "k8s4r-walls.timer"
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
-UNITS = r"k8s4r-((recover|logs|log@.*|checks|textfile|prepare-.*|switch-.*)\.service|(checks|textfile)\.timer)"
+UNITS = r"k8s4r-((recover|logs|log@.*|checks|textfile|walls|prepare-.*|switch-.*)\.service|(checks|textfile|walls)\.timer)"
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 

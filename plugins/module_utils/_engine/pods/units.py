@@ -1,0 +1,83 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The units behind the walls of all pods of a robot, as long as it has any: a service that has them in force, and its timer.
+
+Nothing of them stays in memory. At boot the service comes before every group; later it finds in a few milliseconds that all is well.
+"""
+
+from __future__ import annotations
+
+from .. import plan
+from ..resources import kinds
+from ..system import own, systemd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.robot import Robot
+
+# Seconds between two looks. Meanwhile nothing is open that should not be: what is missing closes.
+PERIOD = 30
+TIMER = "\n".join(
+    [
+        "[Unit]",
+        "Description=k8s4r: walls between pods",
+        "",
+        "[Timer]",
+        f"OnActiveSec={PERIOD}s",
+        f"OnUnitActiveSec={PERIOD}s",
+        "AccuracySec=5s",
+        "",
+        "[Install]",
+        "WantedBy=multi-user.target",
+        "",
+    ]
+)
+
+
+def service(engine: str) -> str:
+    """The unit file. Those that begin with a flush of everybody's rules are done by then."""
+    return "\n".join(
+        [
+            "[Unit]",
+            "Description=k8s4r: have the walls between pods, and their published ports",
+            f"Before={plan.ROOT_SLICE}",
+            "After=nftables.service netfilter-persistent.service firewalld.service",
+            "StartLimitIntervalSec=0",
+            "",
+            "[Service]",
+            "Type=oneshot",
+            f"ExecStart={own.program(engine, 'pods.walls')}",
+            "TimeoutStartSec=90",
+            # Newer versions of systemd take this for what they say of the unit, too: three lines each time.
+            "LogLevelMax=notice",
+            "SyslogLevel=notice",
+            "",
+            "[Install]",
+            "WantedBy=multi-user.target",
+            "",
+        ]
+    )
+
+
+def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
+    """Have both there as this engine has them, if these resources need them or others have needed them before."""
+    if own.text(own.WALLS) or any(kinds.place(resource).startswith(plan.PODS + "/") for resource in resources):
+        own.put({own.WALLS: service(robot.state + "/engine/current")}, own.WALLS)
+        if own.put({own.WALLS_TIMER: TIMER}, own.WALLS_TIMER):
+            systemd.need(["systemctl", "--no-block", "restart", own.WALLS_TIMER], timeout=90)
+
+
+def settle() -> None:
+    """After a switch: walls as the files of the pods say now; or nothing, where there are none. What fails here, the timer tries again."""
+    if not own.text(own.WALLS):
+        return
+    from . import files
+
+    systemd.ask(["systemctl", "start", own.WALLS], timeout=90)
+    if not files.described():
+        systemd.stop([own.WALLS_TIMER, own.WALLS])
+        own.remove(own.WALLS_TIMER, own.WALLS)
