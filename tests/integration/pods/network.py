@@ -10,7 +10,6 @@ import shlex
 import typing as t
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import files, guard
 from tests.integration.engine.harness import Machine
 
 RANGE, GATEWAY = "172.26.64.0/20", "172.26.64.1"
@@ -93,40 +92,26 @@ class Pods:
         self.addresses[id] = address
         self.machine.execute(f"mkdir -p {plan.PODS} && cat > {plan.PODS}/{id}", json.dumps(pod).encode())
 
-    def link(self, id: str) -> None:
-        """Its namespace, and its link, which is not up yet."""
-        link, name, address = files.link(id), f"k8s4r-{id}", self.addresses[id]
-        self.machine.sh(
-            f"set -e; ip link show {plan.BRIDGE} >/dev/null 2>&1 || ip link add {plan.BRIDGE} type bridge; ip netns add {name};"
-            f" ip link add {link} type veth peer name eth0 netns {name} address {guard.hardware(address)};"
-            f" ip link set {link} master {plan.BRIDGE}; ip link set {link} type bridge_slave isolated on;"
-            f" ip -n {name} address add {address}/32 dev eth0; ip -n {name} link set lo up; ip -n {name} link set eth0 up;"
-            f" ip -n {name} route add {GATEWAY} dev eth0; ip -n {name} route add default via {GATEWAY}"
-        )
-
-    def up(self, id: str) -> None:
-        """Switch its link on, with a program in it that answers."""
-        self.machine.sh(f"ip link set {files.link(id)} up")
-        self.answer(f"answers-{id}", "0.0.0.0", TCP, UDP, id)
-
     def answer(self, unit: str, address: str, tcp: int, udp: int, id: str = "") -> None:
         """A program that answers, on the robot or in a pod."""
         where = f"ip netns exec k8s4r-{id} " if id else ""
         self.machine.sh(f"systemd-run --quiet --collect --unit={unit} {where}python3 /run/answers.py {address} {tcp} {udp}")
 
     def make(self, *ids: str) -> None:
-        """Pods whose files are there."""
+        """Pods whose files are there, each with a program in it that answers."""
         for id in ids:
-            self.link(id)
-        self.ensure()
-        for id in ids:
-            self.up(id)
+            self._engine("program", "up", id)
+            self.answer(f"answers-{id}", "0.0.0.0", TCP, UDP, id)
         for id in ids:
             self.machine.until(f"ip netns exec k8s4r-{id} ss -ltn | grep -q ':{TCP} '")
 
     def ensure(self) -> str:
         """Have the walls as the files say; what was not so."""
-        done = self.machine.script("from k8s4r_engine.pods import walls\nwalls.main()")
+        return self._engine("walls")
+
+    def _engine(self, program: str, *arguments: str) -> str:
+        """One of the engine's programs; what it says."""
+        done = self.machine.script(f"sys.argv[1:] = {list(arguments)!r}\nfrom k8s4r_engine.pods import {program}\n{program}.main()")
         assert done.status == 0, done
         return done.stderr
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .files import Pod
 
 INSIDE = "eth0"
+# Of the network of who looks.
+SETTINGS = "/proc/sys/net"
 # Of interfaces.
 _DEVICES = "/sys/class/net"
 _FORWARDS = "/proc/sys/net/ipv4/ip_forward"
@@ -53,7 +55,7 @@ def up(id: str, pod: Pod) -> None:
     mtu, own = _mtu(), f"{plan.NETWORKS}{id}"
     if not os.path.isdir(f"{_DEVICES}/{plan.BRIDGE}"):
         _ip([f"link add name {plan.BRIDGE} address {_hardware(gateway(pod['range']))} mtu {mtu} type bridge", *_without_ipv6(plan.BRIDGE)])
-        _set({f"ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1", f"ipv4/conf/{plan.BRIDGE}/send_redirects": "0"})
+        configure({f"ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1", f"ipv4/conf/{plan.BRIDGE}/send_redirects": "0"})
     lines = [f"addr replace {gateway(pod['range'])}/{pod['range'].partition('/')[2]} dev {plan.BRIDGE}", f"link set {plan.BRIDGE} up"]
     device = link(id)
     if not (_is_mounted(own) and os.path.isdir(f"{_DEVICES}/{device}")):
@@ -203,7 +205,7 @@ def _forward() -> None:
         if stream.read().strip() != "0":
             return
     files.replace(FORWARDED, b"")
-    _set({"ipv4/ip_forward": "1"})
+    configure({"ipv4/ip_forward": "1"})
 
 
 def _forward_no_more() -> None:
@@ -211,10 +213,10 @@ def _forward_no_more() -> None:
     if os.path.exists(FORWARDED):
         files.remove(FORWARDED)
         if not any(os.path.isdir(f"{_DEVICES}/{device}/bridge") for device in os.listdir(_DEVICES)):
-            _set({"ipv4/ip_forward": "0"})
+            configure({"ipv4/ip_forward": "0"})
 
 
-def _set(settings: t.Mapping[str, str]) -> None:
+def configure(settings: t.Mapping[str, str]) -> None:
     """Have settings of the robot's own network."""
 
     def work() -> None:
@@ -228,7 +230,7 @@ def _sysctl(name: str, value: str) -> None:
     """In a child: /proc/sys/net is that of the network in which a process is. Where it is read-only, as in most containers, it is mounted
     anew. A kernel without IPv6 has nothing of some names.
     """
-    path = f"/proc/sys/net/{name}"
+    path = f"{SETTINGS}/{name}"
     try:
         _write(path, value)
     except OSError as error:

@@ -12,7 +12,7 @@ import sys
 from .. import plan
 from ..say.errors import CommandFailed
 from ..system import files as disk
-from . import files, link, names
+from . import files, link, names, walls
 
 
 def up(id: str) -> None:
@@ -21,6 +21,7 @@ def up(id: str) -> None:
         raise CommandFailed(f"{plan.PODS}/{id} is not there, or is damaged; run the deployment again")
     names.write(id, pod)
     link.up(id, pod)
+    walls.ensure()
 
 
 def down(id: str) -> None:

@@ -37,7 +37,7 @@ _EMPTY = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 
 
 def number(address: str) -> int:
-    """An IPv4 address as a number; raises ValueError for anything else."""
+    """An IPv4 address as a number; raises ValueError for anything else: what is written here is read as root."""
     parts = address.split(".")
     if len(parts) != 4 or not all(re.fullmatch(r"[0-9]{1,3}", part) and int(part) < 256 for part in parts):
         raise ValueError(f"{address!r} is not an IPv4 address")

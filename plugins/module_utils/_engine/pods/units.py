@@ -9,7 +9,6 @@ Nothing of them stays in memory. At boot the service comes before every group; l
 from __future__ import annotations
 
 from .. import plan
-from ..resources import kinds
 from ..system import own, systemd
 
 TYPE_CHECKING = False
@@ -65,7 +64,7 @@ def service(engine: str) -> str:
 
 def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
     """Have both there as this engine has them, if these resources need them or others have needed them before."""
-    if own.text(own.WALLS) or any(kinds.place(resource).startswith(plan.PODS + "/") for resource in resources):
+    if own.text(own.WALLS) or any(resource.get("path", "").startswith(plan.PODS + "/") for resource in resources):
         own.put({own.WALLS: service(robot.state + "/engine/current")}, own.WALLS)
         if own.put({own.WALLS_TIMER: TIMER}, own.WALLS_TIMER):
             systemd.need(["systemctl", "--no-block", "restart", own.WALLS_TIMER], timeout=90)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """k8s4r-walls.service: has the walls and published ports of all pods as their files say, and mends what others have removed.
 
-What brings a pod up calls `ensure` when the pod's link is there, and before it is up.
+What brings a pod up calls `ensure` as soon as the pod has a link, and before anything runs in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..say import jsontext
 from ..say.errors import CommandFailed
 from ..system import command
 from ..system import files as disk
-from . import files, guard, rules
+from . import files, guard, link, rules
 from .neighbours import Neighbours
 
 TYPE_CHECKING = False
@@ -45,7 +45,6 @@ def ensure(directory: str = plan.PODS) -> list[str]:
         return [
             *_route(rules.routing(pods)),
             *_filter(rules.ruleset(pods, uplinks())),
-            *_bridge(pods),
             *_guards(pods),
             *_settings(pods),
             *Neighbours().ensure(),
@@ -58,9 +57,6 @@ def _remove() -> list[str]:
     if command.run(["nft", "list", "table", "inet", rules.TABLE], errors=False, timeout=_PATIENCE)[0] == 0:
         _load(rules.ruleset({}))
         found.append("table")
-    if _is_link(plan.BRIDGE) and not os.listdir(f"{_LINKS}/{plan.BRIDGE}/brif"):
-        command.need(["ip", "link", "delete", plan.BRIDGE], timeout=_PATIENCE)
-        found.append("bridge")
     for name in ("filters", "table"):
         disk.remove(f"{STATE}/{name}")
     return found
@@ -125,28 +121,10 @@ def _load(text: str) -> None:
 # Links.
 
 
-def _bridge(pods: t.Mapping[str, Pod]) -> list[str]:
-    """The bridge with its own address, and the robot's in the network of the pods. Pods know both."""
-    own = sorted({pod["range"] for pod in pods.values()})
-    lines = []
-    if not _is_link(plan.BRIDGE):
-        lines.append(f"link add {plan.BRIDGE} address {guard.hardware(files.gateway(own[0]))} type bridge")
-        there = []
-    else:
-        shown = jsontext.loads(command.need(["ip", "-4", "-json", "address", "show", "dev", plan.BRIDGE], timeout=_PATIENCE))
-        there = [f"{each['local']}/{each['prefixlen']}" for link in shown for each in link.get("addr_info", ())]
-        if _read(f"{_LINKS}/{plan.BRIDGE}/address") != guard.hardware(files.gateway(own[0])):
-            lines.append(f"link set {plan.BRIDGE} address {guard.hardware(files.gateway(own[0]))}")
-    wanted = [f"{files.gateway(each)}/{each.partition('/')[2]}" for each in own]
-    lines += [f"address add {each} dev {plan.BRIDGE}" for each in wanted if each not in there]
-    if lines or not int(_read(f"{_LINKS}/{plan.BRIDGE}/flags"), 16) & 1:
-        lines.append(f"link set {plan.BRIDGE} up")
-    _batch("ip", lines)
-    return lines
-
-
 def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
     """A link that is made again has another number, and no filter."""
+    if not _is_link(plan.BRIDGE):
+        return []
     gateway = guard.hardware(files.gateway(min(pod["range"] for pod in pods.values())))
     ends = {files.link(id): pod for id, pod in pods.items()}
     wanted = {link: guard.at_pod(link, pod["address"]) for link, pod in ends.items() if _is_link(link)}
@@ -176,10 +154,8 @@ def _filtered() -> set[str]:
 
 def _settings(pods: t.Mapping[str, Pod]) -> list[str]:
     """What the kernel is told about the bridge. Only behind the filter there may it route to the loopback, for answers that go there."""
-    here = f"/proc/sys/net/ipv4/conf/{plan.BRIDGE}"
+    here = f"ipv4/conf/{plan.BRIDGE}"
     wanted = {
-        "/proc/sys/net/ipv4/ip_forward": "1",
-        f"{here}/forwarding": "1",
         f"{here}/route_localnet": "1" if rules.published(pods) else "0",
         # A source is looked up with the mark: without, the rules for routing let no way lead back.
         f"{here}/src_valid_mark": "1",
@@ -187,18 +163,19 @@ def _settings(pods: t.Mapping[str, Pod]) -> list[str]:
         f"{here}/accept_redirects": "0",
         f"{here}/send_redirects": "0",
         f"{here}/proxy_arp": "0",
-        f"/proc/sys/net/ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1",
+        f"ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1",
     }
-    found = []
-    for path, value in wanted.items():
-        if os.path.exists(path) and _read(path) != value:
-            try:
-                with open(path, "w", encoding="ascii") as stream:
-                    stream.write(value)
-            except OSError as error:
-                raise CommandFailed(f"{path} cannot be set to {value}: {error.strerror}") from None
-            found.append(path)
-    return found
+    there = f"{link.SETTINGS}/{here}"
+    if not os.path.isdir(there):
+        return []
+    others = {name: value for name, value in wanted.items() if os.path.exists(f"{link.SETTINGS}/{name}") and _differs(name, value)}
+    if others:
+        link.configure(others)
+    return sorted(others)
+
+
+def _differs(name: str, value: str) -> bool:
+    return _read(f"{link.SETTINGS}/{name}") != value
 
 
 def _batch(program: str, lines: t.Sequence[str]) -> None:
