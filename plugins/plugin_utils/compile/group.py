@@ -69,7 +69,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
             resources,
             # Those of pods differ in nothing that could be wrong.
             checks=[proxy.check for proxy in proxies[:1]],
-            needs=[need for proxy in proxies[:1] for need in proxy.needs],
+            needs=[*pods.needs(site), *(need for proxy in proxies[:1] for need in proxy.needs)],
             programs=_once(((program["path"], program["search"]), program) for unit in units for program in unit.programs),
             expects=_once(((expected["what"], expected["name"]), expected) for expected in expects),
             ports=[*(port for proxy in proxies for port in proxy.ports), *_ports(site)],

@@ -16,6 +16,7 @@ import stat
 import tempfile
 
 from ..plan import TASKS
+from ..pods import trial
 from ..resources import kinds
 from ..say import disk
 from ..system import accounts, command, files, own
@@ -158,24 +159,8 @@ def _no_users(name: str) -> str:
 
 
 def _no_pods(_name: str) -> str:
-    """Tried in a network of its own, which is gone afterwards: whatever the kernel has as a module, it loads."""
-    lines = {
-        "link add name bridge0 type bridge": "bridges (the module bridge)",
-        "link add name veth0 type veth peer name veth1": "pairs of interfaces (the module veth)",
-        "link set dev veth0 master bridge0": "bridges (the module bridge)",
-        "link set dev veth0 type bridge_slave isolated on": "isolated ports of bridges (Linux 4.18)",
-    }
-    with _Directory({str(number): line + "\n" for number, line in enumerate(lines)}) as directory:
-        tries = " && ".join(f"ip -batch {directory}/{number} || exit {number + 10}" for number in range(len(lines)))
-        code, output = command.run(["unshare", "--net", "sh", "-c", f"command -v ip >/dev/null || exit 9; {tries}"])
-    if not code:
-        return ""
-    remedy = "see that it has it, or write mode: host"
-    if code == 9:
-        return "a pod needs the program ip; install it (Debian's package iproute2), or write mode: host"
-    if not 10 <= code < 10 + len(lines):
-        return f"this robot refuses network namespaces ({output.strip()}); {remedy}"
-    return f"a pod needs {list(lines.values())[code - 10]}, which this robot's kernel refuses ({output.strip()}); {remedy}"
+    with _Directory({}) as directory:
+        return trial.lacks(directory)
 
 
 def _no_room(asked: str) -> str:

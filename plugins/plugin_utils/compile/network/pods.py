@@ -26,7 +26,7 @@ from . import ports
 from .choice import Held
 
 if t.TYPE_CHECKING:
-    from ....module_utils._engine.plan import Expected, Resource
+    from ....module_utils._engine.plan import Expected, Need, Resource
 
 
 class Chosen(t.NamedTuple):
@@ -124,6 +124,11 @@ def _hosts(site: Site, pod: Pod) -> dict[str, str]:
 def expected(site: Site) -> list[Expected]:
     """The robot's kernel can do it, and it has the program that asks the kernel."""
     return [plan.expected("pods", "", site.where(f"{site.path}.network.mode"))] if site.are_pods else []
+
+
+def needs(site: Site) -> list[Need]:
+    """What the walls between pods are made with."""
+    return [plan.need(path, "nftables") for path in ("/usr/sbin/nft", "/sbin/tc")] if site.are_pods else []
 
 
 def out_of_reach(sites: t.Iterable[Site], placement: Placement) -> t.Iterator[Problem]:
