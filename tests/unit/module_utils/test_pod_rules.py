@@ -1,0 +1,196 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the walls between pods, and their published ports, are written as: from numbers alone."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import guard, rules
+
+RANGE = "172.26.64.0/20"
+
+
+def pod(address: str, group: str = "default/fleet/web", reach: t.Sequence[str] = (), **more: t.Any) -> t.Any:
+    made = {"name": "web-r0", "group": group, "address": address, "range": RANGE, "reach": list(reach), "ports": [], "hosts": {}, "dns": {}}
+    return {**made, **more}
+
+
+def port(number: t.Any, to: t.Any, protocol: str = "tcp", address: str = "0.0.0.0") -> dict[str, t.Any]:
+    return {"address": address, "port": number, "to": to, "protocol": protocol}
+
+
+def chains(text: str) -> dict[str, list[str]]:
+    """The rules of each chain."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("\tchain "):
+            name = line.split()[1]
+        elif line.startswith("\t\t"):
+            found.setdefault(name, []).append(line.strip())
+    return found
+
+
+def test_a_robot_without_pods_has_no_table_and_no_rules_for_routing() -> None:
+    assert rules.ruleset({}) == "table inet k8s4r\ndelete table inet k8s4r\n"
+    assert rules.routing({}) == []
+
+
+def test_the_table_is_made_anew_in_one_step() -> None:
+    text = rules.ruleset({"a": pod("172.26.64.7")})
+    assert text.startswith("table inet k8s4r\ndelete table inet k8s4r\ntable inet k8s4r {\n")
+    assert text.count("table inet") == 3
+
+
+def test_a_pod_is_reached_by_its_group_and_by_those_that_it_names() -> None:
+    pods = {
+        "a": pod("172.26.64.7", "default/fleet/web", reach=["default/fleet/api", "default/gone/gone"]),
+        "b": pod("172.26.64.8", "default/fleet/api"),
+        "c": pod("172.26.64.9", "default/fleet/api"),
+        "d": pod("172.26.64.10", "default/lamp/lamp"),
+    }
+    found = chains(rules.ruleset(pods))
+    ways = {
+        "172.26.64.7": "{ 172.26.64.7, 172.26.64.8, 172.26.64.9 }",
+        "172.26.64.8": "{ 172.26.64.8, 172.26.64.9 }",
+        "172.26.64.9": "{ 172.26.64.8, 172.26.64.9 }",
+        "172.26.64.10": "{ 172.26.64.10 }",
+    }
+    jumps = found["walls"][-1].partition("{ ")[2].rstrip(" }").split(", ")
+    assert {jump.split(" : goto ")[0]: found[jump.split()[-1]] for jump in jumps} == {
+        address: [f"ip saddr {senders} goto allow"] for address, senders in ways.items()
+    }
+
+
+def test_published_ports_lead_to_pods_and_a_narrow_one_comes_first() -> None:
+    pods = {
+        "a": pod("172.26.64.7", ports=[port(80, 8080), port(53, 5353, "udp")]),
+        "b": pod("172.26.64.8", ports=[port(80, 8081, address="192.0.2.1"), port(81, 80, address="::")]),
+    }
+    found = chains(rules.ruleset(pods))
+    assert found["publish"] == ["tcp dport vmap { 80 : goto tcp_80 }", "udp dport vmap { 53 : goto udp_53 }"]
+    assert found["tcp_80"] == [
+        "ip daddr 192.0.2.1 meta l4proto tcp dnat ip to 172.26.64.8:8081",
+        "meta l4proto tcp dnat ip to 172.26.64.7:8080",
+    ]
+    assert found["udp_of_172_26_64_7_5353"] == ["meta l4proto udp ct original proto-dst { 53 } goto allow"]
+
+
+def test_what_is_not_a_number_is_written_nowhere() -> None:
+    """Who can write such a file is root already; but nothing that is not understood is read as root."""
+    bad = [
+        pod("172.26.64.7; flush ruleset"),
+        pod("172.26.64.07x"),
+        pod("10.0.0.1"),
+        pod("172.26.64.7", range="172.26.64.0/20 }"),
+        pod("172.26.64.7", range="0.0.0.0/0"),
+        pod("172.26.64.7", ports=[port("80", 80)]),
+        pod("172.26.64.7", ports=[port(80, 0)]),
+        pod("172.26.64.7", ports=[port(True, 80)]),
+        pod("172.26.64.7", ports=[port(80, 80, "sctp")]),
+        pod("172.26.64.7", ports=[port(80, 80, address="{ }")]),
+    ]
+    pods = {str(number): each for number, each in enumerate(bad)}
+    assert rules.sound(pods) == {}
+    good = {**pods, "good": pod("172.26.64.9", 'x"; flush ruleset', reach=["}"])}
+    assert rules.sound(good) == {"good": good["good"]}
+    text = rules.ruleset(rules.sound(good), uplinks=['eth0"', "eth1; drop", "wlan0"])
+    assert "flush" not in text
+    assert 'oifname { "wlan0" }' in text
+
+
+def test_networks_within_others_are_not_told_twice() -> None:
+    pods = {"a": pod("10.0.1.7", range="10.0.1.0/24"), "b": pod("10.0.2.7", range="10.0.0.0/16"), "c": pod("172.26.64.7")}
+    text = rules.ruleset(pods)
+    assert "{ 10.0.0.0/16, 172.26.64.0/20 }" in text
+    assert "10.0.1.0/24, " not in text
+    assert [rule[:2] for rule in rules.routing(pods)] == [
+        (pref, network) for network in ("10.0.0.0/16", "172.26.64.0/20") for pref in (1464, 1465, 1466)
+    ]
+
+
+def test_what_is_not_marked_finds_no_route_to_a_pod() -> None:
+    assert rules.routing({"a": pod("172.26.64.7")}) == [
+        (1464, RANGE, "iif lo", "lookup main"),
+        (1465, RANGE, "fwmark 0x8000000/0x8000000", "lookup main"),
+        (1466, RANGE, "", "prohibit"),
+    ]
+
+
+def run(line: str, packet: bytes) -> int:
+    """The kernel's classic instructions, by bpf(4), for those that there are here."""
+    text = line.partition('bytecode "')[2].partition('"')[0]
+    _count, *program = [tuple(map(int, each.split())) for each in text.split(",")]
+    place, accumulator = 0, 0
+    while True:
+        code, so, not_so, value = program[place]
+        place += 1
+        if code == 0x06:
+            return value
+        if code == 0x15:
+            place += so if accumulator == value else not_so
+        elif value == 0xFFFFF030:
+            accumulator = 0
+        else:
+            size = {0x30: 1, 0x28: 2, 0x20: 4}[code]
+            # What is not there ends it.
+            if len(packet) < value + size:
+                return 0
+            accumulator = int.from_bytes(packet[value : value + size], "big")
+
+
+def ip(source: str, destination: str, kind: str = "0800") -> bytes:
+    addresses = b"".join(rules.number(each).to_bytes(4, "big") for each in (source, destination))
+    return bytes(12) + bytes.fromhex(kind) + bytes(12) + addresses
+
+
+def arp(ethernet: str, inner: str, address: str) -> bytes:
+    mac, said = (bytes.fromhex(guard.hardware(each).replace(":", "")) for each in (ethernet, inner))
+    return bytes(6) + mac + bytes.fromhex("08060001080006040001") + said + rules.number(address).to_bytes(4, "big")
+
+
+OWN, OTHER, ROBOT = "172.26.64.7", "172.26.64.8", "172.26.64.1"
+
+
+@pytest.mark.parametrize(
+    ("packet", "passes"),
+    [
+        (ip(OWN, "192.0.2.1"), True),
+        (ip(OTHER, "192.0.2.1"), False),
+        (ip(ROBOT, "192.0.2.1"), False),
+        (ip(OWN, "127.0.0.1"), False),
+        (ip(OWN, "192.0.2.1", "86dd"), False),
+        (b"", False),
+    ],
+)
+def test_a_link_lets_packets_of_its_pod_alone_through(packet: bytes, passes: bool) -> None:
+    assert bool(run(guard.at_pod("k8s4r1", OWN)[1], packet)) == passes
+
+
+@pytest.mark.parametrize(
+    ("packet", "passes"),
+    [(arp(OWN, OWN, OWN), True), (arp(OWN, OWN, OTHER), False), (arp(OTHER, OWN, OWN), False), (arp(OWN, OTHER, OWN), False)],
+)
+def test_a_link_lets_questions_of_its_pod_alone_through(packet: bytes, passes: bool) -> None:
+    found = run(guard.at_pod("k8s4r1", OWN)[2], packet)
+    assert found == (guard.PASS if passes else guard.DROP)
+
+
+def test_an_ip_packet_is_no_question() -> None:
+    assert run(guard.at_pod("k8s4r1", OWN)[2], ip(OTHER, "192.0.2.1") + bytes(20)) == guard.DROP
+
+
+@pytest.mark.parametrize(
+    ("packet", "passes"),
+    [
+        (ip(OWN, ROBOT), True),
+        (ip(OWN, "127.0.0.1"), False),
+        (ip("127.0.0.1", ROBOT), False),
+        (ip(OWN, "127.0.0.1", "0806"), True),
+    ],
+)
+def test_the_bridge_lets_nothing_in_for_the_loopback(packet: bytes, passes: bool) -> None:
+    assert run(guard.at_bridge()[1], packet) == (guard.PASS if passes else guard.DROP)
