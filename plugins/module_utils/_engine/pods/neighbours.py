@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _PATIENCE = 20
 _WORD = "k8s4r: pods have walls of their own"
 _HEAD = f"# {_WORD}. Removed with the last of them.\n"
-# Where the program keeps what is there while it runs; a directory that it reads; our file; what tells it to read that again.
+# What is there where the program has run since the boot; a file of ours in a directory that it reads, and its text; what has it read that
+# again, if it runs.
 MANAGERS = (
     (
         "/run/NetworkManager",
@@ -31,10 +32,10 @@ MANAGERS = (
         ["systemctl", "--no-block", "try-reload-or-restart", "NetworkManager.service"],
     ),
     (
-        "/run/systemd/netif",
+        "/run/systemd/netif/state",
         "/etc/systemd/network/10-k8s4r.network",
         _HEAD + "[Match]\nName=k8s4r*\n\n[Link]\nUnmanaged=yes\n",
-        ["networkctl", "reload"],
+        ["systemctl", "--no-block", "try-reload-or-restart", "systemd-networkd.service"],
     ),
 )
 _DOCKER = ["iptables", "--wait", "5"]
@@ -50,11 +51,11 @@ class Neighbours:
 
     def ensure(self) -> list[str]:
         """Tell those who run; a text for each who did not know."""
-        found = [path for runs, path, text, reads in MANAGERS if os.path.isdir(self._root + runs) and self._tell(path, text, reads)]
-        if self._has_docker() and command.run([*_DOCKER, "--check", *_RULE], timeout=_PATIENCE)[0]:
+        found = [path for runs, path, text, reads in MANAGERS if os.path.exists(self._root + runs) and self._tell(path, text, reads)]
+        if self._docker_knows() is False:
             command.need([*_DOCKER, "--insert", *_RULE], timeout=_PATIENCE)
             found.append("DOCKER-USER")
-        if self._has_firewalld() and command.run([*_ZONE, f"--query-interface={BRIDGE}"], timeout=_PATIENCE)[0]:
+        if self._has_firewalld() and not self._is_in_zone():
             command.need([*_ZONE, f"--change-interface={BRIDGE}"], timeout=_PATIENCE)
             found.append("firewalld")
         return found
@@ -67,10 +68,9 @@ class Neighbours:
                 disk.remove(self._root + path)
                 command.run(reads, timeout=_PATIENCE)
                 found.append(path)
-        if self._has_docker():
-            while command.run([*_DOCKER, "--delete", *_RULE], timeout=_PATIENCE)[0] == 0:
-                found.append("DOCKER-USER")
-        if self._has_firewalld() and command.run([*_ZONE, f"--query-interface={BRIDGE}"], timeout=_PATIENCE)[0] == 0:
+        while self._docker_knows() and command.run([*_DOCKER, "--delete", *_RULE], timeout=_PATIENCE)[0] == 0:
+            found.append("DOCKER-USER")
+        if self._has_firewalld() and self._is_in_zone():
             command.run([*_ZONE, f"--remove-interface={BRIDGE}"], timeout=_PATIENCE)
             found.append("firewalld")
         return found
@@ -87,10 +87,20 @@ class Neighbours:
         command.run(list(reads), timeout=_PATIENCE)
         return True
 
-    def _has_docker(self) -> bool:
-        """Its bridge and its chain are there as long as it has filtered once; nothing is loaded for a robot without."""
-        known = os.path.exists(self._root + "/run/docker.pid") or os.path.isdir(self._root + "/sys/class/net/docker0")
-        return known and command.run([*_DOCKER, "--list", "DOCKER-USER", "--numeric"], timeout=_PATIENCE)[0] == 0
+    def _docker_knows(self) -> bool | None:
+        """Whether its chain has our rule; None where it has none. Nothing is loaded for a robot on which it has not run."""
+        if not os.path.isdir(self._root + "/sys/class/net/docker0"):
+            return None
+        status, listed = command.run([*_DOCKER, "--list-rules", "DOCKER-USER"], errors=False, timeout=_PATIENCE)
+        return f"{PASSES:#x}/{PASSES:#x}" in listed if status == 0 else None
 
     def _has_firewalld(self) -> bool:
-        return os.path.exists(self._root + "/run/firewalld.pid")
+        installed = os.path.exists(self._root + "/usr/sbin/firewalld")
+        return installed and command.run(["systemctl", "is-active", "--quiet", "firewalld.service"], timeout=_PATIENCE)[0] == 0
+
+    def _is_in_zone(self) -> bool:
+        """Its own program takes 200 ms of a processor; so its table is asked, where it has one."""
+        status, listed = command.run(["nft", "--stateless", "list", "table", "inet", "firewalld"], errors=False, timeout=_PATIENCE)
+        if status == 0:
+            return f'"{BRIDGE}"' in listed
+        return command.run([*_ZONE, f"--query-interface={BRIDGE}"], timeout=_PATIENCE)[0] == 0
