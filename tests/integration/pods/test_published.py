@@ -67,3 +67,21 @@ def test_the_robots_loopback_is_not_open_to_the_network(robots):
     """Only at the bridge does the kernel route to it, where a filter lets nothing in that was sent there."""
     assert robots[0].sh("grep -l 1 /proc/sys/net/ipv4/conf/*/route_localnet").split("/")[6:7] == ["k8s4r0"]
     assert robots[0].sh("grep -c 1 /proc/sys/net/ipv4/conf/*/route_localnet | grep -c ':1'").strip() == "1"
+
+
+def test_who_goes_on_sending_is_sent_to_the_pod_that_a_port_leads_to_now(pods, robots, lan):
+    """The kernel would send him to the former one as long as he sends."""
+    send = (
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1); s.bind(('', 7777));"
+        f" s.sendto(b'?', ('{lan}', {PORT})); print(s.recv(100).decode())"
+    )
+    sends = f'python3 -c "{send}"'
+    address = robots[1].fleet.address(robots[1].name)
+    assert robots[1].sh(sends).strip() == address
+    pods.file("web", "default/fleet/web", WEB)
+    pods.file("other", "default/lamp/lamp", OTHER, ports=[port(PORT, UDP, "udp")])
+    pods.ensure()
+    assert robots[1].sh(sends).strip() == address
+    pods.file("other", "default/lamp/lamp", OTHER)
+    pods.ensure()
+    assert robots[1].execute(sends).status == 1

@@ -18,7 +18,7 @@ from ..say import jsontext
 from ..say.errors import CommandFailed
 from ..system import command
 from ..system import files as disk
-from . import files, guard, link, rules
+from . import connections, files, guard, link, rules
 from .neighbours import Neighbours
 
 TYPE_CHECKING = False
@@ -42,13 +42,23 @@ def ensure(directory: str = plan.PODS) -> list[str]:
         if not pods:
             return _remove()
         # Ways are closed before there is anything that they lead to.
+        found = [*_route(rules.routing(pods)), *_filter(rules.ruleset(pods, uplinks()))]
+        if found:
+            _forget(pods)
         return [
-            *_route(rules.routing(pods)),
-            *_filter(rules.ruleset(pods, uplinks())),
+            *found,
             *_guards(pods),
             *_settings(pods),
             *Neighbours().ensure(),
         ]
+
+
+def _forget(pods: t.Mapping[str, Pod]) -> None:
+    """A kernel that does not tell of its connections (CONFIG_NF_CT_NETLINK) keeps them until they end by themselves."""
+    try:
+        connections.forget(pods)
+    except OSError as error:
+        sys.stderr.write(f"connections to ports that lead elsewhere now go on until they end: {error}\n")
 
 
 def _remove() -> list[str]:

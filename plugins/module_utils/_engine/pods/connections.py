@@ -1,0 +1,107 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Forgets connections to ports that are no longer published, or lead to another pod now.
+
+The kernel looks a port up once for each connection. Who sends UDP again and again, always from one port of his, would be sent to a pod
+that is gone for as long as he does so. The kernel is asked in its own words (linux/netfilter/nfnetlink_conntrack.h), for most robots
+have no program for it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+
+from .rules import contains, published, ranges
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from .files import Pod
+
+    # Source, destination, protocol's number, and the ports of both.
+    Tuple = t.Tuple[int, int, int, int, int]
+
+_NETFILTER, _CONNTRACK = 12, 1 << 8
+_NEW, _GET, _DELETE = 0, 1, 2
+_REQUEST, _ACKNOWLEDGE, _DUMP = 1, 4, 0x300
+_ERROR, _DONE = 2, 3
+_ORIGINAL, _REPLY = 1, 2
+_HEAD, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=HH")
+_FAMILY = struct.pack("=BBH", socket.AF_INET, 0, 0)
+_NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+# Seconds.
+_PATIENCE = 5
+
+
+def forget(pods: t.Mapping[str, Pod]) -> int:
+    """Have nothing go on to a pod by a port that does not lead there; how many there were."""
+    here = ranges(pods)
+    leads = {(_NUMBERS[protocol], port, pod, to) for (protocol, port), ways in published(pods).items() for _host, pod, to in ways}
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER) as kernel:
+        kernel.settimeout(_PATIENCE)
+        kernel.bind((0, 0))
+        stale = [raw for raw, asked, answered in _all(kernel) if _is_stale(asked, answered, here, leads)]
+        for raw in stale:
+            _say(kernel, _DELETE, _REQUEST | _ACKNOWLEDGE, raw)
+            # It may have ended by itself.
+            kernel.recv(65536)
+    return len(stale)
+
+
+def _is_stale(asked: Tuple, answered: Tuple, here: t.Iterable[tuple[int, int]], leads: t.Container[tuple[int, int, int, int]]) -> bool:
+    """Whether it was sent on to a pod that is not, or no longer, what the port is for."""
+    _source, destination, protocol, _from, port = asked
+    pod, _back, _same, to, _asker = answered
+    return destination != pod and any(contains(each, pod) for each in here) and (protocol, port, pod, to) not in leads
+
+
+def _all(kernel: socket.socket) -> t.Iterator[tuple[bytes, Tuple, Tuple]]:
+    """Every connection of TCP and UDP: what names it, as the kernel has it; as it was asked for; and as answers come."""
+    _say(kernel, _GET, _REQUEST | _DUMP)
+    while True:
+        said = kernel.recv(1 << 20)
+        while said:
+            length, kind, _flags, _number, _port = _HEAD.unpack_from(said)
+            if kind in (_ERROR, _DONE):
+                return
+            found = _attributes(said[_HEAD.size + len(_FAMILY) : length])
+            asked, answered = _tuple(found.get(_ORIGINAL, b"")), _tuple(found.get(_REPLY, b""))
+            if kind == _CONNTRACK | _NEW and asked and answered:
+                yield _nested(_ORIGINAL, found[_ORIGINAL]), asked, answered
+            said = said[length + 3 & ~3 :]
+
+
+def _say(kernel: socket.socket, kind: int, flags: int, content: bytes = b"") -> None:
+    message = _FAMILY + content
+    kernel.send(_HEAD.pack(_HEAD.size + len(message), _CONNTRACK | kind, flags, os.getpid(), 0) + message)
+
+
+def _nested(kind: int, content: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(content), kind | 0x8000) + content
+
+
+def _attributes(said: bytes) -> dict[int, bytes]:
+    found = {}
+    while len(said) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(said)
+        if length < _ATTRIBUTE.size:
+            break
+        found[kind & 0x3FFF] = said[_ATTRIBUTE.size : length]
+        said = said[length + 3 & ~3 :]
+    return found
+
+
+def _tuple(said: bytes) -> Tuple | None:
+    """None for what has no ports. Addresses are the first attribute, and the protocol is the second."""
+    parts = _attributes(said)
+    addresses, protocol = _attributes(parts.get(1, b"")), _attributes(parts.get(2, b""))
+    try:
+        numbers = (addresses[1], addresses[2], protocol[1], protocol[2], protocol[3])
+    except KeyError:
+        return None
+    source, destination, number, from_port, to_port = (int.from_bytes(each, "big") for each in numbers)
+    return source, destination, number, from_port, to_port
