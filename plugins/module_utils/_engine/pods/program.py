@@ -38,4 +38,4 @@ def main() -> None:
         try:
             {"up": up, "down": down}[verb](id)
         except (CommandFailed, OSError) as error:
-            sys.exit(f"{id}: {error}")
+            raise SystemExit(f"{id}: {error}") from None

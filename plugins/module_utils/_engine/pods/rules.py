@@ -76,7 +76,11 @@ def _is_sound(pod: Pod) -> bool:
 
 def _is_port(port: Published) -> bool:
     numbers = (port["port"], port["to"])
-    return port["protocol"] in ("tcp", "udp") and all(type(each) is int and 0 < each < 65536 for each in numbers) and _is_host(port)
+    return port["protocol"] in ("tcp", "udp") and all(map(_is_number, numbers)) and _is_host(port)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
 
 
 def _is_host(port: Published) -> bool:

@@ -218,6 +218,6 @@ def main() -> None:
     try:
         found = ensure()
     except (CommandFailed, OSError) as error:
-        sys.exit(str(error))
+        raise SystemExit(str(error)) from None
     if found:
         sys.stderr.write(f"put right: {', '.join(found)}\n"[:2000])
