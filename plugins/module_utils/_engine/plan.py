@@ -170,18 +170,13 @@ MISSING = 44
 
 # Places on the robot that both ends know. RUNTIME is empty after a boot; below it, RESTART_COUNTS has a file for each unit, and
 # SHARED_MEMORY a file system for each group.
-CONFIGURATION = "/etc/k8s4r"
-STATE = "/var/lib/k8s4r"
-RUNTIME = "/run/k8s4r"
+CONFIGURATION, STATE, RUNTIME = "/etc/k8s4r", "/var/lib/k8s4r", "/run/k8s4r"
 RESTART_COUNTS = "restarts"
 # What tasks write goes through two FIFOs for each, of the task's id and `.stdout` or `.stderr`, into files below TASKS, in the directory
 # `logs` of each. LOGS has a file for each task, of that name, with the limits.
-TASKS = STATE + "/tasks"
-LOGS = CONFIGURATION + "/logs"
-FIFOS = RUNTIME + "/logs"
+TASKS, LOGS, FIFOS = STATE + "/tasks", CONFIGURATION + "/logs", RUNTIME + "/logs"
 # CHECKS has a file for each task with health checks, of its id; CHECK_STATES has what came of them.
-CHECKS = CONFIGURATION + "/checks"
-CHECK_STATES = RUNTIME + "/checks"
+CHECKS, CHECK_STATES = CONFIGURATION + "/checks", RUNTIME + "/checks"
 # PODS has a file for each pod, of its id. The network namespace of a pod is the file NETWORKS and its id; all pods are on the bridge.
 PODS, POD_STATES, BRIDGE = CONFIGURATION + "/pods", RUNTIME + "/pods", "k8s4r0"
 NETWORKS = "/run/netns/k8s4r-"
