@@ -83,6 +83,30 @@ taskgroups:
     well:
       description: Whether all of its units do what they should, and what it needs is there.
       type: bool
+    ports:
+      description: Where its proxy (inbound services, ingress, upstreams) and its tasks listen.
+      type: list
+      elements: dict
+      contains:
+        address:
+          description: The address of the robot; C(::) is every address.
+          type: str
+        port:
+          description: The number.
+          type: int
+        protocol:
+          description: V(tcp) or V(udp).
+          type: str
+        called:
+          description: The instance and the label of a task's port; empty for one of the proxy.
+          type: str
+        where:
+          description: What in the job file it comes from.
+          type: str
+          sample: "job.yml: taskGroups[0].network.ingress.port"
+        silent:
+          description: Whether nobody listens there although the proxy should.
+          type: bool
     tasks:
       description:
         - Its tasks and init tasks, by the names of their units.

@@ -90,6 +90,7 @@ class ActionModule(Action):
         if unprobed:
             # Which robots a constraint rules out, and what a robot can do, is known only when they have been asked.
             return {"unprobed": unprobed, "warnings": warnings}
+        jobs, doubts = self._files(variables).with_certificates(jobs)
         fleet = placing.fleet(variables, probed, self._templar)
         render = self._files(variables).renderer(reached)
         try:
@@ -109,7 +110,7 @@ class ActionModule(Action):
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
             "addresses": {name: fleet.robot(name).reached_at for name in placing.serving(jobs, placement)},
             "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
-            "warnings": warnings + more + names_of_one_machine(fleet),
+            "warnings": warnings + doubts + more + names_of_one_machine(fleet),
         }
 
     def _files(self, variables: Variables) -> JobFiles:

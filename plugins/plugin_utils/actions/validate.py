@@ -29,6 +29,8 @@ class ActionModule(Action):
         jobs, warnings = files.read(arguments["job"])
         if not jobs:
             raise ActionProblem(NO_JOB)
+        jobs, doubts = files.with_certificates(jobs)
+        warnings += doubts
         lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]
         placement: dict[str, t.Any] = {}
         # Of a robot that is known, templates are rendered as a deployment would.

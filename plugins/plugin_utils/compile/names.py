@@ -65,6 +65,12 @@ def template(destination: str) -> str:
     return f"{_stem((destination,), _STEM)}-{_digest('template', (destination,))}"
 
 
+def service(name: str) -> str:
+    """In the name of a file: an inbound service by `namespace/job/group/name`."""
+    parts = tuple(name.split("/"))
+    return f"{_stem(parts[1:], _STEM)}-{_digest('service', parts)}"
+
+
 def entry_id(trust_domain: str, namespace: str, job: str, group: str, robot: str, instance: int | None) -> str:
     """The id of a registration entry; of a pod's, with its instance. By its prefix we know our own entries again."""
     of = [trust_domain, namespace, job, group, robot, *([] if instance is None else [instance])]

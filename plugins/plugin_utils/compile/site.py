@@ -260,7 +260,7 @@ class Site:
 
     @property
     def has_proxy(self) -> bool:
-        return self.network is not None and bool(self.network.upstreams or self.network.services)
+        return self.network is not None and bool(self.network.upstreams or self.network.services or self.network.ingress)
 
     @property
     def proxy(self) -> str | None:

@@ -10,9 +10,11 @@ import typing as t
 from .tls import Data, agent_cluster
 
 
-def bootstrap(node: str, group: str, admin_pipe: str, agent_socket: str | None, dynamic: Data, static: Data) -> Data:
+def bootstrap(
+    node: str, group: str, admin_pipe: str, agent_socket: str | None, dynamic: Data, static: Data, more: Data | None = None
+) -> Data:
     """`node` and `group` become node.id and node.cluster, which SDS requires. The admin interface is a Unix socket that only
-    the proxy's own user can open. `agent_socket` is None for a proxy without an identity.
+    the proxy's own user can open. `agent_socket` is None for a proxy without an identity. `more`: other parts of the bootstrap.
     """
     resources = {**static}
     if agent_socket:
@@ -22,6 +24,7 @@ def bootstrap(node: str, group: str, admin_pipe: str, agent_socket: str | None, 
         "admin": {"address": {"pipe": {"path": admin_pipe, "mode": 0o600}}},
         **({"dynamic_resources": dynamic} if dynamic else {}),
         **({"static_resources": resources} if resources else {}),
+        **(more or {}),
     }
 
 

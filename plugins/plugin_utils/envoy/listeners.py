@@ -21,7 +21,7 @@ def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, ho
     else:
         route = {"host_rewrite_literal": host, **(endpoints.HTTP_TRIES if several else {})}
         forward = _http(name, cluster, access_log.of_requests(name, log), route)
-    return _listener(name, Address(LOOPBACK, port), [forward])
+    return listening(name, Address(LOOPBACK, port), [forward])
 
 
 def inbound_listener(
@@ -40,7 +40,7 @@ def inbound_listener(
     else:
         tries = endpoints.HTTP_TRIES if several else {}
         forward = _http(name, cluster, access_log.of_requests(name, log), tries, _INBOUND_HTTP)
-    listener = _listener(name, address, [authorization, forward])
+    listener = listening(name, address, [authorization, forward])
     listener["filter_chains"][0]["transport_socket"] = transport_socket
     listener["access_log"] = access_log.closed(name, log)
     return listener
@@ -59,7 +59,7 @@ _INBOUND_HTTP: Data = {
 }
 
 
-def _listener(name: str, address: Address, filters: list[Data]) -> Data:
+def listening(name: str, address: Address, filters: list[Data]) -> Data:
     listener: Data = {"name": name, "address": socket_address(address), "filter_chains": [{"filters": filters}]}
     if address.numeric and address.host not in ALWAYS_THERE:
         # At boot the robot may not have this address yet, and Envoy tries to bind only once.

@@ -22,7 +22,8 @@ def typed(type_name: str, **fields: t.Any) -> Data:
 _RETRY = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "5s"}}
 
 
-def _sds(name: str) -> Data:
+def from_agent(name: str) -> Data:
+    """A secret that the agent serves."""
     service = {"envoy_grpc": {"cluster_name": AGENT_CLUSTER, "retry_policy": _RETRY}}
     source = {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [service]}
     return {"name": name, "sds_config": {"resource_api_version": "V3", "api_config_source": source}}
@@ -30,14 +31,14 @@ def _sds(name: str) -> Data:
 
 # The bundle named ALL verifies identities of our own and of federated trust domains, each with its own bundle. Its name stays
 # the same when a federation is added later, so that drains no connection.
-_BUNDLE = _sds("ALL")
+_BUNDLE = from_agent("ALL")
 
 
 def upstream_tls(own_id: str, peer_id: str, server_name: str | None, alpn: t.Sequence[str]) -> Data:
     """The client's side: it presents our identity and accepts exactly one peer. The bundle alone would accept any of the trust domain."""
     peer = {"match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": peer_id}}]}
     context = {
-        "tls_certificate_sds_secret_configs": [_sds(own_id)],
+        "tls_certificate_sds_secret_configs": [from_agent(own_id)],
         "combined_validation_context": {"default_validation_context": peer, "validation_context_sds_secret_config": _BUNDLE},
         **({"alpn_protocols": list(alpn)} if alpn else {}),
     }
@@ -52,7 +53,7 @@ def downstream_tls(own_id: str, alpn: t.Sequence[str]) -> Data:
     allowed ones go on: a change of the filter drains no connection, and one of the TLS context does.
     """
     context = {
-        "tls_certificate_sds_secret_configs": [_sds(own_id)],
+        "tls_certificate_sds_secret_configs": [from_agent(own_id)],
         "validation_context_sds_secret_config": _BUNDLE,
         **({"alpn_protocols": list(alpn)} if alpn else {}),
     }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import os
 import pathlib
@@ -21,6 +22,7 @@ from ..job.errors import JobErrors, Problem, quoted
 from ..job.model.job import Job
 from ..job.read import reader
 from ..job.read.source import Options, Source
+from .certificates.reading import Certificates
 from .sources import WANTED, Readers, Unreadable, read
 from .templating.renderer import Renderer
 
@@ -48,6 +50,12 @@ class JobFiles(t.NamedTuple):
     def sources(self, job: t.Any) -> list[Source]:
         """The texts of the files that the option `job` names. Raises `JobErrors`."""
         return read(_paths(job), Readers(self._decrypt_file, self._render), pathlib.Path.cwd())
+
+    def with_certificates(self, jobs: t.Sequence[Job]) -> tuple[list[Job], list[str]]:
+        """The jobs with the certificates of their ingresses, and warnings. Raises `JobErrors`."""
+        reader = Certificates(pathlib.Path.cwd(), self._decrypt_file, datetime.datetime.now(datetime.timezone.utc))
+        found, warnings = reader.of(jobs)
+        return found, [str(warning) for warning in warnings]
 
     def renderer(self, reached: t.Container[str]) -> Renderer:
         """What renders the templates of tasks, for the robots that are reached; of the others' only the syntax is looked at."""

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..plan import Port
     from ..state.robot import Robot
 
     # What docs and modules/taskgroup_info.py describe: a unit, or a group, with the members of its `Usage`.
@@ -50,8 +51,15 @@ def _group(job: status.JobStatus, id: str, group: status.GroupStatus) -> Data:
             {**pod, "proxy": next((unit for unit in units if unit["task"] is None and unit["instance"] == pod["instance"]), None)}
             for pod in group["pods"]
         ],
+        "ports": [_port(port, group["silent"]) for port in group["ports"]],
         **group["usage"],
     }
+
+
+def _port(port: Port, silent: t.Sequence[Port]) -> Data:
+    """Where the proxy or a task listens."""
+    told = {"address": port["address"], "port": port["port"], "protocol": port.get("protocol", "tcp"), "called": port.get("called", "")}
+    return {**told, "where": port["where"], "silent": port in silent}
 
 
 def _unit(name: str, unit: status.UnitStatus, addresses: t.Mapping[int, str]) -> Data:

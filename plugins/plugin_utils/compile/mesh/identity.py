@@ -34,10 +34,10 @@ class Entry(t.TypedDict):
 
 
 def needed(network: Network | None) -> bool:
-    """Whether the proxy that carries these connections needs an identity: for an inbound service, or for an upstream with TLS."""
+    """Whether the proxy that carries these connections needs an identity: for an inbound service, an ingress, or an upstream with TLS."""
     if network is None or network.type is not NetworkType.ENVOY:
         return False
-    return bool(network.services) or any(each.tls.mode is not TlsMode.NONE for each in network.upstreams)
+    return bool(network.services or network.ingress) or any(each.tls.mode is not TlsMode.NONE for each in network.upstreams)
 
 
 def spiffe_id(site: Site) -> str:

@@ -14,6 +14,7 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...envoy import bootstrap, clusters
+from ...envoy.ingress import overload
 from ...envoy.tls import Data
 from ...fleet.robots import DEFAULT_AGENT_SOCKET
 from ...job.errors import Problem
@@ -22,7 +23,7 @@ from ..content.environment import Environment
 from ..network import ports
 from ..site import Site
 from ..units.service import Unit
-from . import identity, peers, proxy_unit
+from . import identity, ingress, peers, proxy_unit
 from .connections import Connection, connections, endpoints_path, rules_path
 
 if t.TYPE_CHECKING:
@@ -52,13 +53,23 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
         return None
     found = connections(site, group, known)
     carried = [each.connection for each in found if each.connection]
+    outside = ingress.entrance(site, known)
     secured = identity.needed(site.network)
     socket = site.fleet.agent_socket if secured else None
-    static = bootstrap.inlined(*zip(*(each.inlined for each in carried), strict=True)) if carried else bootstrap.inlined((), ())
+    static = bootstrap.inlined(
+        [*(each.inlined[0] for each in carried), *outside.inlined],
+        [*(each.inlined[1] for each in carried), *(target.inlined for target in outside.targets)],
+    )
     waits = proxy_unit.waits(site, socket)
-    errors = (*identity.mismatches(site), *(error for each in found for error in each.errors))
+    errors = (*identity.mismatches(site), *(error for each in found for error in each.errors), *outside.errors)
     return Proxy(
-        unit=Unit(name, _resources(site, name, carried, socket), frozenset(call.helper for call in waits if call), errors=errors),
+        unit=Unit(
+            name,
+            _resources(site, name, carried, outside, socket),
+            frozenset(call.helper for call in waits if call),
+            secrets=outside.secrets,
+            errors=errors,
+        ),
         check=plan.check(
             f"envoy configuration of {site.title()}",
             (ENVOY, "--mode", "validate", "-c", "{dir}/envoy.json", "-l", "error", "--disable-hot-restart"),
@@ -87,25 +98,28 @@ def _agent(site: Site, socket: str | None) -> t.Iterator[Need]:
         yield plan.need(f"{paths.AGENT_NAMES}/{site.robot.name}", "spire_agent")
 
 
-def _resources(site: Site, name: str, carried: t.Sequence[Connection], socket: str | None) -> tuple[Resource, ...]:
+def _resources(
+    site: Site, name: str, carried: t.Sequence[Connection], outside: ingress.Entrance, socket: str | None
+) -> tuple[Resource, ...]:
     home = site.proxy_home
     dynamic = bootstrap.watched(f"{home}/listeners.json", f"{home}/clusters.json")
 
-    def file(path: str, data: Data, union: str | None = None, follows: str = "") -> Resource:
-        return plan.file(path, _dump(data), group=site.proxy_user, mode="0640", union=union, follows=follows)
+    def file(path: str, data: Data, union: str | None = None, secret: bool = False, follows: str = "") -> Resource:
+        return plan.file(path, _dump(data), group=site.proxy_user, mode="0640", union=union, secret=secret, follows=follows)
 
     rules = {each.name: each.rules for each in carried if each.rules}
+    found = {endpoints_path(site, each.name): each.endpoints for each in carried if each.endpoints}
+    found.update({target.path: target.endpoints for target in outside.targets})
+    targets = [*(each.cluster for each in carried), *(target.cluster for target in outside.targets)]
+    listeners = [*(each.listener for each in carried), *outside.listeners]
     return (
         plan.directory(home, "root", site.proxy_user, "0750"),
         *(file(rules_path(site, rule), {"resources": [data]}) for rule, data in sorted(rules.items())),
         # Before the clusters that refer to them: Envoy takes in no cluster whose file is not there.
-        *(
-            file(endpoints_path(site, each.name), {"resources": [each.endpoints]}, follows=each.endpoints["cluster_name"])
-            for each in sorted(carried, key=lambda each: each.name)
-            if each.endpoints
-        ),
-        file(f"{home}/clusters.json", clusters.resources("config.cluster.v3.Cluster", [each.cluster for each in carried]), "resources"),
-        file(f"{home}/listeners.json", clusters.resources("config.listener.v3.Listener", [each.listener for each in carried])),
+        *(file(path, {"resources": [data]}, follows=data["cluster_name"]) for path, data in sorted(found.items())),
+        file(f"{home}/clusters.json", clusters.resources("config.cluster.v3.Cluster", targets), "resources"),
+        *(file(path, {"resources": [data]}, secret=path in outside.hidden) for path, data in outside.files.items()),
+        file(f"{home}/listeners.json", clusters.resources("config.listener.v3.Listener", listeners)),
         file(f"{home}/bootstrap.json", _bootstrap(site, socket, dynamic, {})),
         plan.unit(
             name,
@@ -119,7 +133,8 @@ def _resources(site: Site, name: str, carried: t.Sequence[Connection], socket: s
 
 def _bootstrap(site: Site, socket: str | None, dynamic: Data, static: Data) -> Data:
     of = site.pod.id if site.pod else site.id
-    return bootstrap.bootstrap(f"{of}@{site.robot.name}", site.id, proxy_unit.admin_socket(site), socket, dynamic, static)
+    more = overload() if site.network and site.network.ingress else None
+    return bootstrap.bootstrap(f"{of}@{site.robot.name}", site.id, proxy_unit.admin_socket(site), socket, dynamic, static, more)
 
 
 def _dump(data: Data) -> str:

@@ -10,6 +10,7 @@ import typing as t
 from ...envoy.address import Address
 from ...job.addresses import ALWAYS_THERE, LOOPBACK, WILDCARDS, clash, here, plain
 from ...job.errors import Problem
+from ...job.model.ingress import Ingress
 from ...job.model.network import InboundService
 from ...job.model.ports import Port
 from ...job.model.vocabulary import Transport
@@ -38,6 +39,8 @@ def listeners(site: Site) -> t.Iterator[Listener]:
     for number, service in enumerate(site.network.services):
         host = inbound_host(site, service) if not site.are_pods or plain(service.address) in WILDCARDS else service.address
         yield Listener(host, service.port, f"{site.path}.network.services[{number}].port")
+    if site.network.ingress:
+        yield Listener(ingress_host(site, site.network.ingress), site.network.ingress.port, f"{site.path}.network.ingress.port")
 
 
 def of_tasks(site: Site) -> t.Iterator[Listener]:
@@ -55,7 +58,16 @@ def of_task(site: Site, port: Port, number: int) -> Listener:
 
 def inbound_host(site: Site, service: InboundService) -> str:
     """The address that an inbound service listens on. A pod has one alone."""
-    host = "::" if site.are_pods else plain(service.address)
+    return _host(site, "::" if site.are_pods else service.address)
+
+
+def ingress_host(site: Site, ingress: Ingress) -> str:
+    """The address that an ingress listens on."""
+    return _host(site, ingress.address)
+
+
+def _host(site: Site, address: str) -> str:
+    host = plain(address)
     return _every(site) if host == "::" else host
 
 

@@ -40,7 +40,7 @@ class TaskGroup:
         "Number of instances over all robots. A system job runs one on every robot and has no count.", default=1, minimum=0, maximum=10000
     )
     init_tasks: tuple[InitTask, ...] = key("Steps that prepare the robot, before the tasks.", factory=tuple)
-    tasks: tuple[Task, ...] = key("The programs. At least one, unless the group has an inbound service.", factory=tuple)
+    tasks: tuple[Task, ...] = key("The programs. At least one, unless the group has an inbound service or an ingress.", factory=tuple)
     constraints: tuple[Constraint, ...] = key("Conditions on robots.", factory=tuple)
     restart_policy: RestartPolicy | None = key(
         "For tasks without one of their own. Default: a task is restarted after 5s, without limit.", default=None

@@ -7,6 +7,7 @@ import typing as t
 
 from ..declare.keys import Support, key
 from ..declare.record import record
+from .ingress import Ingress
 from .ports import Port
 from .vocabulary import (
     ADDRESS,
@@ -187,5 +188,6 @@ class Network:
     spiffe: Spiffe = key("The group's identity.", factory=Spiffe)
     upstreams: tuple[Upstream, ...] = key("Services that the group calls.", factory=tuple)
     services: tuple[InboundService, ...] = key("Services that the group offers to other groups.", factory=tuple, ours=True)
+    ingress: Ingress | None = key("Where end users reach services, by host name and path.", default=None, ours=True)
     ports: tuple[Port, ...] = key("Ports of the robot on which the group's tasks listen.", factory=tuple, ours=True)
     local_tls: bool = key("TLS with the group's certificate on the local ports.", default=False, ours=True, support=Support.REFUSED)

@@ -159,6 +159,11 @@ class TlsMode(enum.Enum):
     CUSTOM = "custom"
 
 
+class IngressTlsMode(enum.Enum):
+    NONE = "none"
+    FILES = "files"
+
+
 class KillMode(enum.Enum):
     MAIN = "main"
     ALL = "all"

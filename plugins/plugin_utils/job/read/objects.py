@@ -159,7 +159,8 @@ class Objects:
                 return field.key.shorthand[scalars.boolean(field, node)]
             if field.key.text_is is not None and isinstance(node, yaml.ScalarNode):
                 meant = by_name(field.type)[field.key.text_is]
-                return field.type(**{meant.attribute: texts.text(meant, node)})
+                value = scalars.member(meant, node) if issubclass(meant.type, enum.Enum) else texts.text(meant, node)
+                return field.type(**{meant.attribute: value})
         except Mistake as mistake:
             if isinstance(node, yaml.ScalarNode) and "{{" in node.value and not self.source.rendered:
                 mistake.value_remedy = nodes.JINJA

@@ -84,6 +84,7 @@ def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.
     yield from lifecycle.errors(group, path)
     yield from isolation.among(group, path)
     yield from names.meta(group.meta, f"{path}.meta", job.meta, f"{job.root}meta")
-    if not group.tasks and f"{path}.tasks" not in wrong and not (group.network and group.network.services):
-        remedy = "add one: only a group with an inbound service (network.services) may have none"
+    serves = group.network and (group.network.services or group.network.ingress)
+    if not group.tasks and f"{path}.tasks" not in wrong and not serves:
+        remedy = "add one: only a group with an inbound service (network.services) or an ingress (network.ingress) may have none"
         yield f"{path}.tasks", Mistake("has no task", remedy)

@@ -12,10 +12,12 @@ import typing as t
 from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, clash, plain
 from ..errors import Finding, Mistake, did_you_mean, quoted
 from ..model.group import TaskGroup
+from ..model.ingress import Ingress
 from ..model.job import Job
 from ..model.network import InboundService, Network, Tls, Upstream
-from ..model.vocabulary import NetworkType, TlsMode
+from ..model.vocabulary import NetworkMode, NetworkType, TlsMode
 from . import names
+from .outside import ingress
 
 
 class Lifted(t.NamedTuple):
@@ -63,8 +65,11 @@ def errors(job: Job, network: Network, path: str, wrong: c.Container[str] = ()) 
         if services:
             remedy = "write type: envoy, or remove the services"
             yield f"{path}.services", Mistake("need a proxy, but the network's type is none", remedy)
+        if network.ingress:
+            remedy = "write type: envoy, or remove the ingress"
+            yield f"{path}.ingress", Mistake("needs a proxy, but the network's type is none", remedy)
         return
-    yield from _ports(upstreams, services)
+    yield from _ports(upstreams, services, network.ingress, f"{path}.ingress")
     yield from names.upstreams(upstreams)
     for here, upstream in upstreams:
         yield from _where(upstream, here, wrong)
@@ -72,6 +77,8 @@ def errors(job: Job, network: Network, path: str, wrong: c.Container[str] = ()) 
             yield f"{here}.tls.spiffeId", Mistake("applies only to mode spiffe", "remove it, or write mode: spiffe")
     for here, service in services:
         yield from _service(job, service, here)
+    if network.ingress:
+        yield from ingress.errors(network.ingress, f"{path}.ingress", network.mode is NetworkMode.GROUP, wrong)
 
 
 def warnings(network: Network, path: str) -> c.Iterator[Finding]:
@@ -91,11 +98,14 @@ def _where(upstream: Upstream, path: str, wrong: c.Container[str]) -> c.Iterator
         yield f"{path}.tls", Mistake(reason, "remove it")
 
 
-def _ports(upstreams: list[tuple[str, Upstream]], services: list[tuple[str, InboundService]]) -> c.Iterator[Finding]:
+def _ports(
+    upstreams: list[tuple[str, Upstream]], services: list[tuple[str, InboundService]], outside: Ingress | None, at: str
+) -> c.Iterator[Finding]:
     """Listeners of one proxy do not meet; a wildcard address meets every other."""
     taken: list[tuple[int, str, str]] = []
     listeners = [(f"{path}.localPort", each.local_port, LOOPBACK) for path, each in upstreams]
     listeners += [(f"{path}.port", each.port, each.address) for path, each in services]
+    listeners += [(f"{at}.port", outside.port, outside.address)] if outside else []
     for path, port, address in listeners:
         if port is None or address is None:
             continue

@@ -112,6 +112,7 @@ def _numbers(network: Network, path: str, root: str) -> c.Iterator[Finding]:
         upstreams = network.upstreams if network.mode is NetworkMode.HOST else ()
         taken += [(each.local_port, LOOPBACK, f"{path}.upstreams[{i}].localPort", tcp) for i, each in enumerate(upstreams) if each]
         taken += [(each.port, each.address, f"{path}.services[{i}].port", tcp) for i, each in enumerate(network.services) if each]
+        taken += [(each.port, each.address, f"{path}.ingress.port", tcp) for each in (network.ingress,) if each]
     for port in network.ports:
         address, at = port.host_ip or "::", f"{root}{port.number_path}"
         for number, other_address, other, transport in taken:

@@ -1,0 +1,142 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an ingress leads, what it may not lead to, and its certificate."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.ingress import Pair
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from tests.unit.plugin_utils.compile.one_robot import TASKS, compiled, refusal
+
+SERVER = "{name: shop, taskGroups: [{name: api, network: {services: [{name: http, port: 7000, to: '127.0.0.1:7001', %s}]}}]}"
+ALLOW = "protocol: http, allow: [{job: edge, group: edge}]"
+EDGE = "{name: edge, type: system, taskGroups: [{name: edge, network: {ingress: {port: %s, routes: [%s]}}}]}"
+ROUTE = "{host: shop.example, service: shop/api/http}"
+
+
+def edge(*routes: str, port: str = "8443") -> str:
+    return EDGE % (port, ", ".join(routes or (ROUTE,)))
+
+
+def files(plan) -> dict[str, dict]:
+    """The files of the ingress's proxy, by name."""
+    found = [each for job in plan["jobs"] for group in job["groups"] for each in group["resources"] if each["kind"] == "file"]
+    inside = [each for each in found if "/edge-edge-" in each["path"] and "/proxy/" in each["path"]]
+    return {each["path"].rpartition("/")[2]: each for each in inside}
+
+
+def routes(*written: str) -> dict[str, list[str]]:
+    """The paths of each host, in the order in which Envoy tries them."""
+    plan = compiled(SERVER % ALLOW, edge(*written)).plan
+    (table,) = json.loads(files(plan)["routes.json"]["content"])["resources"]
+    return {
+        host: [each["match"].get("path_separated_prefix") or each["match"]["prefix"] for each in found["routes"]]
+        for found in table["virtual_hosts"]
+        for host in found["domains"]
+    }
+
+
+def test_the_longest_path_is_tried_first_and_hosts_are_lower_case():
+    to = "service: shop/api/http}"
+    found = routes(
+        f"{{{to}", *(f"{{host: {host}, {to}" for host in ("Shop.Example, path: /a", "shop.example, path: /a/b/", "shop.example"))
+    )
+    assert found == {"*": ["/"], "shop.example": ["/a/b", "/a", "/"]}
+
+
+def test_a_service_has_one_cluster_however_many_routes_lead_to_it():
+    made = files(compiled(SERVER % ALLOW, edge(ROUTE, "{service: default/shop/api/http}")).plan)
+    (cluster,) = json.loads(made["clusters.json"]["content"])["resources"]
+    (endpoints,) = [name for name in made if name.startswith("endpoints-")]
+    assert cluster["eds_cluster_config"]["eds_config"]["path_config_source"]["path"].endswith(f"/{endpoints}")
+    peer = cluster["transport_socket"]["typed_config"]["common_tls_context"]["combined_validation_context"]["default_validation_context"]
+    assert peer["match_typed_subject_alt_names"][0]["matcher"] == {"exact": "spiffe://fleet.example/ns/default/job/shop/group/api"}
+
+
+def test_a_group_that_is_only_an_ingress_has_a_port_and_an_identity():
+    found = compiled(SERVER % ALLOW, edge(port="80"))
+    (group,) = found.plan["jobs"][1]["groups"]
+    assert [(port["address"], port["port"], port["where"]) for port in group["ports"]] == [
+        ("::", 80, "job1.yml: taskGroups[0].network.ingress.port")
+    ]
+    assert "spiffe://fleet.example/ns/default/job/edge/group/edge" in [entry["spiffe_id"] for entry in found.entries]
+    (unit,) = [each["content"] for each in group["resources"] if each.get("name", "").startswith("k8s4r-proxy-edge-")]
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in unit
+    (above,) = [
+        each["content"]
+        for each in compiled(SERVER % ALLOW, edge()).plan["jobs"][1]["groups"][0]["resources"]
+        if each.get("name", "").startswith("k8s4r-proxy-edge-")
+    ]
+    assert "AmbientCapabilities=\n" in above
+
+
+@pytest.mark.parametrize(
+    ("server", "route", "why"),
+    [
+        (
+            ALLOW.replace("http", "tcp"),
+            ROUTE,
+            '"default/shop/api/http" is a tcp service, which knows neither host names nor paths; if it speaks HTTP, write protocol: http',
+        ),
+        (ALLOW, "{service: shop/apy/http}", 'no job of this run has the inbound service "default/shop/apy/http"; '),
+        (ALLOW, "{service: nobody/at/all}", "deploy both together"),
+        ("protocol: http, allow: [{group: api}]", ROUTE, "add {namespace: default, job: edge, group: edge} to the `allow` of that service"),
+    ],
+)
+def test_a_service_that_it_cannot_lead_to(server, route, why):
+    found = refusal(SERVER % server, edge(route))
+    assert "job1.yml:1:" in found
+    assert "taskGroups[0].network.ingress.routes[0].service: " in found
+    assert why in found
+
+
+def test_a_port_that_another_group_has_is_refused():
+    other = f"{{name: other, taskGroups: [{{name: g, network: {{ports: [{{label: http, static: 8443}}]}}, {TASKS}}}]}}"
+    assert "8443 on robot r1 is taken by job1.yml: taskGroups[0].network.ingress.port; choose another port" in refusal(
+        SERVER % ALLOW, edge(), other
+    )
+    second = edge().replace("name: edge, ", "name: e2, ", 1)
+    assert "is taken by job1.yml: taskGroups[0].network.ingress.port" in refusal(SERVER % ALLOW, edge(), second)
+
+
+TLS = EDGE.replace("port: %s", "port: 443, tls: {certFile: a.crt, keyFile: a.key}") % ROUTE
+
+
+def test_a_certificate_that_was_not_read_is_never_plaintext():
+    assert "taskGroups[0].network.ingress.tls: its files have not been read" in refusal(SERVER % ALLOW, TLS)
+
+
+def test_the_key_is_in_one_secret_file_of_the_proxys_user():
+    jobs, _warnings = reader.load([reader.Source("a.yml", SERVER % ALLOW), reader.Source("b.yml", TLS)])
+    group = jobs[1].task_groups[0]
+    tls = dataclasses.replace(group.network.ingress.tls, pair=Pair("the chain\n", Secret("the key\n")))
+    network = dataclasses.replace(group.network, ingress=dataclasses.replace(group.network.ingress, tls=tls))
+    jobs = [jobs[0], dataclasses.replace(jobs[1], task_groups=(dataclasses.replace(group, network=network),))]
+    fleet = Fleet((Robot("r1", "192.0.2.1"),), "fleet.example")
+    placement = place(jobs, fleet)
+    found = compile_robot(jobs, fleet, placement, "r1", known_services(jobs, fleet, placement)).plan
+    (edge_group,) = found["jobs"][1]["groups"]
+    made = files(found)
+    (secret,) = [name for name, file in made.items() if "the key" in file["content"]]
+    assert secret == "certificate.json"
+    assert (made[secret]["secret"], made[secret]["mode"], made[secret]["owner"]) == (True, "0640", "root")
+    assert made[secret]["group"].startswith("k8s4r-p-edge-edge-")
+    assert edge_group["secrets"] == ["the key\n"]
+    assert "the key" not in json.dumps(edge_group["checks"])
+    listener = json.loads(made["listeners.json"]["content"])["resources"][0]["filter_chains"][0]
+    shown = listener["transport_socket"]["typed_config"]["common_tls_context"]["tls_certificate_sds_secret_configs"]
+    assert shown[0]["sds_config"]["path_config_source"]["path"].endswith("/proxy/certificate.json")
+    order = [each["path"].rpartition("/")[2] for each in edge_group["resources"] if "/proxy/" in each.get("path", "")]
+    assert order.index("clusters.json") < order.index("routes.json") < order.index("listeners.json")
+    assert order.index("certificate.json") < order.index("listeners.json")
