@@ -105,22 +105,23 @@ class Template:
         noted: list[Wrong] = []
         given = variables.get(ENVIRONMENT)
 
+        def note(undefined: jinja2.Undefined) -> str:
+            of_task = undefined._undefined_obj is given
+            noted.append(self._undefined(_line_now(template), undefined._undefined_message, of_task))
+            return ""
+
         class Noted(jinja2.ChainableUndefined):
-            def _note(noted_self) -> str:
-                of_task = noted_self._undefined_obj is given
-                noted.append(self._undefined(_line_now(template), noted_self._undefined_message, of_task))
-                return ""
+            def __str__(self) -> str:
+                return note(self)
 
-            __str__ = _note
+            def __iter__(self) -> t.Iterator[t.Any]:
+                return iter(note(self))
 
-            def __iter__(noted_self) -> t.Iterator[t.Any]:
-                return iter(noted_self._note())
+            def __len__(self) -> int:
+                return len(note(self))
 
-            def __len__(noted_self) -> int:
-                return len(noted_self._note())
-
-            def __bool__(noted_self) -> bool:
-                return bool(noted_self._note())
+            def __bool__(self) -> bool:
+                return bool(note(self))
 
         template = self._environment.overlay(undefined=Noted).from_string(self._text)
         # Whatever else goes wrong may be because of them.
