@@ -265,7 +265,7 @@ def test_routes_and_certificates_change_while_people_are_there(edge):
 def test_the_key_is_where_the_proxy_reads_it_and_nowhere_else(edge):
     made = visitors.Certificate.read(edge.directory)
     for robot in ("robot1", "robot2"):
-        found = edge.sh(robot, f"grep -rlF -e '{made.line}' /etc /run /var/lib/k8s4r /var/log /opt/k8s4r 2>/dev/null || true").split()
+        found = edge.sh(robot, f"grep -rlsF -e '{made.line}' /etc /run /var/lib/k8s4r /var/log /opt/k8s4r | sort").split()
         (kept,) = [path for path in found if not path.startswith("/var/lib/k8s4r/store/")]
         assert kept.endswith("/proxy/certificate.json")
         assert edge.sh(robot, f"stat -c '%U %G %a' {kept} {kept.rpartition('/')[0]}").split() == [

@@ -82,13 +82,19 @@ def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     assert machine.sh("pgrep -f answers.py") == pids, "who may come in is no matter of the tasks"
 
     before = machine.sh("ip rule; nft --stateless list table inet k8s4r")
-    machine.sh(f"nft flush ruleset; ip rule delete pref 1466; echo 0 > {SETTINGS}/src_valid_mark || true")
+    machine.sh(f"nft flush ruleset; ip rule delete pref 1466; echo 0 > {SETTINGS}/src_valid_mark")
     assert asked(robots[1], published) == [""] * 2
     machine.until("nft list table inet k8s4r >/dev/null 2>&1 && test $(ip rule | grep -c '^146[456]:') = 3")
     machine.until("test $(systemctl show -p ActiveState --value k8s4r-walls.service) = inactive")
     assert machine.sh("ip rule; nft --stateless list table inet k8s4r") == before
     assert asked(robots[1], published) == [outside] * 2
     assert "put right: " in machine.sh("journalctl --unit k8s4r-walls.service --output cat")
+
+    # Files that cannot be read are no sign that there are no pods.
+    machine.sh("mkdir /run/kept && cp /etc/k8s4r/pods/* /run/kept && for each in /etc/k8s4r/pods/*; do echo > $each; done")
+    machine.sh("systemctl start k8s4r-walls.service")
+    assert machine.sh("ip rule; nft --stateless list table inet k8s4r") == before
+    machine.sh("cp /run/kept/* /etc/k8s4r/pods/ && rm -r /run/kept")
 
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     assert machine.sh(LEFT) == left

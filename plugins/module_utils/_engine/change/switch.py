@@ -13,6 +13,7 @@ import time
 from ..checks import units as check_units
 from ..judge import choice, conflicts, handover
 from ..logs import units as log_units
+from ..pods import addresses
 from ..pods import units as wall_units
 from ..say.errors import Refusal
 from ..state import manifest as manifests
@@ -84,9 +85,10 @@ def _refuse_if_overtaken(robot: Robot, manifest: Manifest) -> None:
 
 def _taken_meanwhile(robot: Robot, manifest: Manifest) -> list[str]:
     """One text for each port whose number was chosen, and which somebody has taken since."""
-    numbers = choice.others(robot, manifest)
-    if any(" " not in called for group in numbers.values() for called in group):
+    _addresses, differ = addresses.choose(robot, manifest, robot.store.read)
+    if differ:
         return ["another run gave addresses to pods after this run had prepared this robot; run again"]
+    numbers = choice.others(robot, manifest)
     text = "{}: port {} was taken after this run had prepared this robot; run again"
     return [
         text.format(port["where"], port["port"])

@@ -63,6 +63,14 @@ def described(directory: str = plan.PODS) -> dict[str, Pod]:
     return {name: pod for name, pod in found.items() if pod}
 
 
+def any_there(directory: str = plan.PODS) -> bool:
+    """Whether the robot has pods at all, readable or not."""
+    try:
+        return any(not name.startswith(".") for name in os.listdir(directory))
+    except FileNotFoundError:
+        return False
+
+
 def one(id: str, directory: str = plan.PODS) -> Pod | None:
     """A single pod; None where its file is gone or damaged."""
     return _read(f"{directory}/{id}")

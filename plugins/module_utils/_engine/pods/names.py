@@ -67,7 +67,7 @@ def refresh(directory: str = plan.POD_STATES) -> None:
     for id, pod in described.items():
         if os.path.exists(f"{directory}/{id}/hosts"):
             write(id, pod, directory)
-    if not described and os.path.isdir(directory):
+    if not files.any_there() and os.path.isdir(directory):
         disk.remove(directory)
         with contextlib.suppress(OSError):
             os.rmdir(plan.PODS)

@@ -77,6 +77,6 @@ def settle() -> None:
     from . import files
 
     systemd.ask(["systemctl", "start", own.WALLS], timeout=90)
-    if not files.described():
+    if not files.any_there():
         systemd.stop([own.WALLS_TIMER, own.WALLS])
         own.remove(own.WALLS_TIMER, own.WALLS)

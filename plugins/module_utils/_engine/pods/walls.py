@@ -39,8 +39,11 @@ def ensure(directory: str = plan.PODS) -> list[str]:
     with open(STATE + "/lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         pods = rules.sound(files.described(directory))
-        if not pods:
+        if not files.any_there(directory):
             return _remove()
+        if not pods:
+            # None can be read. What stands opens nothing to those that are still up.
+            return []
         # Ways are closed before there is anything that they lead to.
         found = [*_route(rules.routing(pods)), *_filter(rules.ruleset(pods, uplinks()))]
         if found:
@@ -135,14 +138,15 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
     """A link that is made again has another number, and no filter."""
     if not _is_link(plan.BRIDGE):
         return []
-    gateway = guard.hardware(files.gateway(min(pod["range"] for pod in pods.values())))
+    # The bridge keeps the address that it was made with, also where its pods get another range.
+    gateway = _read(f"{_LINKS}/{plan.BRIDGE}/address")
     ends = {files.link(id): pod for id, pod in pods.items()}
     wanted = {link: guard.at_pod(link, pod["address"]) for link, pod in ends.items() if _is_link(link)}
     wanted[plan.BRIDGE] = guard.at_bridge()
     there = _filtered()
     state = {link: [_read(f"{_LINKS}/{link}/ifindex"), *lines] for link, lines in wanted.items()}
     kept = _kept("filters") or {}
-    new = [link for link in wanted if link not in there or kept.get(link) != state[link]]
+    new = [link for link in wanted if link not in there or kept.get(link) != state[link] or not _alone(link)]
     if new:
         ports = [link for link in new if link in ends]
         _batch("tc", [line for link in new for line in wanted[link]])
@@ -154,6 +158,12 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
         _batch("bridge", [f"fdb replace {address} dev {link} master static" for link, address in inner])
         _keep("filters", state)
     return [f"filter of {link}" for link in new]
+
+
+def _alone(link: str) -> bool:
+    """Whether nothing goes from this port of a bridge to another; also what is none."""
+    isolated = f"{_LINKS}/{link}/brport/isolated"
+    return not os.path.exists(isolated) or _read(isolated) == "1"
 
 
 def _filtered() -> set[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
 from ...envoy.address import Address
@@ -77,7 +78,8 @@ def _endpoints(site: Site, served: peers.Served) -> tuple[list[Endpoint], dict[s
         unreached[f"is on {found}, of which the inventory has a name and no IP address"] = f"set k8s4r_address of {found} to its IP address"
     elif served.robots and not endpoints:
         address = served.service.address
-        unreached[f"listens at {address} of {few(served.robots, peers.NAMED)}, which robot {site.robot.name} does not reach"] = (
+        who = f"pods of robot {site.robot.name} do" if site.are_pods else f"robot {site.robot.name} does"
+        unreached[f"listens at {address} of {few(served.robots, peers.NAMED)}, which {who} not reach"] = (
             "remove its `address`, so that it listens at every address of its robot"
         )
     return list(endpoints), unreached
@@ -88,11 +90,12 @@ def _hosts(site: Site, served: peers.Served, robot: Robot) -> t.Sequence[str]:
     listening = plain(served.service.address)
     here = robot.name == site.robot.name
     if listening in LOOPBACK_HOSTS:
-        return (listening,) if here else ()
+        # The loopback of a pod is its own.
+        return (listening,) if here and not site.are_pods else ()
     if listening not in WILDCARDS:
         return (listening,)
     if here:
-        # Its own network may be down.
-        return (LOOPBACK,)
-    only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no"
+        # Its own network may be down. To a pod, the robot is the first address of its range.
+        return (str(ipaddress.IPv4Network(robot.pods)[1]) if site.are_pods else LOOPBACK,)
+    only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no" or served.in_pods or site.are_pods
     return [host for host in map(plain, robot.reached_at) if not (only_old and ":" in host)]

@@ -74,6 +74,7 @@ def _free(wanted: _Wanted, taken: t.Sequence[ports.Listener]) -> int | None:
     """The first number from the port's own one on that is not taken."""
     first = wanted.held or _own(wanted)
     busy = {each.port for each in taken if ports.of_task(wanted.site, wanted.port, each.port).meets(each)}
+    busy |= ports.in_the_pod(wanted.site, wanted.port)
     numbers = (_LOWEST + (first - _LOWEST + offset) % _SPAN for offset in range(_SPAN))
     return next((number for number in numbers if number not in busy), None)
 

@@ -56,6 +56,15 @@ def of_task(site: Site, port: Port, number: int) -> Listener:
     return Listener(_every(site) if everywhere else port.host_ip or "", number, port.number_path, port.protocol)
 
 
+def in_the_pod(site: Site, port: Port) -> set[int]:
+    """What a port cannot be that is the same number in its pod: what else listens there."""
+    if not site.are_pods or port.to:
+        return set()
+    others = {each.to or each.static for each in site.declared_ports if each.protocol is port.protocol}
+    proxys = {each.local_port for each in site.network.upstreams} if site.network and port.protocol is Transport.TCP else set()
+    return {number for number in others | proxys if number}
+
+
 def inbound_host(site: Site, service: InboundService) -> str:
     """The address that an inbound service listens on. A pod has one alone."""
     return _host(site, "::" if site.are_pods else service.address)
@@ -100,7 +109,9 @@ def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
         if len(site.instances) > 1:
             for listener in (*of_tasks(site), *(listeners(site) if site.are_pods else ())):
                 found = f"robot {site.robot.name} has {len(site.instances)} instances, and only one can have port {listener.port}"
-                yield site.problem(listener.path, found, "leave the port to be chosen, or lower count so that a robot has one instance")
+                fewer = "lower count so that a robot has one instance"
+                open_port = listener in of_tasks(site)
+                yield site.problem(listener.path, found, f"leave the port to be chosen, or {fewer}" if open_port else fewer)
 
 
 def served_by(site: Site) -> t.Iterator[Listener]:

@@ -34,6 +34,7 @@ def errors(group: TaskGroup, path: str) -> c.Iterator[Finding]:
                     if task.driver is Driver.PODMAN:
                         yield from _of_podman(config, at)
                     yield from _network(config, at, group.network)
+                    yield from _addresses(config, f"{at}.ports", group.network)
 
 
 def warnings(task: Task, path: str) -> c.Iterator[Finding]:
@@ -85,6 +86,16 @@ def _targets(volumes: c.Iterable[Volume], path: str) -> c.Iterator[Finding]:
         if taken or (volume and volume.target == "/"):
             why = f"{taken} is the container's own" if taken else "the image would be hidden"
             yield f"{path}[{number}].target", Mistake(why, "name another place", value=quoted(volume.target))
+
+
+def _addresses(config: DockerConfig, path: str, network: Network | None) -> c.Iterator[Finding]:
+    """The robot's address belongs where the robot's port is written."""
+    written = {port.label: port.path for port in network.ports} if network else {}
+    for number, port in enumerate(config.ports):
+        place = written.get(port.label, "") if port and port.host_ip else ""
+        if place and not f"{path}[{number}]".endswith(place):
+            why = f"the port is written elsewhere, at {place}"
+            yield f"{path}[{number}].hostIP", Mistake(why, "write hostIP there", value=quoted(port.host_ip or ""))
 
 
 def _network(config: DockerConfig, path: str, network: Network | None) -> c.Iterator[Finding]:

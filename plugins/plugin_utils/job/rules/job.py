@@ -53,7 +53,7 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
                     warnings += tasks.warnings(task, f"{path}.tasks[{member}]")
                     warnings += services.warnings(task, f"{path}.tasks[{member}]")
                     warnings += docker.warnings(task, f"{path}.tasks[{member}]")
-            errors += pods.errors(group, path, job.root)
+            errors += pods.errors(job, group, path, job.root)
             errors += services.errors(job, group, path)
             errors += docker.errors(group, path)
         groups.append(group)

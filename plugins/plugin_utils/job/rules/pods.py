@@ -10,9 +10,10 @@ import dataclasses
 import re
 
 from ..addresses import LOOPBACK, WILDCARDS, clash
-from ..errors import Finding, Mistake, child, quoted
+from ..errors import Finding, Mistake, child, did_you_mean, quoted
 from ..model.group import TaskGroup
 from ..model.isolation import Isolation
+from ..model.job import Job
 from ..model.network import Network
 from ..model.task import Task
 from ..model.vocabulary import ADDRESS, NetworkMode, NetworkType, Sharing, Transport
@@ -41,7 +42,7 @@ def _sharing(task: Task) -> Task:
     return dataclasses.replace(task, isolation=shared)
 
 
-def errors(group: TaskGroup, path: str, root: str) -> c.Iterator[Finding]:
+def errors(job: Job, group: TaskGroup, path: str, root: str) -> c.Iterator[Finding]:
     """What is wrong with a group, at `path`, that has a network. ``root``: what precedes the paths of ports."""
     network = group.network
     if network is None:
@@ -58,8 +59,27 @@ def errors(group: TaskGroup, path: str, root: str) -> c.Iterator[Finding]:
         if task and task.contained:
             remedy = "use exec, raw_exec or java, or put it into a group of mode host"
             yield f"{path}.tasks[{number}].driver", Mistake("a container cannot be in a pod yet", remedy, value=task.driver.value)
+    yield from _reach(job, network, f"{here}.reach")
     yield from _addresses(network, here, root)
     yield from _within(network, here, root)
+
+
+def _reach(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
+    """Of groups of other jobs the robot knows: those that it does not have open nothing."""
+    groups = {group.name: group for group in job.task_groups if group and group.name}
+    for number, each in enumerate(network.reach):
+        if not each or not each.group or each.job not in (None, job.name) or each.namespace not in (None, job.namespace):
+            continue
+        named = groups.get(each.group)
+        if named is None:
+            reason, remedy = "not a group of this job", "if it is a group of another job, name that job"
+            yield (
+                f"{path}[{number}].group",
+                Mistake(reason, remedy, value=quoted(each.group), value_remedy=did_you_mean(each.group, groups)),
+            )
+        elif not are(named.network):
+            why = "its tasks are in the robot's network, and the robot always reaches its pods"
+            yield f"{path}[{number}].group", Mistake(why, "remove it, or write mode: group there", value=quoted(each.group))
 
 
 def _addresses(network: Network, here: str, root: str) -> c.Iterator[Finding]:

@@ -28,9 +28,11 @@ def caller(service: str = "shop/api/http") -> str:
     return CALLER % (UPSTREAM % service)
 
 
-def endpoints(*robots: Robot, more: str = "") -> list[list[str]]:
-    """The addresses of each endpoint that the caller on the first robot has."""
-    plan = compiled(caller(), SERVER % (ALLOW + more), robot=HERE, robots=robots).plan
+def endpoints(*robots: Robot, more: str = "", calls: str = "host", serves: str = "host") -> list[list[str]]:
+    """The addresses of each endpoint that the caller on the first robot has, by the modes of both."""
+    asks = caller().replace("network: {", f"network: {{mode: {calls}, ")
+    server = (SERVER % (ALLOW + more)).replace("network: {", f"network: {{mode: {serves}, ")
+    plan = compiled(asks, server, robot=HERE, robots=robots).plan
     files = [each for job in plan["jobs"] for group in job["groups"] for each in group["resources"] if each["kind"] == "file"]
     (found,) = [file for file in files if file["path"].endswith("/endpoints-upstream-api.json")]
     (resource,) = json.loads(found["content"])["resources"]
@@ -47,6 +49,19 @@ def _addresses(endpoint):
 
 def test_its_own_robot_is_reached_without_a_network_and_others_at_all_their_addresses():
     assert endpoints(HERE, THERE, OLD) == [["127.0.0.1"], ["198.51.100.2", "2001:db8::2"], ["192.0.2.3"]]
+
+
+def test_the_robot_is_another_place_to_its_pods_and_pods_have_ipv4_alone():
+    assert endpoints(HERE, THERE, calls="group") == [["172.26.64.1"], ["198.51.100.2"]]
+    assert endpoints(HERE, THERE, calls="group", serves="group") == [["172.26.64.1"], ["198.51.100.2"]]
+    assert endpoints(HERE, THERE, serves="group") == [["127.0.0.1"], ["198.51.100.2"]]
+
+
+def test_a_pod_does_not_reach_what_is_at_its_robots_loopback():
+    job = caller().replace("network: {", "network: {mode: group, ")
+    found = refusal(job, SERVER % (ALLOW + ", address: 127.0.0.1"), robot=HERE)
+    assert "listens at 127.0.0.1 of r1, which robot r1 does not reach" not in found
+    assert "listens at 127.0.0.1 of r1, which pods of robot r1 do not reach; remove its `address`" in found
 
 
 def test_a_service_at_ipv4_addresses_alone_is_not_looked_for_at_others():

@@ -66,8 +66,17 @@ def test_ports_of_pods_are_their_own_and_those_of_the_robot_are_not():
     fixed = [{"label": "x", "static": 80, "to": 8080}]
     assert "robot r1 has 2 instances, and only one can have port 80" in refusal(job(count=2, ports=fixed))
     service = [{"name": "s", "port": 7000, "to": "127.0.0.1:8080"}]
-    assert "robot r1 has 2 instances, and only one can have port 7000" in refusal(job(count=2, services=service))
+    alone = "only one can have port 7000; lower count so that a robot has one instance"
+    assert f"robot r1 has 2 instances, and {alone}" in refusal(job(count=2, services=service))
     assert "0.0.0.0:80 on robot r1 is taken by" in refusal(job(ports=fixed), job("b", ports=fixed))
+
+
+def test_a_port_that_is_chosen_is_none_that_the_proxy_of_its_pod_has():
+    ports = [{"label": "x"}]
+    ((chosen,),) = [pod["ports"] for pod in pods(job(ports=ports)).values()]
+    upstream = {"name": "up", "localPort": chosen["to"], "upstream": "192.0.2.9:1", "tls": False}
+    ((other,),) = [pod["ports"] for pod in pods(job(ports=ports, upstreams=[upstream])).values()]
+    assert (other["port"], other["to"]) == (chosen["port"] + 1, chosen["to"] + 1)
 
 
 def test_a_pod_is_not_reached_from_another_robot_yet():

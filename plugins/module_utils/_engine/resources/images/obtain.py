@@ -26,7 +26,7 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 RUNS = {"amd64": ("amd64", "386"), "arm64": ("arm64", "arm"), "arm": ("arm",)}
 UNKNOWN = "not pulled yet\n"
 # Of the group, in the job file.
-CONSTRAINT = '{lTarget: "${node.unique.name}", operator: "!=", rTarget: <its name>}'
+CONSTRAINT = '{lTarget: "${node.unique.name}", operand: "!=", rTarget: <its name>}'
 
 
 def obtain(resource: Resource, asking: Asking, tell: t.Callable[[str], None]) -> str:
