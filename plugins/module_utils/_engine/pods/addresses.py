@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..plan import BRIDGE, PODS
 from ..say.errors import Refusal
+from ..state.formats import Unread
 from ..state.ledger import known
 from ..state.manifest import groups
 from .files import number, parsed, spelt
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     Read = t.Callable[[str], bytes]
 
 ROUTES = "/proc/net/route"
+# Bits of the network of a route that leads somewhere in particular.
+_NARROW = 8
 
 
 def pods(resources: t.Iterable[Resource], read: Read) -> dict[str, Pod]:
@@ -49,7 +52,7 @@ def choose(robot: Robot, manifest: Manifest, read: Read) -> tuple[dict[str, dict
     has: dict[str, Pod] = {}
     for record in robot.ledger.read()[0]:
         for held in record["groups"].values():
-            has.update(pods(known(held), read))
+            has.update(_readable(known(held), read))
     mine = [(group, id, pod) for group, found in wanted.items() for id, pod in found.items()]
     own = {id for _group, id, _pod in mine}
     taken = {number(pod["address"]) for id, pod in has.items() if id not in own}
@@ -62,6 +65,17 @@ def choose(robot: Robot, manifest: Manifest, read: Read) -> tuple[dict[str, dict
         numbers.setdefault(group, {})[id.rpartition("-")[2]] = found
         differ = differ or found != number(pod["address"])
     return numbers, differ
+
+
+def _readable(resources: t.Iterable[Resource], read: Read) -> dict[str, Pod]:
+    """What is damaged of another job bars no pod of this one: its address counts again when its job has come by."""
+    found = {}
+    for resource in resources:
+        try:
+            found.update(pods([resource], read))
+        except (OSError, Unread):
+            continue
+    return found
 
 
 def _free(pod: Pod, has: Pod | None, taken: t.Container[int]) -> int:
@@ -100,12 +114,13 @@ def errors(manifest: Manifest, read: Read, routes: str = ROUTES) -> list[str]:
 
 
 def _routes(path: str) -> t.Iterator[tuple[str, int, int]]:
-    """Of each route but that to everywhere: the interface, and the first and the last address. Numbers are in the machine's byte order."""
+    """Of each route but those to everywhere: the interface, and the first and the last address. Numbers are in the machine's byte order."""
     import sys
 
     with open(path, encoding="ascii") as stream:
         rows = [line.split() for line in stream][1:]
     for row in rows:
         base, mask = (int.from_bytes(int(row[field], 16).to_bytes(4, sys.byteorder), "big") for field in (1, 7))
-        if mask:
+        # Halves of all there is, as VPNs have them, lead to everywhere, too.
+        if bin(mask).count("1") >= _NARROW:
             yield row[0], base, base | (mask ^ 0xFFFFFFFF)

@@ -51,19 +51,19 @@ _IPV6 = "/proc/net/if_inet6"
 
 
 def up(id: str, pod: Pod) -> None:
-    """Have the network of a pod there, whatever of it is there already."""
+    """Set up a pod's network. Nothing runs in it yet."""
     mtu, own = _mtu(), f"{plan.NETWORKS}{id}"
     if not os.path.isdir(f"{_DEVICES}/{plan.BRIDGE}"):
         _ip([f"link add name {plan.BRIDGE} address {_hardware(gateway(pod['range']))} mtu {mtu} type bridge", *_without_ipv6(plan.BRIDGE)])
         configure({f"ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1", f"ipv4/conf/{plan.BRIDGE}/send_redirects": "0"})
     lines = [f"addr replace {gateway(pod['range'])}/{pod['range'].partition('/')[2]} dev {plan.BRIDGE}", f"link set {plan.BRIDGE} up"]
     device = link(id)
-    if not (_is_mounted(own) and os.path.isdir(f"{_DEVICES}/{device}")):
-        _remove(device)
-        _make_namespace(own)
-        ends = f"address {_hardware(pod['address'])} mtu {mtu} netns {os.path.basename(own)}"
-        lines.append(f"link add name {device} mtu {mtu} type veth peer name {INSIDE} {ends}")
+    # What an end that was cut off has left may be of another address.
+    _remove(device)
+    _make_namespace(own)
+    ends = f"address {_hardware(pod['address'])} mtu {mtu} netns {os.path.basename(own)}"
     lines += [
+        f"link add name {device} mtu {mtu} type veth peer name {INSIDE} {ends}",
         *_without_ipv6(device),
         f"link set dev {device} master {plan.BRIDGE}",
         f"link set dev {device} type bridge_slave isolated on",

@@ -9,6 +9,7 @@ Both are written in place: the units of a pod have them mounted, and a mount hol
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 
 from .. import plan
@@ -61,8 +62,25 @@ def write(id: str, pod: Pod, directory: str = plan.POD_STATES) -> None:
     _put(f"{home}/resolv.conf", resolution(pod, _text(ROBOTS), real))
 
 
+@contextlib.contextmanager
+def locked(directory: str = plan.POD_STATES) -> t.Iterator[None]:
+    """Whoever changes what there is of pods does so alone."""
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    with open(f"{directory}/.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def refresh(directory: str = plan.POD_STATES) -> None:
-    """The same for every pod that is up. Where there are pods no more, nothing is left of their directories."""
+    """Bring the files of every pod that is up up to date: the job's names change, and the robot's name servers do when it moves to
+    another network. Without pods, their directories are removed.
+    """
+    if os.path.isdir(directory):
+        with locked(directory):
+            _refresh(directory)
+
+
+def _refresh(directory: str) -> None:
     described = files.described()
     for id, pod in described.items():
         if os.path.exists(f"{directory}/{id}/hosts"):

@@ -35,7 +35,7 @@ MANAGERS = (
         "/run/systemd/netif/state",
         "/etc/systemd/network/10-k8s4r.network",
         _HEAD + "[Match]\nName=k8s4r*\n\n[Link]\nUnmanaged=yes\n",
-        ["systemctl", "--no-block", "try-reload-or-restart", "systemd-networkd.service"],
+        ["networkctl", "reload"],
     ),
 )
 _DOCKER = ["iptables", "--wait", "5"]

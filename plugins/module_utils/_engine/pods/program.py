@@ -5,20 +5,22 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sys
+import time
 
 from .. import plan
 from ..say.errors import CommandFailed
 from ..system import files as disk
 from . import files, link, names, walls
 
+# Seconds. What requires a pod is not started once the pod's start has failed, and nothing starts it later.
+_PATIENCE = 30
+
 
 def up(id: str) -> None:
     pod = files.one(id)
     if pod is None:
-        raise CommandFailed(f"{plan.PODS}/{id} is not there, or is damaged; run the deployment again")
+        raise SystemExit(f"{plan.PODS}/{id} is missing or damaged; run the deployment again")
     names.write(id, pod)
     link.up(id, pod)
     walls.ensure()
@@ -30,12 +32,16 @@ def down(id: str) -> None:
 
 
 def main() -> None:
-    """One pod at a time: the bridge is made with the first and goes with the last."""
+    """One pod at a time: the bridge is made with the first and goes with the last. Others change the robot's network and its firewall at
+    the same time, most of all at boot: so what fails is tried again.
+    """
     verb, id = sys.argv[1:]
-    os.makedirs(plan.POD_STATES, mode=0o755, exist_ok=True)
-    with open(f"{plan.POD_STATES}/.lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    until = time.monotonic() + (_PATIENCE if verb == "up" else 0)
+    while True:
         try:
-            {"up": up, "down": down}[verb](id)
+            with names.locked():
+                return {"up": up, "down": down}[verb](id)
         except (CommandFailed, OSError) as error:
-            raise SystemExit(f"{id}: {error}") from None
+            if time.monotonic() >= until:
+                raise SystemExit(f"{id}: {error}") from None
+        time.sleep(1)

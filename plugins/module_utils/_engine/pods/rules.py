@@ -84,7 +84,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_host(port: Published) -> bool:
-    return ":" in port["address"] or number(port["address"]) >= 0
+    return isinstance(port["address"], str) and (":" in port["address"] or number(port["address"]) >= 0)
 
 
 def ranges(pods: t.Mapping[str, Pod]) -> list[tuple[int, int]]:

@@ -77,6 +77,9 @@ def settle() -> None:
     from . import files
 
     systemd.ask(["systemctl", "start", own.WALLS], timeout=90)
-    if not files.any_there():
+    if files.any_there():
+        # Somebody may have stopped it.
+        systemd.ask(["systemctl", "--no-block", "start", own.WALLS_TIMER], timeout=90)
+    else:
         systemd.stop([own.WALLS_TIMER, own.WALLS])
         own.remove(own.WALLS_TIMER, own.WALLS)

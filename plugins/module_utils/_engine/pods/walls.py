@@ -18,7 +18,7 @@ from ..say import jsontext
 from ..say.errors import CommandFailed
 from ..system import command
 from ..system import files as disk
-from . import connections, files, guard, link, rules
+from . import connections, files, guard, link, names, rules
 from .neighbours import Neighbours
 
 TYPE_CHECKING = False
@@ -48,12 +48,16 @@ def ensure(directory: str = plan.PODS) -> list[str]:
         found = [*_route(rules.routing(pods)), *_filter(rules.ruleset(pods, uplinks()))]
         if found:
             _forget(pods)
-        return [
-            *found,
-            *_guards(pods),
-            *_settings(pods),
-            *Neighbours().ensure(),
-        ]
+        return [*found, *_guards(pods), *_settings(pods), *_neighbours()]
+
+
+def _neighbours() -> list[str]:
+    """Pods do not wait for others: what they lack of these comes with a later look."""
+    try:
+        return Neighbours().ensure()
+    except CommandFailed as error:
+        sys.stderr.write(f"{error}\n")
+        return []
 
 
 def _forget(pods: t.Mapping[str, Pod]) -> None:
@@ -107,8 +111,9 @@ def _route(wanted: t.Sequence[tuple[int, str, str, str]]) -> list[str]:
 def _rules_there() -> list[tuple[int, str]]:
     """Ours, by preference and destination."""
     found = jsontext.loads(command.need(["ip", "-4", "-json", "rule", "show"], timeout=_PATIENCE))
-    mine = [each for each in found if each["priority"] in (rules.OWN, rules.MARKED, rules.REFUSED)]
-    return [(each["priority"], f"{each.get('dst', 'all')}/{each.get('dstlen', 32)}") for each in mine]
+    mine = [each for each in found if each["priority"] in (rules.OWN, rules.MARKED, rules.REFUSED) and "dst" in each]
+    # The protocol is told of rules that are not the kernel's.
+    return [(each["priority"], f"{each['dst']}/{each.get('dstlen', 32)}") for each in mine if "protocol" not in each]
 
 
 # The table.
@@ -144,7 +149,9 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
     wanted = {link: guard.at_pod(link, pod["address"]) for link, pod in ends.items() if _is_link(link)}
     wanted[plan.BRIDGE] = guard.at_bridge()
     there = _filtered()
-    state = {link: [_read(f"{_LINKS}/{link}/ifindex"), *lines] for link, lines in wanted.items()}
+    # A filter leads to the bridge by its number. A port is told more than a link that is none yet.
+    bridge = _read(f"{_LINKS}/{plan.BRIDGE}/ifindex")
+    state = {link: [bridge, _read(f"{_LINKS}/{link}/ifindex"), *_port(link), *lines] for link, lines in wanted.items()}
     kept = _kept("filters") or {}
     new = [link for link in wanted if link not in there or kept.get(link) != state[link] or not _alone(link)]
     if new:
@@ -158,6 +165,10 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
         _batch("bridge", [f"fdb replace {address} dev {link} master static" for link, address in inner])
         _keep("filters", state)
     return [f"filter of {link}" for link in new]
+
+
+def _port(link: str) -> list[str]:
+    return ["port"] if os.path.exists(f"{_LINKS}/{link}/brport") else []
 
 
 def _alone(link: str) -> bool:
@@ -176,6 +187,7 @@ def _settings(pods: t.Mapping[str, Pod]) -> list[str]:
     """What the kernel is told about the bridge. Only behind the filter there may it route to the loopback, for answers that go there."""
     here = f"ipv4/conf/{plan.BRIDGE}"
     wanted = {
+        "ipv4/ip_forward": "1",
         f"{here}/route_localnet": "1" if rules.published(pods) else "0",
         # A source is looked up with the mark: without, the rules for routing let no way lead back.
         f"{here}/src_valid_mark": "1",
@@ -227,6 +239,7 @@ def main() -> None:
     """Say what was put right: the first time all of it, and then what somebody has removed."""
     try:
         found = ensure()
+        names.refresh()
     except (CommandFailed, OSError) as error:
         raise SystemExit(str(error)) from None
     if found:
