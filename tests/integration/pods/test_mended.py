@@ -82,11 +82,16 @@ def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     assert machine.sh("pgrep -f answers.py") == pids, "who may come in is no matter of the tasks"
 
     before = machine.sh("ip rule; nft --stateless list table inet k8s4r")
-    machine.sh(f"nft flush ruleset; ip rule delete pref 1466; echo 0 > {SETTINGS}/src_valid_mark")
+    machine.sh("nft flush ruleset; ip rule delete pref 1466")
+    # In a container, /proc/sys is read-only until it is mounted anew.
+    settings = [f"{SETTINGS}/src_valid_mark", "/proc/sys/net/ipv4/ip_forward"]
+    unset = "; ".join(f"echo 0 > {each}" for each in settings)
+    machine.sh(f"unshare --mount sh -ec 'mount -t proc proc /proc; {unset}'")
     assert asked(robots[1], published) == [""] * 2
     machine.until("nft list table inet k8s4r >/dev/null 2>&1 && test $(ip rule | grep -c '^146[456]:') = 3")
     machine.until("test $(systemctl show -p ActiveState --value k8s4r-walls.service) = inactive")
     assert machine.sh("ip rule; nft --stateless list table inet k8s4r") == before
+    assert machine.sh(f"cat {' '.join(settings)}").split() == ["1", "1"]
     assert asked(robots[1], published) == [outside] * 2
     assert "put right: " in machine.sh("journalctl --unit k8s4r-walls.service --output cat")
 
