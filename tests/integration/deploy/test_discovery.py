@@ -127,9 +127,9 @@ class Shop(Deployment):
         answers, failed = json.loads(self.caller.sh("cat /root/came"))
         return answers, failed
 
-    def answered_by(self) -> set[str]:
-        """Who answers forty requests, one after another; all must be answered."""
-        outcome = self.caller.execute("python3 -", REQUESTS.encode())
+    def answered_by(self, inside: str = "") -> set[str]:
+        """Who answers forty requests, one after another; all must be answered. ``inside``: a command that runs others elsewhere."""
+        outcome = self.caller.execute(f"{inside}python3 -", REQUESTS.encode())
         assert outcome.status == 0, outcome
         answered: set[str] = ast.literal_eval(outcome.stdout)
         return answered
@@ -179,6 +179,20 @@ def test_callers_go_on_with_what_they_have_where_a_move_fails(shop):
     assert shop.answered_by() == {"robot1 0"}
     shop.deploy(job("robot2", 1)).well()
     assert shop.answered_by() == {"robot2 0"}
+
+
+def test_pods_call_and_serve_as_their_group_and_nobody_else_is_let_in(shop):
+    pods = job("robot1|robot2", 2).replace("    network:\n", "    network:\n      mode: group\n")
+    shop.deploy(pods).well()
+    front = shop.caller.sh("ip netns list | grep -o '^k8s4r-shop-front-[^ ]*'").strip()
+    assert {name.split()[0] for name in shop.answered_by(f"ip netns exec {front} ")} == {"robot1", "robot2"}
+    # The proxy of each pod has an identity; another pod, and the robot, have none that is let in.
+    ask = f"python3 -c 'import urllib.request; urllib.request.urlopen(\"http://{shop.fleet.address('robot2')}:7000/\", timeout=10)'"
+    for place in ("", f"ip netns exec {front} "):
+        assert shop.caller.execute(place + ask).status == 1
+    assert set(shop.deploy(pods).well().changed.values()) == {0}
+    shop.deploy(job("robot1|robot2", 2)).well()
+    assert {name.split()[0] for name in shop.answered_by()} == {"robot1", "robot2"}
 
 
 @pytest.mark.parametrize(
