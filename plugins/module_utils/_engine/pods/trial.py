@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..system import command
 from . import guard
 
-REMEDY = "see that it has it, or write mode: host"
+REMEDY = "make sure that it has it, or write mode: host"
 _NAT = "translation of addresses"
 
 

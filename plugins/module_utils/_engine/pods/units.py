@@ -42,7 +42,7 @@ def service(engine: str) -> str:
     return "\n".join(
         [
             "[Unit]",
-            "Description=k8s4r: have the walls between pods, and their published ports",
+            "Description=k8s4r: keep the walls between pods, and their published ports, in force",
             f"Before={plan.ROOT_SLICE}",
             "After=nftables.service netfilter-persistent.service firewalld.service",
             "StartLimitIntervalSec=0",
