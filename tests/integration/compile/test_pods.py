@@ -230,7 +230,9 @@ def test_a_network_that_the_robot_reaches_elsewhere_is_refused(machine: Machine,
     finally:
         machine.sh("ip link delete other")
     (error,) = answer["errors"]
-    assert error.startswith(f"k8s4r_pod_cidr: 172.26.64.0/20 overlaps {network.replace('80.0', '64.0')}, which this robot reaches through other; ")
+    assert error.startswith(
+        f"k8s4r_pod_cidr: 172.26.64.0/20 overlaps {network.replace('80.0', '64.0')}, which this robot reaches through other; "
+    )
 
 
 def test_checks_and_scripts_look_inside_the_pod(machine: Machine):

@@ -109,7 +109,9 @@ def errors(manifest: Manifest, read: Read, routes: str = ROUTES) -> list[str]:
         for device, low, high in _routes(routes):
             if device != BRIDGE and low <= last and high >= first:
                 length = 32 - (high - low).bit_length()
-                found.append(f"k8s4r_pod_cidr: {network} overlaps {spelt(low)}/{length}, which this robot reaches through {device}; {remedy}")
+                found.append(
+                    f"k8s4r_pod_cidr: {network} overlaps {spelt(low)}/{length}, which this robot reaches through {device}; {remedy}"
+                )
     return list(dict.fromkeys(found))
 
 
