@@ -116,7 +116,8 @@ def test_a_run_that_failed_says_so_and_the_next_one_has_all_its_attempts(machine
         assert status(machine) == {"schedule": True, "run": False, "r0 app": False, "r0 cleanup": True}
     (group,) = machine.call(op="info")["taskgroups"]
     tasks = {task["task"]: task["how"] for task in group["tasks"]}
-    assert (group["well"], tasks) == (False, {"app": "its program ended with exit status 3, 2 times", "cleanup": None})
+    how = "its program ended with exit status 3, 2 times; its restart policy has given up, after 1 restart"
+    assert (group["well"], tasks) == (False, {"app": how, "cleanup": None})
 
 
 def test_a_time_zone_that_the_robot_has_not_is_found_before_anything_changes(machine):
