@@ -18,6 +18,7 @@ import re
 import typing as t
 
 from ....module_utils._engine import plan
+from ...job.declare.keys import Secret
 from ...job.errors import Problem, quoted
 from ...job.model.brings.docker import IMAGE, DockerConfig
 from ...job.model.task import Task
@@ -102,6 +103,9 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
         # The job's rules have refused it.
         return Container((), (), ())
     reference, wrong_image = substituted(site, config.image, f"{where}.image", environment.variables)
+    if isinstance(reference, Secret):
+        # Before anything else: the name would be in other errors, the ledger and a label of the container.
+        reference, wrong_image = "", (site.problem(f"{where}.image", "a secret cannot be part of an image's name", "write another name"),)
     # What stands for any robot has labels that need not make sense.
     unknown = wrong_image or (site.robot.address.endswith(artifacts.NOWHERE) and reference != config.image)
     unnamed = [] if unknown else _no_reference(site, f"{where}.image", reference)

@@ -49,6 +49,14 @@ def test_what_an_image_has_become_is_looked_at_again(which, name):
     assert refused.rstrip("']").endswith("change the label or the meta of which a part of it is")
 
 
+@pytest.mark.parametrize("secret", ["team/app:1", "No Name!"])
+def test_a_secret_is_no_part_of_an_image_and_not_shown(secret):
+    job = (JOB % ("", "registry/${meta.which}")).replace('""', f'!vault "${secret}"')
+    refused = refusal(job)
+    assert "config.dockerConfig.image: a secret cannot be part of an image's name; write another name" in refused
+    assert secret not in refused
+
+
 def test_what_is_no_robot_has_no_image():
     jobs, _warnings = reader.load([reader.Source("j.yml", JOB % ("", "r.example:${meta.port}/app:1"))])
     assert anywhere.check(jobs) == []
