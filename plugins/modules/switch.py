@@ -127,6 +127,12 @@ stays:
   type: list
   elements: str
   sample: [default/shop/web]
+untold:
+  description: The files with endpoints that stay as they are, because the run did not succeed on a robot that has one of them.
+  returned: if O(follow=true) and there are such files
+  type: list
+  elements: str
+  sample: [/etc/k8s4r/groups/front-web-0a1b2c3d/proxy/endpoints-upstream-shop-api-http-0a1b2c3d.json]
 endpoints:
   description:
     - Where the proxies of the robot's groups listen, or would listen in check mode, and the ports of their tasks.

@@ -55,7 +55,8 @@ class ActionModule(RobotAction):
         reasons = [f"{robot}: {why}" for why in stays.values() if why]
         if arguments["moved"] and moving.keys() == stays.keys():
             return {"changed": False, "status": "stays", **staying, **promised, "warnings": reasons}
-        hold = [] if arguments["moved"] else sorted(files)
+        # What callers were not told in their turn, they are not told in this one either.
+        hold = variables.get(arguments["followed"], {}).get("untold", []) if arguments["moved"] else sorted(files)
         answer = self.call({"op": "switch", "release": prepared["release"], "spare": sorted(stays), "hold": hold}, variables)
         answer = self._done(answer, variables, arguments)
         if answer.get("failed"):
@@ -90,7 +91,8 @@ class ActionModule(RobotAction):
             return {"changed": False, "status": "unchanged"}
         late = unready(files, ended)
         if late:
-            return {"changed": False, "status": "stays", "warnings": [f"{robot}: {why}" for why in late]}
+            reasons = [f"{robot}: {why}" for why in dict.fromkeys(late.values())]
+            return {"changed": False, "status": "stays", "untold": sorted(late), "warnings": reasons}
         return self._done(self.call({"op": "switch", "release": release, "spare": spare}, variables), variables, arguments)
 
 

@@ -61,17 +61,18 @@ def callers(robot: str, going: Data, following: Following) -> list[str]:
     return sorted(name for name, files in following.items() if any(_group(file["service"]) == group for file in files.values()))
 
 
-def unready(files: t.Mapping[str, Follower], ended: t.Callable[[str], str]) -> list[str]:
-    """Why files of a robot must stay as they are, one text for each group. `ended(robot)` is the status with which the switch ended
-    there, empty where it has none.
+def unready(files: t.Mapping[str, Follower], ended: t.Callable[[str], str]) -> dict[str, str]:
+    """By path, why files of a robot must stay as they are; those of one group that call the same service have the same text.
+    `ended(robot)` is the status with which the switch ended there, empty where it has none.
     """
-    found: dict[str, None] = {}
-    for file in files.values():
+    found: dict[str, str] = {}
+    for path, file in files.items():
         late = [name for name in file["after"] if ended(name) not in SETTLED]
         if late:
-            why = f"goes on with the endpoints that it has of {file['service']}: this run did not succeed on {', '.join(late)}"
-            found[f"{file['group']} {why}; run again when it does"] = None
-    return list(found)
+            robots, verb = ", ".join(late), "are" if late[1:] else "is"
+            why = f"keeps its endpoints of {file['service']}, because this run did not succeed on {robots}"
+            found[path] = f"{file['group']} {why}; run again when {robots} {verb} ready"
+    return found
 
 
 def instances(units: t.Iterable[str]) -> list[int]:

@@ -61,11 +61,12 @@ def test_who_hears_of_other_endpoints_before_something_goes(whole, own, whose):
     assert callers("b", {"name": "default/shop/front", "whole": True}, following) == []
 
 
-def test_why_a_caller_goes_on_with_what_it_has():
+def test_why_a_caller_keeps_what_it_has():
     files = followers({"a": follows(), "b": {}, "c": {}}, PLACED, ADDRESSES)["a"]
-    assert unready(files, lambda _robot: "committed") == []
-    (why,) = unready(files, {"b": "unchanged", "c": "rolled-back"}.__getitem__)
-    assert why == (
-        "default/shop/front goes on with the endpoints that it has of default/shop/api/http: this run did not succeed on c; "
-        "run again when it does"
-    )
+    assert unready(files, lambda _robot: "committed") == {}
+    assert unready(files, {"b": "unchanged", "c": "rolled-back"}.__getitem__) == {
+        PATH: "default/shop/front keeps its endpoints of default/shop/api/http, because this run did not succeed on c; "
+        "run again when c is ready"
+    }
+    (why,) = unready(files, lambda _robot: "").values()
+    assert why.endswith("did not succeed on b, c; run again when b, c are ready")
