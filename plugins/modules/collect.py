@@ -95,7 +95,7 @@ followers:
   type: dict
   sample:
     robot1:
-      /etc/k8s4r/groups/front-web-0a1b2c3d/proxy/endpoints-upstream-api.json:
+      /etc/k8s4r/groups/front-web-0a1b2c3d/proxy/endpoints-upstream-shop-api-http-0a1b2c3d.json:
         group: default/front/web
         service: default/shop/api/http
         after: [robot2]

@@ -174,7 +174,7 @@ def test_callers_go_on_with_what_they_have_where_a_move_fails(shop):
     shop.deploy(job("robot1", 1)).well()
     run = shop.deploy(job("robot2", 1, FAILS))
     assert run.status == 2
-    run.refused("default/shop/front goes on with the endpoints that it has of default/shop/api/http: this run did not succeed on robot2")
+    run.refused("default/shop/front keeps its endpoints of default/shop/api/http, because this run did not succeed on robot2")
     run.refused("robot1: default/shop/api stays here")
     assert shop.answered_by() == {"robot1 0"}
     shop.deploy(job("robot2", 1)).well()
@@ -204,7 +204,11 @@ def test_pods_call_and_serve_as_their_group_and_nobody_else_is_let_in(shop):
             'no job of this run has the inbound service "default/shop/api/htpp"; that job has default/shop/api/http',
         ),
         ("weather/mast/wind", "front", 'deploy both together: the run needs the file of the job "default/weather", too'),
-        ("shop/api/http", "api", "lets in only the groups of its `allow`, and not spiffe://fleet.example/ns/default/job/shop/group/front"),
+        (
+            "shop/api/http",
+            "api",
+            "lets in only the groups in its `allow`, and spiffe://fleet.example/ns/default/job/shop/group/front is not among them",
+        ),
     ],
 )
 def test_a_service_that_nobody_has_or_that_lets_nobody_in_changes_nothing(shop, service, allowed, why):

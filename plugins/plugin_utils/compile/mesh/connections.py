@@ -26,9 +26,9 @@ from . import discovery, identity, peers
 class Connection(t.NamedTuple):
     """One upstream or inbound service.
 
-    An inbound service has `rules`, which say who may call. An upstream that is a service of ours has `endpoints`, and so has a service
-    whose instances have ports of their own. Each is a file of its own. `inlined` are the listener and the cluster with all of this in
-    them, for validation.
+    An inbound service has `rules`, which say who may call. An upstream that is a service of ours has `endpoints`, in a file at
+    `endpoints_path`, and so has a service whose instances have ports of their own. `inlined` are the listener and the cluster with all
+    of this in them, for validation.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Connection(t.NamedTuple):
     inlined: tuple[Data, Data]
     rules: Data | None = None
     endpoints: Data | None = None
+    endpoints_path: str = ""
 
 
 class Found(t.NamedTuple):
@@ -52,8 +53,7 @@ def rules_path(site: Site, name: str) -> str:
     return f"{site.proxy_home}/allow-{name}.json"
 
 
-def endpoints_path(site: Site, name: str) -> str:
-    """The file with the endpoints of an upstream or service, by the name of its connection."""
+def _endpoints_path(site: Site, name: str) -> str:
     return f"{site.proxy_home}/endpoints-{name}.json"
 
 
@@ -101,15 +101,18 @@ def _service_of_ours(site: Site, upstream: Upstream, path: str, written: str, kn
     if found.service is None:
         return Found(None, found.errors)
     name, protocol = f"upstream-{upstream.name}", upstream.protocol
+    # By the service: an upstream that is pointed at another one needs a file that the first turn of a switch does not hold.
+    file = _endpoints_path(site, f"upstream-{names.service(found.name)}")
     transport = tls.upstream_tls(identity.spiffe_id(site), found.service.identity, None, ALPN[protocol])
     listener = listeners.upstream_listener(name, upstream.local_port, protocol, name, found.host, log, several=True)
     return Found(
         Connection(
             name,
             listener,
-            clusters.leading_to(endpoints.discovered(found.name, endpoints_path(site, name)), name, protocol, transport),
+            clusters.leading_to(endpoints.discovered(found.name, file), name, protocol, transport),
             (listener, clusters.leading_to(endpoints.inline(found.name, found.endpoints), name, protocol, transport)),
             endpoints=endpoints.resource(found.name, found.endpoints),
+            endpoints_path=file,
         ),
         found.errors,
     )
@@ -171,11 +174,11 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
         return listeners.inbound_listener(name, address, service.protocol, name, transport, rules, log, several=labelled)
 
     cluster = static = clusters.cluster(name, targets, service.protocol)
-    found = None
+    found, file = None, _endpoints_path(site, name)
     if labelled:
         # Instances come and go, and each has a port of its own.
         own, each = "/".join((*site.names, service.name)), [(target,) for target in targets]
-        cluster = clusters.leading_to(endpoints.discovered(own, endpoints_path(site, name)), name, service.protocol)
+        cluster = clusters.leading_to(endpoints.discovered(own, file), name, service.protocol)
         static, found = clusters.leading_to(endpoints.inline(own, each), name, service.protocol), endpoints.resource(own, each)
     return Found(
         Connection(
@@ -185,5 +188,6 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
             (listener(authorization.inline(name, allowed)), static),
             authorization.resource(name, allowed),
             found,
+            file,
         )
     )

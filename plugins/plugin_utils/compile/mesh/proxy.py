@@ -24,7 +24,7 @@ from ..network import ports
 from ..site import Site
 from ..units.service import Unit
 from . import identity, ingress, peers, proxy_unit
-from .connections import Connection, connections, endpoints_path, rules_path
+from .connections import Connection, connections, rules_path
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Check, Need, Port, Resource
@@ -108,7 +108,7 @@ def _resources(
         return plan.file(path, _dump(data), group=site.proxy_user, mode="0640", union=union, secret=secret, follows=follows)
 
     rules = {each.name: each.rules for each in carried if each.rules}
-    found = {endpoints_path(site, each.name): each.endpoints for each in carried if each.endpoints}
+    found = {each.endpoints_path: each.endpoints for each in carried if each.endpoints}
     found.update({target.path: target.endpoints for target in outside.targets})
     targets = [*(each.cluster for each in carried), *(target.cluster for target in outside.targets)]
     listeners = [*(each.listener for each in carried), *outside.listeners]

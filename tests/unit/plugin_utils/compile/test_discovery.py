@@ -34,7 +34,7 @@ def endpoints(*robots: Robot, more: str = "", calls: str = "host", serves: str =
     server = (SERVER % (ALLOW + more)).replace("network: {", f"network: {{mode: {serves}, ")
     plan = compiled(asks, server, robot=HERE, robots=robots).plan
     files = [each for job in plan["jobs"] for group in job["groups"] for each in group["resources"] if each["kind"] == "file"]
-    (found,) = [file for file in files if file["path"].endswith("/endpoints-upstream-api.json")]
+    (found,) = [file for file in files if "/endpoints-" in file["path"]]
     (resource,) = json.loads(found["content"])["resources"]
     assert resource["cluster_name"] == "default/shop/api/http"
     return [
@@ -90,9 +90,34 @@ def test_a_service_that_nobody_has(service, way_out):
     assert f'taskGroups[0].network.upstreams[0].service: no job of this run has the inbound service "{name}"; {way_out}' in found
 
 
+def test_a_caller_that_is_pointed_at_another_service_has_another_file():
+    """So its clusters never refer to a file that is still about the old one: that would be left as it is until all have switched."""
+    server = SERVER % f"{ALLOW}}}, {{name: more, port: 7001, to: '127.0.0.1:81', {ALLOW}"
+
+    def read(*services: str) -> dict[str, list[str]]:
+        """By the path of a file with endpoints, the clusters that refer to it."""
+        upstreams = ", ".join(f"{{name: u{n}, localPort: {9000 + n}, service: {service}}}" for n, service in enumerate(services))
+        plan = compiled(CALLER % upstreams, server, robot=HERE).plan
+        files = {file["path"]: file for job in plan["jobs"] for group in job["groups"] for file in group["resources"] if "path" in file}
+        found = {path: [] for path in files if "/endpoints-" in path}
+        (clusters,) = [path for path in files if path.endswith("/proxy/clusters.json") and "/front-" in path]
+        for cluster in json.loads(files[clusters]["content"])["resources"]:
+            eds = cluster["eds_cluster_config"]
+            path = eds["eds_config"]["path_config_source"]["path"]
+            assert json.loads(files[path]["content"])["resources"][0]["cluster_name"] == eds["service_name"]
+            found[path].append(cluster["name"])
+        return found
+
+    (before,), (after,) = read("shop/api/http"), read("shop/api/more")
+    assert before != after
+    assert read("shop/api/http", "shop/api/more") == {before: ["upstream-u0"], after: ["upstream-u1"]}
+    assert read("shop/api/http", "shop/api/http") == {before: ["upstream-u0", "upstream-u1"]}
+
+
 def test_a_service_that_does_not_let_the_caller_in():
     found = refusal(caller(), SERVER % "allow: [{group: api}]", robot=HERE)
-    assert '"default/shop/api/http" lets in only the groups of its `allow`, and not spiffe://fleet.example/ns/default/job/front/' in found
+    own = "spiffe://fleet.example/ns/default/job/front/group/web"
+    assert f'"default/shop/api/http" lets in only the groups in its `allow`, and {own} is not among them' in found
     assert "add {namespace: default, job: front, group: web} to the `allow` of that service" in found
 
 
