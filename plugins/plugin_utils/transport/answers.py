@@ -48,6 +48,12 @@ def _before(value: t.Any) -> bool:
     return isinstance(value, list) and all(_has(state, {"state": str, "plan": str}) for state in value)
 
 
+def _follows(value: t.Any) -> bool:
+    """The files that follow what other robots have, by path: change/staging.py."""
+    shape = {"group": str, "follows": str, "before": str}
+    return isinstance(value, dict) and all(_has(file, shape) for file in value.values())
+
+
 def _has(value: t.Any, shape: t.Mapping[str, type]) -> bool:
     return isinstance(value, dict) and all(isinstance(value.get(key), kind) for key, kind in shape.items())
 
@@ -111,10 +117,21 @@ _PREPARED = {
     "goes": _going,
     "before": _before,
     "summary": _summary,
+    "follows": _follows,
     "holds": _texts,
     "notices": _texts,
 }
-_SWITCHED = {"changes": _texts, "groups": _text_by_name, "units": _text_by_name, "notices": _texts, "restored": _texts, "errors": _texts}
+_SWITCHED = {
+    "changes": _texts,
+    "groups": _text_by_name,
+    "units": _text_by_name,
+    "notices": _texts,
+    "restored": _texts,
+    "undone": _texts,
+    "committed": _texts,
+    "errors": _texts,
+    "rest": _text,
+}
 _OK: t.Mapping[str, t.Mapping[str, Shape]] = {
     "probe": {"capabilities": _text_by_name},
     "status": {"jobs": _jobs, "idle": _texts, "unread": _texts},

@@ -150,10 +150,23 @@ def test_a_python_2_is_named_with_its_version_and_the_variable():
 GOES = {"g": {"name": "d/j/g", "whole": True, "units": [], "data": 0, "kept": 0}}
 STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": [], "goes": GOES, "release": "r"} | {
     "before": [{"state": "whole", "plan": "d"}],
+    "follows": {"/p": {"group": "n/j/g", "follows": "n/j/h/s", "before": ""}},
     "holds": [],
     "notices": [],
     "summary": [{"group": "n/j/g", "unit": "r0 a", "does": "new", "why": []}],
 }
+
+COMMITTED = {"status": "committed", "changes": [], "groups": {}, "units": {}, "notices": [], "errors": []} | {
+    "restored": [],
+    "undone": [],
+    "committed": ["n/j/g"],
+    "rest": "r-rest",
+}
+
+
+@pytest.mark.parametrize(("operation", "answer"), [("prepare", STAGED), ("poll", COMMITTED)])
+def test_an_answer_of_an_engine_is_taken(operation, answer):
+    assert transport.Caller(Scripted(answering(answer))).call({"op": operation}) == answer
 
 
 @pytest.mark.parametrize(
@@ -169,6 +182,22 @@ STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": 
         ("prepare", {**STAGED, "holds": [1]}, "staged, but holds is missing or malformed"),
         ("prepare", {**STAGED, "diff": [1]}, "staged, but diff is missing or malformed"),
         ("prepare", {**STAGED, "goes": {"g": {"name": 1}}}, "staged, but goes is missing or malformed"),
+        ("prepare", {**STAGED, "follows": ["/p"]}, "staged, but follows is missing or malformed"),
+        (
+            "prepare",
+            {**STAGED, "follows": {"/p": {"group": "n/j/g", "follows": 1, "before": ""}}},
+            "staged, but follows is missing or malformed",
+        ),
+        (
+            "prepare",
+            {**STAGED, "follows": {"/p": {"group": "n/j/g", "follows": "s", "before": None}}},
+            "but follows is missing or malformed",
+        ),
+        ("prepare", {"status": "unchanged", "follows": 7}, "unchanged, but follows is missing or malformed"),
+        ("poll", {**COMMITTED, "rest": ["r"]}, "committed, but rest is missing or malformed"),
+        ("poll", {**COMMITTED, "undone": [1]}, "committed, but undone is missing or malformed"),
+        ("poll", {**COMMITTED, "status": "rolled-back", "committed": "all"}, "rolled-back, but committed is missing or malformed"),
+        ("poll", {"status": "failed", "errors": [], "undone": 1}, "failed, but undone is missing or malformed"),
         ("prepare", {name: value for name, value in STAGED.items() if name != "release"}, "staged, but release is missing"),
         ("prepare", {"status": "refused"}, "refused, but errors is missing"),
         ("prepare", {"status": "refused", "errors": [["x"]]}, "refused, but errors is missing"),
