@@ -32,19 +32,28 @@ NO_ROUTE = "Nothing is served here: no route has this host name and path.\n"
 NO_SERVICE = "The service does not answer at the moment.\n"
 NO_REQUEST = "This request cannot be understood, or its path has an escaped slash.\n"
 
-# What proxies tell each other of a client, and programs believe: these headers, and all that begin so. x-forwarded-for and
-# x-forwarded-proto are set anew.
+# What proxies tell programs of a client, and programs believe: its address, how and as which host it has asked, and who it is. These
+# headers are removed, and all that begin so. x-forwarded-for and x-forwarded-proto are set anew.
 FORGED = (
+    "cf-connecting-ip",
     "forwarded",
+    # A program of CGI finds it as HTTP_PROXY, and sends its own requests there.
+    "proxy",
+    "remote-user",
     "true-client-ip",
     "x-client-cert",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-host",
+    "x-original-host",
     "x-original-url",
     "x-real-ip",
+    "x-remote-user",
     "x-rewrite-url",
+    "x-scheme",
+    "x-webauth-user",
 )
-FORGED_PREFIXES = ("x-forwarded-", "x-original-forwarded-", "x-envoy-")
+FORGED_PREFIXES = ("ssl-client-", "x-forwarded-", "x-original-forwarded-", "x-envoy-", "x-ssl-client-")
 
 
 def watched(path: str) -> Data:

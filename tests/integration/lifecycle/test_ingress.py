@@ -193,6 +193,8 @@ def test_who_finds_nothing_reads_why(edge):
 def test_a_client_says_nothing_of_itself(edge):
     said = {
         "forwarded": "for=6.6.6.6",
+        "proxy": "http://6.6.6.6",
+        "ssl-client-verify": "SUCCESS",
         "x-envoy-external-address": "6.6.6.6",
         "x-envoy-internal": "true",
         "x-envoy-original-path": "/",
@@ -203,6 +205,8 @@ def test_a_client_says_nothing_of_itself(edge):
         "x-forwarded-proto": "gopher",
         "x-forwarded-user": "root",
         "x-real-ip": "6.6.6.6",
+        "x-ssl-client-s-dn": "CN=root",
+        "x-webauth-user": "root",
         "x_forwarded_for": "6.6.6.6",
     }
     forged = [part for name, value in said.items() for part in ("-H", f"{name}: {value}")]

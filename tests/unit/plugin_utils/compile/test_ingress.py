@@ -64,6 +64,38 @@ def test_a_service_has_one_cluster_however_many_routes_lead_to_it():
     assert peer["match_typed_subject_alt_names"][0]["matcher"] == {"exact": "spiffe://fleet.example/ns/default/job/shop/group/api"}
 
 
+def _removed(name: str) -> bool:
+    """Whether a header of a request from outside is removed."""
+    (listener,) = json.loads(files(compiled(SERVER % ALLOW, edge()).plan)["listeners.json"]["content"])["resources"]
+    (manager,) = [
+        each["typed_config"]
+        for each in listener["filter_chains"][0]["filters"]
+        if "early_header_mutation_extensions" in each["typed_config"]
+    ]
+    (early,) = manager["early_header_mutation_extensions"]
+    mutations = early["typed_config"]["mutations"]
+    prefixes = [each["remove_on_match"]["key_matcher"]["prefix"] for each in mutations if "remove_on_match" in each]
+    return {"remove": name} in mutations or name.startswith(tuple(prefixes))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("proxy", "x-original-host", "x-host", "x-scheme", "cf-connecting-ip", "true-client-ip", "x-real-ip"),
+        *("x-ssl-client-cert", "x-ssl-client-dn", "x-ssl-client-verify", "x-ssl-client-s-dn", "x-ssl-client-cn"),
+        *("ssl-client-cert", "ssl-client-verify", "ssl-client-dn", "ssl-client-subject-dn"),
+        *("remote-user", "x-remote-user", "x-webauth-user", "x-forwarded-user"),
+    ],
+)
+def test_what_programs_believe_of_a_client_is_no_word_of_the_client(name):
+    assert _removed(name)
+
+
+@pytest.mark.parametrize("name", ["host", "user-agent", "authorization", "cookie", "proxy-authorization", "x-request-id", "x-csrf-token"])
+def test_what_a_client_may_say_goes_through(name):
+    assert not _removed(name)
+
+
 def test_a_group_that_is_only_an_ingress_has_a_port_and_an_identity():
     found = compiled(SERVER % ALLOW, edge(port="80"))
     (group,) = found.plan["jobs"][1]["groups"]
