@@ -47,9 +47,9 @@ def _unknown(job: str, answers: t.Mapping[str, Data]) -> str:
     """That no robot has a job of this name, with one of nearly this name, or else with those that there are."""
     known = [found["name"] for answer in answers.values() for found in answer.get("jobs", ())]
     if not any("jobs" in answer for answer in answers.values()):
-        return f"no robot has answered, so it is not known whether any has a job of the name {job}"
+        return f"no robot has answered, so it is not known whether any has a job named {job}"
     others = did_you_mean(job, known) or (f"there is {few(sorted(set(known)), MOST)}" if known else "they have no job at all")
-    return f"no robot that answered has a job of the name {job}; {others}"
+    return f"no robot that answered has a job named {job}; {others}"
 
 
 class _Part(t.NamedTuple):

@@ -18,7 +18,7 @@ FILE = r"[^\x00-\x1f]+"
 
 
 class Pair(t.NamedTuple):
-    """A certificate, with those that lead from it to its authority, and its private key; both as PEM."""
+    """A certificate, with those that lead from it to its authority, and its private key; both in PEM format."""
 
     chain: str
     key: Secret
@@ -30,11 +30,11 @@ class IngressTls:
 
     mode: IngressTlsMode = key("`files`: TLS. `none`: plaintext.", default=IngressTlsMode.FILES)
     cert_file: str | None = key(
-        "A file on the controller with the certificate and those that lead to its authority, as PEM; relative to the job file.",
+        "A file on the controller with the certificate and those that lead to its authority, in PEM format; relative to the job file.",
         default=None, pattern=FILE, expected="a path on one line",
     )  # fmt: skip
     key_file: str | None = key(
-        "A file on the controller with its private key, as PEM; relative to the job file, and best encrypted with `ansible-vault`.",
+        "A file on the controller with its private key, in PEM format; relative to the job file, and best encrypted with `ansible-vault`.",
         default=None, pattern=FILE, expected="a path on one line",
     )  # fmt: skip
     # What is in the files, once they have been read.

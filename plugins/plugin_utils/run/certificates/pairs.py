@@ -38,7 +38,7 @@ def chain(found: bytes) -> Chain:
     """The certificates of a file. Raises `Wrong`, as the others do."""
     blocks = _ONE.findall(found)
     if not blocks:
-        raise Wrong(CERTIFICATES, "has no certificate as PEM", f"name a file with one: {_PEM}CERTIFICATE-----")
+        raise Wrong(CERTIFICATES, "has no certificate in PEM format", f"name a file with one: {_PEM}CERTIFICATE-----")
     try:
         return [x509.load_pem_x509_certificate(block) for block in blocks]
     except ValueError:
@@ -48,12 +48,12 @@ def chain(found: bytes) -> Chain:
 def key(found: bytes) -> Key:
     """The private key of a file."""
     if _ENCRYPTED.search(found):
-        remedy = "take the passphrase off (openssl pkey -in <file>) and encrypt the file with ansible-vault"
+        remedy = "remove the passphrase (openssl pkey -in <file>) and encrypt the file with ansible-vault"
         raise Wrong(KEY, "is encrypted with a passphrase, which nobody can type on a robot", remedy)
     try:
         read = serialization.load_pem_private_key(found, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise Wrong(KEY, "has no private key as PEM", f"name a file with one: {_PEM}PRIVATE KEY-----") from None
+        raise Wrong(KEY, "has no private key in PEM format", f"name a file with one: {_PEM}PRIVATE KEY-----") from None
     remedy = f"make an RSA key of {LEAST_BITS} bits or more, or one on the curve P-256, P-384 or P-521, and a certificate for it"
     if isinstance(read, rsa.RSAPrivateKey):
         if read.key_size < LEAST_BITS:
@@ -76,23 +76,29 @@ def must_belong_together(found: Chain, private: Key) -> None:
 
 
 def must_be_valid(found: Chain, now: datetime.datetime) -> None:
-    """None of them has expired, or begins later."""
-    for each in found:
-        begin, end = _times(each)
-        if now > end:
-            raise Wrong(CERTIFICATES, f"the certificate of {subject(each)} expired at {_said(end)}", "renew it, and run again")
-        if now < begin:
-            remedy = "wait until then, or set the clock of this machine"
-            raise Wrong(CERTIFICATES, f"the certificate of {subject(each)} is valid from {_said(begin)} on", remedy)
+    """The first certificate has not expired, and does not begin later. The others may not be needed: `doubts` has them."""
+    begin, end = _times(found[0])
+    if now > end:
+        raise Wrong(CERTIFICATES, f"the certificate of {subject(found[0])} expired on {_said(end)}", "renew it, and run again")
+    if now < begin:
+        remedy = "wait until then, or set the clock of this machine"
+        raise Wrong(CERTIFICATES, f"the certificate of {subject(found[0])} is not valid before {_said(begin)}", remedy)
 
 
 def doubts(found: Chain, now: datetime.datetime, hosts: t.Iterable[str]) -> t.Iterator[Wrong]:
     """What works, but not as somebody may expect."""
     for each in found:
-        _begin, end = _times(each)
-        if end - now < SOON:
-            what = f"the certificate of {subject(each)} expires at {_said(end)}"
-            yield Wrong(CERTIFICATES, what, "renew it and run again: the proxies take it up, and no connection ends")
+        begin, end = _times(each)
+        what = f"the certificate of {subject(each)}"
+        # Of an authority, there may be a newer one that browsers have already.
+        other = "remove it, or put a newer one in its place: browsers that need it refuse the ingress"
+        if now > end:
+            yield Wrong(CERTIFICATES, f"{what} expired on {_said(end)}", other)
+        elif now < begin:
+            yield Wrong(CERTIFICATES, f"{what} is not valid before {_said(begin)}", other)
+        elif end - now < SOON:
+            remedy = "renew it and run again: the proxies take it up, and no connection ends"
+            yield Wrong(CERTIFICATES, f"{what} expires on {_said(end)}", remedy)
     for lower, upper in zip(found, found[1:], strict=False):
         if lower.issuer != upper.subject:
             what = f"the certificate of {subject(lower)} is not from {subject(upper)}, which comes after it"
@@ -102,16 +108,16 @@ def doubts(found: Chain, now: datetime.datetime, hosts: t.Iterable[str]) -> t.It
     if bare:
         has = f"which is for {', '.join(names)}" if names else "which is for no host name at all"
         what = f"browsers will refuse {', '.join(bare)} with this certificate, {has}"
-        yield Wrong(CERTIFICATES, what, "get one for every host of the routes")
+        yield Wrong(CERTIFICATES, what, "get a certificate that covers every host in the routes")
 
 
 def text(found: Chain) -> str:
-    """The certificates as PEM, and nothing else that may have been in the file."""
+    """The certificates in PEM format, and nothing else that may have been in the file."""
     return "".join(each.public_bytes(serialization.Encoding.PEM).decode() for each in found)
 
 
 def text_of_key(private: Key) -> str:
-    """The key as PEM."""
+    """The key in PEM format."""
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return private.private_bytes(*form).decode()
 

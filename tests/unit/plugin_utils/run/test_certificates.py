@@ -135,11 +135,11 @@ def test_what_is_no_certificate_or_no_key_is_said(refused, tmp_path):
     missing = refused(None, made.key_pem)
     assert missing == f"{CERTIFICATE}No such file or directory (looked for in {tmp_path})"
     assert refused("hello", made.key_pem) == (
-        f"{CERTIFICATE}has no certificate as PEM; name a file with one: it begins with -----BEGIN CERTIFICATE-----"
+        f"{CERTIFICATE}has no certificate in PEM format; name a file with one: it begins with -----BEGIN CERTIFICATE-----"
     )
     damaged = made.pem.replace(made.pem.splitlines()[2], "AAAA" * 16)
     assert refused(damaged, made.key_pem) == f"{CERTIFICATE}has a damaged certificate; copy the file again from where it came from"
-    no_key = f"{KEY}has no private key as PEM; name a file with one: it begins with -----BEGIN PRIVATE KEY-----"
+    no_key = f"{KEY}has no private key in PEM format; name a file with one: it begins with -----BEGIN PRIVATE KEY-----"
     assert refused(made.pem, "hello") == no_key
     assert refused(made.pem, made.pem) == no_key
     assert refused(made.pem, made.key_pem.replace(made.key_pem.splitlines()[1], "")) == no_key
@@ -157,7 +157,7 @@ def test_a_key_with_a_passphrase_is_refused(refused, form):
     made = make()
     locked = made.key.private_bytes(serialization.Encoding.PEM, form, serialization.BestAvailableEncryption(b"password")).decode()
     assert refused(made.pem, locked) == (
-        f"{KEY}is encrypted with a passphrase, which nobody can type on a robot; take the passphrase off (openssl pkey -in <file>) and "
+        f"{KEY}is encrypted with a passphrase, which nobody can type on a robot; remove the passphrase (openssl pkey -in <file>) and "
         "encrypt the file with ansible-vault"
     )
 
@@ -178,20 +178,36 @@ def test_a_key_that_envoy_refuses_is_found_before(refused, key, what):
 def test_a_certificate_is_valid_now(refused, read):
     late, early = make(end=NOW - datetime.timedelta(minutes=1)), make(begin=NOW + DAY)
     assert refused(late.pem, late.key_pem) == (
-        f"{CERTIFICATE}the certificate of app.example expired at 2026-03-01 11:59 UTC; renew it, and run again"
+        f"{CERTIFICATE}the certificate of app.example expired on 2026-03-01 11:59 UTC; renew it, and run again"
     )
     assert refused(early.pem, early.key_pem) == (
-        f"{CERTIFICATE}the certificate of app.example is valid from 2026-03-02 12:00 UTC on; "
+        f"{CERTIFICATE}the certificate of app.example is not valid before 2026-03-02 12:00 UTC; "
         "wait until then, or set the clock of this machine"
     )
-    authority = make(names=(), subject="authority", end=NOW - DAY)
-    signed = make(issuer=authority)
-    assert "the certificate of CN=authority expired at 2026-02-28 12:00 UTC" in refused(signed.pem + authority.pem, signed.key_pem)
     soon = make(end=NOW + 13 * DAY)
     (warning,) = read(soon.pem, soon.key_pem)[1]
     assert warning == (
-        f"{CERTIFICATE}the certificate of app.example expires at 2026-03-14 12:00 UTC; "
+        f"{CERTIFICATE}the certificate of app.example expires on 2026-03-14 12:00 UTC; "
         "renew it and run again: the proxies take it up, and no connection ends"
+    )
+
+
+@pytest.mark.parametrize(
+    ("valid", "what"),
+    [
+        ({"begin": NOW - 9 * DAY, "end": NOW - DAY}, "expired on 2026-02-28 12:00 UTC"),
+        ({"begin": NOW + DAY}, "is not valid before 2026-03-02 12:00 UTC"),
+    ],
+)
+def test_an_authority_that_has_expired_may_not_be_needed(read, valid, what):
+    """A root that an older one has signed, for old browsers: the others know it by itself."""
+    authority = make(names=(), subject="authority", **valid)
+    signed = make(issuer=authority)
+    pair, (warning,) = read(signed.pem + authority.pem, signed.key_pem)
+    assert pair.chain == signed.pem + authority.pem
+    assert warning == (
+        f"{CERTIFICATE}the certificate of CN=authority {what}; "
+        "remove it, or put a newer one in its place: browsers that need it refuse the ingress"
     )
 
 
@@ -200,7 +216,7 @@ def test_hosts_that_no_browser_will_reach_are_warned_of(read):
     (warning,) = read(made.pem, made.key_pem)[1]
     assert warning == (
         f"{CERTIFICATE}browsers will refuse *.b.example with this certificate, which is for *.example, x.b.example; "
-        "get one for every host of the routes"
+        "get a certificate that covers every host in the routes"
     )
     none = make(names=())
     (warning,) = read(none.pem, none.key_pem)[1]

@@ -44,6 +44,6 @@ def _tls(tls: IngressTls, path: str) -> c.Iterator[Finding]:
     files = {"certFile": tls.cert_file, "keyFile": tls.key_file}
     if tls.mode is IngressTlsMode.NONE:
         if any(files.values()):
-            yield f"{path}.mode", Mistake("there is a certificate, but none is plaintext", "remove mode, or the files", value="none")
+            yield f"{path}.mode", Mistake("a certificate is given, but `none` means plaintext", "remove mode, or the files", value="none")
     elif missing := [name for name, file in files.items() if file is None]:
         yield path, Mistake(f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} missing", "name both files, or write tls: none")
