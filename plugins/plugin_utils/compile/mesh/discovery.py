@@ -65,7 +65,7 @@ def _nobody_serves(site: Site, name: str, path: str, known: peers.KnownServices)
 def _endpoints(site: Site, served: peers.Served) -> tuple[list[Endpoint], dict[str, str]]:
     """The endpoints, and why there is none on a robot where there should be, with what to do."""
     endpoints: dict[Endpoint, None] = {}
-    nameless = []
+    nameless, new = [], []
     for name in served.robots:
         hosts = _hosts(site, served, site.fleet.robot(name))
         addresses = tuple(Address(host, served.service.port) for host in hosts)
@@ -73,11 +73,18 @@ def _endpoints(site: Site, served: peers.Served) -> tuple[list[Endpoint], dict[s
             endpoints[addresses] = None
         elif addresses:
             nameless.append(name)
+        elif plain(served.service.address) in WILDCARDS:
+            # All its addresses are of IPv6.
+            new.append(name)
     unreached = {}
+    if new:
+        found = few(new, peers.NAMED)
+        what = f"is reached over IPv4 alone, and the inventory has only IPv6 addresses of {found}"
+        unreached[what] = f"add an IPv4 address to k8s4r_address of {found}"
     if nameless:
         found = few(nameless, peers.NAMED)
         unreached[f"is on {found}, of which the inventory has a name and no IP address"] = f"set k8s4r_address of {found} to its IP address"
-    elif served.robots and not endpoints:
+    elif served.robots and not (endpoints or new):
         address = served.service.address
         who = f"pods of robot {site.robot.name} do" if site.are_pods else f"robot {site.robot.name} does"
         unreached[f"listens at {address} of {few(served.robots, peers.NAMED)}, which {who} not reach"] = (

@@ -126,6 +126,25 @@ def test_a_robot_whose_address_is_a_name_is_not_found_by_envoy():
     assert "is on r4, of which the inventory has a name and no IP address; set k8s4r_address of r4 to its IP address" in found
 
 
+NEW = Robot("r5", "192.0.2.5", addresses=("2001:db8::5",))
+
+
+@pytest.mark.parametrize(("calls", "serves"), [("group", "host"), ("host", "group")], ids=["pods call", "pods serve"])
+def test_a_robot_that_has_ipv6_alone_is_not_left_out_where_pods_have_ipv4_alone(calls, serves):
+    job, server = caller().replace("network: {", f"network: {{mode: {calls}, "), SERVER % ALLOW
+    server = server.replace("network: {", f"network: {{mode: {serves}, ")
+    found = refusal(job, server, robot=HERE, robots=(HERE, THERE, NEW))
+    why = "is reached over IPv4 alone, and the inventory has only IPv6 addresses of r5; add an IPv4 address to k8s4r_address of r5"
+    assert f'"default/shop/api/http" {why}' in found
+    alone = refusal(job, server.replace("network:", f"{ON % 'r5'}, network:"), robot=HERE, robots=(HERE, NEW))
+    assert why in alone
+    assert "listens at" not in alone
+
+
+def test_a_robot_that_has_ipv6_alone_is_reached_over_it():
+    assert endpoints(HERE, NEW) == [["127.0.0.1"], ["2001:db8::5"]]
+
+
 def test_a_service_at_the_loopback_of_other_robots():
     server = (SERVER % f"address: 127.0.0.1, {ALLOW}").replace("network:", f"{ON % 'r2'}, network:")
     found = refusal(caller(), server, robot=HERE, robots=(HERE, THERE))
