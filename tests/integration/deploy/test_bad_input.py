@@ -52,9 +52,9 @@ def test_a_port_that_somebody_else_holds_is_found_on_every_robot_at_once(deploym
 def test_no_job_and_a_missing_job_are_explained(deployment):
     deployment.run("k8s4r.robot.deploy_taskgroup").refused("no job given: add -e job=")
     deployment.run("k8s4r.robot.deploy_taskgroup", job="nowhere.yml").refused("nowhere.yml: No such file or directory")
-    # It is wanted at the end of a run.
+    # It is wanted at the end of a run, and refused at its beginning.
     refused = deployment.deploy(sleeper(), wait="true", wait_seconds="soon")
-    refused.refused("'wait_seconds' is of type str and we were unable to convert to int")
+    refused.refused('wait_seconds: found "soon": expected a whole number, such as 600')
     assert "Prepare the robots" not in refused.output
     deployment.run("k8s4r.robot.remove_taskgroup").refused("no job given: add -e job=", "add -e job_name=<name>", "-e job_namespace=")
 
