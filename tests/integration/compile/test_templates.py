@@ -41,7 +41,7 @@ WAYS: dict[str, dict[str, t.Any]] = {
     "rawexec": {"driver": "raw_exec"},
 }
 # What fails is not tried for long.
-SOON = {"minHealthyTime": "1s", "healthyDeadline": "5s"}
+SOON = {"minHealthyTime": "1s", "healthyDeadline": "30s"}
 NO_MORE = {"attempts": 0, "mode": "fail"}
 STILL = "echo $$; touch $NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.up; exec sleep 1000"
 
@@ -221,7 +221,8 @@ def test_what_a_task_puts_in_the_way_is_said_and_leads_nowhere(machine):
         failed = machine.deploy(job(machine, "web", *tasks("two", mode), update=SOON))
         assert "template local/conf/watched: a directory is in its place; remove it, or name another destPath" in str(failed["errors"])
         machine.sh(f"rmdir {home}/local/conf/watched; ln -s /root/elsewhere/watched {home}/local/conf/watched")
-        assert machine.deploy(job(machine, "web", *tasks("two", mode), update=SOON))["status"] == "committed"
+        done = machine.deploy(job(machine, "web", *tasks("two", mode), update=SOON))
+        assert done["status"] == "committed", "\n".join([*done["errors"], str(done["changes"])])
         assert machine.sh(f"stat -c %F {home}/local/conf/watched; cat {home}/local/conf/watched") == "regular file\ntwo"
         assert machine.sh("cat /root/elsewhere/watched") == "mine\n"
 

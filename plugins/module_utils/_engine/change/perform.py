@@ -122,7 +122,10 @@ class Performer:
                 _begin(path)
             else:
                 _undo(path)
-        systemd.reset_failed(step["units"])
+        # What they require has a start limit, too: sockets of logs, which no other unit wants.
+        run = {unit["name"] for unit in kinds.that_run(self.group["resources"])}
+        required = [name for name in kinds.units(self.group["resources"]) if name not in run]
+        systemd.reset_failed([*step["units"], *required])
 
     def _forget_starts(self, units: t.Iterable[str]) -> None:
         """Before the restart: a run that dies after it must not take the record of the earlier start for the new one."""
