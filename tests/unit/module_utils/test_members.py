@@ -10,10 +10,27 @@ import json
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import file
 
 
-def test_members_that_go_stay_beside_those_that_come():
-    def members(*names):
-        return json.dumps({"v": 1, "resources": [{"name": name} for name in names]}).encode()
+def members(*names):
+    return json.dumps({"v": 1, "resources": [{"name": name} for name in names]}).encode()
 
+
+def test_members_that_go_stay_beside_those_that_come():
     united = json.loads(file.union(members("a", "b"), members("b", "c"), "resources"))
     assert [member["name"] for member in united["resources"]] == ["b", "c", "a"]
     assert file.union(b"garbage", members("b"), "resources") == members("b")
+
+
+def test_a_member_goes_when_who_referred_to_it_has_had_time_to_take_that_in(robot, tmp_path, monkeypatch):
+    """Two files that change at once are taken in one after another: the second may still refer to what the first no longer has."""
+    path, slept = tmp_path / "clusters.json", []
+    monkeypatch.setattr(file, "_put", lambda _resource, content: path.write_bytes(content))
+    monkeypatch.setattr(file.time, "sleep", slept.append)
+
+    def fix(*names):
+        resource = {"path": str(path), "union": "resources", "digest": robot.store.put(members(*names))}
+        file.File().fix(resource, robot)
+        return [member["name"] for member in json.loads(path.read_bytes())["resources"]], len(slept)
+
+    assert fix("a") == (["a"], 0)
+    assert fix("a", "b") == (["a", "b"], 0)
+    assert fix("b") == (["b"], 1)

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 from ..plan import UNIT_DIRECTORY
 from ..system import files
 from ..system.accounts import group_id, user_id
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from ..plan import Resource
     from ..state.robot import Robot
     from ..system.observe import State
+
+
+# Seconds. A busy Envoy sees several files change at once, and takes them in one after another: members that another file does not refer to
+# any more go after that. It does not say when it has taken a file in.
+TAKEN_IN = 1.0
 
 
 class File(Kind):
@@ -47,7 +55,10 @@ class File(Kind):
         }
 
     def fix(self, resource: Resource, robot: Robot) -> None:
-        _put(resource, robot.store.read(resource["digest"]))
+        content, members = robot.store.read(resource["digest"]), resource.get("union")
+        if members and os.path.isfile(resource["path"]) and _gone(read(resource["path"]), content, members):
+            time.sleep(TAKEN_IN)
+        _put(resource, content)
 
     def extends(self, resource: Resource, now: State | None) -> bool:
         """What refers to an old member, or already to a new one, must find it until all files are in place."""
@@ -65,14 +76,22 @@ def _put(resource: Resource, content: bytes) -> None:
 
 def union(before: bytes, after: bytes, members: str) -> bytes:
     """A JSON file's new content with those of its old members beside it whose name the new one has not got."""
+    gone = _gone(before, after, members)
+    if not gone:
+        return after
+    import json
+
+    new = json.loads(after.decode("utf-8"))
+    new[members] += gone
+    return json.dumps(new, sort_keys=True, indent=2).encode("utf-8")
+
+
+def _gone(before: bytes, after: bytes, members: str) -> list[t.Any]:
+    """The old members that the new content lacks; none of what is not ours."""
     import json
 
     try:
-        old = json.loads(before.decode("utf-8"))[members]
-        new = json.loads(after.decode("utf-8"))
-        names = {member["name"] for member in new[members]}
-        new[members] = new[members] + [member for member in old if member["name"] not in names]
+        names = {member["name"] for member in json.loads(after.decode("utf-8"))[members]}
+        return [member for member in json.loads(before.decode("utf-8"))[members] if member["name"] not in names]
     except (ValueError, KeyError, TypeError):
-        # Not what we wrote: there is nothing in it that could be kept.
-        return after
-    return json.dumps(new, sort_keys=True, indent=2).encode("utf-8")
+        return []
