@@ -68,5 +68,5 @@ def test_why_a_caller_keeps_what_it_has():
         PATH: "default/shop/front keeps its endpoints of default/shop/api/http, because this run did not succeed on c; "
         "run again when c is ready"
     }
-    (why,) = unready(files, lambda _robot: "").values()
+    why = unready(files, lambda _robot: "")[PATH]
     assert why.endswith("did not succeed on b, c; run again when b, c are ready")
