@@ -289,7 +289,7 @@ class Site:
     def beside(self, instance: int | None) -> str | None:
         """The unit of the proxy that a task of an instance has at its side; an init task has none where the instances are pods."""
         pod = self.pod_of(instance)
-        return self.within(pod).proxy if pod else self.proxy
+        return names.proxy_unit(pod.id) if pod and self.has_proxy else self.proxy
 
     @property
     def proxy_home(self) -> str:

@@ -69,7 +69,7 @@ class Deployment(Ansible):
 
     def value(self, robot: str) -> str:
         """VALUE in the environment of the task that runs on a robot, whatever of it is about to end."""
-        found = self.sh(robot, "for p in $(pgrep -x sleep); do tr '\\0' '\\n' </proc/$p/environ; done 2>/dev/null | grep ^VALUE= || true")
+        found = self.sh(robot, "for p in $(pgrep -x sleep); do tr '\\0' '\\n' </proc/$p/environ; done 2>/dev/null | sed -n /^VALUE=/p")
         return found.strip().rpartition("\n")[2].removeprefix("VALUE=")
 
     def clean(self) -> None:

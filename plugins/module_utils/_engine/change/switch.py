@@ -88,11 +88,11 @@ def _taken_meanwhile(robot: Robot, manifest: Manifest) -> list[str]:
     _addresses, differ = addresses.choose(robot, manifest, robot.store.read)
     if differ:
         return ["another run gave addresses to pods after this run had prepared this robot; run again"]
-    numbers = choice.others(robot, manifest)
+    numbers, _differ = choice.of_ports(robot, manifest)
     text = "{}: port {} was taken after this run had prepared this robot; run again"
     return [
         text.format(port["where"], port["port"])
         for _job, group in manifests.groups(manifest)
         for port in group["ports"]
-        if numbers and port.get("chosen") and numbers[group["id"]][port["called"]] != port["port"]
+        if port.get("chosen") and numbers[group["id"]][port["called"]] != port["port"]
     ]

@@ -33,13 +33,13 @@ def others(robot: Robot, manifest: Manifest, contents: t.Mapping[str, bytes] | N
     """
     new = contents or {}
     found, differ = addresses.choose(robot, manifest, lambda digest: new[digest] if digest in new else robot.store.read(digest))
-    numbers, others_differ = _ports(robot, manifest)
+    numbers, others_differ = of_ports(robot, manifest)
     for group, called in numbers.items():
         found.setdefault(group, {}).update(called)
     return found if differ or others_differ else {}
 
 
-def _ports(robot: Robot, manifest: Manifest) -> tuple[Numbers, bool]:
+def of_ports(robot: Robot, manifest: Manifest) -> tuple[Numbers, bool]:
     """The numbers of the release's ports, and whether any of them is not what the plan has."""
     members = groups(manifest)
     chosen = [(group, port) for _job, group in members for port in group["ports"] if port.get("chosen")]

@@ -225,8 +225,13 @@ def _is_there(program: Program) -> bool:
     return bool(path) and not _without_interpreter(path, program["search"])
 
 
+_INSTALL = "install it, or have an init task do so"
+
+
 def _without_interpreter(path: str, search: str) -> str:
-    """Why a script cannot be executed; empty if it can, or is none: execve(2). ``search``: where `env` looks for programs, if known."""
+    """Why a script cannot be executed, and what helps; empty if it can, or is none: execve(2). ``search``: where `env` looks for
+    programs, if known.
+    """
     with open(path, "rb") as stream:
         first = stream.readline(256)
     # As the kernel reads it: a carriage return is a part of the name.
@@ -237,32 +242,31 @@ def _without_interpreter(path: str, search: str) -> str:
         return ""
     if not os.access(interpreter, os.X_OK):
         if interpreter.endswith("\r") and os.access(interpreter[:-1], os.X_OK):
-            return "its lines end with a carriage return, as on Windows, which the kernel takes for a part of the interpreter's name"
-        return f"it is a script for {interpreter}, which is not on this robot"
+            why = "its lines end with a carriage return, as on Windows, which the kernel takes for a part of the interpreter's name"
+            return f"{why}; save it with line feeds alone"
+        return f"it is a script for {interpreter}, which is not on this robot; {_INSTALL}"
     wanted = argument.strip()
     if os.path.basename(interpreter) != "env" or not search or not wanted or wanted.startswith("-") or " " in wanted:
         return ""
     there = any(os.access(f"{directory}/{wanted}", os.X_OK) for directory in search.split(":"))
-    return "" if there else f"it is a script for {wanted}, which is in no directory of its PATH on this robot ({search})"
+    return "" if there else f"it is a script for {wanted}, which is in no directory of its PATH on this robot ({search}); {_INSTALL}"
 
 
 def _lacking(program: Program) -> str:
     found, path = _found(program), program["path"]
-    remedy = "install it, or have an init task do so"
     if found:
         why = f"cannot be executed: {_without_interpreter(found, program['search'])}"
-        remedy = "save it with line feeds alone" if "carriage return" in why else remedy
     elif program["search"]:
-        why = f"is in no directory of its PATH on this robot ({program['search']})"
+        why = f"is in no directory of its PATH on this robot ({program['search']}); {_INSTALL}"
     elif os.path.isdir(path):
-        why, remedy = "is a directory", "name a program"
+        why = "is a directory; name a program"
     elif os.path.isfile(path):
-        why, remedy = "is not executable", "make it so (chmod +x), or have an init task do so"
+        why = "is not executable; make it so (chmod +x), or have an init task do so"
     elif os.path.exists(path):
-        why, remedy = "is no program", "name one"
+        why = "is no program; name one"
     else:
-        why = "is not on this robot"
-    return f"{program['where']}: {path} {why}" + (f"; {remedy}" if remedy else "")
+        why = f"is not on this robot; {_INSTALL}"
+    return f"{program['where']}: {path} {why}"
 
 
 def missing(groups: t.Sequence[GroupPlan]) -> list[str]:

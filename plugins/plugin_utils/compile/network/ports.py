@@ -107,11 +107,13 @@ def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
                     yield site.problem(listener.path, found, "choose another port")
             taken.setdefault(listener.port, []).append((site, listener))
         if len(site.instances) > 1:
-            for listener in (*of_tasks(site), *(listeners(site) if site.are_pods else ())):
+            fewer = "lower count so that a robot has one instance"
+            remedies = [(listener, f"leave the port to be chosen, or {fewer}") for listener in of_tasks(site)]
+            # The port of an inbound service of pods is one of the robot, too.
+            remedies += [(listener, fewer) for listener in (listeners(site) if site.are_pods else ())]
+            for listener, remedy in remedies:
                 found = f"robot {site.robot.name} has {len(site.instances)} instances, and only one can have port {listener.port}"
-                fewer = "lower count so that a robot has one instance"
-                open_port = listener in of_tasks(site)
-                yield site.problem(listener.path, found, f"leave the port to be chosen, or {fewer}" if open_port else fewer)
+                yield site.problem(listener.path, found, remedy)
 
 
 def served_by(site: Site) -> t.Iterator[Listener]:
