@@ -30,7 +30,7 @@ PACKAGES = {
     "plugin_utils.consul_template": ("plugin_utils.job",),
     "plugin_utils.compile": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", PLAN),
     "plugin_utils.home": (),
-    "plugin_utils.supply": ("plugin_utils.home", PLAN, f"{ENGINE}.fetch"),
+    "plugin_utils.supply": ("plugin_utils.home", PLAN, f"{ENGINE}.fetch", f"{ENGINE}.say.forms"),
     "plugin_utils.transport": (PLAN,),
     "plugin_utils.run": (
         *("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.consul_template", "plugin_utils.compile"),

@@ -18,7 +18,7 @@ from ..job.model.job import Job
 from ..job.model.network import Network
 from ..job.model.ports import Port
 from ..job.model.task import InitTask, Task
-from ..job.model.vocabulary import Hook, JobType, NetworkMode, NetworkType
+from ..job.model.vocabulary import Hook, JobType, NetworkType
 from . import names
 
 Spec_co = t.TypeVar("Spec_co", bound=Task, covariant=True)
@@ -275,8 +275,7 @@ class Site:
     @property
     def are_pods(self) -> bool:
         """Whether each instance is a pod."""
-        network = self.group.network
-        return network is not None and network.enabled and network.mode is NetworkMode.GROUP
+        return self.group.are_pods
 
     def pod_of(self, instance: int | None) -> Pod | None:
         return next((pod for pod in self.pods if pod.instance == instance), None)

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import typing as t
 
-from .tls import TYPE, Data, typed
+from .tls import TYPE, Data, from_file, typed
 
 _RBAC = "extensions.filters.network.rbac.v3.RBAC"
 
 
 def discovered(name: str, path: str) -> Data:
     """The filter, with rules that Envoy reads from the file `path` and watches."""
-    source = {"path_config_source": {"path": path}, "resource_api_version": "V3"}
-    return {"name": name, "config_discovery": {"config_source": source, "type_urls": [TYPE + _RBAC]}}
+    return {"name": name, "config_discovery": {"config_source": from_file(path), "type_urls": [TYPE + _RBAC]}}
 
 
 def inline(name: str, peers: t.Sequence[str]) -> Data:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .tls import Data, agent_cluster
+from .tls import Data, agent_cluster, from_file
 
 
 def bootstrap(
@@ -31,8 +31,8 @@ def bootstrap(
 def watched(listeners: str, clusters: str) -> Data:
     """Dynamic resources from two files. Envoy reads a file again when another is renamed over it."""
     return {
-        "lds_config": {"resource_api_version": "V3", "path_config_source": {"path": listeners}},
-        "cds_config": {"resource_api_version": "V3", "path_config_source": {"path": clusters}},
+        "lds_config": from_file(listeners),
+        "cds_config": from_file(clusters),
     }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .address import Address, socket_address
-from .tls import Data, typed
+from .tls import Data, from_file, typed
 
 # One endpoint: its address, and others at which it can be reached, which are tried if the first does not answer (RFC 8305).
 Endpoint = t.Sequence[Address]
@@ -55,8 +55,7 @@ _LEFT_ALONE: Data = {
 
 def discovered(service: str, path: str) -> Data:
     """Where a cluster's endpoints are: in the file `path`, under the name of the service."""
-    source = {"resource_api_version": "V3", "path_config_source": {"path": path}}
-    return {**_common(), "type": "EDS", "eds_cluster_config": {"service_name": service, "eds_config": source}}
+    return {**_common(), "type": "EDS", "eds_cluster_config": {"service_name": service, "eds_config": from_file(path)}}
 
 
 def inline(service: str, endpoints: t.Sequence[Endpoint]) -> Data:

@@ -13,7 +13,7 @@ from . import access_log
 from .address import Address
 from .listeners import listening
 from .routes import NAME
-from .tls import Data, typed
+from .tls import Data, from_file, typed
 
 # Connections at once. One over TLS takes 21 KB, and 100 KB with a body on its way to a program that does not read.
 MAX_CONNECTIONS = 1000
@@ -58,8 +58,7 @@ FORGED_PREFIXES = ("ssl-client-", "x-forwarded-", "x-original-forwarded-", "x-en
 
 def watched(path: str) -> Data:
     """Routes that Envoy reads from the file `path` and watches."""
-    source = {"path_config_source": {"path": path}, "resource_api_version": "V3"}
-    return {"rds": {"route_config_name": NAME, "config_source": source}}
+    return {"rds": {"route_config_name": NAME, "config_source": from_file(path)}}
 
 
 def inline(routes: Data) -> Data:
@@ -69,7 +68,7 @@ def inline(routes: Data) -> Data:
 
 def certificate(path: str) -> Data:
     """A certificate that Envoy reads from the file `path` and watches."""
-    return {"name": NAME, "sds_config": {"path_config_source": {"path": path}, "resource_api_version": "V3"}}
+    return {"name": NAME, "sds_config": from_file(path)}
 
 
 def secret(chain: str, key: str) -> Data:

@@ -18,6 +18,11 @@ def typed(type_name: str, **fields: t.Any) -> Data:
     return {"@type": TYPE + type_name, **fields}
 
 
+def from_file(path: str) -> Data:
+    """A source of configuration: a file that Envoy watches."""
+    return {"resource_api_version": "V3", "path_config_source": {"path": path}}
+
+
 # Between tries for a certificate that the agent does not have yet. Envoy's own pauses grow to half a minute.
 _RETRY = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "5s"}}
 

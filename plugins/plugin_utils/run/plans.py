@@ -16,7 +16,6 @@ from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..job.errors import JobErrors, Problem, together
 from ..job.model.job import Job
-from ..job.model.vocabulary import NetworkMode
 
 Data = t.Mapping[str, t.Any]
 
@@ -88,8 +87,8 @@ def _compiled(
     raises `JobErrors` if there are any.
     """
     known = peers.known_services(jobs, fleet, placement)
-    networks = [group.network for job in jobs for group in job.task_groups if group.network]
-    chosen = any(each.mode is NetworkMode.GROUP or any(port.static is None for port in each.ports) for each in networks)
+    groups = [group for job in jobs for group in job.task_groups if group.network]
+    chosen = any(group.are_pods or any(port.static is None for port in group.network.ports) for group in groups if group.network)
     errors: dict[Problem, None] = {}
     for robot in fleet.robots:
         try:

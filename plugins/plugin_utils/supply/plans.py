@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import typing as t
-from urllib import parse
 
+from ...module_utils._engine.say.forms import written
 from .beside import is_beside
 from .store import ITS_OWN
 
@@ -45,7 +44,7 @@ def _group(group: GroupPlan, find: Find, everything: bool) -> GroupPlan:
     if not gone:
         return group
     asked, left = "\n".join(gone), "\n".join(_texts({**group, "resources": resources, "secrets": []})).translate(_ESCAPED)
-    secrets = [secret for secret in group["secrets"] if secret not in asked or any(form in left for form in _forms(secret))]
+    secrets = [secret for secret in group["secrets"] if secret not in asked or any(_longest_line(form) in left for form in written(secret))]
     return t.cast("GroupPlan", {**group, "resources": resources, "secrets": secrets})
 
 
@@ -57,15 +56,8 @@ def _texts(value: t.Any) -> t.Iterator[str]:
         yield from _texts(each)
 
 
-def _forms(secret: str) -> t.Iterator[str]:
-    """What is in a text that has it: as it is, as JSON and a URL have it, and in base64, whatever stands before it."""
-    content = secret.encode("utf-8", "surrogateescape")
-    for form in (secret, json.dumps(secret)[1:-1], *(quote(content, safe="") for quote in (parse.quote, parse.quote_plus))):
-        yield max(form.splitlines(), key=len, default="").translate(_ESCAPED)
-    for before in range(3):
-        core = base64.b64encode(bytes(before) + content)[(0, 2, 3)[before] : (before + len(content)) * 8 // 6].decode("ascii")
-        if core:
-            yield from (core, core.replace("+", "-").replace("/", "_"))
+def _longest_line(form: str) -> str:
+    return max(form.splitlines(), key=len, default="").translate(_ESCAPED)
 
 
 def _resource(resource: Resource, find: Find, gone: list[str], everything: bool) -> Resource:

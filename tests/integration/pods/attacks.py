@@ -9,7 +9,7 @@ import json
 import struct
 import typing as t
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import guard, rules
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import files, guard
 from tests.integration.pods.network import Pods
 
 MARK = b"forged"
@@ -42,7 +42,7 @@ def ethernet(address: str) -> bytes:
 
 
 def number(address: str) -> bytes:
-    return rules.number(address).to_bytes(4, "big")
+    return files.number(address).to_bytes(4, "big")
 
 
 def packet(to: str, pod: str, source: str, destination: str, port: int, tag: bool = False) -> bytes:

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import guard, rules
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import files, guard, rules
 
 RANGE = "172.26.64.0/20"
 
@@ -143,13 +143,13 @@ def run(line: str, packet: bytes) -> int:
 
 
 def ip(source: str, destination: str, kind: str = "0800") -> bytes:
-    addresses = b"".join(rules.number(each).to_bytes(4, "big") for each in (source, destination))
+    addresses = b"".join(files.number(each).to_bytes(4, "big") for each in (source, destination))
     return bytes(12) + bytes.fromhex(kind) + bytes(12) + addresses
 
 
 def arp(ethernet: str, inner: str, address: str) -> bytes:
     mac, said = (bytes.fromhex(guard.hardware(each).replace(":", "")) for each in (ethernet, inner))
-    return bytes(6) + mac + bytes.fromhex("08060001080006040001") + said + rules.number(address).to_bytes(4, "big")
+    return bytes(6) + mac + bytes.fromhex("08060001080006040001") + said + files.number(address).to_bytes(4, "big")
 
 
 OWN, OTHER, ROBOT = "172.26.64.7", "172.26.64.8", "172.26.64.1"

@@ -54,21 +54,7 @@ def service(engine: str) -> str:
 
 def timer(period: float) -> str:
     """The unit file, for a time between two runs."""
-    return "\n".join(
-        [
-            "[Unit]",
-            "Description=k8s4r: health checks",
-            "",
-            "[Timer]",
-            "OnActiveSec=1s",
-            f"OnUnitActiveSec={period:g}s",
-            "AccuracySec=100ms",
-            "",
-            "[Install]",
-            "WantedBy=multi-user.target",
-            "",
-        ]
-    )
+    return own.timer("health checks", "OnActiveSec=1s", f"OnUnitActiveSec={period:g}s", "AccuracySec=100ms")
 
 
 def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:

@@ -12,7 +12,7 @@ from ..say.errors import Refusal
 from ..state.formats import Unread
 from ..state.ledger import known
 from ..state.manifest import groups
-from .files import number, parsed, spelt
+from .files import network, number, parsed, spelt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,12 +89,10 @@ def _free(pod: Pod, has: Pod | None, taken: t.Container[int]) -> int:
     raise Refusal([f"k8s4r_pod_cidr: {pod['range']} has no address left for {pod['name']}; give this robot a larger one"])
 
 
-def bounds(network: str) -> tuple[int, int]:
+def bounds(text: str) -> tuple[int, int]:
     """The first and the last address of a network, as numbers."""
-    base, _slash, length = network.partition("/")
-    free = 32 - int(length)
-    first = number(base) >> free << free
-    return first, first + (1 << free) - 1
+    first, length = network(text)
+    return first, first + (1 << 32 - length) - 1
 
 
 def errors(manifest: Manifest, read: Read, routes: str = ROUTES) -> list[str]:
@@ -104,13 +102,13 @@ def errors(manifest: Manifest, read: Read, routes: str = ROUTES) -> list[str]:
         return []
     remedy = "set k8s4r_pod_cidr of this robot to a network that nobody uses, such as 10.213.64.0/20"
     found = []
-    for network in ranges:
-        first, last = bounds(network)
+    for wanted in ranges:
+        first, last = bounds(wanted)
         for device, low, high in _routes(routes):
             if device != BRIDGE and low <= last and high >= first:
                 length = 32 - (high - low).bit_length()
                 found.append(
-                    f"k8s4r_pod_cidr: {network} overlaps {spelt(low)}/{length}, which this robot reaches through {device}; {remedy}"
+                    f"k8s4r_pod_cidr: {wanted} overlaps {spelt(low)}/{length}, which this robot reaches through {device}; {remedy}"
                 )
     return list(dict.fromkeys(found))
 

@@ -85,14 +85,24 @@ def link(id: str) -> str:
 
 def gateway(range: str) -> str:
     """The robot's own address in the network of its pods: the first."""
-    base, _slash, length = range.partition("/")
-    free = 32 - int(length)
-    return spelt((number(base) >> free << free) + 1)
+    return spelt(network(range)[0] + 1)
 
 
 def number(address: str) -> int:
-    """An IPv4 address as a number."""
-    return int.from_bytes(bytes(int(each) for each in address.split(".")), "big")
+    """An IPv4 address as a number; raises ValueError for anything else."""
+    parts = address.split(".")
+    if len(parts) != 4 or not all(part.isascii() and part.isdecimal() and len(part) < 4 and int(part) < 256 for part in parts):
+        raise ValueError(f"{address!r} is not an IPv4 address")
+    return int.from_bytes(bytes(int(part) for part in parts), "big")
+
+
+def network(text: str) -> tuple[int, int]:
+    """The first address and the length of an IPv4 network; raises ValueError for anything else."""
+    base, slash, length = text.partition("/")
+    if not slash or not (length.isascii() and length.isdecimal()) or not 8 <= int(length) <= 30:
+        raise ValueError(f"{text!r} is not an IPv4 network")
+    shift = 32 - int(length)
+    return number(base) >> shift << shift, int(length)
 
 
 def spelt(number: int) -> str:

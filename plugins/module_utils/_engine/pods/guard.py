@@ -11,7 +11,7 @@ what is sent to a published port for something between two ports of the bridge, 
 from __future__ import annotations
 
 from ..plan import BRIDGE
-from .rules import number
+from .files import number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from .. import plan
 from ..say.errors import CommandFailed
 from ..system import command, files
 from .files import gateway, link
+from .guard import hardware
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,14 +55,14 @@ def up(id: str, pod: Pod) -> None:
     """Set up a pod's network. Nothing runs in it yet."""
     mtu, own = _mtu(), f"{plan.NETWORKS}{id}"
     if not os.path.isdir(f"{_DEVICES}/{plan.BRIDGE}"):
-        _ip([f"link add name {plan.BRIDGE} address {_hardware(gateway(pod['range']))} mtu {mtu} type bridge", *_without_ipv6(plan.BRIDGE)])
+        _ip([f"link add name {plan.BRIDGE} address {hardware(gateway(pod['range']))} mtu {mtu} type bridge", *_without_ipv6(plan.BRIDGE)])
         configure({f"ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1", f"ipv4/conf/{plan.BRIDGE}/send_redirects": "0"})
     lines = [f"addr replace {gateway(pod['range'])}/{pod['range'].partition('/')[2]} dev {plan.BRIDGE}", f"link set {plan.BRIDGE} up"]
     device = link(id)
     # What an end that was cut off has left may be of another address.
     _remove(device)
     _make_namespace(own)
-    ends = f"address {_hardware(pod['address'])} mtu {mtu} netns {os.path.basename(own)}"
+    ends = f"address {hardware(pod['address'])} mtu {mtu} netns {os.path.basename(own)}"
     lines += [
         f"link add name {device} mtu {mtu} type veth peer name {INSIDE} {ends}",
         *_without_ipv6(device),
@@ -180,11 +181,6 @@ def _in_child(work: t.Callable[[], None]) -> None:
 def _without_ipv6(device: str) -> list[str]:
     """Not even an address of the link: by it, a pod would reach what listens on all addresses of the robot."""
     return [f"link set dev {device} addrgenmode none"] if os.path.exists(_IPV6) else []
-
-
-def _hardware(address: str) -> str:
-    """An address of the link that belongs to an IPv4 address: nobody, such as udev, is to choose another one later."""
-    return ":".join(["0a", "58", *(f"{int(byte):02x}" for byte in address.split("."))])
 
 
 def _mtu() -> int:

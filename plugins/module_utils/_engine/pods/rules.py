@@ -15,6 +15,7 @@ import re
 
 from ..plan import BRIDGE
 from . import files
+from .files import network, number, spelt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,27 +35,6 @@ OWN, MARKED, REFUSED = 1464, 1465, 1466
 EVERY = "0.0.0.0"
 _LINK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 _EMPTY = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
-
-
-def number(address: str) -> int:
-    """An IPv4 address as a number; raises ValueError for anything else: what is written here is read as root."""
-    parts = address.split(".")
-    if len(parts) != 4 or not all(re.fullmatch(r"[0-9]{1,3}", part) and int(part) < 256 for part in parts):
-        raise ValueError(f"{address!r} is not an IPv4 address")
-    return int.from_bytes(bytes(int(part) for part in parts), "big")
-
-
-def address(value: int) -> str:
-    return ".".join(str(part) for part in value.to_bytes(4, "big"))
-
-
-def network(text: str) -> tuple[int, int]:
-    """The first address and the length of an IPv4 network."""
-    base, slash, length = text.partition("/")
-    if not slash or not re.fullmatch(r"[0-9]{1,2}", length) or not 8 <= int(length) <= 30:
-        raise ValueError(f"{text!r} is not an IPv4 network")
-    shift = 32 - int(length)
-    return number(base) >> shift << shift, int(length)
 
 
 def contains(whole: tuple[int, int], value: int) -> bool:
@@ -84,7 +64,11 @@ def _is_number(value: object) -> bool:
 
 
 def _is_host(port: Published) -> bool:
-    return isinstance(port["address"], str) and (":" in port["address"] or number(port["address"]) >= 0)
+    if not isinstance(port["address"], str):
+        return False
+    if ":" not in port["address"]:
+        number(port["address"])
+    return True
 
 
 def ranges(pods: t.Mapping[str, Pod]) -> list[tuple[int, int]]:
@@ -110,7 +94,7 @@ def ruleset(pods: t.Mapping[str, Pod], uplinks: t.Iterable[str] = ()) -> str:
     """What `nft -f` makes the table of, in one step, whatever it was before. ``uplinks``: links that lead away from this robot."""
     if not pods:
         return _EMPTY
-    whole = _set(f"{address(base)}/{length}" for base, length in ranges(pods))
+    whole = _set(f"{spelt(base)}/{length}" for base, length in ranges(pods))
     gateways = {pod["range"]: files.gateway(pod["range"]) for pod in pods.values()}
     ports = published(pods)
     chains = [
@@ -152,7 +136,7 @@ def _publish(ports: t.Mapping[tuple[str, int], list[tuple[str, int, int]]]) -> t
         rules = []
         for host, pod, to in ways:
             at = "" if host == EVERY else f"ip daddr {host} "
-            rules.append(f"{at}meta l4proto {protocol} dnat ip to {address(pod)}:{to}")
+            rules.append(f"{at}meta l4proto {protocol} dnat ip to {spelt(pod)}:{to}")
         yield _chain(f"{protocol}_{port}", rules)
     yield _chain("publish", [f"{protocol} dport vmap {_set(each)}" for protocol, each in jumps.items() if each])
 
@@ -174,7 +158,7 @@ def _walls(pods: t.Mapping[str, Pod], whole: str, ports: t.Mapping[tuple[str, in
             ways[protocol].setdefault((pod, to), set()).add(port)
     for protocol, known in ways.items():
         # What was published under another number, or to another pod of this address, leads here no longer.
-        jumps = [f"{address(pod)} . {to} : goto {protocol}_of_{_word(pod)}_{to}" for pod, to in sorted(known)]
+        jumps = [f"{spelt(pod)} . {to} : goto {protocol}_of_{_word(pod)}_{to}" for pod, to in sorted(known)]
         if jumps:
             rules.append(f"ct status dnat ip daddr . {protocol} dport vmap {_set(jumps)}")
         for (pod, to), numbers in sorted(known.items()):
@@ -185,8 +169,8 @@ def _walls(pods: t.Mapping[str, Pod], whole: str, ports: t.Mapping[tuple[str, in
         by_way.setdefault(from_them, []).append(reached)
     jumps = []
     for place, (senders, reached_by_them) in enumerate(sorted(by_way.items()), 1):
-        yield _chain(f"from_{place}", [f"ip saddr {_set(map(address, senders))} goto allow"])
-        jumps += [f"{address(each)} : goto from_{place}" for each in reached_by_them]
+        yield _chain(f"from_{place}", [f"ip saddr {_set(map(spelt, senders))} goto allow"])
+        jumps += [f"{spelt(each)} : goto from_{place}" for each in reached_by_them]
     rules.append(f'iifname "{BRIDGE}" ip daddr vmap {_set(jumps)}')
     yield _hook("walls", "filter", "prerouting", -50, rules)
 
@@ -221,7 +205,7 @@ def _leaves(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, str]
     rules = []
     for text, gateway in sorted(gateways.items()):
         base, length = network(text)
-        rules.append(f'oifname "{BRIDGE}" ip saddr 127.0.0.0/8 ip daddr {address(base)}/{length} snat ip to {gateway}')
+        rules.append(f'oifname "{BRIDGE}" ip saddr 127.0.0.0/8 ip daddr {spelt(base)}/{length} snat ip to {gateway}')
     for pod in sorted(pods.values(), key=lambda pod: number(pod["address"])):
         if pod["ports"]:
             own = pod["address"]
@@ -234,11 +218,11 @@ def routing(pods: t.Mapping[str, Pod]) -> list[tuple[int, str, str, str]]:
     """The rules for routing: preference, destination, and what else is asked and done, in the words of ip-rule(8)."""
     mark = f"{ALLOWED:#x}"
     each = ((OWN, "iif lo", "lookup main"), (MARKED, f"fwmark {mark}/{mark}", "lookup main"), (REFUSED, "", "prohibit"))
-    return [(pref, f"{address(base)}/{length}", asked, does) for base, length in ranges(pods) for pref, asked, does in each]
+    return [(pref, f"{spelt(base)}/{length}", asked, does) for base, length in ranges(pods) for pref, asked, does in each]
 
 
 def _word(value: int) -> str:
-    return address(value).replace(".", "_")
+    return spelt(value).replace(".", "_")
 
 
 def _set(members: t.Iterable[str]) -> str:

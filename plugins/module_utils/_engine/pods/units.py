@@ -20,21 +20,7 @@ if TYPE_CHECKING:
 
 # Seconds between two looks. Meanwhile nothing is open that should not be: what is missing closes.
 PERIOD = 30
-TIMER = "\n".join(
-    [
-        "[Unit]",
-        "Description=k8s4r: walls between pods",
-        "",
-        "[Timer]",
-        f"OnActiveSec={PERIOD}s",
-        f"OnUnitActiveSec={PERIOD}s",
-        "AccuracySec=5s",
-        "",
-        "[Install]",
-        "WantedBy=multi-user.target",
-        "",
-    ]
-)
+TIMER = own.timer("walls between pods", f"OnActiveSec={PERIOD}s", f"OnUnitActiveSec={PERIOD}s", "AccuracySec=5s")
 
 
 def service(engine: str) -> str:

@@ -102,18 +102,4 @@ def _service(directory: str) -> str:
     )
 
 
-_TIMER = "\n".join(
-    [
-        "[Unit]",
-        "Description=k8s4r: write statistics for Prometheus now and then",
-        "",
-        "[Timer]",
-        f"OnBootSec={EVERY}",
-        f"OnUnitActiveSec={EVERY}",
-        "AccuracySec=5",
-        "",
-        "[Install]",
-        "WantedBy=multi-user.target",
-        "",
-    ]
-)
+_TIMER = own.timer("write statistics for Prometheus now and then", f"OnBootSec={EVERY}", f"OnUnitActiveSec={EVERY}", "AccuracySec=5")

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import re
-from urllib import parse
 
+from ..say import forms
 from . import manifest as manifests
 from .formats import Damaged
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 HIDDEN = "********"
 # What is shorter is too little to be a secret, and would blot out half of every text; a line of several is likelier to be a common word.
 SHORTEST, SHORTEST_LINE = 3, 4
-SHORTEST_CODED = 8
 
 
 class Scrubber:
@@ -54,36 +52,7 @@ class Scrubber:
 def _forms(secret: str) -> list[str]:
     """A secret as it may appear in a text: as programs print it, whole, without the spaces at its ends, or line by line."""
     lines = [line for line in secret.splitlines() if len(line) >= SHORTEST_LINE]
-    return [form for text in (secret, secret.rstrip(), secret.strip(), *lines) for form in _written(text)]
-
-
-def _written(text: str) -> t.Iterator[str]:
-    """A text as it is, as JSON, as Python shows it, in an environment file, in a URL, and in base64."""
-    yield text
-    yield json.dumps(text)[1:-1]
-    yield json.dumps(text, ensure_ascii=False)[1:-1]
-    yield repr(text)[1:-1]
-    content = text.encode("utf-8", "surrogateescape")
-    yield repr(content)[2:-1]
-    yield "".join("\\" + char if char in '"\\`$' else char for char in text)
-    for encoded in (parse.quote(content, safe=""), parse.quote(content), parse.quote_plus(content)):
-        yield encoded
-        yield re.sub("%..", lambda found: found.group().lower(), encoded)
-    yield from _in_base64(content)
-
-
-def _in_base64(content: bytes) -> t.Iterator[str]:
-    """What is the same of it whatever stands before and behind it, as a user's name does in a header of HTTP. What is shorter than
-    `SHORTEST_CODED` may be anything.
-    """
-    for before in range(3):
-        coded = base64.b64encode(bytes(before) + content)
-        # The first characters have something of what stands before, and the last ones of what stands behind.
-        first, last = (0, 2, 3)[before], (before + len(content)) * 8 // 6
-        core = coded[first:last].decode("ascii")
-        if len(core) >= SHORTEST_CODED:
-            yield core
-            yield core.replace("+", "-").replace("/", "_")
+    return [form for text in (secret, secret.rstrip(), secret.strip(), *lines) for form in forms.written(text)]
 
 
 def of_release(robot: Robot, manifest: Manifest, secrets: t.Iterable[str] = ()) -> Scrubber:

@@ -103,6 +103,13 @@ def program(engine: str, module: str) -> str:
     return f"{sys.executable} -I -S -c \"import sys; sys.path.insert(0, '{engine}'); from {package}.{module} import main; main()\""
 
 
+def timer(description: str, *when: str) -> str:
+    """The unit file of a timer: lines of [Timer] that say when the service of its name is started."""
+    return "\n".join(
+        ["[Unit]", f"Description=k8s4r: {description}", "", "[Timer]", *when, "", "[Install]", "WantedBy=multi-user.target", ""]
+    )
+
+
 def text(unit: str) -> str:
     """The unit file of a unit of the engine; nothing where there is none."""
     try:

@@ -64,14 +64,14 @@ def entrance(site: Site, known: peers.KnownServices) -> Entrance:
         return ingress.ingress_listener(address, which, certificate if pair else None, log)
 
     return Entrance(
-        (listener(ingress.watched(table_path), ingress.certificate(pair_path)),),
+        listeners=(listener(ingress.watched(table_path), ingress.certificate(pair_path)),),
         # Where it is validated the file is not there yet: a certificate from the agent takes its place.
-        (listener(ingress.inline(table), tls.from_agent(routes.NAME)),),
-        tuple(targets.values()),
-        {**({pair_path: ingress.secret(pair.chain, pair.key)} if pair else {}), table_path: {**tls.typed(routes.TYPE), **table}},
-        frozenset((pair_path,)),
-        frozenset((pair.key,)) if pair else frozenset(),
-        tuple(errors),
+        inlined=(listener(ingress.inline(table), tls.from_agent(routes.NAME)),),
+        targets=tuple(targets.values()),
+        files={**({pair_path: ingress.secret(pair.chain, pair.key)} if pair else {}), table_path: {**tls.typed(routes.TYPE), **table}},
+        hidden=frozenset((pair_path,)),
+        secrets=frozenset((pair.key,)) if pair else frozenset(),
+        errors=tuple(errors),
     )
 
 

@@ -14,7 +14,6 @@ from ...job.addresses import WILDCARDS, plain
 from ...job.errors import few
 from ...job.model.job import Job
 from ...job.model.network import InboundService
-from ...job.model.vocabulary import NetworkMode
 from .. import names
 
 # Robots that a message names, of all that it could.
@@ -63,11 +62,10 @@ def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) ->
             services = group.network.services if group.network and group.network.enabled else ()
             held = placement.instances.get((job.namespace, job.name, group.name), {}) if services else {}
             identity = names.spiffe_id(fleet.trust_domain, job.namespace, job.name, group.name)
-            pods = group.network is not None and group.network.mode is NetworkMode.GROUP
             for service in services:
                 allowed = frozenset(callers(fleet, job, service))
                 on = tuple(sorted(name for name in held if name in robots))
-                named[f"{job.namespace}/{job.name}/{group.name}/{service.name}"] = Served(service, identity, allowed, on, pods)
+                named[f"{job.namespace}/{job.name}/{group.name}/{service.name}"] = Served(service, identity, allowed, on, group.are_pods)
                 hosts = {host for name in on for host in (name, robots[name].address, *robots[name].addresses)}
                 for host in hosts if service.address in WILDCARDS else hosts | {service.address}:
                     at.setdefault(str(Address(plain(host), service.port)), {})[identity] = allowed

@@ -11,7 +11,7 @@ from .network import Network
 from .policies import Constraint, ReschedulePolicy, RestartPolicy
 from .resources import Resources
 from .task import InitTask, Task
-from .vocabulary import NAME
+from .vocabulary import NAME, NetworkMode
 
 
 @record
@@ -59,3 +59,8 @@ class TaskGroup:
     ephemeral_disk: EphemeralDisk | None = key(
         "Disk space that the group's tasks share, `NOMAD_ALLOC_DIR`. It is kept as long as the group is on the robot.", default=None
     )
+
+    @property
+    def are_pods(self) -> bool:
+        """Whether each of its instances is a pod."""
+        return self.network is not None and self.network.enabled and self.network.mode is NetworkMode.GROUP

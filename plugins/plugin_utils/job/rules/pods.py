@@ -22,14 +22,9 @@ _HOST = "applies only to pods"
 _IPV4 = "pods have IPv4 alone so far"
 
 
-def are(network: Network | None) -> bool:
-    """Whether each instance of a group with this network is a pod."""
-    return network is not None and network.enabled and network.mode is NetworkMode.GROUP
-
-
 def lifted(group: TaskGroup) -> TaskGroup:
     """A group of pods, whose tasks share IPC and the host name unless they say otherwise."""
-    if not are(group.network):
+    if not group.are_pods:
         return group
     return dataclasses.replace(group, tasks=tuple(_sharing(task) if task else task for task in group.tasks or ()))
 
@@ -77,7 +72,7 @@ def _reach(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
                 f"{path}[{number}].group",
                 Mistake(reason, remedy, value=quoted(each.group), value_remedy=did_you_mean(each.group, groups)),
             )
-        elif not are(named.network):
+        elif not named.are_pods:
             why = "its tasks are in the robot's network, and the robot always reaches its pods"
             yield f"{path}[{number}].group", Mistake(why, "remove it, or write mode: group there", value=quoted(each.group))
 
