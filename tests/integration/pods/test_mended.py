@@ -76,6 +76,15 @@ def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     assert machine.state("k8s4r-walls.timer") == "active"
     pids = machine.sh("pgrep -f answers.py")
 
+    # Where nothing can be noted, no other wall can be put up: so nobody is told that it was.
+    full = "mount -t tmpfs -o size=64k tmpfs /run/k8s4r/walls && cp -a /run/kept/. /run/k8s4r/walls"
+    machine.sh(f"cp -a /run/k8s4r/walls /run/kept && {full} && ! cat /dev/zero > /run/k8s4r/walls/full 2>/dev/null")
+    result = machine.deploy(job(machine, "api"))
+    assert result["status"] == "rolled-back", result
+    assert [text for text in result["errors"] if "the walls between pods are not as they should be" in text and "No space left" in text]
+    assert reaches(machine, api, web) == [False, False]
+    machine.sh("umount /run/k8s4r/walls && rm -r /run/kept")
+
     result = machine.deploy(job(machine, "api"))
     assert result["status"] == "committed", result
     assert reaches(machine, api, web) == [True, True]

@@ -51,13 +51,14 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
     back = [(group["name"], robot.ledger.group(job, group["id"])) for job, group in _in_phase(manifest, entries, "rolled-back")]
     status = _status({entry["phase"] for entry in entries.values()})
     held = status == "committed" and any(_held(job, journal) for job in manifest["jobs"])
+    unsettled = wall_units.settle()
     result: Switched = {
         "status": status,
         "release": manifest["release"],
         "changes": scrub(journal["changes"]),
         "groups": {group["id"]: entries[group["id"]]["phase"] for _job, group in manifests.groups(manifest)},
         "units": _units(robot, manifest),
-        "notices": _without_listener(robot, manifest),
+        "notices": [*_without_listener(robot, manifest), *unsettled],
         "restored": [name for name, record in back if record],
         "undone": [name for name, record in back if not record],
         "committed": [group["name"] for _job, group in _in_phase(manifest, entries, "committed") if group["resources"]],
@@ -119,7 +120,6 @@ def clear(robot: Robot, release: str) -> None:
     check_units.settle()
     # Names of pods that go on may have changed.
     pod_names.refresh()
-    wall_units.settle()
 
 
 def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:

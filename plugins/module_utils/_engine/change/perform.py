@@ -11,6 +11,7 @@ import time
 from ..checks import telling
 from ..logs.words import LastWords, make_way
 from ..plan import RESTART_COUNTS
+from ..pods import units as wall_units
 from ..resources import kinds
 from ..system import files, ports, systemd
 from . import health, steps
@@ -147,8 +148,10 @@ class Performer:
         silent = ports.without_listener(wanted)
         heard = [port for port in wanted if port not in silent]
         taken = ports.taken(heard, {unit["name"] for unit in units}) + ports.taken(silent, ())
-        if taken:
-            raise health.Unhealthy(taken)
+        # Pods that go on may have got other callers and other ports.
+        wrong = taken + wall_units.enforce(self.group["resources"])
+        if wrong:
+            raise health.Unhealthy(wrong)
 
     def _commit(self, step: Step) -> None:
         resources = self.group["resources"]

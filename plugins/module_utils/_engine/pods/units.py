@@ -9,6 +9,7 @@ Nothing of them stays in memory. At boot the service comes before every group; l
 from __future__ import annotations
 
 from .. import plan
+from ..say.errors import CommandFailed
 from ..system import own, systemd
 
 TYPE_CHECKING = False
@@ -50,22 +51,45 @@ def service(engine: str) -> str:
 
 def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
     """Have both there as this engine has them, if these resources need them or others have needed them before."""
-    if own.text(own.WALLS) or any(resource.get("path", "").startswith(plan.PODS + "/") for resource in resources):
+    if own.text(own.WALLS) or _has_pods(resources):
         own.put({own.WALLS: service(robot.state + "/engine/current")}, own.WALLS)
         if own.put({own.WALLS_TIMER: TIMER}, own.WALLS_TIMER):
             systemd.need(["systemctl", "--no-block", "restart", own.WALLS_TIMER], timeout=90)
 
 
-def settle() -> None:
-    """After a switch: walls as the files of the pods say now; or nothing, where there are none. What fails here, the timer tries again."""
+def enforce(resources: t.Iterable[Resource]) -> list[str]:
+    """Have the walls as the files of all pods say now, where there is a pod among these resources; what prevents it, in a text."""
+    return _in_force() if _has_pods(resources) else []
+
+
+def settle() -> list[str]:
+    """After a switch: walls as the files of the pods say now; or nothing, where there are none. What fails here is told, and the timer
+    tries it again.
+    """
     if not own.text(own.WALLS):
-        return
+        return []
     from . import files
 
-    systemd.ask(["systemctl", "start", own.WALLS], timeout=90)
-    if files.any_there():
+    failed = _in_force()
+    if files.any_there() or failed:
         # Somebody may have stopped it.
         systemd.ask(["systemctl", "--no-block", "start", own.WALLS_TIMER], timeout=90)
-    else:
-        systemd.stop([own.WALLS_TIMER, own.WALLS])
-        own.remove(own.WALLS_TIMER, own.WALLS)
+        return [f"{text}; {own.WALLS_TIMER} tries again every {PERIOD} s" for text in failed]
+    systemd.stop([own.WALLS_TIMER, own.WALLS])
+    own.remove(own.WALLS_TIMER, own.WALLS)
+    return []
+
+
+def _has_pods(resources: t.Iterable[Resource]) -> bool:
+    return any(resource.get("path", "").startswith(plan.PODS + "/") for resource in resources)
+
+
+def _in_force() -> list[str]:
+    """Here and not by the service: one that is at work already has read the files as they were before."""
+    from . import walls
+
+    try:
+        walls.ensure()
+    except (CommandFailed, OSError) as error:
+        return [f"the walls between pods are not as they should be: {error}"]
+    return []
