@@ -161,6 +161,21 @@ def test_what_tells_of_forged_packets_sees_them_where_nothing_stops_them(pods):
     assert attacks.seen(pods, "one", "lamp", forged) == {"robot": [], "pod": []}
 
 
+def test_a_filter_that_is_taken_out_of_its_place_is_back_and_the_bridge_has_the_address_of_its_pods_alone(pods):
+    """Of a range that the robot had before, an address may have stayed."""
+    link = files.link("one")
+    inside = "tc filter show dev {0} ingress | sed s/index.*//; ip -4 -brief address show dev k8s4r0"
+    before = pods.machine.sh(inside.format(link))
+    pods.machine.sh(f"tc filter delete dev {link} ingress pref 2")
+    pods.machine.sh(f"ip address add 10.213.64.1/20 dev k8s4r0; ip address delete {GATEWAY}/20 dev k8s4r0")
+    said = pods.ensure()
+    assert f"filter of {link}" in said
+    assert "10.213.64.1/20" in said
+    assert "filter of k8s4r0" not in said
+    assert pods.machine.sh(inside.format(link)) == before
+    assert pods.ensure() == ""
+
+
 def test_a_wall_that_is_put_up_stops_what_runs(pods):
     """The side that opened a connection is asked each time."""
     run = "systemd-run --quiet --collect --property=StandardOutput=truncate:/run/said"

@@ -48,7 +48,7 @@ def ensure(directory: str = plan.PODS) -> list[str]:
         found = [*_route(rules.routing(pods)), *_filter(rules.ruleset(pods, uplinks()))]
         if found:
             _forget(pods)
-        return [*found, *_guards(pods), *_settings(pods), *_neighbours()]
+        return [*found, *_addresses(pods), *_guards(pods), *_settings(pods), *_neighbours()]
 
 
 def _neighbours() -> list[str]:
@@ -116,6 +116,19 @@ def _rules_there() -> list[tuple[int, str]]:
     return [(each["priority"], f"{each['dst']}/{each.get('dstlen', 32)}") for each in mine if "protocol" not in each]
 
 
+def _addresses(pods: t.Mapping[str, Pod]) -> list[str]:
+    """The bridge has the robot's address in each range of its pods, and none of a range that they had before."""
+    if not _is_link(plan.BRIDGE):
+        return []
+    wanted = {f"{files.gateway(pod['range'])}/{pod['range'].partition('/')[2]}" for pod in pods.values()}
+    said = jsontext.loads(command.need(["ip", "-4", "-json", "address", "show", "dev", plan.BRIDGE], timeout=_PATIENCE) or "[]")
+    there = {f"{each['local']}/{each['prefixlen']}" for link in said for each in link.get("addr_info", ())}
+    lines = [f"address add {each} dev {plan.BRIDGE}" for each in sorted(wanted - there)]
+    lines += [f"address delete {each} dev {plan.BRIDGE}" for each in sorted(there - wanted)]
+    _batch("ip", lines)
+    return lines
+
+
 # The table.
 
 
@@ -148,12 +161,12 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
     ends = {files.link(id): pod for id, pod in pods.items()}
     wanted = {link: guard.at_pod(link, pod["address"]) for link, pod in ends.items() if _is_link(link)}
     wanted[plan.BRIDGE] = guard.at_bridge()
-    there = _filtered()
     # A filter leads to the bridge by its number. A port is told more than a link that is none yet.
     bridge = _read(f"{_LINKS}/{plan.BRIDGE}/ifindex")
     state = {link: [bridge, _read(f"{_LINKS}/{link}/ifindex"), *_port(link), *lines] for link, lines in wanted.items()}
     kept = _kept("filters") or {}
-    new = [link for link in wanted if link not in there or kept.get(link) != state[link] or not _alone(link)]
+    intact = _intact(wanted, kept.get("listed") or {})
+    new = [link for link in wanted if link not in intact or kept["wanted"].get(link) != state[link] or not _alone(link)]
     if new:
         ports = [link for link in new if link in ends]
         _batch("tc", [line for link in new for line in wanted[link]])
@@ -163,7 +176,8 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
         _batch("ip", [f"link set {link} type bridge_slave {alone}" for link in ports if os.path.exists(f"{_LINKS}/{link}/brport")])
         inner = [(link, guard.hardware(ends[link]["address"])) for link in ports if os.path.exists(f"{_LINKS}/{link}/brport")]
         _batch("bridge", [f"fdb replace {address} dev {link} master static" for link, address in inner])
-        _keep("filters", state)
+        listed = {link: _listed([link]) if link in new else intact[link] for link in wanted}
+        _keep("filters", {"wanted": state, "listed": listed})
     return [f"filter of {link}" for link in new]
 
 
@@ -177,10 +191,18 @@ def _alone(link: str) -> bool:
     return not os.path.exists(isolated) or _read(isolated) == "1"
 
 
-def _filtered() -> set[str]:
-    """The links with a place for filters; what is in there, nobody else removes by itself."""
-    shown = jsontext.loads(command.need(["tc", "-json", "qdisc", "show"], timeout=_PATIENCE) or "[]")
-    return {each["dev"] for each in shown if each["kind"] == "clsact"}
+def _intact(links: t.Iterable[str], listed: t.Mapping[str, str]) -> dict[str, str]:
+    """Of these links, those whose filters are as they were ``listed`` when they were made, each with that list."""
+    known = {link: listed[link] for link in links if link in listed}
+    # Mostly nothing has changed. tc does not say whose filters it lists, so it is asked once for all, and then for each.
+    if not known or _listed(known) == "".join(known.values()):
+        return known
+    return {link: text for link, text in known.items() if _listed([link]) == text}
+
+
+def _listed(links: t.Iterable[str]) -> str:
+    """The filters of some links in tc's own words; nothing of those that have none."""
+    return _batch("tc", [f"filter show dev {link} ingress" for link in links])
 
 
 def _settings(pods: t.Mapping[str, Pod]) -> list[str]:
@@ -210,12 +232,13 @@ def _differs(name: str, value: str) -> bool:
     return _read(f"{link.SETTINGS}/{name}") != value
 
 
-def _batch(program: str, lines: t.Sequence[str]) -> None:
-    """Many commands by one process; the first that fails ends it."""
-    if lines:
-        path = f"{STATE}/{program}"
-        disk.replace(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
-        command.need([program, "-batch", path], timeout=_PATIENCE)
+def _batch(program: str, lines: t.Sequence[str]) -> str:
+    """Many commands by one process, and what it says; the first that fails ends it."""
+    if not lines:
+        return ""
+    path = f"{STATE}/{program}"
+    disk.replace(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
+    return command.need([program, "-batch", path], timeout=_PATIENCE)
 
 
 def _read(path: str) -> str:
