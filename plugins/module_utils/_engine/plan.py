@@ -177,6 +177,8 @@ RESTART_COUNTS = "restarts"
 TASKS, LOGS, FIFOS = STATE + "/tasks", CONFIGURATION + "/logs", RUNTIME + "/logs"
 # CHECKS has a file for each task with health checks, of its id; CHECK_STATES has what came of them.
 CHECKS, CHECK_STATES = CONFIGURATION + "/checks", RUNTIME + "/checks"
+# Of all that is kept on a robot for a later engine (state/formats.py).
+KEPT_VERSION = 3
 # PODS has a file for each pod, of its id. The network namespace of a pod is the file NETWORKS and its id; all pods are on the bridge.
 PODS, POD_STATES, BRIDGE = CONFIGURATION + "/pods", RUNTIME + "/pods", "k8s4r0"
 NETWORKS = "/run/netns/k8s4r-"

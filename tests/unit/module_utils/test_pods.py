@@ -13,6 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import addresses, files, names
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats
 
 POD: dict[str, t.Any] = {
     "name": "fleet-web-0a1b2c3d-r0",
@@ -50,6 +51,14 @@ def test_a_damaged_file_keeps_no_other_pod_from_its_network(tmp_path: pathlib.Pa
     put(tmp_path, "b", damaged)
     assert files.described(str(tmp_path)) == {"a": POD}
     assert files.one("b", str(tmp_path)) is None
+
+
+def test_a_file_says_of_which_version_it_is(tmp_path: pathlib.Path) -> None:
+    """The first ones did not."""
+    put(tmp_path, "former", POD)
+    put(tmp_path, "own", {**POD, "version": formats.VERSION})
+    put(tmp_path, "newer", {**POD, "version": formats.VERSION + 1})
+    assert list(files.described(str(tmp_path))) == ["former", "own"]
 
 
 def test_the_robot_has_the_first_address() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from .. import plan
-from ..say import jsontext
+from ..state import formats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         searches: list[str]
 
     class Pod(t.TypedDict):
-        """What is in a file, as JSON.
+        """What is in a file, as JSON, with the ``version`` of its form (state/formats.py).
 
         ``name``: the pod's. ``group``: namespace/job/group.
         ``address``: an IPv4 address, which is in the ``range``: the network of all pods of this robot, with the robot itself at its first
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
         ports: list[Published]
         hosts: dict[str, str]
         dns: Resolution
-
-
-_TEXTS = ("name", "group", "address", "range")
 
 
 def described(directory: str = plan.PODS) -> dict[str, Pod]:
@@ -111,10 +108,10 @@ def spelt(number: int) -> str:
 
 
 def parsed(text: str) -> Pod | None:
-    """A pod by the content of its file; None where it is none of this version."""
+    """A pod by the content of its file; None where it is damaged, or of a newer version."""
     try:
-        found = jsontext.loads(text)
-    except ValueError:
+        found = formats.read(plan.PODS, "pod", text)
+    except formats.Unread:
         return None
     return found if _is_sound(found) else None
 
@@ -128,14 +125,9 @@ def _read(path: str) -> Pod | None:
 
 
 def _is_sound(found: t.Any) -> bool:
-    """Whether it is one of this version."""
-    try:
-        return (
-            all(isinstance(found[key], str) and found[key] for key in _TEXTS)
-            and all(isinstance(each, str) for each in found["reach"])
-            and all({"address", "port", "to", "protocol"} == set(port) for port in found["ports"])
-            and isinstance(found["hosts"], dict)
-            and isinstance(found["dns"], dict)
-        )
-    except (LookupError, TypeError):
-        return False
+    """Whether what it lists is there, too."""
+    return (
+        all(found[key] for key in ("name", "group", "address", "range"))
+        and all(isinstance(each, str) for each in found["reach"])
+        and all(isinstance(port, dict) and {"address", "port", "to", "protocol"} == set(port) for port in found["ports"])
+    )

@@ -1,7 +1,8 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The version of everything that an engine leaves on a robot for another one: ledger, manifests, journal, requests and results.
+"""The version of everything that an engine leaves on a robot for another one: ledger, manifests, journal, requests and results. And of
+the files of pods, which the compiler writes: an engine meets those of jobs that a former collection has deployed.
 
 Robots outlive versions of the collection. What an older engine left is read as if this one had left it, here and nowhere
 else; what a newer one left is refused, since this one cannot know what it means. Version 1 had no number.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import os
 
+from .. import plan
 from ..say import jsontext
 from ..say.errors import Refusal
 from ..system import files
@@ -21,12 +23,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-VERSION = 3
+VERSION = plan.KEPT_VERSION
 # What each kind must have to be one.
 KEYS: t.Mapping[str, t.Mapping[str, type]] = {
     "ledger": {"namespace": str, "name": str, "state": str, "plan": str, "groups": dict},
     "manifest": {"jobs": list},
     "journal": {"release": str, "groups": dict},
+    "pod": {"name": str, "group": str, "address": str, "range": str, "reach": list, "ports": list, "hosts": dict, "dns": dict},
     "request": {},
     "result": {"status": str},
 }
@@ -66,11 +69,24 @@ def load(path: str, kind: str) -> t.Any:
 
     ``kind``: ledger, manifest, journal, request or result. Raises `Unread`.
     """
-    document = _load(path, kind)
-    if document is not None:
-        _require(path, document, KEYS[kind])
-        for group in document["groups"].values() if kind == "ledger" else ():
-            _require(path, group, GROUP_KEYS)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Damaged(path, error.strerror or "it cannot be read") from error
+    except ValueError as error:
+        raise Damaged(path, "it is not JSON") from error
+    return read(path, kind, text)
+
+
+def read(path: str, kind: str, text: str) -> t.Any:
+    """What is in the text of a file, in the form of this version. ``kind``: as for `load`, or pod. Raises `Unread`."""
+    document = _read(path, kind, text)
+    _require(path, document, KEYS[kind])
+    for group in document["groups"].values() if kind == "ledger" else ():
+        _require(path, group, GROUP_KEYS)
     return document
 
 
@@ -105,14 +121,9 @@ def load_either(path: str, kind: str) -> tuple[t.Any, Unread | None]:
     return copy, problem
 
 
-def _load(path: str, kind: str) -> t.Any:
+def _read(path: str, kind: str, text: str) -> t.Any:
     try:
-        with open(path, encoding="utf-8") as stream:
-            document = jsontext.loads(stream.read())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise Damaged(path, error.strerror or "it cannot be read") from error
+        document = jsontext.loads(text)
     except (ValueError, RecursionError) as error:
         raise Damaged(path, "it is not JSON") from error
     if not isinstance(document, dict):

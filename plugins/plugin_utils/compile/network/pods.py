@@ -86,6 +86,7 @@ def file(site: Site, pod: Pod) -> Resource:
         raise ValueError("a pod has a network")
     job = site.job
     content = {
+        "version": plan.KEPT_VERSION,
         "name": pod.name,
         "group": "/".join(site.names),
         "address": pod.address,
