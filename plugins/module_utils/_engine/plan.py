@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         gpus: bool
         engine: str
         container: str
+        listens: list[Port]
 
     class Check(t.TypedDict):
         name: str
@@ -404,6 +405,7 @@ def unit(
     refreshes: t.Mapping[str, str] | None = None,
     told: Told | None = None,
     container: str = "",
+    listens: t.Iterable[Port] = (),
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
@@ -422,7 +424,8 @@ def unit(
     for so many seconds systemd waits before it starts the unit again. ``refreshes``: files of the same plan that the unit takes in
     without a restart, by ExecReload=, each with what people call that, such as ``signal SIGHUP``; empty where nobody is told.
     ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the
-    slice beside the unit in which its container is.
+    slice beside the unit in which its container is. ``listens``: ports of the pod in which the unit runs, and not of the robot, where
+    its program must listen.
     """
     made: Resource = {
         "kind": "unit",
@@ -451,6 +454,9 @@ def unit(
         made["told"] = told
     if container:
         made["container"] = container
+    ports = list(listens)
+    if ports:
+        made["listens"] = ports
     return made
 
 

@@ -31,6 +31,7 @@ name: {name}
 taskGroups:
   - name: g
     network:
+      mode: {mode}
       accessLog: {log}
       upstreams: [{{name: up, localPort: {port}, upstream: "{upstream}:19001", protocol: {protocol}, tls: {tls}}}]
     tasks:
@@ -40,7 +41,7 @@ taskGroups:
             command: /bin/bash
             args: [-c, '(: </dev/tcp/127.0.0.1/19000) 2>/dev/null && echo connected || echo refused; exec sleep infinity']
 """
-DEFAULTS = {"tls": "false", "protocol": "tcp", "log": "connections", "upstream": "127.0.0.1", "port": "19000"}
+DEFAULTS = {"tls": "false", "protocol": "tcp", "log": "connections", "upstream": "127.0.0.1", "port": "19000", "mode": "host"}
 
 
 class Started(t.NamedTuple):
@@ -118,9 +119,19 @@ time.sleep(1e6)
 """
 
 
+LISTEN = "import socket, time; held = socket.create_server(('127.0.0.1', 19002)); time.sleep(1e6)"
+
+
 @pytest.mark.parametrize("machine", ["bookworm"], indirect=True)
 def test_a_proxy_that_was_kept_out_of_its_port_is_mended_by_the_next_run(envoy):
-    """Envoy tries once. Takes no processor: it waits until the proxy had time enough to listen."""
+    """Envoy tries once. Takes no processor: it waits until the proxy had time enough to listen. In a pod it is the same."""
+    start(envoy, "pod", port="19002", mode="group", upstream="192.0.2.1")
+    pod = job(envoy, "pod", port="19002", mode="group", upstream="192.0.2.1")
+    assert envoy.ask(pod) == {"status": "unchanged"}
+    inside = "ip netns exec $(ip netns list | grep -o '^k8s4r-pod-g-[^ ]*')"
+    envoy.sh(f"systemctl stop 'k8s4r-proxy-pod-*'; systemd-run --quiet --unit taker {inside} python3 -c {shlex.quote(LISTEN)}")
+    envoy.until(f"{inside} ss -ltn | grep -q :19002")
+    envoy.sh("systemctl start $(cd /etc/systemd/system && echo k8s4r-proxy-pod-*)")
     start(envoy, "silent", port="19002")
     plan = job(envoy, "silent", port="19002")
     assert envoy.ask(plan) == {"status": "unchanged"}
@@ -133,12 +144,23 @@ def test_a_proxy_that_was_kept_out_of_its_port_is_mended_by_the_next_run(envoy):
         assert error.endswith(", unit holder.service), as its end of a connection to 127.0.0.1:22")
     finally:
         envoy.sh("systemctl stop holder")
+    other = envoy.deploy(job(envoy, "pod", port="19002", mode="group", upstream="192.0.2.1", log="none"))
+    envoy.sh("systemctl stop taker")
+    assert other["status"] != "committed"
+    taken = r"job\.yml.*upstreams\[0\]\.localPort: port 19002 on 127\.0\.0\.1 in the pod is taken by python3 \(.*, unit taker\.service\)"
+    assert [text for text in other["errors"] if re.search(taken, text)], other
     wait_for(lambda: envoy.ask(plan) == {"status": "plan-needed"}, 60, "the silent listener is not seen")
     (step,) = envoy.prepare(plan)["steps"]
     assert re.fullmatch(r"restart k8s4r-proxy-silent-g-\w+\.service \(nobody listens on port 19002 of 127\.0\.0\.1\)", step)
     assert envoy.deploy(plan)["status"] == "committed"
     envoy.listens(19002)
     assert envoy.ask(plan) == {"status": "unchanged"}
+    wait_for(lambda: envoy.ask(pod) == {"status": "plan-needed"}, 60, "the silent listener in the pod is not seen")
+    (step,) = envoy.prepare(pod)["steps"]
+    assert re.fullmatch(r"restart k8s4r-proxy-pod-g-\w+-r0\.service \(nobody listens on port 19002 of 127\.0\.0\.1 in its pod\)", step)
+    assert envoy.deploy(pod)["status"] == "committed"
+    envoy.until(f"{inside} ss -ltn | grep -q :19002")
+    assert envoy.ask(pod) == {"status": "unchanged"}
 
 
 # Answers and asks again and again on one connection, as busy programs do.

@@ -148,6 +148,10 @@ class Performer:
         silent = ports.without_listener(wanted)
         heard = [port for port in wanted if port not in silent]
         taken = ports.taken(heard, {unit["name"] for unit in units}) + ports.taken(silent, ())
+        shown = systemd.show([unit["name"] for unit in units if kinds.of(unit).listens(unit)], "Id,MainPID")
+        for unit in units:
+            if unit["name"] in shown:
+                taken += ports.taken_inside(kinds.of(unit).listens(unit), shown[unit["name"]]["MainPID"], unit["name"])
         # Pods that go on may have got other callers and other ports.
         wrong = taken + wall_units.enforce(self.group["resources"])
         if wrong:

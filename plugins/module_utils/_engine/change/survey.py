@@ -64,7 +64,7 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
         units=shown,
         finished={unit["name"] for unit in kinds.that_run(wanted) if kinds.of(unit).finished(unit)},
         started=record["started"] if record else {},
-        silent=silent.units(record["ports"], shown) if record else {},
+        silent={**silent.units(record["ports"], shown), **silent.inside(record["resources"])} if record else {},
         dead=dead(record, shown, robot.runtime) if record else {},
         # On the way back, a unit may be of the release that did not get through.
         held=steps.holdings([*known(record), *others]),

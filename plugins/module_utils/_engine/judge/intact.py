@@ -46,12 +46,13 @@ def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Co
     wanted = [port for port, _users in owned]
     units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
     names, servers = [unit["name"] for unit in units], kinds.served_by(resource for group in groups for resource in group["resources"])
-    if not ports.without_listener(wanted, held) and systemd.calm([*names, *servers], OFTEN_RESTARTED):
+    deaf = silent.inside(units)
+    if not deaf and not ports.without_listener(wanted, held) and systemd.calm([*names, *servers], OFTEN_RESTARTED):
         return {"status": "unchanged"}
     shown = systemd.show([*names, *servers], PROPERTIES)
     if not all(systemd.up(shown.get(name, {})) for name in servers):
         return {"status": "plan-needed"}
-    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units) or silent.units(wanted, shown, held):
+    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units) or deaf or silent.units(wanted, shown, held):
         return {"status": "plan-needed"}
     notices = [text for unit in units for text in _often_restarted(unit, shown[unit["name"]])]
     return {"status": "unchanged", "notices": notices} if notices else {"status": "unchanged"}

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Resource, Told
+    from ..plan import Port, Resource, Told
     from ..state.robot import Robot
     from ..system.observe import Observer, State
     from .asking import Asking
@@ -111,6 +111,10 @@ class Kind:
     def logs(self, _resource: Resource) -> str:
         """The directory of its log files; empty for what has none."""
         return ""
+
+    def listens(self, _resource: Resource) -> t.Sequence[Port]:
+        """Where its program must listen in the pod in which it runs; nothing for what runs in none."""
+        return ()
 
     def checks(self, _resource: Resource) -> str:
         """The file with its health checks; empty for what has none."""

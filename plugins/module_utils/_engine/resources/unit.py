@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Resource, Told
+    from ..plan import Port, Resource, Told
     from ..state.robot import Robot
     from ..system.observe import Observer, State
 
@@ -32,6 +32,8 @@ NEVER_RESTARTED = (".target", ".slice")
 ADDITIONS = (UNIT_DIRECTORY, "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
 # Where systemd keeps when a timer that makes up for what it missed was last due; systemd.timer(5), Persistent=.
 TIMES = "/var/lib/systemd/timers"
+# What a port has.
+_PORT = {"address", "port", "where"}
 
 
 class Unit(Kind):
@@ -60,6 +62,9 @@ class Unit(Kind):
             yield f"{where}.told: must be a mapping"
         if not isinstance(resource.get("container", ""), str):
             yield f"{where}.container: must be a string"
+        listens = resource.get("listens", [])
+        if not isinstance(listens, list) or not all(isinstance(port, dict) and port.keys() >= _PORT for port in listens):
+            yield f"{where}.listens: must be a list of ports"
         done = resource.get("done")
         if done is not None:
             yield from shape.path(f"{where}.done", done)
@@ -116,6 +121,10 @@ class Unit(Kind):
 
     def checks(self, resource: Resource) -> str:
         return resource.get("checks", "")
+
+    def listens(self, resource: Resource) -> t.Sequence[Port]:
+        # Older engines knew nothing of them.
+        return resource.get("listens", ())
 
     def pause(self, resource: Resource) -> float:
         # Older engines knew nothing of it.

@@ -55,6 +55,11 @@ def listeners(wanted: t.Iterable[Port], tables: t.Mapping[str, t.Sequence[str]] 
     ]
 
 
+def tables(pid: str) -> dict[str, tuple[str, str]]:
+    """The kernel's tables of the network in which a process is."""
+    return {name: (f"/proc/{pid}/net/{name}", f"/proc/{pid}/net/{name}6") for name in PROTOCOLS}
+
+
 def _rows(numbers: t.Collection[int], tables: t.Sequence[str]) -> t.Iterator[list[str]]:
     """The kernel's rows of the sockets whose own end is one of these ports."""
     # A table may have thousands of rows.
@@ -108,6 +113,18 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.
             found.setdefault((port["where"], pid), text)
     listening = [port for port, _address, _inode in clashes]
     return list(found.values()) + _end_of_connections([port for port in wanted if port not in listening], own_units, kept)
+
+
+def taken_inside(wanted: t.Sequence[Port], pid: str, unit: str) -> list[str]:
+    """The same for ports of the pod in which a process of a unit is: one text for each where another unit's program listens."""
+    clashes = _clashes(wanted, listeners(wanted, tables(pid)))
+    held = holders({inode for _port, _address, inode in clashes}) if clashes else {}
+    found = []
+    for port, address, inode in clashes:
+        holder = held.get(inode)
+        if holder and holder[2] != unit:
+            found.append(f"{port['where']}: {shown(port)} on {address} in the pod is taken by {_who(*holder)}")
+    return list(dict.fromkeys(found))
 
 
 def listening_units(wanted: t.Sequence[Port]) -> set[str]:

@@ -127,6 +127,7 @@ def _resources(
             run="always",
             reads=[f"{home}/bootstrap.json", *([f"{plan.UNIT_DIRECTORY}/{site.pod.unit}"] if site.pod else [])],
             called=f"proxy r{site.pod.instance}" if site.pod else "proxy",
+            listens=[plan.port(each.address, each.port, site.where(each.path), name) for each in ports.inside(site)],
         ),
     )
 

@@ -43,6 +43,16 @@ def listeners(site: Site) -> t.Iterator[Listener]:
         yield Listener(ingress_host(site, site.network.ingress), site.network.ingress.port, f"{site.path}.network.ingress.port")
 
 
+def inside(site: Site) -> t.Iterator[Listener]:
+    """All that a pod's proxy listens on, in the pod."""
+    if site.network is None or site.pod is None:
+        return
+    for number, upstream in enumerate(site.network.upstreams):
+        yield Listener(LOOPBACK, upstream.local_port, f"{site.path}.network.upstreams[{number}].localPort")
+    for number, service in enumerate(site.network.services):
+        yield Listener(inbound_host(site, service), service.port, f"{site.path}.network.services[{number}].port")
+
+
 def of_tasks(site: Site) -> t.Iterator[Listener]:
     """The static ports that the group's tasks may listen on."""
     for port in site.declared_ports:

@@ -189,7 +189,7 @@ def unit(
     )
 
 
-def _health(site: Site) -> dict[str, float]:
+def _health(site: Site) -> dict[str, t.Any]:
     """When a deployment takes the unit for healthy, where the job says so."""
     update = site.job.update
     return {"settles": float(update.min_healthy_time), "deadline": float(update.healthy_deadline)} if update else {}
