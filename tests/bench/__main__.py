@@ -15,7 +15,24 @@ import typing as t
 from tests.robots import RobotsError
 from tests.robots.host import CHECKOUT
 
-from . import contenders, data_path, engine, fifty, growth, log_path, names, report, report_tasks, resident, rounds, scale, start, traffic
+from . import (
+    contenders,
+    data_path,
+    engine,
+    fifty,
+    growth,
+    log_path,
+    names,
+    pods,
+    report,
+    report_pods,
+    report_tasks,
+    resident,
+    rounds,
+    scale,
+    start,
+    traffic,
+)
 from .report import Figures
 from .stage import BUILD, Bench, BenchError
 
@@ -28,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", help="part of a contender's name; may be repeated; nothing is published")
     parser.add_argument("--tasks", action="store_true", help="only the life of tasks; nothing is published")
     parser.add_argument("--data-path", action="store_true", help="only the requests through proxies; nothing is published")
+    parser.add_argument("--pods", action="store_true", help="only pods; nothing is published")
     parser.add_argument("--keep", action="store_true", help="leave the robots up")
     return parser.parse_args()
 
@@ -61,7 +79,8 @@ def measure(bench: Bench, number: int) -> Figures:
     say("fifty tasks, the start of a task, and its log")
     lived = (fifty.fifty(bench), start.start(bench), log_path.log_path(bench))
     carried = data_path.data_path(bench, say)
-    return Figures(number, samples, wires, called, fleets(), grown, named, remaining, alone, carried, *lived, loads)
+    say("pods")
+    return Figures(number, samples, wires, called, fleets(), grown, named, remaining, alone, carried, *lived, pods.pods(bench), loads)
 
 
 def fleets() -> list[scale.Scale]:
@@ -87,6 +106,9 @@ def main() -> None:
     try:
         if options.data_path:
             print(report.data_path(data_path.data_path(bench, say)))
+            return
+        if options.pods:
+            print(report_pods.pods(pods.pods(bench)))
             return
         if options.tasks:
             print(report_tasks.fifty(fifty.fifty(bench)))

@@ -10,13 +10,14 @@ import statistics
 import typing as t
 
 from . import contenders as c
-from . import prose, report_tasks
+from . import prose, report_pods, report_tasks
 from .data_path import DataPath, ratios
 from .engine import Engine
 from .fifty import Fifty
 from .growth import Growth
 from .log_path import LogPath
 from .names import NAMES, NOTHING, OURS, PING, Named
+from .pods import Pods
 from .resident import ROTATOR, Resident
 from .rounds import Samples, median, ratio, spread
 from .scale import Scale
@@ -43,6 +44,7 @@ class Figures(t.NamedTuple):
     fifty: Fifty
     start: Start
     log_path: LogPath
+    pods: Pods
     loads: tuple[float, float]
 
 
@@ -281,5 +283,7 @@ def document(figures: Figures) -> str:
         report_tasks.log_path(figures.log_path),
         prose.DATA_PATH,
         data_path(figures.data_path),
+        prose.PODS,
+        report_pods.pods(figures.pods),
     )
     return "\n".join(parts)

@@ -21,26 +21,25 @@ def up(id: str) -> None:
     pod = files.one(id)
     if pod is None:
         raise SystemExit(f"{plan.PODS}/{id} is missing or damaged; run the deployment again")
-    names.write(id, pod)
-    link.up(id, pod)
-    walls.ensure()
+    with names.locked():
+        names.write(id, pod)
+        link.up(id, pod)
+    walls.cover(id)
 
 
 def down(id: str) -> None:
-    link.down(id)
-    disk.remove(f"{plan.POD_STATES}/{id}")
+    with names.locked():
+        link.down(id)
+        disk.remove(f"{plan.POD_STATES}/{id}")
 
 
 def main() -> None:
-    """One pod at a time: the bridge is made with the first and goes with the last. Others change the robot's network and its firewall at
-    the same time, most of all at boot: so what fails is tried again.
-    """
+    """Others change the robot's network and its firewall at the same time, most of all at boot: so what fails is tried again."""
     verb, id = sys.argv[1:]
     until = time.monotonic() + (_PATIENCE if verb == "up" else 0)
     while True:
         try:
-            with names.locked():
-                return {"up": up, "down": down}[verb](id)
+            return {"up": up, "down": down}[verb](id)
         except (CommandFailed, OSError) as error:
             if time.monotonic() >= until:
                 raise SystemExit(f"{id}: {error}") from None

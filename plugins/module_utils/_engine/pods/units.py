@@ -37,7 +37,7 @@ def service(engine: str) -> str:
             "[Service]",
             "Type=oneshot",
             f"ExecStart={own.program(engine, 'pods.walls')}",
-            "TimeoutStartSec=90",
+            "TimeoutStartSec=infinity",
             # Newer versions of systemd take this for what they say of the unit, too: three lines each time.
             "LogLevelMax=notice",
             "SyslogLevel=notice",

@@ -8,6 +8,7 @@ What brings a pod up calls `ensure` as soon as the pod has a link, and before an
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -35,20 +36,56 @@ _PATIENCE = 20
 
 def ensure(directory: str = plan.PODS) -> list[str]:
     """Have all of it; a text for each thing that was not so. Raises `CommandFailed` for what this robot cannot do."""
+    with _locked():
+        return _ensure(directory)
+
+
+def cover(id: str, directory: str = plan.PODS) -> None:
+    """Have a new pod's link behind all of it. Where many come up together, as at boot, the first one's turn does it for all that have
+    their links by then, and the others only see that.
+    """
+    with _locked():
+        if not _covers(id, rules.sound(files.described(directory))):
+            _ensure(directory)
+
+
+@contextlib.contextmanager
+def _locked() -> t.Iterator[None]:
     os.makedirs(STATE, mode=0o700, exist_ok=True)
     with open(STATE + "/lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        pods = rules.sound(files.described(directory))
-        if not files.any_there(directory):
-            return _remove()
-        if not pods:
-            # None can be read. What stands opens nothing to those that are still up.
-            return []
-        # Ways are closed before there is anything that they lead to.
-        found = [*_route(rules.routing(pods)), *_filter(rules.ruleset(pods, uplinks()))]
-        if found:
-            _forget(pods)
-        return [*found, *_addresses(pods), *_guards(pods), *_settings(pods), *_neighbours()]
+        yield
+
+
+def _ensure(directory: str) -> list[str]:
+    pods = rules.sound(files.described(directory))
+    if not files.any_there(directory):
+        return _remove()
+    if not pods:
+        # None can be read. What stands opens nothing to those that are still up.
+        return []
+    # Ways are closed before there is anything that they lead to.
+    routing, ruleset = rules.routing(pods), rules.ruleset(pods, uplinks())
+    found = [*_route(routing), *_filter(ruleset)]
+    if found:
+        _forget(pods)
+    found += [*_addresses(pods), *_guards(pods), *_settings(pods), *_neighbours()]
+    _keep("whole", _digest(routing, ruleset))
+    return found
+
+
+def _covers(id: str, pods: t.Mapping[str, Pod]) -> bool:
+    """Whether all of it was there, with this pod's link as it is now, the last time that somebody looked."""
+    if id not in pods or _kept("whole") != _digest(rules.routing(pods), rules.ruleset(pods, uplinks())):
+        return False
+    end = files.link(id)
+    bridge = _index(plan.BRIDGE) if _is_link(plan.BRIDGE) and _is_link(end) else ""
+    kept = (_kept("filters") or {}).get("wanted") or {}
+    return bool(bridge) and kept.get(end) == _state(end, bridge, _wanted(id, pods)) and _alone(end)
+
+
+def _digest(routing: object, ruleset: str) -> str:
+    return hashlib.sha256(jsontext.dumps([routing, ruleset]).encode("utf-8")).hexdigest()
 
 
 def _neighbours() -> list[str]:
@@ -74,7 +111,7 @@ def _remove() -> list[str]:
     if command.run(["nft", "list", "table", "inet", rules.TABLE], errors=False, timeout=_PATIENCE)[0] == 0:
         _load(rules.ruleset({}))
         found.append("table")
-    for name in ("filters", "table"):
+    for name in ("filters", "table", "whole"):
         disk.remove(f"{STATE}/{name}")
     return found
 
@@ -159,11 +196,10 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
     # The bridge keeps the address that it was made with, also where its pods get another range.
     gateway = _read(f"{_LINKS}/{plan.BRIDGE}/address")
     ends = {files.link(id): pod for id, pod in pods.items()}
-    wanted = {link: guard.at_pod(link, pod["address"]) for link, pod in ends.items() if _is_link(link)}
+    wanted = {files.link(id): _wanted(id, pods) for id in pods if _is_link(files.link(id))}
     wanted[plan.BRIDGE] = guard.at_bridge()
-    # A filter leads to the bridge by its number. A port is told more than a link that is none yet.
-    bridge = _read(f"{_LINKS}/{plan.BRIDGE}/ifindex")
-    state = {link: [bridge, _read(f"{_LINKS}/{link}/ifindex"), *_port(link), *lines] for link, lines in wanted.items()}
+    bridge = _index(plan.BRIDGE)
+    state = {link: _state(link, bridge, lines) for link, lines in wanted.items()}
     kept = _kept("filters") or {}
     intact = _intact(wanted, kept.get("listed") or {})
     new = [link for link in wanted if link not in intact or kept["wanted"].get(link) != state[link] or not _alone(link)]
@@ -179,6 +215,19 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
         listed = {link: _listed([link]) if link in new else intact[link] for link in wanted}
         _keep("filters", {"wanted": state, "listed": listed})
     return [f"filter of {link}" for link in new]
+
+
+def _wanted(id: str, pods: t.Mapping[str, Pod]) -> list[str]:
+    return guard.at_pod(files.link(id), pods[id]["address"])
+
+
+def _state(link: str, bridge: str, lines: t.Sequence[str]) -> list[str]:
+    """A filter leads to the bridge by its number. A port is told more than a link that is none yet."""
+    return [bridge, _index(link), *_port(link), *lines]
+
+
+def _index(link: str) -> str:
+    return _read(f"{_LINKS}/{link}/ifindex")
 
 
 def _port(link: str) -> list[str]:

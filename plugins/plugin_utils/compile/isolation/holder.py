@@ -80,6 +80,8 @@ def _unit(site: Site, instance: int, pod: Pod | None = None) -> Resource:
             ("RuntimeDirectoryMode", "0700"),
             # What runs in a pod takes its address in when it starts.
             *([("Environment", f"POD_IP={pod.address}"), ("ExecStartPre", _network("up", pod))] if pod else []),
+            # Networks are made one after another, and a small robot with many pods boots slowly.
+            *([("TimeoutStartSec", "infinity")] if pod else []),
             ("ExecStart", systemd.command((*unshare, *_NUMBERED, str(names.first_process(site.id, instance)), *_DROP, *sleep))),
             ("ExecStartPost", systemd.as_root(bind.command(site.bin), ("MAINPID",))),
             *([("ExecStartPost", systemd.as_root(named))] if pod else []),
