@@ -13,6 +13,7 @@ import collections.abc as c
 
 from ..errors import JobErrors, Mistake, Problem, printable, quoted
 from ..model.job import Job
+from ..rules import names
 from . import nodes
 from .document import Document
 from .source import Options, Source
@@ -42,6 +43,9 @@ def load(sources: c.Iterable[Source], options: Options = DEFAULTS) -> tuple[list
             if not found:
                 errors.append(source.problem(Mistake("contains no job", "add one, or leave the file out")))
     errors += _twice(jobs)
+    unknown, doubtful = names.of_other_jobs(jobs, {error.file for error in errors})
+    errors += unknown
+    warnings += doubtful
     if errors:
         raise JobErrors(errors, warnings)
     return jobs, warnings

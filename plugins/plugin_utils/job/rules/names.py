@@ -1,15 +1,18 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names that must differ: of things in one list, and of the variables that they give to programs."""
+"""Names that must differ: of things in one list, and of the variables that they give to programs. And those of groups that must be
+there.
+"""
 
 from __future__ import annotations
 
 import collections.abc as c
 import typing as t
 
-from ..errors import Finding, Mistake, child, quoted
-from ..model.network import Upstream
+from ..errors import Finding, Mistake, Problem, child, did_you_mean, listed, nearest, quoted
+from ..model.job import Job
+from ..model.network import Allowed, Upstream
 from ..model.vocabulary import Protocol
 from ..variables import is_database, variable
 
@@ -60,3 +63,59 @@ def upstreams(declared: c.Iterable[tuple[str, Upstream]]) -> c.Iterator[Finding]
                 value = f"{quoted(upstream.name)} (variable {each})"
                 yield f"{path}.name", Mistake(f"sets the same variable as {sources[each]}", RENAME, value=value)
                 break
+
+
+def not_of_this_job(name: str, groups: c.Iterable[str]) -> Mistake:
+    """A group that is named without its job, and is none of this one."""
+    remedy = "if it is a group of another job, name that job"
+    known = [*groups]
+    there = f"this job has {listed(known, 'and')}; {remedy}" if known else ""
+    return Mistake("not a group of this job", remedy, value=quoted(name), value_remedy=did_you_mean(name, known) or there)
+
+
+def not_pods(name: str) -> Mistake:
+    """A group that cannot be meant by `reach`."""
+    why = "its tasks are in the robot's network, and the robot always reaches its pods"
+    return Mistake(why, "remove it, or write mode: group there", value=quoted(name))
+
+
+def of_other_jobs(jobs: c.Sequence[Job], wrong: c.Container[str] = ()) -> tuple[list[Problem], list[Problem]]:
+    """Errors where a group of another job is named that this job has not, and warnings where a job is that was probably meant to be
+    another one. Jobs that are not of this run may have any group. ``wrong``: files with errors; they may miss groups.
+    """
+    errors, warnings = [], []
+    there = {(job.namespace, job.name): job for job in jobs}
+    for job in jobs:
+        for path, named in _named(job):
+            namespace, name = named.namespace or job.namespace, named.job or job.name
+            other = there.get((namespace, name))
+            meant = nearest(name, [each for space, each in there if space == namespace])
+            if other is None and named.job and meant:
+                mistake = Mistake("no job of this run", value=quoted(name), value_remedy=f"did you mean {meant}?")
+                warnings.append(_problem(job, f"{path}.job", mistake))
+            elif other and other is not job and other.path not in wrong:
+                groups = {group.name: group for group in other.task_groups}
+                if named.group not in groups:
+                    there_is = f"it has {listed(groups, 'and')}"
+                    mistake = Mistake("not a group of that job", value=quoted(named.group), value_remedy=there_is)
+                    errors.append(_problem(job, f"{path}.group", mistake))
+                elif ".reach[" in path and not groups[named.group].are_pods:
+                    errors.append(_problem(job, f"{path}.group", not_pods(named.group)))
+    return errors, warnings
+
+
+def _named(job: Job) -> c.Iterator[tuple[str, Allowed]]:
+    """Every group that a job names, with the path."""
+    for number, group in enumerate(job.task_groups):
+        network, here = group.network, f"taskGroups[{number}].network"
+        if network:
+            yield from ((f"{here}.reach[{place}]", each) for place, each in enumerate(network.reach) if each and each.group)
+            for member, service in enumerate(network.services):
+                allowed = service.allow if service else ()
+                yield from (
+                    (f"{here}.services[{member}].allow[{place}]", each) for place, each in enumerate(allowed) if each and each.group
+                )
+
+
+def _problem(job: Job, path: str, mistake: Mistake) -> Problem:
+    return job.problem(path, mistake.message(job.opaque), mistake.way_out(job.opaque))

@@ -10,12 +10,13 @@ import dataclasses
 import typing as t
 
 from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, clash, plain
-from ..errors import Finding, Mistake, did_you_mean, quoted
+from ..errors import Finding, Mistake, quoted
 from ..model.group import TaskGroup
 from ..model.ingress import Ingress
 from ..model.job import Job
-from ..model.network import InboundService, Network, Tls, Upstream
-from ..model.vocabulary import NetworkMode, NetworkType, TlsMode
+from ..model.network import InboundService, Network, Spiffe, Tls, Upstream
+from ..model.vocabulary import AccessLog, NetworkMode, NetworkType, Protocol, TlsMode
+from ..variables import is_database
 from . import names
 from .outside import ingress
 
@@ -85,6 +86,12 @@ def warnings(network: Network, path: str) -> c.Iterator[Finding]:
     """What is read of a group's network, at `path`, but does less than it seems to."""
     if network.type is NetworkType.NONE and any(network.upstreams):
         yield f"{path}.upstreams", Mistake("are not reached through a proxy: the network's type is none")
+    for number, upstream in enumerate(network.upstreams):
+        if upstream:
+            yield from _database(upstream, f"{path}.upstreams[{number}]")
+    for key, given in (("accessLog", network.access_log is not AccessLog.CONNECTIONS), ("spiffe", network.spiffe != Spiffe())):
+        if given and network.type is NetworkType.NONE:
+            yield f"{path}.{key}", Mistake("has no effect, because the network's type is none")
 
 
 def _where(upstream: Upstream, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
@@ -96,6 +103,18 @@ def _where(upstream: Upstream, path: str, wrong: c.Container[str]) -> c.Iterator
     elif upstream.service and upstream.tls not in (None, Tls()):
         reason = "has no meaning beside `service`, which is always called over mTLS as the group that it names"
         yield f"{path}.tls", Mistake(reason, "remove it")
+
+
+def _database(upstream: Upstream, path: str) -> c.Iterator[Finding]:
+    """DATABASE_URL alone has a scheme and the name of a database."""
+    if not upstream.name or is_database(upstream):
+        return
+    named = upstream.protocol is not Protocol.TCP and is_database(dataclasses.replace(upstream, protocol=Protocol.TCP))
+    remedy = f"remove it, or {'write protocol: tcp' if named else 'rename the upstream'}"
+    for key in ("database", "scheme"):
+        if getattr(upstream, key) not in (None, Upstream.__dataclass_fields__[key].default):
+            why = "has no effect, because only a tcp upstream whose name contains database or db gives DATABASE_URL"
+            yield f"{path}.{key}", Mistake(why, remedy)
 
 
 def _ports(
@@ -131,6 +150,4 @@ def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding
         if allowed is None or allowed.group is None or allowed.group in groups:
             continue
         if allowed.job in (None, job.name) and allowed.namespace in (None, job.namespace):
-            reason, remedy = "not a group of this job", "if it is a group of another job, name that job"
-            meant = did_you_mean(allowed.group, groups)
-            yield f"{path}.allow[{number}].group", Mistake(reason, remedy, value=quoted(allowed.group), value_remedy=meant)
+            yield f"{path}.allow[{number}].group", names.not_of_this_job(allowed.group, groups)

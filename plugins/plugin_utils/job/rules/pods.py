@@ -10,13 +10,14 @@ import dataclasses
 import re
 
 from ..addresses import LOOPBACK, WILDCARDS, clash
-from ..errors import Finding, Mistake, child, did_you_mean, quoted
+from ..errors import Finding, Mistake, child, quoted
 from ..model.group import TaskGroup
 from ..model.isolation import Isolation
 from ..model.job import Job
 from ..model.network import Network
 from ..model.task import Task
 from ..model.vocabulary import ADDRESS, NetworkMode, NetworkType, Sharing, Transport
+from . import names
 
 _HOST = "applies only to pods"
 _IPV4 = "pods have IPv4 alone so far"
@@ -67,14 +68,9 @@ def _reach(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
             continue
         named = groups.get(each.group)
         if named is None:
-            reason, remedy = "not a group of this job", "if it is a group of another job, name that job"
-            yield (
-                f"{path}[{number}].group",
-                Mistake(reason, remedy, value=quoted(each.group), value_remedy=did_you_mean(each.group, groups)),
-            )
+            yield f"{path}[{number}].group", names.not_of_this_job(each.group, groups)
         elif not named.are_pods:
-            why = "its tasks are in the robot's network, and the robot always reaches its pods"
-            yield f"{path}[{number}].group", Mistake(why, "remove it, or write mode: group there", value=quoted(each.group))
+            yield f"{path}[{number}].group", names.not_pods(each.group)
 
 
 def _addresses(network: Network, here: str, root: str) -> c.Iterator[Finding]:

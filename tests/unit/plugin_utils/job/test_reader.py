@@ -62,15 +62,13 @@ taskGroups:
     network:
       spiffe: {trustDomain: example.org, agentSocketPath: /run/spire/sockets/agent.sock}
       upstreams:
-        - {name: database, localPort: 5432, upstream: "db.example.org:5432"}
+        - {name: database, localPort: 5432, upstream: "db.example.org:5432", database: d, scheme: mysql}
         - {name: api, localPort: 8080, upstream: "[::1]:443", protocol: http, tls: false}
         - name: telemetry
           localPort: 9090
           upstream: ${meta.telemetry}:443
           protocol: grpc
           tls: {spiffeId: spiffe://example.org/x}
-          database: d
-          scheme: mysql
       services:
         - {name: s, port: 443, to: "127.0.0.1:80", protocol: http, allow: [{group: web}, {group: g, job: j, namespace: n}]}
 """
@@ -117,11 +115,9 @@ EXPECTED = Job(
             network=Network(
                 spiffe=Spiffe("example.org", "/run/spire/sockets/agent.sock"),
                 upstreams=(
-                    Upstream("database", 5432, "db.example.org:5432"),
+                    Upstream("database", 5432, "db.example.org:5432", database="d", scheme="mysql"),
                     Upstream("api", 8080, "[::1]:443", Protocol.HTTP, Tls(TlsMode.NONE)),
-                    Upstream(
-                        "telemetry", 9090, "${meta.telemetry}:443", Protocol.GRPC, Tls(spiffe_id="spiffe://example.org/x"), "d", "mysql"
-                    ),
+                    Upstream("telemetry", 9090, "${meta.telemetry}:443", Protocol.GRPC, Tls(spiffe_id="spiffe://example.org/x")),
                 ),
                 services=(InboundService("s", 443, "127.0.0.1:80", "::", Protocol.HTTP, (Allowed("web"), Allowed("g", "j", "n"))),),
             ),
@@ -232,6 +228,38 @@ class TestNetworkOfTasks:
 def test_upstreams_without_a_proxy_warn():
     _jobs, warnings = one(small(f"network: {{type: none, {UPSTREAMS}}},"))
     assert warnings == ["job.yml:2:57: taskGroups[0].network.upstreams: are not reached through a proxy: the network's type is none"]
+
+
+def test_what_a_proxy_would_do_is_said_to_have_no_effect_without_one():
+    keys = "accessLog: none, spiffe: {trustDomain: fleet.example}"
+    _jobs, warnings = one(small(f"network: {{type: none, {keys}}},"))
+    why = "has no effect, because the network's type is none"
+    assert [warning.split(": ", 1)[1] for warning in warnings] == [
+        f"taskGroups[0].network.accessLog: {why}",
+        f"taskGroups[0].network.spiffe: {why}",
+    ]
+    assert one(small(f"network: {{{keys}}},"))[1] == []
+
+
+def test_the_url_of_what_is_no_database_is_said_to_have_no_effect():
+    upstreams = [
+        '{name: api, localPort: 9000, upstream: "h:1", database: shop}',
+        '{name: db, localPort: 9001, upstream: "h:2", protocol: http, scheme: mysql}',
+        '{name: orders-db, localPort: 9002, upstream: "h:3", database: shop, scheme: mysql}',
+    ]
+    _jobs, warnings = one(small(f"network: {{upstreams: [{', '.join(upstreams)}]}},"))
+    why = "has no effect, because only a tcp upstream whose name contains database or db gives DATABASE_URL"
+    assert [warning.split(": ", 1)[1] for warning in warnings] == [
+        f"taskGroups[0].network.upstreams[0].database: {why}; remove it, or rename the upstream",
+        f"taskGroups[0].network.upstreams[1].scheme: {why}; remove it, or write protocol: tcp",
+    ]
+
+
+def test_a_job_that_is_named_almost_as_one_of_the_run_is_doubted():
+    allow = "network: {services: [{name: a, port: 7000, to: '127.0.0.1:80', allow: [{job: lanp, group: g}, {job: other, group: g}]}]},"
+    _jobs, warnings = load([Source("1.yml", small(allow)), Source("2.yml", small(job="name: lamp"))])
+    path = "taskGroups[0].network.services[0].allow[0].job"
+    assert [str(each).split(": ", 1)[1] for each in warnings] == [f'{path}: found "lanp": no job of this run; did you mean lamp?']
 
 
 def test_a_group_of_services_alone():
