@@ -16,7 +16,8 @@ class Isolation:
     ipc: Sharing | None = key(
         "`own`: a `/dev/shm` that the task shares with its group alone, and System V IPC and message queues that it shares with nobody. "
         "`group`: it shares these too with the tasks of its instance that say so. "
-        "`host`: all of the robot's, as DDS needs it between groups. Default: `own` for exec and java, `host` for raw_exec and init tasks.",
+        "`host`: all of the robot's, as DDS needs it between groups. Default: `own` for exec and java, `group` for those in a "
+        "pod, `host` for raw_exec and init tasks.",
         default=None,
         ours=True,
     )
@@ -29,7 +30,8 @@ class Isolation:
     )
     uts: Sharing | None = key(
         "The host name. `own`: as it was when the task started. `group`: one for the tasks of its instance that say so. `host`: the "
-        "robot's, also when that changes. Default: `own` for exec and java, `host` for others.",
+        "robot's, also when that changes. Default: `own` for exec and java, `group` for those in a pod, whose host name is the "
+        "pod's, `host` for others.",
         default=None,
         ours=True,
     )

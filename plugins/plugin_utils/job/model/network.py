@@ -90,7 +90,7 @@ class Upstream:
 
 @record
 class Allowed:
-    """A group that may call an inbound service."""
+    """A group that may call an inbound service, or open connections to pods."""
 
     group: str = key("Name of the task group.", pattern=NAME)
     job: str | None = key("Its job. Default: this job.", default=None, pattern=NAME)
@@ -99,12 +99,15 @@ class Allowed:
 
 @record
 class InboundService:
-    """A port of the robot where the group's proxy terminates mTLS and lets in only the allowed groups."""
+    """A port of the robot where the group's proxy terminates mTLS and lets in only the allowed groups. A pod's proxy has it in the pod, and
+    the robot's port leads there.
+    """
 
     name: str = key("Name, unique in its group.", pattern=NAME)
     port: int = key("Port where callers reach it.", minimum=1, maximum=65535)
     to: str = key(
-        "Where the proxy passes connections on to, on the robot: `host:port`, or the label of a port of the group.",
+        "Where the proxy passes connections on to, on the robot, or in mode group from inside the pod: `host:port`, or the label of a port "
+        "of the group.",
         pattern=rf"{HOST_PORT}|{NAME}",
         expected="host:port, [IPv6 address]:port or the label of a port",
     )
@@ -189,5 +192,7 @@ class Network:
     upstreams: tuple[Upstream, ...] = key("Services that the group calls.", factory=tuple)
     services: tuple[InboundService, ...] = key("Services that the group offers to other groups.", factory=tuple, ours=True)
     ingress: Ingress | None = key("Where end users reach services, by host name and path.", default=None, ours=True)
-    ports: tuple[Port, ...] = key("Ports of the robot on which the group's tasks listen.", factory=tuple, ours=True)
+    ports: tuple[Port, ...] = key(
+        "Ports of the robot on which the group's tasks listen, or in mode group that lead to its pods.", factory=tuple, ours=True
+    )
     local_tls: bool = key("TLS with the group's certificate on the local ports.", default=False, ours=True, support=Support.REFUSED)

@@ -18,14 +18,14 @@ _TO = (
 
 @record
 class Port:
-    """A port of the robot for the group's tasks; each instance has its own."""
+    """A port of the robot for the group's tasks; each instance has its own. In mode group it leads to a port of the pod."""
 
     label: str = key(_LABEL, pattern=NAME)
     static: int | None = key("The port. Default: one of 20000 to 32000, which stays the same.", default=None, minimum=1, maximum=65535)
     to: int | None = key(_TO, default=None, minimum=1, maximum=65535)
     host_ip: str | None = key(
-        "Address of the robot where tasks listen, which they find in `NOMAD_IP_<LABEL>`. Default: every address, and tasks find the "
-        "robot's `ansible_host`.",
+        "Address of the robot where tasks listen, or that leads to the pod, which they find in `NOMAD_IP_<LABEL>`. Default: every address "
+        "(in mode group every IPv4 address), and tasks find the robot's `ansible_host`.",
         name="hostIP",
         default=None,
         pattern=ADDRESS,
