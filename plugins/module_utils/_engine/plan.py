@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         hidden: list[str]
         union: str | None
         follows: str
+        knows: list[str]
         target: str
         run: str
         reads: list[str]
@@ -295,6 +296,7 @@ def file(
     hidden: t.Iterable[str] | None = None,
     label: str = "",
     follows: str = "",
+    knows: t.Iterable[str] = (),
 ) -> Resource:
     """A complete file, replaced by rename with owner and mode set before.
 
@@ -303,7 +305,8 @@ def file(
     list of a JSON file whose members have a unique ``name``: before all files are at their new content, old members
     stay beside the new ones, so that nothing that still refers to them breaks in between. ``label``: what people call it; if it is
     secret, a diff shows nothing of it, and neither the names of variables. ``follows``: what the file follows that other robots have,
-    too: a switch may leave it as it is until they are ready (`hold`).
+    too, names with a blank between them: a switch may leave it as it is until they are ready (`hold`). ``knows``: the addresses in it,
+    if it is secret.
     """
     made: Resource = {
         "kind": "file",
@@ -319,6 +322,8 @@ def file(
         made["label"] = label
     if follows:
         made["follows"] = follows
+    if knows:
+        made["knows"] = list(knows)
     return made if hidden is None else {**made, "hidden": sorted(hidden)}
 
 
