@@ -114,6 +114,7 @@ if TYPE_CHECKING:
         protocol: str
         called: str
         chosen: bool
+        serves: list[str]
 
     class GroupPlan(t.TypedDict):
         id: str
@@ -497,16 +498,29 @@ def expected(what: str, name: str, where: str) -> Expected:
     return {"what": what, "name": name, "where": where}
 
 
-def port(address: str, number: int, where: str, unit: str = "", protocol: str = "tcp", called: str = "", chosen: bool = False) -> Port:
+def port(
+    address: str,
+    number: int,
+    where: str,
+    unit: str = "",
+    protocol: str = "tcp",
+    called: str = "",
+    chosen: bool = False,
+    serves: t.Iterable[str] = (),
+) -> Port:
     """A port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict.
 
     ``unit``: the one that listens. It is started again where nobody does; empty for none. ``protocol``: tcp or udp. ``called``: by this
     the group knows one of its tasks' ports, where tasks may listen and need not: ``r0 http``. ``chosen``: any other number of CHOSEN
-    would do as well, and the robot says which, where it cannot be this one.
+    would do as well, and the robot says which, where it cannot be this one. ``serves``: what is found there, by the names that others
+    follow, for people and those who ask.
     """
     made: Port = {"address": address, "port": number, "where": where, "unit": unit}
     if protocol != "tcp":
         made["protocol"] = protocol
     if called:
         made["called"] = called
+    names = list(serves)
+    if names:
+        made["serves"] = names
     return {**made, "chosen": True} if chosen else made

@@ -115,6 +115,7 @@ def _ports(site: Site) -> t.Iterator[Port]:
             protocol=listener.transport.value,
             called=each.called,
             chosen=each.spec.static is None,
+            serves=listener.serves,
         )
 
 

@@ -229,6 +229,10 @@ class Site:
     def names(self) -> tuple[str, str, str]:
         return (self.job.namespace, self.job.name, self.group.name)
 
+    def full_name(self, service: str) -> str:
+        """namespace/job/group/service."""
+        return "/".join((*self.names, service))
+
     @functools.cached_property
     def id(self) -> str:
         return names.group_id(*self.names)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -146,6 +147,9 @@ class Handler(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.sendall(os.environ["NAME"].encode())
 
+# A health check does not wait for the answer, and a run shows what a program that fails has printed.
+socketserver.BaseServer.handle_error = lambda *_arguments: None
+socketserver.ThreadingTCPServer.allow_reuse_address = True
 socketserver.ThreadingTCPServer(("", int(os.environ["NOMAD_PORT_http"])), Handler).serve_forever()
 """
 SERVERS = '{{ range nomadService "api" }}{{ .Address }} {{ .Port }}\n{{ end }}'
@@ -215,6 +219,9 @@ def test_a_template_has_the_instances_of_a_service_and_hears_of_it_when_they_mov
     deployment.deploy(shop("robot2", 1)).well()
     assert answered() == ["robot2 0"]
     assert started() == before
+    listed = deployment.run("k8s4r.robot.services", job_name="shop").well().output
+    (host, port) = deployment.sh("robot1", "cat /var/lib/k8s4r/tasks/shop-watch-*/local/app.conf").split()
+    assert re.search(rf"^shop/api/api +robot2 +r0 +{re.escape(host)}:{port} +shop/watch$", listed, re.MULTILINE), listed
     footprint = deployment.footprint("robot1")
     wrong = deployment.deploy(shop("robot2", 1, name="apj"))
     wrong.refused(
