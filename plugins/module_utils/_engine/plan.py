@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         hidden: list[str]
         union: str | None
         follows: str
-        knows: list[str]
+        knows: list[str]  # of a secret file that follows something: the addresses in it
         target: str
         run: str
         reads: list[str]
@@ -114,7 +114,7 @@ if TYPE_CHECKING:
         protocol: str
         called: str
         chosen: bool
-        serves: list[str]
+        serves: list[str]  # what is found there, by the names that others follow
 
     class GroupPlan(t.TypedDict):
         id: str
@@ -174,7 +174,7 @@ MISSING = 44
 # Places on the robot that both ends know. RUNTIME is empty after a boot; below it, RESTART_COUNTS has a file for each unit, and
 # SHARED_MEMORY a file system for each group.
 CONFIGURATION, STATE, RUNTIME = "/etc/k8s4r", "/var/lib/k8s4r", "/run/k8s4r"
-RESTART_COUNTS = "restarts"
+RESTART_COUNTS, SHARED_MEMORY = "restarts", "memory"
 # What tasks write goes through two FIFOs for each, of the task's id and `.stdout` or `.stderr`, into files below TASKS, in the directory
 # `logs` of each. LOGS has a file for each task, of that name, with the limits.
 TASKS, LOGS, FIFOS = STATE + "/tasks", CONFIGURATION + "/logs", RUNTIME + "/logs"
@@ -195,7 +195,6 @@ BESIDE = "beside"
 IMAGES = "k8s4r.local"
 # Below it, units read images by these names.
 CALLED = STATE + "/images"
-SHARED_MEMORY = "memory"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
 # The parent of the groups' slices.
@@ -203,17 +202,9 @@ ROOT_SLICE = "k8s4r.slice"
 
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (
-    CONFIGURATION + "/groups/",
-    LOGS + "/",
-    CHECKS + "/",
-    PODS + "/",
-    STATE + "/groups/",
-    TASKS + "/",
-    QUOTAS + "/",
-    UNIT_DIRECTORY + "/k8s4r-",
-    STARTED_AT_BOOT + "/k8s4r-",
-    "/etc/sysusers.d/k8s4r-",
-    RUNTIME + "/" + SHARED_MEMORY + "/",
+    *(CONFIGURATION + "/groups/", LOGS + "/", CHECKS + "/", PODS + "/"),
+    *(STATE + "/groups/", TASKS + "/", QUOTAS + "/", RUNTIME + "/" + SHARED_MEMORY + "/"),
+    *(UNIT_DIRECTORY + "/k8s4r-", STARTED_AT_BOOT + "/k8s4r-", "/etc/sysusers.d/k8s4r-"),
 )
 
 
@@ -297,7 +288,6 @@ def file(
     hidden: t.Iterable[str] | None = None,
     label: str = "",
     follows: str = "",
-    knows: t.Iterable[str] = (),
 ) -> Resource:
     """A complete file, replaced by rename with owner and mode set before.
 
@@ -306,8 +296,7 @@ def file(
     list of a JSON file whose members have a unique ``name``: before all files are at their new content, old members
     stay beside the new ones, so that nothing that still refers to them breaks in between. ``label``: what people call it; if it is
     secret, a diff shows nothing of it, and neither the names of variables. ``follows``: what the file follows that other robots have,
-    too, names with a blank between them: a switch may leave it as it is until they are ready (`hold`). ``knows``: the addresses in it,
-    if it is secret.
+    too, names with a blank between them: a switch may leave it as it is until they are ready (`hold`).
     """
     made: Resource = {
         "kind": "file",
@@ -323,8 +312,6 @@ def file(
         made["label"] = label
     if follows:
         made["follows"] = follows
-    if knows:
-        made["knows"] = list(knows)
     return made if hidden is None else {**made, "hidden": sorted(hidden)}
 
 
@@ -498,29 +485,16 @@ def expected(what: str, name: str, where: str) -> Expected:
     return {"what": what, "name": name, "where": where}
 
 
-def port(
-    address: str,
-    number: int,
-    where: str,
-    unit: str = "",
-    protocol: str = "tcp",
-    called: str = "",
-    chosen: bool = False,
-    serves: t.Iterable[str] = (),
-) -> Port:
+def port(address: str, number: int, where: str, unit: str = "", protocol: str = "tcp", called: str = "", chosen: bool = False) -> Port:
     """A port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict.
 
     ``unit``: the one that listens. It is started again where nobody does; empty for none. ``protocol``: tcp or udp. ``called``: by this
     the group knows one of its tasks' ports, where tasks may listen and need not: ``r0 http``. ``chosen``: any other number of CHOSEN
-    would do as well, and the robot says which, where it cannot be this one. ``serves``: what is found there, by the names that others
-    follow, for people and those who ask.
+    would do as well, and the robot says which, where it cannot be this one.
     """
     made: Port = {"address": address, "port": number, "where": where, "unit": unit}
     if protocol != "tcp":
         made["protocol"] = protocol
     if called:
         made["called"] = called
-    names = list(serves)
-    if names:
-        made["serves"] = names
     return {**made, "chosen": True} if chosen else made

@@ -17,6 +17,9 @@ from ...job.model.services import Service
 from ...job.model.vocabulary import Provider, Transport
 from ..site import Site
 
+if t.TYPE_CHECKING:
+    from ....module_utils._engine import plan as wire
+
 
 class Listener(t.NamedTuple):
     """An address and port that a group listens on, its path in the job file, and the full names of the services that are found there."""
@@ -30,6 +33,10 @@ class Listener(t.NamedTuple):
     def meets(self, other: Listener) -> bool:
         """Whether only one of the two can be had."""
         return self.port == other.port and self.transport is other.transport and clash(self.address, other.address)
+
+    def with_served(self, port: wire.Port) -> wire.Port:
+        """The port of a plan, with what is found there."""
+        return {**port, "serves": list(self.serves)} if self.serves else port
 
 
 def listeners(site: Site) -> t.Iterator[Listener]:

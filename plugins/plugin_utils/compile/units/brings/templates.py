@@ -43,15 +43,9 @@ def resources(site: Site, task: PlacedTask[Task], found: t.Sequence[Rendered]) -
 def _text(site: Site, task: PlacedTask[Task], each: Rendered) -> Resource:
     # Variables are in the task's environment as well, which no turn of a switch holds: both would not change at once.
     services, hosts = ((), ()) if each.template.env else (each.services, each.hosts)
-    return plan.file(
-        templates.source_of(site, task, each.template),
-        each.text,
-        mode="0600",
-        secret=True,
-        label=f"template {'/'.join(each.place)}",
-        follows=" ".join(services),
-        knows=hosts,
-    )
+    path, label = templates.source_of(site, task, each.template), f"template {'/'.join(each.place)}"
+    made = plan.file(path, each.text, mode="0600", secret=True, label=label, follows=" ".join(services))
+    return {**made, "knows": list(hosts)} if hosts else made
 
 
 def _listed(site: Site, task: PlacedTask[Task], each: Rendered) -> dict[str, t.Any]:
