@@ -56,6 +56,8 @@ jobs:
           C(exit_status), when it started (C(since)), when it C(ended) and C(how), and for how many C(seconds) that has been so.
         - C(checks) are its health checks, each with C(name), C(type), C(status) (V(passing), V(warning) or V(critical)), for how many
           C(seconds) it has had that, and what it came to (C(said)).
+        - C(calls) are the full names of services that the group has looked up or calls by name, and a port has those that are found there
+          in C(serves). M(k8s4r.robot.show_services) makes a table of them.
         - C(usage) has the keys C(cpu), C(memory), C(io), C(processes), C(threads) and C(threads_limit) as M(k8s4r.robot.taskgroup_info)
           describes them.
       type: dict

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         hidden: list[str]
         union: str | None
         follows: str
+        knows: list[str]  # of a secret file that follows something: the addresses in it
         target: str
         run: str
         reads: list[str]
@@ -113,6 +114,7 @@ if TYPE_CHECKING:
         protocol: str
         called: str
         chosen: bool
+        serves: list[str]  # what is found there, by the names that others follow
 
     class GroupPlan(t.TypedDict):
         id: str
@@ -172,7 +174,7 @@ MISSING = 44
 # Places on the robot that both ends know. RUNTIME is empty after a boot; below it, RESTART_COUNTS has a file for each unit, and
 # SHARED_MEMORY a file system for each group.
 CONFIGURATION, STATE, RUNTIME = "/etc/k8s4r", "/var/lib/k8s4r", "/run/k8s4r"
-RESTART_COUNTS = "restarts"
+RESTART_COUNTS, SHARED_MEMORY = "restarts", "memory"
 # What tasks write goes through two FIFOs for each, of the task's id and `.stdout` or `.stderr`, into files below TASKS, in the directory
 # `logs` of each. LOGS has a file for each task, of that name, with the limits.
 TASKS, LOGS, FIFOS = STATE + "/tasks", CONFIGURATION + "/logs", RUNTIME + "/logs"
@@ -193,7 +195,6 @@ BESIDE = "beside"
 IMAGES = "k8s4r.local"
 # Below it, units read images by these names.
 CALLED = STATE + "/images"
-SHARED_MEMORY = "memory"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
 # The parent of the groups' slices.
@@ -201,17 +202,9 @@ ROOT_SLICE = "k8s4r.slice"
 
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (
-    CONFIGURATION + "/groups/",
-    LOGS + "/",
-    CHECKS + "/",
-    PODS + "/",
-    STATE + "/groups/",
-    TASKS + "/",
-    QUOTAS + "/",
-    UNIT_DIRECTORY + "/k8s4r-",
-    STARTED_AT_BOOT + "/k8s4r-",
-    "/etc/sysusers.d/k8s4r-",
-    RUNTIME + "/" + SHARED_MEMORY + "/",
+    *(CONFIGURATION + "/groups/", LOGS + "/", CHECKS + "/", PODS + "/"),
+    *(STATE + "/groups/", TASKS + "/", QUOTAS + "/", RUNTIME + "/" + SHARED_MEMORY + "/"),
+    *(UNIT_DIRECTORY + "/k8s4r-", STARTED_AT_BOOT + "/k8s4r-", "/etc/sysusers.d/k8s4r-"),
 )
 
 
@@ -303,7 +296,7 @@ def file(
     list of a JSON file whose members have a unique ``name``: before all files are at their new content, old members
     stay beside the new ones, so that nothing that still refers to them breaks in between. ``label``: what people call it; if it is
     secret, a diff shows nothing of it, and neither the names of variables. ``follows``: what the file follows that other robots have,
-    too: a switch may leave it as it is until they are ready (`hold`).
+    too, names with a blank between them: a switch may leave it as it is until they are ready (`hold`).
     """
     made: Resource = {
         "kind": "file",

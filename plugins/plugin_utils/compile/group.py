@@ -108,14 +108,9 @@ def _ports(site: Site) -> t.Iterator[Port]:
     """The ports of the group's tasks. Nobody has to listen there."""
     for each in site.ports:
         listener = ports.of_task(site, each.spec, each.number)
-        yield plan.port(
-            listener.address,
-            listener.port,
-            site.where(listener.path),
-            protocol=listener.transport.value,
-            called=each.called,
-            chosen=each.spec.static is None,
-        )
+        place = (listener.address, listener.port, site.where(listener.path))
+        chosen = each.spec.static is None
+        yield listener.with_served(plan.port(*place, protocol=listener.transport.value, called=each.called, chosen=chosen))
 
 
 def _users(site: Site) -> t.Iterator[Resource]:

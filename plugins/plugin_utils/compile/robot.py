@@ -10,7 +10,7 @@ import typing as t
 
 from ...module_utils._engine import plan
 from ..fleet.placement import Placement
-from ..fleet.robots import Fleet, Robot
+from ..fleet.robots import Fleet
 from ..job.errors import JobErrors, Problem
 from ..job.model.job import Job
 from . import fitness
@@ -18,7 +18,7 @@ from .group import compile_group
 from .mesh import peers
 from .mesh.identity import Entry
 from .network import choice, pods, ports
-from .site import Rendering, Site, as_written
+from .site import Rendering, Site, as_written, sites_of
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import JobPlan, RobotPlan
@@ -46,7 +46,8 @@ def compile_robot(
     `known` is `peers.known_services` of the same run, computed once for all robots; `held` are numbers of ports, and addresses of
     pods, that this robot has named. `render` renders templates. Raises `JobErrors`.
     """
-    sites, failed = _with_ports(_sites(jobs, fleet, placement, fleet.robot(name), render), held or {})
+    placed = sites_of(jobs, fleet, placement, fleet.robot(name), render, known.offered)
+    sites, failed = _with_ports(placed, held or {})
     sites, unplaced = _with_pods(sites, held or {})
     plans: list[JobPlan] = []
     entries: list[Entry] = []
@@ -68,16 +69,6 @@ def compile_robot(
     if errors:
         raise JobErrors(errors)
     return CompiledRobot(plan.robot(plans), tuple(entries), tuple(warnings))
-
-
-def _sites(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, robot: Robot, render: Rendering) -> list[Site]:
-    """The groups that the robot gets."""
-    return [
-        Site(job, number, robot, fleet, tuple(instances), render=render)
-        for job in jobs
-        for number, group in enumerate(job.task_groups)
-        if (instances := placement.on(robot.name, (job.namespace, job.name, group.name)))
-    ]
 
 
 def _with_ports(sites: list[Site], held: choice.Held) -> tuple[list[Site], t.Sequence[Problem]]:

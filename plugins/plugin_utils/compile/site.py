@@ -10,6 +10,7 @@ import functools
 import typing as t
 
 from ...module_utils._engine import plan
+from ..fleet.placement import Placement
 from ..fleet.robots import Fleet, Robot
 from ..job.errors import Problem
 from ..job.model.brings.templates import Template
@@ -142,20 +143,51 @@ class Unrendered(Exception):
         self.remedy, self.key, self.depends, self.also = remedy, key, depends, tuple(also)
 
 
+class Unfound(Exception):
+    """A service that a template cannot look up: why, and what to do."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class LookedUp(t.NamedTuple):
+    """The instances of a service, each as templates see it, and the full names of all services that have the name."""
+
+    instances: t.Sequence[t.Mapping[str, t.Any]]
+    services: tuple[str, ...]
+
+
+class Finding(t.Protocol):
+    """Looks up the services of tasks by their names."""
+
+    def __call__(self, site: Site, name: str, /) -> LookedUp:
+        """As a task at this site reaches them. Raises `Unfound`."""
+
+
+def nothing_found(_site: Site, name: str, /) -> LookedUp:
+    """For who has no services to look up."""
+    raise Unfound(f"no task has the service {name}")
+
+
 class Rendering(t.Protocol):
     """Renders the text of a template for a robot, and knows the files beside a job file: it is not the compiler that reads files and knows
     the robot's variables.
     """
 
-    def __call__(self, site: Site, template: Template, environment: t.Mapping[str, str], /) -> str:
-        """`environment` is that of the task, at this site. Raises `Unrendered`."""
+    def __call__(self, site: Site, template: Template, environment: t.Mapping[str, str], services: t.Callable[[str], LookedUp], /) -> str:
+        """`environment` is that of the task, at this site; `services` looks services up by name, or raises `Unfound`. Raises
+        `Unrendered`.
+        """
 
     def digest(self, site: Site, name: str, /) -> str:
         """The SHA-256 of a file that is beside the job file. Raises `Unrendered`."""
 
 
 class _AsWritten:
-    def __call__(self, _site: Site, template: Template, _environment: t.Mapping[str, str], /) -> str:
+    def __call__(
+        self, _site: Site, template: Template, _environment: t.Mapping[str, str], _services: t.Callable[[str], LookedUp], /
+    ) -> str:
         return template.embedded_tmpl or ""
 
     def digest(self, _site: Site, _name: str, /) -> str:
@@ -169,8 +201,8 @@ as_written = _AsWritten()
 @dataclasses.dataclass(frozen=True, eq=False)
 class Site:
     """A task group on a robot. `number` is its index in the job, `instances` are the indices of the instances on the robot, and `ports`
-    are the instances' ports. `render` renders templates. `pods` are the instances, where each is one; `pod` is the one of them that
-    is looked at alone (`within`).
+    are the instances' ports. `render` renders templates, and `find` looks up services for them. `pods` are the instances, where each is
+    one; `pod` is the one of them that is looked at alone (`within`).
     """
 
     job: Job
@@ -180,6 +212,7 @@ class Site:
     instances: tuple[int, ...]
     ports: tuple[PlacedPort, ...] = ()
     render: Rendering = as_written
+    find: Finding = nothing_found
     pods: tuple[Pod, ...] = ()
     pod: Pod | None = None
 
@@ -195,6 +228,10 @@ class Site:
     @functools.cached_property
     def names(self) -> tuple[str, str, str]:
         return (self.job.namespace, self.job.name, self.group.name)
+
+    def full_name(self, service: str) -> str:
+        """namespace/job/group/service."""
+        return "/".join((*self.names, service))
 
     @functools.cached_property
     def id(self) -> str:
@@ -383,3 +420,15 @@ class Site:
     def problem(self, path: str, message: str, remedy: str = "") -> Problem:
         """An error or a warning at a path in the job file."""
         return self.job.problem(path, message, remedy)
+
+
+def sites_of(
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, robot: Robot, render: Rendering = as_written, find: Finding = nothing_found
+) -> list[Site]:
+    """The groups that a robot gets."""
+    return [
+        Site(job, number, robot, fleet, tuple(instances), render=render, find=find)
+        for job in jobs
+        for number, group in enumerate(job.task_groups)
+        if (instances := placement.on(robot.name, (job.namespace, job.name, group.name)))
+    ]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ..job.errors import listed
 from . import tree
 from .faults import Fault, Refusal, together
-from .functions import FUNCTIONS, SPECIAL
+from .functions import FUNCTIONS, SERVICES, SPECIAL, WHOLE
 from .functions.arithmetic import LONGEST_LOOP
-from .values import NO_VALUE, NOTHING, NoValue, Texts, kind, shown, truth
+from .values import NO_VALUE, NOTHING, NoValue, Record, Texts, kind, shown, truth
 
 # Characters of the result. No configuration file is larger.
 LARGEST = 2**20
@@ -19,9 +20,25 @@ LARGEST = 2**20
 DEEPEST = 100
 
 
-def render(template: tree.Template, environment: t.Mapping[str, str]) -> str:
+# Gives the instances of a service by its name; raises `Refusal`.
+Lookup = t.Callable[[str], t.Sequence[t.Mapping[str, t.Any]]]
+
+
+def _nothing_offered(_name: str) -> t.NoReturn:
+    raise Refusal("there are no services here")
+
+
+def render(template: tree.Template, environment: t.Mapping[str, str], services: Lookup = _nothing_offered) -> str:
     """Raises `Fault`."""
-    return _Evaluator(template, environment).result()
+    return _Evaluator(template, environment, services).result()
+
+
+_INSTANCES = "an instance of a service, or a list of them,"
+_FIELD = "write one of its fields, such as .Address"
+
+
+def _is_whole(value: t.Any) -> bool:
+    return isinstance(value, Record) or (isinstance(value, list) and any(isinstance(each, Record) for each in value))
 
 
 class _Break(Exception):
@@ -33,13 +50,13 @@ class _Continue(Exception):
 
 
 class _Evaluator:
-    def __init__(self, template: tree.Template, environment: t.Mapping[str, str]) -> None:
-        self._template, self._environment = template, environment
+    def __init__(self, template: tree.Template, environment: t.Mapping[str, str], services: Lookup) -> None:
+        self._template, self._environment, self._services = template, environment, services
         self._made: list[str] = []
         self._size = 0
         self._depth = 0
         self._variables: list[tuple[str, t.Any]] = [("$", NOTHING)]
-        # Variables that must be there, and are not: all of them are reported at once.
+        # Variables and services that must be there, and are not: all of them are reported at once.
         self._missing: list[Fault] = []
 
     def result(self) -> str:
@@ -67,6 +84,8 @@ class _Evaluator:
             elif isinstance(node, tree.Action):
                 value = self._pipeline(node.pipeline, dot)
                 if not node.pipeline.variables:
+                    if _is_whole(value):
+                        raise Fault(node.pipeline.line, f"prints {_INSTANCES} as a whole", _FIELD)
                     self._write(shown(value), node.pipeline.line)
             elif isinstance(node, tree.Branch):
                 self._branch(node, dot)
@@ -181,12 +200,19 @@ class _Evaluator:
             return NOTHING
         if not isinstance(value, dict):
             raise Fault(line, f"asks for .{name} of {'nothing' if value is None else kind(value)}")
+        if isinstance(value, Record) and name not in value:
+            fields = listed([f".{each}" for each in sorted(value)], "and")
+            raise Fault(line, f"an instance of a service has no .{name} here", f"it has {fields}")
         return value.get(name, "" if isinstance(value, Texts) else NO_VALUE)
 
     def _call(self, node: tree.Call, dot: t.Any, more: tuple[t.Any, ...]) -> t.Any:
         if node.name in ("and", "or"):
             return self._logic(node, dot, more)
         arguments = (*(self._value(argument, dot) for argument in node.arguments), *more)
+        if node.name in SERVICES:
+            return self._instances(node, arguments)
+        if node.name not in WHOLE and any(map(_is_whole, arguments)):
+            raise Refusal(f"{node.name} cannot take {_INSTANCES} as a whole", _FIELD)
         if node.name in SPECIAL:
             return self._env(node, arguments)
         return FUNCTIONS[node.name](*arguments)
@@ -201,6 +227,18 @@ class _Evaluator:
             if truth(value) == (node.name == "or"):
                 return value
         return more[0] if more else value
+
+    def _instances(self, node: tree.Call, arguments: t.Sequence[t.Any]) -> list[Record]:
+        if len(arguments) != 1 or not isinstance(arguments[0], str):
+            raise Refusal(f"{node.name} takes the name of a service, and nothing else")
+        try:
+            return [Record(instance) for instance in self._services(arguments[0])]
+        except Refusal as refusal:
+            # A name that was computed may be a secret.
+            computed = not (node.arguments and isinstance(node.arguments[0], tree.Value))
+            message = f"{node.name} is given a name that no task of this run offers" if computed else str(refusal)
+            self._missing.append(Fault(node.line, message, "" if computed else refusal.remedy))
+            return []
 
     def _env(self, node: tree.Call, arguments: t.Sequence[t.Any]) -> str:
         name = node.name

@@ -22,6 +22,10 @@ class Texts(dict[str, str]):
     """A map of texts."""
 
 
+class Record(dict[str, Value]):
+    """A structure of Go's, of which not all fields may be known here: it has no other field, and is no whole that could be printed."""
+
+
 class NoValue:
     """The value of a key that is missing in a map: it counts as nothing."""
 
@@ -33,6 +37,8 @@ NOTHING = NoValue()
 
 def kind(value: Value) -> str:
     """What Go calls the type of a value."""
+    if isinstance(value, Record):
+        return "an instance of a service"
     return next((name for cls, name in KINDS.items() if isinstance(value, cls)), "nothing")
 
 

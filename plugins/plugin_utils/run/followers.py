@@ -21,10 +21,10 @@ INSTANCE = re.compile(r"r(\d+) ")
 
 
 class Follower(t.TypedDict):
-    """A file with the endpoints of a service: the group that has it, the service, and the robots that must be ready before it changes."""
+    """A file with the endpoints of services: the group that has it, the services, and the robots that must be ready before it changes."""
 
     group: str
-    service: str
+    services: list[str]
     after: list[str]
 
 
@@ -41,12 +41,14 @@ def followers(answers: t.Mapping[str, Data], placed: Placed, addresses: t.Mappin
     found: dict[str, dict[str, Follower]] = {}
     for robot, answer in answers.items():
         for path, file in answer.get("follows", {}).items():
-            serving, before = _group(file["follows"]), _hosts(file["before"])
-            if serving == file["group"] and not _instances_change(answer, serving):
+            services, before = file["follows"].split(), _hosts(file["before"])
+            serving = {_group(service) for service in services}
+            if serving == {file["group"]} and not _instances_change(answer, file["group"]):
                 # Its own instances have other ports: they are the same ones, and no one else has to be ready.
                 continue
-            after = [name for name in placed.get(serving, {}) if name in answers or before.isdisjoint(addresses.get(name, ()))]
-            found.setdefault(robot, {})[path] = {"group": file["group"], "service": file["follows"], "after": sorted(after)}
+            robots = {name for group in serving for name in placed.get(group, {})}
+            after = [name for name in robots if name in answers or before.isdisjoint(addresses.get(name, ()))]
+            found.setdefault(robot, {})[path] = {"group": file["group"], "services": services, "after": sorted(after)}
     return found
 
 
@@ -58,7 +60,7 @@ def callers(robot: str, going: Data, following: Following) -> list[str]:
     group = going["name"]
     if not going["whole"] and all(file["group"] != group for file in following.get(robot, {}).values()):
         return []
-    return sorted(name for name, files in following.items() if any(_group(file["service"]) == group for file in files.values()))
+    return sorted(name for name, files in following.items() if any(_follows(file, group) for file in files.values()))
 
 
 def unready(files: t.Mapping[str, Follower], ended: t.Callable[[str], str]) -> dict[str, str]:
@@ -70,7 +72,7 @@ def unready(files: t.Mapping[str, Follower], ended: t.Callable[[str], str]) -> d
         late = [name for name in file["after"] if ended(name) not in SETTLED]
         if late:
             robots, verb = ", ".join(late), "are" if late[1:] else "is"
-            why = f"keeps its endpoints of {file['service']}, because this run did not succeed on {robots}"
+            why = f"keeps its endpoints of {', '.join(file['services'])}, because this run did not succeed on {robots}"
             found[path] = f"{file['group']} {why}; run again when {robots} {verb} ready"
     return found
 
@@ -78,6 +80,10 @@ def unready(files: t.Mapping[str, Follower], ended: t.Callable[[str], str]) -> d
 def instances(units: t.Iterable[str]) -> list[int]:
     """The instances to which units belong, by what people call them: `r0 server`."""
     return sorted({int(match[1]) for name in units if (match := INSTANCE.match(name))})
+
+
+def _follows(file: Follower, group: str) -> bool:
+    return any(_group(service) == group for service in file["services"])
 
 
 def _group(service: str) -> str:

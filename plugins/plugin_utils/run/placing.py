@@ -49,9 +49,12 @@ def fleet(variables: Variables, reports: Probed, templar: t.Any) -> Fleet:
 
 
 def serving(jobs: t.Sequence[Job], placement: Placement) -> set[str]:
-    """The robots on which groups with inbound services are placed."""
+    """The robots on which groups with services are placed."""
     groups = [
-        (job.namespace, job.name, group.name) for job in jobs for group in job.task_groups if group.network and group.network.services
+        (job.namespace, job.name, group.name)
+        for job in jobs
+        for group in job.task_groups
+        if (group.network and group.network.services) or any(task.services for task in group.tasks)
     ]
     return {robot for key in groups for robot in placement.instances.get(key, ())}
 

@@ -86,7 +86,7 @@ def _compiled(
     """Each robot without errors, one after the other: a thousand plans at once would not be small. Collects `warnings`; at the end
     raises `JobErrors` if there are any.
     """
-    known = peers.known_services(jobs, fleet, placement)
+    known = peers.known_services(jobs, fleet, placement, named)
     groups = [group for job in jobs for group in job.task_groups if group.network]
     chosen = any(group.are_pods or any(port.static is None for port in group.network.ports) for group in groups if group.network)
     errors: dict[Problem, None] = {}

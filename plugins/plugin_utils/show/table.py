@@ -39,11 +39,11 @@ def overview(answers: t.Mapping[str, Data], job: str = "", problems: bool = Fals
         groups += mine.groups
     lines = aligned([HEADER, *rows]) if rows else []
     if job and not groups:
-        return [*lines, _unknown(job, answers)]
+        return [*lines, unknown(job, answers)]
     return [*lines, _sum(len(answers), groups, wrong)]
 
 
-def _unknown(job: str, answers: t.Mapping[str, Data]) -> str:
+def unknown(job: str, answers: t.Mapping[str, Data]) -> str:
     """That no robot has a job of this name, with one of nearly this name, or else with those that there are."""
     known = [found["name"] for answer in answers.values() for found in answer.get("jobs", ())]
     if not any("jobs" in answer for answer in answers.values()):

@@ -85,11 +85,14 @@ def _jobs(value: t.Any) -> bool:
         return False
     if not all(_has(pod, {"instance": int, "address": str}) for group in groups for pod in group.get("pods", ())):
         return False
-    ports, needs = ([each for group in groups for each in group[key]] for key in ("silent", "lacks"))
+    if not all(_texts(group.get("calls", [])) and isinstance(group.get("ports", []), list) for group in groups):
+        return False
+    open_, ports, needs = ([each for group in groups for each in group.get(key, ())] for key in ("ports", "silent", "lacks"))
     units = [unit for group in groups for unit in group["units"].values()]
     return (
         all(_usage(each.get("usage")) for each in (*groups, *units))
-        and all(_has(port, {"address": str, "port": int}) for port in ports)
+        and all(_has(port, {"address": str, "port": int}) for port in (*ports, *open_))
+        and all(_texts(port.get("serves", [])) and _text(port.get("called", "")) for port in open_)
         and all(_has(need, {"path": str, "what": str}) for need in needs)
         and all(
             _has(unit, _UNIT) and all(isinstance(unit.get(key, 0.0), (kind, type(None))) for key, kind in _PERHAPS.items())

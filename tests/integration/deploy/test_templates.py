@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
 import yaml
 
 from tests.integration.deploy.test_secrets import CANARY, password, places, vaulted
+from tests.integration.engine.harness import Machine
 from tests.integration.provision.harness import CHECKOUT
 
 pytestmark = pytest.mark.robots
@@ -136,3 +138,93 @@ def test_the_example_says_what_the_inventory_says(deployment):
         said = f"This is robot1, and it says {word}."
         deployment.sh("robot1", f"until grep -qx '{said}' /var/lib/k8s4r/tasks/settings-*/logs/stdout.log; do sleep 0.1; done")
     assert deployment.sh("robot1", "systemctl show -p NRestarts --value 'k8s4r-task-settings-*'").strip() == "0"
+
+
+SERVER = """
+import os, socketserver
+
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(os.environ["NAME"].encode())
+
+# A health check does not wait for the answer, and a run shows what a program that fails has printed.
+socketserver.BaseServer.handle_error = lambda *_arguments: None
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("", int(os.environ["NOMAD_PORT_http"])), Handler).serve_forever()
+"""
+SERVERS = '{{ range nomadService "api" }}{{ .Address }} {{ .Port }}\n{{ end }}'
+# Who answers at each of the places in the list of the task on robot1.
+ASK = """
+import glob, socket
+
+(path,) = glob.glob("/var/lib/k8s4r/tasks/shop-watch-*/local/app.conf")
+for line in open(path):
+    host, port = line.split()
+    with socket.create_connection((host, int(port)), 30) as connection:
+        print(connection.recv(100).decode())
+"""
+
+
+def shop(robots: str, count: int, name: str = "api", program: str = SERVER) -> str:
+    """A service whose port is chosen, and a task on robot1 that has a list of its instances."""
+
+    def on(which: str) -> list[dict[str, str]]:
+        return [{"lTarget": "${node.unique.name}", "operand": "regexp", "rTarget": f"^({which})$"}]
+
+    serves = {
+        "name": "app",
+        "config": {"execConfig": {"command": "/usr/bin/python3", "args": ["-c", program]}},
+        "env": {"NAME": "${node.unique.name} ${NOMAD_ALLOC_INDEX}"},
+        "services": [
+            {"name": "api", "portLabel": "http", "provider": "nomad", "checks": [{"name": "up", "type": "tcp", "interval": "1s"}]}
+        ],
+    }
+    template = {**CONF, "embeddedTmpl": SERVERS.replace("api", name)}
+    del template["sourcePath"]
+    watches = {"name": "main", "config": {"execConfig": {"command": "/bin/sh", "args": ["-c", SCRIPT]}}, "templates": [template]}
+    groups = [
+        {"name": "api", "count": count, "constraints": on(robots), "network": {"ports": [{"label": "http"}]}, "tasks": [serves]},
+        {"name": "watch", "constraints": on("robot1"), "tasks": [watches]},
+    ]
+    return yaml.safe_dump({"name": "shop", "taskGroups": groups})
+
+
+def test_a_template_has_the_instances_of_a_service_and_hears_of_it_when_they_move(deployment):
+    """The list changes when what is new is ready, and before what is old goes; not at all where that fails."""
+
+    def answered() -> list[str]:
+        outcome = Machine(deployment.fleet, "robot1").execute("python3 -", ASK.encode())
+        assert outcome.status == 0, outcome
+        return sorted(outcome.stdout.splitlines())
+
+    def started() -> str:
+        return deployment.sh("robot1", "systemctl show -p InvocationID --value 'k8s4r-task-shop-watch-*'")
+
+    deployment.deploy(shop("robot2", 1)).well()
+    assert answered() == ["robot2 0"]
+    before = started()
+    grown = deployment.deploy(shop("robot1|robot2", 2)).well()
+    assert [name.split()[0] for name in answered()] == ["robot1", "robot2"]
+    told = grown.output.index("TASK [Tell those that call a service where it is now]")
+    assert grown.output.index("TASK [Switch the robots]") < told
+    assert "robot1: watch r0 main: signal SIGHUP (template local/app.conf)" in grown.output
+    deployment.sh("robot1", "until [ $(wc -l < $(echo /var/lib/k8s4r/tasks/shop-watch-*/local/heard)) = 2 ]; do sleep 0.1; done")
+    assert started() == before
+    assert set(deployment.deploy(shop("robot1|robot2", 2)).well().changed.values()) == {0}
+    known = deployment.sh("robot1", "cat /var/lib/k8s4r/tasks/shop-watch-*/local/app.conf")
+    failed = deployment.deploy(shop("robot2", 1, program="raise SystemExit(3)"))
+    assert failed.status == 2
+    failed.refused("default/shop/watch keeps its endpoints of default/shop/api/api, because this run did not succeed on robot2")
+    assert deployment.sh("robot1", "cat /var/lib/k8s4r/tasks/shop-watch-*/local/app.conf") == known
+    deployment.deploy(shop("robot2", 1)).well()
+    assert answered() == ["robot2 0"]
+    assert started() == before
+    listed = deployment.run("k8s4r.robot.services", job_name="shop").well().output
+    (host, port) = deployment.sh("robot1", "cat /var/lib/k8s4r/tasks/shop-watch-*/local/app.conf").split()
+    assert re.search(rf"^shop/api/api +robot2 +r0 +{re.escape(host)}:{port} +shop/watch$", listed, re.MULTILINE), listed
+    footprint = deployment.footprint("robot1")
+    wrong = deployment.deploy(shop("robot2", 1, name="apj"))
+    wrong.refused(
+        'line 1 of the template: no task of this run has the service "apj"', "did you mean api?", "tasks[0].templates[0].embeddedTmpl"
+    )
+    assert deployment.footprint("robot1") == footprint

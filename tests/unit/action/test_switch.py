@@ -13,8 +13,8 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.actions import switch
 
 LATE, READY = "/proxy/endpoints-late.json", "/proxy/endpoints-ready.json"
 FOLLOWERS = {
-    LATE: {"group": "default/shop/front", "service": "default/shop/late/http", "after": ["b"]},
-    READY: {"group": "default/shop/front", "service": "default/shop/ready/http", "after": ["c"]},
+    LATE: {"group": "default/shop/front", "services": ["default/shop/late/http"], "after": ["b"]},
+    READY: {"group": "default/shop/front", "services": ["default/shop/ready/http"], "after": ["c"]},
 }
 MOVE = {"group": "default/shop/old", "to": {0: "c"}, "after": {}, "callers": []}
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ..judge import choice, conflicts, damage, handover, room, validate, verify
 from ..judge.fetching import Fetching
 from ..pods import addresses
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from .perform import Progress
 
     class Following(t.TypedDict):
-        """A file that follows what other robots have: of which group, what it follows, and its content now."""
+        """A file that follows what other robots have: of which group, what it follows, and its content now; of one that is secret, the
+        addresses that it knows, in the same form.
+        """
 
         group: str
         follows: str
@@ -227,9 +231,20 @@ class Staging:
         for performer, step in self.planned:
             resource = step.get("resource", {})
             if step["do"] == "make" and resource.get("follows") and step["now"]:
-                before = read(resource["path"]).decode("utf-8", "replace")
-                found[resource["path"]] = {"group": performer.group["name"], "follows": resource["follows"], "before": before}
+                group = performer.group
+                before = (
+                    self._known(performer, resource["path"])
+                    if resource.get("secret")
+                    else read(resource["path"]).decode("utf-8", "replace")
+                )
+                found[resource["path"]] = {"group": group["name"], "follows": resource["follows"], "before": before}
         return found
+
+    def _known(self, performer: Performer, path: str) -> str:
+        """The addresses that a secret file has, as the ledger has it: its content must not leave this robot."""
+        record = self.robot.ledger.group(performer.job, performer.group["id"])
+        known = [resource.get("knows", []) for resource in (record["resources"] if record else []) if resource.get("path") == path]
+        return json.dumps([{"address": address} for addresses in known for address in addresses])
 
     def _other_names(self) -> list[str]:
         """A machine with two names in one inventory: each of them undoes what was deployed to the other."""

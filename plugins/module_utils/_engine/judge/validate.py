@@ -89,6 +89,9 @@ def _port(where: str, port: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     number, (lowest, highest) = port["port"], wire.CHOSEN
     if not isinstance(port.get("called", ""), str):
         yield f"{where}.called: must be a string"
+    serves = port.get("serves", [])
+    if not isinstance(serves, list) or not all(isinstance(name, str) for name in serves):
+        yield f"{where}.serves: must be a list of strings"
     if port.get("protocol", "tcp") not in ports.PROTOCOLS:
         yield f"{where}.protocol: {port['protocol']!r} is not one of {', '.join(ports.PROTOCOLS)}"
     if not 0 < number < 65536:

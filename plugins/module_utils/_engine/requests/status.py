@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         usage: Usage  # of all but the proxy
         units: dict[str, UnitStatus]
         pods: list[PodStatus]  # the instances, where each is one
+        calls: list[str]  # what files of the group follow, which others have
 
     class JobStatus(t.TypedDict):
         namespace: str
@@ -164,6 +165,7 @@ def _group(group: GroupRecord, now: _Now) -> GroupStatus:
         "usage": now.usage_of_all(group),
         "units": {unit["name"]: _unit(unit, now) for unit in kinds.with_a_name(group["resources"])},
         "pods": _pods(group),
+        "calls": sorted({name for resource in group["resources"] for name in resource.get("follows", "").split()}),
     }
 
 

@@ -14,7 +14,7 @@ from ...job.model.task import Task
 from ...job.model.vocabulary import ChangeMode
 from ...job.rules.tasks import SYSTEMD
 from .. import names
-from ..site import PlacedTask, Site, Unrendered
+from ..site import LookedUp, PlacedTask, Site, Unrendered
 from . import variables
 from .substitution import names_of_robot, substituted
 
@@ -23,12 +23,16 @@ _DIRECTORIES = {"local": "NOMAD_TASK_DIR", "secrets": "NOMAD_SECRETS_DIR", "allo
 
 
 class Rendered(t.NamedTuple):
-    """A template of a task: `path` is where it is written in the job file, `place` the components of its destination."""
+    """A template of a task: `path` is where it is written in the job file, `place` the components of its destination. `services` are the
+    full names of those that it has looked up, and `hosts` the addresses that it found.
+    """
 
     template: Template
     path: str
     place: tuple[str, ...]
     text: str
+    services: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str]) -> tuple[list[Rendered], list[Problem]]:
@@ -49,15 +53,33 @@ def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str
             errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is not a place for a template", remedy))
         elif any(each.place == place for each in found):
             errors.append(site.problem(f"{path}.destPath", f"{quoted(written)} is also that of another template", "name another file"))
+        lookups = _Lookups(site)
         try:
-            text = site.render(site, template, visible)
+            text = site.render(site, template, visible, lookups)
         except Unrendered as error:
             for each in (error, *error.also):
                 problem = site.problem(f"{path}.{each.key}" if each.key else path, str(each), each.remedy)
                 errors.append(problem._replace(robots=(site.robot.name,) if each.depends else ()))
         else:
-            found.append(Rendered(template, path, place, text))
+            found.append(Rendered(template, path, place, text, *lookups.found()))
     return found, errors
+
+
+class _Lookups:
+    """Looks services up for one template, and remembers what it has found."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._found: list[LookedUp] = []
+
+    def __call__(self, name: str) -> LookedUp:
+        self._found.append(self._site.find(self._site, name))
+        return self._found[-1]
+
+    def found(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The full names of the services, and the addresses of their instances."""
+        services = {name for found in self._found for name in found.services}
+        return tuple(sorted(services)), tuple(sorted({each["Address"] for found in self._found for each in found.instances}))
 
 
 def _place(written: str, environment: t.Mapping[str, str]) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def _nobody_serves(site: Site, name: str, path: str, known: peers.KnownServices)
     job = name.rsplit("/", 2)[0]
     message = f"no job of this run has the inbound service {quoted(name)}"
     has = sorted(other for other in known.named if other.startswith(f"{job}/"))
-    together = f"deploy both together: the run needs the file of the job {quoted(job)}, too"
+    together = f"deploy both together: the run needs the file of the job {quoted(job)}, too: -e job=<this file>,<that file>"
     remedy = f"that job has {listed(has, 'and')}" if has else did_you_mean(name, known.named) or together
     return site.problem(path, message, remedy)
 

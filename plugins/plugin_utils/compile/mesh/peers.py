@@ -15,20 +15,24 @@ from ...job.errors import few
 from ...job.model.job import Job
 from ...job.model.network import InboundService
 from .. import names
+from ..network import choice
+from ..site import Finding, nothing_found
+from .offered import Offered
 
 # Robots that a message names, of all that it could.
 NAMED = 3
 
 
 class KnownServices(t.NamedTuple):
-    """The inbound services of a run's jobs.
+    """The services of a run's jobs.
 
-    `at`: {host:port: {SPIFFE ID of the group that answers there: SPIFFE IDs that it lets in}}. `named`: the same services by
-    `namespace/job/group/name`.
+    `at`, of inbound ones: {host:port: {SPIFFE ID of the group that answers there: SPIFFE IDs that it lets in}}. `named`: the same
+    services by `namespace/job/group/name`. `offered` looks up those of tasks.
     """
 
     at: t.Mapping[str, t.Mapping[str, frozenset[str]]] = {}
     named: t.Mapping[str, Served] = {}
+    offered: Finding = nothing_found
 
 
 class Served(t.NamedTuple):
@@ -50,9 +54,15 @@ def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
     ]
 
 
-def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) -> KnownServices:
-    """The inbound services of the run's jobs, by name and at every name and address of the robots that they are on. Computed once per
-    run.
+def _nothing_named(_robot: str) -> choice.Held:
+    return {}
+
+
+def known_services(
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named_ports: t.Callable[[str], choice.Held] = _nothing_named
+) -> KnownServices:
+    """The services of the run's jobs, inbound ones by name and at every name and address of the robots that they are on. Computed once
+    per run. `named_ports` tells which ports a robot has named.
     """
     at: dict[str, dict[str, frozenset[str]]] = {}
     named: dict[str, Served] = {}
@@ -69,7 +79,7 @@ def known_services(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement) ->
                 hosts = {host for name in on for host in (name, robots[name].address, *robots[name].addresses)}
                 for host in hosts if service.address in WILDCARDS else hosts | {service.address}:
                     at.setdefault(str(Address(plain(host), service.port)), {})[identity] = allowed
-    return KnownServices(at, named)
+    return KnownServices(at, named, Offered(jobs, fleet, placement, named_ports))
 
 
 def peer(address: Address, written: str | None, fleet: Fleet, known: KnownServices) -> str:

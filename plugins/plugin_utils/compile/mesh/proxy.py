@@ -85,9 +85,9 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
 def _port(site: Site, unit: str, listener: ports.Listener) -> Port:
     """Nobody listens on a port of the robot that leads to a pod."""
     if site.pod is None:
-        return plan.port(listener.address, listener.port, site.where(listener.path), unit)
+        return listener.with_served(plan.port(listener.address, listener.port, site.where(listener.path), unit))
     called = f"r{site.pod.instance} {listener.path.rpartition('.network.')[2]}"
-    return plan.port(listener.address, listener.port, site.where(listener.path), called=called)
+    return listener.with_served(plan.port(listener.address, listener.port, site.where(listener.path), called=called))
 
 
 def _agent(site: Site, socket: str | None) -> t.Iterator[Need]:

@@ -13,21 +13,30 @@ from ...job.errors import Problem
 from ...job.model.ingress import Ingress
 from ...job.model.network import InboundService
 from ...job.model.ports import Port
-from ...job.model.vocabulary import Transport
+from ...job.model.services import Service
+from ...job.model.vocabulary import Provider, Transport
 from ..site import Site
+
+if t.TYPE_CHECKING:
+    from ....module_utils._engine import plan as wire
 
 
 class Listener(t.NamedTuple):
-    """An address and port that a group listens on, and its path in the job file."""
+    """An address and port that a group listens on, its path in the job file, and the full names of the services that are found there."""
 
     address: str
     port: int
     path: str
     transport: Transport = Transport.TCP
+    serves: tuple[str, ...] = ()
 
     def meets(self, other: Listener) -> bool:
         """Whether only one of the two can be had."""
         return self.port == other.port and self.transport is other.transport and clash(self.address, other.address)
+
+    def with_served(self, port: wire.Port) -> wire.Port:
+        """The port of a plan, with what is found there."""
+        return {**port, "serves": list(self.serves)} if self.serves else port
 
 
 def listeners(site: Site) -> t.Iterator[Listener]:
@@ -38,7 +47,8 @@ def listeners(site: Site) -> t.Iterator[Listener]:
         yield Listener(LOOPBACK, upstream.local_port, f"{site.path}.network.upstreams[{number}].localPort")
     for number, service in enumerate(site.network.services):
         host = inbound_host(site, service) if not site.are_pods or plain(service.address) in WILDCARDS else service.address
-        yield Listener(host, service.port, f"{site.path}.network.services[{number}].port")
+        serves = (site.full_name(service.name),)
+        yield Listener(host, service.port, f"{site.path}.network.services[{number}].port", serves=serves)
     if site.network.ingress:
         yield Listener(ingress_host(site, site.network.ingress), site.network.ingress.port, f"{site.path}.network.ingress.port")
 
@@ -63,7 +73,14 @@ def of_tasks(site: Site) -> t.Iterator[Listener]:
 def of_task(site: Site, port: Port, number: int) -> Listener:
     """A port of a task, whose number is this one."""
     everywhere = port.host_ip is None or (site.are_pods and port.host_ip in WILDCARDS)
-    return Listener(_every(site) if everywhere else port.host_ip or "", number, port.number_path, port.protocol)
+    found = [service.name for task in site.group.tasks for service in task.services if is_offered(service, port)]
+    serves = tuple(site.full_name(name) for name in dict.fromkeys(found))
+    return Listener(_every(site) if everywhere else port.host_ip or "", number, port.number_path, port.protocol, serves)
+
+
+def is_offered(service: Service, port: Port) -> bool:
+    """Whether a service of a task is found at a port of its group."""
+    return service.port_label == port.label and service.provider is not Provider.CONSUL
 
 
 def in_the_pod(site: Site, port: Port) -> set[int]:

@@ -13,26 +13,30 @@ from ...job.errors import did_you_mean
 from ..faults import Fault
 from . import arithmetic, basics, data, texts
 
-# These read the task's variables, or do not evaluate all of their arguments: `evaluator.py` has them.
-SPECIAL = ("env", "envOrDefault", "mustEnv", "and", "or")
+# They look services up.
+SERVICES = ("nomadService", "service")
+# These read the task's variables, do not evaluate all of their arguments, or know what a run knows: `evaluator.py` has them.
+SPECIAL = ("env", "envOrDefault", "mustEnv", "and", "or", *SERVICES)
+# What takes an instance of a service, or a list of them, as a whole.
+WHOLE = frozenset(("index", "len", "not", "slice"))
 
 FUNCTIONS: t.Mapping[str, t.Callable[..., t.Any]] = {**basics.FUNCTIONS, **texts.FUNCTIONS, **data.FUNCTIONS, **arithmetic.FUNCTIONS}
 
 _ELSEWHERE = "give it in env of the task, or as an Ansible variable of the robot in a template written in Jinja"
-_SERVICES = 'use network.upstreams, whose addresses the task finds in its environment: {{ env "PROXY_<NAME>_ADDR" }}'
+_BY_NAME = "look up each service by its name"
+_PROXY = 'use network.upstreams, whose addresses the task finds in its environment: {{ env "PROXY_<NAME>_ADDR" }}'
 _NEEDS: t.Mapping[str, tuple[tuple[str, ...], str]] = {
     "Consul": (
         (
             "byKey", "byMeta", "byPort", "byTag", "caLeaf", "caRoots", "connect", "datacenters", "explode", "exportedServices", "key",
-            "keyExists", "keyOrDefault", "ls", "node", "nodes", "partitions", "peerings", "safeLs", "safeTree", "service", "services",
-            "tree",
+            "keyExists", "keyOrDefault", "ls", "node", "nodes", "partitions", "peerings", "safeLs", "safeTree", "services", "tree",
         ),
         _ELSEWHERE,
     ),
     "Vault": (("pkiCert", "secret", "secrets"), _ELSEWHERE),
     "Nomad": (
         (
-            "nomadService", "nomadServices", "nomadVar", "nomadVarExists", "nomadVarList", "nomadVarListSafe",
+            "nomadServices", "nomadVar", "nomadVarExists", "nomadVarList", "nomadVarListSafe",
         ),
         _ELSEWHERE,
     ),
@@ -48,6 +52,7 @@ _NEEDS: t.Mapping[str, tuple[tuple[str, ...], str]] = {
         "write it in another way",
     ),
 }  # fmt: skip
+_REMEDIES = {"connect": _PROXY, "nomadServices": _BY_NAME, "services": _BY_NAME}
 REFUSED: t.Mapping[str, tuple[str, str]] = {name: (what, remedy) for what, (names, remedy) in _NEEDS.items() for name in names}
 
 
@@ -60,5 +65,5 @@ def known(name: str, line: int) -> None:
     if name in REFUSED:
         what, remedy = REFUSED[name]
         message = f"{name} needs {what}, which is not available here" if what else f"{name} is not supported"
-        raise Fault(line, message, _SERVICES if name in ("service", "nomadService", "connect") else remedy)
+        raise Fault(line, message, _REMEDIES.get(name, remedy))
     raise Fault(line, f"there is no function {name}", did_you_mean(name, (*FUNCTIONS, *SPECIAL)))

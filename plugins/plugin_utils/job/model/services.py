@@ -5,7 +5,7 @@
 
 import typing as t
 
-from ..declare.keys import Seconds, Support, key
+from ..declare.keys import Seconds, key
 from ..declare.record import record
 from .vocabulary import HEADER, METHOD, NAME, PORT_LABEL, SERVER_NAME, CheckProtocol, CheckStatus, CheckType, Provider
 
@@ -87,8 +87,11 @@ class Service:
         "Port on which it listens: a number, which is one on 127.0.0.1, the label of one of the group's `network.ports`, or the name of "
         "one of its `network.services`, which is its `to`. It must be one of these if a check uses it."
     )
-    tags: tuple[str, ...] = key("Tags.", factory=tuple, support=Support.NO_EFFECT)
+    tags: tuple[str, ...] = key("Words that templates find in `.Tags` when they look the service up.", factory=tuple)
     checks: tuple[Check, ...] = key("Health checks.", factory=tuple)
     provider: Provider = key(
-        "Where it is found. `nomad` is another spelling of `native`.", default=Provider.NATIVE, ours=True, refused_values=(Provider.CONSUL,)
+        "Where it is found: `native`, by templates of all jobs of a run. `nomad` is another spelling of it.",
+        default=Provider.NATIVE,
+        ours=True,
+        refused_values=(Provider.CONSUL,),
     )

@@ -51,7 +51,7 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
             for member, task in enumerate(group.tasks or ()):
                 if task is not None:
                     warnings += tasks.warnings(task, f"{path}.tasks[{member}]")
-                    warnings += services.warnings(task, f"{path}.tasks[{member}]")
+                    warnings += services.warnings(group, task, f"{path}.tasks[{member}]")
                     warnings += docker.warnings(task, f"{path}.tasks[{member}]")
             errors += pods.errors(job, group, path, job.root)
             errors += services.errors(job, group, path)

@@ -46,11 +46,13 @@ def of_update(update: Update, path: str) -> c.Iterator[Finding]:
         )
 
 
-def warnings(task: Task, path: str) -> c.Iterator[Finding]:
-    """What is read of a task's services, but does less than it seems to: nobody looks a service up yet."""
+def warnings(group: TaskGroup, task: Task, path: str) -> c.Iterator[Finding]:
+    """What is read of a task's services, but does less than it seems to."""
+    ports = [port.label for port in group.network.ports if port] if group.network else []
     for number, service in enumerate(task.services or ()):
-        if service and not service.checks:
-            yield f"{path}.services[{number}]", Mistake("has no effect yet")
+        if service and not service.checks and service.port_label and service.port_label not in ports:
+            why = "has no effect: templates look up services whose portLabel is a label of network.ports"
+            yield f"{path}.services[{number}]", Mistake(why)
 
 
 def _of_task(group: TaskGroup, task: Task, path: str, init: bool) -> c.Iterator[Finding]:

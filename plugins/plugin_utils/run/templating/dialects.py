@@ -10,6 +10,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ...compile.site import LookedUp, Unfound
+
+# Looks services up by name; raises `Unfound`.
+Services = t.Callable[[str], LookedUp]
+
 
 class Mistake(Exception):
     """What is wrong with a template, without any value; `line` is 0 where it is not known.
@@ -35,7 +40,7 @@ class Host(t.Protocol):
 class Compiled(t.Protocol):
     """A template whose syntax is right, in either language."""
 
-    def render(self, environment: t.Mapping[str, str], host: Host) -> str:
+    def render(self, environment: t.Mapping[str, str], host: Host, services: Services) -> str:
         """Raises `Mistake`."""
 
 
@@ -58,25 +63,31 @@ class _Plain:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def render(self, _environment: t.Mapping[str, str], _host: Host) -> str:
+    def render(self, _environment: t.Mapping[str, str], _host: Host, _services: Services) -> str:
         return self._text
 
 
 class _ConsulTemplate:
     def __init__(self, text: str, left: str, right: str) -> None:
         from ...consul_template import evaluator, parser
-        from ...consul_template.faults import Fault
+        from ...consul_template.faults import Fault, Refusal
 
-        self._fault, self._render = Fault, evaluator.render
+        self._fault, self._refusal, self._render = Fault, Refusal, evaluator.render
         try:
             self._template = parser.parse(text, left, right)
         except Fault as fault:
             also = [Mistake(each.line, str(each), each.remedy) for each in fault.also]
             raise Mistake(fault.line, str(fault), fault.remedy, also=also) from None
 
-    def render(self, environment: t.Mapping[str, str], _host: Host) -> str:
+    def render(self, environment: t.Mapping[str, str], _host: Host, services: Services) -> str:
+        def instances(name: str) -> t.Sequence[t.Mapping[str, t.Any]]:
+            try:
+                return services(name).instances
+            except Unfound as unfound:
+                raise self._refusal(str(unfound), unfound.remedy) from None
+
         try:
-            return self._render(self._template, environment)
+            return self._render(self._template, environment, instances)
         except self._fault as fault:
             also = [Mistake(each.line, str(each), each.remedy, depends=True) for each in fault.also]
             raise Mistake(fault.line, str(fault), fault.remedy, depends=True, also=also) from None
@@ -95,7 +106,7 @@ class _Jinja:
         except jinja.Wrong as wrong:
             raise Mistake(wrong.line, str(wrong), wrong.remedy) from None
 
-    def render(self, environment: t.Mapping[str, str], host: Host) -> str:
+    def render(self, environment: t.Mapping[str, str], host: Host, _services: Services) -> str:
         names = [name for name in sorted(self._template.names) if name != self._environment and host.has(name)]
         try:
             return self._template.render({self._environment: dict(environment), **{name: host.value(name) for name in names}})

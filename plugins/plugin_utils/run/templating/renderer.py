@@ -37,14 +37,14 @@ class Renderer:
         self._texts: dict[pathlib.Path, str] = {}
         self._compiled: dict[tuple[str, str, str], dialects.Compiled] = {}
 
-    def __call__(self, site: Site, template: Template, environment: t.Mapping[str, str], /) -> str:
+    def __call__(self, site: Site, template: Template, environment: t.Mapping[str, str], services: dialects.Services, /) -> str:
         written = "embeddedTmpl" if template.source_path is None else "sourcePath"
         text = self._text(site.job.path, template)
         host = self._hosts(site.robot.name)
         try:
             with deadline.limit(SECONDS):
                 compiled = self._parsed(text, template.left_delim, template.right_delim)
-                return _whole(compiled.render(environment, host)) if host else ""
+                return _whole(compiled.render(environment, host, services)) if host else ""
         except dialects.Mistake as mistake:
             called = "the template" if template.source_path is None else printable(template.source_path)
             if isinstance(text, Secret) or (site.job.opaque and template.source_path is None):

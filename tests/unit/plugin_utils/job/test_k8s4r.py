@@ -41,10 +41,7 @@ def test_batch_with_upstreams():
 
 def test_service_and_system():
     [patrol, agent], warnings = loaded("service.yaml", "system.yaml")
-    assert [warning.split(": ")[1].rpartition(".")[2] for warning in warnings] == [
-        "reschedulePolicy",
-        "tags",
-    ]
+    assert [warning.split(": ")[1].rpartition(".")[2] for warning in warnings] == ["reschedulePolicy"]
     [group] = patrol.task_groups
     assert group.network == Network(
         upstreams=(Upstream("planner", 7000, "planner.example.org:7000", Protocol.GRPC),), ports=(Port(label="http"),)

@@ -197,8 +197,7 @@ def test_accepted_without_effect():
         "update.maxParallel: has no effect yet",
         "update.autoRevert: has no effect yet",
         f"taskGroups[0].reschedulePolicy: {never}",
-        "taskGroups[0].tasks[0].services[0]: has no effect yet",
-        "taskGroups[0].tasks[0].services[0].tags: has no effect yet",
+        "taskGroups[0].tasks[0].services[0]: has no effect: templates look up services whose portLabel is a label of network.ports",
     ]
 
 

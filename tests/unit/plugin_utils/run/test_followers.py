@@ -35,6 +35,15 @@ def test_a_robot_that_is_not_reached_is_waited_for_only_if_the_caller_does_not_k
     assert after({"a": follows(*known), "c": {}}) == {"a": waits}
 
 
+def test_a_file_with_several_services_waits_for_the_robots_of_all():
+    answer = follows("192.0.2.2")
+    answer["follows"][PATH]["follows"] = f"{HTTP} default/lamp/light/on"
+    placed = {**PLACED, "default/lamp/light": {"d": [0]}}
+    found = followers({"a": answer, "b": {}, "c": {}, "d": {}}, placed, ADDRESSES)
+    assert found["a"][PATH] == {"group": "default/shop/front", "services": [HTTP, "default/lamp/light/on"], "after": ["b", "c", "d"]}
+    assert callers("d", {"name": "default/lamp/light", "whole": True}, found) == ["a"]
+
+
 def test_a_file_that_somebody_has_written_into_names_nobody():
     damaged = {"follows": {PATH: {"group": "default/shop/front", "follows": HTTP, "before": "{"}}}
     assert after({"a": damaged}) == {"a": ["b", "c"]}

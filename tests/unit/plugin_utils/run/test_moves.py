@@ -86,7 +86,7 @@ def test_it_goes_when_all_that_it_moves_to_have_it(statuses, late):
 @pytest.mark.parametrize(("told", "stays"), [("committed", False), ("unchanged", False), ("stays", True), ("rolled-back", True)])
 def test_what_is_called_goes_when_its_callers_have_other_endpoints(told, stays):
     """Also where it moves to no other robot: there may be one instance less."""
-    following = {"c": {"/path": {"group": "default/shop/front", "service": f"{WEB}/http", "after": []}}}
+    following = {"c": {"/path": {"group": "default/shop/front", "services": [f"{WEB}/http"], "after": []}}}
     found = moves("a", {"a": {"goes": goes("r7 server")}}, PLACED, following)
     assert found == {"id": {"group": WEB, "to": {}, "after": {}, "callers": ["c"]}}
     reasons = waiting(found, lambda _robot: "committed", lambda _robot: told)

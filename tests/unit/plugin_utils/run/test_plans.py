@@ -59,7 +59,7 @@ def test_a_mistake_that_many_robots_have_is_told_once():
     jobs = load(json.dumps({"name": "web", "type": "system", "taskGroups": [{"name": "front", "tasks": [task]}]}))
     fleet = FLEET._replace(robots=tuple(Robot(name, name) for name in "abcdefghi"))
 
-    def render(site: Site, _template: Template, _environment: t.Mapping[str, str]) -> str:
+    def render(site: Site, _template: Template, _environment: t.Mapping[str, str], _services: t.Any) -> str:
         raise Unrendered("level is undefined" if site.robot.name != "b" else "speed is undefined", "define it", "embeddedTmpl", True)
 
     with pytest.raises(JobErrors) as raised:

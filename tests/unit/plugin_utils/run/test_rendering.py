@@ -14,7 +14,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site import Unrendered
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site import LookedUp, Unfound, Unrendered
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.templates import Template
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files import HostVariables
@@ -38,9 +38,15 @@ def renderer(tmp_path: pathlib.Path, reached: bool = True) -> rendering.Renderer
     return rendering.Renderer(tmp_path, lambda path: "decrypted " + pathlib.Path(path).name, lambda _robot: host if reached else None)
 
 
+def services(name: str) -> LookedUp:
+    if name != "api":
+        raise Unfound(f"there is no {name}", "did you mean api?")
+    return LookedUp([{"Address": "192.0.2.1", "Port": 7000}, {"Address": "192.0.2.2", "Port": 7001}], ("default/shop/api/api",))
+
+
 def rendered(tmp_path: pathlib.Path, text: str | None = None, reached: bool = True, **keys: t.Any) -> str:
     template = Template(dest_path="local/a", embedded_tmpl=text, **keys)
-    return renderer(tmp_path, reached)(SITE, template, {"PORT": "80", "SECRET": "canary"})
+    return renderer(tmp_path, reached)(SITE, template, {"PORT": "80", "SECRET": "canary"}, services)
 
 
 def refused(tmp_path: pathlib.Path, text: str | None = None, **keys: t.Any) -> str:
@@ -61,6 +67,7 @@ def refused(tmp_path: pathlib.Path, text: str | None = None, **keys: t.Any) -> s
         ("{{ untouched }}", "{{ not_a_template }}"),
         ("{{ missing | default('x') }}{{ items }}", "xmine"),
         ('{{ env "PORT" }}{{ env "name" }}', "80"),
+        ('{{ range nomadService "api" }}{{ .Address }}:{{ .Port }} {{ end }}', "192.0.2.1:7000 192.0.2.2:7001 "),
         ("{{ nested | to_json }} {{ 'a' | b64encode }} {{ ports | to_yaml }}", '{"a": {"b": "front!"}} YQ== - 1\n- 2\n'),
         ("{% set x = namespace(n=0) %}{% for i in range(3) %}{% set x.n = x.n + i %}{% endfor %}{{ x.n }}", "3"),
     ],
@@ -99,6 +106,7 @@ def test_other_delimiters_are_those_of_either_dialect(tmp_path):
         ("{{ x", "line 1 of the template: is not valid Jinja: unexpected end of template, expected 'end of print statement'."),
         ('{{ env "X" }}\n{% if a %}', "line 1 of the template: is consul-template's, and line 2 is Jinja's"),
         ('\n{{ mustEnv "X" }}', "line 2 of the template: the variable X is empty, or not in the environment of the task (depends)"),
+        ('\n{{ service "apy" | len }}', "line 2 of the template: there is no apy (depends)"),
         ('{{ env "SECRET" | parseInt }}', "line 1 of the template: parseInt was given something that is not a whole number (depends)"),
     ],
 )
@@ -107,19 +115,19 @@ def test_what_does_not_render_is_said_without_a_value(tmp_path, text, said):
 
 
 def test_all_functions_that_there_are_not_are_said_at_once(tmp_path):
-    text = '{{ key "a" }}\n{{ range service "b" }}{{ .Port | trim | toYAML }}{{ end }}\n{{ key "c" }}{{ nothing "d" }}\n{{ if "e" }}'
+    text = '{{ key "a" }}\n{{ range services }}{{ .Port | trim | toYAML }}{{ end }}\n{{ key "c" }}{{ nothing "d" }}\n{{ if "e" }}'
     with pytest.raises(Unrendered) as raised:
         rendered(tmp_path, text)
     found = [str(each).removeprefix("line ").replace(" of the template", "") for each in (raised.value, *raised.value.also)]
     assert found == [
         "1: key needs Consul, which is not available here",
-        "2: service needs Consul, which is not available here",
+        "2: services needs Consul, which is not available here",
         "2: toYAML is not supported",
         "3: there is no function nothing",
         "4: if has no end",
     ]
     assert all(each.key == "embeddedTmpl" for each in raised.value.also)
-    assert raised.value.also[0].remedy.startswith("use network.upstreams")
+    assert raised.value.also[0].remedy.startswith("look up each service by its name")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +167,7 @@ def test_of_a_secret_text_no_word_is_shown(tmp_path):
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs/vaulted").write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n", encoding="utf-8")
     with pytest.raises(Unrendered, match="is not shown") as raised:
-        rendering.Renderer(tmp_path, lambda _path: "{{ canary", lambda _robot: None)(SITE, Template("local/a", "vaulted"), {})
+        rendering.Renderer(tmp_path, lambda _path: "{{ canary", lambda _robot: None)(SITE, Template("local/a", "vaulted"), {}, services)
     assert "canary" not in str(raised.value)
 
 

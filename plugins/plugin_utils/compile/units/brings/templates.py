@@ -31,18 +31,21 @@ def resources(site: Site, task: PlacedTask[Task], found: t.Sequence[Rendered]) -
     if not task.spec.templates:
         return ()
     listing = {"user": task.user, "group": task.group, "templates": [_listed(site, task, each) for each in found if each.place]}
-    texts = [
-        plan.file(
-            templates.source_of(site, task, each.template), each.text, mode="0600", secret=True, label=f"template {'/'.join(each.place)}"
-        )
-        for each in found
-    ]
+    texts = [_text(site, task, each) for each in found]
     listed = json.dumps(listing, sort_keys=True, separators=(",", ":")) + "\n"
     return (
         plan.directory(templates.folder(site, task), mode="0700"),
         *texts,
         plan.file(templates.listing_of(site, task), listed, mode="0600", label="templates"),
     )
+
+
+def _text(site: Site, task: PlacedTask[Task], each: Rendered) -> Resource:
+    # Variables are in the task's environment as well, which no turn of a switch holds: both would not change at once.
+    services, hosts = ((), ()) if each.template.env else (each.services, each.hosts)
+    path, label = templates.source_of(site, task, each.template), f"template {'/'.join(each.place)}"
+    made = plan.file(path, each.text, mode="0600", secret=True, label=label, follows=" ".join(services))
+    return {**made, "knows": list(hosts)} if hosts else made
 
 
 def _listed(site: Site, task: PlacedTask[Task], each: Rendered) -> dict[str, t.Any]:

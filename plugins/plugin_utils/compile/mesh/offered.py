@@ -1,0 +1,178 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The services of tasks, as templates look them up: every instance in the fleet by the service's name, as Nomad has it.
+
+No proxy is on the way. Who looks a service up gets the ports of the robots that its tasks listen on.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ...envoy.address import Address
+from ...fleet.placement import Placement
+from ...fleet.robots import Fleet, Robot
+from ...job.addresses import LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, plain
+from ...job.errors import did_you_mean, few, quoted
+from ...job.model.group import TaskGroup
+from ...job.model.job import Job
+from ...job.model.ports import Port
+from ...job.model.services import Service
+from ...job.model.vocabulary import PORT, Provider
+from .. import names
+from ..network import choice
+from ..site import LookedUp, PlacedPort, Site, Unfound, sites_of
+
+# Names that a message has, of all that it could.
+SHOWN = 6
+TOGETHER = "if it is of another job, deploy both together: -e job=<this file>,<the other job's file>"
+
+
+class _Offer(t.NamedTuple):
+    """A service of a task, in the group of a job. `port` is the one that its label stands for; None where that is no port of the group."""
+
+    job: Job
+    group: TaskGroup
+    task: str
+    service: Service
+    port: Port | None
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        return self.job.namespace, self.job.name, self.group.name
+
+    @property
+    def name(self) -> str:
+        """namespace/job/group/service."""
+        return "/".join((*self.names, self.service.name))
+
+
+class Offered:
+    """The services of the tasks of a run's jobs. Most runs look none up, so nothing is computed before one does.
+
+    `named` tells which ports a robot has named.
+    """
+
+    def __init__(self, jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: t.Callable[[str], choice.Held]) -> None:
+        self._jobs, self._fleet, self._placement, self._named = jobs, fleet, placement, named
+        self._index: dict[str, dict[str, list[_Offer]]] | None = None
+        self._ports: dict[str, t.Mapping[str, t.Sequence[PlacedPort]]] = {}
+
+    def __call__(self, site: Site, name: str, /) -> LookedUp:
+        """Every instance of the services with this name in the namespace of the site's job, as its tasks reach them. Raises `Unfound`."""
+        if self._index is None:
+            self._index = _index(self._jobs)
+        offers = self._index.get(site.job.namespace, {}).get(name)
+        if not offers:
+            raise self._unknown(site, name)
+        instances: list[dict[str, t.Any]] = []
+        unreached: dict[str, list[str]] = {}
+        for offer in offers:
+            if offer.port is None:
+                raise _without_port(offer)
+            for robot, held in sorted(self._placement.instances.get(offer.names, {}).items()):
+                host, why = _host(site, self._fleet.robot(robot), offer.port, offer.group.are_pods)
+                if why:
+                    unreached.setdefault(why, []).append(robot)
+                else:
+                    instances += (_instance(offer, self._fleet.robot(robot), i, host, self._number(robot, offer, i)) for i in sorted(held))
+        if unreached and (NAMELESS in unreached or not instances):
+            why = NAMELESS if NAMELESS in unreached else min(unreached)
+            raise Unfound(f"the service {quoted(name)} {why.format(few(unreached[why], SHOWN))}", _REMEDIES[why])
+        instances.sort(key=lambda each: (each["JobID"], each["ID"]))
+        return LookedUp(instances, tuple(dict.fromkeys(offer.name for offer in offers)))
+
+    def _number(self, robot: str, offer: _Offer, instance: int) -> int:
+        """The port of the robot that an instance has."""
+        if robot not in self._ports:
+            sites = sites_of(self._jobs, self._fleet, self._placement, self._fleet.robot(robot))
+            self._ports[robot] = choice.choose(sites, self._named(robot)).ports
+        ports = self._ports[robot].get(names.group_id(*offer.names), ())
+        # Where none is left, that is an error of that robot's own.
+        return next((each.number for each in ports if each.instance == instance and each.spec.label == offer.service.port_label), 0)
+
+    def _unknown(self, site: Site, name: str) -> Unfound:
+        known = sorted((self._index or {}).get(site.job.namespace, {}))
+        what = f"no task of this run has the service {quoted(name)}"
+        inbound = [
+            f"{job.name}/{group.name}/{name}"
+            for job in self._jobs
+            if job.namespace == site.job.namespace
+            for group in job.task_groups
+            if group.network and group.network.enabled and any(service.name == name for service in group.network.services)
+        ]
+        if inbound:
+            return Unfound(f"{what}, and {inbound[0]} is one of a proxy", f"call it by network.upstreams, with service: {inbound[0]}")
+        there = f"there is {few(known, SHOWN)}" if known else "they have none in this namespace"
+        return Unfound(what, did_you_mean(name, known) or f"{there}; {TOGETHER}")
+
+
+NAMELESS = "is on {}, of which the inventory has a name and no IP address"
+_LOOPBACK = "listens at the loopback of {}, which this one does not reach"
+_IPV6 = "is reached over IPv4 alone, and the inventory has only IPv6 addresses of {}"
+_REMEDIES = {
+    NAMELESS: "set k8s4r_address of these robots to their IP addresses",
+    _LOOPBACK: "remove the hostIP of its port",
+    _IPV6: "add an IPv4 address to k8s4r_address of these robots",
+}
+
+
+def _index(jobs: t.Sequence[Job]) -> dict[str, dict[str, list[_Offer]]]:
+    """By namespace and name."""
+    found: dict[str, dict[str, list[_Offer]]] = {}
+    for job in jobs:
+        for group in job.task_groups:
+            ports = {port.label: port for port in group.network.ports} if group.network and group.network.enabled else {}
+            for task in group.tasks:
+                for service in task.services:
+                    if service.provider is not Provider.CONSUL:
+                        offer = _Offer(job, group, task.name, service, ports.get(service.port_label))
+                        found.setdefault(job.namespace, {}).setdefault(service.name, []).append(offer)
+    return found
+
+
+def _without_port(offer: _Offer) -> Unfound:
+    label = offer.service.port_label
+    what = f"{offer.name} has the portLabel {quoted(label)}, which is {{}}"
+    served = [service.name for service in offer.group.network.services] if offer.group.network else []
+    if label in served:
+        behind = what.format("behind a proxy that lets in none but other proxies")
+        return Unfound(behind, f"call it by network.upstreams, with service: {'/'.join((*offer.names[1:], label))}")
+    found = "a port of its robot's loopback" if re.fullmatch(PORT, label) else "no port of the group"
+    return Unfound(what.format(found), "add the port to network.ports of that group, and write its label")
+
+
+def _host(site: Site, robot: Robot, port: Port, in_pods: bool) -> tuple[str, str]:
+    """Where a task at this site reaches a port of a robot, the same as its NOMAD_IP where that is an address; or why it does not."""
+    listening = plain(port.host_ip) if port.host_ip else ""
+    here = robot.name == site.robot.name
+    if listening in LOOPBACK_HOSTS:
+        return (listening, "") if here and not site.are_pods else ("", _LOOPBACK)
+    if listening and listening not in WILDCARDS:
+        return listening, ""
+    hosts = [plain(host) for host in robot.reached_at]
+    addresses = [host for host in hosts if Address(host, 0).numeric]
+    if not addresses:
+        return (LOOPBACK, "") if here and not site.are_pods else ("", NAMELESS)
+    # A template that writes an address and a port has no brackets for IPv6.
+    addresses.sort(key=lambda host: ":" in host)
+    only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no" or in_pods or site.are_pods
+    return ("", _IPV6) if only_old and ":" in addresses[0] else (addresses[0], "")
+
+
+def _instance(offer: _Offer, robot: Robot, instance: int, host: str, number: int) -> dict[str, t.Any]:
+    """What a template sees of an instance, by Nomad's names."""
+    alloc = names.alloc_id(*offer.names, instance)
+    return {
+        "ID": f"_nomad-task-{alloc}-{offer.task}-{offer.service.name}-{offer.service.port_label}",
+        "Name": offer.service.name,
+        "Node": robot.name,
+        "Address": host,
+        "Port": number,
+        "Datacenter": robot.datacenter,
+        "Tags": list(offer.service.tags),
+        "JobID": offer.job.name,
+        "AllocID": alloc,
+    }
