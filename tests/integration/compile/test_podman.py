@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from tests.integration.compile import boxes, inside
+from tests.integration.compile import boxes, housed, inside
 from tests.integration.compile.boxes import PODMAN, deployed, job, said, unit
 from tests.integration.compile.jobs import without_groups
 from tests.integration.deploy.harness import Deployment
@@ -239,6 +239,12 @@ def test_a_published_port_leads_into_the_container(machine):
 @BOTH
 def test_a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(machine):
     inside.a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(machine, PODMAN)
+
+
+@pytest.mark.parametrize("machine", ["bookworm"], indirect=True)
+def test_a_container_is_in_the_network_of_its_pod_with_all_that_the_pod_shares(machine):
+    last = {**box("cat /proc/sys/kernel/hostname >/alloc/last"), "name": "last", "lifecycle": {"hook": "poststop"}}
+    housed.a_container_and_a_program_of_a_pod_are_together(machine, PODMAN, last)
 
 
 def test_a_container_that_goes_away_under_its_check_is_no_success(machine):

@@ -24,7 +24,7 @@ from ...job.model.brings.docker import IMAGE, DockerConfig
 from ...job.model.task import Task
 from ...job.model.vocabulary import DockerNetwork, Driver, Hook
 from .. import names
-from ..site import PlacedTask, Site, Unrendered
+from ..site import PlacedTask, Pod, Site, Unrendered
 from . import artifacts
 from .environment import Environment
 from .substitution import each_of, substituted, words
@@ -44,6 +44,16 @@ class Container(t.NamedTuple):
     resources: tuple[Resource, ...]
     expects: tuple[Expected, ...]
     errors: tuple[Problem, ...]
+
+
+class Entered(t.NamedTuple):
+    """The pod that a container is in: the file of the IPC namespace of the pod's tasks; and what of the robot these see, each with its
+    place in the container.
+    """
+
+    pod: Pod
+    ipc: str
+    shared: tuple[tuple[str, str], ...]
 
 
 def slice_of(site: Site, task: PlacedTask[Task]) -> str:
@@ -97,7 +107,7 @@ def _of_controller(site: Site, name: str, where: str) -> tuple[dict[str, t.Any] 
     return {**dict.fromkeys(empty, ""), **found, "headers": {}, "depth": 0}, []
 
 
-def container(site: Site, task: PlacedTask[Task], environment: Environment) -> Container:
+def container(site: Site, task: PlacedTask[Task], environment: Environment, entered: Entered | None) -> Container:
     config, where = task.spec.config.docker_config, f"{task.path}.config.dockerConfig"
     if config is None:
         # The job's rules have refused it.
@@ -119,9 +129,9 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment) -> C
         **program,
         "Labels": {"k8s4r.task": task.id, "k8s4r.image": reference},
         "ExposedPorts": {inner: {} for inner in published},
-        "HostConfig": {**_host(site, task, config), "PortBindings": published},
+        "HostConfig": {**_host(site, task, config, entered), "PortBindings": published},
     }
-    content = json.dumps(_described(site, task, hidden, body), sort_keys=True, separators=(",", ":")) + "\n"
+    content = json.dumps(_described(site, task, hidden, body, entered), sort_keys=True, separators=(",", ":")) + "\n"
     file = plan.file(description(task), content, mode="0600")
     return Container((image, file), tuple(_expected(site, config, where)), (*wrong_image, *unnamed, *wrong_program, *wrong_source))
 
@@ -141,7 +151,9 @@ def _in_lines(task: PlacedTask[Task], environment: Environment) -> bool:
     return task.spec.driver.value != DEFAULT and several
 
 
-def _described(site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _described(
+    site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body: t.Mapping[str, t.Any], entered: Entered | None
+) -> dict[str, t.Any]:
     """What the unit's program reads (helpers/run_container.py). Docker's API is given `body` to make the container. `hidden` are the
     variables that must not be seen there.
     """
@@ -149,6 +161,7 @@ def _described(site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body
     return {
         **({} if engine == DEFAULT else {"engine": engine}),
         **({"last": True} if task.hook is Hook.POSTSTOP else {}),
+        **({"pod": {"network": entered.pod.network, "ipc": entered.ipc, "host": entered.pod.host}} if entered else {}),
         "name": f"k8s4r-{task.id}",
         "slice": f"/{plan.ROOT_SLICE}/{site.slice}/{slice_of(site, task)}",
         "environment": task.environment_file,
@@ -207,11 +220,14 @@ def _program(site: Site, where: str, config: DockerConfig, environment: Environm
     return found, errors
 
 
-def _host(site: Site, task: PlacedTask[Task], config: DockerConfig) -> dict[str, t.Any]:
+def _host(site: Site, task: PlacedTask[Task], config: DockerConfig, entered: Entered | None) -> dict[str, t.Any]:
     resources = task.spec.resources
     own = ((f"{task.directory}/local", LOCAL), (f"{plan.RUNTIME}/secrets/{task.id}", SECRETS), (site.alloc, ALLOC))
     mounts = [_bind(source, target, False) for source, target in own]
     mounts += [_bind(each.source, each.target, each.read_only) for each in (*task.spec.volumes, *config.volumes)]
+    if entered:
+        # Its program has no business with names; memory is what it shares.
+        mounts += [_bind(source, target, target.startswith("/etc/")) for source, target in entered.shared]
     cpus = resources.cpus or (site.group.resources.cpus if site.group.resources else None)
     limits = {"nofile": resources.open_files, "memlock": resources.locked_memory}
     found: dict[str, t.Any] = {

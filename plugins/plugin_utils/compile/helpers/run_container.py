@@ -99,7 +99,7 @@ def run_by_podman(task: dict[str, t.Any]) -> t.NoReturn:
         f"--name={task['name']}",
         f"--pidfile={task['runtime']}/pid",
     ]
-    argv += [f"--cgroup-parent={host['CgroupParent']}", f"--network={host['NetworkMode']}"]
+    argv += [f"--cgroup-parent={host['CgroupParent']}", *room_options(task.get("pod"), host)]
     for mount in host["Mounts"]:
         argv.append(f"--volume={mount['Source']}:{mount['Target']}:{'ro' if mount['ReadOnly'] else 'rw'}")
     # As many as may be here, where nothing else is said: Podman's own defaults are more than some robots have.
@@ -122,6 +122,13 @@ def run_by_podman(task: dict[str, t.Any]) -> t.NoReturn:
         os.execvp(PODMAN, argv)
     except FileNotFoundError:
         sys.exit("podman: this robot has none; install it (Debian's podman)")
+
+
+def room_options(pod: t.Optional[dict[str, str]], host: dict[str, t.Any]) -> list[str]:
+    """Which network it has. Its pod's host name it has as its own: Podman would give another one to a namespace that it enters."""
+    if not pod:
+        return [f"--network={host['NetworkMode']}"]
+    return [f"--network=ns:{pod['network']}", f"--ipc=ns:{pod['ipc']}", f"--hostname={pod['host']}"]
 
 
 def device_options(path: str) -> list[str]:

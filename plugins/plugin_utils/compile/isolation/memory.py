@@ -16,16 +16,16 @@ from ...job.model.task import Task
 from ...job.model.vocabulary import Sharing
 from .. import helpers, names, systemd
 from ..helpers import Call
-from .sharing import shares
+from .sharing import enters, shares
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Resource
     from ..site import Site
 
 
-def sees(spec: Task) -> bool:
-    """Whether a task sees it; others see the robot's own."""
-    return shares(spec).ipc is not Sharing.HOST
+def sees(site: Site, spec: Task) -> bool:
+    """Whether a task sees it; others see the robot's own, and a container that is in no pod has one of its own."""
+    return shares(spec).ipc is not Sharing.HOST or enters(site, spec)
 
 
 def unit(site: Site, instance: int | None) -> str:
@@ -60,4 +60,4 @@ def _mounted(site: Site, instance: int | None) -> list[Resource]:
 
 def called(site: Site) -> set[helpers.Helper]:
     """The helpers that the unit calls."""
-    return {helpers.SHARE_MEMORY} if any(map(sees, site.group.tasks)) else set()
+    return {helpers.SHARE_MEMORY} if any(sees(site, spec) for spec in site.group.tasks) else set()

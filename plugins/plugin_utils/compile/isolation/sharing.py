@@ -46,6 +46,11 @@ def held(site: Site, instance: int) -> Held:
     return Held(pod.unit if pod else names.namespaces_unit(site.id, instance), f"{plan.RUNTIME}/namespaces/{site.id}-r{instance}")
 
 
+def enters(site: Site, spec: Task) -> bool:
+    """Whether it is a container that enters the namespaces of its pod: what its engine would make for it alone otherwise."""
+    return site.are_pods and spec.contained and not isinstance(spec, InitTask)
+
+
 def held_for(site: Site, task: PlacedTask[Task]) -> Held | None:
     """Those that a task shares; None if it shares none with its group. In a pod it shares the network at least."""
     if task.instance is None:

@@ -74,9 +74,13 @@ def directives(pod: Pod | None) -> Directives:
     """Of [Service], for what runs in a pod: its network, and the names that it knows."""
     if pod is None:
         return []
-    files = f"{plan.POD_STATES}/{pod.id}"
-    binds = f"{files}/hosts:/etc/hosts {files}/resolv.conf:/etc/resolv.conf"
+    binds = " ".join(f"{source}:{target}" for source, target in names_of(pod))
     return [("NetworkNamespacePath", pod.network), ("BindReadOnlyPaths", binds)]
+
+
+def names_of(pod: Pod) -> list[tuple[str, str]]:
+    """The files with the names that all in a pod know, and what they are there."""
+    return [(f"{plan.POD_STATES}/{pod.id}/{name}", f"/etc/{name}") for name in ("hosts", "resolv.conf")]
 
 
 def file(site: Site, pod: Pod) -> Resource:

@@ -86,7 +86,7 @@ def process(
         directory=task.directory,
         alloc=site.alloc,
         tmp=site.tmp,
-        memory=memory.place(site, task.instance) if memory.sees(task.spec) else "",
+        memory=memory.place(site, task.instance) if memory.sees(site, task.spec) else "",
         filled=task.filled if texts.fill_secrets(environment.templates) else "",
         runtime=task.runtime.removeprefix("/run/"),
         environment_file=task.environment_file,
@@ -213,7 +213,7 @@ def after(site: Site, task: PlacedTask[Task], required: t.Sequence[str], wanted:
     log = logs.socket(task)
     # What is wanted is tried again with each start of the task.
     proxy = site.beside(task.instance)
-    before = [*([memory.unit(site, task.instance)] if memory.sees(task.spec) else []), *([proxy] if proxy else []), *wanted]
+    before = [*([memory.unit(site, task.instance)] if memory.sees(site, task.spec) else []), *([proxy] if proxy else []), *wanted]
     soft = [name for name in before if name not in required]
     lines = [("Requires", [log, *required]), ("Wants", soft), ("After", [log, *before])]
     return [(directive, " ".join(units)) for directive, units in lines if units]

@@ -33,14 +33,17 @@ def errors(group: TaskGroup, path: str) -> c.Iterator[Finding]:
                     yield from _of_config(config, at)
                     if task.driver is Driver.PODMAN:
                         yield from _of_podman(config, at)
-                    yield from _network(config, at, group.network)
+                    if group.are_pods and not isinstance(task, InitTask):
+                        yield from _in_pod(config, at, group.network)
+                    else:
+                        yield from _network(config, at, group.network)
                     yield from _addresses(config, f"{at}.ports", group.network)
 
 
-def warnings(task: Task, path: str) -> c.Iterator[Finding]:
+def warnings(group: TaskGroup, task: Task, path: str) -> c.Iterator[Finding]:
     """What does less than it seems to."""
     config = task.config.docker_config if task.config else None
-    if config is not None and config.network_mode is DockerNetwork.HOST:
+    if config is not None and config.network_mode is DockerNetwork.HOST and not group.are_pods:
         for number, port in enumerate(config.ports):
             if port and port.to and port.to != port.value:
                 what = "in networkMode host nothing is passed on: the program itself must listen on the robot's port, NOMAD_PORT_<label>"
@@ -107,3 +110,19 @@ def _network(config: DockerConfig, path: str, network: Network | None) -> c.Iter
     if network and network.enabled and network.type is NetworkType.ENVOY and network.upstreams:
         why = "the group's upstreams are at the robot's 127.0.0.1, which such a container does not reach"
         yield f"{path}.networkMode", Mistake(why, "write host, or move the upstreams to a group of their own", value=mode.value)
+
+
+def _in_pod(config: DockerConfig, path: str, network: Network | None) -> c.Iterator[Finding]:
+    """It has the network, the host name and the memory of its pod, and the robot's ports lead there."""
+    mode = config.network_mode
+    if mode not in (None, DockerNetwork.HOST):
+        yield f"{path}.networkMode", Mistake("in a pod, a container has the pod's network", "remove it", value=mode.value)
+    if config.shm_size is not None:
+        why = "in a pod, /dev/shm is the pod's, as large as half of the robot's memory"
+        yield f"{path}.shmSize", Mistake(why, "remove it, and set resources.memory")
+    known = {port.label: port for port in network.ports} if network else {}
+    for number, port in enumerate(config.ports):
+        named = known.get(port.label) if port else None
+        if port and port.to and named and port.to != (named.to or named.static):
+            why = f"in a pod, a port leads to the same place for all tasks, which is written at {named.path}"
+            yield f"{path}.ports[{number}].to", Mistake(why, "remove it, or write `to` there", value=str(port.to))

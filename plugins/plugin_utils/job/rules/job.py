@@ -52,7 +52,7 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
                 if task is not None:
                     warnings += tasks.warnings(task, f"{path}.tasks[{member}]")
                     warnings += services.warnings(group, task, f"{path}.tasks[{member}]")
-                    warnings += docker.warnings(task, f"{path}.tasks[{member}]")
+                    warnings += docker.warnings(group, task, f"{path}.tasks[{member}]")
             errors += pods.errors(job, group, path, job.root)
             errors += services.errors(job, group, path)
             errors += docker.errors(group, path)

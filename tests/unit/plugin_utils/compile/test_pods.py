@@ -96,3 +96,33 @@ def test_a_pods_name_is_one_that_dns_takes():
     assert len(name) == 63
     assert name.endswith("-r1234")
     assert pod_name("default", "a", "b-c", 0) != pod_name("default", "a-b", "c", 0)
+
+
+def test_a_container_has_of_its_pod_what_others_have_and_no_init_task_does():
+    image = {"driver": "podman", "config": {"dockerConfig": {"image": "look:1"}}}
+    document = json.loads(job(hostname="cell"))
+    document["taskGroups"][0] |= {"tasks": [{"name": "box", **image}], "initTasks": [{"name": "first", **image}]}
+    (group,) = compiled(json.dumps(document)).plan["jobs"][0]["groups"]
+    by_path = {each["path"]: each for each in group["resources"] if each["kind"] == "file"}
+    described = [json.loads(each["content"]) for path, each in by_path.items() if path.endswith(".json")]
+    box, first = sorted(described, key=lambda each: "-r0-" not in each["name"])
+    (pod,) = (path.rpartition("/")[2] for path in by_path if path.startswith("/etc/k8s4r/pods/"))
+    assert box["pod"] == {"network": f"/run/netns/k8s4r-{pod}", "ipc": f"/run/k8s4r/namespaces/{pod}/ipc", "host": "cell"}
+    shared = {each["Target"]: (each["Source"], each["ReadOnly"]) for each in box["body"]["HostConfig"]["Mounts"]}
+    assert (
+        shared.items()
+        >= {
+            "/etc/hosts": (f"/run/k8s4r/pods/{pod}/hosts", True),
+            "/etc/resolv.conf": (f"/run/k8s4r/pods/{pod}/resolv.conf", True),
+            "/dev/shm": (f"/run/k8s4r/memory/{pod}", False),
+        }.items()
+    )
+    assert "pod" not in first
+    assert "/etc/hosts" not in {each["Target"] for each in first["body"]["HostConfig"]["Mounts"]}
+    units = {each["name"]: each["content"] for each in group["resources"] if each["kind"] == "unit"}
+    (unit,) = (content for name, content in units.items() if name.startswith("k8s4r-task-"))
+    for each in (f"k8s4r-pod-{pod}.service", f"k8s4r-memory-{pod}.service"):
+        assert each in units
+        assert any(line.startswith("After=") and each in line for line in unit.splitlines())
+    # What starts the container is on the robot.
+    assert "NetworkNamespacePath" not in unit

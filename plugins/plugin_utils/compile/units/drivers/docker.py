@@ -17,6 +17,8 @@ from ... import helpers, systemd
 from ...content import container
 from ...content.environment import Environment
 from ...helpers import Call
+from ...isolation import memory, sharing
+from ...network import pods
 from ...site import PlacedTask, Site
 from ...systemd import Directives, item
 from .. import limits, signals, volumes
@@ -72,7 +74,7 @@ def removal(site: Site, task: PlacedTask[Task]) -> Directives:
 
 def brings(site: Site, task: PlacedTask[Task], environment: Environment) -> Brought:
     """The image, the file that describes the container, and the slice that it is alone in."""
-    made, own = container.container(site, task, environment), container.slice_of(site, task)
+    made, own = container.container(site, task, environment, _pod(site, task)), container.slice_of(site, task)
     config, where = task.spec.config.docker_config, f"{task.path}.config.dockerConfig.volumes"
     limited = {
         "Unit": [("Description", systemd.text(site.title(task.called, "container")))],
@@ -85,6 +87,14 @@ def brings(site: Site, task: PlacedTask[Task], environment: Environment) -> Brou
         (*volumes.errors(site, config.volumes if config else (), where, container=True), *made.errors),
         own,
     )
+
+
+def _pod(site: Site, task: PlacedTask[Task]) -> container.Entered | None:
+    pod = site.pod_of(task.instance)
+    if pod is None:
+        return None
+    shared = (*pods.names_of(pod), (memory.place(site, pod.instance), "/dev/shm"))
+    return container.Entered(pod, f"{sharing.held(site, pod.instance).directory}/ipc", shared)
 
 
 def _call(task: PlacedTask[Task], what: str, *how: str) -> Call:

@@ -62,10 +62,13 @@ class DockerConfig:
     work_dir: str | None = key(
         "Working directory in the container. Default: the image's.", default=None, pattern=PLACE, expected="an absolute path"
     )
-    ports: tuple[PublishedPort, ...] = key("Ports of the container that the robot publishes, in networkMode bridge.", factory=tuple)
+    ports: tuple[PublishedPort, ...] = key(
+        "Ports of the container that the robot publishes, in networkMode bridge. In a pod, all ports of the group are.", factory=tuple
+    )
     volumes: tuple[Volume, ...] = key("Directories and files of the robot that the container sees.", factory=tuple)
     network_mode: DockerNetwork = key(
-        "`host`: the robot's network, where the group's upstreams are. `bridge`: the engine's own, with `ports`. `none`: no network.",
+        "`host`: the robot's network, where the group's upstreams are. `bridge`: the engine's own, with `ports`. `none`: no network. In a "
+        "pod, a container has the pod's network, and this is left out.",
         default=DockerNetwork.HOST,
     )
     pull: Pull = key(
@@ -83,7 +86,13 @@ class DockerConfig:
         expected="an absolute path on the robot, a file of an artifact, local/..., or a path relative to the job file",
     )
     auth: Auth | None = key("The login for a registry that needs one.", default=None, ours=True)
-    shm_size: Bytes | None = key("Size of `/dev/shm`. Default: the engine's, 64Mi.", default=None, ours=True, minimum=4096, maximum=2**50)
+    shm_size: Bytes | None = key(
+        "Size of `/dev/shm`. Default: the engine's, 64Mi. Not in a pod, whose `/dev/shm` is shared.",
+        default=None,
+        ours=True,
+        minimum=4096,
+        maximum=2**50,
+    )
     gpus: int | None = key(
         "How many of the robot's GPUs the container sees, -1 for all. It needs Docker, with NVIDIA's container runtime.",
         default=None,
