@@ -19,12 +19,13 @@ SYSTEM = f"{INTEGRATION}system/"
 TOGETHER = {
     "provision": (f"{INTEGRATION}provision/",),
     "limits": tuple(f"{SYSTEM}test_{name}.py" for name in ("clock", "cold_boot", "disks", "limits", "users")),
+    "ingress": (f"{INTEGRATION}lifecycle/test_ingress.py", f"{INTEGRATION}lifecycle/test_scenarios.py"),
     "plugs": (f"{SYSTEM}test_power_cut.py", f"{SYSTEM}test_virtual_machines.py"),
 }
 """Modules that are one group: they build on what the ones before them left on the robots, or share a virtual machine."""
 
 LONGEST_FIRST = (
-    *("limits", "plugs", f"{SYSTEM}test_molecule.py", "provision", f"{INTEGRATION}lifecycle/"),
+    *("limits", "plugs", f"{SYSTEM}test_molecule.py", "provision", "ingress", f"{INTEGRATION}lifecycle/"),
     *(
         "tests/lint/test_lint.py::test_ansible_test_sanity",
         f"{INTEGRATION}compile/test_docker.py",

@@ -25,3 +25,10 @@ def bare(tmp_path, monkeypatch):
             return Lifecycle(deployment(fleet, tmp_path), "robot1", "robot2")
 
         yield make
+
+
+@pytest.fixture(scope="package")
+def two():
+    """Two robots, for the tests of an ingress and those of the scenarios: they are provisioned once."""
+    with borrowed("ingress", [RobotSpec("robot1"), RobotSpec("robot2")]) as fleet:
+        yield fleet

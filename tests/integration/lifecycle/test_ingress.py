@@ -10,7 +10,6 @@ packages alone take a third of that.
 from __future__ import annotations
 
 import json
-import pathlib
 
 import pytest
 
@@ -18,12 +17,9 @@ from tests.demo.test_small_examples import INSTALL, install
 from tests.integration.deploy.harness import Deployment
 from tests.integration.lifecycle import visitors
 from tests.integration.lifecycle.visitors import curl
-from tests.robots import RobotSpec, borrowed
 from tests.robots.host import wait_for
 
 pytestmark = pytest.mark.robots
-
-EXAMPLE = pathlib.Path(__file__).parents[3] / "examples" / "ingress"
 
 # Answers with what it was asked, echoes on a WebSocket, and has a page that needs both services.
 SERVE = r"""
@@ -131,12 +127,12 @@ class Edge(Deployment):
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory):
+def edge(two, tmp_path_factory):
     directory = tmp_path_factory.mktemp("edge")
-    with pytest.MonkeyPatch.context() as patch, borrowed("ingress", [RobotSpec("robot1"), RobotSpec("robot2")]) as fleet:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("K8S4R_HOME", str(tmp_path_factory.mktemp("home")))
         patch.chdir(directory)
-        edge = Edge(fleet, directory)
+        edge = Edge(two, directory)
         edge.certify()
         edge.deploy(jobs()).well()
         for robot in ("robot1", "robot2"):
@@ -324,16 +320,7 @@ def test_a_browser_loads_a_page_through_two_host_names(edge):
     assert '<p id="b">echoed</p>' in page
 
 
-def test_the_example_works_and_nothing_is_left(edge):
+def test_nothing_is_left(edge):
     edge.remove(job="job.yml").well()
-    edge.run("k8s4r.robot.deploy_taskgroup", job=str(EXAMPLE)).well()
-    page = "http://panel.example:8090"
     for robot in ("robot1", "robot2"):
-        wait_for(lambda robot=robot: "The robot says" in ask(edge, f"{page}/", robot=robot).text, 30, "there is no page")
-        wait_for(lambda robot=robot: ask(edge, f"{page}/api/greeting.json", robot=robot).status == 200, 30, "there is no greeting")
-        assert ask(edge, "http://api.example:8090/api/greeting.json", robot=robot).json == {"said": "hello"}
-    edge.remove(job=str(EXAMPLE)).well()
-    for robot in ("robot1", "robot2"):
-        left = edge.footprint(robot)
-        assert "edge" not in left
-        assert "panel" not in left
+        assert "edge" not in edge.footprint(robot)
