@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.drivers import ExecConfig, TaskConfig
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.group import TaskGroup
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.task import Task
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import Driver, JobType
+from tests.integration.engine.harness import known
 
 # Says what it was given, in a form that no shell or terminal changes.
 PROGRAM = """
@@ -51,7 +52,7 @@ def arrived(machine, task: str) -> tuple[list[str], dict[str, str]]:
 
 
 def test_any_text_arrives_byte_for_byte(machine):
-    fleet = Fleet((Robot(machine.name, machine.name),))
+    fleet = Fleet((known(machine.name),))
 
     @settings(max_examples=4, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(st.lists(TEXT | HARD, min_size=40, max_size=60), st.lists(TEXT | HARD, min_size=40, max_size=60))
