@@ -251,7 +251,7 @@ def _intact(links: t.Iterable[str], listed: t.Mapping[str, str]) -> dict[str, st
 
 def _listed(links: t.Iterable[str]) -> str:
     """The filters of some links in tc's own words; nothing of those that have none."""
-    return _batch("tc", [f"filter show dev {link} ingress" for link in links])
+    return _batch("tc", [f"filter show dev {link} ingress" for link in links], "listing")
 
 
 def _settings(pods: t.Mapping[str, Pod]) -> list[str]:
@@ -281,13 +281,24 @@ def _differs(name: str, value: str) -> bool:
     return _read(f"{link.SETTINGS}/{name}") != value
 
 
-def _batch(program: str, lines: t.Sequence[str]) -> str:
-    """Many commands by one process, and what it says; the first that fails ends it."""
+def _batch(program: str, lines: t.Sequence[str], called: str = "") -> str:
+    """Many commands by one process, and what it says; the first that fails ends it. ``called``: the file with them."""
     if not lines:
         return ""
-    path = f"{STATE}/{program}"
-    disk.replace(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
+    path = f"{STATE}/{called or program}"
+    _have(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
     return command.need([program, "-batch", path], timeout=_PATIENCE)
+
+
+def _have(path: str, content: bytes) -> None:
+    """Where all is well, nothing is written: there may be no room."""
+    try:
+        with open(path, "rb") as stream:
+            if stream.read() == content:
+                return
+    except FileNotFoundError:
+        pass
+    disk.replace(path, content)
 
 
 def _read(path: str) -> str:
@@ -304,7 +315,7 @@ def _kept(name: str) -> t.Any:
 
 
 def _keep(name: str, what: object) -> None:
-    disk.replace(f"{STATE}/{name}", jsontext.dumps(what).encode("utf-8"))
+    _have(f"{STATE}/{name}", jsontext.dumps(what).encode("utf-8"))
 
 
 def main() -> None:
