@@ -172,7 +172,7 @@ def test_of_many_robots_with_the_service_some_are_named():
     ("allow", "tls", "warning"),
     [
         ("{job: job, group: g}", "", None),
-        ("{job: job, group: other}", "", "but its `allow` does not name spiffe://fleet.example/ns/default/job/job/group/g"),
+        ("{job: elsewhere, group: g}", "", "but its `allow` does not name spiffe://fleet.example/ns/default/job/job/group/g"),
         (
             "{job: job, group: g}",
             ", tls: {spiffeId: 'spiffe://fleet.example/x'}",
