@@ -9,14 +9,10 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
-from tests.integration.engine.harness import Machine, known
+from tests.integration.engine.harness import Machine, plans_for
 
 
 def shell(name: str, script: str, **keys: t.Any) -> dict[str, t.Any]:
@@ -33,13 +29,10 @@ def plans(
     machine: Machine, document: dict[str, t.Any], held: t.Any = None, secret: t.Mapping[str, str] | None = None
 ) -> list[dict[str, t.Any]]:
     """The job plans of a job file, for a fleet of this one robot, which has named these ports. ``secret``: variables of its first task."""
-    fleet = Fleet((known(machine.name),))
     jobs, _warnings = reader.load([reader.Source(f"{document['name']}.yml", json.dumps(document))])
     if secret:
         jobs = [_with(job, secret) for job in jobs]
-    placement = place(jobs, fleet)
-    compiled = compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement), held)
-    return compiled.plan["jobs"]
+    return plans_for(machine.name, jobs, held)
 
 
 def _with(job: Job, secret: t.Mapping[str, str]) -> Job:

@@ -14,13 +14,11 @@ import typing as t
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import paths
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers, proxy_unit
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import proxy_unit
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.proxy_unit import AWAIT_IDENTITY_SECONDS, AWAIT_READY_SECONDS
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import DEFAULT_AGENT_SOCKET, Fleet
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import DEFAULT_AGENT_SOCKET
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
-from tests.integration.engine.harness import Machine, known
+from tests.integration.engine.harness import Machine, plans_for
 from tests.robots.host import wait_for
 
 OPERATIONS = pathlib.Path(__file__).parents[3] / "docs" / "operations.md"
@@ -55,10 +53,8 @@ class Started(t.NamedTuple):
 
 def job(machine: Machine, name: str, **changes: str) -> t.Any:
     """The plan of the job."""
-    fleet = Fleet((known(machine.name),), "fleet.example")
     jobs, _warnings = reader.load([reader.Source("job.yml", JOB.format(name=name, **{**DEFAULTS, **changes}))])
-    placement = place(jobs, fleet)
-    return compile_robot(jobs, fleet, placement, machine.name, peers.known_services(jobs, fleet, placement)).plan["jobs"][0]
+    return plans_for(machine.name, jobs, trust_domain="fleet.example")[0]
 
 
 def start(machine: Machine, name: str, **changes: str) -> Started:

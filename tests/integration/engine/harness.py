@@ -15,6 +15,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import pe
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet import robots
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import packing
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.exec import Caller, Outcome
@@ -144,10 +145,20 @@ def known(name: str) -> robots.Robot:
 
 def compiled(robot: str, *texts: str) -> list[dict[str, t.Any]]:
     """The job plans of job files for a fleet of this one robot."""
-    fleet = robots.Fleet((known(robot),))
     jobs, _warnings = reader.load([reader.Source(f"{number}.yml", text) for number, text in enumerate(texts)])
+    return plans_for(robot, jobs)
+
+
+def plans_for(robot: str, jobs: t.Sequence[Job], held: t.Any = None, trust_domain: str = "") -> list[dict[str, t.Any]]:
+    """The job plans for a fleet of this one robot, which has named the ports ``held``.
+
+    What goes to a robot is compiled here, for its systemd: requests of tests assume nothing that the robot could contradict, and units for
+    a newer systemd can make process 1 of an older one spin.
+    """
+    fleet = robots.Fleet((known(robot),), trust_domain)
     placement = place(jobs, fleet)
-    found: list[dict[str, t.Any]] = compile_robot(jobs, fleet, placement, robot, peers.known_services(jobs, fleet, placement)).plan["jobs"]
+    known_services = peers.known_services(jobs, fleet, placement)
+    found: list[dict[str, t.Any]] = compile_robot(jobs, fleet, placement, robot, known_services, held).plan["jobs"]
     return found
 
 
