@@ -13,6 +13,7 @@ from ...envoy.endpoints import Endpoint
 from ...fleet.robots import Robot
 from ...job.addresses import LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, plain
 from ...job.errors import Problem, did_you_mean, few, listed, quoted
+from .. import names
 from ..site import Site
 from . import identity, peers
 
@@ -30,14 +31,9 @@ class Found(t.NamedTuple):
     errors: tuple[Problem, ...] = ()
 
 
-def full_name(written: str, namespace: str) -> str:
-    """`namespace/job/group/name` of what a job in `namespace` calls `[namespace/]job/group/name`."""
-    return written if written.count("/") == 3 else f"{namespace}/{written}"
-
-
 def found(site: Site, written: str, path: str, known: peers.KnownServices) -> Found:
     """The service that an upstream names at `path`."""
-    name = full_name(written, site.job.namespace)
+    name = names.full_name(written, site.job.namespace)
     served = known.named.get(name)
     if served is None:
         return Found(None, errors=(_nobody_serves(site, name, path, known),))
@@ -49,8 +45,7 @@ def found(site: Site, written: str, path: str, known: peers.KnownServices) -> Fo
         return Found(None, errors=(site.problem(path, what, remedy),))
     endpoints, unreached = _endpoints(site, served)
     errors = tuple(site.problem(path, f"{quoted(name)} {why}", remedy) for why, remedy in unreached.items())
-    _namespace, job, group, service = name.split("/")
-    return Found(served, name, f"{service}.{group}.{job}.svc", endpoints, errors)
+    return Found(served, name, names.service_host(name), endpoints, errors)
 
 
 def _nobody_serves(site: Site, name: str, path: str, known: peers.KnownServices) -> Problem:
