@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..checks import units as check_units
+from ..dns import units as dns_units
 from ..logs import units as log_units
 from ..pods import names as pod_names
 from ..pods import units as wall_units
@@ -120,6 +121,7 @@ def clear(robot: Robot, release: str) -> None:
     check_units.settle()
     # Names of pods that go on may have changed.
     pod_names.refresh()
+    dns_units.settle()
 
 
 def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from ..checks import units as check_units
+from ..dns import units as dns_units
 from ..judge import choice, conflicts, handover
 from ..logs import units as log_units
 from ..pods import addresses
@@ -60,6 +61,7 @@ def run(
             wanted = [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]]
             check_units.ensure(robot, wanted)
             wall_units.ensure(robot, wanted)
+            dns_units.ensure(robot, wanted)
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}

@@ -88,6 +88,25 @@ def _endpoints(site: Site, served: peers.Served) -> tuple[list[Endpoint], dict[s
     return list(endpoints), unreached
 
 
+def addresses(site: Site, served: peers.Served) -> tuple[list[str], list[str]]:
+    """Where a service is, as everybody on this robot reaches it, and the robots of which there is no IP address."""
+    listening = plain(served.service.address)
+    if listening in LOOPBACK_HOSTS:
+        return [], []
+    if listening not in WILDCARDS:
+        return [listening] if served.robots else [], []
+    found: dict[str, None] = {}
+    nameless = []
+    for name in served.robots:
+        here = name == site.robot.name and site.are_pods
+        # A loopback is another one in each pod.
+        hosts = _hosts(site, served, site.robot) if here else _away(site, served, site.fleet.robot(name))
+        numeric = [host for host in hosts if Address(host, served.service.port).numeric]
+        found.update(dict.fromkeys(numeric))
+        nameless += [] if numeric else [name]
+    return list(found), nameless
+
+
 def _hosts(site: Site, served: peers.Served, robot: Robot) -> t.Sequence[str]:
     """The hosts at which this site reaches a service on a robot."""
     listening = plain(served.service.address)
@@ -100,5 +119,11 @@ def _hosts(site: Site, served: peers.Served, robot: Robot) -> t.Sequence[str]:
     if here:
         # Its own network may be down. To a pod, the robot is the first address of its range.
         return (str(ipaddress.IPv4Network(robot.pods)[1]) if site.are_pods else LOOPBACK,)
+    return _away(site, served, robot)
+
+
+def _away(site: Site, served: peers.Served, robot: Robot) -> list[str]:
+    """The hosts at which this site reaches a service on another robot, which listens at every address."""
+    listening = plain(served.service.address)
     only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no" or served.in_pods or site.are_pods
     return [host for host in map(plain, robot.reached_at) if not (only_old and ":" in host)]

@@ -96,7 +96,11 @@ def file(site: Site, pod: Pod) -> Resource:
         "reach": sorted({f"{each.namespace or job.namespace}/{each.job or job.name}/{each.group}" for each in network.reach}),
         "ports": _published(site, pod),
         "hosts": hosts.known(site, pod),
-        "dns": {"servers": list(network.dns.servers), "searches": list(network.dns.searches)},
+        "dns": {
+            "servers": list(network.dns.servers),
+            "searches": list(network.dns.searches),
+            **({"domain": site.robot.dns} if site.robot.dns else {}),
+        },
     }
     return plan.file(pod.file, json.dumps(content, sort_keys=True, indent=1) + "\n", label=f"network of r{pod.instance}")
 
