@@ -136,30 +136,6 @@ if TYPE_CHECKING:
         format: int
         jobs: list[JobPlan]
 
-    class _Asked(t.TypedDict):
-        namespace: str
-        name: str
-        digest: str  # of the job's plan, keyed by the controller
-
-    class JobRequest(_Asked, total=False):
-        empty: bool  # whether the robot shall have nothing of the job
-
-    class _Prepare(t.TypedDict):
-        jobs: list[JobRequest]
-        who: str
-
-    class PrepareRequest(_Prepare, total=False):
-        """What ``prepare`` is asked; ``plan`` only when the robot has answered that it needs it."""
-
-        assumptions: dict[str, str]
-        check: bool
-        diff: bool
-        keep_data: bool
-        plan: RobotPlan
-        robot: str  # the name of this machine in the inventory
-        refresh: bool  # whether addresses are asked again that were asked before
-        mended: list[str]  # added by the robot: what it found damaged, and put right, when the request came
-
 
 FORMAT = 1
 # The ports from which the compiler chooses, and the robot where one is taken: outside of those that Linux takes for connections.

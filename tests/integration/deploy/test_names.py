@@ -35,6 +35,15 @@ def ports(name):
 
 print([[looked_up(name) for name in {names}], ports({service!r}), urllib.request.urlopen("http://api:9000/", timeout=10).status])
 """
+LOOPBACK = r"""
+import socket, struct
+
+labels = b"".join(bytes([len(label)]) + label.encode() for label in "{}".split(".")) + b"\0"
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asks:
+    asks.settimeout(10)
+    asks.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + labels + struct.pack("!2H", 1, 1), ("127.0.0.153", 53))
+    print(socket.inet_ntoa(asks.recv(4096)[-4:]))
+"""
 SERVICE = "http.api.shop.svc.k8s4r.internal"
 # Whom the robot itself asks.
 ROBOTS = "dnsmasq --no-resolv --no-hosts --bind-interfaces --listen-address={0} --address=/printer.example/192.0.2.90 --pid-file"
@@ -67,17 +76,20 @@ def test_names_are_answered_in_pods_and_follow_a_service(names):
     def pods(*where):
         return job(*where).replace("    network:\n", "    network:\n      mode: group\n")
 
-    names.deploy(pods("robot1|robot2", 2), k8s4r_dns=True).well()
+    names.deploy(pods("robot1|robot2", 2), k8s4r_dns=True, k8s4r_dns_loopback=True).well()
     other = names.fleet.address("robot2")
     pod = names.caller.sh("ip netns list | grep -o 'shop-api-[^ ]*'").strip()
     address = names.caller.sh(f"ip netns exec k8s4r-{pod} ip -o -4 addr show dev eth0 | grep -o '172[^/]*'").strip()
     asked = ("api", "http.api.shop.svc", f"{pod}.pod.k8s4r.internal", SERVICE, "printer.example", "none.svc.k8s4r.internal")
     own = [["127.0.0.1"], ["127.0.0.1"], [address]]
     assert names.found(*asked) == [[*own, sorted(["172.26.64.1", other]), ["192.0.2.90"], "gaierror"], 7000, 200]
+    # Its own robot asks for a name that only this server knows.
+    asks = f"python3 - <<'E'\n{LOOPBACK.format(f'{pod}.pod.k8s4r.internal')}E"
+    assert names.caller.sh(asks).strip() == address
     server = names.caller.sh("systemctl show -p InvocationID k8s4r-dns")
-    assert set(names.deploy(pods("robot1|robot2", 2), k8s4r_dns=True).well().changed.values()) == {0}
+    assert set(names.deploy(pods("robot1|robot2", 2), k8s4r_dns=True, k8s4r_dns_loopback=True).well().changed.values()) == {0}
     # What moves is taken up by the server that runs; what has gone has no name.
-    names.deploy(pods("robot2", 1), k8s4r_dns=True).well()
+    names.deploy(pods("robot2", 1), k8s4r_dns=True, k8s4r_dns_loopback=True).well()
     assert names.found(*asked) == [[*own[:2], "gaierror", [other], ["192.0.2.90"], "gaierror"], 7000, 200]
     assert names.caller.sh("systemctl show -p InvocationID k8s4r-dns") == server
     # Without it, pods ask whom their robot asks, and nothing of it is left.

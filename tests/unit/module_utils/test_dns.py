@@ -63,6 +63,8 @@ def test_there_is_a_server_where_somebody_is_answered(tmp_path: pathlib.Path) ->
     assert records.listens(described(tmp_path / "1", {"b": WITHOUT}, {"s": SERVICE})) == []
     assert records.listens(described(tmp_path / "2", {}, {"s": {**SERVICE, "loopback": True}})) == ["127.0.0.153"]
     assert records.listens(described(tmp_path / "3", {"a": POD}, {"s": {**SERVICE, "loopback": True}})) == ["172.26.64.1", "127.0.0.153"]
+    asked = {**POD, "dns": {**POD["dns"], "loopback": True}}
+    assert records.listens(described(tmp_path / "4", {"a": asked}, {})) == ["172.26.64.1", "127.0.0.153"]
     assert records.described(str(tmp_path / "none"), str(tmp_path / "none")) == {"pods": {}, "services": {}}
 
 

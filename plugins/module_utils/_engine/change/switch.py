@@ -61,9 +61,9 @@ def run(
             wanted = [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]]
             check_units.ensure(robot, wanted)
             wall_units.ensure(robot, wanted)
-            dns_units.ensure(robot, wanted)
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
+            dns_units.ensure(robot, wanted)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}
             for _job, group in manifests.groups(manifest):
                 if group["id"] in spare and not group["resources"]:

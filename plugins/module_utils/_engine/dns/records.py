@@ -84,8 +84,9 @@ def together(now: Known, coming: Known) -> Known:
 
 def listens(known: Known) -> list[str]:
     """The addresses at which somebody is to be answered; none where there is no need for a server."""
-    gateways = sorted({files.gateway(pod["range"]) for pod in known["pods"].values()})
-    return gateways + ([plan.LOOPBACK_DNS] if any(service["loopback"] for service in known["services"].values()) else [])
+    pods, services = known["pods"].values(), known["services"].values()
+    loopback = any(pod["dns"].get("loopback") for pod in pods) or any(service["loopback"] for service in services)
+    return sorted({files.gateway(pod["range"]) for pod in pods}) + ([plan.LOOPBACK_DNS] if loopback else [])
 
 
 def hosts(known: Known) -> str:

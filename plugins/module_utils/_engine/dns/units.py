@@ -64,18 +64,21 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
             raise Refusal([f"k8s4r_dns: {own.DNS} does not start: {why}; see journalctl -u {own.DNS}, or remove k8s4r_dns of this robot"])
 
 
-def settle() -> None:
-    """After a switch: what the files say now; or nothing, where nobody is to be answered. What does not start, systemd starts again."""
-    if own.text(own.DNS):
-        known = records.described()
-        if records.listens(known):
-            _have(known)
-        else:
-            systemd.stop([own.DNS])
-            own.remove(own.DNS)
-            files.remove(records.DIRECTORY)
+def settle() -> list[str]:
+    """After a switch: what the files say now; or nothing, where nobody is to be answered. What fails is told, and systemd tries again."""
+    if not own.text(own.DNS) and not os.path.isdir(plan.NAMES):
+        return []
+    known = records.described()
+    why = ""
+    if records.listens(known):
+        why = _have(known)
+    elif own.text(own.DNS):
+        systemd.stop([own.DNS])
+        own.remove(own.DNS)
+        files.remove(records.DIRECTORY)
     with contextlib.suppress(OSError):
         os.rmdir(plan.NAMES)
+    return [f"{own.DNS} does not answer as it should: {why}"] if why else []
 
 
 def _have(known: Known) -> str:

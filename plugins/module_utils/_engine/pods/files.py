@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
     class Resolution(_Resolution, total=False):
         """``servers``: addresses of name servers; none for the robot's own. ``searches``: domains to look in. ``domain``: that of which the
-        robot has a DNS server, if it has one.
+        robot has a DNS server, if it has one; ``loopback``: whether that answers at the robot's loopback, too.
         """
 
         domain: str
+        loopback: bool
 
     class Pod(t.TypedDict):
         """What is in a file, as JSON, with the ``version`` of its form (state/formats.py).

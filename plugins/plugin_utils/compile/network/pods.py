@@ -99,7 +99,7 @@ def file(site: Site, pod: Pod) -> Resource:
         "dns": {
             "servers": list(network.dns.servers),
             "searches": list(network.dns.searches),
-            **({"domain": site.robot.dns} if site.robot.dns else {}),
+            **({"domain": site.robot.dns, "loopback": site.robot.dns_loopback} if site.robot.dns else {}),
         },
     }
     return plan.file(pod.file, json.dumps(content, sort_keys=True, indent=1) + "\n", label=f"network of r{pod.instance}")
