@@ -20,9 +20,10 @@ TOGETHER = {
     "provision": (f"{INTEGRATION}provision/",),
     "limits": tuple(f"{SYSTEM}test_{name}.py" for name in ("clock", "cold_boot", "disks", "limits", "users")),
     "ingress": (f"{INTEGRATION}lifecycle/test_ingress.py", f"{INTEGRATION}lifecycle/test_scenarios.py"),
+    "services": tuple(f"{INTEGRATION}deploy/test_{name}.py" for name in ("discovery", "names")),
     "plugs": (f"{SYSTEM}test_power_cut.py", f"{SYSTEM}test_virtual_machines.py"),
 }
-"""Modules that are one group: they build on what the ones before them left on the robots, or share a virtual machine."""
+"""Modules that are one group: they build on what the ones before them left on the robots, as Envoy, or share a virtual machine."""
 
 LONGEST_FIRST = (
     *("limits", "plugs", f"{SYSTEM}test_molecule.py", "provision", "ingress", f"{INTEGRATION}lifecycle/"),

@@ -73,8 +73,8 @@ machines:
   elements: str
   sample: [robot1]
 without:
-  description: For C(install_missing.yml), the machines that lack what each of the roles C(spire_server), C(spire_agent), C(envoy) and
-    C(nftables) installs.
+  description: For C(install_missing.yml), the machines that lack what each of the roles C(spire_server), C(spire_agent), C(envoy),
+    C(nftables) and C(dnsmasq) installs.
   returned: always
   type: dict
 moves:

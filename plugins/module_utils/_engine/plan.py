@@ -136,36 +136,12 @@ if TYPE_CHECKING:
         format: int
         jobs: list[JobPlan]
 
-    class _Asked(t.TypedDict):
-        namespace: str
-        name: str
-        digest: str  # of the job's plan, keyed by the controller
-
-    class JobRequest(_Asked, total=False):
-        empty: bool  # whether the robot shall have nothing of the job
-
-    class _Prepare(t.TypedDict):
-        jobs: list[JobRequest]
-        who: str
-
-    class PrepareRequest(_Prepare, total=False):
-        """What ``prepare`` is asked; ``plan`` only when the robot has answered that it needs it."""
-
-        assumptions: dict[str, str]
-        check: bool
-        diff: bool
-        keep_data: bool
-        plan: RobotPlan
-        robot: str  # the name of this machine in the inventory
-        refresh: bool  # whether addresses are asked again that were asked before
-        mended: list[str]  # added by the robot: what it found damaged, and put right, when the request came
-
 
 FORMAT = 1
 # The ports from which the compiler chooses, and the robot where one is taken: outside of those that Linux takes for connections.
 CHOSEN = (20000, 32000)
 # What a group may expect on a robot besides programs.
-EXPECTED = ("capability", "device", "disk", "group", "jar", "pods", "source", "target", "user", "users", "zone")
+EXPECTED = ("capability", "device", "disk", "group", "jar", "names", "pods", "source", "target", "user", "users", "zone")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
@@ -185,6 +161,8 @@ KEPT_VERSION = 3
 # PODS has a file for each pod, of its id. The network namespace of a pod is the file NETWORKS and its id; all pods are on the bridge.
 PODS, POD_STATES, BRIDGE = CONFIGURATION + "/pods", RUNTIME + "/pods", "k8s4r0"
 NETWORKS = "/run/netns/k8s4r-"
+# NAMES has a file for each service whose name the robot's own DNS server knows; that answers at LOOPBACK_DNS, too, where it is asked to.
+NAMES, LOOPBACK_DNS = CONFIGURATION + "/names", "127.0.0.153"
 # What the engine is called as a package on the robot.
 PACKAGE = "k8s4r_engine"
 # QUOTAS has a file for each quota that is in force, of its project's number.
@@ -202,7 +180,7 @@ ROOT_SLICE = "k8s4r.slice"
 
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (
-    *(CONFIGURATION + "/groups/", LOGS + "/", CHECKS + "/", PODS + "/"),
+    *(CONFIGURATION + "/groups/", LOGS + "/", CHECKS + "/", PODS + "/", NAMES + "/"),
     *(STATE + "/groups/", TASKS + "/", QUOTAS + "/", RUNTIME + "/" + SHARED_MEMORY + "/"),
     *(UNIT_DIRECTORY + "/k8s4r-", STARTED_AT_BOOT + "/k8s4r-", "/etc/sysusers.d/k8s4r-"),
 )
@@ -478,9 +456,9 @@ def expected(what: str, name: str, where: str) -> Expected:
 
     A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is
     a number of bytes, and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. A
-    ``jar`` of Java is there and says what of it to run. The kernel lets the robot have ``pods``. The ``source`` of a volume is there, and
-    the place of its ``target`` may be, and root alone can put anything in their places. A ``user`` is there. ``users`` are in namespaces
-    of their own there, even one of this name. A time ``zone`` is known.
+    ``jar`` of Java is there and says what of it to run. Port 53 of an address is free for ``names``. The kernel lets the robot have
+    ``pods``. The ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their places.
+    A ``user`` is there. ``users`` are in namespaces of their own there, even one of this name. A time ``zone`` is known.
     """
     return {"what": what, "name": name, "where": where}
 

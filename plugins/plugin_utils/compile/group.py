@@ -14,6 +14,7 @@ from . import systemd
 from .content import environment
 from .helpers import HELPERS
 from .isolation import holder, memory, quotas
+from .mesh import naming
 from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
@@ -47,6 +48,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
     begun = [*(proxy.unit for proxy in proxies), *init.units(site, shared)]
     tasks, timed = task.units(site, shared), schedule.units(site)
     units = [*begun, *tasks, *timed]
+    named = naming.named(site, known)
     called = memory.called(site).union(holder.called(site), *(unit.helpers for unit in units))
     resources = [
         *_users(site),
@@ -54,6 +56,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         *(plan.file(helper.path(site.bin), helper.text) for helper in HELPERS if helper in called),
         plan.unit(site.slice, _slice(site)),
         *(pods.file(site, pod) for pod in site.pods),
+        *named.resources,
         *memory.resources(site),
         *holder.resources(site),
         *_with_each_image_once(resource for unit in units for resource in unit.resources),
@@ -61,7 +64,7 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
     ]
-    expects = [*quotas.expected(site), *pods.expected(site), *(expected for unit in units for expected in unit.expects)]
+    expects = [*quotas.expected(site), *pods.expected(site), *named.expects, *(expected for unit in units for expected in unit.expects)]
     return CompiledGroup(
         plan.group(
             site.id,
@@ -69,15 +72,15 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
             resources,
             # Those of pods differ in nothing that could be wrong.
             checks=[proxy.check for proxy in proxies[:1]],
-            needs=[*pods.needs(site), *(need for proxy in proxies[:1] for need in proxy.needs)],
+            needs=[*pods.needs(site), *named.needs, *(need for proxy in proxies[:1] for need in proxy.needs)],
             programs=_once(((program["path"], program["search"]), program) for unit in units for program in unit.programs),
             expects=_once(((expected["what"], expected["name"]), expected) for expected in expects),
             ports=[*(port for proxy in proxies for port in proxy.ports), *_ports(site)],
             secrets=sorted(_written_secrets(site).union(*(unit.secrets for unit in units))),
         ),
         entries=tuple(proxy.entry for proxy in proxies if proxy.entry),
-        errors=(*shared.errors, *(error for unit in units for error in unit.errors)),
-        warnings=(*environment.ambiguous_databases(site), *(warning for proxy in proxies for warning in proxy.warnings)),
+        errors=(*shared.errors, *named.errors, *(error for unit in units for error in unit.errors)),
+        warnings=(*environment.ambiguous_databases(site), *named.warnings, *(warning for proxy in proxies for warning in proxy.warnings)),
     )
 
 

@@ -15,6 +15,8 @@ import hashlib
 import json
 import re
 
+from ..job.model.vocabulary import HOST_LABEL
+
 _STEM, _USER_STEM, _LABEL = 60, 12, 63
 
 # The slice of all proxies: what they use does not count as the groups'.
@@ -69,6 +71,22 @@ def service(name: str) -> str:
     """In the name of a file: an inbound service by `namespace/job/group/name`."""
     parts = tuple(name.split("/"))
     return f"{_stem(parts[1:], _STEM)}-{_digest('service', parts)}"
+
+
+def full_name(written: str, namespace: str) -> str:
+    """`namespace/job/group/name` of what a job in `namespace` calls `[namespace/]job/group/name`."""
+    return written if written.count("/") == 3 else f"{namespace}/{written}"
+
+
+def service_host(name: str) -> str:
+    """What an inbound service, `namespace/job/group/name`, is called where a host is asked for."""
+    _namespace, job, group, service = name.split("/")
+    return f"{service}.{group}.{job}.svc"
+
+
+def is_host(name: str) -> bool:
+    """Whether DNS, and every resolver, takes a name."""
+    return len(name) <= 253 and re.fullmatch(rf"{HOST_LABEL}(\.{HOST_LABEL})*", name) is not None
 
 
 def entry_id(trust_domain: str, namespace: str, job: str, group: str, robot: str, instance: int | None) -> str:

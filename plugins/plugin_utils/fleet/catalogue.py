@@ -11,8 +11,8 @@ import typing as t
 
 from ..job.addresses import plain, plain_port
 from ..job.errors import JobErrors, Problem, few, quoted
-from ..job.model.vocabulary import ADDRESS, HOST_PORT, SPIFFE_ID, TRUST_DOMAIN
-from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, DEFAULT_POD_RANGE, Fleet, Robot
+from ..job.model.vocabulary import ADDRESS, HOST_LABEL, HOST_PORT, SPIFFE_ID, TRUST_DOMAIN
+from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, DEFAULT_DNS_DOMAIN, DEFAULT_POD_RANGE, Fleet, Robot
 from .variables import Reader, Render, Variables, agreed
 
 GROUP, SERVER = "robots", "spire_server"
@@ -20,13 +20,15 @@ GROUP, SERVER = "robots", "spire_server"
 WAY = ("ansible_port", "ansible_connection", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 # A robot's name is a part of its identity, and of paths: no slash, no space, nothing that a path gives a meaning.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,199}")
+# With room for what is put in front of it: RFC 1035 has 253 characters for all.
+DNS_DOMAIN = rf"(?=.{{1,60}}\Z){HOST_LABEL}(\.{HOST_LABEL})*"
 ATTESTORS = ("x509pop", "join_token")
 DOWNLOADS = ("robot", "controller")
 PREFIX = "k8s4r_"
 # What the inventory may set, without the prefix.
 SETTINGS = (
     "trust_domain", "labels", "pod_cidr", "datacenter", "class", "attributes", "peers", "skip_init_tasks", "vars", "agent_socket",
-    "address",
+    "address", "dns", "dns_domain", "dns_loopback",
 )  # fmt: skip
 ONE_FLEET = "an inventory has one fleet: set it for the group `all`, and give each site with settings of its own an inventory of its own"
 
@@ -49,6 +51,7 @@ def fleet_from_inventory(
     robots = tuple(_robot(reader, capabilities.get(reader.host, {})) for reader in readers)
     errors += _odd_names(names)
     errors += _misspelt(readers)
+    errors += _without_dns(readers, robots)
     errors += _servers(groups.get(SERVER, ()))
     built = _fleet(robots, readers, errors) if readers else Fleet(robots)
     if errors:
@@ -60,10 +63,15 @@ def _fleet(robots: tuple[Robot, ...], readers: t.Sequence[Reader], errors: list[
     def domain(reader: Reader) -> str:
         return reader.text("k8s4r_trust_domain", "", f"{TRUST_DOMAIN}|", "1 to 255 lower-case letters, digits, . _ -")
 
+    def dns_domain(reader: Reader) -> str:
+        expected = "a domain: lower-case letters, digits and -, with dots between"
+        return reader.text("k8s4r_dns_domain", DEFAULT_DNS_DOMAIN, DNS_DOMAIN, expected)
+
+    answers_for = agreed(readers, "k8s4r_dns_domain", dns_domain, ONE_FLEET)
     peers = agreed(readers, "k8s4r_peers", lambda reader: reader.mapping("k8s4r_peers"), ONE_FLEET)
     errors += _odd_peers(peers)
     return Fleet(
-        robots=robots,
+        robots=tuple(robot._replace(dns=answers_for) if robot.dns else robot for robot in robots),
         trust_domain=agreed(readers, "k8s4r_trust_domain", domain, ONE_FLEET),
         agent_socket=agreed(
             readers, "k8s4r_agent_socket", lambda reader: reader.text("k8s4r_agent_socket", DEFAULT_AGENT_SOCKET), ONE_FLEET
@@ -89,6 +97,8 @@ def _robot(variables: Reader, probed: t.Mapping[str, str]) -> Robot:
         downloads=variables.choice("artifact_download_by", DOWNLOADS),
         pods=variables.network("k8s4r_pod_cidr", DEFAULT_POD_RANGE),
         addresses=tuple(map(plain, variables.texts("k8s4r_address", ADDRESS, "an IP address, or a list of them"))),
+        dns=DEFAULT_DNS_DOMAIN if variables.switch("k8s4r_dns") else "",
+        dns_loopback=variables.switch("k8s4r_dns_loopback"),
     )
 
 
@@ -123,6 +133,13 @@ def _misspelt(readers: t.Iterable[Reader]) -> t.Iterator[Problem]:
         if name.startswith(PREFIX) and rest not in SETTINGS:
             for close in difflib.get_close_matches(rest, SETTINGS, n=1, cutoff=0.75):
                 yield Problem("inventory", "unknown variable", f"did you mean {PREFIX}{close}?", f"{host}.{name}")
+
+
+def _without_dns(readers: t.Sequence[Reader], robots: t.Sequence[Robot]) -> t.Iterator[Problem]:
+    for reader, robot in zip(readers, robots, strict=True):
+        if robot.dns_loopback and not robot.dns:
+            found = "there is no DNS server that could answer at 127.0.0.153"
+            yield Problem("inventory", found, "set k8s4r_dns: true, too", f"{reader.host}.k8s4r_dns_loopback")
 
 
 def _servers(names: t.Sequence[str]) -> t.Iterator[Problem]:

@@ -13,6 +13,9 @@ DEFAULT_AGENT_SOCKET = "/run/spire/sockets/agent.sock"
 # As Nomad has it.
 DEFAULT_POD_RANGE = "172.26.64.0/20"
 
+# Of what is reserved for private networks (ICANN, 2024), a name that nobody else has.
+DEFAULT_DNS_DOMAIN = "k8s4r.internal"
+
 # Assumed of a robot that was never probed. The robot checks it: its own answer wins.
 ASSUMED_CAPABILITIES: t.Mapping[str, str] = {"kernel.name": "linux", "systemd": "252", "cgroup": "2"}
 
@@ -23,7 +26,8 @@ class Robot(t.NamedTuple):
     `capabilities` is what the engine's probe returns, overridden by `k8s4r_attributes` of the inventory; `${attr.<name>}` looks
     here. `attestor` is how its SPIRE agent proves its name (`spire_agent_attestor`). `way` is all that decides which machine Ansible
     reaches by this name. `downloads`: who downloads its artifacts, itself (`robot`) or the `controller`. `pods`: the addresses of its
-    pods, a network. `addresses` is `k8s4r_address`, empty where the inventory does not set it.
+    pods, a network. `addresses` is `k8s4r_address`, empty where the inventory does not set it. `dns`: the domain for which a DNS server
+    of the robot's own answers, empty where it has none; `dns_loopback`: whether that also does for the robot itself.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Robot(t.NamedTuple):
     downloads: str = "robot"
     pods: str = DEFAULT_POD_RANGE
     addresses: tuple[str, ...] = ()
+    dns: str = ""
+    dns_loopback: bool = False
 
     @property
     def reached_at(self) -> tuple[str, ...]:

@@ -59,6 +59,14 @@ class Reader:
         self._wrong(name, Mistake(f"expected {listed(choices)}", value=quoted(value), value_remedy=did_you_mean(value, choices)))
         return choices[0]
 
+    def switch(self, name: str) -> bool:
+        """True or false; false where it is not set. Some inventories have these as text."""
+        value = self._value(name, False)
+        if str(value).lower() in ("true", "false"):
+            return str(value).lower() == "true"
+        self._wrong(name, Mistake("expected true or false", value=_shown(value)))
+        return False
+
     def mapping(self, name: str) -> dict[str, str]:
         """Texts by their names."""
         value = self._value(name, None) or {}

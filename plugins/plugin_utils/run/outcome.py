@@ -15,7 +15,7 @@ SWITCH, SWITCH_WITH_IDENTITIES = "switch", "switch_with_identities"
 SWITCH_WITH_FOLLOWERS, SWITCH_WITH_MOVES = "switch_with_followers", "switch_with_moves"
 AGENT, SERVER = "spire_agent", "spire_server"
 # What provisioning can install, by the names of its roles.
-ROLES = (SERVER, AGENT, "envoy", "nftables")
+ROLES = (SERVER, AGENT, "envoy", "nftables", "dnsmasq")
 # The answers of a robot that accepts a plan: see the module prepare.
 READY = ("staged", "recorded", "planned")
 # What a run is done with on a robot.

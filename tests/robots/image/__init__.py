@@ -24,9 +24,9 @@ DATACENTRE_PACKAGES = ("postgresql",)
 ENGINE_PACKAGES = ("docker.io", "docker-registry", "podman", "apache2-utils", "busybox-static")
 ENGINE_CLIENT = {"trixie": ("docker-cli",)}
 """Where Docker's client is a package of its own."""
-CONTAINER_PACKAGES = ("redis-server", "nftables")
-"""What tasks of the tests run, and what walls between pods are made with, where it costs next to nothing to build the image. Nothing of
-it runs by itself."""
+CONTAINER_PACKAGES = ("redis-server", "nftables", "dnsmasq-base")
+"""What tasks of the tests run, and what walls between pods, and their names, are made with, where it costs next to nothing to build the
+image. Nothing of it runs by itself."""
 
 ENGINE_UNITS = (
     *("docker.service", "docker.socket", "docker-registry.service"),

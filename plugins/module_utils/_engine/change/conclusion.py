@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..checks import units as check_units
+from ..dns import units as dns_units
 from ..logs import units as log_units
 from ..pods import names as pod_names
 from ..pods import units as wall_units
@@ -51,7 +52,9 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
     back = [(group["name"], robot.ledger.group(job, group["id"])) for job, group in _in_phase(manifest, entries, "rolled-back")]
     status = _status({entry["phase"] for entry in entries.values()})
     held = status == "committed" and any(_held(job, journal) for job in manifest["jobs"])
-    unsettled = wall_units.settle()
+    # Names of pods that go on may have changed.
+    pod_names.refresh()
+    unsettled = [*wall_units.settle(), *dns_units.settle()]
     result: Switched = {
         "status": status,
         "release": manifest["release"],
@@ -118,8 +121,6 @@ def clear(robot: Robot, release: str) -> None:
     garbage.collect(robot)
     log_units.remove_unneeded(robot)
     check_units.settle()
-    # Names of pods that go on may have changed.
-    pod_names.refresh()
 
 
 def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:

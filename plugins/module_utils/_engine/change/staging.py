@@ -26,9 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import PrepareRequest
     from ..state.journal import Journal
     from ..state.ledger import JobState
+    from ..state.manifest import PrepareRequest
     from ..state.robot import Robot
     from .perform import Progress
 

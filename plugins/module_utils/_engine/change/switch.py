@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from ..checks import units as check_units
+from ..dns import units as dns_units
 from ..judge import choice, conflicts, handover
 from ..logs import units as log_units
 from ..pods import addresses
@@ -62,6 +63,7 @@ def run(
             wall_units.ensure(robot, wanted)
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
+            dns_units.ensure(robot, wanted)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}
             for _job, group in manifests.groups(manifest):
                 if group["id"] in spare and not group["resources"]:

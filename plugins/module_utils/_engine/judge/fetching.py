@@ -19,7 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import GroupPlan, JobPlan, PrepareRequest, Resource
+    from ..plan import GroupPlan, JobPlan, Resource
+    from ..state.manifest import PrepareRequest
     from ..state.robot import Robot
 
     class Said(t.TypedDict):

@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import JobRequest
     from ..state.ledger import GroupRecord
+    from ..state.manifest import JobRequest
     from ..state.robot import Robot
     from .intact import Compared
 

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import JobRequest
+    from ..state.manifest import JobRequest
 
 GROUP_KEYS: t.Mapping[str, type] = {
     "id": str,

@@ -15,11 +15,12 @@ import re
 import stat
 import tempfile
 
+from .. import plan
 from ..plan import TASKS
 from ..pods import trial
 from ..resources import kinds
 from ..say import disk
-from ..system import accounts, command, files, own
+from ..system import accounts, command, files, own, ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,6 +164,14 @@ def _no_pods(_name: str) -> str:
         return trial.lacks(directory)
 
 
+def _no_names(address: str) -> str:
+    """Somebody else may answer there already, as a server for all of the robot's addresses does."""
+    wanted = [plan.port(address, 53, "", protocol=protocol) for protocol in ports.PROTOCOLS]
+    for found in ports.taken(wanted, (own.DNS,)):
+        return f"{found.lstrip(': ')}; let that listen at other addresses alone, or remove k8s4r_dns of this robot"
+    return ""
+
+
 def _no_room(asked: str) -> str:
     size, *directories = asked.split(" ")
     # A directory with a limit shows what that leaves, and not what the file system has; those above have none.
@@ -203,6 +212,7 @@ _ABSENT: dict[str, t.Callable[[str], str]] = {
 _WRONG: dict[str, t.Callable[[str], str]] = {
     "capability": _no_capability,
     "disk": _no_room,
+    "names": _no_names,
     "pods": _no_pods,
     "source": _movable,
     "target": _movable,

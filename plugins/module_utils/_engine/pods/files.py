@@ -24,11 +24,17 @@ if TYPE_CHECKING:
         to: int
         protocol: str
 
-    class Resolution(t.TypedDict):
-        """``servers``: addresses of name servers; none for the robot's own. ``searches``: domains to look in."""
-
+    class _Resolution(t.TypedDict):
         servers: list[str]
         searches: list[str]
+
+    class Resolution(_Resolution, total=False):
+        """``servers``: addresses of name servers; none for the robot's own. ``searches``: domains to look in. ``domain``: that of which the
+        robot has a DNS server, if it has one; ``loopback``: whether that answers at the robot's loopback, too.
+        """
+
+        domain: str
+        loopback: bool
 
     class Pod(t.TypedDict):
         """What is in a file, as JSON, with the ``version`` of its form (state/formats.py).

@@ -43,9 +43,11 @@ def hosts(pod: Pod, robot: str) -> str:
 
 def resolution(pod: Pod, robots: str, real: t.Iterable[str] = ()) -> str:
     """The text of /etc/resolv.conf. ``robots``: that of the robot; ``real``: those to look in, one after the other, where that names none
-    but its own loopback. What the job says wins.
+    but its own loopback. A DNS server of the robot's own asks all of them. What the job says wins.
     """
     servers, searches = pod["dns"]["servers"], pod["dns"]["searches"]
+    if not servers and pod["dns"].get("domain"):
+        servers = [files.gateway(pod["range"])]
     texts = [robots, *real]
     found = servers or next((reached for reached in map(_servers, texts) if reached), [])
     looked_in = [f"search {' '.join(searches)}"] if searches else _kept(robots, ("search", "domain"))

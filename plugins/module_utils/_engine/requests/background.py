@@ -23,8 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import PrepareRequest
     from ..say.answers import Answer
+    from ..state.manifest import PrepareRequest
     from ..state.results import Operation, Result
     from ..state.robot import Robot
 

@@ -11,8 +11,8 @@ from ..system import capabilities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..plan import PrepareRequest
     from ..say.answers import Answer
+    from ..state.manifest import PrepareRequest
     from ..state.robot import Robot
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A staged release: what a plan wants, with contents by digest, and with what the ledger has beyond it."""
+"""What is asked of a robot, and a staged release: what a plan wants, with contents by digest, and with what the ledger has beyond it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,32 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import GroupPlan, JobPlan, Need, Port, PrepareRequest, Resource
+    from ..plan import GroupPlan, JobPlan, Need, Port, Resource, RobotPlan
     from .ledger import GroupRecord, JobName, JobRecord, JobState, Ledger
+
+    class _Asked(t.TypedDict):
+        namespace: str
+        name: str
+        digest: str  # of the job's plan, keyed by the controller
+
+    class JobRequest(_Asked, total=False):
+        empty: bool  # whether the robot shall have nothing of the job
+
+    class _Prepare(t.TypedDict):
+        jobs: list[JobRequest]
+        who: str
+
+    class PrepareRequest(_Prepare, total=False):
+        """What ``prepare`` is asked; ``plan`` only when the robot has answered that it needs it."""
+
+        assumptions: dict[str, str]
+        check: bool
+        diff: bool
+        keep_data: bool
+        plan: RobotPlan
+        robot: str  # the name of this machine in the inventory
+        refresh: bool  # whether addresses are asked again that were asked before
+        mended: list[str]  # added by the robot: what it found damaged, and put right, when the request came
 
     class ManifestGroup(t.TypedDict):
         """A group as it shall be. One that the plan no longer has is in the manifest with no resources."""

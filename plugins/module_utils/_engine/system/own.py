@@ -40,8 +40,10 @@ TEXTFILE, TEXTFILE_TIMER = "k8s4r-textfile.service", "k8s4r-textfile.timer"
 RUNS, PREPARES = "k8s4r-task-", "k8s4r-init-"
 # Has the walls between pods, and their published ports, in force; and what starts it again and again.
 WALLS, WALLS_TIMER = "k8s4r-walls.service", "k8s4r-walls.timer"
+# Answers for the names of pods and services.
+DNS = "k8s4r-dns.service"
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
-UNITS = r"k8s4r-((recover|logs|log@.*|checks|textfile|walls|prepare-.*|switch-.*)\.service|(checks|textfile|walls)\.timer)"
+UNITS = r"k8s4r-((recover|dns|logs|log@.*|checks|textfile|walls|prepare-.*|switch-.*)\.service|(checks|textfile|walls)\.timer)"
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 

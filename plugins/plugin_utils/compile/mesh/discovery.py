@@ -13,6 +13,7 @@ from ...envoy.endpoints import Endpoint
 from ...fleet.robots import Robot
 from ...job.addresses import LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, plain
 from ...job.errors import Problem, did_you_mean, few, listed, quoted
+from .. import names
 from ..site import Site
 from . import identity, peers
 
@@ -30,14 +31,9 @@ class Found(t.NamedTuple):
     errors: tuple[Problem, ...] = ()
 
 
-def full_name(written: str, namespace: str) -> str:
-    """`namespace/job/group/name` of what a job in `namespace` calls `[namespace/]job/group/name`."""
-    return written if written.count("/") == 3 else f"{namespace}/{written}"
-
-
 def found(site: Site, written: str, path: str, known: peers.KnownServices) -> Found:
     """The service that an upstream names at `path`."""
-    name = full_name(written, site.job.namespace)
+    name = names.full_name(written, site.job.namespace)
     served = known.named.get(name)
     if served is None:
         return Found(None, errors=(_nobody_serves(site, name, path, known),))
@@ -49,8 +45,7 @@ def found(site: Site, written: str, path: str, known: peers.KnownServices) -> Fo
         return Found(None, errors=(site.problem(path, what, remedy),))
     endpoints, unreached = _endpoints(site, served)
     errors = tuple(site.problem(path, f"{quoted(name)} {why}", remedy) for why, remedy in unreached.items())
-    _namespace, job, group, service = name.split("/")
-    return Found(served, name, f"{service}.{group}.{job}.svc", endpoints, errors)
+    return Found(served, name, names.service_host(name), endpoints, errors)
 
 
 def _nobody_serves(site: Site, name: str, path: str, known: peers.KnownServices) -> Problem:
@@ -93,6 +88,25 @@ def _endpoints(site: Site, served: peers.Served) -> tuple[list[Endpoint], dict[s
     return list(endpoints), unreached
 
 
+def addresses(site: Site, served: peers.Served) -> tuple[list[str], list[str]]:
+    """Where a service is, as everybody on this robot reaches it, and the robots of which there is no IP address."""
+    listening = plain(served.service.address)
+    if listening in LOOPBACK_HOSTS:
+        return [], []
+    if listening not in WILDCARDS:
+        return [listening] if served.robots else [], []
+    found: dict[str, None] = {}
+    nameless = []
+    for name in served.robots:
+        here = name == site.robot.name and site.are_pods
+        # A loopback is another one in each pod.
+        hosts = _hosts(site, served, site.robot) if here else _away(site, served, site.fleet.robot(name))
+        numeric = [host for host in hosts if Address(host, served.service.port).numeric]
+        found.update(dict.fromkeys(numeric))
+        nameless += [] if numeric else [name]
+    return list(found), nameless
+
+
 def _hosts(site: Site, served: peers.Served, robot: Robot) -> t.Sequence[str]:
     """The hosts at which this site reaches a service on a robot."""
     listening = plain(served.service.address)
@@ -105,5 +119,11 @@ def _hosts(site: Site, served: peers.Served, robot: Robot) -> t.Sequence[str]:
     if here:
         # Its own network may be down. To a pod, the robot is the first address of its range.
         return (str(ipaddress.IPv4Network(robot.pods)[1]) if site.are_pods else LOOPBACK,)
+    return _away(site, served, robot)
+
+
+def _away(site: Site, served: peers.Served, robot: Robot) -> list[str]:
+    """The hosts at which this site reaches a service on another robot, which listens at every address."""
+    listening = plain(served.service.address)
     only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no" or served.in_pods or site.are_pods
     return [host for host in map(plain, robot.reached_at) if not (only_old and ":" in host)]

@@ -12,17 +12,15 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import re
 import typing as t
 
 from ....module_utils._engine import plan
 from ...fleet.placement import Placement
 from ...job.errors import Problem, few
-from ...job.model.vocabulary import HOST_LABEL
 from .. import names
 from ..site import Pod, Site
 from ..systemd import Directives
-from . import ports
+from . import hosts, ports
 from .choice import Held
 
 if t.TYPE_CHECKING:
@@ -97,8 +95,12 @@ def file(site: Site, pod: Pod) -> Resource:
         "range": site.robot.pods,
         "reach": sorted({f"{each.namespace or job.namespace}/{each.job or job.name}/{each.group}" for each in network.reach}),
         "ports": _published(site, pod),
-        "hosts": _hosts(site, pod),
-        "dns": {"servers": list(network.dns.servers), "searches": list(network.dns.searches)},
+        "hosts": hosts.known(site, pod),
+        "dns": {
+            "servers": list(network.dns.servers),
+            "searches": list(network.dns.searches),
+            **({"domain": site.robot.dns, "loopback": site.robot.dns_loopback} if site.robot.dns else {}),
+        },
     }
     return plan.file(pod.file, json.dumps(content, sort_keys=True, indent=1) + "\n", label=f"network of r{pod.instance}")
 
@@ -112,18 +114,6 @@ def _published(site: Site, pod: Pod) -> list[dict[str, t.Any]]:
             found.append((listener.address, listener.port, each.inside, listener.transport.value))
     found += [(listener.address, listener.port, listener.port, "tcp") for listener in ports.listeners(site)]
     return [{"address": address, "port": port, "to": to, "protocol": protocol} for address, port, to, protocol in sorted(found)]
-
-
-def _hosts(site: Site, pod: Pod) -> dict[str, str]:
-    """The robot by its name in the inventory, if that can be one, the pod's own host name, and what the job says, which wins."""
-    robot = site.robot
-    gateway = str(ipaddress.IPv4Network(robot.pods)[1])
-    network = site.group.network
-    return {
-        **({robot.name: gateway} if re.fullmatch(rf"{HOST_LABEL}(\.{HOST_LABEL})*", robot.name) else {}),
-        pod.host: pod.address,
-        **(network.extra_hosts if network else {}),
-    }
 
 
 def expected(site: Site) -> list[Expected]:

@@ -15,6 +15,8 @@ from .one_robot import ROBOT, compiled, refusal
 
 APP = {"name": "app", "config": {"execConfig": {"command": "app"}}}
 
+SERVICE = {"name": "http", "port": 7000, "to": "127.0.0.1:8080", "protocol": "http", "allow": [{"group": "g"}]}
+
 
 def job(name="a", count=1, group="g", **network):
     groups = [{"name": group, "count": count, "network": {"mode": "group", **network}, "tasks": [APP]}]
@@ -126,3 +128,23 @@ def test_a_container_has_of_its_pod_what_others_have_and_no_init_task_does():
         assert any(line.startswith("After=") and each in line for line in unit.splitlines())
     # What starts the container is on the robot.
     assert "NetworkNamespacePath" not in unit
+
+
+def test_a_pod_knows_by_name_what_it_calls():
+    def hosts(*upstreams, **network):
+        front = json.loads(job(upstreams=upstreams, **network))
+        front["taskGroups"].append({"name": "api", "network": {"services": [SERVICE]}, "tasks": [APP]})
+        return next(iter(pods(json.dumps(front)).values()))["hosts"]
+
+    plaintext = {"tls": False, "upstream": "db.dc.example:5432"}
+    found = hosts(
+        {"name": "orders", "localPort": 9000, "service": "a/api/http", "protocol": "http"},
+        {"name": "database", "localPort": 5432, **plaintext},
+        {"name": "odd_name", "localPort": 5433, **plaintext},
+    )
+    assert [name for name, address in found.items() if address == "127.0.0.1"] == ["database", "http.api.a.svc", "orders"]
+    # The proxy would find itself where it looks for these.
+    assert "127.0.0.1" not in hosts({"name": "db", "localPort": 5432, "tls": False, "upstream": "DB.:5432"}).values()
+    assert "127.0.0.1" not in hosts({"name": "db", "localPort": 5432, "tls": False, "upstream": "${attr.kernel.name}:5432"}).values()
+    # What the job says, wins.
+    assert hosts({"name": "db", "localPort": 5432, **plaintext}, extraHosts={"db": "192.0.2.7"})["db"] == "192.0.2.7"

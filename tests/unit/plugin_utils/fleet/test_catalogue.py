@@ -70,3 +70,37 @@ def test_a_network_that_pods_cannot_have_is_refused(value, said):
     (error,) = map(str, errors.value.errors)
     assert error.startswith("inventory: arm1.k8s4r_pod_cidr: ")
     assert said in error
+
+
+def test_a_robot_may_have_a_dns_server_of_its_own():
+    def dns(**variables):
+        robot = fleet_of({"arm1": {f"k8s4r_{name}": value for name, value in variables.items()}}).robot("arm1")
+        return robot.dns, robot.dns_loopback
+
+    assert dns() == ("", False)
+    assert dns(dns=True) == dns(dns="True") == ("k8s4r.internal", False)
+    assert dns(dns=True, dns_loopback=True, dns_domain="robots.example") == ("robots.example", True)
+    assert dns(dns="false", dns_domain="robots.example") == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"k8s4r_dns": "on"}, 'arm1.k8s4r_dns: found "on": expected true or false'),
+        ({"k8s4r_dns": True, "k8s4r_dns_domain": "Robots"}, 'k8s4r_dns_domain: found "Robots": expected a domain'),
+        ({"k8s4r_dns_loopback": True}, "there is no DNS server that could answer at 127.0.0.153; set k8s4r_dns: true, too"),
+        ({"k8s4r_dns_loopbak": True}, "did you mean k8s4r_dns_loopback?"),
+    ],
+)
+def test_a_dns_server_that_cannot_be_is_refused(variables, said):
+    with pytest.raises(JobErrors) as errors:
+        fleet_of({"arm1": variables})
+    (error,) = map(str, errors.value.errors)
+    assert said in error
+
+
+def test_all_robots_have_the_same_domain():
+    with pytest.raises(JobErrors) as errors:
+        fleet_of({"arm1": {"k8s4r_dns_domain": "a"}, "arm2": {"k8s4r_dns_domain": "b"}})
+    (error,) = map(str, errors.value.errors)
+    assert 'k8s4r_dns_domain: "a" for arm1, but "b" for arm2' in error

@@ -47,18 +47,18 @@ def test_what_is_missing_is_provided_first_with_the_server_of_the_agents():
     assert what_next({"a": PREPARED, "b": BARE, "c": UNCHANGED}, servers=["s"]) == (
         "install_missing",
         ["a", "b", "s"],
-        {"spire_server": ["s"], "spire_agent": ["b"], "envoy": ["b"], "nftables": []},
+        {"spire_server": ["s"], "spire_agent": ["b"], "envoy": ["b"], "nftables": [], "dnsmasq": []},
     )
 
 
 def test_the_server_is_left_alone_where_only_envoy_is_missing():
     found = what_next({"b": {**BARE, "missing": ["envoy"]}}, servers=["s"])
-    assert found == ("install_missing", ["b"], {"spire_server": [], "spire_agent": [], "envoy": ["b"], "nftables": []})
+    assert found == ("install_missing", ["b"], {"spire_server": [], "spire_agent": [], "envoy": ["b"], "nftables": [], "dnsmasq": []})
 
 
 def test_programs_of_walls_are_provided_where_they_are_missing():
     found = what_next({"a": PREPARED, "b": {**BARE, "missing": ["nftables"]}}, servers=["s"])
-    assert found == ("install_missing", ["a", "b"], {"spire_server": [], "spire_agent": [], "envoy": [], "nftables": ["b"]})
+    assert found == ("install_missing", ["a", "b"], {"spire_server": [], "spire_agent": [], "envoy": [], "nftables": ["b"], "dnsmasq": []})
 
 
 def test_check_mode_provides_nothing_and_switches_only_what_is_provided():

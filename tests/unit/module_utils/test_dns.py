@@ -1,0 +1,119 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the robot's own DNS server is told."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import socket
+import typing as t
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.dns import records
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import verify
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import names
+
+POD: dict[str, t.Any] = {
+    "name": "fleet-web-0a1b2c3d-r0",
+    "group": "default/fleet/web",
+    "address": "172.26.64.7",
+    "range": "172.26.64.0/20",
+    "reach": [],
+    "ports": [],
+    "hosts": {},
+    "dns": {"servers": [], "searches": [], "domain": "k8s4r.internal"},
+}
+WITHOUT: dict[str, t.Any] = {**POD, "name": "other-r0", "address": "172.26.64.8", "dns": {"servers": [], "searches": []}}
+SERVICE: dict[str, t.Any] = {
+    "domain": "k8s4r.internal",
+    "name": "http.api.shop.svc",
+    "port": 7000,
+    "loopback": False,
+    "endpoints": [{"address": "192.0.2.2"}, {"address": "2001:db8::2"}],
+}
+
+
+def described(directory: pathlib.Path, pods: dict[str, t.Any], services: dict[str, t.Any]) -> t.Any:
+    for room, contents in (("pods", pods), ("names", services)):
+        (directory / room).mkdir(parents=True)
+        for name, content in contents.items():
+            (directory / room / name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return records.described(str(directory / "pods"), str(directory / "names"))
+
+
+def test_pods_and_services_have_names_and_services_ports(tmp_path: pathlib.Path) -> None:
+    moved = {**SERVICE, "endpoints": [{"address": "192.0.2.3"}, {"address": "192.0.2.2"}]}
+    known = described(tmp_path, {"a": POD, "b": WITHOUT}, {"front.s": SERVICE, "shop.s": moved, ".t": {**SERVICE, "port": 1}})
+    full = "http.api.shop.svc.k8s4r.internal"
+    assert records.hosts(known).splitlines() == [
+        "172.26.64.7 fleet-web-0a1b2c3d-r0.pod.k8s4r.internal",
+        *(f"{address} {full}" for address in ("192.0.2.2", "2001:db8::2", "192.0.2.3")),
+    ]
+    lines = records.configuration(known).splitlines()
+    assert [line for line in lines if line.startswith("srv-host")] == [f"srv-host={full},{full},7000"]
+    assert [line for line in lines if line.startswith("listen")] == ["listen-address=172.26.64.1"]
+    assert {"local=/pod.k8s4r.internal/", "local=/svc.k8s4r.internal/", "no-hosts", "bind-dynamic"} < set(lines)
+
+
+def test_there_is_a_server_where_somebody_is_answered(tmp_path: pathlib.Path) -> None:
+    assert records.listens(described(tmp_path / "1", {"b": WITHOUT}, {"s": SERVICE})) == []
+    assert records.listens(described(tmp_path / "2", {}, {"s": {**SERVICE, "loopback": True}})) == ["127.0.0.153"]
+    assert records.listens(described(tmp_path / "3", {"a": POD}, {"s": {**SERVICE, "loopback": True}})) == ["172.26.64.1", "127.0.0.153"]
+    asked = {**POD, "dns": {**POD["dns"], "loopback": True}}
+    assert records.listens(described(tmp_path / "4", {"a": asked}, {})) == ["172.26.64.1", "127.0.0.153"]
+    assert records.described(str(tmp_path / "none"), str(tmp_path / "none")) == {"pods": {}, "services": {}}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        *("", "{", "[]", "null", {}, {**SERVICE, "port": "7000"}, {**SERVICE, "port": 0}, {**SERVICE, "loopback": None}),
+        {**SERVICE, "name": "a\naddress=/#/192.0.2.66"},
+        {**SERVICE, "domain": "a/b"},
+        {**SERVICE, "endpoints": [{"address": "192.0.2.2 a"}]},
+        {**SERVICE, "endpoints": [{}]},
+    ],
+)
+def test_a_damaged_file_keeps_no_other_from_its_name_and_says_nothing_else(tmp_path: pathlib.Path, damaged: t.Any) -> None:
+    assert list(described(tmp_path, {}, {"a": damaged, "b": SERVICE})["services"]) == ["b"]
+
+
+def test_what_is_new_is_known_before_it_starts_and_what_changes_after_that(tmp_path: pathlib.Path) -> None:
+    now = described(tmp_path, {"a": POD}, {"front.s": SERVICE})
+    moved = {**SERVICE, "endpoints": [{"address": "192.0.2.9"}]}
+    other = {**SERVICE, "name": "http.web.shop.svc"}
+    new = {**POD, "name": "new-r0", "address": "172.26.64.9"}
+    files = {
+        f"{plan.PODS}/a": {**POD, "address": "172.26.64.10"},
+        f"{plan.PODS}/c": new,
+        f"{plan.NAMES}/front.s": moved,
+        f"{plan.NAMES}/shop.s": moved,
+        f"{plan.NAMES}/shop.t": other,
+    }
+    resources: t.Any = [{"kind": "file", "path": path, "digest": path} for path in files]
+    coming = records.coming(resources, lambda digest: json.dumps(files[digest]).encode())
+    assert records.together(now, coming) == {"pods": {"a": POD, "c": new}, "services": {"front.s": SERVICE, "shop.t": other}}
+
+
+def test_a_pod_asks_its_robot_unless_its_job_says_otherwise() -> None:
+    pod: t.Any = POD
+    assert names.resolution(pod, "nameserver 192.0.2.53\nsearch lan\n") == "nameserver 172.26.64.1\nsearch lan\n"
+    own: t.Any = {**POD, "dns": {**POD["dns"], "servers": ["192.0.2.54"]}}
+    assert names.resolution(own, "nameserver 192.0.2.53\n") == "nameserver 192.0.2.54\n"
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_port_53_must_be_free(kind: int) -> None:
+    group: t.Any = {"name": "a/b/c", "resources": [], "programs": [], "expects": [plan.expected("names", plan.LOOPBACK_DNS, "k8s4r_dns")]}
+    assert verify.lacking([group]) == []
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind((plan.LOOPBACK_DNS, 53))
+        if kind == socket.SOCK_STREAM:
+            other.listen()
+        (found,) = verify.lacking([group])
+    assert found.startswith(f"k8s4r_dns: {'UDP ' if kind == socket.SOCK_DGRAM else ''}port 53 on 127.0.0.153 is taken by ")
+    assert found.endswith("; let that listen at other addresses alone, or remove k8s4r_dns of this robot")
