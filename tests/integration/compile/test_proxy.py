@@ -20,8 +20,11 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import c
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import DEFAULT_AGENT_SOCKET, Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.engine.harness import Machine
 from tests.robots.host import wait_for
+
+machine = each_of(ENDS)
 
 OPERATIONS = pathlib.Path(__file__).parents[3] / "docs" / "operations.md"
 
