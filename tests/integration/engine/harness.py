@@ -46,9 +46,9 @@ class Machine:
         self.name = name
         self.engine = f"/var/lib/k8s4r/engine/{packing.engine().digest}"
 
-    def execute(self, command: str, content: bytes = b"") -> Outcome:
-        """A shell command on the robot, as root."""
-        options = ssh_options(self.fleet.known_hosts, self.fleet.control)
+    def execute(self, command: str, content: bytes = b"", *more: str) -> Outcome:
+        """A shell command on the robot, as root; ``more``: options of ssh."""
+        options = [*ssh_options(self.fleet.known_hosts, self.fleet.control), *more]
         argv = ["ssh", "-i", self.fleet.key, *options, f"root@{self.fleet.address(self.name)}", command]
         done = subprocess.run(argv, input=content, capture_output=True, check=False, timeout=LONGEST)
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -129,10 +129,12 @@ class Machine:
         """Take everything of ours off the robot. One whose process 1 is no more, or no longer answers, is made anew: what ended it
         was the test before.
         """
-        outcome = self.execute(CLEAN)
-        if outcome.status:
-            assert not self.fleet.answers(self.name), outcome
-            self.fleet.renew(self.name)
+        # Where nobody has its address any more, SSH would otherwise wait for more than a minute.
+        if self.execute(CLEAN, b"", "-o", "ConnectTimeout=10").status:
+            if self.fleet.answers(self.name):
+                self.sh(CLEAN)
+            else:
+                self.fleet.renew(self.name)
 
 
 def digest_of(*jobs: dict[str, t.Any]) -> str:

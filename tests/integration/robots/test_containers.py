@@ -84,14 +84,13 @@ def test_a_power_cut_ends_everything_at_once(fleet):
     assert fleet.ssh("robot2", "ls /root/stopped-in-order /run/volatile 2>/dev/null", check=False) == ""
 
 
-@pytest.mark.parametrize("signal", ["ABRT", "SEGV"])
-def test_a_robot_whose_process_1_ended_has_last_words_and_is_made_anew(fleet, signal):
+def test_a_robot_whose_process_1_ended_has_last_words_and_is_made_anew(fleet):
     machine = Machine(fleet, "robot2")
     address = fleet.address("robot2")
     # As an assertion of systemd's own that does not hold ends it.
-    machine.execute(f"mkdir /var/lib/k8s4r; touch /var/lib/k8s4r/old; kill -{signal} 1")
+    machine.execute("mkdir /var/lib/k8s4r; touch /var/lib/k8s4r/old; kill -ABRT 1")
     wait_for(lambda: not fleet.answers("robot2"), 60, "process 1 goes on")
-    assert f"Caught <{signal}>" in fleet.last_words("robot2")
+    assert "Caught <ABRT>" in fleet.last_words("robot2")
     machine.clean()
     assert machine.sh("hostname; systemctl is-system-running; ls -A /var/lib/k8s4r 2>/dev/null; true").split() == ["robot2", "running"]
     assert fleet.address("robot2") == address
