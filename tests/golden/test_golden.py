@@ -30,6 +30,14 @@ def test_same_input_gives_same_bytes_in_every_process(seed):
     assert json.loads(done.stdout) == {name: golden.whole(name) for name in golden.names()}
 
 
+def test_debian_12_gets_the_units_of_debian_13(monkeypatch):
+    """So what is not about systemd itself need not be tried on both: see ENDS in tests/integration/compile/conftest.py."""
+    middle = {name: golden.whole(name) for name in golden.names()}
+    robots = (robot._replace(capabilities={**robot.capabilities, "systemd": "257"}) for robot in golden.FLEET.robots)
+    monkeypatch.setattr(golden, "FLEET", golden.FLEET._replace(robots=tuple(robots)))
+    assert {name: golden.whole(name) for name in golden.names()} == middle
+
+
 def test_differences_name_the_resource_and_one_line_around():
     before = ["file a", "  | one", "  | two", "  | three", "  | four", "file b"]
     after = ["file a", "  | one", "  | two", "  | 3", "  | four", "file b", "file c"]

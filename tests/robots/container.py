@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass
 
 from tests.robots import identity, image
@@ -17,6 +18,9 @@ CAPABILITIES = (
     *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE"),
     *("NET_ADMIN", "NET_RAW", "SYS_CHROOT", "SYS_PTRACE", "SYS_ADMIN", "MKNOD", "AUDIT_WRITE", "SETFCAP", "SYS_NICE", "SYSLOG"),
 )
+
+LAST_LINES = 20
+"""Of what process 1 wrote: enough for the request that ended it."""
 
 
 def names(fleet: str) -> list[str]:
@@ -97,6 +101,13 @@ class Container:
     def console(self, command: str, check: bool = True) -> str:
         """Run a command by way of Docker."""
         return run("docker", "exec", self.full_name, "sh", "-c", command, check=check)
+
+    def last_words(self) -> str:
+        """From its journal on the disk, read in a container that runs: this one may have ended, and its own programs with it."""
+        journal = subprocess.run(["docker", "cp", f"{self.full_name}:/var/log/journal", "-"], capture_output=True, check=False).stdout
+        read = f"tar -x -C /tmp && journalctl --directory=/tmp/journal --no-pager --lines={LAST_LINES} _PID=1"
+        reader = ("docker", "run", "--rm", "--interactive", "--network", "none", self._inspect("{{.Config.Image}}"), "sh", "-c", read)
+        return run(*reader, data=journal, check=False)
 
     def remove(self) -> None:
         """Remove it with its volumes."""

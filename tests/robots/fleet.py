@@ -26,6 +26,9 @@ from tests.robots.spec import UPSTREAM_NAMES, RobotSpec
 BOOT_SECONDS = {"container": 200, "vm": 600}
 """Generous: a virtual machine boots in 20 s on an idle machine, and in minutes on a busy one."""
 
+ANSWER_SECONDS = 60
+"""A process 1 that is not frozen has long answered, however busy the machine is."""
+
 
 class Fleet:
     """The robots of one prefix; the same prefix always means the same fleet, also in another process."""
@@ -41,6 +44,7 @@ class Fleet:
         self.control = Path(tempfile.gettempdir(), f"{self.full_name}-ssh")
         # Asking Docker takes more of the processor than the SSH command that wants to know.
         self._addresses: dict[str, str] = {}
+        self._setups: dict[str, Setup] = {}
 
     @property
     def inventory(self) -> Path:
@@ -69,6 +73,7 @@ class Fleet:
         with ThreadPoolExecutor(4) as pool:
             releases = pool.submit(mirror.ensure, self.full_name, net.gateway, {spec.arch for spec in specs})
             setups = [Setup(spec, net, addresses[spec.name], hosts, self._files(spec.name)) for spec in specs]
+            self._setups = {setup.spec.name: setup for setup in setups}
             list(pool.map(self._up, setups))
             releases.result()
         self._write_inventory(setups, mirror.variables(net.gateway) | variables)
@@ -129,6 +134,21 @@ class Fleet:
         """Run a shell command on the robot over SSH, as root, and return its standard output."""
         options = ssh_options(self.known_hosts, self.control)
         return run("ssh", "-i", self.key, *options, f"root@{self.address(name)}", command, check=check, timeout=timeout)
+
+    def answers(self, name: str) -> bool:
+        """Whether its process 1 is there and does what it is asked."""
+        return bool(self.console(name, f"timeout {ANSWER_SECONDS} systemctl show --property=Version", check=False).strip())
+
+    def last_words(self, name: str) -> str:
+        """The last lines that its process 1 wrote, also where it is no more."""
+        return self.machine(name).last_words()
+
+    def renew(self, name: str) -> None:
+        """A new robot in the place of one that is broken: with its name, address and keys, and nothing that was on it."""
+        with lock(self.full_name):
+            self._forget_connection(self.address(name))
+            self.machine(name).remove()
+            self._up(self._setups[name])
 
     def power_cut(self, name: str) -> None:
         """Pull the plug. Switch on again with ``start``."""

@@ -48,7 +48,11 @@ def execute(agent: Path, command: str) -> tuple[int, str]:
         deadline = time.monotonic() + COMMAND_SECONDS
         while time.monotonic() < deadline:
             connection.sendall(request("guest-exec-status", pid=started["return"]["pid"]))
-            state = json.loads(lines.readline())["return"]
+            answer = json.loads(lines.readline())
+            if "return" not in answer:
+                # The machine was started anew meanwhile, and its new agent knows nothing of what the old one ran.
+                raise ValueError(answer)
+            state = answer["return"]
             if state["exited"]:
                 return state.get("exitcode", 255), base64.b64decode(state.get("out-data", "")).decode(errors="replace")
             time.sleep(0.1)

@@ -62,6 +62,9 @@ class Machine(Protocol):
     def console(self, command: str, check: bool = True) -> str:
         """Run a shell command as root without the network, and return its standard output."""
 
+    def last_words(self) -> str:
+        """The last lines that its process 1 wrote."""
+
     def remove(self) -> None:
         """Remove it, in whatever state it is."""
 

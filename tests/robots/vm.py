@@ -178,6 +178,10 @@ class VirtualMachine:
             raise RobotsError(f"{self.full_name}: {command}: exit status {status}\n{output}")
         return output
 
+    def last_words(self) -> str:
+        """What came over its serial line at last: a kernel that has lost its process 1 says so there."""
+        return (self.directory / "console.log").read_text(errors="replace")[-2000:]
+
     def remove(self) -> None:
         """Remove it: process, cable and disk."""
         self.power_cut()

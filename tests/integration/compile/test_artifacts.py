@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tasks bring along, from a server on the robot itself, on every systemd that we support."""
+"""What tasks bring along, from a server on the robot itself, on the oldest systemd and the newest."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ import typing as t
 
 import pytest
 
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import job, shell, without_groups
 from tests.integration.engine.harness import Machine, request_of
 from tests.robots.host import need
+
+machine = each_of(ENDS)
 
 ROOT = "/srv/k8stest"
 URL = "http://127.0.0.1:18080"

@@ -1,15 +1,18 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Health checks, on every systemd that we support: a deployment waits for them, and they go on without a controller."""
+"""Health checks, on the oldest systemd and the newest: a deployment waits for them, and they go on without a controller."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.engine.harness import Machine, pid
+
+machine = each_of(ENDS)
 
 PORT = 18080
 # Answers with what is in a file, and until that is there with 503 for as many seconds as it is told.

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task gets of its robot's hardware, looked at from inside, on every systemd that we support: limits, groups, devices."""
+"""What a task gets of its robot's hardware, looked at from inside, on the oldest systemd and the newest: limits, groups, devices."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import typing as t
 
 import pytest
 
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import plans
 from tests.integration.engine.harness import Machine
+
+machine = each_of(ENDS)
 
 DRIVERS = ("exec", "raw_exec")
 

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks, sidecars and leaders on every systemd that we support: what runs when, how often, and what ends with what."""
+"""Hooks, sidecars and leaders on the oldest systemd and the newest: what runs when, how often, and what ends with what."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import typing as t
 
 import pytest
 
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import job, shell, without_groups
 from tests.integration.engine.harness import Machine
+
+machine = each_of(ENDS)
 
 LOG = "$NOMAD_ALLOC_DIR/log"
 DRIVERS = ("exec", "raw_exec")

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Log files of tasks, on every systemd that we support: what is in them, and what is not, whatever happens to who writes them."""
+"""Log files of tasks, on the oldest systemd and the newest: what is in them, and what is not, whatever happens to who writes them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import typing as t
 
 import pytest
 
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.engine.harness import Machine
+
+machine = each_of(ENDS)
 
 DRIVERS = ("exec", "raw_exec")
 ROTATOR = "k8s4r-logs.service"

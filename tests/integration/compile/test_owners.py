@@ -1,14 +1,17 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Users and what belongs to them, on every systemd that we support: nobody inherits, and what changes hands is usable."""
+"""Users and what belongs to them, on the oldest systemd and the newest: nobody inherits, and what changes hands is usable."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import job, shell, without_groups
 from tests.integration.engine.harness import Machine, pid
+
+machine = each_of(ENDS)
 
 # A copy of a shell that makes whoever starts it the group's user, a background process that leaves the unit's control group as
 # those do that cron starts, and files where every user may write.

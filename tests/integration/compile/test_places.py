@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes, and process IDs, on every systemd that we support."""
+"""Volumes, and process IDs, on the oldest systemd and the newest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import json
 
 import pytest
 
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import plans, shell, without_groups
+
+machine = each_of(ENDS)
 
 DRIVERS = ("exec", "raw_exec")
 

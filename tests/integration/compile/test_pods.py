@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pods, looked at from inside and from their robot, on every systemd that we support: two instances of two tasks each."""
+"""Pods, looked at from inside and from their robot, on the oldest systemd and the newest: two instances of two tasks each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import typing as t
 
 import pytest
 
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.compile.looks import MAY, TELL
 from tests.integration.engine.harness import Machine
 from tests.robots import Fleet
+
+machine = each_of(ENDS)
 
 # Each serves its name at a port of the pod's loopback and at one of all its addresses, and looks when all do.
 LOOK = (

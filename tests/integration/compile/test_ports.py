@@ -13,8 +13,11 @@ import pytest
 import yaml
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.engine.harness import Machine
+
+machine = each_of(ENDS)
 
 CACHE = pathlib.Path(__file__).resolve().parents[3] / "examples" / "cache.yml"
 

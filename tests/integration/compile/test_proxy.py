@@ -18,8 +18,11 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import pr
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.proxy_unit import AWAIT_IDENTITY_SECONDS, AWAIT_READY_SECONDS
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import DEFAULT_AGENT_SOCKET
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.engine.harness import Machine, plans_for
 from tests.robots.host import wait_for
+
+machine = each_of(ENDS)
 
 OPERATIONS = pathlib.Path(__file__).parents[3] / "docs" / "operations.md"
 

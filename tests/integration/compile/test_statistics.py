@@ -11,9 +11,12 @@ import re
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import job, shell
 from tests.integration.engine.harness import pid
 from tests.robots.host import wait_for
+
+machine = each_of(ENDS)
 
 # It takes the sign away first, so it is killed once. What is written says that it has begun.
 EAT = "while [ ! -e $NOMAD_ALLOC_DIR/go ]; do sleep 0.1; done; rm $NOMAD_ALLOC_DIR/go; exec python3 -c \"held = b'x' * (256 << 20)\""

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
+from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import job, plans, shell, without_groups
 from tests.integration.engine.harness import Machine, pid
+
+machine = each_of(ENDS)
 
 # Notes each signal that it gets, with what it finds in its file then; its child would note them too.
 WATCHER = """

@@ -11,8 +11,9 @@ import urllib.request
 
 import pytest
 
+from tests.integration.engine.harness import Machine
 from tests.robots import Fleet, RobotsError, RobotSpec, borrowed
-from tests.robots.host import processes, run
+from tests.robots.host import processes, run, wait_for
 from tests.robots.image import docker_image
 
 pytestmark = pytest.mark.robots
@@ -81,6 +82,18 @@ def test_a_power_cut_ends_everything_at_once(fleet):
     fleet.start("robot2")
     fleet.wait_ssh("robot2")
     assert fleet.ssh("robot2", "ls /root/stopped-in-order /run/volatile 2>/dev/null", check=False) == ""
+
+
+def test_a_robot_whose_process_1_ended_has_last_words_and_is_made_anew(fleet):
+    machine = Machine(fleet, "robot2")
+    address = fleet.address("robot2")
+    # As an assertion of systemd's own that does not hold ends it.
+    machine.execute("mkdir /var/lib/k8s4r; touch /var/lib/k8s4r/old; kill -ABRT 1")
+    wait_for(lambda: not fleet.answers("robot2"), 60, "process 1 goes on")
+    assert "Caught <ABRT>" in fleet.last_words("robot2")
+    machine.clean()
+    assert machine.sh("hostname; systemctl is-system-running; ls -A /var/lib/k8s4r 2>/dev/null; true").split() == ["robot2", "running"]
+    assert fleet.address("robot2") == address
 
 
 def test_down_leaves_nothing():

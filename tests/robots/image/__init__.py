@@ -9,7 +9,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tests.robots.host import RobotsError, appearing, cache_dir, lock, need, run
 from tests.robots.spec import RobotSpec
@@ -132,7 +132,8 @@ def emulate() -> None:
 def write_files(disk: Path, files: dict[str, tuple[int, bytes]]) -> None:
     """Put files into a disk image that is not in use; debugfs needs no mount, which not every host allows."""
     with tempfile.TemporaryDirectory() as scratch:
-        script = []
+        # One that is there stays as it is.
+        script = [f"mkdir {path}" for path in sorted({str(parent) for path in files for parent in PurePosixPath(path).parents[:-1]})]
         for number, (path, (mode, content)) in enumerate(files.items()):
             source = Path(scratch, str(number))
             source.write_bytes(content)
