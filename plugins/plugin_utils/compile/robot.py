@@ -10,18 +10,22 @@ import typing as t
 
 from ...module_utils._engine import plan
 from ..fleet.placement import Placement
-from ..fleet.robots import Fleet, Robot
+from ..fleet.robots import Fleet
 from ..job.errors import JobErrors, Problem
 from ..job.model.job import Job
 from . import fitness
 from .group import compile_group
 from .mesh import peers
 from .mesh.identity import Entry
-from .network import choice, pods, ports
+from .network import across, choice, pods, ports
 from .site import Rendering, Site, as_written
+from .site import sites as sites_of
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import JobPlan, RobotPlan
+
+# Pods of different robots do not reach each other.
+_NOTHING = across.Across()
 
 
 class CompiledRobot(t.NamedTuple):
@@ -40,24 +44,27 @@ def compile_robot(
     known: peers.KnownServices,
     held: choice.Held | None = None,
     render: Rendering = as_written,
+    beyond: across.Across = _NOTHING,
 ) -> CompiledRobot:
     """Compile what the robot `name` gets of the jobs. A job of which it gets nothing becomes an empty job plan.
 
-    `known` is `peers.known_services` of the same run, computed once for all robots; `held` are numbers of ports, and addresses of
-    pods, that this robot has named. `render` renders templates. Raises `JobErrors`.
+    `known` is `peers.known_services` of the same run, computed once for all robots, and `beyond` is its `across.known`; `held` are
+    numbers of ports, and addresses of pods, that this robot has named. `render` renders templates. Raises `JobErrors`.
     """
-    sites, failed = _with_ports(_sites(jobs, fleet, placement, fleet.robot(name), render), held or {})
+    sites, failed = _with_ports(sites_of(jobs, fleet, placement, name, render), held or {})
     sites, unplaced = _with_pods(sites, held or {})
     plans: list[JobPlan] = []
     entries: list[Entry] = []
     # The instances of a group often share an error or a warning: each is reported once.
-    errors: dict[Problem, None] = dict.fromkeys((*failed, *unplaced, *pods.out_of_reach(sites, placement)))
+    errors: dict[Problem, None] = dict.fromkeys(
+        (*failed, *unplaced, *(error for site in sites for error in across.errors(site, placement, beyond)))
+    )
     warnings: dict[Problem, None] = {}
     for job in jobs:
         groups = []
         for site in sites:
             if site.job is job:
-                compiled = compile_group(site, known)
+                compiled = compile_group(site, known, beyond)
                 groups.append(compiled.plan)
                 entries += compiled.entries
                 lacks = tuple(fitness.warnings(site))
@@ -68,16 +75,6 @@ def compile_robot(
     if errors:
         raise JobErrors(errors)
     return CompiledRobot(plan.robot(plans), tuple(entries), tuple(warnings))
-
-
-def _sites(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, robot: Robot, render: Rendering) -> list[Site]:
-    """The groups that the robot gets."""
-    return [
-        Site(job, number, robot, fleet, tuple(instances), render=render)
-        for job in jobs
-        for number, group in enumerate(job.task_groups)
-        if (instances := placement.on(robot.name, (job.namespace, job.name, group.name)))
-    ]
 
 
 def _with_ports(sites: list[Site], held: choice.Held) -> tuple[list[Site], t.Sequence[Problem]]:

@@ -10,6 +10,7 @@ import functools
 import typing as t
 
 from ...module_utils._engine import plan
+from ..fleet.placement import Placement
 from ..fleet.robots import Fleet, Robot
 from ..job.errors import Problem
 from ..job.model.brings.templates import Template
@@ -383,3 +384,13 @@ class Site:
     def problem(self, path: str, message: str, remedy: str = "") -> Problem:
         """An error or a warning at a path in the job file."""
         return self.job.problem(path, message, remedy)
+
+
+def sites(jobs: t.Iterable[Job], fleet: Fleet, placement: Placement, robot: str, render: Rendering = as_written) -> list[Site]:
+    """The groups that a robot gets, without what is chosen for them."""
+    return [
+        Site(job, number, fleet.robot(robot), fleet, tuple(instances), render=render)
+        for job in jobs
+        for number, group in enumerate(job.task_groups)
+        if (instances := placement.on(robot, (job.namespace, job.name, group.name)))
+    ]

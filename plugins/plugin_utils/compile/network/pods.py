@@ -16,8 +16,7 @@ import re
 import typing as t
 
 from ....module_utils._engine import plan
-from ...fleet.placement import Placement
-from ...job.errors import Problem, few
+from ...job.errors import Problem
 from ...job.model.vocabulary import HOST_LABEL
 from .. import names
 from ..site import Pod, Site
@@ -79,8 +78,8 @@ def directives(pod: Pod | None) -> Directives:
     return [("NetworkNamespacePath", pod.network), ("BindReadOnlyPaths", binds)]
 
 
-def file(site: Site, pod: Pod) -> Resource:
-    """What the robot knows of a pod."""
+def file(site: Site, pod: Pod, elsewhere: t.Mapping[str, t.Sequence[str]]) -> Resource:
+    """What the robot knows of a pod. `elsewhere`: who may come from other robots."""
     network = site.group.network
     if network is None:
         raise ValueError("a pod has a network")
@@ -95,6 +94,7 @@ def file(site: Site, pod: Pod) -> Resource:
         "ports": _published(site, pod),
         "hosts": _hosts(site, pod),
         "dns": {"servers": list(network.dns.servers), "searches": list(network.dns.searches)},
+        **({"elsewhere": elsewhere} if elsewhere else {}),
     }
     return plan.file(pod.file, json.dumps(content, sort_keys=True, indent=1) + "\n", label=f"network of r{pod.instance}")
 
@@ -130,20 +130,3 @@ def expected(site: Site) -> list[Expected]:
 def needs(site: Site) -> list[Need]:
     """What the walls between pods are made with."""
     return [plan.need(path, "nftables") for path in ("/usr/sbin/nft", "/sbin/tc")] if site.are_pods else []
-
-
-def out_of_reach(sites: t.Iterable[Site], placement: Placement) -> t.Iterator[Problem]:
-    """An error for each group of the run that a pod's `reach` names and that also runs on robots where no pod of this group does: pods
-    of other robots do not get here.
-    """
-    for site in sites:
-        for number, each in enumerate(site.group.network.reach if site.are_pods and site.group.network else ()):
-            named = (each.namespace or site.job.namespace, each.job or site.job.name, each.group)
-            others = sorted(set(placement.instances.get(named, ())) - set(placement.instances.get(site.names, ())))
-            if others:
-                found = f"{'/'.join(named)} runs on {few(others, 3)} too, and pods reach only those of their own robot so far"
-                yield site.problem(
-                    f"{site.path}.network.reach[{number}]",
-                    found,
-                    "constrain both groups to the same robots, or call it through `upstreams`",
-                )
