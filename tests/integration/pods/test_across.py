@@ -132,6 +132,8 @@ def test_pods_of_two_robots_reach_each_other_as_themselves_if_they_may(clean):
     first.sh("ip route flush table 1464; ip rule delete pref 1467; systemctl start k8s4r-walls.service")
     assert first.sh("ip rule; ip route show table 1464; nft --stateless list table inet k8s4r") == before
     assert ask(second, api_pod, web) == [api] * 2
+    again = first.script("from k8s4r_engine.pods import walls\nprint(walls.ensure())")
+    assert (again.stdout, again.stderr) == ("[]\n", ""), "nothing is put right that is as it should be"
 
     for machine, plan in zip(clean, wanted, strict=True):
         assert machine.deploy(without_groups(plan))["status"] == "committed"
