@@ -141,7 +141,7 @@ FORMAT = 1
 # The ports from which the compiler chooses, and the robot where one is taken: outside of those that Linux takes for connections.
 CHOSEN = (20000, 32000)
 # What a group may expect on a robot besides programs.
-EXPECTED = ("capability", "device", "disk", "group", "jar", "names", "pods", "source", "target", "user", "users", "zone")
+EXPECTED = ("capability", "device", "disk", "group", "jar", "link", "names", "pods", "source", "target", "user", "users", "zone")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
@@ -159,20 +159,19 @@ CHECKS, CHECK_STATES = CONFIGURATION + "/checks", RUNTIME + "/checks"
 # Of all that is kept on a robot for a later engine (state/formats.py).
 KEPT_VERSION = 3
 # PODS has a file for each pod, of its id. The network namespace of a pod is the file NETWORKS and its id; all pods are on the bridge.
+# ROUTES has a file for each group with pods, of its id: where the pods of other robots are.
 PODS, POD_STATES, BRIDGE = CONFIGURATION + "/pods", RUNTIME + "/pods", "k8s4r0"
-NETWORKS = "/run/netns/k8s4r-"
+NETWORKS, ROUTES = "/run/netns/k8s4r-", CONFIGURATION + "/routes"
 # NAMES has a file for each service whose name the robot's own DNS server knows; that answers at LOOPBACK_DNS, too, where it is asked to.
 NAMES, LOOPBACK_DNS = CONFIGURATION + "/names", "127.0.0.153"
 # What the engine is called as a package on the robot.
 PACKAGE = "k8s4r_engine"
-# QUOTAS has a file for each quota that is in force, of its project's number.
+# QUOTAS has a file for each quota in force, of its project's number.
 QUOTAS = STATE + "/quotas"
 # How the controller gets what it sends to robots from a file of its own. No robot is ever told so.
 BESIDE = "beside"
-# The repository of our names for the images of containers. No registry has a name like that.
-IMAGES = "k8s4r.local"
-# Below it, units read images by these names.
-CALLED = STATE + "/images"
+# The repository of our names for the images of containers: no registry has a name like that. Units read them by what is below CALLED.
+IMAGES, CALLED = "k8s4r.local", STATE + "/images"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
 # The parent of the groups' slices.
@@ -180,9 +179,8 @@ ROOT_SLICE = "k8s4r.slice"
 
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (
-    *(CONFIGURATION + "/groups/", LOGS + "/", CHECKS + "/", PODS + "/", NAMES + "/"),
-    *(STATE + "/groups/", TASKS + "/", QUOTAS + "/", RUNTIME + "/" + SHARED_MEMORY + "/"),
-    *(UNIT_DIRECTORY + "/k8s4r-", STARTED_AT_BOOT + "/k8s4r-", "/etc/sysusers.d/k8s4r-"),
+    *(f"{place}/" for place in (CONFIGURATION + "/groups", LOGS, CHECKS, PODS, ROUTES, NAMES, STATE + "/groups", TASKS, QUOTAS)),
+    *(UNIT_DIRECTORY + "/k8s4r-", STARTED_AT_BOOT + "/k8s4r-", "/etc/sysusers.d/k8s4r-", RUNTIME + "/" + SHARED_MEMORY + "/"),
 )
 
 
@@ -394,9 +392,8 @@ def unit(
     up, and its checks passing, until it is healthy; ``deadline``: so many they have for it, from the start of the switch. ``pause``:
     for so many seconds systemd waits before it starts the unit again. ``refreshes``: files of the same plan that the unit takes in
     without a restart, by ExecReload=, each with what people call that, such as ``signal SIGHUP``; empty where nobody is told.
-    ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the
-    slice beside the unit in which its container is. ``listens``: ports of the pod in which the unit runs, and not of the robot, where
-    its program must listen.
+    ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the slice beside it that has its container.
+    ``listens``: ports of the pod in which the unit runs, and not of the robot, where its program must listen.
     """
     made: Resource = {
         "kind": "unit",
@@ -456,9 +453,10 @@ def expected(what: str, name: str, where: str) -> Expected:
 
     A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is
     a number of bytes, and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. A
-    ``jar`` of Java is there and says what of it to run. Port 53 of an address is free for ``names``. The kernel lets the robot have
-    ``pods``. The ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their places.
-    A ``user`` is there. ``users`` are in namespaces of their own there, even one of this name. A time ``zone`` is known.
+    ``jar`` of Java is there and says what of it to run. A ``link`` is shared with another robot: its name, the network of its pods and its
+    addresses, with spaces. Port 53 of an address is free for ``names``. The kernel lets the robot have ``pods``. The ``source`` of a volume
+    is there, and the place of its ``target`` may be, and root alone can put anything in their places. A ``user`` is there. ``users`` are in
+    namespaces of their own there, even one of this name. A time ``zone`` is known.
     """
     return {"what": what, "name": name, "where": where}
 

@@ -18,7 +18,7 @@ from .mesh import naming
 from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
-from .network import pods, ports
+from .network import across, pods, ports
 from .site import Site
 from .units import init, limits, schedule, task
 
@@ -40,9 +40,10 @@ class CompiledGroup(t.NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
+def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> CompiledGroup:
     """Compile the group at this site. If there are errors, do not use the plan."""
     shared = environment.of_group(site)
+    elsewhere = across.elsewhere(site, beyond)
     places = [site.within(pod) for pod in site.pods] if site.are_pods else [site]
     proxies = [proxy for place in places if (proxy := compile_proxy(place, shared, known))]
     begun = [*(proxy.unit for proxy in proxies), *init.units(site, shared)]
@@ -55,7 +56,8 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         *_directories(site),
         *(plan.file(helper.path(site.bin), helper.text) for helper in HELPERS if helper in called),
         plan.unit(site.slice, _slice(site)),
-        *(pods.file(site, pod) for pod in site.pods),
+        *(pods.file(site, pod, elsewhere) for pod in site.pods),
+        *across.resources(site, beyond),
         *named.resources,
         *memory.resources(site),
         *holder.resources(site),
@@ -64,7 +66,13 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
     ]
-    expects = [*quotas.expected(site), *pods.expected(site), *named.expects, *(expected for unit in units for expected in unit.expects)]
+    expects = [
+        *quotas.expected(site),
+        *pods.expected(site),
+        *across.expected(site, beyond),
+        *named.expects,
+        *(expected for unit in units for expected in unit.expects),
+    ]
     return CompiledGroup(
         plan.group(
             site.id,
@@ -80,7 +88,12 @@ def compile_group(site: Site, known: KnownServices) -> CompiledGroup:
         ),
         entries=tuple(proxy.entry for proxy in proxies if proxy.entry),
         errors=(*shared.errors, *named.errors, *(error for unit in units for error in unit.errors)),
-        warnings=(*environment.ambiguous_databases(site), *named.warnings, *(warning for proxy in proxies for warning in proxy.warnings)),
+        warnings=(
+            *environment.ambiguous_databases(site),
+            *across.warnings(site, beyond),
+            *named.warnings,
+            *(warning for proxy in proxies for warning in proxy.warnings),
+        ),
     )
 
 

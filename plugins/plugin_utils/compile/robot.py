@@ -17,11 +17,14 @@ from . import fitness
 from .group import compile_group
 from .mesh import peers
 from .mesh.identity import Entry
-from .network import choice, pods, ports
+from .network import across, choice, pods, ports
 from .site import Rendering, Site, as_written, sites_of
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import JobPlan, RobotPlan
+
+# Pods of different robots do not reach each other.
+_NOTHING = across.Across()
 
 
 class CompiledRobot(t.NamedTuple):
@@ -40,11 +43,12 @@ def compile_robot(
     known: peers.KnownServices,
     held: choice.Held | None = None,
     render: Rendering = as_written,
+    beyond: across.Across = _NOTHING,
 ) -> CompiledRobot:
     """Compile what the robot `name` gets of the jobs. A job of which it gets nothing becomes an empty job plan.
 
-    `known` is `peers.known_services` of the same run, computed once for all robots; `held` are numbers of ports, and addresses of
-    pods, that this robot has named. `render` renders templates. Raises `JobErrors`.
+    `known` is `peers.known_services` of the same run, computed once for all robots, and `beyond` is its `across.known`; `held` are
+    numbers of ports, and addresses of pods, that this robot has named. `render` renders templates. Raises `JobErrors`.
     """
     placed = sites_of(jobs, fleet, placement, fleet.robot(name), render, known.offered)
     sites, failed = _with_ports(placed, held or {})
@@ -52,13 +56,15 @@ def compile_robot(
     plans: list[JobPlan] = []
     entries: list[Entry] = []
     # The instances of a group often share an error or a warning: each is reported once.
-    errors: dict[Problem, None] = dict.fromkeys((*failed, *unplaced, *pods.out_of_reach(sites, placement)))
+    errors: dict[Problem, None] = dict.fromkeys(
+        (*failed, *unplaced, *(error for site in sites for error in across.errors(site, placement, beyond)))
+    )
     warnings: dict[Problem, None] = {}
     for job in jobs:
         groups = []
         for site in sites:
             if site.job is job:
-                compiled = compile_group(site, known)
+                compiled = compile_group(site, known, beyond)
                 groups.append(compiled.plan)
                 entries += compiled.entries
                 lacks = tuple(fitness.warnings(site))

@@ -9,7 +9,7 @@ import typing as t
 
 from ...module_utils._engine import plan
 from ..compile.mesh import peers
-from ..compile.network import choice
+from ..compile.network import across, choice
 from ..compile.robot import CompiledRobot, compile_robot
 from ..compile.site import Rendering, as_written
 from ..fleet.placement import Placement
@@ -87,12 +87,13 @@ def _compiled(
     raises `JobErrors` if there are any.
     """
     known = peers.known_services(jobs, fleet, placement, named)
+    beyond = across.known(jobs, fleet, placement, named)
     groups = [group for job in jobs for group in job.task_groups if group.network]
     chosen = any(group.are_pods or any(port.static is None for port in group.network.ports) for group in groups if group.network)
     errors: dict[Problem, None] = {}
     for robot in fleet.robots:
         try:
-            compiled = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if chosen else {}, render)
+            compiled = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if chosen else {}, render, beyond)
         except JobErrors as problems:
             errors.update(dict.fromkeys(problems.errors))
             continue

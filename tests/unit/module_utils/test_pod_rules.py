@@ -194,3 +194,26 @@ def test_an_ip_packet_is_no_question() -> None:
 )
 def test_the_bridge_lets_nothing_in_for_the_loopback(packet: bytes, passes: bool) -> None:
     assert run(guard.at_bridge()[1], packet) == (guard.PASS if passes else guard.DROP)
+
+
+def test_pods_of_other_robots_come_from_where_a_route_leads_to_them_and_go_there_as_themselves() -> None:
+    pods = {
+        "a": pod("172.26.64.7", elsewhere={"default/fleet/api": ["10.2.0.9", "10.3.0.9"], "default/fleet/web": ["10.2.0.8"]}),
+        "b": pod("172.26.64.8", elsewhere={"default/fleet/api": ["10.3.0.9"]}),
+    }
+    across = [(files.number("10.2.0.0"), 20)]
+    found = chains(rules.ruleset(pods, across=across))
+    others = 'iifname != { "lo", "k8s4r0" }'
+    assert found["entrance"][-1] == f"{others} ip saddr {{ 10.2.0.0/20 }} fib saddr . iif oif missing drop"
+    assert found["walls"][-1] == f"{others} ip daddr vmap {{ 172.26.64.7 : goto across_1 }}"
+    # Nobody knows the way to 10.3.0.9: so it could be anybody.
+    assert found["across_1"] == ["ip saddr { 10.2.0.8, 10.2.0.9 } goto allow"]
+    assert found["leaves"][-1] == 'oifname != "k8s4r0" ip saddr { 172.26.64.0/20 } ip daddr != { 10.2.0.0/20 } masquerade'
+    assert rules.routing(pods, across)[-1] == (1467, "10.2.0.0/20", "", "lookup 1464")
+    assert "across" not in rules.ruleset(pods)
+    assert "10.2.0.0" not in rules.ruleset(pods)
+
+
+@pytest.mark.parametrize("elsewhere", [{"default/fleet/api": ["10.2.0.9; drop"]}, {"default/fleet/api": [7]}, []])
+def test_a_pod_with_an_odd_address_of_another_gets_no_network(elsewhere: t.Any) -> None:
+    assert rules.sound({"a": pod("172.26.64.7", elsewhere=elsewhere)}) == {}

@@ -10,6 +10,7 @@ import json
 from ..judge import choice, conflicts, damage, handover, room, validate, verify
 from ..judge.fetching import Fetching
 from ..pods import addresses
+from ..pods.across import told
 from ..resources import kinds
 from ..say.errors import Refusal
 from ..state import garbage, ledger
@@ -167,7 +168,10 @@ class Staging:
             "goes": self._going(),
             "follows": self._following(),
             "holds": sorted(group["name"] for group in self.robot.ledger.groups(self.manifest["jobs"])),
-            "notices": self.request.get("mended", []) + self.notices + self._other_names(),
+            "notices": self.request.get("mended", [])
+            + self.notices
+            + self._other_names()
+            + told.unreached(self.manifest, self.contents.__getitem__),
         }
 
     def keep(self, progress: Progress) -> None:

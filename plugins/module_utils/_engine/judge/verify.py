@@ -18,6 +18,8 @@ import tempfile
 from .. import plan
 from ..plan import TASKS
 from ..pods import trial
+from ..pods.across import routes
+from ..pods.files import network, number
 from ..resources import kinds
 from ..say import disk
 from ..system import accounts, command, files, own, ports
@@ -172,6 +174,18 @@ def _no_names(address: str) -> str:
     return ""
 
 
+def _no_link(asked: str) -> str:
+    name, whole, *addresses = asked.split(" ")
+    _ways, without = routes.known([(name, network(whole), tuple(map(number, addresses)))], ())
+    return f"this robot {without[name]}; {_LINKED}" if name in without else ""
+
+
+_LINKED = (
+    "give both a k8s4r_address in one network and k8s4r_pod_cidr of their own, constrain both groups to the same robots,"
+    " or call it through `upstreams`"
+)
+
+
 def _no_room(asked: str) -> str:
     size, *directories = asked.split(" ")
     # A directory with a limit shows what that leaves, and not what the file system has; those above have none.
@@ -212,6 +226,7 @@ _ABSENT: dict[str, t.Callable[[str], str]] = {
 _WRONG: dict[str, t.Callable[[str], str]] = {
     "capability": _no_capability,
     "disk": _no_room,
+    "link": _no_link,
     "names": _no_names,
     "pods": _no_pods,
     "source": _movable,

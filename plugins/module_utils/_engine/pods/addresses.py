@@ -12,7 +12,8 @@ from ..say.errors import Refusal
 from ..state.formats import Unread
 from ..state.ledger import known
 from ..state.manifest import groups
-from .files import network, number, parsed, spelt
+from .across import links
+from .files import bounds, network, number, parsed, spelt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
     # Of a digest, the content.
     Read = t.Callable[[str], bytes]
-
-ROUTES = "/proc/net/route"
-# Bits of the network of a route that leads somewhere in particular.
-_NARROW = 8
 
 
 def pods(resources: t.Iterable[Resource], read: Read) -> dict[str, Pod]:
@@ -79,7 +76,7 @@ def _readable(resources: t.Iterable[Resource], read: Read) -> dict[str, Pod]:
 
 
 def _free(pod: Pod, has: Pod | None, taken: t.Container[int]) -> int:
-    first, last = bounds(pod["range"])
+    first, last = bounds(network(pod["range"]))
     first, count = first + 2, last - first - 2
     asked = number(pod["address"])
     kept = [number(has["address"])] if has else []
@@ -89,13 +86,7 @@ def _free(pod: Pod, has: Pod | None, taken: t.Container[int]) -> int:
     raise Refusal([f"k8s4r_pod_cidr: {pod['range']} has no address left for {pod['name']}; give this robot a larger one"])
 
 
-def bounds(text: str) -> tuple[int, int]:
-    """The first and the last address of a network, as numbers."""
-    first, length = network(text)
-    return first, first + (1 << 32 - length) - 1
-
-
-def errors(manifest: Manifest, read: Read, routes: str = ROUTES) -> list[str]:
+def errors(manifest: Manifest, read: Read, routes: str = links.ROUTES) -> list[str]:
     """One text for each network of pods that this robot reaches somewhere else, as it does the networks of Docker."""
     ranges = sorted({pod["range"] for _job, group in groups(manifest) for pod in pods(group["resources"], read).values()})
     if not ranges:
@@ -103,24 +94,11 @@ def errors(manifest: Manifest, read: Read, routes: str = ROUTES) -> list[str]:
     remedy = "set k8s4r_pod_cidr of this robot to a network that nobody uses, such as 10.213.64.0/20"
     found = []
     for wanted in ranges:
-        first, last = bounds(wanted)
-        for device, low, high in _routes(routes):
+        first, last = bounds(network(wanted))
+        for device, low, high in links.routes(routes):
             if device != BRIDGE and low <= last and high >= first:
                 length = 32 - (high - low).bit_length()
                 found.append(
                     f"k8s4r_pod_cidr: {wanted} overlaps {spelt(low)}/{length}, which this robot reaches through {device}; {remedy}"
                 )
     return list(dict.fromkeys(found))
-
-
-def _routes(path: str) -> t.Iterator[tuple[str, int, int]]:
-    """Of each route but those to everywhere: the interface, and the first and the last address. Numbers are in the machine's byte order."""
-    import sys
-
-    with open(path, encoding="ascii") as stream:
-        rows = [line.split() for line in stream][1:]
-    for row in rows:
-        base, mask = (int.from_bytes(int(row[field], 16).to_bytes(4, sys.byteorder), "big") for field in (1, 7))
-        # Halves of all there is, as VPNs have them, lead to everywhere, too.
-        if bin(mask).count("1") >= _NARROW:
-            yield row[0], base, base | (mask ^ 0xFFFFFFFF)

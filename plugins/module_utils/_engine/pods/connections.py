@@ -14,7 +14,8 @@ import os
 import socket
 import struct
 
-from .rules import contains, published, ranges
+from .files import contains
+from .rules import published, ranges
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

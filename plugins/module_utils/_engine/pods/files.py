@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         domain: str
         loopback: bool
 
-    class Pod(t.TypedDict):
+    class _Pod(t.TypedDict):
         """What is in a file, as JSON, with the ``version`` of its form (state/formats.py).
 
         ``name``: the pod's. ``group``: namespace/job/group.
@@ -53,6 +53,11 @@ if TYPE_CHECKING:
         ports: list[Published]
         hosts: dict[str, str]
         dns: Resolution
+
+    class Pod(_Pod, total=False):
+        """``elsewhere``: of its own group, and of those in its ``reach``, the addresses of pods on other robots."""
+
+        elsewhere: dict[str, list[str]]
 
 
 def described(directory: str = plan.PODS) -> dict[str, Pod]:
@@ -108,6 +113,23 @@ def network(text: str) -> tuple[int, int]:
     return number(base) >> shift << shift, int(length)
 
 
+def bounds(whole: tuple[int, int]) -> tuple[int, int]:
+    """The first and the last address of a network, as numbers."""
+    first, length = whole
+    return first, first + (1 << 32 - length) - 1
+
+
+def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two networks have addresses in common."""
+    shift = 32 - min(one[1], other[1])
+    return one[0] >> shift == other[0] >> shift
+
+
+def contains(whole: tuple[int, int], value: int) -> bool:
+    shift = 32 - whole[1]
+    return value >> shift == whole[0] >> shift
+
+
 def spelt(number: int) -> str:
     """The address of a number."""
     return ".".join(str(each) for each in number.to_bytes(4, "big"))
@@ -136,4 +158,6 @@ def _is_sound(found: t.Any) -> bool:
         all(found[key] for key in ("name", "group", "address", "range"))
         and all(isinstance(each, str) for each in found["reach"])
         and all(isinstance(port, dict) and {"address", "port", "to", "protocol"} == set(port) for port in found["ports"])
+        and isinstance(found.get("elsewhere", {}), dict)
+        and all(isinstance(each, list) for each in found.get("elsewhere", {}).values())
     )

@@ -37,7 +37,7 @@ FORWARDED = plan.POD_STATES + "/.forwarding"
 _BATCH = plan.POD_STATES + "/.batch"
 # linux/sched.h, sys/mount.h.
 NEW_NETWORK, _NEW_MOUNTS = 0x40000000, 0x00020000
-_BIND, _ALL_PRIVATE, _DETACH = 0x1000, 0x44000, 2
+_BIND, _RECURSIVE, _SHARED, _ALL_PRIVATE, _DETACH = 0x1000, 0x4000, 0x100000, 0x44000, 2
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # Of a pod's network. Its ports are its own: its programs may have any.
 _SETTINGS = {
@@ -120,7 +120,7 @@ def enter(own: str) -> None:
 def _make_namespace(own: str) -> None:
     """A new one, at this place, where `ip netns` finds it."""
     _unmount(own)
-    os.makedirs(os.path.dirname(own), mode=0o755, exist_ok=True)
+    _share(os.path.dirname(own))
     os.close(os.open(own, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
 
     def make() -> None:
@@ -128,6 +128,18 @@ def _make_namespace(own: str) -> None:
         _done(_LIBC.mount(b"/proc/self/ns/net", own.encode(), b"none", _BIND, None))
 
     _in_child(make)
+
+
+def _share(directory: str) -> None:
+    """Others who have namespaces (`ip netns add`, Podman, plugins of CNI) mount this directory onto itself. If they come later, what is
+    mounted in it is below that too, where nobody can unmount it, and no pod could ever be brought up there again.
+    """
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
+        mounted = [line.split()[4] for line in stream]
+    if not any(place == directory or place.startswith(f"{directory}/") for place in mounted):
+        _done(_LIBC.mount(directory.encode(), directory.encode(), b"none", _BIND | _RECURSIVE, None))
+        _done(_LIBC.mount(b"", directory.encode(), b"none", _SHARED | _RECURSIVE, None))
 
 
 def _unmount(own: str) -> None:

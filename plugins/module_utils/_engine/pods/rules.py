@@ -15,7 +15,8 @@ import re
 
 from ..plan import BRIDGE
 from . import files
-from .files import network, number, spelt
+from .across.routes import TABLE as ROUTES
+from .files import contains, network, number, spelt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,21 +26,17 @@ if TYPE_CHECKING:
 
     # What a pod that is reached by others has: the addresses of those, each its own too.
     Way = t.Tuple[int, t.Tuple[int, ...]]
+    Network = t.Tuple[int, int]
 
 TABLE = "k8s4r"
 # In a packet's mark, one bit says that it may go where it goes, another that what others have between interfaces does not concern it.
 # Neither is one of Kubernetes (0x4000, 0x8000), Tailscale (0xff0000) or the plugins of CNI (0x2000).
 ALLOWED, PASSES = 0x08000000, 0x04000000
-# The rules for routing to pods, by their preference: what this robot sends; what is allowed; nothing else.
-OWN, MARKED, REFUSED = 1464, 1465, 1466
+# The rules for routing to pods, by their preference: what this robot sends; what is allowed; nothing else; and to pods of other robots.
+OWN, MARKED, REFUSED, ACROSS = 1464, 1465, 1466, 1467
 EVERY = "0.0.0.0"
 _LINK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 _EMPTY = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
-
-
-def contains(whole: tuple[int, int], value: int) -> bool:
-    shift = 32 - whole[1]
-    return value >> shift == whole[0] >> shift
 
 
 def sound(pods: t.Mapping[str, Pod]) -> dict[str, Pod]:
@@ -49,8 +46,10 @@ def sound(pods: t.Mapping[str, Pod]) -> dict[str, Pod]:
 
 def _is_sound(pod: Pod) -> bool:
     try:
+        for each in pod.get("elsewhere", {}).values():
+            list(map(number, each))
         return contains(network(pod["range"]), number(pod["address"])) and all(map(_is_port, pod["ports"]))
-    except ValueError:
+    except (ValueError, AttributeError):
         return False
 
 
@@ -90,30 +89,32 @@ def published(pods: t.Mapping[str, Pod]) -> dict[tuple[str, int], list[tuple[str
     return {key: sorted(found[key], key=lambda way: way[0] == EVERY) for key in sorted(found)}
 
 
-def ruleset(pods: t.Mapping[str, Pod], uplinks: t.Iterable[str] = ()) -> str:
-    """What `nft -f` makes the table of, in one step, whatever it was before. ``uplinks``: links that lead away from this robot."""
+def ruleset(pods: t.Mapping[str, Pod], uplinks: t.Iterable[str] = (), across: t.Sequence[Network] = ()) -> str:
+    """What `nft -f` makes the table of, in one step, whatever it was before. ``uplinks``: links that lead away from this robot.
+    ``across``: the networks of other robots' pods to which it has a route.
+    """
     if not pods:
         return _EMPTY
-    whole = _set(f"{spelt(base)}/{length}" for base, length in ranges(pods))
+    whole = _networks(ranges(pods))
     gateways = {pod["range"]: files.gateway(pod["range"]) for pod in pods.values()}
     ports = published(pods)
     chains = [
-        _entrance(pods, whole, gateways),
+        _entrance(pods, whole, gateways, across),
         _hook("arrives", "nat", "prerouting", -100, ["fib daddr type local jump publish"]),
         _hook("sends", "nat", "output", -100, ["fib daddr type local jump publish"]),
         *_publish(ports),
         _chain("allow", [f"meta mark set meta mark | {ALLOWED:#010x}"]),
-        *_walls(pods, whole, ports),
+        *_walls(pods, whole, ports, across),
         _forward(uplinks),
         # A pod cannot reach another but through this robot, whatever the kernel thinks of the way.
         _hook("redirects", "filter", "output", 0, [f'oifname "{BRIDGE}" icmp type redirect drop']),
-        _leaves(pods, whole, gateways),
+        _leaves(pods, whole, gateways, across),
     ]
     return _EMPTY + f"table inet {TABLE} {{\n" + "".join(chains) + "}\n"
 
 
-def _entrance(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, str]) -> str:
-    """Before all else: what cannot be from where it says that it is."""
+def _entrance(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, str], across: t.Sequence[Network]) -> str:
+    """Before all else: what cannot be from where it says that it is. Pods of another robot are behind the link to that robot alone."""
     others = f'iifname != {{ "lo", "{BRIDGE}" }}'
     return _hook(
         "entrance",
@@ -126,6 +127,7 @@ def _entrance(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, st
             f'iifname "{BRIDGE}" ip saddr != {_set(pod["address"] for pod in pods.values())} drop',
             f"{others} ip saddr {whole} drop",
             f"{others} ip daddr {_set(gateways.values())} drop",
+            *([f"{others} ip saddr {_networks(across)} fib saddr . iif oif missing drop"] if across else []),
         ],
     )
 
@@ -141,7 +143,9 @@ def _publish(ports: t.Mapping[tuple[str, int], list[tuple[str, int, int]]]) -> t
     yield _chain("publish", [f"{protocol} dport vmap {_set(each)}" for protocol, each in jumps.items() if each])
 
 
-def _walls(pods: t.Mapping[str, Pod], whole: str, ports: t.Mapping[tuple[str, int], list[tuple[str, int, int]]]) -> t.Iterator[str]:
+def _walls(
+    pods: t.Mapping[str, Pod], whole: str, ports: t.Mapping[tuple[str, int], list[tuple[str, int, int]]], across: t.Sequence[Network]
+) -> t.Iterator[str]:
     """What may go to a pod is marked after its destination is known, and before it is routed.
 
     A packet of the side that opened a connection is judged each time, so a wall that is put up stops what runs.
@@ -164,14 +168,16 @@ def _walls(pods: t.Mapping[str, Pod], whole: str, ports: t.Mapping[tuple[str, in
         for (pod, to), numbers in sorted(known.items()):
             asked = _set(str(each) for each in sorted(numbers))
             yield _chain(f"{protocol}_of_{_word(pod)}_{to}", [f"meta l4proto {protocol} ct original proto-dst {asked} goto allow"])
-    by_way: dict[tuple[int, ...], list[int]] = {}
-    for reached, from_them in _ways(pods):
-        by_way.setdefault(from_them, []).append(reached)
-    jumps = []
-    for place, (senders, reached_by_them) in enumerate(sorted(by_way.items()), 1):
-        yield _chain(f"from_{place}", [f"ip saddr {_set(map(spelt, senders))} goto allow"])
-        jumps += [f"{spelt(each)} : goto from_{place}" for each in reached_by_them]
-    rules.append(f'iifname "{BRIDGE}" ip daddr vmap {_set(jumps)}')
+    for name, links, found in (("from", f'"{BRIDGE}"', _ways(pods)), ("across", f'!= {{ "lo", "{BRIDGE}" }}', _ways_across(pods, across))):
+        by_way: dict[tuple[int, ...], list[int]] = {}
+        for reached, from_them in found:
+            by_way.setdefault(from_them, []).append(reached)
+        jumps = []
+        for place, (senders, reached_by_them) in enumerate(sorted(by_way.items()), 1):
+            yield _chain(f"{name}_{place}", [f"ip saddr {_set(map(spelt, senders))} goto allow"])
+            jumps += [f"{spelt(each)} : goto {name}_{place}" for each in reached_by_them]
+        if jumps:
+            rules.append(f"iifname {links} ip daddr vmap {_set(jumps)}")
     yield _hook("walls", "filter", "prerouting", -50, rules)
 
 
@@ -183,6 +189,15 @@ def _ways(pods: t.Mapping[str, Pod]) -> t.Iterator[Way]:
     for pod in pods.values():
         senders = {each for group in {pod["group"], *pod["reach"]} for each in members.get(group, [])}
         yield number(pod["address"]), tuple(sorted(senders))
+
+
+def _ways_across(pods: t.Mapping[str, Pod], across: t.Sequence[Network]) -> t.Iterator[Way]:
+    """The same of pods on other robots. Where no route leads to one, anybody could say that he is it."""
+    for pod in pods.values():
+        known = {number(each) for found in pod.get("elsewhere", {}).values() for each in found}
+        senders = {each for each in known if any(contains(whole, each) for whole in across)}
+        if senders:
+            yield number(pod["address"]), tuple(sorted(senders))
 
 
 def _forward(uplinks: t.Iterable[str]) -> str:
@@ -200,8 +215,10 @@ def _forward(uplinks: t.Iterable[str]) -> str:
     return _hook("between", "filter", "forward", -10, rules)
 
 
-def _leaves(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, str]) -> str:
-    """Sources that the other end could not answer: the robot's loopback, the pod's own address, and a pod's outside of the robot."""
+def _leaves(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, str], across: t.Sequence[Network]) -> str:
+    """Sources that the other end could not answer: the robot's loopback, the pod's own address, and a pod's outside of the robot, but on
+    robots that have a way back.
+    """
     rules = []
     for text, gateway in sorted(gateways.items()):
         base, length = network(text)
@@ -210,15 +227,21 @@ def _leaves(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, str]
         if pod["ports"]:
             own = pod["address"]
             rules.append(f'oifname "{BRIDGE}" ip saddr {own} ip daddr {own} snat ip to {gateways[pod["range"]]}')
-    rules.append(f'oifname != "{BRIDGE}" ip saddr {whole} masquerade')
+    others = f" ip daddr != {_networks(across)}" if across else ""
+    rules.append(f'oifname != "{BRIDGE}" ip saddr {whole}{others} masquerade')
     return _hook("leaves", "nat", "postrouting", 100, rules)
 
 
-def routing(pods: t.Mapping[str, Pod]) -> list[tuple[int, str, str, str]]:
+def routing(pods: t.Mapping[str, Pod], across: t.Sequence[Network] = ()) -> list[tuple[int, str, str, str]]:
     """The rules for routing: preference, destination, and what else is asked and done, in the words of ip-rule(8)."""
     mark = f"{ALLOWED:#x}"
     each = ((OWN, "iif lo", "lookup main"), (MARKED, f"fwmark {mark}/{mark}", "lookup main"), (REFUSED, "", "prohibit"))
-    return [(pref, f"{spelt(base)}/{length}", asked, does) for base, length in ranges(pods) for pref, asked, does in each]
+    own = [(pref, f"{spelt(base)}/{length}", asked, does) for base, length in ranges(pods) for pref, asked, does in each]
+    return own + [(ACROSS, f"{spelt(base)}/{length}", "", f"lookup {ROUTES}") for base, length in across]
+
+
+def _networks(networks: t.Iterable[Network]) -> str:
+    return _set(f"{spelt(base)}/{length}" for base, length in networks)
 
 
 def _word(value: int) -> str:

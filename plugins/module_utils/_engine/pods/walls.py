@@ -20,6 +20,9 @@ from ..say.errors import CommandFailed
 from ..system import command
 from ..system import files as disk
 from . import connections, files, guard, link, names, rules
+from .across import robots, routes
+from .across.links import LINKS as _LINKS
+from .across.links import uplinks
 from .neighbours import Neighbours
 
 TYPE_CHECKING = False
@@ -28,8 +31,10 @@ if TYPE_CHECKING:
 
     from .files import Pod
 
+    # Routes to pods of other robots, rules for routing, and the table of nftables.
+    Whole = t.Tuple[t.List[routes.Route], t.List[t.Tuple[int, str, str, str]], str]
+
 STATE = plan.RUNTIME + "/walls"
-_LINKS = "/sys/class/net"
 # Seconds. Other programs hold locks of their own, and none of these takes longer.
 _PATIENCE = 20
 
@@ -65,18 +70,24 @@ def _ensure(directory: str) -> list[str]:
         # None can be read. What stands opens nothing to those that are still up.
         return []
     # Ways are closed before there is anything that they lead to.
-    routing, ruleset = rules.routing(pods), rules.ruleset(pods, uplinks())
-    found = [*_route(routing), *_filter(ruleset)]
+    ways, routing, ruleset = whole = _whole(pods)
+    found = [*_route(routing, ways), *_filter(ruleset)]
     if found:
         _forget(pods)
     found += [*_addresses(pods), *_guards(pods), *_settings(pods), *_neighbours()]
-    _keep("whole", _digest(routing, ruleset))
+    _keep("whole", _digest(whole))
     return found
+
+
+def _whole(pods: t.Mapping[str, Pod]) -> Whole:
+    ways, _without = routes.known(robots.described(), rules.ranges(pods))
+    across = [whole for whole, _address, _device in ways]
+    return ways, rules.routing(pods, across), rules.ruleset(pods, uplinks(), across)
 
 
 def _covers(id: str, pods: t.Mapping[str, Pod]) -> bool:
     """Whether all of it was there, with this pod's link as it is now, the last time that somebody looked."""
-    if id not in pods or _kept("whole") != _digest(rules.routing(pods), rules.ruleset(pods, uplinks())):
+    if id not in pods or _kept("whole") != _digest(_whole(pods)):
         return False
     end = files.link(id)
     bridge = _index(plan.BRIDGE) if _is_link(plan.BRIDGE) and _is_link(end) else ""
@@ -84,8 +95,8 @@ def _covers(id: str, pods: t.Mapping[str, Pod]) -> bool:
     return bool(bridge) and kept.get(end) == _state(end, bridge, _wanted(id, pods)) and _alone(end)
 
 
-def _digest(routing: object, ruleset: str) -> str:
-    return hashlib.sha256(jsontext.dumps([routing, ruleset]).encode("utf-8")).hexdigest()
+def _digest(whole: Whole) -> str:
+    return hashlib.sha256(jsontext.dumps(whole).encode("utf-8")).hexdigest()
 
 
 def _neighbours() -> list[str]:
@@ -107,7 +118,7 @@ def _forget(pods: t.Mapping[str, Pod]) -> None:
 
 def _remove() -> list[str]:
     """Nothing of it: there are no pods."""
-    found = [*_route([]), *Neighbours().remove()]
+    found = [*_route([], []), *Neighbours().remove()]
     if command.run(["nft", "list", "table", "inet", rules.TABLE], errors=False, timeout=_PATIENCE)[0] == 0:
         _load(rules.ruleset({}))
         found.append("table")
@@ -120,35 +131,27 @@ def _is_link(name: str) -> bool:
     return os.path.isdir(f"{_LINKS}/{name}")
 
 
-def uplinks() -> list[str]:
-    """Links that lead away from this robot: all but the loopback, ours, and bridges that no device is on. Ports are their bridge's."""
-    found = []
-    for name in os.listdir(_LINKS):
-        place = f"{_LINKS}/{name}"
-        ports = os.listdir(place + "/brif") if os.path.isdir(place + "/brif") else None
-        inner = ports is not None and not any(os.path.exists(f"{_LINKS}/{port}/device") for port in ports)
-        if name != "lo" and not inner and not os.path.exists(place + "/brport"):
-            found.append(name)
-    return sorted(found)
-
-
 # Routing.
 
 
-def _route(wanted: t.Sequence[tuple[int, str, str, str]]) -> list[str]:
-    """systemd-networkd removes such rules when it starts, but for those that it takes for the kernel's own."""
+def _route(wanted: t.Sequence[tuple[int, str, str, str]], ways: t.Sequence[routes.Route]) -> list[str]:
+    """systemd-networkd removes such rules when it starts, but for those that it takes for the kernel's own. ``ways``: the routes to pods
+    of other robots. Without a rule for them there are none.
+    """
     there = _rules_there()
+    across = ways or any(pref == rules.ACROSS for pref, _to in there)
+    changed = routes.changes(routes.words(ways), routes.there()) if across else []
     lines = [f"rule add pref {pref} to {to} {asked} {does} protocol kernel" for pref, to, asked, does in wanted if (pref, to) not in there]
     kept = {(pref, to) for pref, to, _asked, _does in wanted}
     lines += [f"rule del pref {pref} to {to}" for pref, to in there if (pref, to) not in kept]
-    _batch("ip", lines)
-    return lines
+    _batch("ip", [*changed, *lines])
+    return [*changed, *lines]
 
 
 def _rules_there() -> list[tuple[int, str]]:
     """Ours, by preference and destination."""
     found = jsontext.loads(command.need(["ip", "-4", "-json", "rule", "show"], timeout=_PATIENCE))
-    mine = [each for each in found if each["priority"] in (rules.OWN, rules.MARKED, rules.REFUSED) and "dst" in each]
+    mine = [each for each in found if each["priority"] in (rules.OWN, rules.MARKED, rules.REFUSED, rules.ACROSS) and "dst" in each]
     # The protocol is told of rules that are not the kernel's.
     return [(each["priority"], f"{each['dst']}/{each.get('dstlen', 32)}") for each in mine if "protocol" not in each]
 

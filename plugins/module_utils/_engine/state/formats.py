@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The version of everything that an engine leaves on a robot for another one: ledger, manifests, journal, requests and results. And of
-the files of pods, which the compiler writes: an engine meets those of jobs that a former collection has deployed.
+the files of pods, and of routes to those of other robots, which the compiler writes: an engine meets those of jobs that a former
+collection has deployed.
 
 Robots outlive versions of the collection. What an older engine left is read as if this one had left it, here and nowhere
 else; what a newer one left is refused, since this one cannot know what it means. Version 1 had no number.
@@ -31,6 +32,7 @@ KEYS: t.Mapping[str, t.Mapping[str, type]] = {
     "journal": {"release": str, "groups": dict},
     "pod": {"name": str, "group": str, "address": str, "range": str, "reach": list, "ports": list, "hosts": dict, "dns": dict},
     "request": {},
+    "routes": {"robots": dict},
     "result": {"status": str},
 }
 GROUP_KEYS = {"name": str, "release": str, "resources": list, "leftovers": list}
@@ -82,7 +84,7 @@ def load(path: str, kind: str) -> t.Any:
 
 
 def read(path: str, kind: str, text: str) -> t.Any:
-    """What is in the text of a file, in the form of this version. ``kind``: as for `load`, or pod. Raises `Unread`."""
+    """What is in the text of a file, in the form of this version. ``kind``: as for `load`, or pod, or routes. Raises `Unread`."""
     document = _read(path, kind, text)
     _require(path, document, KEYS[kind])
     for group in document["groups"].values() if kind == "ledger" else ():

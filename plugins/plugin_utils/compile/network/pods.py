@@ -15,8 +15,7 @@ import json
 import typing as t
 
 from ....module_utils._engine import plan
-from ...fleet.placement import Placement
-from ...job.errors import Problem, few
+from ...job.errors import Problem
 from .. import names
 from ..site import Pod, Site
 from ..systemd import Directives
@@ -81,8 +80,8 @@ def names_of(pod: Pod) -> list[tuple[str, str]]:
     return [(f"{plan.POD_STATES}/{pod.id}/{name}", f"/etc/{name}") for name in ("hosts", "resolv.conf")]
 
 
-def file(site: Site, pod: Pod) -> Resource:
-    """What the robot knows of a pod."""
+def file(site: Site, pod: Pod, elsewhere: t.Mapping[str, t.Sequence[str]]) -> Resource:
+    """What the robot knows of a pod. `elsewhere`: who may come from other robots."""
     network = site.group.network
     if network is None:
         raise ValueError("a pod has a network")
@@ -101,6 +100,7 @@ def file(site: Site, pod: Pod) -> Resource:
             "searches": list(network.dns.searches),
             **({"domain": site.robot.dns, "loopback": site.robot.dns_loopback} if site.robot.dns else {}),
         },
+        **({"elsewhere": elsewhere} if elsewhere else {}),
     }
     return plan.file(pod.file, json.dumps(content, sort_keys=True, indent=1) + "\n", label=f"network of r{pod.instance}")
 
@@ -124,20 +124,3 @@ def expected(site: Site) -> list[Expected]:
 def needs(site: Site) -> list[Need]:
     """What the walls between pods are made with."""
     return [plan.need(path, "nftables") for path in ("/usr/sbin/nft", "/sbin/tc")] if site.are_pods else []
-
-
-def out_of_reach(sites: t.Iterable[Site], placement: Placement) -> t.Iterator[Problem]:
-    """An error for each group of the run that a pod's `reach` names and that also runs on robots where no pod of this group does: pods
-    of other robots do not get here.
-    """
-    for site in sites:
-        for number, each in enumerate(site.group.network.reach if site.are_pods and site.group.network else ()):
-            named = (each.namespace or site.job.namespace, each.job or site.job.name, each.group)
-            others = sorted(set(placement.instances.get(named, ())) - set(placement.instances.get(site.names, ())))
-            if others:
-                found = f"{'/'.join(named)} runs on {few(others, 3)} too, and pods reach only those of their own robot so far"
-                yield site.problem(
-                    f"{site.path}.network.reach[{number}]",
-                    found,
-                    "constrain both groups to the same robots, or call it through `upstreams`",
-                )

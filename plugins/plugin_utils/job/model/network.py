@@ -178,7 +178,7 @@ class Network:
     )
     dns: Dns = key("Of pods: how names are looked up.", factory=Dns, ours=True)
     reach: tuple[Allowed, ...] = key(
-        "Of pods: the groups whose pods on the same robot may open connections to them, besides those of this group.",
+        "Of pods: the groups whose pods may open connections to them, besides those of this group.",
         factory=tuple,
         ours=True,
     )

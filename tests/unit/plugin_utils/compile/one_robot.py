@@ -10,6 +10,7 @@ import textwrap
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.network import across
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
@@ -20,12 +21,13 @@ ROBOT = Robot("r1", "192.0.2.1", {"arm": "left"})
 TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"
 
 
-def compiled(*jobs: str, robot: Robot = ROBOT, source: dict[str, bool] | None = None, held=None, **fleet):
+def compiled(*jobs: str, robot: Robot = ROBOT, source: dict[str, bool] | None = None, held=None, others=None, **fleet):
     sources = [reader.Source(f"job{number}.yml", textwrap.dedent(text), **(source or {})) for number, text in enumerate(jobs)]
     loaded, _warnings = reader.load(sources, reader.Options(decrypt=lambda text: text if "$" in text else "hunter2!"))
     whole = Fleet(**{"robots": (robot,), "trust_domain": "fleet.example", **fleet})
     placement = place(loaded, whole)
-    return compile_robot(loaded, whole, placement, robot.name, known_services(loaded, whole, placement), held)
+    beyond = across.known(loaded, whole, placement, lambda name: (held or {}) if name == robot.name else (others or {}))
+    return compile_robot(loaded, whole, placement, robot.name, known_services(loaded, whole, placement), held, beyond=beyond)
 
 
 def refusal(*jobs: str, **more) -> str:

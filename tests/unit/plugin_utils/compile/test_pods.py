@@ -9,7 +9,6 @@ import ipaddress
 import json
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.names import group_id, pod_name
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Robot
 
 from .one_robot import ROBOT, compiled, refusal
 
@@ -79,18 +78,6 @@ def test_a_port_that_is_chosen_is_none_that_the_proxy_of_its_pod_has():
     upstream = {"name": "up", "localPort": chosen["to"], "upstream": "192.0.2.9:1", "tls": False}
     ((other,),) = [pod["ports"] for pod in pods(job(ports=ports, upstreams=[upstream])).values()]
     assert (other["port"], other["to"]) == (chosen["port"] + 1, chosen["to"] + 1)
-
-
-def test_a_pod_is_not_reached_from_another_robot_yet():
-    robots = (ROBOT, Robot("r2", "192.0.2.2"))
-    reached = json.loads(job(count=1, reach=[{"group": "h"}]))
-    reached["robotSelector"] = {}
-    reached["taskGroups"].append({"name": "h", "count": 2, "network": {"mode": "group"}, "tasks": [APP]})
-    reached["taskGroups"][0]["constraints"] = [{"lTarget": "${node.unique.name}", "operand": "=", "rTarget": "r1"}]
-    assert refusal(json.dumps(reached), robots=robots).endswith(
-        "taskGroups[0].network.reach[0]: default/a/h runs on r2 too, and pods reach only those of their own robot so far; "
-        "constrain both groups to the same robots, or call it through `upstreams`"
-    )
 
 
 def test_a_pods_name_is_one_that_dns_takes():

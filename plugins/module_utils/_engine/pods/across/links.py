@@ -1,0 +1,62 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The links of this robot that other robots may be on, and where else it sends packets already."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ...say import jsontext
+from ...system import command
+from ..files import number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    # The name of a link, the robot's address there, and the length of its network.
+    Link = t.Tuple[str, int, int]
+
+LINKS = "/sys/class/net"
+ROUTES = "/proc/net/route"
+# Bits of the network of a route that leads somewhere in particular.
+_NARROW = 8
+_PATIENCE = 20
+# Of links on which nobody is asked for his Ethernet address: tunnels decide for themselves which addresses are at their other end.
+_TUNNEL = {"LOOPBACK", "NOARP", "POINTOPOINT"}
+
+
+def uplinks() -> list[str]:
+    """Links that lead away from this robot: all but the loopback, ours, and bridges that no device is on. Ports are their bridge's."""
+    found = []
+    for name in os.listdir(LINKS):
+        place = f"{LINKS}/{name}"
+        ports = os.listdir(place + "/brif") if os.path.isdir(place + "/brif") else None
+        inner = ports is not None and not any(os.path.exists(f"{LINKS}/{port}/device") for port in ports)
+        if name != "lo" and not inner and not os.path.exists(place + "/brport"):
+            found.append(name)
+    return sorted(found)
+
+
+def shared() -> list[Link]:
+    """Those that are up, and on which this robot has an address in a network with others."""
+    away = set(uplinks())
+    found = []
+    for each in jsontext.loads(command.need(["ip", "-4", "-json", "address", "show", "up"], timeout=_PATIENCE)):
+        # Of what is not asked for, some versions have an empty entry.
+        if each.get("ifname") in away and _TUNNEL.isdisjoint(each["flags"]):
+            found += [(each["ifname"], number(info["local"]), info["prefixlen"]) for info in each["addr_info"] if info["prefixlen"] < 32]
+    return found
+
+
+def routes(path: str = ROUTES) -> t.Iterator[tuple[str, int, int]]:
+    """Of each route but those to everywhere: the interface, and the first and the last address. Numbers are in the machine's byte order."""
+    with open(path, encoding="ascii") as stream:
+        rows = [line.split() for line in stream][1:]
+    for row in rows:
+        base, mask = (int.from_bytes(int(row[field], 16).to_bytes(4, sys.byteorder), "big") for field in (1, 7))
+        # Halves of all there is, as VPNs have them, lead to everywhere, too.
+        if bin(mask).count("1") >= _NARROW:
+            yield row[0], base, base | (mask ^ 0xFFFFFFFF)

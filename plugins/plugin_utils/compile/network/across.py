@@ -1,0 +1,181 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods of different robots: which robots have routes to each other, and which pods may come from there.
+
+A route needs a network of pods that no other robot has, and an address of IPv4. Whether two robots are on one link they know themselves.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import typing as t
+
+from ....module_utils._engine import plan
+from ...fleet.placement import GroupKey, Placement
+from ...fleet.robots import Fleet, Robot
+from ...job.addresses import plain
+from ...job.errors import Problem, few
+from ...job.model.job import Job
+from ...job.model.network import Allowed
+from ..site import Site, sites_of
+from . import pods
+from .choice import Held
+
+if t.TYPE_CHECKING:
+    from ....module_utils._engine.plan import Expected, Resource
+
+_OR = "constrain both groups to the same robots, or call it through `upstreams`"
+_NAMED = 3
+
+
+class Across(t.NamedTuple):
+    """What the robots of a fleet know of each other's pods.
+
+    `robots`: those with routes to each other, each with its addresses. `alone`: those whose network of pods is theirs alone. `pods`: the
+    addresses of each group's pods on the former. `named_by`: by a group of the run, who has it in its `reach`, and where that is written.
+    `jobs`: namespace and name of the run's. `text`: what all robots are told; empty where no two have routes to each other.
+    """
+
+    robots: t.Mapping[str, tuple[str, ...]] = {}
+    alone: t.Container[str] = ()
+    pods: t.Mapping[GroupKey, t.Mapping[str, tuple[str, ...]]] = {}
+    named_by: t.Mapping[GroupKey, t.Sequence[tuple[GroupKey, str]]] = {}
+    jobs: t.Container[tuple[str, str]] = ()
+    text: str = ""
+
+
+def known(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: t.Callable[[str], Held]) -> Across:
+    """Computed once per run. `named` tells which addresses a robot has named."""
+    if not any(group.are_pods for job in jobs for group in job.task_groups):
+        return Across()
+    alone = _alone(fleet.robots)
+    robots = {robot.name: at for robot in fleet.robots if robot.name in alone and (at := _addresses(robot))}
+    if len(robots) < 2:
+        return Across(robots, alone)
+    found: dict[GroupKey, dict[str, tuple[str, ...]]] = {}
+    for name in robots:
+        here = [site for site in sites_of(jobs, fleet, placement, fleet.robot(name)) if site.are_pods]
+        chosen = pods.choose(here, named(name) if here else {}).pods
+        for site in here:
+            found.setdefault(site.names, {})[name] = tuple(pod.address for pod in chosen.get(site.id, ()))
+    told = {name: {"range": fleet.robot(name).pods, "addresses": addresses} for name, addresses in robots.items()}
+    return Across(
+        robots=robots,
+        alone=alone,
+        pods=found,
+        named_by=_named_by(jobs),
+        jobs={(job.namespace, job.name) for job in jobs},
+        text=json.dumps({"version": plan.KEPT_VERSION, "robots": told}, sort_keys=True, indent=1) + "\n",
+    )
+
+
+def _alone(robots: t.Iterable[Robot]) -> set[str]:
+    """Two networks have nothing in common, or one is in the other."""
+    networks = sorted((ipaddress.IPv4Network(robot.pods), robot.name) for robot in robots)
+    shared: set[str] = set()
+    widest, owner = None, ""
+    for network, name in networks:
+        if widest is not None and network.network_address <= widest.broadcast_address:
+            shared |= {owner, name}
+        else:
+            widest, owner = network, name
+    return {name for _network, name in networks} - shared
+
+
+def _addresses(robot: Robot) -> tuple[str, ...]:
+    return tuple(host for host in map(plain, robot.reached_at) if _is_ipv4(host))
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _named_by(jobs: t.Iterable[Job]) -> dict[GroupKey, list[tuple[GroupKey, str]]]:
+    found: dict[GroupKey, list[tuple[GroupKey, str]]] = {}
+    for job in jobs:
+        for index, group in enumerate(job.task_groups):
+            for number, each in enumerate(group.network.reach if group.are_pods and group.network else ()):
+                where = f"{job.path}: {job.root}taskGroups[{index}].network.reach[{number}]"
+                found.setdefault(_full(job, each), []).append(((job.namespace, job.name, group.name), where))
+    return found
+
+
+def _full(job: Job, each: Allowed) -> GroupKey:
+    return each.namespace or job.namespace, each.job or job.name, each.group
+
+
+def _reach(site: Site) -> list[tuple[str, GroupKey]]:
+    """The paths of a group's `reach`, and which groups these are."""
+    reach = site.group.network.reach if site.are_pods and site.group.network else ()
+    return [(f"{site.path}.network.reach[{number}]", _full(site.job, each)) for number, each in enumerate(reach)]
+
+
+def elsewhere(site: Site, across: Across) -> dict[str, list[str]]:
+    """By group, the addresses of pods on other robots that may open connections to pods of this site."""
+    if site.robot.name not in across.robots:
+        return {}
+    groups = sorted({site.names, *(named for _path, named in _reach(site))})
+    found = {
+        "/".join(group): [
+            each for name, addresses in sorted(across.pods.get(group, {}).items()) if name != site.robot.name for each in addresses
+        ]
+        for group in groups
+    }
+    return {group: addresses for group, addresses in found.items() if addresses}
+
+
+def resources(site: Site, across: Across) -> list[Resource]:
+    """What the robot knows of the others."""
+    if not site.are_pods or not across.text or site.robot.name not in across.robots:
+        return []
+    return [plan.file(f"{plan.ROUTES}/{site.id}", across.text, label="routes to pods of other robots")]
+
+
+def expected(site: Site, across: Across) -> t.Iterator[Expected]:
+    """A link to each robot of which pods come here, or let pods of this one in, because a `reach` says so."""
+    if not site.are_pods or site.robot.name not in across.robots:
+        return
+    here = across.pods.get(site.names, {})
+    for path, named in _reach(site):
+        yield from _links(site, across, across.pods.get(named, {}).keys() - here.keys(), site.where(path))
+    for group, where in across.named_by.get(site.names, ()):
+        there = across.pods.get(group, {})
+        if site.robot.name not in there:
+            yield from _links(site, across, there.keys(), where)
+
+
+def _links(site: Site, across: Across, robots: t.Iterable[str], where: str) -> t.Iterator[Expected]:
+    for name in sorted(robots):
+        yield plan.expected("link", " ".join([name, site.fleet.robot(name).pods, *across.robots[name]]), where)
+
+
+def errors(site: Site, placement: Placement, across: Across) -> t.Iterator[Problem]:
+    """For each group in a `reach` that also runs on robots where no pod of this group does: there must be routes between all of these."""
+    mine = placement.instances.get(site.names, {}).keys()
+    for path, named in _reach(site):
+        others = placement.instances.get(named, {}).keys() - mine
+        apart = sorted((mine | others) - across.robots.keys()) if others else ()
+        if apart:
+            found = f"{'/'.join(named)} runs on {few(sorted(others), _NAMED)} too, and "
+            shared = [name for name in apart if name not in across.alone]
+            if shared:
+                found += f"other robots have addresses of pods in the k8s4r_pod_cidr of {few(shared, _NAMED)}"
+                yield site.problem(path, found, f"give each robot a k8s4r_pod_cidr of its own, {_OR}")
+            else:
+                found += f"the inventory has no IPv4 address of {few(apart, _NAMED)}"
+                yield site.problem(path, found, f"add it to k8s4r_address, {_OR}")
+
+
+def warnings(site: Site, across: Across) -> t.Iterator[Problem]:
+    """Nobody knows where pods are whose job is not in the run."""
+    if across.text and site.robot.name in across.robots:
+        for path, (namespace, job, group) in _reach(site):
+            if (namespace, job) not in across.jobs:
+                found = f"pods of {namespace}/{job}/{group} on other robots do not get in: this run has no file of that job"
+                yield site.problem(path, found, "deploy both jobs together")

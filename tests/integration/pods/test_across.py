@@ -1,0 +1,141 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods of two robots on one link: who reaches whom, who only says that he may, and what is left."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.network import across
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from tests.integration.compile.jobs import without_groups
+from tests.integration.engine.harness import known
+from tests.integration.pods import attacks
+from tests.integration.pods.network import ANSWERS, ASKS, TCP, UDP, asked
+from tests.integration.pods.test_mended import LEFT, addresses
+
+RANGES = {"robot1": "10.213.64.0/20", "robot2": "10.213.80.0/20"}
+# A machine on another link of the first robot, which has the address of a pod on the second one.
+ELSEWHERE = """
+ip netns add forger && ip link add name forge0 type veth peer name eth0 netns forger && ip link set forge0 up
+ip address add 198.51.100.1/24 dev forge0 && echo 0 > /proc/sys/net/ipv4/conf/forge0/rp_filter
+ip -n forger address add {forged}/32 dev eth0 && ip -n forger link set eth0 up
+ip -n forger route add 198.51.100.1 dev eth0 && ip -n forger route add default via 198.51.100.1 src {forged}
+"""
+
+
+def job():
+    """Two groups that may talk, one on each robot, and one that may not."""
+
+    def group(name, robot, *reach):
+        task = {
+            "name": "answers",
+            "config": {"execConfig": {"command": "python3", "args": ["/run/answers.py", "0.0.0.0", str(TCP), str(UDP)]}},
+        }
+        network = {"type": "none", "mode": "group", "reach": [{"group": each} for each in reach]}
+        here = [{"lTarget": "${node.unique.name}", "operand": "=", "rTarget": robot}]
+        return {"name": name, "network": network, "constraints": here, "tasks": [task]}
+
+    return {"name": "across", "taskGroups": [group("web", "robot1", "api"), group("api", "robot2", "web"), group("lamp", "robot2")]}
+
+
+def plans(robots, **addresses):
+    """What each robot gets."""
+    fleet = Fleet(
+        tuple(
+            known(robot.name)._replace(pods=RANGES[robot.name], addresses=(addresses.get(robot.name, robot.fleet.address(robot.name)),))
+            for robot in robots
+        )
+    )
+    jobs, _warnings = reader.load([reader.Source("across.yml", json.dumps(job()))])
+    placement = place(jobs, fleet)
+    beyond = across.known(jobs, fleet, placement, lambda _robot: {})
+    services = peers.known_services(jobs, fleet, placement)
+    return [compile_robot(jobs, fleet, placement, each.name, services, beyond=beyond).plan["jobs"][0] for each in robots]
+
+
+@pytest.fixture
+def clean(robots):
+    for machine in robots:
+        machine.clean()
+        machine.sh("nft flush ruleset")
+        machine.execute("cat > /run/answers.py", ANSWERS.encode())
+        machine.execute("cat > /run/asks.py", ASKS.encode())
+    yield robots
+    robots[0].sh("systemctl stop answers-looks 2>/dev/null; ip netns delete forger 2>/dev/null; ip link delete forge0 2>/dev/null; true")
+
+
+def ask(machine, pod, *those):
+    """What each of these answers a pod: the address that it sees."""
+    return asked(machine, [(address, *how) for address in those for how in ((TCP, "tcp"), (UDP, "udp"))], f"ip netns exec {pod} ")
+
+
+def say(machine, pod, address, what):
+    send = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto({what!r}, ({address!r}, {UDP}))"
+    machine.sh(f"ip netns exec {pod} python3 -c {shlex.quote(send)}")
+
+
+def seen(machine, what):
+    """Wait until the pod's link has seen it."""
+    machine.until(f"grep -q {what.hex()} /run/seen")
+
+
+def test_robots_that_share_no_link_are_told_so_before_anything_changes(clean):
+    refused = clean[0].deploy(plans(clean, robot2="203.0.113.9")[0])
+    (error,) = refused["errors"]
+    assert error.startswith("across.yml: taskGroups[0].network.reach[0]: this robot shares no link with robot2 (203.0.113.9); give both")
+    clean[0].absent("ls /etc/k8s4r/pods 2>/dev/null | grep .")
+
+
+def test_pods_of_two_robots_reach_each_other_as_themselves_if_they_may(clean):
+    """In turn: deploy both, ask, say that one is another, remove everybody's rules and routes, and remove the job."""
+    first, second = clean
+    left = [machine.sh(LEFT) for machine in clean]
+    wanted = plans(clean)
+    for machine, plan in zip(clean, wanted, strict=True):
+        result = machine.deploy(plan)
+        assert (result["status"], result.get("notices")) == ("committed", []), result
+    (web_id, web), found = addresses(wanted[0])["web"], addresses(wanted[1])
+    (api_id, api), (lamp_id, _address) = found["api"], found["lamp"]
+    web_pod, api_pod, lamp_pod = (f"k8s4r-{id}" for id in (web_id, api_id, lamp_id))
+
+    assert ask(second, api_pod, web) == [api] * 2
+    assert ask(first, web_pod, api) == [web] * 2
+    assert ask(second, lamp_pod, web) == [""] * 2
+    assert asked(second, [(web, TCP, "tcp"), (web, UDP, "udp")]) == [""] * 2, "a robot reaches its own pods alone"
+
+    first.sh(ELSEWHERE.format(forged=api))
+    first.execute("cat > /run/looks.py", attacks.LOOKS.encode())
+    out = "--property=StandardOutput=truncate:/run/seen"
+    first.sh(f"systemd-run --quiet --collect --unit=answers-looks {out} ip netns exec {web_pod} python3 /run/looks.py pod")
+    first.until("grep -q ready /run/seen")
+    say(first, "forger", web, b"forged as another")
+    say(second, api_pod, web, b"forged by nobody")
+    seen(first, b"by nobody")
+    first.absent(f"grep {b'as another'.hex()} /run/seen")
+    first.sh("nft flush chain inet k8s4r entrance")
+    say(first, "forger", web, b"forged without a wall")
+    seen(first, b"without a wall")
+    first.sh("systemctl stop answers-looks; ip netns delete forger; ip link delete forge0 2>/dev/null; systemctl start k8s4r-walls.service")
+
+    before = first.sh("ip rule; ip route show table 1464; nft --stateless list table inet k8s4r")
+    first.sh("nft flush ruleset")
+    assert ask(second, api_pod, web) == [""] * 2
+    first.sh("ip route flush table 1464; ip rule delete pref 1467; systemctl start k8s4r-walls.service")
+    assert first.sh("ip rule; ip route show table 1464; nft --stateless list table inet k8s4r") == before
+    assert ask(second, api_pod, web) == [api] * 2
+    again = first.script("from k8s4r_engine.pods import walls\nprint(walls.ensure())")
+    assert (again.stdout, again.stderr) == ("[]\n", ""), "nothing is put right that is as it should be"
+
+    for machine, plan in zip(clean, wanted, strict=True):
+        assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert [machine.sh(LEFT) for machine in clean] == left
+    assert [machine.sh("ip route show table 1464 2>/dev/null || true") for machine in clean] == ["", ""]
