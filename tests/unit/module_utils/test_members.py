@@ -34,3 +34,21 @@ def test_a_member_goes_when_who_referred_to_it_has_had_time_to_take_that_in(robo
     assert fix("a") == (["a"], 0)
     assert fix("a", "b") == (["a", "b"], 0)
     assert fix("b") == (["b"], 1)
+
+
+def test_what_refers_to_a_new_member_comes_when_that_has_had_time_to_be_taken_in(robot, tmp_path, monkeypatch):
+    """A cluster that Envoy has only just read has no certificate yet, and a route that leads there would be answered with 503."""
+    path, slept = tmp_path / "clusters.json", []
+    monkeypatch.setattr(file, "_put", lambda _resource, content: path.write_bytes(content))
+    monkeypatch.setattr(file.time, "sleep", lambda _seconds: slept.append(path.read_bytes()))
+
+    def extend(*names):
+        resource = {"path": str(path), "union": "resources", "digest": robot.store.put(members(*names))}
+        file.File().extend(resource, robot)
+        return [member["name"] for member in json.loads(path.read_bytes())["resources"]], len(slept)
+
+    path.write_bytes(members("a"))
+    assert extend("a") == (["a"], 0)
+    assert extend("b") == (["b", "a"], 1)
+    assert json.loads(slept[0]) == json.loads(path.read_bytes())
+    assert extend("b") == (["b", "a"], 1)

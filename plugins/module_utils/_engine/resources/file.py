@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ..system.observe import State
 
 
-# Seconds. A busy Envoy sees several files change at once, and takes them in one after another: members that another file does not refer to
-# any more go after that. It does not say when it has taken a file in.
+# Seconds. A busy Envoy sees several files change at once, and takes them in one after another: what refers to new members comes after
+# these are there, and members that another file does not refer to any more go after that. It does not say when it has taken a file in.
 TAKEN_IN = 1.0
 
 
@@ -59,7 +59,7 @@ class File(Kind):
 
     def fix(self, resource: Resource, robot: Robot) -> None:
         content, members = robot.store.read(resource["digest"]), resource.get("union")
-        if members and os.path.isfile(resource["path"]) and _gone(read(resource["path"]), content, members):
+        if members and os.path.isfile(resource["path"]) and _lacking(read(resource["path"]), content, members):
             time.sleep(TAKEN_IN)
         _put(resource, content)
 
@@ -70,7 +70,11 @@ class File(Kind):
     def extend(self, resource: Resource, robot: Robot) -> None:
         members = resource.get("union")
         if members:
-            _put(resource, union(read(resource["path"]), robot.store.read(resource["digest"]), members))
+            before, after = read(resource["path"]), robot.store.read(resource["digest"])
+            _put(resource, union(before, after, members))
+            # A new cluster serves nobody before it has its certificate.
+            if _lacking(after, before, members):
+                time.sleep(TAKEN_IN)
 
 
 def _put(resource: Resource, content: bytes) -> None:
@@ -79,7 +83,7 @@ def _put(resource: Resource, content: bytes) -> None:
 
 def union(before: bytes, after: bytes, members: str) -> bytes:
     """A JSON file's new content with those of its old members beside it whose name the new one has not got."""
-    gone = _gone(before, after, members)
+    gone = _lacking(before, after, members)
     if not gone:
         return after
     import json
@@ -89,12 +93,12 @@ def union(before: bytes, after: bytes, members: str) -> bytes:
     return json.dumps(new, sort_keys=True, indent=2).encode("utf-8")
 
 
-def _gone(before: bytes, after: bytes, members: str) -> list[t.Any]:
-    """The old members that the new content lacks; none of what is not ours."""
+def _lacking(content: bytes, other: bytes, members: str) -> list[t.Any]:
+    """The members that the other content lacks; none of what is not ours."""
     import json
 
     try:
-        names = {member["name"] for member in json.loads(after.decode("utf-8"))[members]}
-        return [member for member in json.loads(before.decode("utf-8"))[members] if member["name"] not in names]
+        names = {member["name"] for member in json.loads(other.decode("utf-8"))[members]}
+        return [member for member in json.loads(content.decode("utf-8"))[members] if member["name"] not in names]
     except (ValueError, KeyError, TypeError):
         return []
