@@ -451,12 +451,12 @@ def program(path: str, where: str, search: str = "") -> Program:
 def expected(what: str, name: str, where: str) -> Expected:
     """Something that must be so on the robot before anything changes; ``where`` is the job file's path of it.
 
-    A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is
-    a number of bytes, and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. A
-    ``jar`` of Java is there and says what of it to run. A ``link`` is shared with another robot: its name, the network of its pods and its
-    addresses, with spaces. Port 53 of an address is free for ``names``. The kernel lets the robot have ``pods``. The ``source`` of a volume
-    is there, and the place of its ``target`` may be, and root alone can put anything in their places. A ``user`` is there. ``users`` are in
-    namespaces of their own there, even one of this name. A time ``zone`` is known.
+    A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is a
+    number of bytes, and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. A ``jar``
+    of Java is there and says what of it to run. A ``link`` is shared with another robot: its name, the network of its pods and its
+    addresses, with spaces. Port 53 of an address is free for ``names``. The kernel lets the robot have ``pods``, and with any name limits
+    their bandwidth. The ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their
+    places. A ``user`` is there. ``users`` are in namespaces of their own there, even one of this name. A time ``zone`` is known.
     """
     return {"what": what, "name": name, "where": where}
 

@@ -124,6 +124,7 @@ def warnings(site: Site) -> t.Iterator[Problem]:
             found = f"shows other users' processes on robot {robot.name}: {PROCESSES.why}"
             yield site.problem(f"{site.path}.tasks[{number}].isolation.pid", found, remedy)
     yield from _unlimited(site)
+    yield from _unshaped(site)
     yield from _nowhere(site)
 
 
@@ -157,13 +158,18 @@ def _is_above_quotas(robot: Robot, task: PlacedTask[Task]) -> bool:
     return task.user == "root" and free and robot.capabilities.get("disk.quota") != "xfs"
 
 
-def _nowhere(site: Site) -> t.Iterator[Problem]:
-    """What no robot does."""
+def _unshaped(site: Site) -> t.Iterator[Problem]:
+    """Bandwidth of programs that are not in a pod."""
     for path, resources in _limited(site):
         for number, network in enumerate(resources.networks):
-            if network.mbits:
-                found = f"{network.mbits} Mbit/s are no limit: no robot limits bandwidth"
-                yield site.problem(f"{path}.networks[{number}].mbits", found)
+            if network.mbits and not (site.are_pods and "initTasks" not in path):
+                found = f"{network.mbits} Mbit/s are no limit: only a pod's bandwidth is limited"
+                remedy = "remove it" if site.are_pods else "write `network: {mode: group}`, or remove it"
+                yield site.problem(f"{path}.networks[{number}].mbits", found, remedy)
+
+
+def _nowhere(site: Site) -> t.Iterator[Problem]:
+    """What no robot does."""
     disk, at = site.group.ephemeral_disk, f"{site.path}.ephemeralDisk"
     if disk and disk.sticky is False:
         yield site.problem(f"{at}.sticky", "the data are kept all the same, as long as the group is on the robot")

@@ -85,9 +85,11 @@ class Pods:
             " ip rule list | grep -o '^146[456]:' | tr -d : | while read p; do ip rule delete pref $p; done"
         )
 
-    def file(self, id: str, group: str, address: str, reach: t.Sequence[str] = (), ports: t.Sequence[dict[str, t.Any]] = ()) -> None:
+    def file(
+        self, id: str, group: str, address: str, reach: t.Sequence[str] = (), ports: t.Sequence[dict[str, t.Any]] = (), **more: t.Any
+    ) -> None:
         """The pod as its file says."""
-        pod = {"name": id, "group": group, "address": address, "range": RANGE, "reach": list(reach), "ports": list(ports)}
+        pod = {**more, "name": id, "group": group, "address": address, "range": RANGE, "reach": list(reach), "ports": list(ports)}
         pod.update(hosts={}, dns={"servers": [], "searches": []})
         self.addresses[id] = address
         self.machine.execute(f"mkdir -p {plan.PODS} && cat > {plan.PODS}/{id}", json.dumps(pod).encode())

@@ -55,9 +55,12 @@ if TYPE_CHECKING:
         dns: Resolution
 
     class Pod(_Pod, total=False):
-        """``elsewhere``: of its own group, and of those in its ``reach``, the addresses of pods on other robots."""
+        """``elsewhere``: of its own group, and of those in its ``reach``, the addresses of pods on other robots. ``mbits``: how many Mbit
+        it may send in a second, and how many receive; any, where it is left out.
+        """
 
         elsewhere: dict[str, list[str]]
+        mbits: int
 
 
 def described(directory: str = plan.PODS) -> dict[str, Pod]:
@@ -158,6 +161,7 @@ def _is_sound(found: t.Any) -> bool:
         all(found[key] for key in ("name", "group", "address", "range"))
         and all(isinstance(each, str) for each in found["reach"])
         and all(isinstance(port, dict) and {"address", "port", "to", "protocol"} == set(port) for port in found["ports"])
+        and isinstance(found.get("mbits", 0), int)
         and isinstance(found.get("elsewhere", {}), dict)
         and all(isinstance(each, list) for each in found.get("elsewhere", {}).values())
     )

@@ -62,6 +62,15 @@ def at_bridge() -> list[str]:
     ]
 
 
+def bandwidth(device: str, mbits: int) -> str:
+    """A line for `tc -batch`: no more than this many Mbit leave by a device in a second; with 0, as many as there are. The bucket holds
+    what 10 ms bring, and at least one packet of 64 KiB, which a link inside of a robot has in one piece.
+    """
+    if not mbits:
+        return f"qdisc replace dev {device} root noqueue"
+    return f"qdisc replace dev {device} root tbf rate {mbits}mbit burst {max(65536, mbits * 1250)} latency 50ms"
+
+
 def _packets(address: int) -> str:
     """IPv4 from the address, to any but a loopback."""
     return _all_of([(_BYTE, _TAGGED, 0), (_HALF, 12, _IP), (_WORD, 26, address)], [(_BYTE, 30, _LOOPBACK)], YES, NO)

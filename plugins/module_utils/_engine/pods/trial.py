@@ -38,13 +38,16 @@ STEPS = (
     ("nft", _table("nat hook prerouting", "meta l4proto tcp dnat ip to 192.0.2.1:80"), f"{_NAT} (the module nft_nat; Linux 5.2)"),
     ("nft", _table("nat hook postrouting", "masquerade"), f"{_NAT} (the module nft_masq)"),
 )
+# For those whose bandwidth is limited.
+BANDWIDTH = ("tc", guard.bandwidth("veth0", 1), "limits of bandwidth (the module sch_tbf)")
 _NO_IP, _FIRST = 9, 10
 
 
-def lacks(directory: str) -> str:
-    """What is missing for pods, in words, or nothing. ``directory``: an empty one."""
+def lacks(directory: str, bandwidth: bool = False) -> str:
+    """What is missing for pods, in words, or nothing. ``directory``: an empty one. ``bandwidth``: whether some have a limit of it."""
     lines = []
-    for place, (program, text, _called) in enumerate(STEPS):
+    steps = (*STEPS, BANDWIDTH) if bandwidth else STEPS
+    for place, (program, text, _called) in enumerate(steps):
         path = f"{directory}/{place}"
         with open(path, "w", encoding="ascii") as stream:
             stream.write(text + "\n")
@@ -58,6 +61,6 @@ def lacks(directory: str) -> str:
         return ""
     if code == _NO_IP:
         return "a pod needs the program ip; install it (Debian's package iproute2), or write mode: host"
-    if not _FIRST <= code < _FIRST + len(STEPS):
+    if not _FIRST <= code < _FIRST + len(steps):
         return f"this robot refuses network namespaces ({said}); {REMEDY}"
-    return f"a pod needs {STEPS[code - _FIRST][2]}, which this robot's kernel refuses ({said}); {REMEDY}"
+    return f"a pod needs {steps[code - _FIRST][2]}, which this robot's kernel refuses ({said}); {REMEDY}"

@@ -209,6 +209,8 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
     if new:
         ports = [link for link in new if link in ends]
         _batch("tc", [line for link in new for line in wanted[link]])
+        former = kept.get("wanted") or {}
+        _limit([link for link in ports if ends[link].get("mbits") or _is_limited(former.get(link, ()))], pods)
         # Its own address on both sides, so that the kernel takes for the robot's what a filter has moved past the bridge.
         _batch("ip", [f"link set {link} address {gateway}" for link in ports])
         alone = "isolated on learning off flood off mcast_flood off"
@@ -220,8 +222,20 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
     return [f"filter of {link}" for link in new]
 
 
+def _limit(links: t.Container[str], pods: t.Mapping[str, Pod]) -> None:
+    """What these pods may send. What they may receive is limited at the robot's end of their links."""
+    for id, pod in pods.items():
+        if files.link(id) in links:
+            network = os.path.basename(f"{plan.NETWORKS}{id}")
+            _batch("tc", [guard.bandwidth(link.INSIDE, pod.get("mbits", 0))], "inside", network)
+
+
+def _is_limited(state: t.Sequence[str]) -> bool:
+    return any(" tbf " in line for line in state)
+
+
 def _wanted(id: str, pods: t.Mapping[str, Pod]) -> list[str]:
-    return guard.at_pod(files.link(id), pods[id]["address"])
+    return [*guard.at_pod(files.link(id), pods[id]["address"]), guard.bandwidth(files.link(id), pods[id].get("mbits", 0))]
 
 
 def _state(link: str, bridge: str, lines: t.Sequence[str]) -> list[str]:
@@ -284,13 +298,15 @@ def _differs(name: str, value: str) -> bool:
     return _read(f"{link.SETTINGS}/{name}") != value
 
 
-def _batch(program: str, lines: t.Sequence[str], called: str = "") -> str:
-    """Many commands by one process, and what it says; the first that fails ends it. ``called``: the file with them."""
+def _batch(program: str, lines: t.Sequence[str], called: str = "", network: str = "") -> str:
+    """Many commands by one process, and what it says; the first that fails ends it. ``called``: the file with them. ``network``: the name
+    of that in which it runs.
+    """
     if not lines:
         return ""
     path = f"{STATE}/{called or program}"
     _have(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
-    return command.need([program, "-batch", path], timeout=_PATIENCE)
+    return command.need([program, *(["-netns", network] if network else []), "-batch", path], timeout=_PATIENCE)
 
 
 def _have(path: str, content: bytes) -> None:

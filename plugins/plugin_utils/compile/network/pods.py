@@ -101,8 +101,24 @@ def file(site: Site, pod: Pod, elsewhere: t.Mapping[str, t.Sequence[str]]) -> Re
             **({"domain": site.robot.dns, "loopback": site.robot.dns_loopback} if site.robot.dns else {}),
         },
         **({"elsewhere": elsewhere} if elsewhere else {}),
+        **({"mbits": limit[1]} if (limit := bandwidth(site)) else {}),
     }
     return plan.file(pod.file, json.dumps(content, sort_keys=True, indent=1) + "\n", label=f"network of r{pod.instance}")
+
+
+def bandwidth(site: Site) -> tuple[str, int] | None:
+    """How many Mbit/s a pod may send, and receive: what the group says, or else all its tasks together; with its place in the job file."""
+    group = site.group
+    found = [(f"{site.path}.resources", group.resources)] if group.resources else []
+    found += [(f"{site.path}.tasks[{number}].resources", task.resources) for number, task in enumerate(group.tasks)]
+    limits = [
+        (f"{path}.networks[{number}].mbits", network.mbits)
+        for path, resources in found
+        for number, network in enumerate(resources.networks)
+        if network.mbits
+    ]
+    own = [each for each in limits if each[0].startswith(f"{site.path}.resources")] or limits
+    return (own[0][0], sum(mbits for _path, mbits in own)) if own else None
 
 
 def _published(site: Site, pod: Pod) -> list[dict[str, t.Any]]:
@@ -117,8 +133,12 @@ def _published(site: Site, pod: Pod) -> list[dict[str, t.Any]]:
 
 
 def expected(site: Site) -> list[Expected]:
-    """The robot's kernel can do it, and it has the program that asks the kernel."""
-    return [plan.expected("pods", "", site.where(f"{site.path}.network.mode"))] if site.are_pods else []
+    """The robot's kernel can do it, and what limits it."""
+    if not site.are_pods:
+        return []
+    limit = bandwidth(site)
+    more = [plan.expected("pods", "bandwidth", site.where(limit[0]))] if limit else []
+    return [plan.expected("pods", "", site.where(f"{site.path}.network.mode")), *more]
 
 
 def needs(site: Site) -> list[Need]:

@@ -13,7 +13,12 @@ from .vocabulary import CPUS, RealtimePolicy
 class NetworkResource:
     """Bandwidth and ports of one task."""
 
-    mbits: int | None = key("Bandwidth, in Mbit/s. No robot limits it, and a warning says so.", default=None, minimum=0)
+    mbits: int | None = key(
+        "Bandwidth in Mbit/s. A pod sends, and receives, at most what its tasks have together. Outside of pods it is no limit, and a"
+        " warning says so. Default: no limit.",
+        default=None,
+        minimum=0,
+    )
     reserved_ports: tuple[ReservedPort, ...] = key("Ports of the robot, for all tasks of the group.", factory=tuple)
     dynamic_ports: tuple[DynamicPort, ...] = key("The same; each is one of 20000 to 32000, which stays the same.", factory=tuple)
 

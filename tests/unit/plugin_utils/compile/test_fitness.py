@@ -149,8 +149,9 @@ def quotas(result):
     return {each["where"].partition(": ")[2]: (each["size"] >> 20, each["directories"]) for each in found}
 
 
+IN_A_POD = "write `network: {mode: group}`, or remove it"
 NOWHERE = [
-    "taskGroups[0].tasks[0].resources.networks[1].mbits: 10 Mbit/s are no limit: no robot limits bandwidth",
+    f"taskGroups[0].tasks[0].resources.networks[1].mbits: 10 Mbit/s are no limit: only a pod's bandwidth is limited; {IN_A_POD}",
     "taskGroups[0].ephemeralDisk.sticky: the data are kept all the same, as long as the group is on the robot",
     "taskGroups[0].ephemeralDisk.migrate: never acts: no other robot is asked, and data stay where they are",
 ]

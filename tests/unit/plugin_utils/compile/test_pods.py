@@ -135,3 +135,21 @@ def test_a_pod_knows_by_name_what_it_calls():
     assert "127.0.0.1" not in hosts({"name": "db", "localPort": 5432, "tls": False, "upstream": "${attr.kernel.name}:5432"}).values()
     # What the job says, wins.
     assert hosts({"name": "db", "localPort": 5432, **plaintext}, extraHosts={"db": "192.0.2.7"})["db"] == "192.0.2.7"
+
+
+def test_a_pod_may_send_what_its_tasks_have_together_or_what_its_group_has():
+    def limited(*tasks, group=None, mode="group"):
+        found = [{**APP, "name": f"t{number}", "resources": {"networks": [{"mbits": each}]}} for number, each in enumerate(tasks)]
+        more = {"resources": {"networks": [{"mbits": group}]}} if group else {}
+        return json.dumps({"name": "a", "taskGroups": [{"name": "g", "network": {"mode": mode}, "tasks": found, **more}]})
+
+    def mbits(job):
+        return [pod.get("mbits") for pod in pods(job).values()]
+
+    assert [mbits(limited(20, 5)), mbits(limited(20, 5, group=3)), mbits(limited(0)), mbits(job())] == [[25], [3], [None], [None]]
+    assert compiled(limited(20)).warnings == ()
+    (warning,) = compiled(limited(20, mode="host")).warnings
+    assert "write `network: {mode: group}`" in str(warning)
+    (group,) = compiled(limited(0, 20)).plan["jobs"][0]["groups"]
+    (asked,) = [each for each in group["expects"] if each["what"] == "pods" and each["name"]]
+    assert asked["where"].endswith("taskGroups[0].tasks[1].resources.networks[0].mbits")
