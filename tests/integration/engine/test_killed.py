@@ -84,8 +84,10 @@ def test_killed_at_every_step_and_mended_by_the_next_run(machine, steps):
         source, target = target, source
 
 
-def test_the_ports_of_an_interrupted_release_are_its_successors(machine):
+def test_the_ports_of_an_interrupted_release_are_its_successors_and_so_is_what_serves_it(machine):
+    """Going back takes along what nobody needs then, such as the program that writes logs; the successor needs it again."""
     group = Group()
+    group.more = [plan.file(f"{plan.LOGS}/main", '{"maxFiles": 1, "maxFileSize": 1000, "onFull": "block"}\n')]
     group.tasks["main"] = ("/usr/bin/python3 -m http.server --bind 127.0.0.1 5434", "A=1")
     group.ports = [plan.port("127.0.0.1", 5434, "here")]
     release = machine.prepare(job(group))["release"]
@@ -93,6 +95,7 @@ def test_the_ports_of_an_interrupted_release_are_its_successors(machine):
     machine.listens(5434)
     done = machine.deploy(job(group))
     assert done["status"] == "committed", done
+    assert machine.state("k8s4r-logs.service") == "active"
     assert machine.ask(job(group)) == {"status": "unchanged"}
 
 

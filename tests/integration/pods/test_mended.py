@@ -74,6 +74,13 @@ def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     assert asked(robots[1], published) == [outside] * 2
     assert reaches(machine, api, web) == [False, False]
     assert machine.state("k8s4r-walls.timer") == "active"
+    # Somebody stops it, and the next run has something to do.
+    machine.sh("systemctl stop k8s4r-walls.timer")
+    assert machine.ask(plan) == {"status": "plan-needed"}
+    (started,) = machine.deploy(plan)["changes"]
+    assert started.startswith("start k8s4r-walls.timer ")
+    assert machine.state("k8s4r-walls.timer") == "active"
+    assert machine.ask(plan) == {"status": "unchanged"}
     pids = machine.sh("pgrep -f answers.py")
 
     # Where nothing can be noted, no other wall can be put up: so nobody is told that it was.

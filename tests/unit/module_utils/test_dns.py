@@ -59,6 +59,13 @@ def test_pods_and_services_have_names_and_services_ports(tmp_path: pathlib.Path)
     assert {"local=/pod.k8s4r.internal/", "local=/svc.k8s4r.internal/", "no-hosts", "bind-dynamic"} < set(lines)
 
 
+def test_nobody_else_is_asked_for_a_pod_or_a_service_whatever_there_is_of_either(tmp_path: pathlib.Path) -> None:
+    own = ["local=/pod.k8s4r.internal/", "local=/svc.k8s4r.internal/"]
+    for place, (pods, services) in enumerate([({"a": POD}, {}), ({}, {"s": {**SERVICE, "loopback": True}})]):
+        lines = records.configuration(described(tmp_path / str(place), pods, services)).splitlines()
+        assert [line for line in lines if line.startswith("local=")] == own
+
+
 def test_there_is_a_server_where_somebody_is_answered(tmp_path: pathlib.Path) -> None:
     assert records.listens(described(tmp_path / "1", {"b": WITHOUT}, {"s": SERVICE})) == []
     assert records.listens(described(tmp_path / "2", {}, {"s": {**SERVICE, "loopback": True}})) == ["127.0.0.153"]

@@ -52,9 +52,7 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
     back = [(group["name"], robot.ledger.group(job, group["id"])) for job, group in _in_phase(manifest, entries, "rolled-back")]
     status = _status({entry["phase"] for entry in entries.values()})
     held = status == "committed" and any(_held(job, journal) for job in manifest["jobs"])
-    # Names of pods that go on may have changed.
-    pod_names.refresh()
-    unsettled = [*wall_units.settle(), *dns_units.settle()]
+    unsettled = settle_networks()
     result: Switched = {
         "status": status,
         "release": manifest["release"],
@@ -70,6 +68,23 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
     }
     Result(robot, manifest["release"], "switch").end(result)
     clear(robot, manifest["release"])
+
+
+def settle(robot: Robot) -> None:
+    """Have those of the engine's own units, the networks' apart, that what is on the robot needs, and no others."""
+    log_units.remove_unneeded(robot)
+    check_units.settle()
+
+
+def settle_networks() -> list[str]:
+    """The same of walls and names, which follow the files that are there; what fails, as texts."""
+    try:
+        # Names of pods that go on may have changed.
+        pod_names.refresh()
+        failed = []
+    except OSError as error:
+        failed = [f"the names that pods know are not as they should be: {error}"]
+    return [*failed, *wall_units.settle(), *dns_units.settle()]
 
 
 def _in_phase(manifest: Manifest, entries: t.Mapping[str, Entry], phase: Phase) -> list[tuple[ManifestJob, ManifestGroup]]:
@@ -119,8 +134,7 @@ def clear(robot: Robot, release: str) -> None:
         robot.end_journal()
     robot.forget_manifest(release)
     garbage.collect(robot)
-    log_units.remove_unneeded(robot)
-    check_units.settle()
+    settle(robot)
 
 
 def _units(robot: Robot, manifest: Manifest) -> dict[str, str]:

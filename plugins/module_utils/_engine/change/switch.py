@@ -56,14 +56,10 @@ def run(
             begun = [f"start {unit}" for unit in survey.idle_here(robot, manifest)]
             # An older engine could not roll back at boot what this one records.
             boot_unit.ensure(robot)
-            if any(log_units.needed(group["resources"]) for _job, group in manifests.groups(manifest)):
-                log_units.ensure(robot)
-            wanted = [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]]
-            check_units.ensure(robot, wanted)
-            wall_units.ensure(robot, wanted)
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
-            dns_units.ensure(robot, wanted)
+            # After that, which takes along what nobody needs then.
+            _ensure_units(robot, manifest)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}
             for _job, group in manifests.groups(manifest):
                 if group["id"] in spare and not group["resources"]:
@@ -73,6 +69,21 @@ def run(
         for members in handover.bundles(manifest, robot.ledger, journal["spare"]):
             switch.apply(members)
         conclusion.conclude(robot, manifest, journal)
+
+
+def _ensure_units(robot: Robot, manifest: Manifest) -> None:
+    """Have those of the engine's own units that the release needs."""
+    wanted = [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]]
+    if any(log_units.needed(group["resources"]) for _job, group in manifests.groups(manifest)):
+        log_units.ensure(robot)
+    check_units.ensure(robot, wanted)
+    wall_units.ensure(robot, wanted)
+    try:
+        dns_units.ensure(robot, wanted)
+    except Refusal:
+        conclusion.settle_networks()
+        conclusion.settle(robot)
+        raise
 
 
 def _refuse_if_overtaken(robot: Robot, manifest: Manifest) -> None:

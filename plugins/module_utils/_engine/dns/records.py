@@ -99,8 +99,7 @@ def hosts(known: Known) -> str:
 
 def configuration(known: Known) -> str:
     """All but the addresses. Names that end like ours are asked of nobody else."""
-    domains = {f"pod.{pod['dns']['domain']}" for pod in known["pods"].values()}
-    domains |= {f"svc.{service['domain']}" for service in known["services"].values()}
+    domains = {pod["dns"]["domain"] for pod in known["pods"].values()} | {service["domain"] for service in known["services"].values()}
     named = [(_full(service), service["port"]) for service in _sorted(known)]
     lines = [
         f"pid-file={PID}",
@@ -108,7 +107,7 @@ def configuration(known: Known) -> str:
         *("no-hosts", f"addn-hosts={HOSTS}"),
         # The bridge comes with the first pod.
         *("bind-dynamic", *(f"listen-address={address}" for address in listens(known))),
-        *(f"local=/{domain}/" for domain in sorted(domains)),
+        *(f"local=/{kind}.{domain}/" for domain in sorted(domains) for kind in ("pod", "svc")),
         *(f"srv-host={name},{name},{port}" for name, port in dict.fromkeys(named)),
     ]
     return "".join(f"{line}\n" for line in lines)

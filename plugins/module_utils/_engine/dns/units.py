@@ -9,7 +9,8 @@ import contextlib
 import os
 
 from .. import plan
-from ..say.errors import Refusal
+from ..say import jsontext
+from ..say.errors import CommandFailed, Refusal
 from ..system import files, own, systemd
 from . import records
 
@@ -36,7 +37,7 @@ SERVICE = "\n".join(
         f"ExecStart=/usr/sbin/dnsmasq --conf-file={records.CONFIGURATION}",
         "ExecReload=/bin/kill -HUP $MAINPID",
         "Restart=always",
-        "RestartSec=0.2",
+        "RestartSec=1",
         "ProtectSystem=strict",
         "ProtectHome=yes",
         "PrivateTmp=yes",
@@ -47,6 +48,9 @@ SERVICE = "\n".join(
         "",
     ]
 )
+
+# systemd removes it when the server stops.
+_READ = records.RUNTIME + "/read"
 
 
 def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
@@ -65,10 +69,19 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
 
 
 def settle() -> list[str]:
-    """After a switch: what the files say now; or nothing, where nobody is to be answered. What fails is told, and systemd tries again."""
+    """After a switch: what the files say now; or nothing, where nobody is to be answered. What fails is told, and the next switch tries
+    again.
+    """
     if not own.text(own.DNS) and not os.path.isdir(plan.NAMES):
         return []
-    known = records.described()
+    try:
+        why = _settle(records.described())
+    except (CommandFailed, OSError) as error:
+        why = str(error)
+    return [f"{own.DNS} does not answer as it should: {why}"] if why else []
+
+
+def _settle(known: Known) -> str:
     why = ""
     if records.listens(known):
         why = _have(known)
@@ -78,19 +91,35 @@ def settle() -> list[str]:
         files.remove(records.DIRECTORY)
     with contextlib.suppress(OSError):
         os.rmdir(plan.NAMES)
-    return [f"{own.DNS} does not answer as it should: {why}"] if why else []
+    return why
 
 
 def _have(known: Known) -> str:
     """Have the server answer so; why it does not, empty if it does."""
     os.makedirs(records.DIRECTORY, mode=0o755, exist_ok=True)
-    addresses = _put(records.HOSTS, records.hosts(known))
-    rest = _put(records.CONFIGURATION, records.configuration(known))
+    texts = {records.HOSTS: records.hosts(known), records.CONFIGURATION: records.configuration(known)}
+    read = _read()
+    new = {path for path, text in texts.items() if _put(path, text) or read.get(path, text) != text}
     # What it reads once, at its start, or reads again when it is asked to.
-    anew = own.put({own.DNS: SERVICE}, own.DNS) or rest
-    verb = "restart" if anew else "reload-or-restart" if addresses else "start"
+    anew = own.put({own.DNS: SERVICE}, own.DNS) or records.CONFIGURATION in new
+    verb = "restart" if anew else "reload-or-restart" if new else "start"
     code, output = systemd.ask(["systemctl", verb, own.DNS], timeout=90)
-    return output.strip() if code else ""
+    if code:
+        return output.strip()
+    files.replace(_READ, jsontext.dumps(texts).encode("utf-8"))
+    return ""
+
+
+def _read() -> dict[str, str]:
+    """What the server was told to read last; nothing where it has started by itself since, and so has read all that there is. Without
+    it, a switch that was killed before it told the server would leave it with what it has.
+    """
+    try:
+        with open(_READ, encoding="utf-8") as stream:
+            found: dict[str, str] = jsontext.loads(stream.read())
+        return found
+    except (OSError, ValueError):
+        return {}
 
 
 def _put(path: str, text: str) -> bool:

@@ -67,7 +67,10 @@ def _all(kernel: socket.socket) -> t.Iterator[tuple[bytes, Tuple, Tuple]]:
         said = kernel.recv(1 << 20)
         while said:
             length, kind, _flags, _number, _port = _HEAD.unpack_from(said)
-            if kind in (_ERROR, _DONE):
+            if kind == _ERROR:
+                number = -struct.unpack_from("=i", said, _HEAD.size)[0]
+                raise OSError(number, os.strerror(number))
+            if kind == _DONE:
                 return
             found = _attributes(said[_HEAD.size + len(_FAMILY) : length])
             asked, answered = _tuple(found.get(_ORIGINAL, b"")), _tuple(found.get(_REPLY, b""))

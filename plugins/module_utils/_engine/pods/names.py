@@ -35,7 +35,7 @@ def hosts(pod: Pod, robot: str) -> str:
     for name, address in sorted(pod["hosts"].items()):
         if name not in named.setdefault(address, []):
             named[address].append(name)
-    if not any(robot in names for names in named.values()):
+    if robot != "localhost" and not any(robot in names for names in named.values()):
         named[files.gateway(pod["range"])].append(robot)
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
     return "".join(f"{line}\n" for line in [*lines, *(f"{address} {' '.join(names)}" for address, names in named.items() if names)])

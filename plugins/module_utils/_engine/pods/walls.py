@@ -340,8 +340,11 @@ def _keep(name: str, what: object) -> None:
 def main() -> None:
     """Say what was put right: the first time all of it, and then what somebody has removed."""
     try:
-        found = ensure()
-        names.refresh()
+        # Pods follow their robot into another network also where a wall cannot be put up.
+        try:
+            found = ensure()
+        finally:
+            names.refresh()
     except (CommandFailed, OSError) as error:
         raise SystemExit(str(error)) from None
     if found:

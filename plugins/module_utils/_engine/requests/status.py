@@ -10,7 +10,7 @@ import time
 
 from ..change import health, survey
 from ..checks import states
-from ..plan import PODS
+from ..plan import NAMES, PODS
 from ..pods import files
 from ..resources import kinds
 from ..state import formats, lock
@@ -165,8 +165,14 @@ def _group(group: GroupRecord, now: _Now) -> GroupStatus:
         "usage": now.usage_of_all(group),
         "units": {unit["name"]: _unit(unit, now) for unit in kinds.with_a_name(group["resources"])},
         "pods": _pods(group),
-        "calls": sorted({name for resource in group["resources"] for name in resource.get("follows", "").split()}),
+        "calls": sorted(_called(group)),
     }
+
+
+def _called(group: GroupRecord) -> set[str]:
+    """Services that the group looks up. What the robot's DNS server says of one is no call."""
+    told = (resource for resource in group["resources"] if not resource.get("path", "").startswith(NAMES + "/"))
+    return {name for resource in told for name in resource.get("follows", "").split()}
 
 
 def _pods(group: GroupRecord) -> list[PodStatus]:

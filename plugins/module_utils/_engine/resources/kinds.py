@@ -38,7 +38,7 @@ KINDS: t.Mapping[str, Kind] = {
 
 
 # By the directory of the configuration that they work from.
-_SERVED = ((plan.LOGS, own.ROTATOR), (plan.CHECKS, own.CHECKS_TIMER))
+_SERVED = ((plan.LOGS, own.ROTATOR), (plan.CHECKS, own.CHECKS_TIMER), (plan.PODS, own.WALLS_TIMER))
 
 
 def of(resource: Resource) -> Kind:
@@ -85,7 +85,9 @@ def with_a_name(resources: t.Iterable[Resource]) -> list[Resource]:
 
 
 def served_by(resources: t.Iterable[Resource]) -> list[str]:
-    """The engine's own units without which resources do not do what they should: what writes logs, and what runs health checks."""
+    """The engine's own units without which resources do not do what they should: what writes logs, runs health checks,
+    and looks at the walls between pods.
+    """
     places = [place(resource) for resource in resources]
     return [unit for room, unit in _SERVED if any(each.startswith(room + "/") for each in places)]
 

@@ -24,6 +24,7 @@ ROUTES = "/proc/net/route"
 # Bits of the network of a route that leads somewhere in particular.
 _NARROW = 8
 _PATIENCE = 20
+_OURS = "k8s4r"
 # Of links on which nobody is asked for his Ethernet address: tunnels decide for themselves which addresses are at their other end.
 _TUNNEL = {"LOOPBACK", "NOARP", "POINTOPOINT"}
 
@@ -35,7 +36,8 @@ def uplinks() -> list[str]:
         place = f"{LINKS}/{name}"
         ports = os.listdir(place + "/brif") if os.path.isdir(place + "/brif") else None
         inner = ports is not None and not any(os.path.exists(f"{LINKS}/{port}/device") for port in ports)
-        if name != "lo" and not inner and not os.path.exists(place + "/brport"):
+        # The end of a pod's link is no port of the bridge yet when it is new.
+        if name != "lo" and not name.startswith(_OURS) and not inner and not os.path.exists(place + "/brport"):
             found.append(name)
     return sorted(found)
 
