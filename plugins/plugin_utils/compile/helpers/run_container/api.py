@@ -56,9 +56,10 @@ def request(method: str, path: str, content: object = None) -> tuple[int, str]:
 
 def ask(method: str, path: str, content: object = None, upgrade: bool = False) -> tuple[socket.socket, str]:
     """Send a request, and read the head of the answer. The rest comes until the other end closes, as HTTP/1.0 has it."""
-    data = b"" if content is None else json.dumps(content).encode()
+    data = content if isinstance(content, bytes) else b"" if content is None else json.dumps(content).encode()
     lines = [f"{method} {urllib.parse.quote(path, safe='/?=&:')} HTTP/1.{int(upgrade)}", "Host: docker", f"Content-Length: {len(data)}"]
-    lines += ["Content-Type: application/json", *(["Connection: Upgrade", "Upgrade: tcp"] if upgrade else [])]
+    kind = "x-tar" if isinstance(content, bytes) else "json"
+    lines += [f"Content-Type: application/{kind}", *(["Connection: Upgrade", "Upgrade: tcp"] if upgrade else [])]
     connection = socket.socket(socket.AF_UNIX)
     # An engine that has lost its containerd waits long for what it removes; the processes have ended by then.
     connection.settimeout(KILLED / 2 if method == "DELETE" else ANSWER)

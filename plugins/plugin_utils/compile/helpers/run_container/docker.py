@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 
+from .anchor import anchored, unanchored
 from .api import answers, ask, gone, need, request
 from .described import body
 from .notes import leave, leave_how, tell_systemd
@@ -27,6 +28,8 @@ LATE = 5
 
 def run_by_docker(task: dict[str, t.Any]) -> int:
     made = body(task, need("GET", "/info")["CgroupDriver"] == "systemd", image_by_docker)
+    if task.get("pod"):
+        made["HostConfig"].update(anchored(task, made))
     own = need("POST", f"/containers/create?name={task['name']}", made)["Id"]
     output, _head = ask("POST", f"/containers/{own}/attach?stream=1&stdout=1&stderr=1", upgrade=True)
     ended, _head = ask("POST", f"/containers/{own}/wait?condition=next-exit")
@@ -34,6 +37,9 @@ def run_by_docker(task: dict[str, t.Any]) -> int:
     status, text = request("GET", f"/containers/{own}/json")
     # One that takes no time is gone by now, and what it has come to is in the answer that is waited for.
     first = int(json.loads(text)["State"]["Pid"]) if status < 400 else 0
+    if task.get("pod"):
+        # It is inside by now. What does not go yet goes with it.
+        unanchored(task)
     leave(task, "pid", str(first))
     leave_how(task, id=own)
     tell_systemd()
@@ -47,7 +53,10 @@ def image_by_docker(name: str) -> dict[str, t.Any]:
 
 def removed_by_docker(task: dict[str, t.Any]) -> bool:
     """Whether nothing is there any more, as far as the engine can say so."""
-    return not answers() or gone(f"/containers/{task['name']}?force=1&v=1")
+    if not answers():
+        return True
+    removed = gone(f"/containers/{task['name']}?force=1&v=1")
+    return (not task.get("pod") or unanchored(task)) and removed
 
 
 def follow(output: socket.socket, ended: socket.socket, first: int) -> int:
