@@ -11,8 +11,8 @@ import typing as t
 import pytest
 import yaml
 
-from tests.integration.compile import inside
-from tests.integration.compile.boxes import DOCKER, SOON, box, containers, nothing_runs, unit
+from tests.integration.compile import housed, inside
+from tests.integration.compile.boxes import DOCKER, SOON, box, containers, deployed, nothing_runs, unit
 from tests.integration.compile.inside import alloc
 from tests.integration.compile.jobs import plans, without_groups
 
@@ -31,6 +31,52 @@ def test_a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(ma
 
 def test_a_container_that_goes_away_under_its_check_is_no_success(machine):
     inside.a_container_that_goes_away_under_its_check_is_no_success(machine, DOCKER)
+
+
+@pytest.mark.parametrize("engine", ["bookworm"], indirect=True)
+def test_a_container_is_in_the_network_of_its_pod_with_all_that_the_pod_shares(machine):
+    housed.a_container_and_a_program_of_a_pod_are_together(machine, DOCKER)
+
+
+# As soon as the slice of the container has a process, which is that of the container that enters the pod for it.
+INTERRUPTED = """
+systemctl stop {unit}; systemctl start --no-block {unit}
+until cat /sys/fs/cgroup/systemd/k8s4r.slice/*/*-box_g_r0_t_*.slice/*/cgroup.procs 2>/dev/null | grep -q .; do :; done
+kill -9 $(systemctl show -p MainPID --value {unit})
+"""
+SYS_ADMIN = 1 << 21
+
+
+@pytest.mark.parametrize("engine", ["trixie"], indirect=True)
+def test_nothing_but_its_container_is_in_a_pod_whatever_becomes_of_a_start_and_of_docker(machine):
+    beside = {"name": "beside", "config": {"execConfig": {"command": "sleep", "args": ["2000"]}}}
+    group = {
+        "network": {"type": "none", "mode": "group"},
+        "restartPolicy": {"attempts": 9, "delay": "1s", "interval": "1h", "mode": "fail"},
+    }
+    # Docker, when it stops, asks it to end and waits ten seconds.
+    plan = deployed(machine, box("trap 'exit 1' TERM; sleep 1000 & wait"), beside, group=group)
+    name, (pod,) = unit(machine), (each["id"] for each in housed.pods(plan).values())
+    up = f"[ $(systemctl show -p SubState --value {name}) = running ] && [ $(docker ps -aq | wc -l) = 1 ] && {housed.is_in(pod)}"
+
+    def alone() -> None:
+        machine.until(up)
+        assert "k8s4r.local/pod" not in machine.sh("docker images --all")
+        allowed = machine.sh("grep -h CapBnd: /proc/$(cat /run/k8s4r/containers/box-g-r0-t-*/pid)/status").split()[1]
+        assert not int(allowed, 16) & SYS_ADMIN
+
+    alone()
+    machine.sh(INTERRUPTED.format(unit=name))
+    alone()
+    others = machine.sh(f"pgrep -fx 'sleep 2000'; systemctl show -p MainPID --value k8s4r-pod-{pod}.service")
+    (before,) = containers(machine)
+    machine.sh("systemctl restart docker")
+    machine.until(f"docker ps -q --no-trunc | grep -q . && ! docker ps -q --no-trunc | grep -q {before}")
+    alone()
+    assert machine.sh(f"pgrep -fx 'sleep 2000'; systemctl show -p MainPID --value k8s4r-pod-{pod}.service") == others
+    assert machine.ask(plan) == {"status": "unchanged"}
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    nothing_runs(machine)
 
 
 def test_a_changed_template_reaches_the_program_in_its_container(machine):

@@ -43,7 +43,7 @@ def directives(text: str) -> dict[str, list[str]]:
     return found
 
 
-# What people call the settings of a container: of what run_container.py is given, and of what Docker's API is. Some are told elsewhere.
+# What people call the settings of a container: of what run-container is given, and of what Docker's API is. Some are told elsewhere.
 _CALLED = {
     "command": ("Cmd", "Entrypoint", "WorkingDir"),
     "devices": ("devices", "Devices", "DeviceRequests"),

@@ -154,7 +154,7 @@ def _in_lines(task: PlacedTask[Task], environment: Environment) -> bool:
 def _described(
     site: Site, task: PlacedTask[Task], hidden: t.Sequence[str], body: t.Mapping[str, t.Any], entered: Entered | None
 ) -> dict[str, t.Any]:
-    """What the unit's program reads (helpers/run_container.py). Docker's API is given `body` to make the container. `hidden` are the
+    """What the unit's program reads (helpers/run_container/). Docker's API is given `body` to make the container. `hidden` are the
     variables that must not be seen there.
     """
     engine = task.spec.driver.value

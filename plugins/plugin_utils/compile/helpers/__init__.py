@@ -1,7 +1,8 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The small programs that a group's units call. Each is a file of this folder, so that linters can read it and tests can run it.
+"""The small programs that a group's units call. Each is a file of this folder, so that linters can read it and tests can run it. A
+program of several concerns is a folder, with a file for each: on a robot, it is one file, too.
 
 Each group gets its own copies of the ones it uses, so that no group depends on another. The files are read once, when this
 module is imported: they are part of the collection, as the compiler's own code is. Compiling a job reads no file.
@@ -10,6 +11,7 @@ module is imported: they are part of the collection, as the compiler's own code 
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 from ....module_utils._engine import plan
@@ -53,12 +55,21 @@ class Call(t.NamedTuple):
         return ("/bin/sh", "-c", text, self.helper.name, *self.arguments)
 
 
-def _read(file: str) -> Helper:
-    path = pathlib.Path(__file__).with_name(file)
-    text = path.read_text(encoding="utf-8")
+# In a folder, a file imports the names of another one as they are. Behind that one, in the same file, it has them already.
+_OURS = re.compile(r"^from \.\w+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
+_FUTURE = "from __future__ import annotations\n"
+
+
+def _read(*files: str) -> Helper:
+    """``files``: of one program, each behind those whose names it imports."""
+    here = pathlib.Path(__file__).parent
+    first, *more = (_OURS.sub("", here.joinpath(file).read_text(encoding="utf-8")) for file in files)
+    text = "\n\n".join((first, *(each.replace(_FUTURE, "") for each in more)))
     for mark, place in PLACES.items():
         text = text.replace(mark, place)
-    return Helper(path.stem.replace("_", "-"), text, _PYTHON if path.suffix == ".py" else _SHELL)
+    folder, _slash, name = files[0].rpartition("/")
+    path = pathlib.PurePath(name)
+    return Helper((folder or path.stem).replace("_", "-"), text, _PYTHON if path.suffix == ".py" else _SHELL)
 
 
 AWAIT_COMMAND = _read("await_command.sh")
@@ -73,7 +84,8 @@ MARK_FINISHED = _read("mark_finished.sh")
 PLACE_TEMPLATES = _read("place_templates.py")
 RESTART_POLICY = _read("restart_policy.sh")
 RETRY = _read("retry.sh")
-RUN_CONTAINER = _read("run_container.py")
+_PARTS = ("processes", "notes", "described", "api", "anchor", "docker", "podman", "main")
+RUN_CONTAINER = _read(*(f"run_container/{part}.py" for part in _PARTS))
 RUN_ONCE = _read("run_once.sh")
 SHARE_MEMORY = _read("share_memory.sh")
 STOP_PROGRAM = _read("stop_program.sh")

@@ -16,7 +16,7 @@ from ..model.isolation import Isolation
 from ..model.job import Job
 from ..model.network import Network
 from ..model.task import Task
-from ..model.vocabulary import ADDRESS, Driver, NetworkMode, NetworkType, Sharing, Transport
+from ..model.vocabulary import ADDRESS, NetworkMode, NetworkType, Sharing, Transport
 from . import names
 
 _HOST = "applies only to pods"
@@ -51,10 +51,6 @@ def errors(job: Job, group: TaskGroup, path: str, root: str) -> c.Iterator[Findi
             if value:
                 yield f"{here}.{name}", Mistake(_HOST, "write mode: group, or remove it")
         return
-    for number, task in enumerate(group.tasks or ()):
-        if task and task.driver is Driver.DOCKER:
-            why, remedy = "Docker's containers cannot be in a pod yet", "use podman, or put it into a group of mode host"
-            yield f"{path}.tasks[{number}].driver", Mistake(why, remedy, value=task.driver.value)
     yield from _reach(job, network, f"{here}.reach")
     yield from _addresses(network, here, root)
     yield from _within(network, here, root)

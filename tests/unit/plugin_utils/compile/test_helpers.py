@@ -77,7 +77,7 @@ def fails_until(path: pathlib.Path, attempt: int) -> str:
 
 def test_every_file_is_a_helper_and_no_place_is_left_open():
     folder = pathlib.Path(helpers.__file__).parent
-    files = {path.stem.replace("_", "-") for path in folder.iterdir() if path.is_file() and path.name != "__init__.py"}
+    files = {path.stem.replace("_", "-") for path in folder.iterdir() if not path.name.startswith("__")}
     assert files == {helper.name for helper in helpers.HELPERS}
     assert not [helper.name for helper in helpers.HELPERS if re.search("@[A-Z]+@", helper.text)]
     assert helpers.PLACES["@RESTARTS@"] == f"{plan.RUNTIME}/{plan.RESTART_COUNTS}"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ipaddress
 import json
 
+import pytest
+
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.names import group_id, pod_name
 
 from .one_robot import ROBOT, compiled, refusal
@@ -87,8 +89,9 @@ def test_a_pods_name_is_one_that_dns_takes():
     assert pod_name("default", "a", "b-c", 0) != pod_name("default", "a-b", "c", 0)
 
 
-def test_a_container_has_of_its_pod_what_others_have_and_no_init_task_does():
-    image = {"driver": "podman", "config": {"dockerConfig": {"image": "look:1"}}}
+@pytest.mark.parametrize("driver", ["docker", "podman"])
+def test_a_container_has_of_its_pod_what_others_have_and_no_init_task_does(driver):
+    image = {"driver": driver, "config": {"dockerConfig": {"image": "look:1"}}}
     document = json.loads(job(hostname="cell"))
     document["taskGroups"][0] |= {"tasks": [{"name": "box", **image}], "initTasks": [{"name": "first", **image}]}
     (group,) = compiled(json.dumps(document)).plan["jobs"][0]["groups"]
