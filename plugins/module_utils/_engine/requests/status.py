@@ -175,7 +175,9 @@ def _pods(group: GroupRecord) -> list[PodStatus]:
     ids = [path[len(PODS) + 1 :] for path in paths if path.startswith(PODS + "/")]
     known = [(int(id.rpartition("-r")[2]), files.one(id)) for id in ids]
     return [
-        {"instance": number, "name": pod["name"], "address": pod["address"], "address6": pod.get("address6")} for number, pod in known if pod
+        {"instance": number, "name": pod["name"], "address": pod["address"], "address6": pod.get("address6")}
+        for number, pod in known
+        if pod
     ]
 
 
