@@ -225,7 +225,12 @@ def test_what_tells_of_forged_packets_sees_them_where_nothing_stops_them_and_nei
     sent = [forgeries()["another pod"], forgeries()["from the link"], *claims()]
     assert len(attacks.seen(pods, "one", "lamp", sent)["robot"]) == 2
     assert machine.sh("ip -6 neighbour show dev k8s4r0 nud permanent") == known
+    # Of one that the robot has asked for, it would.
+    machine.sh(f"ip -6 neighbour replace {PODS['lamp']} lladdr {guard.hardware(LAMP)} dev k8s4r0 nud stale")
+    attacks.seen(pods, "one", "lamp", claims())
+    assert guard.hardware(ONE) in machine.sh(f"ip -6 neighbour show {PODS['lamp']} dev k8s4r0")
     assert f"filter of {one}" in pods.ensure()
+    assert machine.sh("ip -6 neighbour show dev k8s4r0 nud permanent") == known
     assert attacks.seen(pods, "one", "lamp", sent) == {"robot": [], "pod": []}
 
 
@@ -259,11 +264,12 @@ def test_who_goes_on_sending_is_sent_to_the_pod_that_a_port_leads_to_now(pods):
     sends = f'ip netns exec beyond python3 -c "{send}"'
     assert pods.machine.sh(sends).strip() == OUTSIDE
     pods.file("web", "default/fleet/web", FOUR["web"], reach=["default/fleet/api"], both=True)
-    pods.ensure()
-    assert pods.machine.execute(sends).status == 1
     pods.file("lamp", "default/lamp/lamp", LAMP, ports=PUBLISHED, both=True)
     pods.ensure()
     assert pods.machine.sh(sends).strip() == OUTSIDE
+    pods.file("lamp", "default/lamp/lamp", LAMP, both=True)
+    pods.ensure()
+    assert pods.machine.execute(sends).status == 1
 
 
 def test_a_pod_whose_robot_has_ipv6_no_longer_goes_on_with_ipv4_and_the_robot_forwards_no_more(pods):
