@@ -341,17 +341,21 @@ def bookworm(distros: Fleet) -> Machine:
 
 
 def test_instances_become_pods_come_back_after_a_boot_and_become_none_again(bookworm: Machine):
-    pods = job(bookworm, *SLEEPS)
+    pods = job(bookworm, *SLEEPS, pods6=SIX)
     host = job(bookworm, *SLEEPS, mode="host")
+    six = "ip -6 rule | grep -c 146; ip -6 neighbour show dev k8s4r0 nud permanent | wc -l; cat /proc/sys/net/ipv6/conf/all/forwarding"
     assert bookworm.deploy(host)["status"] == "committed"
     assert len(set(spaces(bookworm))) == 1
     assert bookworm.deploy(pods)["status"] == "committed"
     assert len(set(spaces(bookworm))) == 2
     bookworm.fleet.reboot("bookworm")
     assert len(set(spaces(bookworm))) == 2
+    bookworm.until("test $(cat /proc/sys/net/ipv6/conf/all/forwarding) = 1")
+    assert bookworm.sh(six).split() == ["3", "2", "1"]
     assert bookworm.ask(pods) == {"status": "unchanged"}
     assert bookworm.deploy(host)["status"] == "committed"
     assert len(set(spaces(bookworm))) == 1
+    assert bookworm.sh(f"{six} 2>/dev/null; true").split() == ["0", "0", "0"]
     assert bookworm.sh("ls /run/netns; ip -o link show type bridge; find /run/k8s4r/pods /etc/k8s4r/pods 2>/dev/null; true") == ""
     assert bookworm.ask(host) == {"status": "unchanged"}
 

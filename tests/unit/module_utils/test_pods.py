@@ -12,8 +12,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import addresses, files, names
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import addresses, files, names, trial
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.kernel import forwarding, settings
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.six import family
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats
 
 POD: dict[str, t.Any] = {
@@ -240,3 +241,11 @@ def test_who_forwarded_before_goes_on(tmp_path: pathlib.Path, monkeypatch: pytes
     monkeypatch.setattr(forwarding, "FORWARDED_SIX", str(tmp_path / "forwarded"))
     assert forwarding.begin_six() == forwarding.end_six() == []
     assert (tmp_path / "ipv6/conf/all/forwarding").read_text() == "1\n"
+
+
+def test_a_robot_without_ipv6_is_refused_with_a_way_out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(family, "LISTED", str(tmp_path / "none"))
+    assert trial.lacks(str(tmp_path), "ipv6") == (
+        "a pod with IPv6 needs a robot with IPv6, and this robot's kernel has it turned off; make sure that it has it,"
+        " or set k8s4r_pod_cidr6 of this robot to an empty text"
+    )
