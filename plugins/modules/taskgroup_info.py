@@ -252,6 +252,9 @@ taskgroups:
         address:
           description: Its address, at which its robot reaches it.
           type: str
+        address6:
+          description: The same of IPv6; null where the robot's pods have none.
+          type: str
         proxy:
           description: The pod's own proxy, with the same keys as a task; null if it has none.
           type: dict

@@ -454,9 +454,10 @@ def expected(what: str, name: str, where: str) -> Expected:
     A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is a
     number of bytes, and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. A ``jar``
     of Java is there and says what of it to run. A ``link`` is shared with another robot: its name, the network of its pods and its
-    addresses, with spaces. Port 53 of an address is free for ``names``. The kernel lets the robot have ``pods``, and with any name limits
-    their bandwidth. The ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in their
-    places. A ``user`` is there. ``users`` are in namespaces of their own there, even one of this name. A time ``zone`` is known.
+    addresses, with spaces. Port 53 of an address is free for ``names``. The kernel lets the robot have ``pods``; by their names, with
+    ``ipv6``, and with a limit of their ``bandwidth``. The ``source`` of a volume is there, and the place of its ``target`` may be, and root
+    alone can put anything in their places. A ``user`` is there. ``users`` are in namespaces of their own there, even one of this name. A
+    time ``zone`` is known.
     """
     return {"what": what, "name": name, "where": where}
 

@@ -27,8 +27,8 @@ DOWNLOADS = ("robot", "controller")
 PREFIX = "k8s4r_"
 # What the inventory may set, without the prefix.
 SETTINGS = (
-    "trust_domain", "labels", "pod_cidr", "datacenter", "class", "attributes", "peers", "skip_init_tasks", "vars", "agent_socket",
-    "address", "dns", "dns_domain", "dns_loopback",
+    "trust_domain", "labels", "pod_cidr", "pod_cidr6", "datacenter", "class", "attributes", "peers", "skip_init_tasks", "vars",
+    "agent_socket", "address", "dns", "dns_domain", "dns_loopback",
 )  # fmt: skip
 ONE_FLEET = "an inventory has one fleet: set it for the group `all`, and give each site with settings of its own an inventory of its own"
 
@@ -99,6 +99,7 @@ def _robot(variables: Reader, probed: t.Mapping[str, str]) -> Robot:
         addresses=tuple(map(plain, variables.texts("k8s4r_address", ADDRESS, "an IP address, or a list of them"))),
         dns=DEFAULT_DNS_DOMAIN if variables.switch("k8s4r_dns") else "",
         dns_loopback=variables.switch("k8s4r_dns_loopback"),
+        pods6=variables.network_six("k8s4r_pod_cidr6"),
     )
 
 

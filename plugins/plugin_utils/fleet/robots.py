@@ -26,8 +26,9 @@ class Robot(t.NamedTuple):
     `capabilities` is what the engine's probe returns, overridden by `k8s4r_attributes` of the inventory; `${attr.<name>}` looks
     here. `attestor` is how its SPIRE agent proves its name (`spire_agent_attestor`). `way` is all that decides which machine Ansible
     reaches by this name. `downloads`: who downloads its artifacts, itself (`robot`) or the `controller`. `pods`: the addresses of its
-    pods, a network. `addresses` is `k8s4r_address`, empty where the inventory does not set it. `dns`: the domain for which a DNS server
-    of the robot's own answers, empty where it has none; `dns_loopback`: whether that also does for the robot itself.
+    pods, a network; `pods6`: the same of IPv6, empty where they have none. `addresses` is `k8s4r_address`, empty where the inventory does
+    not set it. `dns`: the domain for which a DNS server of the robot's own answers, empty where it has none; `dns_loopback`: whether that
+    also does for the robot itself.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Robot(t.NamedTuple):
     addresses: tuple[str, ...] = ()
     dns: str = ""
     dns_loopback: bool = False
+    pods6: str = ""
 
     @property
     def reached_at(self) -> tuple[str, ...]:

@@ -13,6 +13,10 @@ from ..job.errors import Mistake, Problem, did_you_mean, listed, quoted
 
 # Of a robot's pods, the length of the prefix.
 LARGEST, SMALLEST = 8, 29
+# The same of IPv6. What anybody may have of it is of a site alone, or global.
+LARGEST_SIX, SMALLEST_SIX = 16, 96
+_FOR_ALL = (ipaddress.IPv6Network("fc00::/7"), ipaddress.IPv6Network("2000::/3"))
+_SIX_REMEDY = "such as fd4b:9a12:7c30::/64, with 40 bits of your own behind fd"
 Variables = t.Mapping[str, t.Any]
 # The value of a host's variable with its templates rendered and its vaulted texts decrypted. Raises ValueError with the reason.
 Render = t.Callable[[str, t.Any], t.Any]
@@ -43,13 +47,31 @@ class Reader:
         try:
             found = ipaddress.IPv4Network(value)
         except ValueError as error:
-            remedy = "pods have IPv4 alone so far" if ":" in value else f"such as {default}"
+            remedy = "that of IPv6 is k8s4r_pod_cidr6" if ":" in value else f"such as {default}"
             self._wrong(name, Mistake(f"expected a network of IPv4 addresses: {error}", value=quoted(value), value_remedy=remedy))
             return default
         if not SMALLEST >= found.prefixlen >= LARGEST:
             self._wrong(name, Mistake(f"expected a network of /{LARGEST} to /{SMALLEST}", value=quoted(value)))
             return default
         return value
+
+    def network_six(self, name: str) -> str:
+        """A network of IPv6 addresses with room for those of IPv4 in it; empty where it is not set."""
+        value = self.text(name, "")
+        if not value:
+            return ""
+        try:
+            found = ipaddress.IPv6Network(value)
+        except ValueError as error:
+            self._wrong(name, Mistake(f"expected a network of IPv6 addresses: {error}", value=quoted(value), value_remedy=_SIX_REMEDY))
+            return ""
+        if not SMALLEST_SIX >= found.prefixlen >= LARGEST_SIX:
+            self._wrong(name, Mistake(f"expected a network of /{LARGEST_SIX} to /{SMALLEST_SIX}", _SIX_REMEDY, value=quoted(value)))
+            return ""
+        if not any(found.subnet_of(whole) for whole in _FOR_ALL):
+            self._wrong(name, Mistake("expected a network in fc00::/7 or 2000::/3", _SIX_REMEDY, value=quoted(value)))
+            return ""
+        return str(found)
 
     def choice(self, name: str, choices: t.Sequence[str]) -> str:
         """One of these texts, by default the first."""

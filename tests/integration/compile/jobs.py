@@ -26,13 +26,19 @@ def job(machine: Machine, name: str, *tasks: dict[str, t.Any], **keys: t.Any) ->
 
 
 def plans(
-    machine: Machine, document: dict[str, t.Any], held: t.Any = None, secret: t.Mapping[str, str] | None = None
+    machine: Machine,
+    document: dict[str, t.Any],
+    held: t.Any = None,
+    secret: t.Mapping[str, str] | None = None,
+    pods6: str = "",
 ) -> list[dict[str, t.Any]]:
-    """The job plans of a job file, for a fleet of this one robot, which has named these ports. ``secret``: variables of its first task."""
+    """The job plans of a job file, for a fleet of this one robot, which has named these ports. ``secret``: variables of its first task.
+    ``pods6``: the network of IPv6 of its pods.
+    """
     jobs, _warnings = reader.load([reader.Source(f"{document['name']}.yml", json.dumps(document))])
     if secret:
         jobs = [_with(job, secret) for job in jobs]
-    return plans_for(machine.name, jobs, held)
+    return plans_for(machine.name, jobs, held, pods6=pods6)
 
 
 def _with(job: Job, secret: t.Mapping[str, str]) -> Job:

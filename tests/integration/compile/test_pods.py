@@ -28,10 +28,13 @@ who = name + index
 port = {"one": 7001, "two": 7002}[name]
 
 def serve(address):
-    server = socket.create_server((address, port))
+    server = socket.create_server((address, port), family=family_of(address))
     while True:
         with server.accept()[0] as connection:
             connection.sendall(who.encode())
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 def ask(address, port):
     try:
@@ -41,23 +44,28 @@ def ask(address, port):
         return type(error).__name__
 
 address = os.environ["POD_IP"]
-for each in ("127.0.0.1", address):
+address6 = os.environ["POD_IP6"]
+# At once: no address is still being asked for.
+for each in ("127.0.0.1", "::1", address, address6):
     threading.Thread(target=serve, args=(each,), daemon=True).start()
 libc = ctypes.CDLL(None)
 assert libc.msgget(int(index) + 70, 0o1666) >= 0
 pathlib.Path("/dev/shm", who).touch()
-(alloc / (who + ".begun")).write_text(address)
+(alloc / (who + ".begun")).write_text(address + " " + address6)
 while not (alloc / "go").exists():
     time.sleep(0.05)
-others = [path.read_text() for path in alloc.glob("*.begun") if path.read_text() != address]
+others = [path.read_text().split() for path in alloc.glob("*.begun") if path.read_text().split()[0] != address][0]
 found = {
     "namespaces": {kind: os.readlink("/proc/self/ns/" + kind) for kind in ("net", "ipc", "uts", "pid")},
     "interfaces": sorted(name for _number, name in socket.if_nameindex()),
     "host": socket.gethostname(),
-    "environment": {key: os.environ[key] for key in ("POD_NAME", "POD_IP", "HOSTNAME")},
+    "environment": {key: os.environ[key] for key in ("POD_NAME", "POD_IP", "POD_IP6", "HOSTNAME")},
     "loopback": [ask("127.0.0.1", 7001), ask("127.0.0.1", 7002), ask("localhost", 7001)],
     "own": ask(socket.gethostname(), 7002),
     "other": [ask(others[0], 7001), ask(others[0], 7002)],
+    "other6": [ask(others[1], 7001), ask(others[1], 7002)],
+    "own6": [ask("::1", 7001), ask(address6, 7002)],
+    "named6": sorted(socket.getaddrinfo(host, 7001, socket.AF_INET6)[0][4][0] for host in (socket.gethostname(), sys.argv[1])),
     "robots": ask("127.0.0.1", 22),
     "queues": [number for number in (0, 1) if libc.msgget(number + 70, 0) >= 0],
     "memory": sorted(os.listdir("/dev/shm")),
@@ -77,13 +85,14 @@ DIRECTORY = "/var/lib/k8s4r/groups/pods-g-*/alloc"
 LEFT = (
     "ip -o link show type bridge; ip netns list; find /run/netns /run/k8s4r/pods /run/k8s4r/namespaces /run/k8s4r/memory /etc/k8s4r/pods"
     " -mindepth 1 2>/dev/null; ls -d /run/k8s4r/pods /etc/k8s4r/pods 2>/dev/null; ip -o link | cut -d: -f2; ip -4 route;"
-    " cat /proc/sys/net/ipv4/ip_forward"
+    " ip -6 rule; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/*/forwarding"
 )
+SIX = "fd4b:9a12:7c30::/64"
 
 
-def job(machine: Machine, *tasks: dict[str, t.Any], **network: t.Any) -> dict[str, t.Any]:
+def job(machine: Machine, *tasks: dict[str, t.Any], pods6: str = "", **network: t.Any) -> dict[str, t.Any]:
     groups = [{"name": "g", "count": 2, "network": {"type": "none", "mode": "group", **network}, "tasks": tasks}]
-    (plan,) = plans(machine, {"name": "pods", "taskGroups": groups})
+    (plan,) = plans(machine, {"name": "pods", "taskGroups": groups}, pods6=pods6)
     return plan
 
 
@@ -100,7 +109,8 @@ def look(machine: Machine) -> dict[str, t.Any]:
         "cp /etc/resolv.conf /root/resolv.conf; printf 'nameserver 127.0.0.53\\nnameserver 192.0.2.53\\nsearch lan\\n' >/etc/resolv.conf"
     )
     config = {"execConfig": {"command": "python3", "args": ["-I", "-S", "-c", LOOK, machine.name]}}
-    plan = job(machine, {"name": "one", "config": config}, {"name": "two", "config": config}, extraHosts={"printer.example": "192.0.2.90"})
+    tasks = [{"name": name, "config": config} for name in ("one", "two")]
+    plan = job(machine, *tasks, extraHosts={"printer.example": "192.0.2.90"}, pods6=SIX)
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
     machine.until(f"[ $(ls {DIRECTORY}/*.begun | wc -l) = 4 ]")
@@ -108,7 +118,7 @@ def look(machine: Machine) -> dict[str, t.Any]:
     machine.until(f"[ $(ls {DIRECTORY}/*.json | wc -l) = 4 ]")
     found: dict[str, t.Any] = {name: json.loads(machine.sh(f"cat {DIRECTORY}/{name}.json")) for name in WHO}
     found["pods"] = files(plan)
-    addresses = [pod["address"] for pod in found["pods"].values()]
+    addresses = [pod[key] for key in ("address", "address6") for pod in found["pods"].values()]
     ask = "import socket,sys; print(socket.create_connection((sys.argv[1], 7001), 2).recv(9).decode())"
     found["from the robot"] = [machine.sh(f'python3 -c "{ask}" {address}').strip() for address in addresses]
     found["named"] = machine.sh("for each in $(ls /run/netns); do ip netns exec $each ip -o -4 addr show dev eth0; done")
@@ -140,11 +150,24 @@ def test_a_pod_has_one_address_at_which_its_robot_and_the_other_pod_reach_it(fou
     assert {name: each["POD_IP"] for name, each in of(found, "environment").items()} == {
         f"{name}{index}": addresses[index] for name in ("one", "two") for index in (0, 1)
     }
-    assert found["from the robot"] == ["one0", "one1"]
+    assert found["from the robot"][:2] == ["one0", "one1"]
     assert of(found, "other") == {f"{name}{index}": [f"one{1 - index}", f"two{1 - index}"] for name in ("one", "two") for index in (0, 1)}
     assert all(f"inet {address}/32" in found["named"] for address in addresses)
     # They never speak to each other but by the robot.
     assert found["ports"].split() == ["1", "1"]
+
+
+def test_a_pod_has_an_address_of_ipv6_from_its_first_moment_and_is_known_by_it(found):
+    addresses = [pod["address6"] for pod in found["pods"].values()]
+    assert {name: each["POD_IP6"] for name, each in of(found, "environment").items()} == {
+        f"{name}{index}": addresses[index] for name in ("one", "two") for index in (0, 1)
+    }
+    assert found["from the robot"][2:] == ["one0", "one1"]
+    assert of(found, "other6") == {f"{name}{index}": [f"one{1 - index}", f"two{1 - index}"] for name in ("one", "two") for index in (0, 1)}
+    assert of(found, "own6") == {f"{name}{index}": [f"one{index}", f"two{index}"] for name in ("one", "two") for index in (0, 1)}
+    assert of(found, "named6") == {
+        f"{name}{index}": sorted([addresses[index], "fd4b:9a12:7c30::1"]) for name in ("one", "two") for index in (0, 1)
+    }
 
 
 def test_a_pod_has_a_host_name_and_an_ipc_of_its_own(found):
@@ -318,17 +341,21 @@ def bookworm(distros: Fleet) -> Machine:
 
 
 def test_instances_become_pods_come_back_after_a_boot_and_become_none_again(bookworm: Machine):
-    pods = job(bookworm, *SLEEPS)
+    pods = job(bookworm, *SLEEPS, pods6=SIX)
     host = job(bookworm, *SLEEPS, mode="host")
+    six = "ip -6 rule | grep -c 146; ip -6 neighbour show dev k8s4r0 nud permanent | wc -l; cat /proc/sys/net/ipv6/conf/all/forwarding"
     assert bookworm.deploy(host)["status"] == "committed"
     assert len(set(spaces(bookworm))) == 1
     assert bookworm.deploy(pods)["status"] == "committed"
     assert len(set(spaces(bookworm))) == 2
     bookworm.fleet.reboot("bookworm")
     assert len(set(spaces(bookworm))) == 2
+    bookworm.until("test $(cat /proc/sys/net/ipv6/conf/all/forwarding) = 1")
+    assert bookworm.sh(six).split() == ["3", "2", "1"]
     assert bookworm.ask(pods) == {"status": "unchanged"}
     assert bookworm.deploy(host)["status"] == "committed"
     assert len(set(spaces(bookworm))) == 1
+    assert bookworm.sh(f"{six} 2>/dev/null; true").split() == ["0", "0", "0"]
     assert bookworm.sh("ls /run/netns; ip -o link show type bridge; find /run/k8s4r/pods /etc/k8s4r/pods 2>/dev/null; true") == ""
     assert bookworm.ask(host) == {"status": "unchanged"}
 

@@ -35,6 +35,12 @@ def ports(name):
 
 print([[looked_up(name) for name in {names}], ports({service!r}), urllib.request.urlopen("http://api:9000/", timeout=10).status])
 """
+SIX = """
+import socket
+
+socket.create_connection(("fd4b:9a12:7c30::1", {port}), 10).close()
+print(socket.getaddrinfo({name!r}, None, socket.AF_INET6)[0][4][0])
+"""
 LOOPBACK = r"""
 import socket, struct
 
@@ -53,12 +59,19 @@ LEFT = "ls -d /etc/k8s4r/dns /etc/k8s4r/names /run/k8s4r/dns /etc/systemd/system
 class Names(Shop):
     def found(self, *names: str) -> list[object]:
         """What is found in the caller's pod."""
+        found: list[object] = ast.literal_eval(self._inside(ASK.format(names=list(names), service=SERVICE)))
+        return found
+
+    def six(self, name: str, port: int) -> str:
+        """The address of IPv6 of a name, in the caller's pod; the robot's port is connected with from there."""
+        return self._inside(SIX.format(name=name, port=port)).strip()
+
+    def _inside(self, program: str) -> str:
         self.caller.until("systemctl show -p MainPID --value 'k8s4r-task-shop-front-*' | grep -qv '^0$'")
         enter = "nsenter -m -n -t $(systemctl show -p MainPID --value 'k8s4r-task-shop-front-*') python3 -"
-        outcome = self.caller.execute(enter, ASK.format(names=list(names), service=SERVICE).encode())
+        outcome = self.caller.execute(enter, program.encode())
         assert outcome.status == 0, outcome
-        found: list[object] = ast.literal_eval(outcome.stdout)
-        return found
+        return outcome.stdout
 
 
 @pytest.fixture
@@ -76,23 +89,28 @@ def test_names_are_answered_in_pods_and_follow_a_service(names):
     def pods(*where):
         return job(*where).replace("    network:\n", "    network:\n      mode: group\n")
 
-    names.deploy(pods("robot1|robot2", 2), k8s4r_dns=True, k8s4r_dns_loopback=True).well()
+    settings = {"k8s4r_dns": True, "k8s4r_dns_loopback": True, "k8s4r_pod_cidr6": "fd4b:9a12:7c30::/64"}
+    names.deploy(pods("robot1|robot2", 2), **settings).well()
     other = names.fleet.address("robot2")
     pod = names.caller.sh("ip netns list | grep -o 'shop-api-[^ ]*'").strip()
     address = names.caller.sh(f"ip netns exec k8s4r-{pod} ip -o -4 addr show dev eth0 | grep -o '172[^/]*'").strip()
     asked = ("api", "http.api.shop.svc", f"{pod}.pod.k8s4r.internal", SERVICE, "printer.example", "none.svc.k8s4r.internal")
     own = [["127.0.0.1"], ["127.0.0.1"], [address]]
     assert names.found(*asked) == [[*own, sorted(["172.26.64.1", other]), ["192.0.2.90"], "gaierror"], 7000, 200]
+    # By IPv6 it has an address, too, and its proxy is reached at one of its robot.
+    address6 = names.caller.sh(f"ip netns exec k8s4r-{pod} ip -o -6 addr show dev eth0 | grep -o 'fd4b[^/]*'").strip()
+    assert names.six(f"{pod}.pod.k8s4r.internal", 7000) == address6
     # Its own robot asks for a name that only this server knows.
     asks = f"python3 - <<'E'\n{LOOPBACK.format(f'{pod}.pod.k8s4r.internal')}E"
     assert names.caller.sh(asks).strip() == address
     server = names.caller.sh("systemctl show -p InvocationID k8s4r-dns")
-    assert set(names.deploy(pods("robot1|robot2", 2), k8s4r_dns=True, k8s4r_dns_loopback=True).well().changed.values()) == {0}
+    assert set(names.deploy(pods("robot1|robot2", 2), **settings).well().changed.values()) == {0}
     # What moves is taken up by the server that runs; what has gone has no name.
-    names.deploy(pods("robot2", 1), k8s4r_dns=True, k8s4r_dns_loopback=True).well()
+    names.deploy(pods("robot2", 1), **settings).well()
     assert names.found(*asked) == [[*own[:2], "gaierror", [other], ["192.0.2.90"], "gaierror"], 7000, 200]
     assert names.caller.sh("systemctl show -p InvocationID k8s4r-dns") == server
     # Without it, pods ask whom their robot asks, and nothing of it is left.
     names.deploy(pods("robot2", 1)).well()
     assert names.found(*asked[3:5]) == [["gaierror", ["192.0.2.90"]], None, 200]
     assert names.caller.execute(LEFT).stdout == ""
+    assert names.caller.sh("ip -6 rule | grep -c 146; cat /proc/sys/net/ipv6/conf/all/forwarding; true").split() == ["0", "0"]

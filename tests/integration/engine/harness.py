@@ -160,13 +160,13 @@ def compiled(robot: str, *texts: str) -> list[dict[str, t.Any]]:
     return plans_for(robot, jobs)
 
 
-def plans_for(robot: str, jobs: t.Sequence[Job], held: t.Any = None, trust_domain: str = "") -> list[dict[str, t.Any]]:
-    """The job plans for a fleet of this one robot, which has named the ports ``held``.
+def plans_for(robot: str, jobs: t.Sequence[Job], held: t.Any = None, trust_domain: str = "", pods6: str = "") -> list[dict[str, t.Any]]:
+    """The job plans for a fleet of this one robot, which has named the ports ``held``. ``pods6``: the network of IPv6 of its pods.
 
     What goes to a robot is compiled here, for its systemd: requests of tests assume nothing that the robot could contradict, and units for
     a newer systemd can make process 1 of an older one spin.
     """
-    fleet = robots.Fleet((known(robot),), trust_domain)
+    fleet = robots.Fleet((known(robot)._replace(pods6=pods6),), trust_domain)
     placement = place(jobs, fleet)
     known_services = peers.known_services(jobs, fleet, placement)
     found: list[dict[str, t.Any]] = compile_robot(jobs, fleet, placement, robot, known_services, held).plan["jobs"]

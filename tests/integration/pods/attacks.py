@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 import typing as t
 
@@ -23,17 +24,17 @@ for each in json.load(sys.stdin):
 # What has passed every filter is seen by a program: so the robot's end is what its programs receive, and the pod's is its link.
 LOOKS = """
 import select, socket, sys
-sockets = []
 if sys.argv[1] == "pod":
-    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-    s.bind(("eth0", 0))
+    sockets = [socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))]
+    sockets[0].bind(("eth0", 0))
 else:
-    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+    sockets = [socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP) for family in (socket.AF_INET, socket.AF_INET6)]
 print("ready", flush=True)
 while True:
-    said = s.recv(2000)
-    if b"forged" in said:
-        print(said.hex(), flush=True)
+    for s in select.select(sockets, [], [])[0]:
+        said = s.recv(2000)
+        if b"forged" in said:
+            print(said.hex(), flush=True)
 """
 
 
@@ -57,14 +58,36 @@ def packet(to: str, pod: str, source: str, destination: str, port: int, tag: boo
     return ethernet(to) + ethernet(guard.hardware(pod)) + kind + head + udp
 
 
-def packet6(pod: str) -> bytes:
-    """To every neighbour, from a link-local address of IPv6."""
+def packet6(to: str, pod: str, source: str, destination: str, port: int = 8081, front: bytes = b"", header: int = 17) -> bytes:
+    """The same of IPv6. ``front``: what is in front of UDP, which is the ``header``."""
     said = MARK + bytes(20)
-    udp = struct.pack("!HHHH", 5555, 8081, 8 + len(said), 0) + said
-    head = (
-        struct.pack("!IHBB", 0x60000000, len(udp), 17, 64) + bytes.fromhex("fe80" + "0" * 27 + "1") + bytes.fromhex("ff02" + "0" * 27 + "1")
-    )
-    return bytes.fromhex("333300000001") + ethernet(guard.hardware(pod)) + b"\x86\xdd" + head + udp
+    udp = struct.pack("!HHHH", 5555, port, 8 + len(said), 0) + said
+    return _six(to, pod, source, destination, header, front + _summed(source, destination, udp, 17, 6))
+
+
+def claim6(to: str, pod: str, source: str, destination: str, address: str, kind: int = 136, front: bytes = b"") -> bytes:
+    """A neighbour's answer that nobody asked for: the address is at this pod's Ethernet address, whatever was known before. Or another
+    ``kind`` of such a message.
+    """
+    own = ethernet(guard.hardware(pod))
+    said = struct.pack("!BBHI", kind, 0, 0, 0x60000000) + socket.inet_pton(socket.AF_INET6, address) + b"\x02\x01" + own
+    return _six(to, pod, source, destination, 0 if front else 58, front + _summed(source, destination, said, 58, 2), hops=255)
+
+
+def _six(to: str, pod: str, source: str, destination: str, header: int, content: bytes, hops: int = 64) -> bytes:
+    ends = b"".join(socket.inet_pton(socket.AF_INET6, each) for each in (source, destination))
+    head = struct.pack("!IHBB", 0x60000000, len(content), header, hops) + ends
+    return ethernet(to) + ethernet(guard.hardware(pod)) + b"\x86\xdd" + head + content
+
+
+def _summed(source: str, destination: str, content: bytes, protocol: int, place: int) -> bytes:
+    """With its sum, without which the kernel drops it."""
+    ends = b"".join(socket.inet_pton(socket.AF_INET6, each) for each in (source, destination))
+    whole = ends + struct.pack("!II", len(content), protocol) + content + bytes(len(content) % 2)
+    words = sum(struct.unpack(f"!{len(whole) // 2}H", whole))
+    while words >> 16:
+        words = (words & 0xFFFF) + (words >> 16)
+    return content[:place] + struct.pack("!H", ~words & 0xFFFF) + content[place + 2 :]
 
 
 def claim(ethernet_of: str, address: str) -> bytes:

@@ -10,15 +10,20 @@ import shlex
 import typing as t
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.six import family
 from tests.integration.engine.harness import Machine
 
 RANGE, GATEWAY = "172.26.64.0/20", "172.26.64.1"
+RANGE6, GATEWAY6 = "fd4b:9a12:7c30::/64", "fd4b:9a12:7c30::1"
 TCP, UDP = 8080, 8081
 ANSWERS = """
 import socket, sys, threading
 at, tcp, udp = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-listener = socket.create_server((at, tcp), backlog=64)
-packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+family = socket.AF_INET6 if ":" in at else socket.AF_INET
+listener = socket.create_server((at, tcp), family=family, backlog=64)
+packets = socket.socket(family, socket.SOCK_DGRAM)
+if ":" in at:
+    packets.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 packets.bind((at, udp))
 def each_packet():
     while True:
@@ -35,7 +40,7 @@ import json, select, socket, sys, time
 asked = json.load(sys.stdin)
 def ask(address, port, protocol):
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    s = socket.socket(socket.AF_INET, kind)
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     s.setblocking(False)
     try:
         s.connect((address, port))
@@ -66,6 +71,11 @@ PATIENCE = 0.7
 Question = tuple[str, int, str]
 
 
+def six(address: str) -> str:
+    """The address of IPv6 of a pod that has this one of IPv4."""
+    return family.address(RANGE6, address)
+
+
 class Pods:
     """The pods of a robot. ``machine`` is clean."""
 
@@ -82,15 +92,24 @@ class Pods:
         self.machine.sh(
             "systemctl stop 'answers-*' 2>/dev/null; for n in $(ip netns list | cut -d' ' -f1); do ip netns delete $n; done;"
             " ip link delete k8s4r0 2>/dev/null; nft flush ruleset;"
-            " ip rule list | grep -o '^146[456]:' | tr -d : | while read p; do ip rule delete pref $p; done"
+            " for f in -4 -6; do ip $f rule list | grep -o '^146[456]:' | tr -d : | while read p; do ip $f rule delete pref $p; done; done"
         )
 
     def file(
-        self, id: str, group: str, address: str, reach: t.Sequence[str] = (), ports: t.Sequence[dict[str, t.Any]] = (), **more: t.Any
+        self,
+        id: str,
+        group: str,
+        address: str,
+        reach: t.Sequence[str] = (),
+        ports: t.Sequence[dict[str, t.Any]] = (),
+        both: bool = False,
+        **more: t.Any,
     ) -> None:
-        """The pod as its file says."""
+        """The pod as its file says. ``both``: it has an address of IPv6, too."""
         pod = {**more, "name": id, "group": group, "address": address, "range": RANGE, "reach": list(reach), "ports": list(ports)}
         pod.update(hosts={}, dns={"servers": [], "searches": []})
+        if both:
+            pod.update(range6=RANGE6, address6=six(address))
         self.addresses[id] = address
         self.machine.execute(f"mkdir -p {plan.PODS} && cat > {plan.PODS}/{id}", json.dumps(pod).encode())
 
@@ -99,13 +118,14 @@ class Pods:
         where = f"ip netns exec k8s4r-{id} " if id else ""
         self.machine.sh(f"systemd-run --quiet --collect --unit={unit} {where}python3 /run/answers.py {address} {tcp} {udp}")
 
-    def make(self, *ids: str) -> None:
-        """Pods whose files are there, each with a program in it that answers."""
+    def make(self, *ids: str, at: t.Sequence[str] = ("0.0.0.0",)) -> None:
+        """Pods whose files are there, with programs in each that answer at all its addresses, of each family in ``at``."""
         for id in ids:
             self._engine("program", "up", id)
-            self.answer(f"answers-{id}", "0.0.0.0", TCP, UDP, id)
+            for number, address in enumerate(at):
+                self.answer(f"answers-{id}-{number}", address, TCP, UDP, id)
         for id in ids:
-            self.machine.until(f"ip netns exec k8s4r-{id} ss -ltn | grep -q ':{TCP} '")
+            self.machine.until(f"test $(ip netns exec k8s4r-{id} ss -Hltn | grep -c ':{TCP} ') = {len(at)}")
 
     def ensure(self) -> str:
         """Have the walls as the files say; what was not so."""

@@ -138,7 +138,7 @@ def test_what_is_sent_for_another_or_to_the_robots_loopback_gets_nowhere(pods, l
         "from the loopback": attacks.packet(robots_own, ONE, "127.0.0.1", GATEWAY, OUTER[1]),
         "the bridge's other side": attacks.packet(guard.hardware(LAMP), ONE, ONE, LAMP, UDP),
         "a broadcast": attacks.packet("ff:ff:ff:ff:ff:ff", ONE, ONE, LAMP, UDP),
-        "IPv6": attacks.packet6(ONE),
+        "IPv6": attacks.packet6("33:33:00:00:00:01", ONE, "fe80::1", "ff02::1"),
         "a VLAN": attacks.packet(robots_own, ONE, LAMP, GATEWAY, OUTER[1], tag=True),
         "ARP": attacks.claim(ONE, LAMP),
         "another pod's Ethernet": attacks.claim(LAMP, ONE),

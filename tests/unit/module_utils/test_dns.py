@@ -66,6 +66,15 @@ def test_nobody_else_is_asked_for_a_pod_or_a_service_whatever_there_is_of_either
         assert [line for line in lines if line.startswith("local=")] == own
 
 
+def test_a_pod_with_ipv6_is_answered_for_with_both_addresses(tmp_path: pathlib.Path) -> None:
+    pod = {**POD, "address6": "fd4b:9a12:7c30::ac1a:4007", "range6": "fd4b:9a12:7c30::/64"}
+    damaged = {**pod, "address6": "fd00::1 a"}
+    known = described(tmp_path, {"a": pod, "b": damaged}, {})
+    name = "fleet-web-0a1b2c3d-r0.pod.k8s4r.internal"
+    assert records.hosts(known) == f"172.26.64.7 {name}\nfd4b:9a12:7c30::ac1a:4007 {name}\n"
+    assert records.listens(known) == ["172.26.64.1"]
+
+
 def test_there_is_a_server_where_somebody_is_answered(tmp_path: pathlib.Path) -> None:
     assert records.listens(described(tmp_path / "1", {"b": WITHOUT}, {"s": SERVICE})) == []
     assert records.listens(described(tmp_path / "2", {}, {"s": {**SERVICE, "loopback": True}})) == ["127.0.0.153"]

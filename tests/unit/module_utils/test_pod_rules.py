@@ -10,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import files, guard, rules
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.six import family
 
 RANGE = "172.26.64.0/20"
 
@@ -17,6 +18,12 @@ RANGE = "172.26.64.0/20"
 def pod(address: str, group: str = "default/fleet/web", reach: t.Sequence[str] = (), **more: t.Any) -> t.Any:
     made = {"name": "web-r0", "group": group, "address": address, "range": RANGE, "reach": list(reach), "ports": [], "hosts": {}, "dns": {}}
     return {**made, **more}
+
+
+def six(address: str, group: str = "default/fleet/web", **more: t.Any) -> t.Any:
+    """With an address of IPv6, too."""
+    both = {"range6": "fd4b::/64", "address6": f"fd4b::{files.number(address) >> 16:x}:{files.number(address) & 0xFFFF:x}"}
+    return pod(address, group, **{**both, **more})
 
 
 def port(number: t.Any, to: t.Any, protocol: str = "tcp", address: str = "0.0.0.0") -> dict[str, t.Any]:
@@ -92,6 +99,14 @@ def test_what_is_not_a_number_is_written_nowhere() -> None:
         pod("172.26.64.7", ports=[port(True, 80)]),
         pod("172.26.64.7", ports=[port(80, 80, "sctp")]),
         pod("172.26.64.7", ports=[port(80, 80, address="{ }")]),
+        pod("172.26.64.7", ports=[port(80, 80, address=":: }")]),
+        six("172.26.64.7", address6="fd4b::ac1a:4008"),
+        six("172.26.64.7", address6="fd4b::ac1a:4007 }"),
+        six("172.26.64.7", range6="fd4b::/64; drop"),
+        six("172.26.64.7", range6="fe80::/64", address6="fe80::ac1a:4007"),
+        six("172.26.64.7", range6="::/16", address6="::ac1a:4007"),
+        six("172.26.64.7", range6="fd4b::/97"),
+        pod("172.26.64.7", address6="fd4b::ac1a:4007"),
     ]
     pods = {str(number): each for number, each in enumerate(bad)}
     assert rules.sound(pods) == {}
@@ -130,8 +145,9 @@ def run(line: str, packet: bytes) -> int:
         place += 1
         if code == 0x06:
             return value
-        if code == 0x15:
-            place += so if accumulator == value else not_so
+        if code in (0x15, 0x25, 0x35):
+            holds = {0x15: accumulator == value, 0x25: accumulator > value, 0x35: accumulator >= value}[code]
+            place += so if holds else not_so
         elif value == 0xFFFFF030:
             accumulator = 0
         else:
@@ -217,3 +233,88 @@ def test_pods_of_other_robots_come_from_where_a_route_leads_to_them_and_go_there
 @pytest.mark.parametrize("elsewhere", [{"default/fleet/api": ["10.2.0.9; drop"]}, {"default/fleet/api": [7]}, []])
 def test_a_pod_with_an_odd_address_of_another_gets_no_network(elsewhere: t.Any) -> None:
     assert rules.sound({"a": pod("172.26.64.7", elsewhere=elsewhere)}) == {}
+
+
+def test_the_walls_of_ipv6_are_those_of_ipv4() -> None:
+    """The same text, once the addresses are those of IPv4."""
+    pods = {
+        "a": six("172.26.64.7", reach=["default/fleet/api"], ports=[port(80, 8080, address="::"), port(81, 9, "udp", "::")]),
+        "b": six("172.26.64.8", "default/fleet/api"),
+        "c": six("172.26.64.9", "default/lamp/lamp"),
+    }
+    found = chains(rules.ruleset(pods))
+    four = chains(rules.ruleset(family.without_six(pods)))
+    turned = [("ip6 ", "ip "), ("fd4b::/64", RANGE), ("from6_", "from_"), ("[fd4b::1]", "172.26.64.1"), ("fd4b::1 ", "172.26.64.1 ")]
+    turned += [("fd4b__ac1a_400", "172_26_64_"), ("[fd4b::ac1a:4007]", "172.26.64.7"), ("fd4b::ac1a:400", "172.26.64.")]
+
+    def as_four(text: str) -> str:
+        for one, other in turned:
+            text = text.replace(one, other)
+        return text.replace("snat ip to fd4b::1", "snat ip to 172.26.64.1")
+
+    for name, own in four.items():
+        of_six = [as_four(rule) for rule in found.get(name.replace("from_", "from6_"), []) if "ip6" in rule or "fd4b" in rule]
+        of_four = [rule for rule in own if "ip " in rule and "127.0.0" not in rule]
+        assert {rule for rule in of_six if "return" not in rule} == set(of_four), name
+    for name in found.keys() - four.keys():
+        assert [as_four(rule) for rule in found[name]] == four[as_four(name)], name
+    assert found["publish"][0] == "ip6 daddr { ::1, fe80::/10 } return"
+    here = 'iifname "k8s4r0"'
+    assert f"{here} meta nfproto ipv6 drop" in four["entrance"]
+    assert found["entrance"][1:3] == [
+        f"{here} icmpv6 type {{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect }} drop",
+        f"{here} exthdr rt exists drop",
+    ]
+    assert 'oifname "k8s4r0" icmpv6 type nd-redirect drop' in found["redirects"]
+    assert [(pref, does) for pref, _to, _asked, does in rules.routing(pods, of=family.SIX)] == [
+        (pref, does) for pref, _to, _asked, does in rules.routing(pods)
+    ]
+    assert {to for _pref, to, _asked, _does in rules.routing(pods, of=family.SIX)} == {"fd4b::/64"}
+
+
+def test_a_pod_without_ipv6_beside_one_with_it_gets_none_through() -> None:
+    pods = {"a": six("172.26.64.7"), "b": pod("172.26.64.8", ports=[port(80, 80, address="::")])}
+    text = rules.ruleset(pods)
+    assert 'iifname "k8s4r0" ip6 saddr != { fd4b::ac1a:4007 } drop' in text
+    assert "ac1a:4008" not in text
+    assert "dnat" not in text
+    assert rules.routing({"b": pods["b"]}, of=family.SIX) == []
+
+
+OWN_SIX = "fd4b::ac1a:4007"
+
+
+def ip6(source: str, destination: str, header: int = 17, kind: int = 0, ethernet: str = "86dd") -> bytes:
+    addresses = b"".join(family.number(each).to_bytes(16, "big") for each in (source, destination))
+    return bytes(12) + bytes.fromhex(ethernet) + bytes([0x60, 0, 0, 0, 0, 8, header, 64]) + addresses + bytes([kind]) + bytes(7)
+
+
+@pytest.mark.parametrize(
+    ("packet", "passes"),
+    [
+        (ip(OWN, "192.0.2.1"), True),
+        (ip(OTHER, "192.0.2.1"), False),
+        (ip(OWN, "127.0.0.1"), False),
+        (ip6(OWN_SIX, "2001:db8::1"), True),
+        (ip6(OWN_SIX, "fd4b::1", 6), True),
+        (ip6(OWN_SIX, "64:ff9b::192.0.2.1", 44), True),
+        # An echo, and what routers say of a packet that is too big.
+        (ip6(OWN_SIX, "2001:db8::1", 58, 128), True),
+        (ip6(OWN_SIX, "2001:db8::1", 58, 2), True),
+        *((ip6(OWN_SIX, "fd4b::1", 58, kind), False) for kind in range(133, 138)),
+        (ip6(OWN_SIX, "fd4b::1", 58, 138), True),
+        *((ip6(OWN_SIX, "fd4b::1", header), False) for header in (0, 43, 60)),
+        *((ip6(OWN_SIX, to), False) for to in ("::1", "::", "::ffff:127.0.0.1", "::7f00:1", "fe80::1", "ff02::1", "ff05::2")),
+        *((ip6(source, "fd4b::1"), False) for source in ("fd4b::ac1a:4008", "fd4b::1", "fe80::1", "::", "::1", "1d4b::ac1a:4007")),
+        (ip6(OWN_SIX, "2001:db8::1", ethernet="0800"), False),
+        (ip6(OWN_SIX, "2001:db8::1", 58, 128)[:54], False),
+        (b"", False),
+    ],
+)
+def test_a_link_lets_packets_of_both_addresses_of_its_pod_alone_through(packet: bytes, passes: bool) -> None:
+    assert bool(run(guard.at_pod("k8s4r1", OWN, OWN_SIX)[1], packet)) == passes
+
+
+def test_a_link_without_ipv6_lets_none_through() -> None:
+    assert not run(guard.at_pod("k8s4r1", OWN)[1], ip6(OWN_SIX, "2001:db8::1"))
+    assert run(guard.at_pod("k8s4r1", OWN, OWN_SIX)[2], ip6(OWN_SIX, "2001:db8::1", 58, 135)) == guard.DROP

@@ -12,7 +12,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import addresses, files, names
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import addresses, files, names, trial
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.kernel import forwarding, settings
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.six import family
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats
 
 POD: dict[str, t.Any] = {
@@ -25,6 +27,7 @@ POD: dict[str, t.Any] = {
     "hosts": {"db": "10.0.0.9"},
     "dns": {"servers": [], "searches": []},
 }
+SIX: dict[str, t.Any] = {"address6": "fd4b:9a12:7c30::ac1a:4007", "range6": "fd4b:9a12:7c30::/64"}
 
 
 def put(directory: pathlib.Path, name: str, content: object) -> None:
@@ -44,7 +47,17 @@ def test_pods_are_known_by_their_files(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize(
     "damaged",
-    ["", "{", "[]", {**POD, "address": None}, {**POD, "ports": [{"port": 1}]}, {**POD, "reach": 1}, {k: POD[k] for k in POD if k != "dns"}],
+    [
+        "",
+        "{",
+        "[]",
+        {**POD, "address": None},
+        {**POD, "ports": [{"port": 1}]},
+        {**POD, "reach": 1},
+        {k: POD[k] for k in POD if k != "dns"},
+        {**POD, "address6": "fd00::1"},
+        {**POD, **SIX, "range6": 1},
+    ],
 )
 def test_a_damaged_file_keeps_no_other_pod_from_its_network(tmp_path: pathlib.Path, damaged: object) -> None:
     put(tmp_path, "a", POD)
@@ -111,6 +124,19 @@ def test_name_servers_are_those_that_a_pod_reaches(robots: str, real: list[str],
     assert names.resolution(pod, robots, real) == expected
 
 
+def test_with_ipv6_both_ends_have_their_names_at_both_addresses_and_servers_of_it_are_reached() -> None:
+    pod: t.Any = {**POD, **SIX, "hosts": {"robot1": "172.26.64.1", "db": "10.0.0.9", "cell": "172.26.64.7"}}
+    assert names.hosts(pod, "lab-pc").splitlines()[2:] == [
+        "172.26.64.7 fleet-web-0a1b2c3d-r0 cell",
+        "172.26.64.1 robot1 lab-pc",
+        "10.0.0.9 db",
+        "fd4b:9a12:7c30::ac1a:4007 fleet-web-0a1b2c3d-r0 cell",
+        "fd4b:9a12:7c30::1 robot1 lab-pc",
+    ]
+    servers = "".join(f"nameserver {each}\n" for each in ("fe80::1%eth0", "::1", "2001:db8::53", "192.0.2.53"))
+    assert names.resolution(pod, servers) == "nameserver 2001:db8::53\nnameserver 192.0.2.53\n"
+
+
 def test_files_of_names_are_written_in_place(tmp_path: pathlib.Path) -> None:
     """Units have them mounted."""
     pod: t.Any = POD
@@ -142,3 +168,84 @@ def test_a_network_of_pods_meets_what_the_robot_reaches_elsewhere(tmp_path: path
     )
     assert len(met("172.26.79.255", "255.255.255.255")) == 1
     assert met("172.26.80.0", "255.255.240.0") == met("0.0.0.0", "0.0.0.0") == met("172.26.64.0", "255.255.240.0", "k8s4r0") == []
+
+
+def test_a_network_of_ipv6_meets_what_the_robot_reaches_elsewhere(tmp_path: pathlib.Path) -> None:
+    manifest: t.Any = {"jobs": [{"groups": [{"id": "g", "resources": [{"kind": "file", "path": "/etc/k8s4r/pods/g-r0", "digest": "d"}]}]}]}
+    text = json.dumps({**POD, **SIX}).encode()
+    (tmp_path / "route").write_text(ROUTES, encoding="ascii")
+
+    def met(base: str, length: int, device: str = "eth0") -> list[str]:
+        row = f"{base} {length:02x} {'0' * 32} 00 {'0' * 32} 00000100 00000001 00000000 00000001 {device:>8}\n"
+        (tmp_path / "route6").write_text(row, encoding="ascii")
+        return addresses.errors(manifest, lambda _digest: text, str(tmp_path / "route"), str(tmp_path / "route6"))
+
+    (error,) = met("fd4b9a127c30" + "0" * 20, 48)
+    assert error == (
+        "k8s4r_pod_cidr6: fd4b:9a12:7c30::/64 overlaps fd4b:9a12:7c30::/48, which this robot reaches through eth0; "
+        "set k8s4r_pod_cidr6 of this robot to a network that nobody uses"
+    )
+    assert len(met("fd4b9a127c30" + "0" * 19 + "1", 128)) == 1
+    assert met("fd4b9a127c300001" + "0" * 16, 64) == met("0" * 32, 0) == met("fd4b9a127c30" + "0" * 20, 64, "k8s4r0") == []
+
+
+def switches(conf: pathlib.Path, what: str) -> dict[str, str]:
+    return {each.name: (each / what).read_text().strip() for each in conf.iterdir() if (each / what).exists()}
+
+
+def test_a_robot_that_forwards_ipv6_for_its_pods_stays_a_host_on_its_links(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here no kernel moves all switches with one; that it hears of routers meanwhile is seen by the order."""
+    conf = tmp_path / "net/ipv6/conf"
+    for name, forwards, listens in (("all", 0, 1), ("default", 0, 1), ("eth0", 0, 1), ("wlan0", 0, 2), ("can0", 0, 0), ("tap0", 1, 1)):
+        (conf / name).mkdir(parents=True)
+        (conf / name / "forwarding").write_text(f"{forwards}\n")
+        (conf / name / "accept_ra").write_text(f"{listens}\n")
+    done: list[tuple[str, str]] = []
+    write = settings.in_turn
+
+    def in_turn(wanted: t.Sequence[tuple[str, str]]) -> None:
+        done.extend(wanted)
+        write(wanted)
+
+    monkeypatch.setattr(settings, "SETTINGS", str(tmp_path / "net"))
+    monkeypatch.setattr(settings, "in_turn", in_turn)
+    monkeypatch.setattr(forwarding, "_DEVICES", str(conf))
+    monkeypatch.setattr(forwarding, "FORWARDED_SIX", str(tmp_path / "forwarded"))
+    before = {what: switches(conf, what) for what in ("forwarding", "accept_ra")}
+    assert forwarding.begin_six() == ["ipv6/conf/all/forwarding"]
+    assert forwarding.begin_six() == []
+    assert {what: switches(conf, what) for what in before} == {**before, "forwarding": {**before["forwarding"], "all": "1"}}
+    each = "ipv6/conf"
+    assert done == [
+        (f"{each}/eth0/accept_ra", "2"),
+        (f"{each}/all/forwarding", "1"),
+        *((f"{each}/{name}/forwarding", "0") for name in ("can0", "default", "eth0", "wlan0")),
+        (f"{each}/eth0/accept_ra", "1"),
+    ]
+    done.clear()
+    assert forwarding.end_six() == ["ipv6/conf/all/forwarding"]
+    assert forwarding.end_six() == []
+    assert {what: switches(conf, what) for what in before} == before
+    assert done == [
+        (f"{each}/eth0/accept_ra", "2"),
+        (f"{each}/all/forwarding", "0"),
+        (f"{each}/tap0/forwarding", "1"),
+        (f"{each}/eth0/accept_ra", "1"),
+    ]
+
+
+def test_who_forwarded_before_goes_on(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ipv6/conf/all").mkdir(parents=True)
+    (tmp_path / "ipv6/conf/all/forwarding").write_text("1\n")
+    monkeypatch.setattr(settings, "SETTINGS", str(tmp_path))
+    monkeypatch.setattr(forwarding, "FORWARDED_SIX", str(tmp_path / "forwarded"))
+    assert forwarding.begin_six() == forwarding.end_six() == []
+    assert (tmp_path / "ipv6/conf/all/forwarding").read_text() == "1\n"
+
+
+def test_a_robot_without_ipv6_is_refused_with_a_way_out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(family, "LISTED", str(tmp_path / "none"))
+    assert trial.lacks(str(tmp_path), "ipv6") == (
+        "a pod with IPv6 needs a robot with IPv6, and this robot's kernel has it turned off; make sure that it has it,"
+        " or set k8s4r_pod_cidr6 of this robot to an empty text"
+    )

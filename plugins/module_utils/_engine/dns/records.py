@@ -91,7 +91,10 @@ def listens(known: Known) -> list[str]:
 
 def hosts(known: Known) -> str:
     """Addresses with their names. The first name of an address is the one that an address is asked for."""
-    rows = [(pod["address"], f"{pod['name']}.pod.{pod['dns']['domain']}") for _id, pod in sorted(known["pods"].items())]
+    rows = []
+    for _id, pod in sorted(known["pods"].items()):
+        name = f"{pod['name']}.pod.{pod['dns']['domain']}"
+        rows += [(address, name) for address in (pod["address"], pod.get("address6")) if address]
     for service in _sorted(known):
         rows += [(each["address"], _full(service)) for each in service["endpoints"]]
     return "".join(f"{address} {name}\n" for address, name in dict.fromkeys(rows))
@@ -133,7 +136,8 @@ def _is_sound(pod: Pod) -> bool:
         files.network(pod["range"])
     except ValueError:
         return False
-    return _is_name(pod["name"]) and _is_name(pod["dns"]["domain"]) and _is_address(pod["address"])
+    addresses = (pod["address"], pod.get("address6", pod["address"]))
+    return _is_name(pod["name"]) and _is_name(pod["dns"]["domain"]) and all(map(_is_address, addresses))
 
 
 def _parsed(text: str) -> Service | None:

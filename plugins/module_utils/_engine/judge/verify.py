@@ -161,9 +161,9 @@ def _no_users(name: str) -> str:
     return f"this robot refuses user namespaces ({output.strip()}); {remedy}"
 
 
-def _no_pods(limit: str) -> str:
+def _no_pods(asked: str) -> str:
     with _Directory({}) as directory:
-        return trial.lacks(directory, bandwidth=bool(limit))
+        return trial.lacks(directory, asked)
 
 
 def _no_names(address: str) -> str:

@@ -14,6 +14,7 @@ from ..state.ledger import known
 from ..state.manifest import groups
 from .across import links
 from .files import bounds, network, number, parsed, spelt
+from .six import family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,9 +87,30 @@ def _free(pod: Pod, has: Pod | None, taken: t.Container[int]) -> int:
     raise Refusal([f"k8s4r_pod_cidr: {pod['range']} has no address left for {pod['name']}; give this robot a larger one"])
 
 
-def errors(manifest: Manifest, read: Read, routes: str = links.ROUTES) -> list[str]:
+def errors(manifest: Manifest, read: Read, routes: str = links.ROUTES, routes_six: str = links.ROUTES_SIX) -> list[str]:
     """One text for each network of pods that this robot reaches somewhere else, as it does the networks of Docker."""
-    ranges = sorted({pod["range"] for _job, group in groups(manifest) for pod in pods(group["resources"], read).values()})
+    found = [pod for _job, group in groups(manifest) for pod in pods(group["resources"], read).values()]
+    return [
+        *_of_four(sorted({pod["range"] for pod in found}), routes),
+        *_of_six(sorted({pod["range6"] for pod in found if "range6" in pod}), routes_six),
+    ]
+
+
+def _of_six(ranges: t.Sequence[str], routes: str) -> list[str]:
+    found = []
+    for wanted in ranges:
+        whole = family.network(wanted)
+        for device, base, length in links.routes_six(routes):
+            shorter = min(length, whole[1])
+            if device != BRIDGE and base >> 128 - shorter == whole[0] >> 128 - shorter:
+                found.append(
+                    f"k8s4r_pod_cidr6: {wanted} overlaps {family.spelt(base)}/{length}, which this robot reaches through {device}; "
+                    "set k8s4r_pod_cidr6 of this robot to a network that nobody uses"
+                )
+    return list(dict.fromkeys(found))
+
+
+def _of_four(ranges: t.Sequence[str], routes: str) -> list[str]:
     if not ranges:
         return []
     remedy = "set k8s4r_pod_cidr of this robot to a network that nobody uses, such as 10.213.64.0/20"

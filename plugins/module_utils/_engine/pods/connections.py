@@ -14,14 +14,15 @@ import os
 import socket
 import struct
 
-from .files import contains
 from .rules import published, ranges
+from .six.family import FOUR, SIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
     from .files import Pod
+    from .six.family import Family
 
     # Source, destination, protocol's number, and the ports of both.
     Tuple = t.Tuple[int, int, int, int, int]
@@ -32,7 +33,8 @@ _REQUEST, _ACKNOWLEDGE, _DUMP = 1, 4, 0x300
 _ERROR, _DONE = 2, 3
 _ORIGINAL, _REPLY = 1, 2
 _HEAD, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=HH")
-_FAMILY = struct.pack("=BBH", socket.AF_INET, 0, 0)
+_FAMILY = struct.Struct("=BBH")
+_NUMBER_OF = {FOUR.word: socket.AF_INET, SIX.word: socket.AF_INET6}
 _NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 # Seconds.
 _PATIENCE = 5
@@ -40,29 +42,37 @@ _PATIENCE = 5
 
 def forget(pods: t.Mapping[str, Pod]) -> int:
     """Have nothing go on to a pod by a port that does not lead there; how many there were."""
-    here = ranges(pods)
-    leads = {(_NUMBERS[protocol], port, pod, to) for (protocol, port), ways in published(pods).items() for _host, pod, to in ways}
+    return sum(_forget(pods, of) for of in (FOUR, SIX) if of.see(pods))
+
+
+def _forget(pods: t.Mapping[str, Pod], of: Family) -> int:
+    here, head = ranges(pods, of), _FAMILY.pack(_NUMBER_OF[of.word], 0, 0)
+    leads = {(_NUMBERS[protocol], port, pod, to) for (protocol, port), ways in published(pods, of).items() for _host, pod, to in ways}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER) as kernel:
         kernel.settimeout(_PATIENCE)
         kernel.bind((0, 0))
-        stale = [raw for raw, asked, answered in _all(kernel) if _is_stale(asked, answered, here, leads)]
+        stale = [raw for raw, asked, answered in _all(kernel, head) if _is_stale(asked, answered, of, here, leads)]
         for raw in stale:
-            _say(kernel, _DELETE, _REQUEST | _ACKNOWLEDGE, raw)
+            _say(kernel, _DELETE, _REQUEST | _ACKNOWLEDGE, head + raw)
             # It may have ended by itself.
             kernel.recv(65536)
     return len(stale)
 
 
-def _is_stale(asked: Tuple, answered: Tuple, here: t.Iterable[tuple[int, int]], leads: t.Container[tuple[int, int, int, int]]) -> bool:
+def _is_stale(
+    asked: Tuple, answered: Tuple, of: Family, here: t.Iterable[tuple[int, int]], leads: t.Container[tuple[int, int, int, int]]
+) -> bool:
     """Whether it was sent on to a pod that is not, or no longer, what the port is for."""
     _source, destination, protocol, _from, port = asked
     pod, _back, _same, to, _asker = answered
-    return destination != pod and any(contains(each, pod) for each in here) and (protocol, port, pod, to) not in leads
+    return destination != pod and any(of.contains(each, pod) for each in here) and (protocol, port, pod, to) not in leads
 
 
-def _all(kernel: socket.socket) -> t.Iterator[tuple[bytes, Tuple, Tuple]]:
-    """Every connection of TCP and UDP: what names it, as the kernel has it; as it was asked for; and as answers come."""
-    _say(kernel, _GET, _REQUEST | _DUMP)
+def _all(kernel: socket.socket, head: bytes) -> t.Iterator[tuple[bytes, Tuple, Tuple]]:
+    """Every connection of TCP and UDP: what names it, as the kernel has it; as it was asked for; and as answers come. ``head``: says of
+    which family.
+    """
+    _say(kernel, _GET, _REQUEST | _DUMP, head)
     while True:
         said = kernel.recv(1 << 20)
         while said:
@@ -72,15 +82,14 @@ def _all(kernel: socket.socket) -> t.Iterator[tuple[bytes, Tuple, Tuple]]:
                 raise OSError(number, os.strerror(number))
             if kind == _DONE:
                 return
-            found = _attributes(said[_HEAD.size + len(_FAMILY) : length])
+            found = _attributes(said[_HEAD.size + _FAMILY.size : length])
             asked, answered = _tuple(found.get(_ORIGINAL, b"")), _tuple(found.get(_REPLY, b""))
             if kind == _CONNTRACK | _NEW and asked and answered:
                 yield _nested(_ORIGINAL, found[_ORIGINAL]), asked, answered
             said = said[length + 3 & ~3 :]
 
 
-def _say(kernel: socket.socket, kind: int, flags: int, content: bytes = b"") -> None:
-    message = _FAMILY + content
+def _say(kernel: socket.socket, kind: int, flags: int, message: bytes) -> None:
     kernel.send(_HEAD.pack(_HEAD.size + len(message), _CONNTRACK | kind, flags, os.getpid(), 0) + message)
 
 
@@ -100,11 +109,12 @@ def _attributes(said: bytes) -> dict[int, bytes]:
 
 
 def _tuple(said: bytes) -> Tuple | None:
-    """None for what has no ports. Addresses are the first attribute, and the protocol is the second."""
+    """None for what has no ports. Addresses are the first attribute, and the protocol is the second. Those of IPv6 are numbered on."""
     parts = _attributes(said)
     addresses, protocol = _attributes(parts.get(1, b"")), _attributes(parts.get(2, b""))
     try:
-        numbers = (addresses[1], addresses[2], protocol[1], protocol[2], protocol[3])
+        source_and_destination = (addresses[1], addresses[2]) if 1 in addresses else (addresses[3], addresses[4])
+        numbers = (*source_and_destination, protocol[1], protocol[2], protocol[3])
     except KeyError:
         return None
     source, destination, number, from_port, to_port = (int.from_bytes(each, "big") for each in numbers)

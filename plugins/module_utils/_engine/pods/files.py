@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import typing as t
 
     class Published(t.TypedDict):
-        """A port of the robot that leads to one of a pod. ``address``: the robot's that it is at; 0.0.0.0 and :: are all.
+        """A port of the robot that leads to one of a pod. ``address``: the robot's that it is at; 0.0.0.0 are all of IPv4, and :: all
+        of both, for a pod that has both.
         ``protocol``: tcp or udp.
         """
 
@@ -56,11 +57,14 @@ if TYPE_CHECKING:
 
     class Pod(_Pod, total=False):
         """``elsewhere``: of its own group, and of those in its ``reach``, the addresses of pods on other robots. ``mbits``: how many Mbit
-        it may send in a second, and how many receive; any, where it is left out.
+        it may send in a second, and how many receive; any, where it is left out. ``address6`` and ``range6``: the same as above of IPv6,
+        where the robot's pods have that (six/family.py).
         """
 
         elsewhere: dict[str, list[str]]
         mbits: int
+        address6: str
+        range6: str
 
 
 def described(directory: str = plan.PODS) -> dict[str, Pod]:
@@ -162,6 +166,8 @@ def _is_sound(found: t.Any) -> bool:
         and all(isinstance(each, str) for each in found["reach"])
         and all(isinstance(port, dict) and {"address", "port", "to", "protocol"} == set(port) for port in found["ports"])
         and isinstance(found.get("mbits", 0), int)
+        and all(isinstance(found.get(key, ""), str) for key in ("address6", "range6"))
+        and ("address6" in found) == ("range6" in found)
         and isinstance(found.get("elsewhere", {}), dict)
         and all(isinstance(each, list) for each in found.get("elsewhere", {}).values())
     )

@@ -9,15 +9,14 @@ So all that goes from one to another goes through the robot, and by the robot's 
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
 
 from .. import plan
-from ..say.errors import CommandFailed
 from ..system import command, files
 from .files import gateway, link
 from .guard import hardware
+from .kernel import forwarding, settings
+from .six import family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,29 +25,28 @@ if TYPE_CHECKING:
     from .files import Pod
 
 INSIDE = "eth0"
-# Of the network of who looks.
-SETTINGS = "/proc/sys/net"
 # Of interfaces.
 _DEVICES = "/sys/class/net"
-_FORWARDS = "/proc/sys/net/ipv4/ip_forward"
-# Here is noted that the robot forwarded nothing before its first pod.
-FORWARDED = plan.POD_STATES + "/.forwarding"
 # For `ip -batch`, which needs a file.
-_BATCH = plan.POD_STATES + "/.batch"
+_BATCH, _BATCH_SIX = plan.POD_STATES + "/.batch", plan.POD_STATES + "/.batch6"
 # linux/sched.h, sys/mount.h.
-NEW_NETWORK, _NEW_MOUNTS = 0x40000000, 0x00020000
-_BIND, _RECURSIVE, _SHARED, _ALL_PRIVATE, _DETACH = 0x1000, 0x4000, 0x100000, 0x44000, 2
-_LIBC = ctypes.CDLL(None, use_errno=True)
+NEW_NETWORK = 0x40000000
+_BIND, _RECURSIVE, _SHARED, _DETACH = 0x1000, 0x4000, 0x100000, 2
 # Of a pod's network. Its ports are its own: its programs may have any.
 _SETTINGS = {
     "ipv4/conf/all/accept_redirects": "0",
     "ipv4/conf/default/accept_redirects": "0",
     "ipv4/ip_unprivileged_port_start": "0",
-    f"ipv6/conf/{INSIDE}/disable_ipv6": "1",
+}
+# Of IPv6, in order. A pod without it has not even an address of the link.
+_NO_SIX = {f"ipv6/conf/{INSIDE}/disable_ipv6": "1"}
+_SIX = {
+    **{f"ipv6/conf/{INSIDE}/{name}": "0" for name in ("accept_ra", "autoconf", "accept_redirects", "accept_dad")},
+    f"ipv6/conf/{INSIDE}/addr_gen_mode": "1",
+    **{f"ipv6/conf/{device}/disable_ipv6": "0" for device in ("lo", INSIDE)},
 }
 # Where no route says more.
 _MTU = 1500
-_IPV6 = "/proc/net/if_inet6"
 
 
 def up(id: str, pod: Pod) -> None:
@@ -56,7 +54,7 @@ def up(id: str, pod: Pod) -> None:
     mtu, own = _mtu(), f"{plan.NETWORKS}{id}"
     if not os.path.isdir(f"{_DEVICES}/{plan.BRIDGE}"):
         _ip([f"link add name {plan.BRIDGE} address {hardware(gateway(pod['range']))} mtu {mtu} type bridge", *_without_ipv6(plan.BRIDGE)])
-        configure({f"ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1", f"ipv4/conf/{plan.BRIDGE}/send_redirects": "0"})
+        settings.configure({f"ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1", f"ipv4/conf/{plan.BRIDGE}/send_redirects": "0"})
     lines = [f"addr replace {gateway(pod['range'])}/{pod['range'].partition('/')[2]} dev {plan.BRIDGE}", f"link set {plan.BRIDGE} up"]
     device = link(id)
     # What an end that was cut off has left may be of another address.
@@ -72,7 +70,7 @@ def up(id: str, pod: Pod) -> None:
     ]
     _ip(lines)
     _within(own, pod)
-    _forward()
+    forwarding.begin()
 
 
 def down(id: str) -> None:
@@ -81,7 +79,7 @@ def down(id: str) -> None:
     _unmount(f"{plan.NETWORKS}{id}")
     if os.path.isdir(f"{_DEVICES}/{plan.BRIDGE}") and not os.listdir(f"{_DEVICES}/{plan.BRIDGE}/brif"):
         _remove(plan.BRIDGE)
-        _forward_no_more()
+        forwarding.end()
 
 
 def _within(own: str, pod: Pod) -> None:
@@ -95,24 +93,41 @@ def _within(own: str, pod: Pod) -> None:
         f"route replace {robot} dev {INSIDE} scope link src {pod['address']}",
         f"route replace default via {robot} dev {INSIDE} src {pod['address']}",
     ]
-    with open(_BATCH, "w", encoding="ascii") as stream:
-        stream.write("\n".join([*lines, ""]))
-    _in_child(lambda: _configure(own))
+    _put(_BATCH, lines)
+    six = _within_six(pod) if "range6" in pod and family.is_there() else []
+    if six:
+        _put(_BATCH_SIX, six)
+    settings.in_child(lambda: _configure(own, bool(six)))
 
 
-def _configure(own: str) -> None:
+def _within_six(pod: Pod) -> list[str]:
+    """The same of IPv6. Nobody is asked whether he has the address already, nor where the robot is."""
+    mine, robot = family.spelt(family.number(pod["address6"])), family.SIX.gateway(pod["range6"])
+    with open(f"{_DEVICES}/{plan.BRIDGE}/address", encoding="ascii") as stream:
+        at = stream.read().strip()
+    return [
+        f"address replace {mine}/128 dev {INSIDE} nodad",
+        f"neighbour replace {robot} lladdr {at} dev {INSIDE} nud permanent",
+        f"route replace {robot} dev {INSIDE} src {mine}",
+        f"route replace default via {robot} dev {INSIDE} src {mine}",
+    ]
+
+
+def _configure(own: str, six: bool) -> None:
     """In a child."""
     enter(own)
-    for name, value in _SETTINGS.items():
-        _sysctl(name, value)
+    for name, value in {**_SETTINGS, **(_SIX if six else _NO_SIX)}.items():
+        settings.sysctl(name, value)
     command.need(["ip", "-batch", _BATCH])
+    if six:
+        command.need(["ip", "-6", "-batch", _BATCH_SIX])
 
 
 def enter(own: str) -> None:
     """Be in the network namespace of this file from now on."""
     descriptor = os.open(own, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _done(_LIBC.setns(descriptor, NEW_NETWORK))
+        settings.done(settings.LIBC.setns(descriptor, NEW_NETWORK))
     finally:
         os.close(descriptor)
 
@@ -124,10 +139,10 @@ def _make_namespace(own: str) -> None:
     os.close(os.open(own, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
 
     def make() -> None:
-        _done(_LIBC.unshare(NEW_NETWORK))
-        _done(_LIBC.mount(b"/proc/self/ns/net", own.encode(), b"none", _BIND, None))
+        settings.done(settings.LIBC.unshare(NEW_NETWORK))
+        settings.done(settings.LIBC.mount(b"/proc/self/ns/net", own.encode(), b"none", _BIND, None))
 
-    _in_child(make)
+    settings.in_child(make)
 
 
 def _share(directory: str) -> None:
@@ -138,13 +153,13 @@ def _share(directory: str) -> None:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as stream:
         mounted = [line.split()[4] for line in stream]
     if not any(place == directory or place.startswith(f"{directory}/") for place in mounted):
-        _done(_LIBC.mount(directory.encode(), directory.encode(), b"none", _BIND | _RECURSIVE, None))
-        _done(_LIBC.mount(b"", directory.encode(), b"none", _SHARED | _RECURSIVE, None))
+        settings.done(settings.LIBC.mount(directory.encode(), directory.encode(), b"none", _BIND | _RECURSIVE, None))
+        settings.done(settings.LIBC.mount(b"", directory.encode(), b"none", _SHARED | _RECURSIVE, None))
 
 
 def _unmount(own: str) -> None:
     while _is_mounted(own):
-        _done(_LIBC.umount2(own.encode(), _DETACH))
+        settings.done(settings.LIBC.umount2(own.encode(), _DETACH))
     files.remove(own)
 
 
@@ -165,34 +180,18 @@ def _remove(device: str) -> None:
 
 
 def _ip(lines: t.Sequence[str]) -> None:
-    with open(_BATCH, "w", encoding="ascii") as stream:
-        stream.write("\n".join([*lines, ""]))
+    _put(_BATCH, lines)
     command.need(["ip", "-batch", _BATCH])
 
 
-def _in_child(work: t.Callable[[], None]) -> None:
-    """Do something in a process of its own, whose namespaces go with it."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            work()
-            status = 0
-        except (OSError, CommandFailed) as error:
-            os.write(writer, str(error).encode("utf-8", "replace")[:4000])
-        finally:
-            os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as stream:
-        said = stream.read().decode("utf-8", "replace")
-    if os.waitpid(pid, 0)[1]:
-        raise CommandFailed(said or "the network of the pod could not be set up")
+def _put(path: str, lines: t.Sequence[str]) -> None:
+    with open(path, "w", encoding="ascii") as stream:
+        stream.write("\n".join([*lines, ""]))
 
 
 def _without_ipv6(device: str) -> list[str]:
     """Not even an address of the link: by it, a pod would reach what listens on all addresses of the robot."""
-    return [f"link set dev {device} addrgenmode none"] if os.path.exists(_IPV6) else []
+    return [f"link set dev {device} addrgenmode none"] if family.is_there() else []
 
 
 def _mtu() -> int:
@@ -205,58 +204,3 @@ def _mtu() -> int:
             return int(stream.read())
     except (OSError, ValueError, IndexError):
         return _MTU
-
-
-def _forward() -> None:
-    """Packets of pods are forwarded by the robot. Where it did so for nobody before, that is noted."""
-    with open(_FORWARDS, encoding="ascii") as stream:
-        if stream.read().strip() != "0":
-            return
-    files.replace(FORWARDED, b"")
-    configure({"ipv4/ip_forward": "1"})
-
-
-def _forward_no_more() -> None:
-    """But where others have come who need it: whoever else has a bridge."""
-    if os.path.exists(FORWARDED):
-        files.remove(FORWARDED)
-        if not any(os.path.isdir(f"{_DEVICES}/{device}/bridge") for device in os.listdir(_DEVICES)):
-            configure({"ipv4/ip_forward": "0"})
-
-
-def configure(settings: t.Mapping[str, str]) -> None:
-    """Have settings of the robot's own network."""
-
-    def work() -> None:
-        for name, value in settings.items():
-            _sysctl(name, value)
-
-    _in_child(work)
-
-
-def _sysctl(name: str, value: str) -> None:
-    """In a child: /proc/sys/net is that of the network in which a process is. Where it is read-only, as in most containers, it is mounted
-    anew. A kernel without IPv6 has nothing of some names.
-    """
-    path = f"{SETTINGS}/{name}"
-    try:
-        _write(path, value)
-    except OSError as error:
-        if error.errno == errno.EROFS:
-            _done(_LIBC.unshare(_NEW_MOUNTS))
-            _done(_LIBC.mount(b"none", b"/", None, _ALL_PRIVATE, None))
-            _done(_LIBC.mount(b"proc", b"/proc", b"proc", 0, None))
-            _write(path, value)
-        elif error.errno != errno.ENOENT:
-            raise
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="ascii") as stream:
-        stream.write(text)
-
-
-def _done(result: int) -> None:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

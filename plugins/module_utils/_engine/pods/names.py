@@ -15,6 +15,7 @@ import os
 from .. import plan
 from ..system import files as disk
 from . import files
+from .six import family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ def hosts(pod: Pod, robot: str) -> str:
             named[address].append(name)
     if robot != "localhost" and not any(robot in names for names in named.values()):
         named[files.gateway(pod["range"])].append(robot)
+    if "range6" in pod:
+        # Both have the same names at their addresses of IPv6.
+        for four, six in ((pod["address"], pod["address6"]), (files.gateway(pod["range"]), family.SIX.gateway(pod["range6"]))):
+            named.setdefault(six, []).extend(name for name in named[four] if name not in named[six])
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
     return "".join(f"{line}\n" for line in [*lines, *(f"{address} {' '.join(names)}" for address, names in named.items() if names)])
 
@@ -49,7 +54,8 @@ def resolution(pod: Pod, robots: str, real: t.Iterable[str] = ()) -> str:
     if not servers and pod["dns"].get("domain"):
         servers = [files.gateway(pod["range"])]
     texts = [robots, *real]
-    found = servers or next((reached for reached in map(_servers, texts) if reached), [])
+    six = "range6" in pod
+    found = servers or next((reached for reached in (_servers(text, six) for text in texts) if reached), [])
     looked_in = [f"search {' '.join(searches)}"] if searches else _kept(robots, ("search", "domain"))
     lines = [*(f"nameserver {server}" for server in found), *looked_in, *_kept(robots, ("options",))]
     return "".join(f"{line}\n" for line in lines) or _NOBODY
@@ -93,11 +99,20 @@ def _refresh(directory: str) -> None:
             os.rmdir(plan.PODS)
 
 
-def _servers(text: str) -> list[str]:
-    """The name servers that a pod can reach: not those at the robot's loopback, and of IPv4, as the pod has it."""
+def _servers(text: str, six: bool) -> list[str]:
+    """The name servers that a pod can reach: not those at the robot's loopback or on one link, and of IPv6 only if the pod has that."""
     words = [line.split() for line in text.splitlines()]
     named = [row[1] for row in words if len(row) > 1 and row[0] == "nameserver"]
-    return [server for server in named if ":" not in server and not server.startswith("127.") and server != "0.0.0.0"]
+    return [server for server in named if (_is_reached_six(server) and six if ":" in server else _is_reached(server))]
+
+
+def _is_reached(server: str) -> bool:
+    return not server.startswith("127.") and server != "0.0.0.0"
+
+
+def _is_reached_six(server: str) -> bool:
+    """That of a link may have its name behind it: fe80::1%eth0."""
+    return not server.startswith("::") and not server.lower().startswith("fe8")
 
 
 def _kept(text: str, keys: t.Container[str]) -> list[str]:

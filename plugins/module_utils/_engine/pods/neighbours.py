@@ -38,7 +38,7 @@ MANAGERS = (
         ["networkctl", "reload"],
     ),
 )
-_DOCKER = ["iptables", "--wait", "5"]
+_DOCKER, _DOCKER_SIX = ["iptables", "--wait", "5"], ["ip6tables", "--wait", "5"]
 _RULE = ["DOCKER-USER", "--match", "mark", "--mark", f"{PASSES:#x}/{PASSES:#x}", "--jump", "ACCEPT"]
 _ZONE = ["firewall-cmd", "--quiet", "--zone=trusted"]
 
@@ -49,12 +49,13 @@ class Neighbours:
     def __init__(self, root: str = "") -> None:
         self._root = root
 
-    def ensure(self) -> list[str]:
-        """Tell those who run; a text for each who did not know."""
+    def ensure(self, six: bool = False) -> list[str]:
+        """Tell those who run; a text for each who did not know. ``six``: pods have IPv6."""
         found = [path for runs, path, text, reads in MANAGERS if os.path.exists(self._root + runs) and self._tell(path, text, reads)]
-        if self._docker_knows() is False:
-            command.need([*_DOCKER, "--insert", *_RULE], timeout=_PATIENCE)
-            found.append("DOCKER-USER")
+        for tables in (_DOCKER, _DOCKER_SIX) if six else (_DOCKER,):
+            if self._docker_knows(tables) is False:
+                command.need([*tables, "--insert", *_RULE], timeout=_PATIENCE)
+                found.append("DOCKER-USER")
         if self._has_firewalld() and not self._is_in_zone():
             command.need([*_ZONE, f"--change-interface={BRIDGE}"], timeout=_PATIENCE)
             found.append("firewalld")
@@ -68,8 +69,9 @@ class Neighbours:
                 disk.remove(self._root + path)
                 command.run(reads, timeout=_PATIENCE)
                 found.append(path)
-        while self._docker_knows() and command.run([*_DOCKER, "--delete", *_RULE], timeout=_PATIENCE)[0] == 0:
-            found.append("DOCKER-USER")
+        for tables in (_DOCKER, _DOCKER_SIX):
+            while self._docker_knows(tables) and command.run([*tables, "--delete", *_RULE], timeout=_PATIENCE)[0] == 0:
+                found.append("DOCKER-USER")
         if self._has_firewalld() and self._is_in_zone():
             command.run([*_ZONE, f"--remove-interface={BRIDGE}"], timeout=_PATIENCE)
             found.append("firewalld")
@@ -87,11 +89,11 @@ class Neighbours:
         command.run(list(reads), timeout=_PATIENCE)
         return True
 
-    def _docker_knows(self) -> bool | None:
+    def _docker_knows(self, tables: t.Sequence[str]) -> bool | None:
         """Whether its chain has our rule; None where it has none. Nothing is loaded for a robot on which it has not run."""
         if not os.path.isdir(self._root + "/sys/class/net/docker0"):
             return None
-        status, listed = command.run([*_DOCKER, "--list-rules", "DOCKER-USER"], errors=False, timeout=_PATIENCE)
+        status, listed = command.run([*tables, "--list-rules", "DOCKER-USER"], errors=False, timeout=_PATIENCE)
         return f"{PASSES:#x}/{PASSES:#x}" in listed if status == 0 else None
 
     def _has_firewalld(self) -> bool:

@@ -4,7 +4,7 @@
 """The walls between pods, and their published ports, as one table of nftables, and as rules for routing.
 
 Both stand for themselves. nftables marks what may go to a pod; the rules for routing let no other packet of the network or of a pod
-come that far. So a flush of all tables, which many programs do, closes every way and opens none.
+come that far. So a flush of all tables, which many programs do, closes every way and opens none. One code makes those of IPv4 and of IPv6.
 
 What is written comes from numbers alone, and from names of links that have been checked; names of groups are only compared.
 """
@@ -14,19 +14,22 @@ from __future__ import annotations
 import re
 
 from ..plan import BRIDGE
-from . import files
 from .across.routes import TABLE as ROUTES
-from .files import contains, network, number, spelt
+from .six import family
+from .six.family import FOUR, SIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
     from .files import Pod, Published
+    from .six.family import Family
 
     # What a pod that is reached by others has: the addresses of those, each its own too.
     Way = t.Tuple[int, t.Tuple[int, ...]]
     Network = t.Tuple[int, int]
+    # (protocol, port): [(the robot's address, the pod's, the pod's port)]
+    Leads = t.Dict[t.Tuple[str, int], t.List[t.Tuple[str, int, int]]]
 
 TABLE = "k8s4r"
 # In a packet's mark, one bit says that it may go where it goes, another that what others have between interfaces does not concern it.
@@ -34,7 +37,11 @@ TABLE = "k8s4r"
 ALLOWED, PASSES = 0x08000000, 0x04000000
 # The rules for routing to pods, by their preference: what this robot sends; what is allowed; nothing else; and to pods of other robots.
 OWN, MARKED, REFUSED, ACROSS = 1464, 1465, 1466, 1467
-EVERY = "0.0.0.0"
+_PROTOCOLS = ("tcp", "udp")
+# Of IPv6, addresses of the robot that are nobody's else to ask, or on one link: who asks there could not be answered by a pod.
+_NEAR = "{ ::1, fe80::/10 }"
+# What neighbours and routers tell each other.
+_MESSAGES = "{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect }"
 _LINK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 _EMPTY = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 
@@ -47,8 +54,9 @@ def sound(pods: t.Mapping[str, Pod]) -> dict[str, Pod]:
 def _is_sound(pod: Pod) -> bool:
     try:
         for each in pod.get("elsewhere", {}).values():
-            list(map(number, each))
-        return contains(network(pod["range"]), number(pod["address"])) and all(map(_is_port, pod["ports"]))
+            list(map(FOUR.number, each))
+        inside = FOUR.contains(FOUR.network(pod["range"]), FOUR.number(pod["address"]))
+        return inside and family.is_sound(pod) and all(map(_is_port, pod["ports"]))
     except (ValueError, AttributeError):
         return False
 
@@ -65,28 +73,36 @@ def _is_number(value: object) -> bool:
 def _is_host(port: Published) -> bool:
     if not isinstance(port["address"], str):
         return False
-    if ":" not in port["address"]:
-        number(port["address"])
+    (SIX if ":" in port["address"] else FOUR).number(port["address"])
     return True
 
 
-def ranges(pods: t.Mapping[str, Pod]) -> list[tuple[int, int]]:
+def ranges(pods: t.Mapping[str, Pod], of: Family = FOUR) -> list[Network]:
     """The networks of all pods, without those that are part of another. ``pods`` are sound, here and below."""
-    found = sorted({network(pod["range"]) for pod in pods.values()}, key=lambda each: (each[1], each[0]))
-    return [each for index, each in enumerate(found) if not any(contains(whole, each[0]) for whole in found[:index])]
+    found = sorted({of.network(pod["range"]) for pod in of.see(pods).values()}, key=lambda each: (each[1], each[0]))
+    return [each for index, each in enumerate(found) if not any(of.contains(whole, each[0]) for whole in found[:index])]
 
 
-def published(pods: t.Mapping[str, Pod]) -> dict[tuple[str, int], list[tuple[str, int, int]]]:
-    """The robot's ports that lead to pods: {(protocol, port): [(the robot's address, the pod's, the pod's port)]}, a port of a single
-    address first. IPv6 is not published.
+def published(pods: t.Mapping[str, Pod], of: Family = FOUR) -> Leads:
+    """The robot's ports that lead to pods, a port of a single address first."""
+    found: Leads = {}
+    for _id, pod in sorted(of.see(pods).items()):
+        for port in pod["ports"]:
+            way = (port["address"], of.number(pod["address"]), port["to"])
+            found.setdefault((port["protocol"], port["port"]), []).append(way)
+    return {key: sorted(found[key], key=lambda way: way[0] == of.every) for key in sorted(found)}
+
+
+class _Side:
+    """All pods as one family of addresses sees them, and what follows: their networks, the robot's address in each, published ports.
+    ``across``: the networks of other robots' pods to which there is a route.
     """
-    found: dict[tuple[str, int], list[tuple[str, int, int]]] = {}
-    for id in sorted(pods):
-        for port in pods[id]["ports"]:
-            if ":" not in port["address"]:
-                way = (port["address"], number(pods[id]["address"]), port["to"])
-                found.setdefault((port["protocol"], port["port"]), []).append(way)
-    return {key: sorted(found[key], key=lambda way: way[0] == EVERY) for key in sorted(found)}
+
+    def __init__(self, of: Family, pods: t.Mapping[str, Pod], across: t.Sequence[Network] = ()) -> None:
+        self.of, self.pods, self.across = of, of.see(pods), across
+        self.whole = _networks(ranges(pods, of), of)
+        self.gateways = {pod["range"]: of.gateway(pod["range"]) for pod in self.pods.values()}
+        self.ports = published(pods, of)
 
 
 def ruleset(pods: t.Mapping[str, Pod], uplinks: t.Iterable[str] = (), across: t.Sequence[Network] = ()) -> str:
@@ -95,109 +111,126 @@ def ruleset(pods: t.Mapping[str, Pod], uplinks: t.Iterable[str] = (), across: t.
     """
     if not pods:
         return _EMPTY
-    whole = _networks(ranges(pods))
-    gateways = {pod["range"]: files.gateway(pod["range"]) for pod in pods.values()}
-    ports = published(pods)
+    sides = [_Side(FOUR, pods, across), *([_Side(SIX, pods)] if family.of_six(pods) else [])]
+    redirects = ["icmp type redirect", "icmpv6 type nd-redirect"][: len(sides)]
     chains = [
-        _entrance(pods, whole, gateways, across),
+        _entrance(sides),
         _hook("arrives", "nat", "prerouting", -100, ["fib daddr type local jump publish"]),
         _hook("sends", "nat", "output", -100, ["fib daddr type local jump publish"]),
-        *_publish(ports),
+        *_publish(sides),
         _chain("allow", [f"meta mark set meta mark | {ALLOWED:#010x}"]),
-        *_walls(pods, whole, ports, across),
+        *_walls(sides),
         _forward(uplinks),
         # A pod cannot reach another but through this robot, whatever the kernel thinks of the way.
-        _hook("redirects", "filter", "output", 0, [f'oifname "{BRIDGE}" icmp type redirect drop']),
-        _leaves(pods, whole, gateways, across),
+        _hook("redirects", "filter", "output", 0, [f'oifname "{BRIDGE}" {each} drop' for each in redirects]),
+        _hook("leaves", "nat", "postrouting", 100, [rule for side in sides for rule in _leaves(side)]),
     ]
     return _EMPTY + f"table inet {TABLE} {{\n" + "".join(chains) + "}\n"
 
 
-def _entrance(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, str], across: t.Sequence[Network]) -> str:
+def _entrance(sides: t.Sequence[_Side]) -> str:
     """Before all else: what cannot be from where it says that it is. Pods of another robot are behind the link to that robot alone."""
-    others = f'iifname != {{ "lo", "{BRIDGE}" }}'
-    return _hook(
-        "entrance",
-        "filter",
-        "prerouting",
-        -300,
-        [
-            f'iifname "{BRIDGE}" meta nfproto ipv6 drop',
-            f'iifname "{BRIDGE}" ip daddr 127.0.0.0/8 drop',
-            f'iifname "{BRIDGE}" ip saddr != {_set(pod["address"] for pod in pods.values())} drop',
-            f"{others} ip saddr {whole} drop",
-            f"{others} ip daddr {_set(gateways.values())} drop",
-            *([f"{others} ip saddr {_networks(across)} fib saddr . iif oif missing drop"] if across else []),
-        ],
-    )
+    here, others = f'iifname "{BRIDGE}"', f'iifname != {{ "lo", "{BRIDGE}" }}'
+    if len(sides) == 1:
+        rules = [f"{here} meta nfproto ipv6 drop"]
+    else:
+        rules = [f"{here} icmpv6 type {_MESSAGES} drop", f"{here} exthdr rt exists drop"]
+    rules.append(f"{here} ip daddr 127.0.0.0/8 drop")
+    for side in sides:
+        word = side.of.word
+        rules += [
+            f"{here} {word} saddr != {_set(pod['address'] for pod in side.pods.values())} drop",
+            f"{others} {word} saddr {side.whole} drop",
+            f"{others} {word} daddr {_set(side.gateways.values())} drop",
+        ]
+        if side.across:
+            rules.append(f"{others} {word} saddr {_networks(side.across, side.of)} fib saddr . iif oif missing drop")
+    return _hook("entrance", "filter", "prerouting", -300, rules)
 
 
-def _publish(ports: t.Mapping[tuple[str, int], list[tuple[str, int, int]]]) -> t.Iterator[str]:
-    jumps = {protocol: [f"{port} : goto {protocol}_{port}" for each, port in ports if each == protocol] for protocol in ("tcp", "udp")}
-    for (protocol, port), ways in ports.items():
-        rules = []
-        for host, pod, to in ways:
-            at = "" if host == EVERY else f"ip daddr {host} "
-            rules.append(f"{at}meta l4proto {protocol} dnat ip to {spelt(pod)}:{to}")
-        yield _chain(f"{protocol}_{port}", rules)
-    yield _chain("publish", [f"{protocol} dport vmap {_set(each)}" for protocol, each in jumps.items() if each])
+def _publish(sides: t.Sequence[_Side]) -> t.Iterator[str]:
+    """A port may lead to pods of both families, and to another pod of each."""
+    rules: dict[tuple[str, int], list[str]] = {}
+    for side in sides:
+        for (protocol, port), ways in side.ports.items():
+            for host, pod, to in ways:
+                at = "" if host == side.of.every else f"{side.of.word} daddr {host} "
+                where = side.of.spelt(pod) if side.of is FOUR else f"[{side.of.spelt(pod)}]"
+                rule = f"{at}meta l4proto {protocol} dnat {side.of.word} to {where}:{to}"
+                rules.setdefault((protocol, port), []).append(rule)
+    for (protocol, port), own in sorted(rules.items()):
+        yield _chain(f"{protocol}_{port}", own)
+    jumps = {protocol: [f"{port} : goto {protocol}_{port}" for each, port in sorted(rules) if each == protocol] for protocol in _PROTOCOLS}
+    near = [f"ip6 daddr {_NEAR} return"] if len(sides) > 1 else []
+    yield _chain("publish", [*near, *(f"{protocol} dport vmap {_set(each)}" for protocol, each in jumps.items() if each)])
 
 
-def _walls(
-    pods: t.Mapping[str, Pod], whole: str, ports: t.Mapping[tuple[str, int], list[tuple[str, int, int]]], across: t.Sequence[Network]
-) -> t.Iterator[str]:
+def _walls(sides: t.Sequence[_Side]) -> t.Iterator[str]:
     """What may go to a pod is marked after its destination is known, and before it is routed.
 
     A packet of the side that opened a connection is judged each time, so a wall that is put up stops what runs.
     """
-    rules = [
-        f'ip daddr != {whole} iifname "{BRIDGE}" goto allow',
-        f"ip daddr != {whole} accept",
-        "ct direction reply ct state established goto allow",
-        "ct state related goto allow",
-    ]
-    ways: dict[str, dict[tuple[int, int], set[int]]] = {"tcp": {}, "udp": {}}
-    for (protocol, port), each in ports.items():
+    rules = []
+    for side in sides:
+        elsewhere = f"{side.of.word} daddr != {side.whole}"
+        rules += [f'{elsewhere} iifname "{BRIDGE}" goto allow', f"{elsewhere} accept"]
+    rules += ["ct direction reply ct state established goto allow", "ct state related goto allow"]
+    for side in sides:
+        yield from _to_ports(side, rules)
+        yield from _to_pods(side, rules)
+    yield _hook("walls", "filter", "prerouting", -50, rules)
+
+
+def _to_ports(side: _Side, rules: list[str]) -> t.Iterator[str]:
+    """The chains of published ports; how they are come to is added to ``rules``."""
+    of = side.of
+    ways: dict[str, dict[tuple[int, int], set[int]]] = {protocol: {} for protocol in _PROTOCOLS}
+    for (protocol, port), each in side.ports.items():
         for _host, pod, to in each:
             ways[protocol].setdefault((pod, to), set()).add(port)
     for protocol, known in ways.items():
         # What was published under another number, or to another pod of this address, leads here no longer.
-        jumps = [f"{spelt(pod)} . {to} : goto {protocol}_of_{_word(pod)}_{to}" for pod, to in sorted(known)]
+        jumps = [f"{of.spelt(pod)} . {to} : goto {protocol}_of_{_word(pod, of)}_{to}" for pod, to in sorted(known)]
         if jumps:
-            rules.append(f"ct status dnat ip daddr . {protocol} dport vmap {_set(jumps)}")
+            rules.append(f"ct status dnat {of.word} daddr . {protocol} dport vmap {_set(jumps)}")
         for (pod, to), numbers in sorted(known.items()):
             asked = _set(str(each) for each in sorted(numbers))
-            yield _chain(f"{protocol}_of_{_word(pod)}_{to}", [f"meta l4proto {protocol} ct original proto-dst {asked} goto allow"])
-    for name, links, found in (("from", f'"{BRIDGE}"', _ways(pods)), ("across", f'!= {{ "lo", "{BRIDGE}" }}', _ways_across(pods, across))):
+            yield _chain(f"{protocol}_of_{_word(pod, of)}_{to}", [f"meta l4proto {protocol} ct original proto-dst {asked} goto allow"])
+
+
+def _to_pods(side: _Side, rules: list[str]) -> t.Iterator[str]:
+    """The same of pods that others may open connections to."""
+    of, suffix = side.of, "" if side.of is FOUR else "6"
+    for name, links, found in (("from", f'"{BRIDGE}"', _ways(side)), ("across", f'!= {{ "lo", "{BRIDGE}" }}', _ways_across(side))):
         by_way: dict[tuple[int, ...], list[int]] = {}
         for reached, from_them in found:
             by_way.setdefault(from_them, []).append(reached)
         jumps = []
         for place, (senders, reached_by_them) in enumerate(sorted(by_way.items()), 1):
-            yield _chain(f"{name}_{place}", [f"ip saddr {_set(map(spelt, senders))} goto allow"])
-            jumps += [f"{spelt(each)} : goto {name}_{place}" for each in reached_by_them]
+            yield _chain(f"{name}{suffix}_{place}", [f"{of.word} saddr {_set(map(of.spelt, senders))} goto allow"])
+            jumps += [f"{of.spelt(each)} : goto {name}{suffix}_{place}" for each in reached_by_them]
         if jumps:
-            rules.append(f"iifname {links} ip daddr vmap {_set(jumps)}")
-    yield _hook("walls", "filter", "prerouting", -50, rules)
+            rules.append(f"iifname {links} {of.word} daddr vmap {_set(jumps)}")
 
 
-def _ways(pods: t.Mapping[str, Pod]) -> t.Iterator[Way]:
+def _ways(side: _Side) -> t.Iterator[Way]:
     """For each pod the addresses of those that may open connections to it."""
     members: dict[str, list[int]] = {}
-    for pod in pods.values():
-        members.setdefault(pod["group"], []).append(number(pod["address"]))
-    for pod in pods.values():
+    for pod in side.pods.values():
+        members.setdefault(pod["group"], []).append(side.of.number(pod["address"]))
+    for pod in side.pods.values():
         senders = {each for group in {pod["group"], *pod["reach"]} for each in members.get(group, [])}
-        yield number(pod["address"]), tuple(sorted(senders))
+        yield side.of.number(pod["address"]), tuple(sorted(senders))
 
 
-def _ways_across(pods: t.Mapping[str, Pod], across: t.Sequence[Network]) -> t.Iterator[Way]:
+def _ways_across(side: _Side) -> t.Iterator[Way]:
     """The same of pods on other robots. Where no route leads to one, anybody could say that he is it."""
-    for pod in pods.values():
-        known = {number(each) for found in pod.get("elsewhere", {}).values() for each in found}
-        senders = {each for each in known if any(contains(whole, each) for whole in across)}
+    of = side.of
+    for pod in side.pods.values():
+        known = {of.number(each) for found in pod.get("elsewhere", {}).values() for each in found}
+        senders = {each for each in known if any(of.contains(whole, each) for whole in side.across)}
         if senders:
-            yield number(pod["address"]), tuple(sorted(senders))
+            yield of.number(pod["address"]), tuple(sorted(senders))
 
 
 def _forward(uplinks: t.Iterable[str]) -> str:
@@ -215,37 +248,36 @@ def _forward(uplinks: t.Iterable[str]) -> str:
     return _hook("between", "filter", "forward", -10, rules)
 
 
-def _leaves(pods: t.Mapping[str, Pod], whole: str, gateways: t.Mapping[str, str], across: t.Sequence[Network]) -> str:
+def _leaves(side: _Side) -> t.Iterator[str]:
     """Sources that the other end could not answer: the robot's loopback, the pod's own address, and a pod's outside of the robot, but on
-    robots that have a way back.
+    robots that have a way back. What the robot sends from its loopback of IPv6 comes to no port of a pod.
     """
-    rules = []
-    for text, gateway in sorted(gateways.items()):
-        base, length = network(text)
-        rules.append(f'oifname "{BRIDGE}" ip saddr 127.0.0.0/8 ip daddr {spelt(base)}/{length} snat ip to {gateway}')
-    for pod in sorted(pods.values(), key=lambda pod: number(pod["address"])):
+    of, word, here = side.of, side.of.word, f'oifname "{BRIDGE}"'
+    for text, gateway in sorted(side.gateways.items()) if of is FOUR else ():
+        base, length = of.network(text)
+        yield f"{here} ip saddr 127.0.0.0/8 ip daddr {of.spelt(base)}/{length} snat ip to {gateway}"
+    for pod in sorted(side.pods.values(), key=lambda pod: of.number(pod["address"])):
         if pod["ports"]:
             own = pod["address"]
-            rules.append(f'oifname "{BRIDGE}" ip saddr {own} ip daddr {own} snat ip to {gateways[pod["range"]]}')
-    others = f" ip daddr != {_networks(across)}" if across else ""
-    rules.append(f'oifname != "{BRIDGE}" ip saddr {whole}{others} masquerade')
-    return _hook("leaves", "nat", "postrouting", 100, rules)
+            yield f"{here} {word} saddr {own} {word} daddr {own} snat {word} to {side.gateways[pod['range']]}"
+    others = f" {word} daddr != {_networks(side.across, of)}" if side.across else ""
+    yield f'oifname != "{BRIDGE}" {word} saddr {side.whole}{others} masquerade'
 
 
-def routing(pods: t.Mapping[str, Pod], across: t.Sequence[Network] = ()) -> list[tuple[int, str, str, str]]:
+def routing(pods: t.Mapping[str, Pod], across: t.Sequence[Network] = (), of: Family = FOUR) -> list[tuple[int, str, str, str]]:
     """The rules for routing: preference, destination, and what else is asked and done, in the words of ip-rule(8)."""
     mark = f"{ALLOWED:#x}"
     each = ((OWN, "iif lo", "lookup main"), (MARKED, f"fwmark {mark}/{mark}", "lookup main"), (REFUSED, "", "prohibit"))
-    own = [(pref, f"{spelt(base)}/{length}", asked, does) for base, length in ranges(pods) for pref, asked, does in each]
-    return own + [(ACROSS, f"{spelt(base)}/{length}", "", f"lookup {ROUTES}") for base, length in across]
+    own = [(pref, f"{of.spelt(base)}/{length}", asked, does) for base, length in ranges(pods, of) for pref, asked, does in each]
+    return own + [(ACROSS, f"{of.spelt(base)}/{length}", "", f"lookup {ROUTES}") for base, length in across]
 
 
-def _networks(networks: t.Iterable[Network]) -> str:
-    return _set(f"{spelt(base)}/{length}" for base, length in networks)
+def _networks(networks: t.Iterable[Network], of: Family) -> str:
+    return _set(f"{of.spelt(base)}/{length}" for base, length in networks)
 
 
-def _word(value: int) -> str:
-    return spelt(value).replace(".", "_")
+def _word(value: int, of: Family) -> str:
+    return of.spelt(value).replace(".", "_").replace(":", "_")
 
 
 def _set(members: t.Iterable[str]) -> str:

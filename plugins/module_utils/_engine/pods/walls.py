@@ -23,7 +23,9 @@ from . import connections, files, guard, link, names, rules
 from .across import robots, routes
 from .across.links import LINKS as _LINKS
 from .across.links import uplinks
+from .kernel import forwarding, settings
 from .neighbours import Neighbours
+from .six import bridge, family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
 
     from .files import Pod
 
-    # Routes to pods of other robots, rules for routing, and the table of nftables.
-    Whole = t.Tuple[t.List[routes.Route], t.List[t.Tuple[int, str, str, str]], str]
+    # A rule for routing (rules.routing).
+    Rule = t.Tuple[int, str, str, str]
+    # Routes to pods of other robots, rules for routing, those of IPv6, and the table of nftables.
+    Whole = t.Tuple[t.List[routes.Route], t.List[Rule], t.List[Rule], str]
 
 STATE = plan.RUNTIME + "/walls"
 # Seconds. Other programs hold locks of their own, and none of these takes longer.
@@ -50,7 +54,7 @@ def cover(id: str, directory: str = plan.PODS) -> None:
     their links by then, and the others only see that.
     """
     with _locked():
-        if not _covers(id, rules.sound(files.described(directory))):
+        if not _covers(id, _described(directory)):
             _ensure(directory)
 
 
@@ -62,19 +66,25 @@ def _locked() -> t.Iterator[None]:
         yield
 
 
-def _ensure(directory: str) -> list[str]:
+def _described(directory: str) -> dict[str, Pod]:
+    """On a robot that was booted without IPv6, pods have none."""
     pods = rules.sound(files.described(directory))
+    return pods if family.is_there() else family.without_six(pods)
+
+
+def _ensure(directory: str) -> list[str]:
+    pods = _described(directory)
     if not files.any_there(directory):
         return _remove()
     if not pods:
         # None can be read. What stands opens nothing to those that are still up.
         return []
     # Ways are closed before there is anything that they lead to.
-    ways, routing, ruleset = whole = _whole(pods)
-    found = [*_route(routing, ways), *_filter(ruleset)]
+    ways, routing, routing_six, ruleset = whole = _whole(pods)
+    found = [*_route(routing, ways), *_route_six(routing_six), *_filter(ruleset)]
     if found:
         _forget(pods)
-    found += [*_addresses(pods), *_guards(pods), *_settings(pods), *_neighbours()]
+    found += [*_addresses(pods), *_guards(pods), *_settings(pods), *bridge.ensure(pods, _batch_six), *_neighbours(pods)]
     _keep("whole", _digest(whole))
     return found
 
@@ -82,7 +92,7 @@ def _ensure(directory: str) -> list[str]:
 def _whole(pods: t.Mapping[str, Pod]) -> Whole:
     ways, _without = routes.known(robots.described(), rules.ranges(pods))
     across = [whole for whole, _address, _device in ways]
-    return ways, rules.routing(pods, across), rules.ruleset(pods, uplinks(), across)
+    return ways, rules.routing(pods, across), rules.routing(pods, (), family.SIX), rules.ruleset(pods, uplinks(), across)
 
 
 def _covers(id: str, pods: t.Mapping[str, Pod]) -> bool:
@@ -90,19 +100,19 @@ def _covers(id: str, pods: t.Mapping[str, Pod]) -> bool:
     if id not in pods or _kept("whole") != _digest(_whole(pods)):
         return False
     end = files.link(id)
-    bridge = _index(plan.BRIDGE) if _is_link(plan.BRIDGE) and _is_link(end) else ""
+    number = _index(plan.BRIDGE) if _is_link(plan.BRIDGE) and _is_link(end) else ""
     kept = (_kept("filters") or {}).get("wanted") or {}
-    return bool(bridge) and kept.get(end) == _state(end, bridge, _wanted(id, pods)) and _alone(end)
+    return bool(number) and kept.get(end) == _state(end, number, _wanted(id, pods)) and _alone(end)
 
 
 def _digest(whole: Whole) -> str:
     return hashlib.sha256(jsontext.dumps(whole).encode("utf-8")).hexdigest()
 
 
-def _neighbours() -> list[str]:
+def _neighbours(pods: t.Mapping[str, Pod]) -> list[str]:
     """Pods do not wait for others: what they lack of these comes with a later look."""
     try:
-        return Neighbours().ensure()
+        return Neighbours().ensure(bool(family.of_six(pods)))
     except CommandFailed as error:
         sys.stderr.write(f"{error}\n")
         return []
@@ -118,7 +128,7 @@ def _forget(pods: t.Mapping[str, Pod]) -> None:
 
 def _remove() -> list[str]:
     """Nothing of it: there are no pods."""
-    found = [*_route([], []), *Neighbours().remove()]
+    found = [*_route([], []), *_route_six([]), *forwarding.end_six(), *Neighbours().remove()]
     if command.run(["nft", "list", "table", "inet", rules.TABLE], errors=False, timeout=_PATIENCE)[0] == 0:
         _load(rules.ruleset({}))
         found.append("table")
@@ -134,26 +144,45 @@ def _is_link(name: str) -> bool:
 # Routing.
 
 
-def _route(wanted: t.Sequence[tuple[int, str, str, str]], ways: t.Sequence[routes.Route]) -> list[str]:
+def _route(wanted: t.Sequence[Rule], ways: t.Sequence[routes.Route]) -> list[str]:
     """systemd-networkd removes such rules when it starts, but for those that it takes for the kernel's own. ``ways``: the routes to pods
     of other robots. Without a rule for them there are none.
     """
-    there = _rules_there()
+    there = _rules_there("-4", 32)
     across = ways or any(pref == rules.ACROSS for pref, _to in there)
     changed = routes.changes(routes.words(ways), routes.there()) if across else []
-    lines = [f"rule add pref {pref} to {to} {asked} {does} protocol kernel" for pref, to, asked, does in wanted if (pref, to) not in there]
-    kept = {(pref, to) for pref, to, _asked, _does in wanted}
-    lines += [f"rule del pref {pref} to {to}" for pref, to in there if (pref, to) not in kept]
+    lines = _rules_changed(wanted, there)
     _batch("ip", [*changed, *lines])
     return [*changed, *lines]
 
 
-def _rules_there() -> list[tuple[int, str]]:
+def _route_six(wanted: t.Sequence[Rule]) -> list[str]:
+    """The same of IPv6. A robot of which no pod ever had that is not asked for such rules."""
+    had = _kept("six")
+    if not wanted and not had:
+        return []
+    _keep("six", True)
+    lines = _rules_changed(wanted, _rules_there("-6", 128)) if wanted or family.is_there() else []
+    _batch_six(lines)
+    if not wanted:
+        disk.remove(f"{STATE}/six")
+    return lines
+
+
+def _rules_changed(wanted: t.Sequence[Rule], there: t.Sequence[tuple[int, str]]) -> list[str]:
+    kept = {(pref, to) for pref, to, _asked, _does in wanted}
+    return [
+        *(f"rule add pref {pref} to {to} {asked} {does} protocol kernel" for pref, to, asked, does in wanted if (pref, to) not in there),
+        *(f"rule del pref {pref} to {to}" for pref, to in there if (pref, to) not in kept),
+    ]
+
+
+def _rules_there(option: str, bits: int) -> list[tuple[int, str]]:
     """Ours, by preference and destination."""
-    found = jsontext.loads(command.need(["ip", "-4", "-json", "rule", "show"], timeout=_PATIENCE))
+    found = jsontext.loads(command.need(["ip", option, "-json", "rule", "show"], timeout=_PATIENCE))
     mine = [each for each in found if each["priority"] in (rules.OWN, rules.MARKED, rules.REFUSED, rules.ACROSS) and "dst" in each]
     # The protocol is told of rules that are not the kernel's.
-    return [(each["priority"], f"{each['dst']}/{each.get('dstlen', 32)}") for each in mine if "protocol" not in each]
+    return [(each["priority"], f"{each['dst']}/{each.get('dstlen', bits)}") for each in mine if "protocol" not in each]
 
 
 def _addresses(pods: t.Mapping[str, Pod]) -> list[str]:
@@ -201,8 +230,8 @@ def _guards(pods: t.Mapping[str, Pod]) -> list[str]:
     ends = {files.link(id): pod for id, pod in pods.items()}
     wanted = {files.link(id): _wanted(id, pods) for id in pods if _is_link(files.link(id))}
     wanted[plan.BRIDGE] = guard.at_bridge()
-    bridge = _index(plan.BRIDGE)
-    state = {link: _state(link, bridge, lines) for link, lines in wanted.items()}
+    number = _index(plan.BRIDGE)
+    state = {link: _state(link, number, lines) for link, lines in wanted.items()}
     kept = _kept("filters") or {}
     intact = _intact(wanted, kept.get("listed") or {})
     new = [link for link in wanted if link not in intact or kept["wanted"].get(link) != state[link] or not _alone(link)]
@@ -226,8 +255,8 @@ def _limit(links: t.Container[str], pods: t.Mapping[str, Pod]) -> None:
     """What these pods may send. What they may receive is limited at the robot's end of their links."""
     for id, pod in pods.items():
         if files.link(id) in links:
-            network = os.path.basename(f"{plan.NETWORKS}{id}")
-            _batch("tc", [guard.bandwidth(link.INSIDE, pod.get("mbits", 0))], "inside", network)
+            options = ["-netns", os.path.basename(f"{plan.NETWORKS}{id}")]
+            _batch("tc", [guard.bandwidth(link.INSIDE, pod.get("mbits", 0))], "inside", options)
 
 
 def _is_limited(state: t.Sequence[str]) -> bool:
@@ -235,12 +264,13 @@ def _is_limited(state: t.Sequence[str]) -> bool:
 
 
 def _wanted(id: str, pods: t.Mapping[str, Pod]) -> list[str]:
-    return [*guard.at_pod(files.link(id), pods[id]["address"]), guard.bandwidth(files.link(id), pods[id].get("mbits", 0))]
+    filters = guard.at_pod(files.link(id), pods[id]["address"], pods[id].get("address6", ""))
+    return [*filters, guard.bandwidth(files.link(id), pods[id].get("mbits", 0))]
 
 
-def _state(link: str, bridge: str, lines: t.Sequence[str]) -> list[str]:
+def _state(link: str, number: str, lines: t.Sequence[str]) -> list[str]:
     """A filter leads to the bridge by its number. A port is told more than a link that is none yet."""
-    return [bridge, _index(link), *_port(link), *lines]
+    return [number, _index(link), *_port(link), *lines]
 
 
 def _index(link: str) -> str:
@@ -283,30 +313,27 @@ def _settings(pods: t.Mapping[str, Pod]) -> list[str]:
         f"{here}/accept_redirects": "0",
         f"{here}/send_redirects": "0",
         f"{here}/proxy_arp": "0",
-        f"ipv6/conf/{plan.BRIDGE}/disable_ipv6": "1",
+        **bridge.wanted(pods),
     }
-    there = f"{link.SETTINGS}/{here}"
-    if not os.path.isdir(there):
+    if not os.path.isdir(f"{settings.SETTINGS}/{here}"):
         return []
-    others = {name: value for name, value in wanted.items() if os.path.exists(f"{link.SETTINGS}/{name}") and _differs(name, value)}
+    others = {name: value for name, value in wanted.items() if settings.read(name) not in ("", value)}
     if others:
-        link.configure(others)
+        settings.configure(others)
     return sorted(others)
 
 
-def _differs(name: str, value: str) -> bool:
-    return _read(f"{link.SETTINGS}/{name}") != value
+def _batch_six(lines: t.Sequence[str]) -> None:
+    _batch("ip", lines, "ip6", ["-6"])
 
 
-def _batch(program: str, lines: t.Sequence[str], called: str = "", network: str = "") -> str:
-    """Many commands by one process, and what it says; the first that fails ends it. ``called``: the file with them. ``network``: the name
-    of that in which it runs.
-    """
+def _batch(program: str, lines: t.Sequence[str], called: str = "", options: t.Sequence[str] = ()) -> str:
+    """Many commands by one process, and what it says; the first that fails ends it. ``called``: the file with them."""
     if not lines:
         return ""
     path = f"{STATE}/{called or program}"
     _have(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
-    return command.need([program, *(["-netns", network] if network else []), "-batch", path], timeout=_PATIENCE)
+    return command.need([program, *options, "-batch", path], timeout=_PATIENCE)
 
 
 def _have(path: str, content: bytes) -> None:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         instance: int
         name: str
         address: str
+        address6: str | None  # of IPv6, where it has one
 
     class GroupStatus(t.TypedDict):
         name: str
@@ -179,7 +180,11 @@ def _pods(group: GroupRecord) -> list[PodStatus]:
     paths = [resource.get("path", "") for resource in group["resources"]]
     ids = [path[len(PODS) + 1 :] for path in paths if path.startswith(PODS + "/")]
     known = [(int(id.rpartition("-r")[2]), files.one(id)) for id in ids]
-    return [{"instance": number, "name": pod["name"], "address": pod["address"]} for number, pod in known if pod]
+    return [
+        {"instance": number, "name": pod["name"], "address": pod["address"], "address6": pod.get("address6")}
+        for number, pod in known
+        if pod
+    ]
 
 
 def timer(unit: str) -> str:

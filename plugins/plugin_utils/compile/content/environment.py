@@ -220,6 +220,7 @@ def _of_instance(site: Site, task: PlacedTask[Task]) -> dict[str, str]:
     pod = site.pod_of(task.instance)
     if pod:
         variables |= {"POD_NAME": pod.name, "POD_IP": pod.address, "HOSTNAME": pod.host}
+        variables |= {"POD_IP6": pod.address6} if pod.address6 else {}
     resources = task.spec.resources
     if resources.cpu:
         variables["NOMAD_CPU_LIMIT"] = str(int(resources.cpu))

@@ -79,7 +79,9 @@ def _unit(site: Site, instance: int, pod: Pod | None = None) -> Resource:
             ("RuntimeDirectory", place.removeprefix("/run/")),
             ("RuntimeDirectoryMode", "0700"),
             # What runs in a pod takes its address in when it starts.
-            *([("Environment", f"POD_IP={pod.address}"), ("ExecStartPre", _network("up", pod))] if pod else []),
+            *([("Environment", f"POD_IP={pod.address}")] if pod else []),
+            *([("Environment", f"POD_IP6={pod.address6}")] if pod and pod.address6 else []),
+            *([("ExecStartPre", _network("up", pod))] if pod else []),
             # Networks are made one after another, and a small robot with many pods boots slowly.
             *([("TimeoutStartSec", "infinity")] if pod else []),
             ("ExecStart", systemd.command((*unshare, *_NUMBERED, str(names.first_process(site.id, instance)), *_DROP, *sleep))),

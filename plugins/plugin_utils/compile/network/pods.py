@@ -64,7 +64,15 @@ def _free(site: Site, instance: int, held: int | None, taken: t.Container[int]) 
 def _pod(site: Site, instance: int, address: str) -> Pod:
     name = names.pod_name(*site.names, instance)
     host = site.group.network.hostname if site.group.network else None
-    return Pod(instance, names.pod_id(site.id, instance), name, address, host or name)
+    return Pod(instance, names.pod_id(site.id, instance), name, address, host or name, _six(site, address))
+
+
+def _six(site: Site, address: str) -> str:
+    """Of IPv6: that of IPv4 in the last 32 bits, so that it is no other pod's either (`_engine/pods/six/family.py`)."""
+    if not site.robot.pods6:
+        return ""
+    first = ipaddress.IPv6Network(site.robot.pods6).network_address
+    return str(ipaddress.IPv6Address(int(first) | int(ipaddress.IPv4Address(address))))
 
 
 def directives(pod: Pod | None) -> Directives:
@@ -102,6 +110,7 @@ def file(site: Site, pod: Pod, elsewhere: t.Mapping[str, t.Sequence[str]]) -> Re
         },
         **({"elsewhere": elsewhere} if elsewhere else {}),
         **({"mbits": limit[1]} if (limit := bandwidth(site)) else {}),
+        **({"address6": pod.address6, "range6": site.robot.pods6} if pod.address6 else {}),
     }
     return plan.file(pod.file, json.dumps(content, sort_keys=True, indent=1) + "\n", label=f"network of r{pod.instance}")
 
@@ -138,7 +147,7 @@ def expected(site: Site) -> list[Expected]:
         return []
     limit = bandwidth(site)
     more = [plan.expected("pods", "bandwidth", site.where(limit[0]))] if limit else []
-    return [plan.expected("pods", "", site.where(f"{site.path}.network.mode")), *more]
+    return [plan.expected("pods", "ipv6" if site.robot.pods6 else "", site.where(f"{site.path}.network.mode")), *more]
 
 
 def needs(site: Site) -> list[Need]:

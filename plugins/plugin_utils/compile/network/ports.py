@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...envoy.address import Address
-from ...job.addresses import ALWAYS_THERE, LOOPBACK, WILDCARDS, clash, here, plain
+from ...job.addresses import ALWAYS_THERE, LOOPBACK, clash, here, plain
 from ...job.errors import Problem
 from ...job.model.ingress import Ingress
 from ...job.model.network import InboundService
@@ -46,7 +46,7 @@ def listeners(site: Site) -> t.Iterator[Listener]:
     for number, upstream in enumerate(site.network.upstreams if not site.are_pods else ()):
         yield Listener(LOOPBACK, upstream.local_port, f"{site.path}.network.upstreams[{number}].localPort")
     for number, service in enumerate(site.network.services):
-        host = inbound_host(site, service) if not site.are_pods or plain(service.address) in WILDCARDS else service.address
+        host = inbound_host(site, service) if not site.are_pods or plain(service.address) == "::" else service.address
         serves = (site.full_name(service.name),)
         yield Listener(host, service.port, f"{site.path}.network.services[{number}].port", serves=serves)
     if site.network.ingress:
@@ -72,7 +72,7 @@ def of_tasks(site: Site) -> t.Iterator[Listener]:
 
 def of_task(site: Site, port: Port, number: int) -> Listener:
     """A port of a task, whose number is this one."""
-    everywhere = port.host_ip is None or (site.are_pods and port.host_ip in WILDCARDS)
+    everywhere = port.host_ip is None or (site.are_pods and port.host_ip == "::")
     found = [service.name for task in site.group.tasks for service in task.services if is_offered(service, port)]
     serves = tuple(site.full_name(name) for name in dict.fromkeys(found))
     return Listener(_every(site) if everywhere else port.host_ip or "", number, port.number_path, port.protocol, serves)
@@ -108,8 +108,11 @@ def _host(site: Site, address: str) -> str:
 
 
 def _every(site: Site) -> str:
-    """All addresses of the robot, or of a pod. One whose kernel has no IPv6 cannot listen on those of both families."""
-    return "0.0.0.0" if site.are_pods or site.robot.capabilities.get("ipv6") == "no" else "::"
+    """All addresses of the robot, or of a pod. One whose kernel has no IPv6 cannot listen on those of both families, and not all robots
+    give their pods both.
+    """
+    only_old = (site.are_pods and not site.robot.pods6) or site.robot.capabilities.get("ipv6") == "no"
+    return "0.0.0.0" if only_old else "::"
 
 
 def of_label(site: Site, label: str) -> list[Address]:

@@ -82,6 +82,40 @@ def test_a_port_that_is_chosen_is_none_that_the_proxy_of_its_pod_has():
     assert (other["port"], other["to"]) == (chosen["port"] + 1, chosen["to"] + 1)
 
 
+SIX = ROBOT._replace(pods6="fd4b:9a12:7c30::/64")
+
+
+def test_an_address_of_ipv6_has_that_of_ipv4_in_it_and_is_there_only_where_the_robot_has_such_a_network():
+    (former,) = pods(job()).values()
+    (pod,) = pods(job(), robot=SIX).values()
+    assert pod["range6"] == "fd4b:9a12:7c30::/64"
+    assert pod["address6"] == str(ipaddress.ip_address("fd4b:9a12:7c30::") + int(ipaddress.ip_address(pod["address"])))
+    assert {key: value for key, value in pod.items() if not key.endswith("6")} == former
+    units, expected = [], []
+    for robot in (ROBOT, SIX):
+        (group,) = compiled(job(), robot=robot).plan["jobs"][0]["groups"]
+        units.append(next(each["content"] for each in group["resources"] if each.get("name", "").startswith("k8s4r-pod-")))
+        expected.append([each["name"] for each in group["expects"] if each["what"] == "pods"])
+    # Who has another address now starts anew.
+    assert f"Environment=POD_IP6={pod['address6']}" in units[1]
+    assert "IP6" not in units[0]
+    assert expected == [[""], ["ipv6"]]
+
+
+def test_ports_are_published_at_addresses_of_both_families_unless_the_job_says_one():
+    ports = [{"label": "x", "static": 80}, {"label": "y", "static": 81, "hostIP": "0.0.0.0"}, {"label": "z", "static": 82, "hostIP": "::"}]
+    services = [{**SERVICE, "allow": [{"group": "g"}]}, {"name": "b", "port": 7001, "to": "127.0.0.1:8081", "address": "0.0.0.0"}]
+    more = {"ports": ports, "services": services}
+    for robot, at in ((ROBOT, "0.0.0.0"), (SIX, "::")):
+        (pod,) = pods(job(**more), robot=robot).values()
+        assert {port["port"]: port["address"] for port in pod["ports"]} == {80: at, 81: "0.0.0.0", 82: at, 7000: at, 7001: "0.0.0.0"}
+    taken = json.dumps(
+        {"name": "b", "taskGroups": [{"name": "g", "network": {"ports": [{"label": "x", "static": 80, "hostIP": "::1"}]}, "tasks": [APP]}]}
+    )
+    assert "[::1]:80 on robot r1 is taken by" in refusal(job(ports=ports), taken, robot=SIX)
+    compiled(job(ports=ports), taken)
+
+
 def test_a_pods_name_is_one_that_dns_takes():
     name = pod_name("default", "a-very-long-name-of-a-job-that-goes-on-and-on-and-on-and-on", "and-a-group", 1234)
     assert len(name) == 63

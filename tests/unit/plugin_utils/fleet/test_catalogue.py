@@ -55,11 +55,34 @@ def test_a_robots_pods_have_a_network_of_their_own():
     assert fleet_of({"arm1": {"k8s4r_pod_cidr": "10.9.0.0/24"}}).robot("arm1").pods == "10.9.0.0/24"
 
 
+def test_pods_have_ipv6_where_the_inventory_says_so():
+    robots = {"arm1": {}, "arm2": {"k8s4r_pod_cidr6": "FD4B:9a12:7c30:0::/64"}, "arm3": {"k8s4r_pod_cidr6": ""}}
+    assert [robot.pods6 for robot in fleet_of(robots).robots] == ["", "fd4b:9a12:7c30::/64", ""]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("10.9.0.0/24", "expected a network of IPv6 addresses"),
+        ("fd00::1/64", "expected a network of IPv6 addresses: fd00::1/64 has host bits set"),
+        ("fd00::/97", "expected a network of /16 to /96; such as fd4b:9a12:7c30::/64"),
+        ("fe80::/64", "expected a network in fc00::/7 or 2000::/3; such as fd4b:9a12:7c30::/64"),
+        (["fd00::/64"], "expected text"),
+    ],
+)
+def test_a_network_of_ipv6_that_pods_cannot_have_is_refused(value, said):
+    with pytest.raises(JobErrors) as errors:
+        fleet_of({"arm1": {"k8s4r_pod_cidr6": value}})
+    (error,) = map(str, errors.value.errors)
+    assert error.startswith("inventory: arm1.k8s4r_pod_cidr6: ")
+    assert said in error
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
         ("10.9.0.1/24", "expected a network of IPv4 addresses: 10.9.0.1/24 has host bits set"),
-        ("fd00::/64", "pods have IPv4 alone so far"),
+        ("fd00::/64", "that of IPv6 is k8s4r_pod_cidr6"),
         ("10.9.0.0/30", "expected a network of /8 to /29"),
         (["10.9.0.0/24"], "expected text"),
     ],

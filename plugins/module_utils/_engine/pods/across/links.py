@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Link = t.Tuple[str, int, int]
 
 LINKS = "/sys/class/net"
-ROUTES = "/proc/net/route"
+ROUTES, ROUTES_SIX = "/proc/net/route", "/proc/net/ipv6_route"
 # Bits of the network of a route that leads somewhere in particular.
 _NARROW = 8
 _PATIENCE = 20
@@ -62,3 +62,16 @@ def routes(path: str = ROUTES) -> t.Iterator[tuple[str, int, int]]:
         # Halves of all there is, as VPNs have them, lead to everywhere, too.
         if bin(mask).count("1") >= _NARROW:
             yield row[0], base, base | (mask ^ 0xFFFFFFFF)
+
+
+def routes_six(path: str = ROUTES_SIX) -> t.Iterator[tuple[str, int, int]]:
+    """The same of IPv6: the interface, the first address, and the length; none where the kernel has no IPv6."""
+    try:
+        with open(path, encoding="ascii") as stream:
+            rows = [line.split() for line in stream]
+    except FileNotFoundError:
+        return
+    for row in rows:
+        # What leads nowhere is of the loopback, as is what is the robot's own.
+        if int(row[1], 16) >= _NARROW and row[9] != "lo":
+            yield row[9], int(row[0], 16), int(row[1], 16)
