@@ -16,6 +16,7 @@ def task(name: str, program: str, **resources: t.Any) -> dict[str, t.Any]:
     return {"name": name, "config": {"execConfig": {"command": PYTHON, "args": ["-c", program]}}, "resources": resources}
 
 
-def job(name: str, **group: t.Any) -> str:
-    """A job of one group, for the virtual machine."""
-    return json.dumps({"name": name, "type": "system", "robotSelector": {"role": "vm"}, "taskGroups": [{"name": "main", **group}]})
+def job(name: str, *more: dict[str, t.Any], **group: t.Any) -> str:
+    """A job for the virtual machine, of one group, ``main``, and more."""
+    groups = [{"name": "main", **group}, *more]
+    return json.dumps({"name": name, "type": "system", "robotSelector": {"role": "vm"}, "taskGroups": groups})

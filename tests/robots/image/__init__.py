@@ -37,7 +37,7 @@ NO_ENGINES = f'chroot "$1" systemctl --quiet disable {" ".join(ENGINE_UNITS)}'
 
 NO_REDIS = 'chroot "$1" systemctl --quiet disable redis-server.service'
 
-VM_PACKAGES = ("udev", "initramfs-tools", "zstd", "e2fsprogs", "qemu-guest-agent")
+VM_PACKAGES = ("udev", "initramfs-tools", "zstd", "e2fsprogs", "qemu-guest-agent", "nftables")
 
 FROZEN = ("bullseye",)
 """Its security archive still lists packages that it has no more, so the main archive alone serves."""
