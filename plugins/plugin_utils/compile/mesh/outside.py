@@ -129,6 +129,9 @@ def _calls(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[tuple
     for robot in fleet.robots:
         for call in said[robot.name]["calls"] if robot.name in said else ():
             named = call["path"].startswith(f"{plan.NAMES}/")
+            if named and not robot.dns:
+                # It goes with the next run of the caller's own job.
+                continue
             is_told = named or call["path"].rpartition("/")[2].startswith(_ENDPOINTS)
             if is_told and _job(call["follows"]) in jobs and f"{call['namespace']}/{call['job']}" not in jobs:
                 yield robot, call
