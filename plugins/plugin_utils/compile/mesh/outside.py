@@ -25,10 +25,8 @@ Data = t.Mapping[str, t.Any]
 # By robot, what its groups serve and call: `Known` of the engine's mesh/known.py.
 Said = t.Mapping[str, Data]
 
-# How the names of files with endpoints begin that another group's services have to do with.
+# How the names of files with the endpoints of another group's service begin.
 _ENDPOINTS = ("endpoints-upstream-", "endpoints-ingress-")
-
-
 TAKEN_AWAY = "which this run takes away"
 
 
@@ -96,15 +94,15 @@ def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, sai
     mine = {f"{job.namespace}/{job.name}": job for job in jobs}
     tells: dict[str, list[Tell]] = {}
     left: dict[tuple[str, str, str], list[str]] = {}
-    cut: dict[tuple[str, str, str, str], list[str]] = {}
+    cut: dict[tuple[str, str, str, str, str], list[str]] = {}
     for robot, call in _calls(fleet, said, mine):
         path, served = mine[_job(call["follows"])].path, known.named.get(call["follows"])
-        why = _cut_off(call, served, fleet)
-        if why:
-            cut.setdefault((path, call["group"], call["follows"], why), []).append(robot.name)
+        place = discovery.Place(fleet, robot, call["pods"])
+        for why, remedy in _cut_off(place, call, served):
+            cut.setdefault((path, call["group"], call["follows"], why, remedy), []).append(robot.name)
         if served is None:
             continue
-        content = _content(discovery.Place(fleet, robot, call["pods"]), call, served)
+        content = _content(place, call, served)
         if hashlib.sha256(content.encode("utf-8")).hexdigest() == call["sha256"]:
             continue
         if robot.name in reached:
@@ -112,7 +110,7 @@ def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, sai
             tells.setdefault(robot.name, []).append(tell)
         else:
             left.setdefault((path, call["group"], call["follows"]), []).append(robot.name)
-    warnings = [_problem(*what, _once(robots)) for what, robots in cut.items()]
+    warnings = [_problem(_once(robots), *what) for what, robots in cut.items()]
     return Callers(tells, warnings + [_left(*what, _once(robots)) for what, robots in left.items()])
 
 
@@ -121,7 +119,9 @@ def orphans(removed: t.Collection[str], fleet: Fleet, said: Said) -> list[Proble
     found: dict[tuple[str, str], list[str]] = {}
     for robot, call in _calls(fleet, said, removed):
         found.setdefault((call["group"], call["follows"]), []).append(robot.name)
-    return [_problem(_job(service), group, service, TAKEN_AWAY, _once(robots)) for (group, service), robots in found.items()]
+    return [
+        _problem(_once(robots), _job(service), group, service, TAKEN_AWAY, _without(group)) for (group, service), robots in found.items()
+    ]
 
 
 def _calls(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[tuple[Robot, Data]]:
@@ -176,16 +176,22 @@ def _content(place: discovery.Place, call: Data, served: peers.Served) -> str:
     return proxy.dump({"resources": [endpoints.resource(call["follows"], found)]})
 
 
-def _cut_off(call: Data, served: peers.Served | None, fleet: Fleet) -> str:
-    """Why a caller can no longer call a service of the run; empty if it can."""
+def _cut_off(place: discovery.Place, call: Data, served: peers.Served | None) -> t.Iterator[tuple[str, str]]:
+    """Why a caller can no longer call a service of the run, or not all of it, and what to do."""
     if served is None:
-        return TAKEN_AWAY
-    own = names.spiffe_id(fleet.trust_domain, *call["group"].split("/")[:3])
-    return "" if own in served.allowed else "which does not let it in: it is not in its `allow`"
+        yield TAKEN_AWAY, _without(call["group"])
+        return
+    if names.spiffe_id(place.fleet.trust_domain, *call["group"].split("/")[:3]) not in served.allowed:
+        yield "which does not let it in: it is not in its `allow`", _without(call["group"])
+    for why, remedy in discovery.endpoints_of(place, served)[1].items():
+        yield f"which {why}", remedy
 
 
-def _problem(file: str, group: str, service: str, why: str, robots: t.Sequence[str]) -> Problem:
-    remedy = f"deploy the job {quoted('/'.join(group.split('/')[:2]))} without that upstream"
+def _without(group: str) -> str:
+    return f"deploy the job {quoted('/'.join(group.split('/')[:2]))} without that upstream"
+
+
+def _problem(robots: t.Sequence[str], file: str, group: str, service: str, why: str, remedy: str) -> Problem:
     return Problem(file, f"{group} on {few(robots, peers.NAMED)} calls {quoted(service)}, {why}", remedy)
 
 

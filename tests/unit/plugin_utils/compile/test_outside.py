@@ -152,14 +152,18 @@ def test_what_a_robot_that_is_not_reached_serves_is_known(fleet):
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        (shop(name="page"), "which this run takes away"),
-        (shop(allowed="{job: edge, group: web}"), "which does not let it in: it is not in its `allow`"),
+        (shop(name="page"), 'which this run takes away; deploy the job "default/front" without'),
+        (
+            shop(allowed="{job: edge, group: web}"),
+            'which does not let it in: it is not in its `allow`; deploy the job "default/front" without',
+        ),
+        (shop(more=", address: 127.0.0.1"), "which listens at 127.0.0.1 of r2, which robot r1 does not reach; remove its `address`"),
     ],
 )
 def test_who_can_no_longer_call_is_named(fleet, changed, why):
     fleet.deploy(shop(), front())
     _plans, (warning,) = fleet.deploy(changed)
-    assert f'shop.yml: default/front/web on r1 calls "default/shop/api/http", {why}; deploy the job "default/front" without' in warning
+    assert f'shop.yml: default/front/web on r1 calls "default/shop/api/http", {why}' in warning
 
 
 def test_who_calls_a_job_that_is_removed_is_named(fleet):
