@@ -58,8 +58,8 @@ class ActionModule(Action):
         try:
             placement = placing.placed(jobs, fleet)
             mesh = Mesh(key.home())
-            said = {robot.name: mesh.read(robot.name) for robot in fleet.robots}
-            warnings = plans.check(jobs, fleet, placement, render, said) + unknown
+            remembered = plans.Remembered(said={robot.name: mesh.read(robot.name) for robot in fleet.robots})
+            warnings = plans.check(jobs, fleet, placement, render, remembered) + unknown
         except JobErrors as errors:
             if not unasked:
                 raise

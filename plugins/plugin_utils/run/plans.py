@@ -89,12 +89,12 @@ def deployment(
 
 
 def check(
-    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, render: Rendering = as_written, said: outside.Said = NOTHING.said
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, render: Rendering = as_written, remembered: Remembered = NOTHING
 ) -> list[str]:
     """What a deployment would warn of, on all robots; raises `JobErrors` as it would."""
     warnings: dict[Problem, None] = {}
-    known = _known(jobs, fleet, placement, Remembered(said=said))
-    for _robot, _found in _compiled(jobs, fleet, placement, _nothing_named, known, render, warnings):
+    known = _known(jobs, fleet, placement, remembered)
+    for _robot, _found in _compiled(jobs, fleet, placement, remembered.named, known, render, warnings):
         pass
     return [str(warning) for warning in together(warnings)]
 
