@@ -189,7 +189,7 @@ def checked(operation: str, answer: dict[str, t.Any]) -> dict[str, t.Any]:
     if not isinstance(status, str) or status not in (*_STATUSES[operation], *_FAILURES):
         raise Strange(f"{strange}: status {harmless(repr(status))[:100]}")
     required = _OK[operation] if status == "ok" else _REQUIRED[status]
-    for key, shape in {**_OPTIONAL, **required}.items():
+    for key, shape in {**required, **_OPTIONAL, **required}.items():
         if (key in required or key in answer) and not shape(answer.get(key)):
             raise Strange(f"{strange}: {status}, but {key} is missing or malformed")
     found: dict[str, t.Any] = _harmless(answer)
