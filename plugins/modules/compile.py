@@ -103,8 +103,17 @@ robots:
       description: The parent ID of its registration entries. Empty without a trust domain.
       type: str
     plan:
-      description: Its plan and registration entries, encrypted with the controller's key.
+      description:
+        - Its plan and registration entries, and what groups of other jobs are told of the services that they call, encrypted with the
+          controller's key.
       type: str
+    mesh:
+      description: The digest of what its groups serve and call, as it last said. Only where that may matter to the run.
+      type: str
+    tells:
+      description: The groups of other jobs there that are to hear where a service of the run is now.
+      type: list
+      elements: str
 unprobed:
   description: Robots of the run whose capabilities are not known yet, or may be out of date. M(k8s4r.robot.prepare) asks them.
   returned: always

@@ -28,6 +28,10 @@ options:
     description: The name under which the result of M(k8s4r.robot.compile) is registered.
     type: str
     default: k8s4r_compiled
+  moved:
+    description: Whether this run has switched the robot before. What groups of other jobs call is then not looked at again.
+    type: bool
+    default: false
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
@@ -42,13 +46,14 @@ RETURN = r"""
 status:
   description:
     - V(unchanged) for a robot that is as the jobs describe.
+    - V(tells) for a robot that is as the jobs describe, but on which groups of other jobs call a service that they are to find elsewhere.
     - V(staged) for a robot that is ready to switch, and V(planned) for the same in check mode.
     - V(recorded) for a robot that already was as the plan describes, but whose ledger did not say so. Now it does.
     - V(lacking) for a robot on which something must be provisioned first.
     - V(refused) for a robot that cannot take the plan or gave no usable answer, and V(failed) for one on which an error occurred.
       M(k8s4r.robot.collect) ends the run on both.
-    - V(stale) for a robot whose capabilities were unknown or have changed, or on which a port that was chosen for a task is taken. Its
-      capabilities and ports are known from now on.
+    - V(stale) for a robot whose capabilities were unknown or have changed, or on which a port that was chosen for a task is taken, or whose
+      groups call or serve something else than was known. From now on, all of this is known.
     - V(waiting) for a robot that was not asked yet, because the capabilities of another one are unknown.
   returned: always
   type: str
@@ -90,7 +95,7 @@ summary:
   description:
     - What the switch does to each unit, and why. If C(unit) is empty, it is about the rest of the C(group).
     - C(does) is V(new), V(restart), V(start) for what should run and does not, V(run again) for what had come to its
-      end, or V(in place) for what restarts nothing.
+      end, or V(in place) for what restarts nothing. V(is told) is of a group of another job, which calls a service of this run.
     - M(k8s4r.robot.collect) prints this for all robots together.
   returned: when the robot was given the plan
   type: list
@@ -109,6 +114,10 @@ follows:
     - The files with endpoints of services that are on the robot and would change, by their paths.
     - C(group) is the group that a file belongs to, C(follows) the service, and C(before) what the file has now.
   returned: when the robot was given the plan
+  type: dict
+tell:
+  description: For M(k8s4r.robot.switch), the request that tells groups of other jobs on the robot where a service is.
+  returned: when there are such groups
   type: dict
 errors:
   description: Why the robot refuses, or what failed.

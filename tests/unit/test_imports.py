@@ -53,7 +53,7 @@ FLOORS = {
         ("system",),
         ("fetch", "state"),
         ("pods", "resources"),
-        ("checks", "dns", "judge", "logs", "usage"),
+        ("checks", "dns", "judge", "logs", "mesh", "usage"),
         ("change",),
         ("requests",),
     ),

@@ -115,6 +115,7 @@ if TYPE_CHECKING:
         called: str
         chosen: bool
         serves: list[str]  # what is found there, by the names that others follow
+        terms: t.Mapping[str, t.Any]  # what a run of those who call it must know: the robot keeps it, and gives it no meaning
 
     class GroupPlan(t.TypedDict):
         id: str

@@ -12,7 +12,7 @@ from ..fleet.catalogue import GROUP
 from ..run.action import Action, ActionProblem, Result, Variables, registered
 from ..run.followers import followers
 from ..run.moves import moves
-from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, what_next
+from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, untold, what_next
 from ..run.server import refuse_mistaken
 from ..show.summary import line, summary
 
@@ -58,7 +58,7 @@ class ActionModule(Action):
         warnings: list[str] = []
         if following.file != AGAIN and not arguments["provisioned"]:
             # Said once: where machines have been provisioned, it was said before that.
-            warnings = taken_over(answers, run.get("files", {}), placed)
+            warnings = taken_over(answers, run.get("files", {}), placed) + untold(lost, run.get("robots", {}))
             for said in changes:
                 self._display.display(line(said))
         return {

@@ -10,13 +10,14 @@ import re
 import socket
 import typing as t
 
-from ..compile.mesh import identity
+from ..compile.mesh import identity, outside
 from ..compile.names import agent_id
 from ..compile.site import Rendering
 from ..fleet.catalogue import GROUP, names_of_one_machine
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..home import key
+from ..home.mesh import Mesh
 from ..home.ports import Ports
 from ..job.errors import JobErrors
 from ..job.model.job import Job
@@ -79,8 +80,9 @@ class ActionModule(Action):
         else:
             removed, warnings, identities = [_named(arguments["namespace"], arguments["name"])], [], True
         sealed = plans.removal(removed, reached, key.controller_key())
-        robots = _robots(sealed, placing.fleet(variables, {}, self._templar), {})
-        return {"robots": robots, "placement": {}, "identities": identities, "warnings": warnings}
+        fleet = placing.fleet(variables, {}, self._templar)
+        warnings += map(str, outside.orphans([f"{namespace}/{name}" for namespace, name in removed], fleet, _said(fleet)))
+        return {"robots": _robots(sealed, fleet, {}), "placement": {}, "identities": identities, "warnings": warnings}
 
     def _deployment(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
         """The jobs are placed on the fleet and compiled, unless a robot that is reached was never asked what it can do."""
@@ -93,11 +95,13 @@ class ActionModule(Action):
         jobs, doubts = self._files(variables).with_certificates(jobs)
         fleet = placing.fleet(variables, probed, self._templar)
         render = self._files(variables).renderer(reached)
+        remembered = plans.Remembered(Ports(key.home()).read, _said(fleet))
         try:
             placement = placing.placed(jobs, fleet)
-            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key(), Ports(key.home()).read, render)
+            sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key(), remembered, render)
         except JobErrors as errors:
-            if not _rest_on_reports(errors, jobs, placing.fleet(variables, {}, self._templar), render):
+            unasked = placing.fleet(variables, {}, self._templar)
+            if not (outside.wanted(jobs) or _rest_on_reports(errors, jobs, unasked, render)):
                 raise
             if not arguments["asked"]:
                 return {"unprobed": reached, "warnings": warnings}
@@ -105,7 +109,7 @@ class ActionModule(Action):
                 raise ActionProblem(f"{errors}\n{ASK_ALL}") from None
             raise
         return {
-            "robots": _robots(sealed, fleet, probed),
+            "robots": _robots(sealed, fleet, probed, remembered.said if outside.concerns(jobs, remembered.said) else {}),
             **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
             "addresses": {name: fleet.robot(name).reached_at for name in placing.serving(jobs, placement)},
@@ -133,7 +137,13 @@ def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet, r
     return True
 
 
-def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: placing.Probed) -> Result:
+def _said(fleet: Fleet) -> outside.Said:
+    """What each robot said last that its groups serve and call."""
+    mesh = Mesh(key.home())
+    return {robot.name: mesh.read(robot.name) for robot in fleet.robots}
+
+
+def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: placing.Probed, said: outside.Said | None = None) -> Result:
     """By robot, what `prepare` needs. A removal assumes nothing of a robot, so that it never has to ask again."""
     return {
         name: {
@@ -142,6 +152,7 @@ def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: plac
             "agent": _agent(fleet, name),
             "downloads": fleet.robot(name).downloads,
             "plan": plan.sealed,
+            **({"mesh": said[name]["digest"], "tells": list(plan.tells)} if said else {}),
         }
         for name, plan in sealed.items()
     }

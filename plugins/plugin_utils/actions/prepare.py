@@ -11,9 +11,10 @@ import typing as t
 from ..fleet.catalogue import GROUP
 from ..home import key
 from ..home.capabilities import Capabilities, OddCapabilities
+from ..home.mesh import Mesh
 from ..home.ports import Ports
 from ..run.action import BEGAN, SLOWEST, ActionProblem, Result, RobotAction, Variables, registered
-from ..run.outcome import notices
+from ..run.outcome import READY, TELLS, notices
 from ..run.plans import other_identities
 from ..supply.beside import needed
 from ..supply.refused import Refused
@@ -31,6 +32,7 @@ CHECKING = 110
 class ActionModule(RobotAction):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
         "compiled": {"type": "str", "default": "k8s4r_compiled"},
+        "moved": {"type": "bool", "default": False},
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
@@ -64,12 +66,16 @@ class ActionModule(RobotAction):
             "refresh": run["refresh"],
             "who": run["who"],
         }
+        tells: list[str] = []
+        if "mesh" in mine and not arguments["moved"]:
+            # This run itself has changed it by then, and told who was to be told.
+            request["mesh"], tells = mine["mesh"], mine["tells"]
         answer = self.call(request, variables)
         if answer["status"] == "stale":
             return self._learn(robot, answer)
         warnings = notices(robot, answer)
         answer.pop("notices", None)
-        if answer["status"] == "unchanged" and not run["verify_entries"]:
+        if answer["status"] == "unchanged" and not run["verify_entries"] and not tells:
             return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
         compiled = key.controller_key().unseal(mine["plan"])
         supply = None
@@ -89,7 +95,16 @@ class ActionModule(RobotAction):
             answer["summary"] = [*({"group": "", "unit": "", "does": text, "why": []} for text in supply.said), *answer["summary"]]
         warnings += notices(robot, answer)
         answer.pop("notices", None)
+        if "mesh" in answer:
+            Mesh(key.home()).learn(robot, answer.pop("mesh"))
         before = answer.pop("before", [])
+        entries_differ = other_identities(mine["jobs"], before)
+        if tells and answer["status"] in (*READY, "unchanged"):
+            told = self._told({"op": "tell", "files": compiled["tells"], "who": run["who"]}, variables)
+            if told["status"] != "ok":
+                return told
+            entries_differ = entries_differ and answer["status"] != "unchanged"
+            answer = _with_told(answer, told)
         # Nothing has changed yet: the task `switch` reports the change, in check mode too. It does not run for a robot that
         # would first be provisioned, so in check mode such a robot's changes are reported here.
         last = bool(self._task.check_mode and answer.get("missing"))
@@ -98,9 +113,14 @@ class ActionModule(RobotAction):
             "warnings": warnings,
             "changed": last and bool(answer["steps"]),
             "entries": compiled["entries"],
-            "entries_differ": other_identities(mine["jobs"], before),
+            "entries_differ": entries_differ,
             "endpoints": _endpoints(compiled["plan"]),
         }
+
+    def _told(self, request: Result, variables: Variables) -> Result:
+        """What would change where groups of other jobs are told; `tell` is the request that does it."""
+        answer = self.call({**request, "check": True, "diff": self._task.diff}, variables)
+        return {**answer, "tell": request} if answer["status"] == "ok" else {"status": "refused", "errors": answer["errors"]}
 
     def _supply(self, refresh: bool, variables: Variables, everything: bool) -> Supply:
         """For a robot that downloads nothing itself, or is to get a file of the controller's."""
@@ -124,9 +144,29 @@ class ActionModule(RobotAction):
     def _learn(self, robot: str, answer: Variables) -> Result:
         """Remember what the robot reported of itself: the complete fleet is then placed and compiled again."""
         Capabilities(key.home()).write(robot, answer["capabilities"])
+        if "mesh" in answer:
+            Mesh(key.home()).learn(robot, answer["mesh"])
         if answer.get("ports"):
             Ports(key.home()).learn(robot, answer["ports"])
         return {"status": "stale"}
+
+
+def _with_told(answer: Result, told: Variables) -> Result:
+    """The answer of a robot on which groups of other jobs are told, too; where nothing else changes, that is its status."""
+    said = [
+        {"group": file["group"], "unit": "", "does": "is told", "why": [f"where {file['follows'].removeprefix('default/')} is now"]}
+        for file in told["follows"].values()
+    ]
+    once = [each for number, each in enumerate(said) if each not in said[:number]]
+    return {
+        **answer,
+        "status": TELLS if answer["status"] == "unchanged" else answer["status"],
+        "steps": [*answer.get("steps", ()), *told["changes"]],
+        "diff": [*answer.get("diff", ()), *told["diff"]],
+        "summary": [*answer.get("summary", ()), *once],
+        "follows": {**answer.get("follows", {}), **told["follows"]},
+        "tell": told["tell"],
+    }
 
 
 def _endpoints(plan: Variables) -> list[dict[str, t.Any]]:

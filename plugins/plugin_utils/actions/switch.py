@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ..home import key
+from ..home.mesh import Mesh
 from ..run.action import ActionProblem, Result, RobotAction, Variables, registered
 from ..run.followers import unready
 from ..run.moves import waiting
-from ..run.outcome import READY, failure, notices, success
+from ..run.outcome import READY, TELLS, failure, notices, success
 
 
 class ActionModule(RobotAction):
@@ -49,6 +51,8 @@ class ActionModule(RobotAction):
 
         if arguments["follow"]:
             return self._follow(variables, arguments, files, sorted(stays), ended)
+        if prepared["status"] == TELLS:
+            return {"changed": False, "status": "unchanged", **promised}
         if arguments["moved"]:
             stays = waiting(moving, ended, functools.partial(ended, name="followed"))
         staying = {"stays": sorted(moving[id]["group"] for id in stays)}
@@ -56,7 +60,7 @@ class ActionModule(RobotAction):
         if arguments["moved"] and moving.keys() == stays.keys():
             return {"changed": False, "status": "stays", **staying, **promised, "warnings": reasons}
         # What callers were not told in their turn, they are not told in this one either.
-        hold = variables.get(arguments["followed"], {}).get("untold", []) if arguments["moved"] else sorted(files)
+        hold = variables.get(arguments["followed"], {}).get("untold", []) if arguments["moved"] else sorted(files.keys() - _paths(prepared))
         answer = self.call({"op": "switch", "release": prepared["release"], "spare": sorted(stays), "hold": hold}, variables)
         answer = self._done(answer, variables, arguments)
         if answer.get("failed"):
@@ -77,6 +81,8 @@ class ActionModule(RobotAction):
             ended: Result = {name: answer[name] for name in ("status", "release", "restored", "undone", "committed") if name in answer}
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
         self._display.v(success(robot, answer))
+        if "mesh" in answer:
+            Mesh(key.home()).learn(robot, answer.pop("mesh"))
         warnings = notices(robot, answer)
         answer.pop("notices", None)
         return {**answer, "warnings": warnings, "changed": bool(answer.get("changes"))}
@@ -84,16 +90,48 @@ class ActionModule(RobotAction):
     def _follow(
         self, variables: Variables, arguments: Variables, files: Variables, spare: list[str], ended: t.Callable[[str], str]
     ) -> Result:
-        """The turn of the files that the first switch has held."""
+        """The turn of the files that the first switch has held, and of those of groups of other jobs."""
+        robot, prepared = str(variables["inventory_hostname"]), variables[arguments["prepared"]]
+        release, others = variables.get(arguments["switched"], {}).get("rest"), _paths(prepared)
+        late = {path: why for path, why in unready(files, ended).items() if release or path in others}
+        tells = [file for file in prepared["tell"]["files"] if file["path"] not in late] if others else []
+        told = self._tell({**prepared["tell"], "files": tells}, variables) if tells else None
+        if told and told.get("failed"):
+            return told
+        rest = None
+        if release and late.keys() <= others:
+            rest = self._done(self.call({"op": "switch", "release": release, "spare": spare}, variables), variables, arguments)
+            if rest.get("failed"):
+                return rest
+        done = _together([each for each in (told, rest) if each])
+        if not late:
+            return done
+        reasons = [f"{robot}: {why}" for why in dict.fromkeys(late.values())]
+        return {**done, "status": "stays", "untold": sorted(late.keys() - others), "warnings": [*done["warnings"], *reasons]}
+
+    def _tell(self, request: Result, variables: Variables) -> Result:
+        """Groups of other jobs on the robot hear where services are."""
         robot = str(variables["inventory_hostname"])
-        release = variables.get(arguments["switched"], {}).get("rest")
-        if not release:
-            return {"changed": False, "status": "unchanged"}
-        late = unready(files, ended)
-        if late:
-            reasons = [f"{robot}: {why}" for why in dict.fromkeys(late.values())]
-            return {"changed": False, "status": "stays", "untold": sorted(late), "warnings": reasons}
-        return self._done(self.call({"op": "switch", "release": release, "spare": spare}, variables), variables, arguments)
+        answer = self.ask_again(request, variables)
+        if answer["status"] != "ok":
+            return {"failed": True, "changed": False, "status": answer["status"], "msg": failure(robot, answer)}
+        Mesh(key.home()).learn(robot, answer["mesh"])
+        said = notices(robot, answer)
+        return {"changed": True, "status": "committed", "changes": answer["changes"], "warnings": said}
+
+
+def _together(ended: t.Sequence[Result]) -> Result:
+    """The result of what was done in one turn, if anything was."""
+    result: Result = {"changed": False, "status": "unchanged", "warnings": []}
+    for each in ended:
+        warnings, changes = [*result["warnings"], *each["warnings"]], [*result.get("changes", ()), *each.get("changes", ())]
+        result = {**result, **each, "changed": result["changed"] or each["changed"], "changes": changes, "warnings": warnings}
+    return result
+
+
+def _paths(prepared: Variables) -> set[str]:
+    """The files of groups of other jobs that are to change."""
+    return {file["path"] for file in prepared["tell"]["files"]} if "tell" in prepared else set()
 
 
 def _ended(known: Variables, arguments: Variables, name: str) -> str:

@@ -9,6 +9,8 @@ import typing as t
 
 from ..compile.site import Rendering
 from ..fleet.catalogue import GROUP
+from ..home import key
+from ..home.mesh import Mesh
 from ..job.errors import JobErrors, few
 from ..job.model.job import Job
 from ..run import anywhere, placing, plans
@@ -55,7 +57,9 @@ class ActionModule(Action):
         unknown = [UNASKED.format(few(unasked, summary.MOST))] if unasked else []
         try:
             placement = placing.placed(jobs, fleet)
-            warnings = plans.check(jobs, fleet, placement, render) + unknown
+            mesh = Mesh(key.home())
+            remembered = plans.Remembered(said={robot.name: mesh.read(robot.name) for robot in fleet.robots})
+            warnings = plans.check(jobs, fleet, placement, render, remembered) + unknown
         except JobErrors as errors:
             if not unasked:
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 
 from ..compile import names
+from ..compile.mesh import outside
 from ..compile.site import Rendering, as_written
 from ..fleet import constraints
 from ..fleet.placement import Placement
@@ -71,12 +72,14 @@ def check(jobs: c.Sequence[Job], render: Rendering = as_written) -> list[str]:
         raise JobErrors(wrong)
     robot = Robot(ROBOT, "any.invalid", labels=_All("x"), node_class="x", capabilities=_Able("x"))
     fleet = Fleet((robot,), _Whatever("any"), _Whatever(DEFAULT_AGENT_SOCKET), peers=_All(names.spiffe_id("any", "any", "any", "any")))
+    # Who serves what is called is not known here.
+    remembered = plans.Remembered(said=outside.as_if_there(jobs, fleet))
     errors: dict[Problem, None] = {}
     warnings: dict[str, None] = {}
     for group in [(job.namespace, job.name, group.name) for job in jobs for group in job.task_groups]:
         # Each alone: how many are on one robot, and so want one port, is the inventory's.
         try:
-            warnings |= dict.fromkeys(plans.check(jobs, fleet, Placement({group: {ROBOT: [0]}}), render))
+            warnings |= dict.fromkeys(plans.check(jobs, fleet, Placement({group: {ROBOT: [0]}}), render, remembered))
         except JobErrors as found:
             errors |= dict.fromkeys(found.errors)
     if errors:

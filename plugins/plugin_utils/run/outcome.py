@@ -16,8 +16,9 @@ SWITCH_WITH_FOLLOWERS, SWITCH_WITH_MOVES = "switch_with_followers", "switch_with
 AGENT, SERVER = "spire_agent", "spire_server"
 # What provisioning can install, by the names of its roles.
 ROLES = (SERVER, AGENT, "envoy", "nftables", "dnsmasq")
-# The answers of a robot that accepts a plan: see the module prepare.
-READY = ("staged", "recorded", "planned")
+# The answers of a robot that accepts a plan: see the module prepare. Of one that is unchanged, groups of other jobs may be told.
+TELLS = "tells"
+READY = ("staged", "recorded", "planned", TELLS)
 # What a run is done with on a robot.
 SETTLED = ("committed", "unchanged", "recorded")
 NO_SERVER = f"the jobs need identities, but the inventory group `{SERVER}` is empty: add the machine that is to run the SPIRE server"
@@ -100,6 +101,12 @@ def taken_over(answers: Answers, files: t.Mapping[str, str], placed: t.Iterable[
             )
             found.append(f"{what}. If it is meant as another job, give it another name")
     return found
+
+
+def untold(lost: t.Iterable[str], robots: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Those on lost robots who are not in the run, and should hear where a service is. `robots` is what `compile` returned of them."""
+    text = "{} was not reached: {} keeps the endpoints that it has; run again"
+    return [text.format(name, group) for name in lost for group in robots.get(name, {}).get("tells", ())]
 
 
 def missing(answer: t.Mapping[str, t.Any]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._engine import plan
-from ..compile.mesh import peers
+from ..compile.mesh import outside, peers
 from ..compile.network import across, choice
 from ..compile.robot import CompiledRobot, compile_robot
 from ..compile.site import Rendering, as_written
@@ -37,11 +37,13 @@ class SealedPlan(t.NamedTuple):
     """A robot's plan as it goes from `compile` to `prepare`.
 
     `jobs` is what the robot is asked first: each job's namespace, name and digest, and whether it is `empty`, which means
-    that the robot is to have nothing of it. `sealed` is {"plan": ..., "entries": ...}, with the registration entries.
+    that the robot is to have nothing of it. `sealed` is {"plan": ..., "entries": ..., "tells": ...}, with the registration entries, and
+    the files of other jobs' groups there that are to change; `tells` are the names of these groups.
     """
 
     jobs: list[dict[str, t.Any]]
     sealed: str
+    tells: tuple[str, ...] = ()
 
 
 # By a robot's name, which ports it has named.
@@ -52,41 +54,67 @@ def _nothing_named(_robot: str) -> choice.Held:
     return {}
 
 
+class Remembered(t.NamedTuple):
+    """What the controller knows beside the inventory: which ports a robot has named, and by robot, what it said that its groups serve and
+    call.
+    """
+
+    named: Named = _nothing_named
+    said: outside.Said = {}
+
+
+NOTHING = Remembered()
+
+
 def deployment(
     jobs: t.Sequence[Job],
     fleet: Fleet,
     placement: Placement,
     reached: t.Container[str],
     sealing: Sealing,
-    named: Named = _nothing_named,
+    remembered: Remembered = NOTHING,
     render: Rendering = as_written,
 ) -> tuple[dict[str, SealedPlan], list[str]]:
-    """The plans of the robots that the run reaches, by robot, and warnings. `named` tells which ports a robot has named, and
-    `render` renders templates.
+    """The plans of the robots that the run reaches, by robot, and warnings. `render` renders templates.
 
     Every robot of the fleet is compiled, so that every error is found before any robot is asked anything: raises `JobErrors`.
     """
     warnings: dict[Problem, None] = {}
-    compiled = _compiled(jobs, fleet, placement, named, render, warnings)
-    plans = {robot: sealed_plan(found, sealing) for robot, found in compiled if robot in reached}
+    known = _known(jobs, fleet, placement, remembered)
+    compiled = _compiled(jobs, fleet, placement, remembered.named, known, render, warnings)
+    others = outside.callers(known, jobs, fleet, remembered.said, reached)
+    plans = {robot: sealed_plan(found, sealing, others.tells.get(robot, ())) for robot, found in compiled if robot in reached}
+    warnings.update(dict.fromkeys(others.warnings))
     return plans, [str(warning) for warning in together(warnings)]
 
 
-def check(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, render: Rendering = as_written) -> list[str]:
+def check(
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, render: Rendering = as_written, remembered: Remembered = NOTHING
+) -> list[str]:
     """What a deployment would warn of, on all robots; raises `JobErrors` as it would."""
     warnings: dict[Problem, None] = {}
-    for _robot, _found in _compiled(jobs, fleet, placement, _nothing_named, render, warnings):
+    known = _known(jobs, fleet, placement, remembered)
+    for _robot, _found in _compiled(jobs, fleet, placement, remembered.named, known, render, warnings):
         pass
     return [str(warning) for warning in together(warnings)]
 
 
+def _known(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, remembered: Remembered) -> peers.KnownServices:
+    return outside.with_others(peers.known_services(jobs, fleet, placement, remembered.named), jobs, fleet, remembered.said)
+
+
 def _compiled(
-    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: Named, render: Rendering, warnings: dict[Problem, None]
+    jobs: t.Sequence[Job],
+    fleet: Fleet,
+    placement: Placement,
+    named: Named,
+    known: peers.KnownServices,
+    render: Rendering,
+    warnings: dict[Problem, None],
 ) -> t.Iterator[tuple[str, CompiledRobot]]:
     """Each robot without errors, one after the other: a thousand plans at once would not be small. Collects `warnings`; at the end
     raises `JobErrors` if there are any.
     """
-    known = peers.known_services(jobs, fleet, placement, named)
     beyond = across.known(jobs, fleet, placement, named)
     groups = [group for job in jobs for group in job.task_groups if group.network]
     chosen = any(group.are_pods or any(port.static is None for port in group.network.ports) for group in groups if group.network)
@@ -109,7 +137,7 @@ def removal(jobs: t.Sequence[tuple[str, str]], reached: t.Iterable[str], sealing
     return dict.fromkeys(reached, sealed_plan(nothing, sealing))
 
 
-def sealed_plan(compiled: CompiledRobot, sealing: Sealing) -> SealedPlan:
+def sealed_plan(compiled: CompiledRobot, sealing: Sealing, tells: t.Sequence[outside.Tell] = ()) -> SealedPlan:
     """What `prepare` needs of a compiled robot. The digest of a job has a part for its registration entries, so that those of an
     unchanged robot need not be looked at, and the SPIRE server is not asked when only other things changed.
     """
@@ -122,7 +150,12 @@ def sealed_plan(compiled: CompiledRobot, sealing: Sealing) -> SealedPlan:
         }
         for job in compiled.plan["jobs"]
     ]
-    return SealedPlan(jobs, sealing.seal({"plan": compiled.plan, "entries": list(compiled.entries)}))
+    told = [tell._asdict() for tell in tells]
+    return SealedPlan(
+        jobs,
+        sealing.seal({"plan": compiled.plan, "entries": list(compiled.entries), "tells": told}),
+        tuple(dict.fromkeys(tell.group for tell in tells)),
+    )
 
 
 def _digest_of_entries(compiled: CompiledRobot, job: Data, sealing: Sealing) -> str:

@@ -101,6 +101,11 @@ def _jobs(value: t.Any) -> bool:
     )
 
 
+def _mesh(value: t.Any) -> bool:
+    """What groups serve and call: mesh/known.py. What is in it, home/mesh.py looks at."""
+    return _has(value, {"digest": str, "serves": list, "calls": list})
+
+
 def _numbers(value: t.Any) -> bool:
     """Which ports are which, and which addresses pods have, by group: judge/choice.py. An address is called as its instance alone."""
     lowest, highest = CHOSEN
@@ -136,11 +141,12 @@ _SWITCHED = {
     "rest": _text,
 }
 _OK: t.Mapping[str, t.Mapping[str, Shape]] = {
-    "probe": {"capabilities": _text_by_name},
+    "probe": {"capabilities": _text_by_name, "mesh": _mesh},
     "status": {"jobs": _jobs, "idle": _texts, "unread": _texts},
     "info": {"taskgroups": _mappings, "unread": _texts},
     "textfile": {"changed": lambda value: isinstance(value, bool)},
     "ended": {"finished": lambda value: isinstance(value, int)},
+    "tell": {"changes": _texts, "follows": _follows, "diff": _mappings, "notices": _texts, "mesh": _mesh},
     "take": {"at": lambda value: isinstance(value, int) and value >= 0},
 }
 # What an answer of each status must have; whatever else has one of these names must have its shape too.
@@ -159,7 +165,7 @@ _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
     "committed": _SWITCHED,
     "rolled-back": _SWITCHED,
 }
-_OPTIONAL: t.Mapping[str, Shape] = {**_PREPARED, **_SWITCHED, "release": _text, "progress": _text, "ports": _numbers}
+_OPTIONAL: t.Mapping[str, Shape] = {**_PREPARED, **_SWITCHED, "release": _text, "progress": _text, "ports": _numbers, "mesh": _mesh}
 _FAILURES = ("refused", "failed")
 # By request, the answers beside `refused` and `failed`.
 _STATUSES: t.Mapping[str, t.Sequence[str]] = {
@@ -172,6 +178,7 @@ _STATUSES: t.Mapping[str, t.Sequence[str]] = {
     "textfile": ("ok",),
     "ended": ("running", "ok"),
     "take": ("ok",),
+    "tell": ("ok",),
 }
 
 
@@ -182,7 +189,7 @@ def checked(operation: str, answer: dict[str, t.Any]) -> dict[str, t.Any]:
     if not isinstance(status, str) or status not in (*_STATUSES[operation], *_FAILURES):
         raise Strange(f"{strange}: status {harmless(repr(status))[:100]}")
     required = _OK[operation] if status == "ok" else _REQUIRED[status]
-    for key, shape in {**_OPTIONAL, **required}.items():
+    for key, shape in {**required, **_OPTIONAL, **required}.items():
         if (key in required or key in answer) and not shape(answer.get(key)):
             raise Strange(f"{strange}: {status}, but {key} is missing or malformed")
     found: dict[str, t.Any] = _harmless(answer)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import textwrap
 
 import pytest
 
 from tests.integration.deploy.harness import Deployment
 from tests.integration.engine.harness import Machine
+from tests.integration.provision.harness import Run
 
 pytestmark = pytest.mark.robots
 
@@ -96,6 +98,16 @@ taskGroups:
         config: {{execConfig: {{command: sleep, args: [infinity]}}}}
 """
 FAILS = "raise SystemExit(3)"
+# The address that the robot's own DNS server has for a name.
+LOOPBACK = r"""
+import socket, struct
+
+labels = b"".join(bytes([len(label)]) + label.encode() for label in "{}".split(".")) + b"\0"
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asks:
+    asks.settimeout(10)
+    asks.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + labels + struct.pack("!2H", 1, 1), ("127.0.0.153", 53))
+    print(socket.inet_ntoa(asks.recv(4096)[-4:]))
+"""
 REQUESTS = """
 import urllib.request
 
@@ -181,6 +193,64 @@ def test_callers_go_on_with_what_they_have_where_a_move_fails(shop):
     assert shop.answered_by() == {"robot2 0"}
 
 
+def test_the_service_and_its_caller_are_deployed_by_runs_of_their_own(shop, controller_home):
+    """Each run has one job, and what it must know of the other one, robots have told: the controller may have forgotten it.
+
+    It takes 30 s of a processor: eleven runs, of which each shows what the others cannot.
+    """
+    split = job("robot2", 1, allowed="front, job: front").partition("  - name: front")
+    dns = {"k8s4r_dns": True, "k8s4r_dns_loopback": True}
+    name = LOOPBACK.format("http.api.shop.svc.k8s4r.internal")
+    front = f"name: front\ntaskGroups:\n{split[1]}{split[2]}"
+
+    def serve(robots: str, count: int = 1, *arguments: str) -> Run:
+        return shop.deploy(job(robots, count, allowed="front, job: front").partition("  - name: front")[0], *arguments, **dns)
+
+    def looked_at(run: Run) -> int:
+        return run.well().output.count("TASK [Prepare the robots]")
+
+    shop.deploy(front, **dns).refused('neither a job of this run nor a robot has the inbound service "default/shop/api/http"')
+    serve("robot2").well()
+    shop.deploy(front, **dns).well()
+    assert shop.answered_by() == {"robot2 0"}
+    units = "systemctl show -p Id -p InvocationID 'k8s4r-proxy-front-*' 'k8s4r-task-front-*'"
+    files = "find /etc/k8s4r/groups/front-* /etc/systemd/system/k8s4r-*front* -type f ! -name 'endpoints-*' -exec ls -i --full-time {} +"
+    assert shop.caller.execute("python3 -", name.encode()).stdout.strip() == shop.fleet.address("robot2")
+    started, written = shop.caller.sh(units), shop.caller.sh(files)
+
+    shop.start_load()
+    moved = serve("robot1").well()
+    assert moved.output.index("TASK [Switch the robots]") < moved.output.index("TASK [Tell those that call a service where it is now]")
+    assert "robot1: front/front: is told (where shop/api/http is now)" in moved.output
+    assert shop.answered_by() == {"robot1 0"}
+    assert shop.caller.execute("python3 -", name.encode()).stdout.strip() == shop.fleet.address("robot1")
+    serve("robot1|robot2", 2).well()
+    assert {name.split()[0] for name in shop.answered_by()} == {"robot1", "robot2"}
+    # Whoever is not reached keeps what it knows, is named, and is told later.
+    aside = serve("robot2", 1, "--limit", "robot2").well()
+    assert 'default/front/front on robot1 calls "default/shop/api/http", and keeps the endpoints that it has' in " ".join(
+        aside.output.split()
+    )
+    assert {name.split()[0] for name in shop.answered_by()} == {"robot1", "robot2"}
+    serve("robot2").well()
+    assert shop.answered_by() == {"robot2 0"}
+    answers, failed = shop.end_load()
+    assert failed == []
+    assert {"robot1 0", "robot2 0"} <= answers.keys()
+    assert (shop.caller.sh(units), shop.caller.sh(files)) == (started, written)
+
+    # Whoever knows already is asked once and told nothing; the caller's own run writes down that it is so.
+    assert set((again := serve("robot2")).changed.values()) == {0}
+    assert looked_at(again) == 1
+    assert set(shop.deploy(front, **dns).well().changed.values()) == {0}
+    shutil.rmtree(controller_home / "mesh")
+    assert set((forgetful := shop.deploy(front, **dns)).changed.values()) == {0}
+    assert looked_at(forgetful) == 2
+    assert shop.answered_by() == {"robot2 0"}
+    gone = shop.remove(job_name="shop", **dns).well()
+    assert 'default/front/front on robot1 calls "default/shop/api/http", which this run takes away' in " ".join(gone.output.split())
+
+
 def test_pods_call_and_serve_as_their_group_and_nobody_else_is_let_in(shop):
     pods = job("robot1|robot2", 2).replace("    network:\n", "    network:\n      mode: group\n")
     shop.deploy(pods).well()
@@ -201,7 +271,7 @@ def test_pods_call_and_serve_as_their_group_and_nobody_else_is_let_in(shop):
         (
             "shop/api/htpp",
             "front",
-            'no job of this run has the inbound service "default/shop/api/htpp"; that job has default/shop/api/http',
+            'neither a job of this run nor a robot has the inbound service "default/shop/api/htpp"; that job has default/shop/api/http',
         ),
         ("weather/mast/wind", "front", 'deploy both together: the run needs the file of the job "default/weather", too'),
         (

@@ -9,7 +9,7 @@ import ast
 
 import pytest
 
-from tests.integration.deploy.test_discovery import Shop, job
+from tests.integration.deploy.test_discovery import LOOPBACK, Shop, job
 
 pytestmark = pytest.mark.robots
 
@@ -40,15 +40,6 @@ import socket
 
 socket.create_connection(("fd4b:9a12:7c30::1", {port}), 10).close()
 print(socket.getaddrinfo({name!r}, None, socket.AF_INET6)[0][4][0])
-"""
-LOOPBACK = r"""
-import socket, struct
-
-labels = b"".join(bytes([len(label)]) + label.encode() for label in "{}".split(".")) + b"\0"
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asks:
-    asks.settimeout(10)
-    asks.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + labels + struct.pack("!2H", 1, 1), ("127.0.0.153", 53))
-    print(socket.inet_ntoa(asks.recv(4096)[-4:]))
 """
 SERVICE = "http.api.shop.svc.k8s4r.internal"
 # Whom the robot itself asks.

@@ -43,7 +43,14 @@ def program(machine, content):
     [
         ('{"status":"wonderful\\u001b]0;OWNED\\u0007"}', "status 'wonderful"),
         ('{"status":"ok"}', "capabilities is missing"),
-        ('{"status":"ok","capabilities":{"systemd":"\\u001b[2Jnew"}}', "the robot reports 'systemd' as"),
+        (
+            '{"status":"ok","capabilities":{"systemd":"\\u001b[2Jnew"},"mesh":{"digest":"","serves":[],"calls":[]}}',
+            "the robot reports 'systemd' as",
+        ),
+        (
+            '{"status":"ok","capabilities":{"systemd":"252"},"mesh":{"digest":"x","serves":[7],"calls":[]}}',
+            "what its groups serve and call",
+        ),
     ],
 )
 def test_a_robot_that_answers_rubbish_is_named_and_its_escapes_are_harmless(deployment, machine, answer, said):

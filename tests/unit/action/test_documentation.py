@@ -45,7 +45,7 @@ def test_documentation_and_arguments_agree(name):
 COMMON = {"changed", "failed", "msg", "skipped", "warnings"}
 # Files of the engine whose answers an action passes on, and keys of these that are meant for the action alone.
 ENGINE = {"prepare": "change/staging", "switch": "change/conclusion", "status": "requests/status"}
-FOR_THE_ACTION = {"prepare": {"before", "notices", "capabilities", "ports"}, "switch": {"errors", "notices"}}
+FOR_THE_ACTION = {"prepare": {"before", "notices", "capabilities", "ports", "mesh"}, "switch": {"errors", "notices", "mesh"}}
 # What an action passes on from a module.
 PASSED_ON = {"entries": {"created", "updated", "deleted", "superfluous"}}
 

@@ -16,6 +16,7 @@ FOLLOWERS = {
     LATE: {"group": "default/shop/front", "services": ["default/shop/late/http"], "after": ["b"]},
     READY: {"group": "default/shop/front", "services": ["default/shop/ready/http"], "after": ["c"]},
 }
+TELL = {"op": "tell", "files": [{"path": path, "content": "new"} for path in (LATE, READY)], "who": "tester"}
 MOVE = {"group": "default/shop/old", "to": {0: "c"}, "after": {}, "callers": []}
 
 
@@ -33,10 +34,18 @@ class Switch(switch.ActionModule):
         self._task = types.SimpleNamespace(check_mode=False)
         self._display = types.SimpleNamespace(v=lambda _text: None, display=lambda _text: None)
         self.asked = []
+        self.tells = "ok"
+
+    def ask_again(self, request, variables):
+        """Nothing is lost."""
+        return self.call(request, variables)
 
     def call(self, request, *_others, **_more):
         """The switch ends at once."""
         self.asked.append(request)
+        if request["op"] == "tell":
+            said = {"digest": "", "serves": [], "calls": []}
+            return {"status": self.tells, "changes": [file["path"] for file in request["files"]], "mesh": said, "errors": ["it is full"]}
         return {"status": "committed", "changes": [], "units": {}, "rest": f"{request['release']}-rest" if request.get("hold") else ""}
 
 
@@ -65,3 +74,60 @@ def test_what_callers_were_not_told_in_their_turn_they_are_not_told_when_somethi
     turn("k8s4r_switched", moved=True)
     (last,) = action.asked
     assert (last["hold"], last["spare"]) == (held, [])
+
+
+@pytest.fixture
+def away(monkeypatch, tmp_path):
+    monkeypatch.setenv("K8S4R_HOME", str(tmp_path))
+
+
+def followed(status, late, tells="ok", own=False):
+    """What the turn of those that follow comes to on a robot with groups of other jobs, and what it was asked."""
+    action = Switch()
+    action.tells = tells
+    rest = {"k8s4r_switched": {"status": "committed", "rest": "one-rest"}} if own else {}
+    of_a = {
+        "inventory_hostname": "a",
+        "ansible_play_hosts": ["a", "b", "c"],
+        "k8s4r_prepared": {"status": status, "release": "one", "endpoints": [], "steps": ["x"], "diff": [], "tell": TELL},
+        "k8s4r_collected": {"followers": {"a": FOLLOWERS}},
+        **rest,
+    }
+    others = {"b": {"k8s4r_switched": {"status": late}}, "c": {"k8s4r_switched": {"status": "committed"}}}
+    options = {name: option["default"] for name, option in action.ARGUMENTS.items()}
+    variables = {**of_a, "hostvars": Vars(a=of_a, **others)}
+    first = action.act(options, variables)
+    before = [request for request in action.asked if request["op"] == "switch"]
+    action.asked.clear()
+    return first, before, action.act({**options, "follow": True}, variables), action.asked
+
+
+@pytest.mark.usefixtures("away")
+def test_groups_of_other_jobs_are_told_in_the_turn_of_those_that_follow():
+    first, before, told, asked = followed("tells", "committed")
+    assert (first["status"], first["changed"], before) == ("unchanged", False, [])
+    assert (told["status"], told["changed"], told["changes"]) == ("committed", True, [LATE, READY])
+    assert asked == [TELL]
+
+
+@pytest.mark.usefixtures("away")
+def test_groups_of_other_jobs_are_not_told_of_what_is_not_ready():
+    _first, _before, told, asked = followed("tells", "rolled-back")
+    assert [file["path"] for file in asked[0]["files"]] == [READY]
+    assert (told["status"], told["changed"], told["untold"]) == ("stays", True, [])
+    assert "a: default/shop/front keeps its endpoints of default/shop/late/http" in told["warnings"][0]
+
+
+@pytest.mark.usefixtures("away")
+def test_what_the_robot_holds_back_of_this_run_goes_on_beside_them():
+    _first, (switch,), told, asked = followed("staged", "rolled-back", own=True)
+    assert switch["hold"] == []
+    assert [request["op"] for request in asked] == ["tell", "switch"]
+    assert (told["status"], told["untold"]) == ("stays", [])
+
+
+@pytest.mark.usefixtures("away")
+def test_a_robot_on_which_nobody_can_be_told_has_failed():
+    _first, _before, told, _asked = followed("tells", "committed", tells="failed")
+    assert told["failed"]
+    assert "it is full" in told["msg"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..checks import units as check_units
 from ..dns import units as dns_units
 from ..logs import units as log_units
+from ..mesh import known
 from ..pods import names as pod_names
 from ..pods import units as wall_units
 from ..resources import kinds
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         undone: list[str]  # and of those that went back to nothing, since they had none
         committed: list[str]  # and of those that are as the new release has them, though others may not be
         errors: list[str]
+        mesh: known.Known  # what the groups of this robot serve and call now
         rest: str  # the release that is staged with the files that were held; empty where there are none
 
 
@@ -64,6 +66,7 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
         "undone": [name for name, record in back if not record],
         "committed": [group["name"] for _job, group in _in_phase(manifest, entries, "committed") if group["resources"]],
         "errors": scrub([text for entry in entries.values() for text in entry["errors"]]),
+        "mesh": known.of(robot),
         "rest": _stage_rest(robot, manifest) if held else "",
     }
     Result(robot, manifest["release"], "switch").end(result)

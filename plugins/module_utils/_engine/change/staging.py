@@ -9,6 +9,7 @@ import json
 
 from ..judge import choice, conflicts, damage, handover, room, validate, verify
 from ..judge.fetching import Fetching
+from ..mesh import known
 from ..pods import addresses
 from ..pods.across import told
 from ..resources import kinds
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 
     class Prepared(_Prepared, total=False):
         release: str  # what is staged
+        mesh: known.Known  # of `recorded`, what the groups of this robot serve and call now
 
     class Stale(t.TypedDict):
         """The plan is for a robot that has other ports free."""
@@ -94,7 +96,7 @@ def stage(robot: Robot, request: PrepareRequest, release: str, progress: Progres
         if not prepared["steps"]:
             staging.record()
             fetching.settle()
-            return {**prepared, "status": "recorded"}
+            return {**prepared, "status": "recorded", "mesh": known.of(robot)}
         staging.keep(progress)
         fetching.settle()
         return {**prepared, "status": "staged", "release": release}

@@ -92,6 +92,8 @@ def _port(where: str, port: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     serves = port.get("serves", [])
     if not isinstance(serves, list) or not all(isinstance(name, str) for name in serves):
         yield f"{where}.serves: must be a list of strings"
+    if not isinstance(port.get("terms", {}), dict):
+        yield f"{where}.terms: must be an object"
     if port.get("protocol", "tcp") not in ports.PROTOCOLS:
         yield f"{where}.protocol: {port['protocol']!r} is not one of {', '.join(ports.PROTOCOLS)}"
     if not 0 < number < 65536:

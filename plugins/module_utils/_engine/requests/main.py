@@ -51,9 +51,16 @@ def _poll(robot: Robot, request: Request) -> Answer:
 
 
 def _probe(robot: Robot, _request: Request) -> Answer:
+    from ..mesh import known
     from ..system import capabilities
 
-    return {"status": "ok", "capabilities": capabilities.probe(robot.runtime)}
+    return {"status": "ok", "capabilities": capabilities.probe(robot.runtime), "mesh": known.of(robot)}
+
+
+def _tell(robot: Robot, request: Request) -> Answer:
+    from . import tell
+
+    return tell.answer(robot, request)
 
 
 def _status(robot: Robot, _request: Request) -> Answer:
@@ -110,6 +117,7 @@ OPERATIONS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
     "prepare": _prepare,
     "switch": _switch,
     "poll": _poll,
+    "tell": _tell,
     "probe": _probe,
     "status": _status,
     "info": _info,

@@ -23,11 +23,16 @@ def answer(robot: Robot, request: PrepareRequest) -> Answer:
 
         background.sweep(robot)
     truth = capabilities.probe(robot.runtime)
-    if capabilities.differ(request.get("assumptions") or {}, truth):
-        return {"status": "stale", "capabilities": truth}
-    holder = lock.held(robot.runtime + "/lock")
+    stale = capabilities.differ(request.get("assumptions") or {}, truth)
+    holder = lock.held(robot.runtime + "/lock") if not stale else None
     if holder:
         return {"status": "refused", "errors": [holder]}
+    if "mesh" in request and _knows_otherwise(robot, request["mesh"]):
+        from ..mesh import known
+
+        return {"status": "stale", "capabilities": truth, "mesh": known.of(robot)}
+    if stale:
+        return {"status": "stale", "capabilities": truth}
     if request.get("plan") is None:
         # Whether an address has something new is not in the ledger.
         if robot.interrupted() or request.get("refresh"):
@@ -40,3 +45,10 @@ def answer(robot: Robot, request: PrepareRequest) -> Answer:
     from . import background
 
     return background.start(robot, "prepare", background.new_release(), request)
+
+
+def _knows_otherwise(robot: Robot, digest: str) -> bool:
+    """Whether the groups here serve or call something else than the controller has in mind."""
+    from ..mesh import known
+
+    return known.digest(robot) != digest

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         """What ``prepare`` is asked; ``plan`` only when the robot has answered that it needs it."""
 
         assumptions: dict[str, str]
+        mesh: str  # by its digest, what the controller has in mind of what groups here serve and call; only where that matters
         check: bool
         diff: bool
         keep_data: bool

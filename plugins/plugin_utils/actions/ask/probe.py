@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...home import key
 from ...home.capabilities import Capabilities
+from ...home.mesh import Mesh
 from ...run.action import Result, RobotAction, Variables
 
 
@@ -15,6 +16,8 @@ class ActionModule(RobotAction):
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         del arguments
-        capabilities = self.demand({"op": "probe"}, variables)["capabilities"]
-        Capabilities(key.home()).write(str(variables["inventory_hostname"]), capabilities)
+        answer, robot = self.demand({"op": "probe"}, variables), str(variables["inventory_hostname"])
+        capabilities = answer["capabilities"]
+        Capabilities(key.home()).write(robot, capabilities)
+        Mesh(key.home()).learn(robot, answer["mesh"])
         return {"capabilities": capabilities}

@@ -10,12 +10,20 @@ import typing as t
 
 from ...envoy.address import Address
 from ...envoy.endpoints import Endpoint
-from ...fleet.robots import Robot
+from ...fleet.robots import Fleet, Robot
 from ...job.addresses import LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, plain
 from ...job.errors import Problem, did_you_mean, few, listed, quoted
 from .. import names
 from ..site import Site
 from . import identity, peers
+
+
+class Place(t.NamedTuple):
+    """Where a caller is of whom nothing else is known."""
+
+    fleet: Fleet
+    robot: Robot
+    are_pods: bool
 
 
 class Found(t.NamedTuple):
@@ -37,27 +45,34 @@ def found(site: Site, written: str, path: str, known: peers.KnownServices) -> Fo
     served = known.named.get(name)
     if served is None:
         return Found(None, errors=(_nobody_serves(site, name, path, known),))
+    if served.unlike:
+        what = f"{quoted(name)} is at {listed(served.unlike, 'and')}"
+        return Found(None, errors=(site.problem(path, what, f"deploy its job to all of them first, or {_together(name)}"),))
     own = identity.spiffe_id(site)
     if own not in served.allowed:
         job = f"namespace: {site.job.namespace}, job: {site.job.name}, " if name.split("/")[:2] != [*site.names[:2]] else ""
         what = f"{quoted(name)} lets in only the groups in its `allow`, and {own} is not among them"
         remedy = f"add {{{job}group: {site.group.name}}} to the `allow` of that service"
         return Found(None, errors=(site.problem(path, what, remedy),))
-    endpoints, unreached = _endpoints(site, served)
+    endpoints, unreached = endpoints_of(site, served)
     errors = tuple(site.problem(path, f"{quoted(name)} {why}", remedy) for why, remedy in unreached.items())
     return Found(served, name, names.service_host(name), endpoints, errors)
 
 
 def _nobody_serves(site: Site, name: str, path: str, known: peers.KnownServices) -> Problem:
     job = name.rsplit("/", 2)[0]
-    message = f"no job of this run has the inbound service {quoted(name)}"
+    message = f"neither a job of this run nor a robot has the inbound service {quoted(name)}"
     has = sorted(other for other in known.named if other.startswith(f"{job}/"))
-    together = f"deploy both together: the run needs the file of the job {quoted(job)}, too: -e job=<this file>,<that file>"
-    remedy = f"that job has {listed(has, 'and')}" if has else did_you_mean(name, known.named) or together
+    remedy = f"that job has {listed(has, 'and')}" if has else did_you_mean(name, known.named) or _together(name)
     return site.problem(path, message, remedy)
 
 
-def _endpoints(site: Site, served: peers.Served) -> tuple[list[Endpoint], dict[str, str]]:
+def _together(name: str) -> str:
+    job = quoted(name.rsplit("/", 2)[0])
+    return f"deploy both together: the run needs the file of the job {job}, too: -e job=<this file>,<that file>"
+
+
+def endpoints_of(site: Site | Place, served: peers.Served) -> tuple[list[Endpoint], dict[str, str]]:
     """The endpoints, and why there is none on a robot where there should be, with what to do."""
     endpoints: dict[Endpoint, None] = {}
     nameless, new = [], []
@@ -88,7 +103,7 @@ def _endpoints(site: Site, served: peers.Served) -> tuple[list[Endpoint], dict[s
     return list(endpoints), unreached
 
 
-def addresses(site: Site, served: peers.Served) -> tuple[list[str], list[str]]:
+def addresses(site: Site | Place, served: peers.Served) -> tuple[list[str], list[str]]:
     """Where a service is, as everybody on this robot reaches it, and the robots of which there is no IP address."""
     listening = plain(served.service.address)
     if listening in LOOPBACK_HOSTS:
@@ -107,7 +122,7 @@ def addresses(site: Site, served: peers.Served) -> tuple[list[str], list[str]]:
     return list(found), nameless
 
 
-def _hosts(site: Site, served: peers.Served, robot: Robot) -> t.Sequence[str]:
+def _hosts(site: Site | Place, served: peers.Served, robot: Robot) -> t.Sequence[str]:
     """The hosts at which this site reaches a service on a robot."""
     listening = plain(served.service.address)
     here = robot.name == site.robot.name
@@ -122,7 +137,7 @@ def _hosts(site: Site, served: peers.Served, robot: Robot) -> t.Sequence[str]:
     return _away(site, served, robot)
 
 
-def _away(site: Site, served: peers.Served, robot: Robot) -> list[str]:
+def _away(site: Site | Place, served: peers.Served, robot: Robot) -> list[str]:
     """The hosts at which this site reaches a service on another robot, which listens at every address."""
     listening = plain(served.service.address)
     only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no" or served.in_pods or site.are_pods

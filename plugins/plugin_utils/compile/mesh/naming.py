@@ -42,10 +42,10 @@ def named(site: Site, known: peers.KnownServices) -> Named:
         return Named()
     own = _of_job(site)
     services = {**_called(site, known), **own}
-    hosts = {name: host for name in sorted(services) if (host := _host(name))}
+    hosts = [name for name in sorted(services) if _host(name)]
     listens = [*([gateway(site)] if site.are_pods else []), *([plan.LOOPBACK_DNS] if robot.dns_loopback else [])]
     return Named(
-        tuple(_file(site, name, host, known.named[name]) for name, host in hosts.items()),
+        tuple(_file(site, name, known.named[name]) for name in hosts),
         (plan.need(SERVER, "dnsmasq"),) if listens else (),
         tuple(plan.expected("names", address, _WHERE) for address in listens),
         # Of what is called, that is said of the call.
@@ -83,23 +83,28 @@ def _host(service: str) -> str:
     return host if names.is_host(host) and "." not in service else ""
 
 
-def _file(site: Site, name: str, host: str, served: peers.Served) -> Resource:
-    addresses, _nameless = discovery.addresses(site, served)
-    content = {
-        "domain": site.robot.dns,
-        "name": host,
-        "port": served.service.port,
-        "loopback": site.robot.dns_loopback,
-        "endpoints": [{"address": address} for address in addresses],
-    }
+def _file(site: Site, name: str, served: peers.Served) -> Resource:
     # The group that serves it has its instances here changed in the same turn.
     mine = name.rpartition("/")[0] == "/".join(site.names)
     return plan.file(
         f"{plan.NAMES}/{site.id}.{names.service(name)}",
-        json.dumps(content, sort_keys=True, indent=1) + "\n",
+        content(site, name, served),
         label=f"name of {name.partition('/')[2]}",
         follows="" if mine else name,
     )
+
+
+def content(site: Site | discovery.Place, name: str, served: peers.Served) -> str:
+    """The text of the file of a service."""
+    addresses, _nameless = discovery.addresses(site, served)
+    found = {
+        "domain": site.robot.dns,
+        "name": _host(name),
+        "port": served.service.port,
+        "loopback": site.robot.dns_loopback,
+        "endpoints": [{"address": address} for address in addresses],
+    }
+    return json.dumps(found, sort_keys=True, indent=1) + "\n"
 
 
 def _without_address(site: Site, path: str, served: peers.Served) -> t.Iterator[Problem]:

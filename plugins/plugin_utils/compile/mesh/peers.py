@@ -37,7 +37,7 @@ class KnownServices(t.NamedTuple):
 
 class Served(t.NamedTuple):
     """An inbound service: the group that answers, the groups that it lets in (SPIFFE IDs), the robots that it is on, and whether it is
-    in pods there.
+    in pods there. `unlike` are the places where it is, if robots do not agree on that.
     """
 
     service: InboundService
@@ -45,6 +45,7 @@ class Served(t.NamedTuple):
     allowed: frozenset[str]
     robots: tuple[str, ...]
     in_pods: bool = False
+    unlike: tuple[str, ...] = ()
 
 
 def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
@@ -52,6 +53,12 @@ def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
     return [
         names.spiffe_id(fleet.trust_domain, allow.namespace or job.namespace, allow.job or job.name, allow.group) for allow in service.allow
     ]
+
+
+def terms(fleet: Fleet, job: Job, service: InboundService, in_pods: bool) -> dict[str, t.Any]:
+    """What a run of those who call a service must know of it, and has from the robots where it is (`outside.py`)."""
+    protocol, allow = service.protocol.value, callers(fleet, job, service)
+    return {"address": service.address, "protocol": protocol, "pods": in_pods, "allow": allow}
 
 
 def _nothing_named(_robot: str) -> choice.Held:

@@ -61,6 +61,10 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
         [*(each.inlined[1] for each in carried), *(target.inlined for target in outside.targets)],
     )
     waits = proxy_unit.waits(site, socket)
+    terms = {
+        f"{site.path}.network.services[{number}].port": peers.terms(site.fleet, site.job, service, site.are_pods)
+        for number, service in enumerate(site.network.services if site.network else ())
+    }
     errors = (*identity.mismatches(site), *(error for each in found for error in each.errors), *outside.errors)
     return Proxy(
         unit=Unit(
@@ -73,21 +77,24 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
         check=plan.check(
             f"envoy configuration of {site.title()}",
             (ENVOY, "--mode", "validate", "-c", "{dir}/envoy.json", "-l", "error", "--disable-hot-restart"),
-            {"envoy.json": _dump(_bootstrap(site, socket, {}, static))},
+            {"envoy.json": dump(_bootstrap(site, socket, {}, static))},
         ),
         needs=(plan.need(ENVOY, "envoy"), *_agent(site, socket)),
-        ports=tuple(_port(site, name, each) for each in ports.listeners(site)),
+        ports=tuple(_port(site, name, each, terms.get(each.path)) for each in ports.listeners(site)),
         entry=identity.entry(site, name) if secured else None,
         warnings=tuple(warning for each in found for warning in each.warnings),
     )
 
 
-def _port(site: Site, unit: str, listener: ports.Listener) -> Port:
+def _port(site: Site, unit: str, listener: ports.Listener, terms: t.Mapping[str, t.Any] | None) -> Port:
     """Nobody listens on a port of the robot that leads to a pod."""
     if site.pod is None:
-        return listener.with_served(plan.port(listener.address, listener.port, site.where(listener.path), unit))
-    called = f"r{site.pod.instance} {listener.path.rpartition('.network.')[2]}"
-    return listener.with_served(plan.port(listener.address, listener.port, site.where(listener.path), called=called))
+        made = plan.port(listener.address, listener.port, site.where(listener.path), unit)
+    else:
+        called = f"r{site.pod.instance} {listener.path.rpartition('.network.')[2]}"
+        made = plan.port(listener.address, listener.port, site.where(listener.path), called=called)
+    made = listener.with_served(made)
+    return {**made, "terms": terms} if terms else made
 
 
 def _agent(site: Site, socket: str | None) -> t.Iterator[Need]:
@@ -105,7 +112,7 @@ def _resources(
     dynamic = bootstrap.watched(f"{home}/listeners.json", f"{home}/clusters.json")
 
     def file(path: str, data: Data, union: str | None = None, secret: bool = False, follows: str = "") -> Resource:
-        return plan.file(path, _dump(data), group=site.proxy_user, mode="0640", union=union, secret=secret, follows=follows)
+        return plan.file(path, dump(data), group=site.proxy_user, mode="0640", union=union, secret=secret, follows=follows)
 
     rules = {each.name: each.rules for each in carried if each.rules}
     found = {each.endpoints_path: each.endpoints for each in carried if each.endpoints}
@@ -138,6 +145,6 @@ def _bootstrap(site: Site, socket: str | None, dynamic: Data, static: Data) -> D
     return bootstrap.bootstrap(f"{of}@{site.robot.name}", site.id, proxy_unit.admin_socket(site), socket, dynamic, static, more)
 
 
-def _dump(data: Data) -> str:
-    """JSON without an indent: Python indents with a slow encoder, which took a third of the time to compile a large fleet."""
+def dump(data: Data) -> str:
+    """The text of a file: JSON without an indent. Python indents with a slow encoder, which took a third of the time of a large fleet."""
     return _ENCODER.encode(data) + "\n"

@@ -87,7 +87,10 @@ def test_a_service_at_loopback_is_on_the_callers_own_robot_alone():
 def test_a_service_that_nobody_has(service, way_out):
     name = service if service.startswith("ops/") else f"default/{service}"
     found = refusal(caller(service), SERVER % ALLOW, robot=HERE)
-    assert f'taskGroups[0].network.upstreams[0].service: no job of this run has the inbound service "{name}"; {way_out}' in found
+    assert (
+        f'taskGroups[0].network.upstreams[0].service: neither a job of this run nor a robot has the inbound service "{name}"; {way_out}'
+        in found
+    )
 
 
 def test_a_caller_that_is_pointed_at_another_service_has_another_file():

@@ -90,7 +90,7 @@ def test_what_is_sealed_is_what_was_compiled(text):
     found = deployed(jobs)
     for robot in ("a", "b"):
         compiled = compile_robot(jobs, FLEET, placement, robot, known_services(jobs, FLEET, placement))
-        assert KEY.unseal(found[robot].sealed) == {"plan": compiled.plan, "entries": list(compiled.entries)}
+        assert KEY.unseal(found[robot].sealed) == {"plan": compiled.plan, "entries": list(compiled.entries), "tells": []}
 
 
 @pytest.mark.parametrize("name", golden.names())

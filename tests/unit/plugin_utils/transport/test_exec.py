@@ -148,6 +148,7 @@ def test_a_python_2_is_named_with_its_version_and_the_variable():
 
 
 GOES = {"g": {"name": "d/j/g", "whole": True, "units": [], "data": 0, "kept": 0}}
+MESH = {"digest": "", "serves": [], "calls": []}
 STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": [], "goes": GOES, "release": "r"} | {
     "before": [{"state": "whole", "plan": "d"}],
     "follows": {"/p": {"group": "n/j/g", "follows": "n/j/h/s", "before": ""}},
@@ -208,6 +209,9 @@ def test_an_answer_of_an_engine_is_taken(operation, answer):
         ("switch", {"status": "committed"}, "committed, but"),
         ("poll", {"status": "pending"}, "pending, but release is missing"),
         ("probe", {"status": "ok"}, "ok, but capabilities is missing"),
+        ("probe", {"status": "ok", "capabilities": {}}, "ok, but mesh is missing"),
+        ("prepare", {"status": "stale", "capabilities": {}, "mesh": {"digest": "x"}}, "stale, but mesh is missing or malformed"),
+        ("tell", {"status": "ok", "changes": [], "diff": [], "notices": [], "mesh": MESH}, "ok, but follows is missing"),
         ("status", {"status": "ok", "jobs": [], "idle": []}, "ok, but unread is missing"),
         (
             "status",

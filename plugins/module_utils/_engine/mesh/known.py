@@ -1,0 +1,139 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the groups of this robot serve, and what they call, as the ledger has it: runs of other jobs have to know.
+
+The controller remembers it, and a run says what it has in mind. That is compared here, by a digest which every such run waits for.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .. import plan
+from ..say import jsontext
+from ..system import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..plan import Resource
+    from ..state.ledger import GroupRecord, JobRecord
+    from ..state.robot import Robot
+
+    class Served(t.TypedDict):
+        """A service by its name; ``terms`` are as in `plan.port`."""
+
+        name: str
+        port: int
+        terms: t.Mapping[str, t.Any]
+
+    class Called(t.TypedDict):
+        """A file that follows a service of another group, of which its group has an own copy: it can be written without its job."""
+
+        namespace: str
+        job: str
+        group: str
+        id: str  # of the group
+        path: str
+        follows: str
+        sha256: str  # of the content; empty where it is not known
+        pods: bool  # whether the group is in pods
+
+    class Known(t.TypedDict):
+        """``digest``: of the rest, empty where there is nothing."""
+
+        digest: str
+        serves: list[Served]
+        calls: list[Called]
+
+
+def digest(robot: Robot) -> str:
+    """That of all that is known. It is kept in memory until a file of the ledger is another one."""
+    seen = _seen(robot.ledger.directory)
+    if not seen:
+        return ""
+    path = robot.runtime + "/mesh.json"
+    try:
+        with open(path, encoding="utf-8") as stream:
+            kept = jsontext.loads(stream.read())
+        if kept["seen"] == seen:
+            return str(kept["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = of(robot)["digest"]
+    _keep(path, {"seen": seen, "digest": found})
+    return found
+
+
+def of(robot: Robot) -> Known:
+    """All of it, in an order that stays the same."""
+    records, _unread = robot.ledger.read()
+    serves: list[Served] = []
+    calls: list[Called] = []
+    for record in records:
+        for id, group in sorted(record["groups"].items()):
+            serves += _served(group)
+            calls += _called(robot, record, id, group)
+    text = jsontext.dumps({"serves": serves, "calls": calls})
+    return {"digest": robot.digest(text.encode("utf-8")) if serves or calls else "", "serves": serves, "calls": calls}
+
+
+def follows_others(group: GroupRecord, resource: Resource) -> bool:
+    """Whether a resource of a group is a file that follows one service, of another group, and that anyone may know."""
+    name = resource.get("follows", "")
+    shown = resource["kind"] == "file" and "digest" in resource and not resource.get("secret")
+    return bool(name) and shown and " " not in name and name.rpartition("/")[0] != group["name"]
+
+
+def _served(group: GroupRecord) -> list[Served]:
+    ports = [port for port in group["ports"] if "terms" in port]
+    return [{"name": name, "port": port["port"], "terms": port["terms"]} for port in ports for name in port.get("serves", ())]
+
+
+def _called(robot: Robot, record: JobRecord, id: str, group: GroupRecord) -> list[Called]:
+    pods = any(resource.get("path", "").startswith(plan.PODS + "/") for resource in group["resources"])
+    return [
+        {
+            "namespace": record["namespace"],
+            "job": record["name"],
+            "group": group["name"],
+            "id": id,
+            "path": resource["path"],
+            "follows": resource["follows"],
+            "sha256": _sha256(robot, resource["digest"]),
+            "pods": pods,
+        }
+        for resource in group["resources"]
+        if follows_others(group, resource)
+    ]
+
+
+def _sha256(robot: Robot, digest: str) -> str:
+    import hashlib
+
+    from ..state.formats import Damaged
+
+    try:
+        return hashlib.sha256(robot.store.read(digest)).hexdigest()
+    except (OSError, Damaged):
+        return ""
+
+
+def _seen(directory: str) -> list[list[t.Any]]:
+    """By what a file of the ledger is known to be the same one: each is replaced by another one when it changes."""
+    try:
+        with os.scandir(directory) as entries:
+            files = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".json")]
+    except OSError:
+        return []
+    return sorted([name, state.st_ino, state.st_mtime_ns, state.st_size] for name, state in files)
+
+
+def _keep(path: str, found: t.Mapping[str, t.Any]) -> None:
+    try:
+        files.replace(path, jsontext.dumps(found).encode("ascii"))
+    except OSError:
+        # Without it, the next run finds out once more.
+        return

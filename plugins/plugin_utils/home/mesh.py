@@ -1,0 +1,63 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the groups of each robot serve and call, as the robot said, kept on the controller for runs of other jobs.
+
+Robots know it themselves, and say when this is wrong: a file that is lost costs one more round trip.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+from . import files
+from .capabilities import OddCapabilities
+
+Said = t.Mapping[str, t.Any]
+NOTHING: Said = {"digest": "", "serves": [], "calls": []}
+_SERVED: t.Mapping[str, type] = {"name": str, "port": int, "terms": dict}
+_TERMS: t.Mapping[str, type] = {"address": str, "protocol": str, "pods": bool, "allow": list}
+_CALLED: t.Mapping[str, type] = {**dict.fromkeys(("namespace", "job", "group", "id", "path", "follows", "sha256"), str), "pods": bool}
+_PROTOCOLS = ("tcp", "http", "grpc")
+
+
+class Mesh(t.NamedTuple):
+    """The files, in the directory of the controller's state (`key.home`)."""
+
+    directory: pathlib.Path
+
+    def read(self, host: str) -> Said:
+        """What the robot said last; nothing if it never did."""
+        found = files.read(self._path(host))
+        return found if sound(found) else NOTHING
+
+    def learn(self, host: str, said: Said) -> None:
+        """Remember it. Raises `OddCapabilities` for what cannot be, and `KeyProblem` where there is no place for it."""
+        if not sound(said):
+            raise OddCapabilities("the robot does not tell what its groups serve and call in a form that this version knows")
+        if said != self.read(host):
+            files.write(self._path(host), said, f"what groups of {host} serve and call")
+
+    def _path(self, host: str) -> pathlib.Path:
+        return files.path(self.directory, "mesh", host)
+
+
+def sound(said: t.Any) -> bool:
+    """Whether it is of the form that a robot gives it."""
+    if not _has(said, {"digest": str, "serves": list, "calls": list}):
+        return False
+    return all(_is_service(each) for each in said["serves"]) and all(
+        _has(each, _CALLED) and each["follows"].count("/") == 3 and each["group"].count("/") == 2 for each in said["calls"]
+    )
+
+
+def _is_service(served: t.Any) -> bool:
+    if not (_has(served, _SERVED) and served["name"].count("/") == 3 and 0 < served["port"] < 65536 and _has(served["terms"], _TERMS)):
+        return False
+    terms = served["terms"]
+    return terms["protocol"] in _PROTOCOLS and all(isinstance(each, str) for each in terms["allow"])
+
+
+def _has(value: t.Any, shape: t.Mapping[str, type]) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key), kind) for key, kind in shape.items())

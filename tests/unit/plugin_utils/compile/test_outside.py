@@ -1,0 +1,233 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Callers and services of jobs that are not in a run, as robots' ledgers have them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.mesh import known
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import manifest
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot as Machine
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import outside
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.home import key
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.home.mesh import sound
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import anywhere, plans
+
+FLEET = Fleet(tuple(Robot(f"r{number}", f"192.0.2.{number}", dns="k8s4r.internal") for number in (1, 2, 3)), trust_domain="fleet.example")
+KEY = key.Key(b"k" * 32)
+TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"
+ON = "constraints: [{lTarget: '${node.unique.name}', operand: regexp, rTarget: '^(%s)$'}]"
+FRONT = f"{{name: front, taskGroups: [{{name: web, {ON % 'r1'}, network: {{MODEupstreams: [UPSTREAM]}}, {TASKS}}}]}}"
+UPSTREAM = "{name: api, localPort: 9000, service: shop/api/http}"
+EDGE = (
+    f"{{name: edge, taskGroups: [{{name: web, {ON % 'r1'}, network: {{ingress: {{port: 8080, tls: {{mode: none}}, routes: [ROUTE]}}}}}}]}}"
+)
+ROUTE = "{host: a.example.org, service: shop/api/http}"
+ALLOWED = "{job: front, group: web}, {job: edge, group: web}"
+FILE = "endpoints-upstream-"
+
+
+def front(mode: str = "", upstream: str = UPSTREAM) -> str:
+    return FRONT.replace("MODE", f"mode: {mode}, " if mode else "").replace("UPSTREAM", upstream)
+
+
+def shop(robots: str = "r2", allowed: str = ALLOWED, more: str = "", name: str = "http", port: int = 7000) -> str:
+    service = f"{{name: {name}, port: {port}, to: '127.0.0.1:80', protocol: http, allow: [{allowed}]{more}}}"
+    return f"{{name: shop, type: system, taskGroups: [{{name: api, {ON % robots}, network: {{services: [{service}]}}}}]}}"
+
+
+def read(*texts):
+    return reader.load([reader.Source(f"{text.partition(',')[0].removeprefix('{name: ')}.yml", text) for text in texts])[0]
+
+
+class Deployed:
+    """A fleet whose robots have ledgers."""
+
+    def __init__(self, directory):
+        self.machines = {
+            robot.name: Machine(str(directory / robot.name / "state"), str(directory / robot.name / "run")) for robot in FLEET.robots
+        }
+        for machine in self.machines.values():
+            machine.make()
+
+    def deploy(self, *texts, reached=("r1", "r2", "r3")):
+        """What a run brings, without a robot; the plans and warnings."""
+        jobs = read(*texts)
+        found, warnings = plans.deployment(jobs, FLEET, place(jobs, FLEET), reached, KEY, plans.Remembered(said=self.said()))
+        opened = {name: KEY.unseal(sealed.sealed) for name, sealed in found.items()}
+        for name, each in opened.items():
+            self._commit(self.machines[name], each["plan"])
+        return opened, warnings
+
+    def said(self):
+        found = {name: known.of(machine) for name, machine in self.machines.items()}
+        # As they come to the controller.
+        assert all(map(sound, found.values()))
+        return json.loads(json.dumps(found))
+
+    def _commit(self, machine, plan):
+        jobs = [{"namespace": job["namespace"], "name": job["name"], "digest": ""} for job in plan["jobs"]]
+        built = manifest.build({"jobs": jobs, "plan": plan, "who": ""}, "one", machine.ledger, machine.store.put)
+        for job in built["jobs"]:
+            groups = {
+                group["id"]: {**group, "release": "one", "committed": 0, "leftovers": [], "started": {}}
+                for group in job["groups"]
+                if group["resources"]
+            }
+            machine.ledger.save(
+                {"namespace": job["namespace"], "name": job["name"], "state": "whole", "plan": "", "groups": groups, "robot": ""}
+            )
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    return Deployed(tmp_path)
+
+
+def files(opened, robot="r1"):
+    """The files with endpoints and names, by path."""
+    resources = [each for job in opened[robot]["plan"]["jobs"] for group in job["groups"] for each in group["resources"]]
+    return {each["path"]: each["content"] for each in resources if each.get("follows")}
+
+
+@pytest.mark.parametrize("caller", [front(), front("group"), EDGE.replace("ROUTE", ROUTE)])
+def test_a_caller_that_comes_later_is_as_if_it_had_come_with_the_service(fleet, tmp_path, caller):
+    together, _warnings = Deployed(tmp_path / "other").deploy(shop("r2|r3"), caller)
+    fleet.deploy(shop("r2|r3"))
+    alone, _warnings = fleet.deploy(caller)
+    (job,) = alone["r1"]["plan"]["jobs"]
+    assert job in together["r1"]["plan"]["jobs"]
+    assert all("192.0.2.2" in text and "192.0.2.3" in text for text in files(alone).values())
+
+
+@pytest.mark.parametrize("caller", [front(), front("group"), EDGE.replace("ROUTE", ROUTE)])
+def test_a_service_that_moves_is_told_to_callers_that_are_not_in_the_run(fleet, tmp_path, caller):
+    fleet.deploy(shop("r2"), caller)
+    moved, warnings = fleet.deploy(shop("r1|r3"))
+    together, _warnings = Deployed(tmp_path / "other").deploy(shop("r1|r3"), caller)
+    assert warnings == []
+    assert {name: [tell["path"] for tell in each["tells"]] for name, each in moved.items() if name != "r1"} == {"r2": [], "r3": []}
+    wanted = {path: text for path, text in files(together).items() if "/shop-api" not in path}
+    assert {tell["path"]: tell["content"] for tell in moved["r1"]["tells"]} == wanted
+    assert any(FILE in path or "endpoints-ingress-" in path for path in wanted)
+
+
+def test_who_knows_already_is_told_nothing(fleet):
+    fleet.deploy(shop("r2"), front())
+    again, warnings = fleet.deploy(shop("r2"))
+    assert warnings == []
+    assert not any(each["tells"] for each in again.values())
+
+
+def test_a_caller_in_the_run_is_told_by_its_own_plan(fleet):
+    fleet.deploy(shop("r2"), front())
+    both, _warnings = fleet.deploy(shop("r3"), front())
+    assert not any(each["tells"] for each in both.values())
+
+
+def test_whoever_is_not_reached_keeps_what_it_knows_and_is_named(fleet):
+    fleet.deploy(shop("r2"), front())
+    moved, (warning,) = fleet.deploy(shop("r3"), reached=("r2", "r3"))
+    assert not any(each["tells"] for each in moved.values())
+    assert (
+        'default/front/web on r1 calls "default/shop/api/http", and keeps the endpoints that it has: this run does not reach it' in warning
+    )
+
+
+def test_what_a_robot_that_is_not_reached_serves_is_known(fleet):
+    fleet.deploy(shop("r2|r3"))
+    alone, _warnings = fleet.deploy(front(), reached=("r1",))
+    assert all("192.0.2.2" in text and "192.0.2.3" in text for text in files(alone).values())
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (shop(name="page"), 'which this run takes away; deploy the job "default/front" without'),
+        (
+            shop(allowed="{job: edge, group: web}"),
+            'which does not let it in: it is not in its `allow`; deploy the job "default/front" without',
+        ),
+        (shop(more=", address: 127.0.0.1"), "which listens at 127.0.0.1 of r2, which robot r1 does not reach; remove its `address`"),
+    ],
+)
+def test_who_can_no_longer_call_is_named(fleet, changed, why):
+    fleet.deploy(shop(), front())
+    _plans, (warning,) = fleet.deploy(changed)
+    assert f'shop.yml: default/front/web on r1 calls "default/shop/api/http", {why}' in warning
+
+
+def test_who_calls_a_job_that_is_removed_is_named(fleet):
+    fleet.deploy(shop(), front())
+    (warning,) = map(str, outside.orphans(["default/shop"], FLEET, fleet.said()))
+    assert 'default/shop: default/front/web on r1 calls "default/shop/api/http", which this run takes away' in warning
+    assert outside.orphans(["default/shop", "default/front"], FLEET, fleet.said()) == []
+
+
+def refusal(fleet, *texts):
+    with pytest.raises(JobErrors) as raised:
+        fleet.deploy(*texts)
+    return str(raised.value)
+
+
+def test_a_caller_alone_is_refused_what_it_may_not_have(fleet):
+    fleet.deploy(shop(allowed="{job: edge, group: web}"))
+    assert "is not among them; add {namespace: default, job: front, group: web} to the `allow` of that service" in refusal(fleet, front())
+    found = refusal(fleet, front(upstream=UPSTREAM.replace("/http", "/htpp")))
+    assert (
+        'neither a job of this run nor a robot has the inbound service "default/shop/api/htpp"; that job has default/shop/api/http' in found
+    )
+
+
+def test_robots_that_have_a_service_at_several_ports_are_named(fleet):
+    fleet.deploy(shop("r2"))
+    fleet.deploy(shop("r3", port=7001), reached=("r3",))
+    found = refusal(fleet, front())
+    assert '"default/shop/api/http" is at :: port 7000 on r2 and :: port 7001 on r3; deploy its job to all of them first, or ' in found
+
+
+def test_whom_one_robot_does_not_let_in_yet_is_not_let_in(fleet):
+    fleet.deploy(shop("r2", allowed="{job: edge, group: web}"))
+    fleet.deploy(shop("r3"), reached=("r3",))
+    assert "is not among them" in refusal(fleet, front())
+
+
+def test_without_an_inventory_it_is_not_known_who_serves():
+    assert anywhere.check(read(front())) == []
+    assert outside.wanted(read(front())) == {"default/shop/api/http"} == outside.wanted(read(EDGE.replace("ROUTE", ROUTE)))
+    assert outside.wanted(read(front(), shop())) == set()
+
+
+def test_robots_are_asked_only_where_it_matters(fleet):
+    lonely = f"{{name: lonely, taskGroups: [{{name: web, {TASKS}}}]}}"
+    assert not outside.concerns(read(lonely), {})
+    assert all(outside.concerns(read(text), {}) for text in (front(), shop(), EDGE.replace("ROUTE", ROUTE)))
+    fleet.deploy(shop(), front())
+    # It served somebody once.
+    assert outside.concerns(read(lonely.replace("lonely", "shop")), fleet.said())
+    assert not outside.concerns(read(lonely), fleet.said())
+
+
+def test_what_is_known_has_a_digest_that_follows_the_ledger(fleet):
+    machine = fleet.machines["r1"]
+    assert known.digest(machine) == known.of(machine)["digest"] == ""
+    fleet.deploy(shop("r2"), front())
+    first = known.digest(machine)
+    assert first
+    assert first == known.of(machine)["digest"] == known.digest(machine)
+    fleet.deploy(shop("r3"), front())
+    assert known.digest(machine) == known.of(machine)["digest"] != first
+    (call,) = [each for each in known.of(machine)["calls"] if FILE in each["path"]]
+    resource = next(
+        each for group in machine.ledger.read()[0][0]["groups"].values() for each in group["resources"] if each.get("path") == call["path"]
+    )
+    assert call["sha256"] == hashlib.sha256(machine.store.read(resource["digest"])).hexdigest()

@@ -1,0 +1,55 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What groups of robots serve and call, as it is remembered: nothing odd is, and anything odd in the file is as if nothing were there."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.home.capabilities import OddCapabilities
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.home.mesh import NOTHING, Mesh
+
+TERMS: dict[str, t.Any] = {"address": "::", "protocol": "http", "pods": False, "allow": ["spiffe://fleet.example/a"]}
+SERVED: dict[str, t.Any] = {"name": "default/shop/api/http", "port": 7000, "terms": TERMS}
+CALLED: dict[str, t.Any] = {
+    **dict.fromkeys(("namespace", "job", "id", "path", "sha256"), "x"),
+    "group": "default/front/web",
+    "follows": "default/shop/api/http",
+    "pods": False,
+}
+SAID: dict[str, t.Any] = {"digest": "x", "serves": [SERVED], "calls": [CALLED]}
+
+
+def test_what_a_robot_said_last_is_known(tmp_path):
+    mesh = Mesh(tmp_path)
+    assert mesh.read("robot1") == NOTHING
+    # Most robots serve and call nothing, and have no file.
+    mesh.learn("robot1", NOTHING)
+    assert list(tmp_path.iterdir()) == []
+    mesh.learn("robot1", SAID)
+    assert mesh.read("robot1") == SAID
+    mesh.learn("robot1", NOTHING)
+    assert mesh.read("robot1") == NOTHING
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(None, [], {}, {**SAID, "digest": 1}, {**SAID, "serves": [1]}, {**SAID, "calls": [{}]}),
+        *({**SAID, "serves": [{**SERVED, **more}]} for more in ({"name": "api"}, {"port": 0}, {"port": "7000"}, {"terms": {}})),
+        *({**SAID, "serves": [{**SERVED, "terms": {**TERMS, **more}}]} for more in ({"protocol": "sctp"}, {"allow": [1]}, {"pods": 1})),
+        *({**SAID, "calls": [{**CALLED, **more}]} for more in ({"follows": "api"}, {"group": "web"}, {"path": None}, {"pods": "no"})),
+    ],
+)
+def test_what_no_robot_says_is_not_remembered(tmp_path, odd):
+    mesh = Mesh(tmp_path)
+    mesh.learn("robot1", SAID)
+    with pytest.raises(OddCapabilities, match="in a form that this version knows"):
+        mesh.learn("robot1", odd)
+    assert mesh.read("robot1") == SAID
+    (tmp_path / "mesh" / "robot1.json").write_text(json.dumps(odd))
+    assert mesh.read("robot1") == NOTHING
