@@ -124,7 +124,9 @@ def duration(field: Field, node: yaml.Node) -> Seconds:
 def _number_text(node: yaml.Node, wanted: str) -> str:
     """A quantity as it was written, quoted or not."""
     if isinstance(node, yaml.ScalarNode) and node.tag in (STR, INT, FLOAT):
-        return t.cast(str, node.value)
+        found = t.cast(str, node.value)
+        # A number that is 0 is not negative, also for who checks the file with the schema.
+        return found[1:] if node.tag != STR and re.fullmatch(r"-[0.]+", found) else found
     raise Mistake(f"expected {wanted}", value=kind(node))
 
 

@@ -13,7 +13,7 @@ import re
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Bytes, Millicores, Seconds, Support
@@ -232,6 +232,8 @@ def test_both_accept_what_the_model_allows(document):
 
 @settings(max_examples=600, deadline=None)
 @given(one_key())
+@example({"name": "a", "taskGroups": [{"name": "a", "resources": {"disk": -0.0}}]})
+@example({"name": "a", "taskGroups": [{"name": "a", "resources": {"cpu": -0.0}}]})
 def test_both_come_to_the_same_verdict_on_every_key(document):
     agree(document)
 
