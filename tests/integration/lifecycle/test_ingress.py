@@ -282,9 +282,10 @@ def test_what_is_wrong_is_found_before_anything_changes(edge):
     (edge.directory / "edge.crt").write_text(visitors.certificate("left.example", days=-1).chain)
     edge.run("k8s4r.robot.validate", job="job.yml").refused("keyFile: does not match the certificate")
     (edge.directory / "edge.crt").write_text(good)
+    nobody = "neither a job of this run nor a robot has the inbound service"
     edge.deploy(jobs({"service": "web/lefd/web"}, {"path": "/x", "service": "nobody/at/all"})).refused(
-        'taskGroups[0].network.ingress.routes[4].service: no job of this run has the inbound service "default/web/lefd/web"; ',
-        'taskGroups[1].network.ingress.routes[5].service: no job of this run has the inbound service "default/nobody/at/all"',
+        f'taskGroups[0].network.ingress.routes[4].service: {nobody} "default/web/lefd/web"; ',
+        f'taskGroups[1].network.ingress.routes[5].service: {nobody} "default/nobody/at/all"',
     )
     assert edge.starts() == starts
 
