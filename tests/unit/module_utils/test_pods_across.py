@@ -11,11 +11,13 @@ import pathlib
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import verify
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.across import links, robots, routes, told
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.files import network, number
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.files import network, number, overlap
 
 SHARED = [("eth0", number("192.0.2.1"), 24), ("wlan0", number("198.51.100.1"), 16), ("eth1", number("192.0.2.129"), 26)]
 
@@ -85,6 +87,21 @@ def test_of_two_files_the_newer_one_is_right(tmp_path: pathlib.Path) -> None:
         other("c", "10.3.0.0/20", "192.0.2.9"),
     ]
     assert robots.described(str(tmp_path / "none")) == []
+
+
+NETWORKS = st.builds(lambda base, length: (base >> 32 - length << 32 - length, length), st.integers(0, 2**16 - 1), st.integers(17, 30))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), NETWORKS, st.just((1,)))))
+def test_of_two_robots_the_first_with_a_name_or_an_address_has_it(others: list[t.Any]) -> None:
+    wanted: list[t.Any] = []
+    for each in others:
+        if not any(each[0] == had[0] or overlap(each[1], had[1]) for had in wanted):
+            wanted.append(each)
+    found: list[t.Any] = []
+    robots.add(found, others[: len(others) // 2])
+    robots.add(found, others[len(others) // 2 :])
+    assert found == wanted
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ the same in all of them.
 
 from __future__ import annotations
 
+import bisect
 import os
 
 from ... import plan
 from ...state import formats
-from ..files import network, number, overlap
+from ..files import bounds, network, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,15 +32,22 @@ def described(directory: str = plan.ROUTES) -> list[Other]:
     except FileNotFoundError:
         return []
     found: list[Other] = []
-    for _age, path in files:
-        add(found, _read(path))
+    # Groups that were deployed together bring the same.
+    for text in dict.fromkeys(_text(path) for _age, path in files):
+        add(found, parsed(text))
     return found
 
 
 def add(found: list[Other], more: t.Iterable[Other]) -> None:
-    """Those that are not there yet, by their names and by the addresses of their pods."""
+    """Those that are not there yet, by their names and by the addresses of their pods. Of those that are, no two have any in common."""
+    names = {name for name, _range, _addresses in found}
+    taken = sorted(bounds(whole) for _name, whole, _addresses in found)
     for other in more:
-        if not any(other[0] == each[0] or overlap(other[1], each[1]) for each in found):
+        first, last = bounds(other[1])
+        place = bisect.bisect_right(taken, (last, last))
+        if other[0] not in names and not (place and taken[place - 1][1] >= first):
+            names.add(other[0])
+            taken.insert(place, (first, last))
             found.append(other)
 
 
@@ -52,9 +60,9 @@ def parsed(text: str) -> list[Other]:
         return []
 
 
-def _read(path: str) -> list[Other]:
+def _text(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as stream:
-            return parsed(stream.read())
+            return stream.read()
     except (OSError, ValueError):
-        return []
+        return ""

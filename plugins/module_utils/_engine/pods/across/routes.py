@@ -94,9 +94,9 @@ def _words(row: t.Mapping[str, t.Any]) -> Words:
 
 def changes(wanted: t.Sequence[Words], there: t.Sequence[Words]) -> list[str]:
     """Lines for `ip -batch`: what is new first."""
-    more = f"table {TABLE} protocol kernel"
+    more, had, reached = f"table {TABLE} protocol kernel", set(there), {to for to, _how in wanted}
     return [
-        *(f"route replace {to} {how} {more}" for to, how in wanted if (to, how) not in there),
+        *(f"route replace {to} {how} {more}" for to, how in wanted if (to, how) not in had),
         # One that has another way now has been replaced.
-        *(f"route del {to} {how} table {TABLE}" for to, how in there if to not in {each[0] for each in wanted}),
+        *(f"route del {to} {how} table {TABLE}" for to, how in there if to not in reached),
     ]
