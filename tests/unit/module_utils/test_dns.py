@@ -29,6 +29,7 @@ POD: dict[str, t.Any] = {
 }
 WITHOUT: dict[str, t.Any] = {**POD, "name": "other-r0", "address": "172.26.64.8", "dns": {"servers": [], "searches": []}}
 SERVICE: dict[str, t.Any] = {
+    "version": plan.KEPT_VERSION,
     "domain": "k8s4r.internal",
     "name": "http.api.shop.svc",
     "port": 7000,
@@ -92,6 +93,7 @@ def test_there_is_a_server_where_somebody_is_answered(tmp_path: pathlib.Path) ->
         {**SERVICE, "domain": "a/b"},
         {**SERVICE, "endpoints": [{"address": "192.0.2.2 a"}]},
         {**SERVICE, "endpoints": [{}]},
+        {**SERVICE, "version": plan.KEPT_VERSION + 1},
     ],
 )
 def test_a_damaged_file_keeps_no_other_from_its_name_and_says_nothing_else(tmp_path: pathlib.Path, damaged: t.Any) -> None:

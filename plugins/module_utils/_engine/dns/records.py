@@ -15,7 +15,7 @@ import re
 from .. import plan
 from ..pods import addresses as pod_addresses
 from ..pods import files
-from ..say import jsontext
+from ..state import formats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         address: str
 
     class Service(t.TypedDict):
-        """What is in the file of a service, as JSON. ``name`` is its own, below the ``domain``. ``loopback``: whether the server answers
-        at the robot's loopback, too.
+        """What is in the file of a service, as JSON, with the ``version`` of its form (state/formats.py). ``name`` is its own, below the
+        ``domain``. ``loopback``: whether the server answers at the robot's loopback, too.
         """
 
         domain: str
@@ -142,7 +142,7 @@ def _is_sound(pod: Pod) -> bool:
 
 def _parsed(text: str) -> Service | None:
     try:
-        found = jsontext.loads(text)
+        found = formats.read(plan.NAMES, "service", text)
         sound = (
             _is_name(found["name"])
             and _is_name(found["domain"])
@@ -151,7 +151,7 @@ def _parsed(text: str) -> Service | None:
             and isinstance(found["loopback"], bool)
             and all(_is_address(each["address"]) for each in found["endpoints"])
         )
-    except (ValueError, LookupError, TypeError):
+    except (formats.Unread, ValueError, LookupError, TypeError):
         return None
     return found if sound else None
 

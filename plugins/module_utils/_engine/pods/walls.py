@@ -73,6 +73,14 @@ def _described(directory: str) -> dict[str, Pod]:
 
 
 def _ensure(directory: str) -> list[str]:
+    try:
+        return _have_all(directory)
+    except (CommandFailed, FileNotFoundError):
+        # A pod may have gone, and its link with it, while that was looked at.
+        return _have_all(directory)
+
+
+def _have_all(directory: str) -> list[str]:
     pods = _described(directory)
     if not files.any_there(directory):
         return _remove()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The version of everything that an engine leaves on a robot for another one: ledger, manifests, journal, requests and results. And of
-the files of pods, and of routes to those of other robots, which the compiler writes: an engine meets those of jobs that a former
+the files of pods, of routes to those of other robots, and of services, which the compiler writes: an engine meets those of jobs that a former
 collection has deployed.
 
 Robots outlive versions of the collection. What an older engine left is read as if this one had left it, here and nowhere
@@ -33,6 +33,7 @@ KEYS: t.Mapping[str, t.Mapping[str, type]] = {
     "pod": {"name": str, "group": str, "address": str, "range": str, "reach": list, "ports": list, "hosts": dict, "dns": dict},
     "request": {},
     "routes": {"robots": dict},
+    "service": {"domain": str, "name": str, "port": int, "loopback": bool, "endpoints": list},
     "result": {"status": str},
 }
 GROUP_KEYS = {"name": str, "release": str, "resources": list, "leftovers": list}
@@ -84,7 +85,7 @@ def load(path: str, kind: str) -> t.Any:
 
 
 def read(path: str, kind: str, text: str) -> t.Any:
-    """What is in the text of a file, in the form of this version. ``kind``: as for `load`, or pod, or routes. Raises `Unread`."""
+    """What is in the text of a file, in the form of this version. ``kind``: as for `load`, or pod, routes, or service. Raises `Unread`."""
     document = _read(path, kind, text)
     _require(path, document, KEYS[kind])
     for group in document["groups"].values() if kind == "ledger" else ():

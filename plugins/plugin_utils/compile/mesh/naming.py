@@ -98,6 +98,7 @@ def content(site: Site | discovery.Place, name: str, served: peers.Served) -> st
     """The text of the file of a service."""
     addresses, _nameless = discovery.addresses(site, served)
     found = {
+        "version": plan.KEPT_VERSION,
         "domain": site.robot.dns,
         "name": _host(name),
         "port": served.service.port,
