@@ -134,4 +134,4 @@ def test_port_53_must_be_free(kind: int) -> None:
             other.listen()
         (found,) = verify.lacking([group])
     assert found.startswith(f"k8s4r_dns: {'UDP ' if kind == socket.SOCK_DGRAM else ''}port 53 on 127.0.0.153 is taken by ")
-    assert found.endswith("; let that listen at other addresses alone, or remove k8s4r_dns of this robot")
+    assert found.endswith("; make it listen on other addresses only, or remove k8s4r_dns from this robot")

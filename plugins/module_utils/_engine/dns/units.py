@@ -65,7 +65,7 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
         why = _have(known)
         if why:
             settle()
-            raise Refusal([f"k8s4r_dns: {own.DNS} does not start: {why}; see journalctl -u {own.DNS}, or remove k8s4r_dns of this robot"])
+            raise Refusal([f"k8s4r_dns: {own.DNS} does not start: {why}; see journalctl -u {own.DNS}, or remove k8s4r_dns from this robot"])
 
 
 def settle() -> list[str]:

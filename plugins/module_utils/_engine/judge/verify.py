@@ -170,7 +170,7 @@ def _no_names(address: str) -> str:
     """Somebody else may answer there already, as a server for all of the robot's addresses does."""
     wanted = [plan.port(address, 53, "", protocol=protocol) for protocol in ports.PROTOCOLS]
     for found in ports.taken(wanted, (own.DNS,)):
-        return f"{found.lstrip(': ')}; let that listen at other addresses alone, or remove k8s4r_dns of this robot"
+        return f"{found.lstrip(': ')}; make it listen on other addresses only, or remove k8s4r_dns from this robot"
     return ""
 
 

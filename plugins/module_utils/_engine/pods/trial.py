@@ -12,7 +12,7 @@ from ..system import command
 from . import guard
 from .six import family
 
-REMEDY = "make sure that it has it, or write mode: host"
+REMEDY = "provide it, or write mode: host"
 _NAT = "translation of addresses"
 
 

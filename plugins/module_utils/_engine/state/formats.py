@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The version of everything that an engine leaves on a robot for another one: ledger, manifests, journal, requests and results. And of
-the files of pods, of routes to those of other robots, and of services, which the compiler writes: an engine meets those of jobs that a former
-collection has deployed.
+the files of pods, of routes to those of other robots, and of services, which the compiler writes: an engine meets those of jobs that a
+former collection has deployed.
 
 Robots outlive versions of the collection. What an older engine left is read as if this one had left it, here and nowhere
 else; what a newer one left is refused, since this one cannot know what it means. Version 1 had no number.

@@ -89,11 +89,13 @@ def endpoints_of(site: Site | Place, served: peers.Served) -> tuple[list[Endpoin
     unreached = {}
     if new:
         found = few(new, peers.NAMED)
-        what = f"is reached over IPv4 alone, and the inventory has only IPv6 addresses of {found}"
+        what = f"can only be reached over IPv4, and the inventory has only IPv6 addresses for {found}"
         unreached[what] = f"add an IPv4 address to k8s4r_address of {found}"
     if nameless:
         found = few(nameless, peers.NAMED)
-        unreached[f"is on {found}, of which the inventory has a name and no IP address"] = f"set k8s4r_address of {found} to its IP address"
+        unreached[f"runs on {found}, for which the inventory has a name but no IP address"] = (
+            f"set k8s4r_address of {found} to its IP address"
+        )
     elif served.robots and not (endpoints or new):
         address = served.service.address
         who = f"pods of robot {site.robot.name} do" if site.are_pods else f"robot {site.robot.name} does"

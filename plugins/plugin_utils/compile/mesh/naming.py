@@ -112,10 +112,10 @@ def _without_address(site: Site, path: str, served: peers.Served) -> t.Iterator[
     _addresses, nameless = discovery.addresses(site, served)
     if nameless:
         found = few(nameless, peers.NAMED)
-        what = f"is on {found}, of which the inventory has no IP address at which robot {site.robot.name} reaches it"
-        yield site.problem(path, f"{what}: it cannot be in DNS", f"set k8s4r_address of {found} to its IP address, or remove k8s4r_dns")
+        what = f"runs on {found}, for which the inventory has no IP address that robot {site.robot.name} can reach"
+        yield site.problem(path, f"{what}, so it cannot be in DNS", f"set k8s4r_address of {found} to its IP address, or remove k8s4r_dns")
 
 
 def _nameless(site: Site, path: str) -> Problem:
-    remedy = "write the names of namespace, job, group and service with lower-case letters, digits and -"
-    return site.problem(path, f"robot {site.robot.name} has no name in DNS for it", remedy)
+    remedy = "use only lower-case letters, digits and - in the names of namespace, job, group and service"
+    return site.problem(path, f"it gets no name in the DNS of robot {site.robot.name}", remedy)

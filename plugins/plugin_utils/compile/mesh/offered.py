@@ -27,7 +27,7 @@ from ..site import LookedUp, PlacedPort, Site, Unfound, sites_of
 
 # Names that a message has, of all that it could.
 SHOWN = 6
-TOGETHER = "if it is of another job, deploy both together: -e job=<this file>,<the other job's file>"
+TOGETHER = "if another job has it, deploy both together: -e job=<this file>,<the other job's file>"
 
 
 class _Offer(t.NamedTuple):
@@ -109,9 +109,9 @@ class Offered:
         return Unfound(what, did_you_mean(name, known) or f"{there}; {TOGETHER}")
 
 
-NAMELESS = "is on {}, of which the inventory has a name and no IP address"
-_LOOPBACK = "listens at the loopback of {}, which this one does not reach"
-_IPV6 = "is reached over IPv4 alone, and the inventory has only IPv6 addresses of {}"
+NAMELESS = "runs on {}, for which the inventory has a name but no IP address"
+_LOOPBACK = "listens on the loopback of {}, which cannot be reached from here"
+_IPV6 = "can only be reached over IPv4, and the inventory has only IPv6 addresses for {}"
 _REMEDIES = {
     NAMELESS: "set k8s4r_address of these robots to their IP addresses",
     _LOOPBACK: "remove the hostIP of its port",
@@ -138,7 +138,7 @@ def _without_port(offer: _Offer) -> Unfound:
     what = f"{offer.name} has the portLabel {quoted(label)}, which is {{}}"
     served = [service.name for service in offer.group.network.services] if offer.group.network else []
     if label in served:
-        behind = what.format("behind a proxy that lets in none but other proxies")
+        behind = what.format("behind a proxy that admits only other proxies")
         return Unfound(behind, f"call it by network.upstreams, with service: {'/'.join((*offer.names[1:], label))}")
     found = "a port of its robot's loopback" if re.fullmatch(PORT, label) else "no port of the group"
     return Unfound(what.format(found), "add the port to network.ports of that group, and write its label")

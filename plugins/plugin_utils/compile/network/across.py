@@ -177,5 +177,5 @@ def warnings(site: Site, across: Across) -> t.Iterator[Problem]:
     if across.text and site.robot.name in across.robots:
         for path, (namespace, job, group) in _reach(site):
             if (namespace, job) not in across.jobs:
-                found = f"pods of {namespace}/{job}/{group} on other robots do not get in: this run has no file of that job"
+                found = f"pods of {namespace}/{job}/{group} on other robots will not get in: their job is not part of this run"
                 yield site.problem(path, found, "deploy both jobs together")

@@ -123,7 +123,7 @@ def test_of_a_job_that_is_not_in_the_run_nobody_knows_where_its_pods_are():
     text = job(group("web", [{"job": "b", "group": "api"}]))
     _routes, _pods, _links, (warning,) = plan(text, robots=(OWN, TWO))
     assert str(warning).endswith(
-        ": taskGroups[0].network.reach[0]: pods of default/b/api on other robots do not get in: this run has no file of that job; "
+        ": taskGroups[0].network.reach[0]: pods of default/b/api on other robots will not get in: their job is not part of this run; "
         "deploy both jobs together"
     )
     assert plan(text, robots=(ROBOT, Robot("r2", "192.0.2.2")))[3] == ()

@@ -126,7 +126,7 @@ def test_a_service_that_does_not_let_the_caller_in():
 
 def test_a_robot_whose_address_is_a_name_is_not_found_by_envoy():
     found = refusal(caller(), SERVER % ALLOW, robot=HERE, robots=(HERE, NAMED))
-    assert "is on r4, of which the inventory has a name and no IP address; set k8s4r_address of r4 to its IP address" in found
+    assert "runs on r4, for which the inventory has a name but no IP address; set k8s4r_address of r4 to its IP address" in found
 
 
 NEW = Robot("r5", "192.0.2.5", addresses=("2001:db8::5",))
@@ -137,7 +137,7 @@ def test_a_robot_that_has_ipv6_alone_is_not_left_out_where_pods_have_ipv4_alone(
     job, server = caller().replace("network: {", f"network: {{mode: {calls}, "), SERVER % ALLOW
     server = server.replace("network: {", f"network: {{mode: {serves}, ")
     found = refusal(job, server, robot=HERE, robots=(HERE, THERE, NEW))
-    why = "is reached over IPv4 alone, and the inventory has only IPv6 addresses of r5; add an IPv4 address to k8s4r_address of r5"
+    why = "can only be reached over IPv4, and the inventory has only IPv6 addresses for r5; add an IPv4 address to k8s4r_address of r5"
     assert f'"default/shop/api/http" {why}' in found
     alone = refusal(job, server.replace("network:", f"{ON % 'r5'}, network:"), robot=HERE, robots=(HERE, NEW))
     assert why in alone

@@ -95,7 +95,7 @@ def test_services_of_one_name_are_found_together_in_their_own_namespace_alone():
 def test_a_port_at_the_loopback_is_found_on_its_own_robot_alone():
     local = shop("{label: http, static: 8080, hostIP: 127.0.0.1}")
     assert places(local) == ["r1 127.0.0.1 8080"]
-    assert "listens at the loopback of r1, r2, which this one does not reach; remove the hostIP" in refused(local, calls="mode: group")
+    assert "listens on the loopback of r1, r2, which cannot be reached from here; remove the hostIP" in refused(local, calls="mode: group")
 
 
 def test_a_pod_has_ipv4_alone():
@@ -106,7 +106,7 @@ def test_a_pod_has_ipv4_alone():
 
 def test_a_robot_of_which_only_a_name_is_known_has_no_address_for_others():
     assert places(shop(), robots=(NAMED,)) == ["r3 127.0.0.1 8080"]
-    assert 'the service "api" is on r3, of which the inventory has a name and no IP address; set k8s4r_address' in refused(
+    assert 'the service "api" runs on r3, for which the inventory has a name but no IP address; set k8s4r_address' in refused(
         shop(), robots=(HERE, NAMED)
     )
 
@@ -115,13 +115,13 @@ def test_a_robot_of_which_only_a_name_is_known_has_no_address_for_others():
     ("name", "text", "said"),
     [
         ("apy", shop(), 'no task of this run has the service "apy"; did you mean api?'),
-        ("broker", shop(), "there is api; if it is of another job, deploy both together: -e job=<this file>,<the other job's file>"),
+        ("broker", shop(), "there is api; if another job has it, deploy both together: -e job=<this file>,<the other job's file>"),
         ("api", shop(label="'8080'"), 'has the portLabel "8080", which is a port of its robot\'s loopback; add the port to network.ports'),
         ("api", shop(label="other"), 'has the portLabel "other", which is no port of the group; add the port to network.ports'),
         (
             "api",
             shop(label="https", more="services: [{name: https, port: 7000, to: http, allow: [{job: front, group: web}]}]"),
-            "which is behind a proxy that lets in none but other proxies; call it by network.upstreams, with service: shop/api/https",
+            "which is behind a proxy that admits only other proxies; call it by network.upstreams, with service: shop/api/https",
         ),
         (
             "https",

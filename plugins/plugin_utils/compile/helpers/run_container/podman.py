@@ -67,7 +67,7 @@ def run_by_podman(task: dict[str, t.Any]) -> t.NoReturn:
     try:
         os.execvp(PODMAN, argv)
     except FileNotFoundError:
-        sys.exit("podman: this robot has none; install it (Debian's podman)")
+        sys.exit("podman is not installed on this robot; install it (Debian's package podman)")
 
 
 def room_options(pod: t.Optional[dict[str, str]], host: dict[str, t.Any]) -> list[str]:
@@ -81,7 +81,7 @@ def device_options(path: str) -> list[str]:
     """A colon would end a path. So the device is there by its own name, and once more by the one that has a colon."""
     own = os.path.realpath(path) if ":" in path else path
     if ":" in own:
-        sys.exit(f"podman: the name of the device {own} has a colon, which Podman cannot be told; use docker")
+        sys.exit(f"podman: the name of the device {own} has a colon, which Podman's options cannot express; use docker")
     found = [f"--device={own}:{own}:rw"]
     if own != path:
         found.append(f'--mount=type=bind,"source={own}","target={path}"')
