@@ -12,7 +12,7 @@ import typing as t
 
 from ..compile.mesh import identity, outside
 from ..compile.names import agent_id
-from ..compile.site import Rendering
+from ..compile.site.site import Rendering
 from ..fleet.catalogue import GROUP, names_of_one_machine
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..compile.site import Rendering
+from ..compile.site.site import Rendering
 from ..fleet.catalogue import GROUP
 from ..home import key
 from ..home.mesh import Mesh

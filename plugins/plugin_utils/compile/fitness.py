@@ -16,7 +16,8 @@ from ..job.model.resources import Resources
 from ..job.model.task import Task
 from ..job.model.vocabulary import Driver, Sharing
 from ..job.rules.resources import numbers
-from .site import PlacedTask, Site
+from .site.placed import PlacedTask
+from .site.site import Site
 from .systemd import FAITHFUL_ENVIRONMENT, HIDES_PROCESSES, MAPS_USERS
 
 # That of Ubuntu 20.04, the oldest system with all that our units use: their directives, and unshare and setpriv as they call them.

@@ -19,7 +19,7 @@ from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
 from .network import across, pods, ports
-from .site import Site
+from .site.site import Site
 from .units import init, limits, schedule, task
 
 if t.TYPE_CHECKING:

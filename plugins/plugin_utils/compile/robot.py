@@ -18,7 +18,7 @@ from .group import compile_group
 from .mesh import peers
 from .mesh.identity import Entry
 from .network import across, choice, pods, ports
-from .site import Rendering, Site, as_written, sites_of
+from .site.site import Rendering, Site, as_written, sites_of
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import JobPlan, RobotPlan

@@ -9,7 +9,7 @@ import collections.abc as c
 
 from ..compile import names
 from ..compile.mesh import outside
-from ..compile.site import Rendering, as_written
+from ..compile.site.site import Rendering, as_written
 from ..fleet import constraints
 from ..fleet.placement import Placement
 from ..fleet.robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot

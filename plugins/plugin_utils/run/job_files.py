@@ -17,7 +17,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.utils.vars import load_extra_vars
 
-from ..compile.site import Unrendered
+from ..compile.site.rendering import Unrendered
 from ..job.errors import JobErrors, Problem, quoted
 from ..job.model.job import Job
 from ..job.read import reader

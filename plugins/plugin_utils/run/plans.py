@@ -11,7 +11,7 @@ from ...module_utils._engine import plan
 from ..compile.mesh import outside, peers
 from ..compile.network import across, choice
 from ..compile.robot import CompiledRobot, compile_robot
-from ..compile.site import Rendering, as_written
+from ..compile.site.site import Rendering, as_written
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..job.errors import JobErrors, Problem, together

@@ -19,7 +19,8 @@ from ...job.model.task import Task
 from ...job.model.vocabulary import GetterMode
 from ...job.rules.brings import artifacts as rules
 from ...job.substitution import has_names
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 from .substitution import substituted
 
 if t.TYPE_CHECKING:

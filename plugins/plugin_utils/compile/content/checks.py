@@ -21,7 +21,8 @@ from ...job.model.services import Check, Service
 from ...job.model.task import InitTask, Task
 from ...job.model.vocabulary import CheckProtocol, CheckType
 from .. import paths
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 from . import container
 from .substitution import command_line, substituted
 

@@ -24,7 +24,9 @@ from ...job.model.brings.docker import IMAGE, DockerConfig
 from ...job.model.task import Task
 from ...job.model.vocabulary import DockerNetwork, Driver, Hook
 from .. import names
-from ..site import PlacedTask, Pod, Site, Unrendered
+from ..site.placed import PlacedTask, Pod
+from ..site.rendering import Unrendered
+from ..site.site import Site
 from . import artifacts
 from .environment import Environment
 from .substitution import each_of, substituted, words

@@ -19,7 +19,8 @@ from ...job.model.task import Task
 from ...job.model.vocabulary import Driver, Protocol
 from ...job.variables import is_database, label, variable, variable_too_long
 from .. import names, systemd
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 from . import templates
 from .substitution import substituted
 

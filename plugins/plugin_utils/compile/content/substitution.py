@@ -13,7 +13,7 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.substitution import substitute
 from ...job.variables import too_long
-from ..site import Site
+from ..site.site import Site
 
 # As it is shown: a variable of a port, with the port's label.
 _OF_PORT = re.compile(r"\$\{NOMAD_(?:HOST_)?(?:ADDR|IP|PORT)_(\w+)\}")

@@ -14,7 +14,9 @@ from ...job.model.task import Task
 from ...job.model.vocabulary import ChangeMode
 from ...job.rules.tasks import SYSTEMD
 from .. import names
-from ..site import LookedUp, PlacedTask, Site, Unrendered
+from ..site.placed import PlacedTask
+from ..site.rendering import LookedUp, Unrendered
+from ..site.site import Site
 from . import variables
 from .substitution import names_of_robot, substituted
 

@@ -19,7 +19,8 @@ from ....module_utils._engine import plan
 from ...job.model.vocabulary import Sharing
 from .. import helpers, names, paths, systemd
 from ..helpers import Call
-from ..site import Pod, Site
+from ..site.placed import Pod
+from ..site.site import Site
 from .sharing import Shares, held, shares
 
 if t.TYPE_CHECKING:

@@ -20,7 +20,7 @@ from .sharing import enters, shares
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Resource
-    from ..site import Site
+    from ..site.site import Site
 
 
 def sees(site: Site, spec: Task) -> bool:

@@ -13,7 +13,8 @@ import typing as t
 
 from ....module_utils._engine import plan
 from .. import names
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected, Resource

@@ -12,7 +12,8 @@ from ...job.model.isolation import Isolation
 from ...job.model.task import InitTask, Task
 from ...job.model.vocabulary import Sharing
 from .. import names
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 
 
 class Shares(t.NamedTuple):

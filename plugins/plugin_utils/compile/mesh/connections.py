@@ -19,7 +19,7 @@ from .. import names
 from ..content.environment import Environment
 from ..content.substitution import substituted
 from ..network.ports import inbound_host, of_label
-from ..site import Site
+from ..site.site import Site
 from . import discovery, identity, peers
 
 

@@ -14,7 +14,7 @@ from ...fleet.robots import Fleet, Robot
 from ...job.addresses import LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, plain
 from ...job.errors import Problem, did_you_mean, few, listed, quoted
 from .. import names
-from ..site import Site
+from ..site.site import Site
 from . import identity, peers
 
 

@@ -13,7 +13,7 @@ from ...job.errors import Problem
 from ...job.model.network import Network
 from ...job.model.vocabulary import NetworkType, TlsMode
 from .. import names
-from ..site import Site
+from ..site.site import Site
 
 
 class Selector(t.TypedDict):

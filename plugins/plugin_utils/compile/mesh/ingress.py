@@ -16,7 +16,7 @@ from ...job.model.ingress import Ingress, plain_host, plain_path
 from ...job.model.vocabulary import IngressTlsMode, Protocol
 from .. import names
 from ..network.ports import ingress_host
-from ..site import Site
+from ..site.site import Site
 from . import discovery, identity, peers
 
 

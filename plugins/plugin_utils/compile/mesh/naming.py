@@ -15,7 +15,7 @@ from ....module_utils._engine import plan
 from ...job.errors import Problem, few
 from .. import names
 from ..network.hosts import gateway
-from ..site import Site
+from ..site.site import Site
 from . import discovery, peers
 
 if t.TYPE_CHECKING:

@@ -23,7 +23,9 @@ from ...job.model.services import Service
 from ...job.model.vocabulary import PORT, Provider
 from .. import names
 from ..network import choice
-from ..site import LookedUp, PlacedPort, Site, Unfound, sites_of
+from ..site.placed import PlacedPort
+from ..site.rendering import LookedUp, Unfound
+from ..site.site import Site, sites_of
 
 # Names that a message has, of all that it could.
 SHOWN = 6

@@ -16,7 +16,7 @@ from ...job.model.job import Job
 from ...job.model.network import InboundService
 from .. import names
 from ..network import choice
-from ..site import Finding, nothing_found
+from ..site.site import Finding, nothing_found
 from .offered import Offered
 
 # Robots that a message names, of all that it could.

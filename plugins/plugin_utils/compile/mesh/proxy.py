@@ -21,7 +21,7 @@ from ...job.errors import Problem
 from .. import paths
 from ..content.environment import Environment
 from ..network import ports
-from ..site import Site
+from ..site.site import Site
 from ..units.service import Unit
 from . import identity, ingress, peers, proxy_unit
 from .connections import Connection, connections, rules_path

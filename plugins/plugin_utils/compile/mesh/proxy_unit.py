@@ -8,7 +8,7 @@ from __future__ import annotations
 from .. import helpers, names, systemd
 from ..helpers import Call
 from ..network import pods, ports
-from ..site import Site
+from ..site.site import Site
 
 # Not counted as the group's. Envoy itself takes 62 to 69 MB; the rest is for connections.
 MEMORY_MAX = 256 * 2**20

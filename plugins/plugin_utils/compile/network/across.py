@@ -19,7 +19,7 @@ from ...job.addresses import plain
 from ...job.errors import Problem, few
 from ...job.model.job import Job
 from ...job.model.network import Allowed
-from ..site import Site, sites_of
+from ..site.site import Site, sites_of
 from . import pods
 from .choice import Held
 

@@ -16,7 +16,8 @@ import typing as t
 from ....module_utils._engine import plan
 from ...job.errors import Problem
 from ...job.model.ports import Port
-from ..site import PlacedPort, Site
+from ..site.placed import PlacedPort
+from ..site.site import Site
 from . import ports
 
 # {group id: {what the port is called: its number}}

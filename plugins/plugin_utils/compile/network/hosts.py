@@ -11,7 +11,8 @@ import typing as t
 from ...job.addresses import LOOPBACK
 from ...job.model.network import Upstream
 from .. import names
-from ..site import Pod, Site
+from ..site.placed import Pod
+from ..site.site import Site
 
 
 def known(site: Site, pod: Pod) -> dict[str, str]:

@@ -17,7 +17,8 @@ import typing as t
 from ....module_utils._engine import plan
 from ...job.errors import Problem
 from .. import names
-from ..site import Pod, Site
+from ..site.placed import Pod
+from ..site.site import Site
 from ..systemd import Directives
 from . import hosts, ports
 from .choice import Held

@@ -15,7 +15,7 @@ from ...job.model.network import InboundService
 from ...job.model.ports import Port
 from ...job.model.services import Service
 from ...job.model.vocabulary import Provider, Transport
-from ..site import Site
+from ..site.site import Site
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine import plan as wire

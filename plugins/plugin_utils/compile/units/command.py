@@ -14,7 +14,8 @@ from ...job.model.task import Task
 from ...job.model.vocabulary import Driver
 from .. import paths
 from ..content.substitution import command_line
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected, Program

@@ -15,7 +15,7 @@ import typing as t
 
 from ...job.errors import Problem
 from ...job.model.task import Device
-from ..site import Site
+from ..site.site import Site
 
 # A number, or what stands for some, comes next.
 _END = "(?![A-Za-z])"

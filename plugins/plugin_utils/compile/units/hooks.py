@@ -19,7 +19,8 @@ from .. import helpers, systemd
 from ..content import templates
 from ..helpers import Call
 from ..isolation import sharing
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 from . import restarts, service
 
 # Seconds. So long may a poststop hook take that names no time: whoever stops its group waits for it, a shutdown too.

@@ -10,7 +10,8 @@ from ...job.model.task import InitTask, Readiness
 from .. import helpers, paths, systemd
 from ..content import environment
 from ..helpers import Call
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 from . import hooks, restarts, service
 from .drivers import DRIVERS, raw_exec
 

@@ -15,7 +15,8 @@ import typing as t
 from ....module_utils._engine import plan
 from ...job.model.task import Task
 from .. import names, systemd
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Resource

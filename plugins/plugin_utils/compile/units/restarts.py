@@ -11,7 +11,8 @@ from ...job.declare.keys import Seconds
 from ...job.model.task import Task
 from ...job.model.vocabulary import JobType, RestartMode
 from .. import helpers, systemd
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 
 
 class Policy(t.NamedTuple):

@@ -16,7 +16,7 @@ from ...job.model.job import Schedule
 from ...job.model.vocabulary import Hook
 from .. import helpers, systemd
 from ..helpers import Call
-from ..site import Site
+from ..site.site import Site
 from . import hooks
 from .service import Unit
 

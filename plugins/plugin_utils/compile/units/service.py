@@ -19,7 +19,8 @@ from ..content import templates as texts
 from ..content.environment import Environment
 from ..helpers import Call, Helper
 from ..isolation import files, memory, sharing
-from ..site import PlacedTask, Site
+from ..site.placed import PlacedTask
+from ..site.site import Site
 from . import devices, logs, signals, volumes
 from .brings import templates
 from .command import Command

@@ -12,7 +12,7 @@ from ....module_utils._engine import plan
 from ...job.errors import Problem, quoted
 from ...job.model.brings.volumes import Volume
 from .. import paths
-from ..site import Site
+from ..site.site import Site
 
 # What is ours and SPIRE's: programs, configuration, identities, and other tasks' files.
 _OURS = (plan.CONFIGURATION, plan.STATE, plan.RUNTIME, paths.PREFIX, *paths.SPIRE, paths.SPIRE_RUNTIME)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...compile.site import LookedUp, Unfound
+from ...compile.site.rendering import LookedUp, Unfound
 
 # Looks services up by name; raises `Unfound`.
 Services = t.Callable[[str], LookedUp]

@@ -9,7 +9,8 @@ import os
 import pathlib
 import typing as t
 
-from ...compile.site import Site, Unrendered
+from ...compile.site.rendering import Unrendered
+from ...compile.site.site import Site
 from ...home import key
 from ...home.digests import Digests
 from ...job.declare.keys import Secret

@@ -11,7 +11,8 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site import Unfound, sites_of
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.rendering import Unfound
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.site import sites_of
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader

@@ -12,7 +12,8 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site import Site, Unrendered
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.rendering import Unrendered
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.site import Site
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.home import key

@@ -14,7 +14,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site import LookedUp, Unfound, Unrendered
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.rendering import LookedUp, Unfound, Unrendered
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.templates import Template
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files import HostVariables

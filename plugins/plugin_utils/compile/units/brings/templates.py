@@ -19,7 +19,8 @@ from ...content.substitution import command_line
 from ...content.templates import Rendered
 from ...helpers import Call
 from ...isolation import sharing
-from ...site import PlacedTask, Site
+from ...site.placed import PlacedTask
+from ...site.site import Site
 from .. import signals
 
 if t.TYPE_CHECKING:

@@ -19,7 +19,8 @@ from ...content.environment import Environment
 from ...helpers import Call
 from ...isolation import memory, sharing
 from ...network import pods
-from ...site import PlacedTask, Site
+from ...site.placed import PlacedTask
+from ...site.site import Site
 from ...systemd import Directives, item
 from .. import limits, signals, volumes
 from ..command import Command

@@ -12,7 +12,8 @@ from ....job.model.brings.drivers import JavaConfig
 from ....job.model.resources import Resources
 from ....job.model.task import Task
 from ...content.substitution import each_of, words
-from ...site import PlacedTask, Site
+from ...site.placed import PlacedTask
+from ...site.site import Site
 from ..command import Command, absolute, is_written_by_tasks, missing, needed, on_robot
 
 PROGRAM = "java"

@@ -11,7 +11,7 @@ from ....job.model.brings.volumes import Volume
 from ....job.model.vocabulary import Files, KillMode, Sharing
 from ...isolation.sharing import Shares
 from ...network import pods
-from ...site import Pod
+from ...site.placed import Pod
 from ...systemd import KILLS_AT_ONCE, Directives, as_root, item
 
 

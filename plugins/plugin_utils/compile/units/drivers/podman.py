@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from ....job.model.task import Task
 from ...content import container
-from ...site import PlacedTask, Site
+from ...site.placed import PlacedTask
+from ...site.site import Site
 from ...systemd import Directives
 from . import docker
 

@@ -14,7 +14,8 @@ from ... import helpers, systemd
 from ...content.environment import Environment
 from ...helpers import Call
 from ...isolation import sharing
-from ...site import PlacedTask, Site
+from ...site.placed import PlacedTask
+from ...site.site import Site
 from ...systemd import Directives
 from .. import limits, signals
 from ..command import Command

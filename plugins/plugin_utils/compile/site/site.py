@@ -9,156 +9,20 @@ import dataclasses
 import functools
 import typing as t
 
-from ...module_utils._engine import plan
-from ..fleet.placement import Placement
-from ..fleet.robots import Fleet, Robot
-from ..job.errors import Problem
-from ..job.model.brings.templates import Template
-from ..job.model.group import TaskGroup
-from ..job.model.job import Job
-from ..job.model.network import Network
-from ..job.model.ports import Port
-from ..job.model.task import InitTask, Task
-from ..job.model.vocabulary import Hook, JobType, NetworkType
-from . import names
-
-Spec_co = t.TypeVar("Spec_co", bound=Task, covariant=True)
-
-
-class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
-    """A task, or an init task, at its place on the robot.
-
-    `spec` is the task as the job file describes it, at `path`. On the robot, `user` runs it, with `group` as the primary group.
-    `instance` is the index of its instance; None for an init task, which belongs to no instance. `ends` says whether its program
-    is to run to its end, as those of batch jobs do. `done` is the file that exists once it has, and need not do so again; None for
-    all other tasks.
-    """
-
-    spec: Spec_co
-    path: str
-    id: str
-    unit: str
-    user: str
-    group: str
-    environment_file: str
-    instance: int | None = None
-    ends: bool = False
-    done: str | None = None
-
-    @property
-    def directory(self) -> str:
-        """Holds the task's `local`, `secrets` and `logs`."""
-        return f"{plan.STATE}/tasks/{self.id}"
-
-    @property
-    def runtime(self) -> str:
-        """A directory of its own that systemd makes anew at each start, and removes."""
-        return f"{plan.RUNTIME}/secrets/{self.id}"
-
-    @property
-    def filled(self) -> str:
-        """Where root may put something that the task finds in its `secrets`. Units of tasks with walls are root's, and systemd gives root
-        what is in such a directory where somebody else has it; but not where somebody else has a directory in it.
-        """
-        confined = self.instance is not None and self.spec.confined
-        return f"{self.runtime}/filled" if confined else self.runtime
-
-    @property
-    def hook(self) -> Hook | None:
-        """When it runs; None for a main task."""
-        return self.spec.lifecycle.hook if self.spec.lifecycle else None
-
-    @property
-    def sidecar(self) -> bool:
-        """Whether it keeps running beside the main tasks, whatever the type of its job."""
-        return self.spec.lifecycle is not None and self.spec.lifecycle.sidecar
-
-    @property
-    def step(self) -> bool:
-        """Whether it is a hook that runs to its end, with others waiting for that."""
-        return self.hook in (Hook.PRESTART, Hook.POSTSTART) and not self.sidecar
-
-    @property
-    def seen_user(self) -> str:
-        """Who its program sees itself as."""
-        return self.spec.user or self.user
-
-    @property
-    def called(self) -> str:
-        """What people call it within its group."""
-        return f"{'init' if self.instance is None else f'r{self.instance}'} {self.spec.name}"
-
-
-class Pod(t.NamedTuple):
-    """An instance with a network of its own: the index, the id, the name, which is one that DNS takes, the address, the host name, and the
-    address of IPv6, empty where the robot's pods have none.
-    """
-
-    instance: int
-    id: str
-    name: str
-    address: str
-    host: str
-    address6: str = ""
-
-    @property
-    def unit(self) -> str:
-        """What brings its network up, and holds its namespaces."""
-        return names.pod_unit(self.id)
-
-    @property
-    def file(self) -> str:
-        """What the robot knows of it."""
-        return f"{plan.PODS}/{self.id}"
-
-    @property
-    def network(self) -> str:
-        """The file of its network namespace."""
-        return f"{plan.NETWORKS}{self.id}"
-
-
-class PlacedPort(t.NamedTuple):
-    """A port of an instance: `spec` is the port as the job file describes it."""
-
-    spec: Port
-    instance: int
-    number: int
-
-    @property
-    def called(self) -> str:
-        """By this the robot knows the port again, whatever its number."""
-        return f"r{self.instance} {self.spec.label}"
-
-    @property
-    def inside(self) -> int:
-        """Where it leads to in a pod."""
-        return self.spec.to or self.number
-
-
-class Unrendered(Exception):
-    """A template that cannot be rendered: where in it and why, without a value; what to do; and the key that has the text.
-
-    `depends`: whether it is so for this robot, and need not be for others. `also`: what else is wrong with it.
-    """
-
-    def __init__(self, message: str, remedy: str = "", key: str = "", depends: bool = False, also: t.Iterable[Unrendered] = ()) -> None:
-        super().__init__(message)
-        self.remedy, self.key, self.depends, self.also = remedy, key, depends, tuple(also)
-
-
-class Unfound(Exception):
-    """A service that a template cannot look up: why, and what to do."""
-
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.remedy = remedy
-
-
-class LookedUp(t.NamedTuple):
-    """The instances of a service, each as templates see it, and the full names of all services that have the name."""
-
-    instances: t.Sequence[t.Mapping[str, t.Any]]
-    services: tuple[str, ...]
+from ....module_utils._engine import plan
+from ...fleet.placement import Placement
+from ...fleet.robots import Fleet, Robot
+from ...job.errors import Problem
+from ...job.model.brings.templates import Template
+from ...job.model.group import TaskGroup
+from ...job.model.job import Job
+from ...job.model.network import Network
+from ...job.model.ports import Port
+from ...job.model.task import InitTask, Task
+from ...job.model.vocabulary import JobType, NetworkType
+from .. import names
+from .placed import PlacedPort, PlacedTask, Pod
+from .rendering import LookedUp, Unfound
 
 
 class Finding(t.Protocol):
