@@ -85,3 +85,6 @@ def test_who_goes_on_sending_is_sent_to_the_pod_that_a_port_leads_to_now(pods, r
     pods.file("other", "default/lamp/lamp", OTHER)
     pods.ensure()
     assert robots[1].execute(sends).status == 1
+    pods.file("other", "default/lamp/lamp", OTHER, ports=[port(PORT, UDP, "udp")])
+    pods.ensure()
+    assert robots[1].sh(sends).strip() == address

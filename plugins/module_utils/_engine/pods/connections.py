@@ -1,10 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Forgets connections to ports that are no longer published, or lead to another pod now.
+"""Forgets connections to ports that are no longer published, lead to another pod now, or have only just been published.
 
-The kernel looks a port up once for each connection. Who sends UDP again and again, always from one port of his, would be sent to a pod
-that is gone for as long as he does so. The kernel is asked in its own words (linux/netfilter/nfnetlink_conntrack.h), for most robots
+The kernel looks a port up once per connection. A client that keeps sending UDP from one source port would be sent to a pod that is gone,
+or to none, for as long as it keeps sending. The kernel is asked in its own words (linux/netfilter/nfnetlink_conntrack.h), for most robots
 have no program for it.
 """
 
@@ -41,17 +41,22 @@ _PATIENCE = 5
 
 
 def forget(pods: t.Mapping[str, Pod]) -> int:
-    """Have nothing go on to a pod by a port that does not lead there; how many there were."""
+    """Have nothing go on by a port to where that does not lead any more; how many there were."""
     return sum(_forget(pods, of) for of in (FOUR, SIX) if of.see(pods))
 
 
 def _forget(pods: t.Mapping[str, Pod], of: Family) -> int:
-    here, head = ranges(pods, of), _FAMILY.pack(_NUMBER_OF[of.word], 0, 0)
-    leads = {(_NUMBERS[protocol], port, pod, to) for (protocol, port), ways in published(pods, of).items() for _host, pod, to in ways}
+    here, head, ports = ranges(pods, of), _FAMILY.pack(_NUMBER_OF[of.word], 0, 0), published(pods, of)
+    leads = {(_NUMBERS[protocol], port, pod, to) for (protocol, port), ways in ports.items() for _host, pod, to in ways}
+    opened = {port for protocol, port in ports if protocol == "udp"}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER) as kernel:
         kernel.settimeout(_PATIENCE)
         kernel.bind((0, 0))
-        stale = [raw for raw, asked, answered in _all(kernel, head) if _is_stale(asked, answered, of, here, leads)]
+        stale = [
+            raw
+            for raw, asked, answered in _all(kernel, head)
+            if _is_stale(asked, answered, of, here, leads) or _is_early(asked, answered, opened)
+        ]
         for raw in stale:
             _say(kernel, _DELETE, _REQUEST | _ACKNOWLEDGE, head + raw)
             # It may have ended by itself.
@@ -63,9 +68,18 @@ def _is_stale(
     asked: Tuple, answered: Tuple, of: Family, here: t.Iterable[tuple[int, int]], leads: t.Container[tuple[int, int, int, int]]
 ) -> bool:
     """Whether it was sent on to a pod that is not, or no longer, what the port is for."""
-    _source, destination, protocol, _from, port = asked
-    pod, _back, _same, to, _asker = answered
+    _source, destination, protocol, _source_port, port = asked
+    pod, _back, _protocol, to, _back_port = answered
     return destination != pod and any(of.contains(each, pod) for each in here) and (protocol, port, pod, to) not in leads
+
+
+def _is_early(asked: Tuple, answered: Tuple, opened: t.Container[int]) -> bool:
+    """Whether it is sent to no pod at all, since the port was none when its first packet came. What leads away from the robot to such a
+    port is taken for the same, and loses nothing by it.
+    """
+    source, destination, protocol, source_port, port = asked
+    untouched = (destination, source, protocol, port, source_port)
+    return protocol == socket.IPPROTO_UDP and port in opened and answered == untouched
 
 
 def _all(kernel: socket.socket, head: bytes) -> t.Iterator[tuple[bytes, Tuple, Tuple]]:
