@@ -13,7 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.dns import records
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.dns import records, units
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import verify
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import names
 
@@ -115,6 +115,44 @@ def test_what_is_new_is_known_before_it_starts_and_what_changes_after_that(tmp_p
     resources: t.Any = [{"kind": "file", "path": path, "digest": path} for path in files]
     coming = records.coming(resources, lambda digest: json.dumps(files[digest]).encode())
     assert records.together(now, coming) == {"pods": {"a": POD, "c": new}, "services": {"front.s": SERVICE, "shop.t": other}}
+
+
+def test_a_server_is_told_once_what_it_must_read_also_by_the_next_switch_after_one_that_was_killed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are there by then, as they should be; whether it has read them is another matter."""
+    asked: list[str] = []
+
+    def ask(argv: list[str], **_options: object) -> tuple[int, str]:
+        asked.append(argv[1])
+        return 0, ""
+
+    def killed(_argv: list[str], **_options: object) -> tuple[int, str]:
+        raise KeyboardInterrupt
+
+    for name in ("DIRECTORY", "HOSTS", "CONFIGURATION"):
+        monkeypatch.setattr(records, name, str(tmp_path / name.lower()) if name == "DIRECTORY" else str(tmp_path / "directory" / name))
+    monkeypatch.setattr(units, "_READ", str(tmp_path / "read"))
+    monkeypatch.setattr(units.own, "put", lambda _texts, _enabled: False)
+
+    def have(*endpoints: str, port: int = 7000, by: t.Any = ask) -> None:
+        service: t.Any = {**SERVICE, "port": port, "endpoints": [{"address": each} for each in endpoints]}
+        monkeypatch.setattr(units.systemd, "ask", by)
+        assert units._have({"pods": {}, "services": {"s": service}}) == ""
+
+    have("192.0.2.2")
+    have("192.0.2.2")
+    have("192.0.2.3")
+    have("192.0.2.3", port=7001)
+    assert asked == ["restart", "start", "reload-or-restart", "restart"]
+    with pytest.raises(KeyboardInterrupt):
+        have("192.0.2.4", port=7001, by=killed)
+    have("192.0.2.4", port=7001)
+    with pytest.raises(KeyboardInterrupt):
+        have("192.0.2.4", port=7002, by=killed)
+    have("192.0.2.4", port=7002)
+    have("192.0.2.4", port=7002)
+    assert asked[4:] == ["reload-or-restart", "restart", "start"]
 
 
 def test_a_pod_asks_its_robot_unless_its_job_says_otherwise() -> None:

@@ -11,8 +11,9 @@ import pwd
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.mesh import known
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import prepare, tell
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import prepare, status, tell
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import Refusal
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.lock import Lock
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import capabilities
@@ -126,3 +127,11 @@ def test_a_robot_says_if_others_know_it_wrong(caller, monkeypatch):
     os.unlink(f"{caller.robot.runtime}/mesh.json")
     assert prepare.answer(caller.robot, request) == {"status": "unchanged"}
     assert not os.path.exists(f"{caller.robot.runtime}/mesh.json")
+
+
+def test_a_name_in_the_robots_own_dns_server_is_no_call():
+    files = {f"{plan.NAMES}/front-web.api": HTTP, "/etc/k8s4r/groups/front-web/proxy/endpoints.json": f"{HTTP} default/shop/api/other"}
+    group = {"name": CALLER, "resources": [{"kind": "file", "path": path, "follows": name} for path, name in files.items()]}
+    assert status._called(group) == {HTTP, "default/shop/api/other"}
+    del group["resources"][1]
+    assert status._called(group) == set()
