@@ -161,9 +161,11 @@ def _is_above_quotas(robot: Robot, task: PlacedTask[Task]) -> bool:
 
 def _unshaped(site: Site) -> t.Iterator[Problem]:
     """Bandwidth of programs that are not in a pod."""
-    for path, resources in _limited(site):
+    # Init tasks are in no pod.
+    outside = ((init.path + ".resources", init.spec.resources) for init in site.init_tasks)
+    for path, resources in outside if site.are_pods else _limited(site):
         for number, network in enumerate(resources.networks):
-            if network.mbits and not (site.are_pods and "initTasks" not in path):
+            if network.mbits:
                 found = f"{network.mbits} Mbit/s are no limit: only a pod's bandwidth is limited"
                 remedy = "remove it" if site.are_pods else "write `network: {mode: group}`, or remove it"
                 yield site.problem(f"{path}.networks[{number}].mbits", found, remedy)

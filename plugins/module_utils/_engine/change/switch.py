@@ -16,7 +16,7 @@ from ..judge import choice, conflicts, handover
 from ..logs import units as log_units
 from ..pods import addresses
 from ..pods import units as wall_units
-from ..say.errors import Refusal
+from ..say.errors import CommandFailed, Refusal
 from ..state import manifest as manifests
 from ..state.lock import Lock
 from . import boot_unit, conclusion, recovery, survey
@@ -72,15 +72,15 @@ def run(
 
 
 def _ensure_units(robot: Robot, manifest: Manifest) -> None:
-    """Have those of the engine's own units that the release needs."""
+    """Have those of the engine's own units that the release needs. Where one cannot be had, those are gone again that nobody else needs."""
     wanted = [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]]
-    if any(log_units.needed(group["resources"]) for _job, group in manifests.groups(manifest)):
-        log_units.ensure(robot)
-    check_units.ensure(robot, wanted)
-    wall_units.ensure(robot, wanted)
     try:
+        if log_units.needed(wanted):
+            log_units.ensure(robot)
+        check_units.ensure(robot, wanted)
+        wall_units.ensure(robot, wanted)
         dns_units.ensure(robot, wanted)
-    except Refusal:
+    except (Refusal, CommandFailed, OSError):
         conclusion.settle_networks()
         conclusion.settle(robot)
         raise

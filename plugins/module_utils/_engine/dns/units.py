@@ -64,7 +64,6 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
     if records.listens(known):
         why = _have(known)
         if why:
-            settle()
             raise Refusal([f"k8s4r_dns: {own.DNS} does not start: {why}; see journalctl -u {own.DNS}, or remove k8s4r_dns from this robot"])
 
 

@@ -39,13 +39,15 @@ if TYPE_CHECKING:
     # The record of its job, that of its group, and the resource that it is.
     Place = t.Tuple[JobRecord, GroupRecord, Resource]
 
-    class Told(t.TypedDict):
-        """``follows``, and ``diff`` where it was asked for, are those from before; ``mesh`` is what is known afterwards."""
-
+    class _Changes(t.TypedDict):
         status: t.Literal["ok"]
         changes: list[str]
         follows: dict[str, Following]
         diff: list[Difference]
+
+    class Told(_Changes):
+        """``follows``, and ``diff`` where it was asked for, are those from before; ``mesh`` is what is known afterwards."""
+
         notices: list[str]
         mesh: known.Known
 
@@ -54,17 +56,17 @@ def answer(robot: Robot, request: t.Mapping[str, t.Any]) -> Told:
     """What would change, in a check; else it has."""
     wanted: list[File] = request["files"]
     if request.get("check"):
-        return _told(robot, request, wanted, [])
+        return {**_told(robot, request, wanted), "notices": [], "mesh": known.of(robot)}
     with Lock(robot.runtime, request["who"], "tell"):
         if robot.interrupted():
             raise Refusal(["a switch of this robot was interrupted; deploy its job again, then run again"])
-        told = _told(robot, request, wanted, [])
+        told = _told(robot, request, wanted)
         for file in wanted:
             _write(robot, file)
         return {**told, "notices": dns_units.settle(), "mesh": known.of(robot)}
 
 
-def _told(robot: Robot, request: t.Mapping[str, t.Any], wanted: t.Sequence[File], notices: list[str]) -> Told:
+def _told(robot: Robot, request: t.Mapping[str, t.Any], wanted: t.Sequence[File]) -> _Changes:
     follows: dict[str, Following] = {}
     changes: list[str] = []
     diff: list[Difference] = []
@@ -77,7 +79,7 @@ def _told(robot: Robot, request: t.Mapping[str, t.Any], wanted: t.Sequence[File]
             contents = Contents({"": content})
             before, after = contents.before(resource), contents.after({**resource, "digest": ""})
             diff.append({"before_header": file["path"], "after_header": file["path"], "before": before, "after": after})
-    return {"status": "ok", "changes": changes, "follows": follows, "diff": diff, "notices": notices, "mesh": known.of(robot)}
+    return {"status": "ok", "changes": changes, "follows": follows, "diff": diff}
 
 
 def _write(robot: Robot, file: File) -> None:

@@ -16,6 +16,7 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...job.errors import Problem
+from ...job.model.resources import Resources
 from .. import names
 from ..site.placed import Pod
 from ..site.site import Site
@@ -119,16 +120,17 @@ def file(site: Site, pod: Pod, elsewhere: t.Mapping[str, t.Sequence[str]]) -> Re
 def bandwidth(site: Site) -> tuple[str, int] | None:
     """How many Mbit/s a pod may send, and receive: what the group says, or else all its tasks together; with its place in the job file."""
     group = site.group
-    found = [(f"{site.path}.resources", group.resources)] if group.resources else []
-    found += [(f"{site.path}.tasks[{number}].resources", task.resources) for number, task in enumerate(group.tasks)]
-    limits = [
-        (f"{path}.networks[{number}].mbits", network.mbits)
-        for path, resources in found
-        for number, network in enumerate(resources.networks)
-        if network.mbits
-    ]
-    own = [each for each in limits if each[0].startswith(f"{site.path}.resources")] or limits
-    return (own[0][0], sum(mbits for _path, mbits in own)) if own else None
+    limits = list(_limits(f"{site.path}.resources", group.resources)) if group.resources else []
+    if not limits:
+        of_tasks = (_limits(f"{site.path}.tasks[{number}].resources", task.resources) for number, task in enumerate(group.tasks))
+        limits = [each for found in of_tasks for each in found]
+    return (limits[0][0], sum(mbits for _path, mbits in limits)) if limits else None
+
+
+def _limits(path: str, resources: Resources) -> t.Iterator[tuple[str, int]]:
+    for number, network in enumerate(resources.networks):
+        if network.mbits:
+            yield f"{path}.networks[{number}].mbits", network.mbits
 
 
 def _published(site: Site, pod: Pod) -> list[dict[str, t.Any]]:
