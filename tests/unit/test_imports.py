@@ -52,7 +52,7 @@ FLOORS = {
         ("plan", "say"),
         ("system",),
         ("fetch", "state"),
-        ("pods", "resources"),
+        ("consul", "pods", "resources"),
         ("checks", "dns", "judge", "logs", "mesh", "usage"),
         ("change",),
         ("requests",),

@@ -142,7 +142,7 @@ FORMAT = 1
 # The ports from which the compiler chooses, and the robot where one is taken: outside of those that Linux takes for connections.
 CHOSEN = (20000, 32000)
 # What a group may expect on a robot besides programs.
-EXPECTED = ("capability", "device", "disk", "group", "jar", "link", "names", "pods", "source", "target", "user", "users", "zone")
+EXPECTED = ("capability", "consul", "device", "disk", "group", "jar", "link", "names", "pods", "source", "target", "user", "users", "zone")
 # The line before the engine's answer: what a shell or a login prints is before it.
 MARKER = "K8S4R-RESULT"
 # The exit status that asks for the engine to be sent: it is not there, or its files are damaged.
@@ -165,6 +165,8 @@ PODS, POD_STATES, BRIDGE = CONFIGURATION + "/pods", RUNTIME + "/pods", "k8s4r0"
 NETWORKS, ROUTES = "/run/netns/k8s4r-", CONFIGURATION + "/routes"
 # NAMES has a file for each service whose name the robot's own DNS server knows; that answers at LOOPBACK_DNS, too, where it is asked to.
 NAMES, LOOPBACK_DNS = CONFIGURATION + "/names", "127.0.0.153"
+# REGISTERED has a file for each service of an instance that Consul is to know.
+REGISTERED = CONFIGURATION + "/consul"
 # What the engine is called as a package on the robot.
 PACKAGE = "k8s4r_engine"
 # QUOTAS has a file for each quota in force, of its project's number.
@@ -180,7 +182,10 @@ ROOT_SLICE = "k8s4r.slice"
 
 # Where the engine may create or remove anything. A plan that names a path elsewhere is refused.
 ROOTS = (
-    *(f"{place}/" for place in (CONFIGURATION + "/groups", LOGS, CHECKS, PODS, ROUTES, NAMES, STATE + "/groups", TASKS, QUOTAS)),
+    *(
+        f"{place}/"
+        for place in (CONFIGURATION + "/groups", LOGS, CHECKS, PODS, ROUTES, NAMES, REGISTERED, STATE + "/groups", TASKS, QUOTAS)
+    ),
     *(UNIT_DIRECTORY + "/k8s4r-", STARTED_AT_BOOT + "/k8s4r-", "/etc/sysusers.d/k8s4r-", RUNTIME + "/" + SHARED_MEMORY + "/"),
 )
 
@@ -452,13 +457,13 @@ def program(path: str, where: str, search: str = "") -> Program:
 def expected(what: str, name: str, where: str) -> Expected:
     """Something that must be so on the robot before anything changes; ``where`` is the job file's path of it.
 
-    A ``capability`` is one that root has there. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is a
-    number of bytes, and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. A ``jar``
-    of Java is there and says what of it to run. A ``link`` is shared with another robot: its name, the network of its pods and its
-    addresses, with spaces. Port 53 of an address is free for ``names``. The kernel lets the robot have ``pods``; by their names, with
-    ``ipv6``, and with a limit of their ``bandwidth``. The ``source`` of a volume is there, and the place of its ``target`` may be, and root
-    alone can put anything in their places. A ``user`` is there. ``users`` are in namespaces of their own there, even one of this name. A
-    time ``zone`` is known.
+    A ``capability`` is one that root has there. A ``consul`` agent is there. A ``device`` is there, by its path, even one with ``*``. A
+    ``disk`` has room: the name is a number of bytes, and after spaces the directories where they are to be free, or in use already. A
+    ``group`` of Unix is there. A ``jar`` of Java is there and says what of it to run. A ``link`` is shared with another robot: its name,
+    the network of its pods and its addresses, with spaces. Port 53 of an address is free for ``names``. The kernel lets the robot have
+    ``pods``; by their names, with ``ipv6``, and with a limit of their ``bandwidth``. The ``source`` of a volume is there, and the place of
+    its ``target`` may be, and root alone can put anything in their places. A ``user`` is there. ``users`` are in namespaces of their own
+    there, even one of this name. A time ``zone`` is known.
     """
     return {"what": what, "name": name, "where": where}
 

@@ -14,7 +14,7 @@ from . import systemd
 from .content import environment
 from .helpers import HELPERS
 from .isolation import holder, memory, quotas
-from .mesh import naming
+from .mesh import naming, registered
 from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
@@ -49,7 +49,7 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
     begun = [*(proxy.unit for proxy in proxies), *init.units(site, shared)]
     tasks, timed = task.units(site, shared), schedule.units(site)
     units = [*begun, *tasks, *timed]
-    named = naming.named(site, known)
+    named, consul = naming.named(site, known), registered.registered(site)
     called = memory.called(site).union(holder.called(site), *(unit.helpers for unit in units))
     resources = [
         *_users(site),
@@ -59,6 +59,7 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
         *(pods.file(site, pod, elsewhere) for pod in site.pods),
         *across.resources(site, beyond),
         *named.resources,
+        *consul.resources,
         *memory.resources(site),
         *holder.resources(site),
         *_with_each_image_once(resource for unit in units for resource in unit.resources),
@@ -71,6 +72,7 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
         *pods.expected(site),
         *across.expected(site, beyond),
         *named.expects,
+        *consul.expects,
         *(expected for unit in units for expected in unit.expects),
     ]
     return CompiledGroup(
@@ -87,7 +89,7 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
             secrets=sorted(_written_secrets(site).union(*(unit.secrets for unit in units))),
         ),
         entries=tuple(proxy.entry for proxy in proxies if proxy.entry),
-        errors=(*shared.errors, *named.errors, *(error for unit in units for error in unit.errors)),
+        errors=(*shared.errors, *named.errors, *consul.errors, *(error for unit in units for error in unit.errors)),
         warnings=(
             *environment.ambiguous_databases(site),
             *across.warnings(site, beyond),

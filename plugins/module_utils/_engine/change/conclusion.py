@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..checks import units as check_units
+from ..consul import agent
 from ..dns import units as dns_units
 from ..logs import units as log_units
 from ..mesh import known
@@ -80,14 +81,14 @@ def settle(robot: Robot) -> None:
 
 
 def settle_networks() -> list[str]:
-    """The same of walls and names, which follow the files that are there; what fails, as texts."""
+    """The same of walls, names and registrations, which follow the files that are there; what fails, as texts."""
     try:
         # Names of pods that go on may have changed.
         pod_names.refresh()
         failed = []
     except OSError as error:
         failed = [f"the names that pods know are not as they should be: {error}"]
-    return [*failed, *wall_units.settle(), *dns_units.settle()]
+    return [*failed, *wall_units.settle(), *dns_units.settle(), *agent.settle()]
 
 
 def _in_phase(manifest: Manifest, entries: t.Mapping[str, Entry], phase: Phase) -> list[tuple[ManifestJob, ManifestGroup]]:

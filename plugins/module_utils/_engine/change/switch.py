@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import time
 
+from .. import plan
 from ..checks import units as check_units
+from ..consul import agent
 from ..dns import units as dns_units
 from ..judge import choice, conflicts, handover
 from ..logs import units as log_units
@@ -60,6 +62,7 @@ def run(
                 recovery.roll_back_interrupted(robot, journal, progress)
             # After that, which takes along what nobody needs then.
             _ensure_units(robot, manifest)
+            agent.withdraw(_registrations_gone(robot, manifest, spare))
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}
             for _job, group in manifests.groups(manifest):
                 if group["id"] in spare and not group["resources"]:
@@ -84,6 +87,14 @@ def _ensure_units(robot: Robot, manifest: Manifest) -> None:
         conclusion.settle_networks()
         conclusion.settle(robot)
         raise
+
+
+def _registrations_gone(robot: Robot, manifest: Manifest, spare: t.Container[str]) -> list[str]:
+    """What Consul has of these groups and they do not want any more."""
+    wanted = {resource.get("path") for _job, group in manifests.groups(manifest) for resource in group["resources"]}
+    records = [robot.ledger.group(job, group["id"]) for job, group in manifests.groups(manifest) if group["id"] not in spare]
+    paths = [resource.get("path", "") for record in records if record for resource in record["resources"]]
+    return [path for path in paths if path.startswith(plan.REGISTERED + "/") and path not in wanted]
 
 
 def _refuse_if_overtaken(robot: Robot, manifest: Manifest) -> None:

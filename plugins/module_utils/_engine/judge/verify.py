@@ -16,6 +16,7 @@ import stat
 import tempfile
 
 from .. import plan
+from ..consul import agent
 from ..plan import TASKS
 from ..pods import trial
 from ..pods.across import routes
@@ -166,6 +167,10 @@ def _no_pods(asked: str) -> str:
         return trial.lacks(directory, asked)
 
 
+def _no_agent(_name: str) -> str:
+    return agent.lacks()
+
+
 def _no_names(address: str) -> str:
     """Somebody else may answer there already, as a server for all of the robot's addresses does."""
     wanted = [plan.port(address, 53, "", protocol=protocol) for protocol in ports.PROTOCOLS]
@@ -225,6 +230,7 @@ _ABSENT: dict[str, t.Callable[[str], str]] = {
 }
 _WRONG: dict[str, t.Callable[[str], str]] = {
     "capability": _no_capability,
+    "consul": _no_agent,
     "disk": _no_room,
     "link": _no_link,
     "names": _no_names,

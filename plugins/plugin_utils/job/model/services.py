@@ -90,8 +90,8 @@ class Service:
     tags: tuple[str, ...] = key("Words that templates find in `.Tags` when they look the service up.", factory=tuple)
     checks: tuple[Check, ...] = key("Health checks.", factory=tuple)
     provider: Provider = key(
-        "Where it is found: `native`, by templates of all jobs of a run. `nomad` is another spelling of it.",
+        "Where it is found: `native`, by templates of all jobs of a run; `nomad` is another spelling of it. `consul`: by those who ask the"
+        " Consul to which the robot's own agent belongs.",
         default=Provider.NATIVE,
         ours=True,
-        refused_values=(Provider.CONSUL,),
     )

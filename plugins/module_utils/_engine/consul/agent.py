@@ -1,0 +1,96 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The robot's Consul agent, which is somebody else's: it reads the definitions of services from its directory, of which ours are copies.
+
+What a group has committed is in plan.REGISTERED. So nobody is sent to an instance before it is well, or after it has begun to stop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from .. import plan
+from ..say import jsontext
+from ..say.errors import CommandFailed
+from ..system import files, systemd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+UNIT = "consul.service"
+# That of the packages of Debian and of HashiCorp.
+DIRECTORY = "/etc/consul.d"
+_OURS = "k8s4r-"
+# What the agent was told to read last. One that has started since has read what there is.
+_READ = plan.RUNTIME + "/consul"
+
+
+def lacks(directory: str = DIRECTORY) -> str:
+    """Why no service can be registered on this robot; empty where that is possible."""
+    remedy = "install one and start it, or write `provider: native`"
+    if not systemd.up(systemd.show([UNIT]).get(UNIT, {})):
+        return f"no Consul agent runs on this robot ({UNIT}); {remedy}"
+    return "" if os.path.isdir(directory) else f"this robot's Consul agent has no directory {directory}; {remedy}"
+
+
+def settle(directory: str = DIRECTORY) -> list[str]:
+    """After a switch: the agent has what all groups have committed, and nothing else of ours. What fails is told, and the next switch tries
+    again.
+    """
+    return _have(_committed(), directory)
+
+
+def withdraw(paths: t.Iterable[str], directory: str = DIRECTORY) -> None:
+    """Before what these files register is stopped: nobody new is sent there."""
+    gone = {os.path.basename(path) for path in paths}
+    if gone:
+        _have({name: content for name, content in _committed().items() if name not in gone}, directory)
+
+
+def _committed() -> dict[str, bytes]:
+    """By the names of their files. One that is on its way has a name with a dot in front."""
+    return {name: _content(f"{plan.REGISTERED}/{name}") for name in _listed(plan.REGISTERED) if not name.startswith(".")}
+
+
+def _have(wanted: t.Mapping[str, bytes], directory: str) -> list[str]:
+    there = {name for name in _listed(directory) if name.startswith(_OURS)}
+    if not wanted and not there:
+        return []
+    try:
+        group = os.stat(directory).st_gid
+        for name, content in wanted.items():
+            if _OURS + name not in there or _content(f"{directory}/{_OURS}{name}") != content:
+                # The agent has a user of its own, and so has its directory.
+                files.write(f"{directory}/{_OURS}{name}", content, 0, group, 0o640)
+        for name in there - {_OURS + name for name in wanted}:
+            files.remove(f"{directory}/{name}")
+        _tell(jsontext.dumps({name: hashlib.sha256(content).hexdigest() for name, content in sorted(wanted.items())}))
+    except (CommandFailed, OSError) as error:
+        return [f"Consul does not know what it should of this robot's services: {error}"]
+    return []
+
+
+def _tell(digests: str) -> None:
+    """Its unit asks it to read its directory anew by a signal, for which no token is needed."""
+    try:
+        if _content(_READ).decode("utf-8") == digests:
+            return
+    except OSError:
+        pass
+    systemd.need(["systemctl", "reload-or-restart", UNIT], timeout=90)
+    files.replace(_READ, digests.encode("utf-8"))
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()

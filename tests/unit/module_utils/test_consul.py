@@ -1,0 +1,91 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the robot's Consul agent finds in its directory, and when it is told to look."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.consul import agent
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import errors
+
+NO_RELOAD = "consul.service has no reload"
+
+
+class Agent:
+    """Its directory, in which somebody else has a file, and the reloads that it was asked for."""
+
+    def __init__(self, home: pathlib.Path, patch: pytest.MonkeyPatch) -> None:
+        self.committed, self.directory, self.told = home / "committed", home / "agent", list[list[str]]()
+        self.fails = False
+        for each in (self.committed, self.directory):
+            each.mkdir()
+        (self.directory / "consul.hcl").write_text("")
+        patch.setattr(plan, "REGISTERED", str(self.committed))
+        patch.setattr(agent, "_READ", str(home / "read"))
+        patch.setattr(agent.systemd, "need", self._reload)
+        patch.setattr(agent.files, "write", lambda path, content, _uid, _gid, _mode: pathlib.Path(path).write_bytes(content))
+
+    def _reload(self, argv: list[str], **_options: object) -> None:
+        if self.fails:
+            raise errors.CommandFailed(NO_RELOAD)
+        self.told.append(argv)
+
+    def commit(self, **services: str) -> None:
+        for path in self.committed.iterdir():
+            path.unlink()
+        for name, text in services.items():
+            (self.committed / f"{name}.json").write_text(text)
+
+    def settle(self) -> list[str]:
+        return agent.settle(str(self.directory))
+
+    @property
+    def has(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in self.directory.iterdir() if path.name != "consul.hcl"}
+
+
+@pytest.fixture
+def consul(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Agent:
+    return Agent(tmp_path, monkeypatch)
+
+
+def test_it_has_what_is_committed_and_is_told_once(consul: Agent) -> None:
+    assert consul.settle() == []
+    assert consul.told == []
+    consul.commit(a="1", b="2")
+    assert (consul.settle(), consul.settle()) == ([], [])
+    assert consul.has == {"k8s4r-a.json": "1", "k8s4r-b.json": "2"}
+    assert len(consul.told) == 1
+    consul.commit(a="3")
+    assert consul.settle() == []
+    assert consul.has == {"k8s4r-a.json": "3"}
+    consul.commit()
+    assert consul.settle() == []
+    assert consul.has == {}
+    assert len(consul.told) == 3
+    assert (consul.directory / "consul.hcl").exists()
+
+
+def test_what_goes_is_taken_out_before_and_comes_back_with_what_is_committed(consul: Agent) -> None:
+    consul.commit(a="1", b="2")
+    consul.settle()
+    agent.withdraw([f"{consul.committed}/a.json"], str(consul.directory))
+    assert consul.has == {"k8s4r-b.json": "2"}
+    assert len(consul.told) == 2
+    consul.settle()
+    assert consul.has == {"k8s4r-a.json": "1", "k8s4r-b.json": "2"}
+
+
+def test_what_it_was_not_told_is_told_by_the_next_switch(consul: Agent) -> None:
+    consul.commit(a="1")
+    consul.fails = True
+    (said,) = consul.settle()
+    assert NO_RELOAD in said
+    consul.fails = False
+    assert consul.settle() == []
+    assert len(consul.told) == 1
