@@ -28,7 +28,6 @@ class Agent:
         patch.setattr(plan, "REGISTERED", str(self.committed))
         patch.setattr(agent, "_READ", str(home / "read"))
         patch.setattr(agent.systemd, "need", self._reload)
-        patch.setattr(agent.files, "write", lambda path, content, _uid, _gid, _mode: pathlib.Path(path).write_bytes(content))
 
     def _reload(self, argv: list[str], **_options: object) -> None:
         if self.fails:

@@ -60,11 +60,10 @@ def _have(wanted: t.Mapping[str, bytes], directory: str) -> list[str]:
     if not wanted and not there:
         return []
     try:
-        group = os.stat(directory).st_gid
         for name, content in wanted.items():
             if _OURS + name not in there or _content(f"{directory}/{_OURS}{name}") != content:
-                # The agent has a user of its own, and so has its directory.
-                files.write(f"{directory}/{_OURS}{name}", content, 0, group, 0o640)
+                # The agent has a user of its own, and there is nothing in it that others must not read.
+                files.replace(f"{directory}/{_OURS}{name}", content, 0o644)
         for name in there - {_OURS + name for name in wanted}:
             files.remove(f"{directory}/{name}")
         _tell(jsontext.dumps({name: hashlib.sha256(content).hexdigest() for name, content in sorted(wanted.items())}))
