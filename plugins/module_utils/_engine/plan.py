@@ -457,7 +457,8 @@ def program(path: str, where: str, search: str = "") -> Program:
 def expected(what: str, name: str, where: str) -> Expected:
     """Something that must be so on the robot before anything changes; ``where`` is the job file's path of it.
 
-    A ``capability`` is one that root has there. A ``consul`` agent is there. A ``device`` is there, by its path, even one with ``*``. A
+    A ``capability`` is one that root has there. A ``consul`` agent is there, for the ``services`` that it is told, or for
+    ``templates`` or ``upstreams`` that ask it. A ``device`` is there, by its path, even one with ``*``. A
     ``disk`` has room: the name is a number of bytes, and after spaces the directories where they are to be free, or in use already. A
     ``group`` of Unix is there. A ``jar`` of Java is there and says what of it to run. A ``link`` is shared with another robot: its name,
     the network of its pods and its addresses, with spaces. Port 53 of an address is free for ``names``. The kernel lets the robot have

@@ -172,6 +172,11 @@ def task_unit(task: str) -> str:
     return f"k8s4r-task-{task}.service"
 
 
+def watch_unit(of: str) -> str:
+    """What renders texts anew when Consul knows something else: those of a task, or of a proxy, by its group's or its pod's id."""
+    return f"k8s4r-watch-{of}.service"
+
+
 def log_socket(task: str) -> str:
     """Of a task or an init task."""
     return f"k8s4r-log-{task}.socket"

@@ -18,9 +18,14 @@ _NEEDS = {"if": "a condition", "with": "a value", "range": "what it goes over"}
 _CONSTANTS = {"true": True, "false": False, "nil": None}
 
 
-def parse(text: str, left: str = "{{", right: str = "}}") -> tree.Template:
-    """Raises `Fault`."""
-    parser = _Parser(lexer.pieces(text, left, right))
+def words(text: str, left: str, right: str) -> set[str]:
+    """The keywords and functions of a text. Raises `Fault`."""
+    return {token.text for piece in lexer.pieces(text, left, right) for token in piece.tokens or () if token.kind == "word"}
+
+
+def parse(text: str, left: str = "{{", right: str = "}}", watched: bool = False) -> tree.Template:
+    """`watched`: it is a real consul-template that renders it. Raises `Fault`."""
+    parser = _Parser(lexer.pieces(text, left, right), watched)
     try:
         parsed = parser.template()
     except RecursionError:
@@ -33,8 +38,8 @@ def parse(text: str, left: str = "{{", right: str = "}}") -> tree.Template:
 
 
 class _Parser:
-    def __init__(self, pieces: t.Iterator[Piece]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: t.Iterator[Piece], watched: bool) -> None:
+        self._pieces, self._watched = pieces, watched
         self._defined: dict[str, tree.Nodes] = {}
         self._variables: list[str] = ["$"]
         self._loops = 0
@@ -219,7 +224,7 @@ class _Parser:
             if token.text in _CONSTANTS:
                 return tree.Value(_CONSTANTS[token.text])
             try:
-                known(token.text, token.line)
+                known(token.text, token.line, self._watched)
             except Fault as fault:
                 self.unknown.setdefault(token.text, fault)
             return tree.Call(token.line, token.text, ())

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import typing as t
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.site import Rendering, as_written
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
@@ -31,6 +32,7 @@ def plans(
     held: t.Any = None,
     secret: t.Mapping[str, str] | None = None,
     pods6: str = "",
+    render: Rendering = as_written,
 ) -> list[dict[str, t.Any]]:
     """The job plans of a job file, for a fleet of this one robot, which has named these ports. ``secret``: variables of its first task.
     ``pods6``: the network of IPv6 of its pods.
@@ -38,7 +40,7 @@ def plans(
     jobs, _warnings = reader.load([reader.Source(f"{document['name']}.yml", json.dumps(document))])
     if secret:
         jobs = [_with(job, secret) for job in jobs]
-    return plans_for(machine.name, jobs, held, pods6=pods6)
+    return plans_for(machine.name, jobs, held, pods6=pods6, render=render)
 
 
 def _with(job: Job, secret: t.Mapping[str, str]) -> Job:

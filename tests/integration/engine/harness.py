@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import peers
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.site import Rendering, as_written
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet import robots
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
@@ -160,8 +161,11 @@ def compiled(robot: str, *texts: str) -> list[dict[str, t.Any]]:
     return plans_for(robot, jobs)
 
 
-def plans_for(robot: str, jobs: t.Sequence[Job], held: t.Any = None, trust_domain: str = "", pods6: str = "") -> list[dict[str, t.Any]]:
+def plans_for(
+    robot: str, jobs: t.Sequence[Job], held: t.Any = None, trust_domain: str = "", pods6: str = "", render: Rendering = as_written
+) -> list[dict[str, t.Any]]:
     """The job plans for a fleet of this one robot, which has named the ports ``held``. ``pods6``: the network of IPv6 of its pods.
+    ``render``: by what templates are rendered.
 
     What goes to a robot is compiled here, for its systemd: requests of tests assume nothing that the robot could contradict, and units for
     a newer systemd can make process 1 of an older one spin.
@@ -169,7 +173,7 @@ def plans_for(robot: str, jobs: t.Sequence[Job], held: t.Any = None, trust_domai
     fleet = robots.Fleet((known(robot)._replace(pods6=pods6),), trust_domain)
     placement = place(jobs, fleet)
     known_services = peers.known_services(jobs, fleet, placement)
-    found: list[dict[str, t.Any]] = compile_robot(jobs, fleet, placement, robot, known_services, held).plan["jobs"]
+    found: list[dict[str, t.Any]] = compile_robot(jobs, fleet, placement, robot, known_services, held, render).plan["jobs"]
     return found
 
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import http.server
 import pathlib
+import threading
 
 import pytest
 
@@ -13,6 +15,7 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.consul import agent
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import errors
 
+DEFINITION = '{"service": {"id": "k8s4r-one"}}'
 NO_RELOAD = "consul.service has no reload"
 
 
@@ -71,13 +74,35 @@ def test_it_has_what_is_committed_and_is_told_once(consul: Agent) -> None:
 
 
 def test_what_goes_is_taken_out_before_and_comes_back_with_what_is_committed(consul: Agent) -> None:
-    consul.commit(a="1", b="2")
+    consul.commit(a=DEFINITION, b="2")
     consul.settle()
     agent.withdraw([f"{consul.committed}/a.json"], str(consul.directory))
     assert consul.has == {"k8s4r-b.json": "2"}
     assert len(consul.told) == 2
     consul.settle()
-    assert consul.has == {"k8s4r-a.json": "1", "k8s4r-b.json": "2"}
+    assert consul.has == {"k8s4r-a.json": DEFINITION, "k8s4r-b.json": "2"}
+
+
+def test_who_is_about_to_stop_waits_until_the_agent_no_longer_knows_it(consul: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, asked = [200, 200, 404], []
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(answers[len(asked) - 1])
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        monkeypatch.setattr(agent, "_API", server.server_address)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        consul.commit(a=DEFINITION)
+        consul.settle()
+        agent.withdraw([f"{consul.committed}/a.json"], str(consul.directory))
+        server.shutdown()
+    assert asked == ["/v1/agent/service/k8s4r-one"] * 3
 
 
 def test_what_it_was_not_told_is_told_by_the_next_switch(consul: Agent) -> None:

@@ -9,7 +9,9 @@ What a group has committed is in plan.REGISTERED. So nobody is sent to an instan
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import time
 
 from .. import plan
 from ..say import jsontext
@@ -24,16 +26,28 @@ UNIT = "consul.service"
 # That of the packages of Debian and of HashiCorp.
 DIRECTORY = "/etc/consul.d"
 _OURS = "k8s4r-"
+_API = ("127.0.0.1", 8500)
+# Seconds, in which it is to have taken in what has changed.
+_PATIENCE = 5.0
 # What the agent was told to read last. One that has started since has read what there is.
 _READ = plan.RUNTIME + "/consul"
 
 
-def lacks(directory: str = DIRECTORY) -> str:
-    """Why no service can be registered on this robot; empty where that is possible."""
-    remedy = "install one and start it, or write `provider: native`"
+_REMEDIES = {
+    "services": "or write `provider: native`",
+    "templates": "or give the task what it asks for in env, or as an Ansible variable in Jinja",
+    "upstreams": "or write `upstream: host:port`",
+}
+
+
+def lacks(asked: str, directory: str = DIRECTORY) -> str:
+    """Why this robot's agent cannot have what is asked of it, `services`, `templates` or `upstreams`; empty where it can."""
+    remedy = f"install one and start it, {_REMEDIES[asked]}"
     if not systemd.up(systemd.show([UNIT]).get(UNIT, {})):
         return f"no Consul agent runs on this robot ({UNIT}); {remedy}"
-    return "" if os.path.isdir(directory) else f"this robot's Consul agent has no directory {directory}; {remedy}"
+    if asked == "services" and not os.path.isdir(directory):
+        return f"this robot's Consul agent has no directory {directory}; {remedy}"
+    return ""
 
 
 def settle(directory: str = DIRECTORY) -> list[str]:
@@ -46,8 +60,31 @@ def settle(directory: str = DIRECTORY) -> list[str]:
 def withdraw(paths: t.Iterable[str], directory: str = DIRECTORY) -> None:
     """Before what these files register is stopped: nobody new is sent there."""
     gone = {os.path.basename(path) for path in paths}
-    if gone:
-        _have({name: content for name, content in _committed().items() if name not in gone}, directory)
+    if not gone:
+        return
+    committed = _committed()
+    if _have({name: content for name, content in committed.items() if name not in gone}, directory):
+        return
+    deadline = time.monotonic() + _PATIENCE
+    for name in sorted(gone & committed.keys()):
+        while _knows(committed[name]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _knows(definition: bytes) -> bool:
+    """Whether the agent says that it has a service. It reads its directory after it was asked to; one that answers nothing, or wants a
+    token, is not waited for.
+    """
+    import http.client
+
+    connection = http.client.HTTPConnection(*_API, timeout=1)
+    try:
+        connection.request("GET", f"/v1/agent/service/{json.loads(definition)['service']['id']}")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _committed() -> dict[str, bytes]:

@@ -167,8 +167,8 @@ def _no_pods(asked: str) -> str:
         return trial.lacks(directory, asked)
 
 
-def _no_agent(_name: str) -> str:
-    return agent.lacks()
+def _no_agent(asked: str) -> str:
+    return agent.lacks(asked)
 
 
 def _no_names(address: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...job.declare.keys import Secret
@@ -15,11 +16,13 @@ from ...job.model.vocabulary import ChangeMode
 from ...job.rules.tasks import SYSTEMD
 from .. import names
 from ..site.placed import PlacedTask
-from ..site.rendering import LookedUp, Unrendered
+from ..site.rendering import LookedUp, Unrendered, Watched
 from ..site.site import Site
 from . import variables
 from .substitution import names_of_robot, substituted
 
+# Names of the robot that are no variables.
+_OF_ROBOT = re.compile(r'\b(?:env|envOrDefault|mustEnv)\s+["`]((?:node|attr|meta)\.[^"`]*)["`]')
 # The variables that name these directories to the task; in a container they have other values.
 _DIRECTORIES = {"local": "NOMAD_TASK_DIR", "secrets": "NOMAD_SECRETS_DIR", "alloc": "NOMAD_ALLOC_DIR"}
 
@@ -35,6 +38,11 @@ class Rendered(t.NamedTuple):
     text: str
     services: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+
+    @property
+    def watched(self) -> bool:
+        """Whether `text` is what a consul-template of the robot renders."""
+        return isinstance(self.text, Watched)
 
 
 def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str]) -> tuple[list[Rendered], list[Problem]]:
@@ -64,7 +72,22 @@ def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str
                 errors.append(problem._replace(robots=(site.robot.name,) if each.depends else ()))
         else:
             found.append(Rendered(template, path, place, text, *lookups.found()))
+            errors += _unwatched(site, found[-1])
     return found, errors
+
+
+def _unwatched(site: Site, made: Rendered) -> t.Iterator[Problem]:
+    """What cannot follow Consul."""
+    if made.watched and made.template.env:
+        remedy = "let the program read the file, or give the variable in the task's env"
+        yield site.problem(f"{made.path}.env", "variables cannot follow what is in Consul", remedy)
+    if made.watched and made.template.change_mode is ChangeMode.SCRIPT:
+        what = "no script runs when something in Consul changes"
+        yield site.problem(f"{made.path}.changeMode", what, "write signal, restart or noop")
+    # A list of the task's variables alone is given to what renders it.
+    for word in sorted(set(_OF_ROBOT.findall(made.text))) if made.watched else ():
+        what = f"env does not know {word} in a text that is rendered with what is in Consul"
+        yield site.problem(made.path, what, f"give it to the task, as env: {{MY_NAME: '${{{word}}}'}}")
 
 
 class _Lookups:
@@ -98,7 +121,7 @@ def of_environment(site: Site, found: t.Iterable[Rendered]) -> tuple[dict[str, s
     all_variables: dict[str, str] = {}
     errors: list[Problem] = []
     for each in found:
-        if each.template.env:
+        if each.template.env and not each.watched:
             try:
                 read = variables.parsed(each.text)
             except variables.Unread as error:
@@ -150,3 +173,13 @@ def folder(site: Site, task: PlacedTask[Task]) -> str:
 def source_of(site: Site, task: PlacedTask[Task], template: Template) -> str:
     """Where a rendered text is kept. It is named after the destination as written, which no two templates of a task share."""
     return f"{folder(site, task)}/{names.template(template.dest_path)}"
+
+
+def result_of(site: Site, task: PlacedTask[Task], each: Rendered) -> str:
+    """Where the text is that is put in place: that of the plan, or what has been rendered from it on the robot."""
+    return f"{watched_in(task)}/{names.template(each.template.dest_path)}" if each.watched else source_of(site, task, each.template)
+
+
+def watched_in(task: PlacedTask[Task]) -> str:
+    """The directory of what is rendered on the robot. Root alone can read it."""
+    return f"{task.directory}/consul"

@@ -82,6 +82,7 @@ DELAY_STOP = _read("delay_stop.py")
 END_INSTANCE = _read("end_instance.sh")
 MARK_FINISHED = _read("mark_finished.sh")
 PLACE_TEMPLATES = _read("place_templates.py")
+RENDER_ONCE = _read("render_once.sh")
 RESTART_POLICY = _read("restart_policy.sh")
 RETRY = _read("retry.sh")
 _PARTS = ("processes", "notes", "described", "api", "anchor", "docker", "podman", "main")
@@ -101,6 +102,7 @@ HELPERS = (
     END_INSTANCE,
     MARK_FINISHED,
     PLACE_TEMPLATES,
+    RENDER_ONCE,
     RESTART_POLICY,
     RETRY,
     RUN_CONTAINER,

@@ -56,9 +56,12 @@ def main() -> None:
 
 def place(template: dict[str, t.Any], user: str, group: str, compare: bool) -> bool:
     """Whether there is another file now than before."""
-    with open(template["from"], "rb") as stream:
-        content = stream.read()
     name, called = template["path"][-1], template["called"]
+    try:
+        with open(template["from"], "rb") as stream:
+            content = stream.read()
+    except FileNotFoundError:
+        raise Problem(f"{called}: it has not been rendered yet, because Consul has not answered") from None
     account, gid = pwd.getpwnam(user), grp.getgrnam(group).gr_gid
     try:
         uid = pwd.getpwnam(template["owner"]).pw_uid

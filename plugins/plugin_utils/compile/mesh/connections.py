@@ -20,7 +20,7 @@ from ..content.environment import Environment
 from ..content.substitution import substituted
 from ..network.ports import inbound_host, of_label
 from ..site.site import Site
-from . import discovery, identity, peers
+from . import consul, discovery, identity, peers
 
 
 class Connection(t.NamedTuple):
@@ -72,6 +72,8 @@ def connections(site: Site, group: Environment, known: peers.KnownServices) -> l
 def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, known: peers.KnownServices, log: AccessLog) -> Found:
     if upstream.service:
         return _service_of_ours(site, upstream, path, upstream.service, known, log)
+    if upstream.consul:
+        return _service_in_consul(site, upstream, path, upstream.consul, log)
     text, errors = substituted(site, upstream.upstream or "", f"{path}.upstream", group.variables)
     if isinstance(text, Secret):
         found = "a secret cannot be used here: it would be readable in the proxy's configuration"
@@ -116,6 +118,17 @@ def _service_of_ours(site: Site, upstream: Upstream, path: str, written: str, kn
         ),
         found.errors,
     )
+
+
+def _service_in_consul(site: Site, upstream: Upstream, path: str, service: str, log: AccessLog) -> Found:
+    """An upstream at the instances that Consul has of a service: a file with them is rendered on the robot."""
+    name, protocol, expected = f"upstream-{upstream.name}", upstream.protocol, upstream.tls.spiffe_id
+    transport = tls.upstream_tls(identity.spiffe_id(site), expected, None, ALPN[protocol]) if expected else None
+    listener = listeners.upstream_listener(name, upstream.local_port, protocol, name, f"{service}.service.consul", log, several=True)
+    static = clusters.leading_to(endpoints.inline(service, ()), name, protocol, transport)
+    cluster = clusters.leading_to(endpoints.discovered(service, consul.file(site, service)), name, protocol, transport)
+    warnings = tuple(_foreign(site, f"{path}.tls", expected)) if expected else ()
+    return Found(Connection(name, listener, cluster, (listener, static)), (), warnings)
 
 
 def _no_peer(site: Site, path: str, address: Address, found: str, known: peers.KnownServices) -> Problem:

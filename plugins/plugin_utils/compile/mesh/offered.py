@@ -24,12 +24,15 @@ from ...job.model.vocabulary import PORT, Provider
 from .. import names
 from ..network import choice
 from ..site.placed import PlacedPort
-from ..site.rendering import LookedUp, Unfound
+from ..site.rendering import InConsul, LookedUp, Unfound
 from ..site.site import Site, sites_of
 
 # Names that a message has, of all that it could.
 SHOWN = 6
-TOGETHER = "if another job has it, deploy both together: -e job=<this file>,<the other job's file>"
+TOGETHER = (
+    "if another job has it, deploy both together: -e job=<this file>,<the other job's file>; if it is in Consul, write `provider: consul` "
+    "beside the template's text"
+)
 
 
 class _Offer(t.NamedTuple):
@@ -97,6 +100,10 @@ class Offered:
 
     def _unknown(self, site: Site, name: str) -> Unfound:
         known = sorted((self._index or {}).get(site.job.namespace, {}))
+        tasks = (task for job in self._jobs if job.namespace == site.job.namespace for group in job.task_groups for task in group.tasks)
+        if any(service.name == name for task in tasks for service in task.services):
+            # All others are in the index.
+            return InConsul(f"the service {quoted(name)} is in Consul", "use `service`, and leave the template's `provider` out")
         what = f"no task of this run has the service {quoted(name)}"
         inbound = [
             f"{job.name}/{group.name}/{name}"

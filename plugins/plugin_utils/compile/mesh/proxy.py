@@ -22,8 +22,9 @@ from .. import paths
 from ..content.environment import Environment
 from ..network import ports
 from ..site.site import Site
+from ..units.brings.watch import Watch
 from ..units.service import Unit
-from . import identity, ingress, peers, proxy_unit
+from . import consul, identity, ingress, peers, proxy_unit
 from .connections import Connection, connections, rules_path
 
 if t.TYPE_CHECKING:
@@ -61,6 +62,7 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
         [*(each.inlined[1] for each in carried), *(target.inlined for target in outside.targets)],
     )
     waits = proxy_unit.waits(site, socket)
+    watched = consul.compiled(site)
     terms = {
         f"{site.path}.network.services[{number}].port": peers.terms(site.fleet, site.job, service, site.are_pods)
         for number, service in enumerate(site.network.services if site.network else ())
@@ -69,10 +71,12 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
     return Proxy(
         unit=Unit(
             name,
-            _resources(site, name, carried, outside, socket),
-            frozenset(call.helper for call in waits if call),
-            secrets=outside.secrets,
-            errors=errors,
+            _resources(site, name, carried, outside, socket, watched),
+            watched.helpers.union(call.helper for call in waits if call),
+            watched.programs,
+            watched.expects,
+            outside.secrets,
+            errors,
         ),
         check=plan.check(
             f"envoy configuration of {site.title()}",
@@ -106,7 +110,7 @@ def _agent(site: Site, socket: str | None) -> t.Iterator[Need]:
 
 
 def _resources(
-    site: Site, name: str, carried: t.Sequence[Connection], outside: ingress.Entrance, socket: str | None
+    site: Site, name: str, carried: t.Sequence[Connection], outside: ingress.Entrance, socket: str | None, watched: Watch
 ) -> tuple[Resource, ...]:
     home = site.proxy_home
     dynamic = bootstrap.watched(f"{home}/listeners.json", f"{home}/clusters.json")
@@ -121,6 +125,7 @@ def _resources(
     listeners = [*(each.listener for each in carried), *outside.listeners]
     return (
         plan.directory(home, "root", site.proxy_user, "0750"),
+        *watched.resources,
         *(file(rules_path(site, rule), {"resources": [data]}) for rule, data in sorted(rules.items())),
         # Before the clusters that refer to them: Envoy takes in no cluster whose file is not there.
         *(file(path, {"resources": [data]}, follows=data["cluster_name"]) for path, data in sorted(found.items())),
@@ -130,9 +135,14 @@ def _resources(
         file(f"{home}/bootstrap.json", _bootstrap(site, socket, dynamic, {})),
         plan.unit(
             name,
-            proxy_unit.text(site, ENVOY, socket),
+            proxy_unit.text(site, ENVOY, socket, watched.order),
             run="always",
-            reads=[f"{home}/bootstrap.json", *([f"{plan.UNIT_DIRECTORY}/{site.pod.unit}"] if site.pod else [])],
+            # It takes in no cluster whose file is not there yet, and does not look again.
+            reads=[
+                f"{home}/bootstrap.json",
+                *(each["path"] for each in watched.resources if each["kind"] == "file"),
+                *([f"{plan.UNIT_DIRECTORY}/{site.pod.unit}"] if site.pod else []),
+            ],
             called=f"proxy r{site.pod.instance}" if site.pod else "proxy",
             listens=[plan.port(each.address, each.port, site.where(each.path), name) for each in ports.inside(site)],
         ),

@@ -45,8 +45,8 @@ def waits(site: Site, agent_socket: str | None) -> tuple[Call | None, Call]:
     return identity, Call(helpers.AWAIT_PROXY, (admin_socket(site), f"{AWAIT_READY_SECONDS}"))
 
 
-def text(site: Site, envoy: str, agent_socket: str | None) -> str:
-    """The unit file. `envoy` is the program; `agent_socket` is None for a proxy without an identity."""
+def text(site: Site, envoy: str, agent_socket: str | None, order: systemd.Directives) -> str:
+    """The unit file. `envoy` is the program; `agent_socket` is None for a proxy without an identity; `order` is what it starts after."""
     capability = "CAP_NET_BIND_SERVICE" if any(listener.port < 1024 for listener in ports.listeners(site)) else ""
     identity, ready = waits(site, agent_socket)
     return systemd.unit(
@@ -56,6 +56,7 @@ def text(site: Site, envoy: str, agent_socket: str | None) -> str:
                 ("PartOf", site.target),
                 *([("Requires", site.pod.unit)] if site.pod else []),
                 ("After", " ".join(("network.target spire-agent.service", *([site.pod.unit] if site.pod else [])))),
+                *order,
                 ("StartLimitIntervalSec", "0"),
             ],
             "Service": [

@@ -67,7 +67,7 @@ def registered(site: Site) -> Registered:
                 label = f"registration of {task.called.partition(' ')[0]} {service.name}"
                 resources.append(plan.file(f"{plan.REGISTERED}/{task.id}.{number}.json", content, label=label))
     # Each instance has the same to say.
-    expects = (plan.expected("consul", "", site.where(asked)),) if asked else ()
+    expects = (plan.expected("consul", "services", site.where(asked)),) if asked else ()
     return Registered(tuple(resources), expects, tuple(dict.fromkeys(errors)))
 
 

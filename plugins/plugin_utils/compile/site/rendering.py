@@ -27,6 +27,16 @@ class Unfound(Exception):
         self.remedy = remedy
 
 
+class InConsul(Unfound):
+    """A service that a template cannot look up because it is in Consul alone."""
+
+
+class Watched(str):
+    """The text of a template that the robot renders, with what Consul knows."""
+
+    __slots__ = ()
+
+
 class LookedUp(t.NamedTuple):
     """The instances of a service, each as templates see it, and the full names of all services that have the name."""
 

@@ -22,7 +22,7 @@ from ..isolation import files, memory, sharing
 from ..site.placed import PlacedTask
 from ..site.site import Site
 from . import devices, logs, signals, volumes
-from .brings import templates
+from .brings import templates, watch
 from .command import Command
 from .drivers import DRIVERS
 from .drivers.launch import Launch
@@ -148,6 +148,8 @@ def unit(
     checked = checks.compiled(site, task, environment.variables, _stop(site, task))
     told, wrong = templates.scripts(site, task, environment.variables)
     brought = artifacts.compiled(site, task, environment.variables)
+    watched = watch.of_task(site, task, environment.templates)
+    sections = {**sections, "Unit": [*sections["Unit"], *watched.order]}
     return Unit(
         task.unit,
         (
@@ -156,6 +158,7 @@ def unit(
             *logs.resources(site, task),
             *checked.resources,
             *templates.resources(site, task, environment.templates),
+            *watched.resources,
             *brought.resources,
             *process.brought.resources,
             plan.unit(
@@ -182,9 +185,9 @@ def unit(
                 **_health(site),
             ),
         ),
-        frozenset(call.helper for call in (*calls, *templates.calls(site, task))),
-        process.programs,
-        process.expects,
+        watched.helpers.union(call.helper for call in (*calls, *templates.calls(site, task))),
+        (*process.programs, *watched.programs),
+        (*process.expects, *watched.expects),
         environment.secrets | checked.secrets | brought.secrets,
         (*environment.errors, *process.errors, *checked.errors, *brought.errors, *wrong),
     )

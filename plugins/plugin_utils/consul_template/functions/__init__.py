@@ -53,12 +53,21 @@ _NEEDS: t.Mapping[str, tuple[tuple[str, ...], str]] = {
     ),
 }  # fmt: skip
 _REMEDIES = {"connect": _PROXY, "nomadServices": _BY_NAME, "services": _BY_NAME}
+# What only Consul can answer.
+OF_CONSUL = frozenset(_NEEDS["Consul"][0])
+# What a real consul-template does beyond them, and reads and starts nothing for it.
+_MORE = (*_NEEDS[""][0], *_NEEDS["the time"][0])
 REFUSED: t.Mapping[str, tuple[str, str]] = {name: (what, remedy) for what, (names, remedy) in _NEEDS.items() for name in names}
 
 
-def known(name: str, line: int) -> None:
-    """Raises `Fault` for a function that does not exist, or that needs what a robot does not have."""
-    if name in FUNCTIONS or name in SPECIAL:
+def known(name: str, line: int, watched: bool = False) -> None:
+    """Raises `Fault` for a function that does not exist, or that needs what a robot does not have. `watched`: for a text that a real
+    consul-template renders.
+    """
+    if watched and name == "nomadService":
+        remedy = "use service for what is in Consul, or a template of its own"
+        raise Fault(line, "nomadService asks no Consul, and this text asks Consul alone", remedy)
+    if name in FUNCTIONS or name in SPECIAL or (watched and (name in OF_CONSUL or name in _MORE or name.startswith("sprig_"))):
         return
     if name.startswith("sprig_"):
         raise Fault(line, f"{name} is not supported: the functions of Sprig are not", "write it in another way, or in Jinja")

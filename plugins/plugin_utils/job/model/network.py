@@ -15,6 +15,7 @@ from .vocabulary import (
     HOST_LABEL,
     HOST_PORT,
     NAME,
+    NAME_IN_CONSUL,
     PATH,
     SERVICE,
     SPIFFE_ID,
@@ -54,7 +55,7 @@ class Upstream:
     name: str = key("Name, unique in its group. Injected variables are named after it.", pattern=NAME)
     local_port: int = key("Port on 127.0.0.1 where the group reaches it.", minimum=1, maximum=65535)
     upstream: str | None = key(
-        "Where it is: `host:port`, with an IPv6 address in brackets. Either this or `service` is written.",
+        "Where it is: `host:port`, with an IPv6 address in brackets. Exactly one of this, `service` and `consul` is written.",
         default=None,
         substituted=True,
         pattern=rf"{HOST_PORT}|{SUBSTITUTED}",
@@ -85,7 +86,13 @@ class Upstream:
         pattern=SERVICE,
         expected="job/group/name or namespace/job/group/name",
     )
-    consul: Reserved | None = key("Name of a service in Consul.", default=None, ours=True, support=Support.REFUSED)
+    consul: str | None = key(
+        "Name of a service in Consul, at whose healthy instances it is, as the robot's own agent knows them.",
+        default=None,
+        ours=True,
+        pattern=NAME_IN_CONSUL,
+        expected="letters, digits and - alone",
+    )
 
 
 @record

@@ -96,10 +96,15 @@ def warnings(network: Network, path: str) -> c.Iterator[Finding]:
 
 def _where(upstream: Upstream, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
     """An upstream says in one way where it is."""
-    if upstream.upstream and upstream.service:
-        yield f"{path}.service", Mistake("the upstream says where it is already", "remove `upstream` or `service`")
-    elif not any((upstream.upstream, upstream.service, *(f"{path}.{key}" in wrong for key in ("upstream", "service", "consul")))):
-        yield path, Mistake("does not say where it is", "write upstream: host:port or service: job/group/name")
+    keys = ("upstream", "service", "consul")
+    first, *more = [key for key in keys if getattr(upstream, key)] or [""]
+    for key in more:
+        yield f"{path}.{key}", Mistake("the upstream says where it is already", f"remove `{first}` or `{key}`")
+    if not (first or any(f"{path}.{key}" in wrong for key in keys)):
+        yield path, Mistake("does not say where it is", "write upstream: host:port, service: job/group/name or consul: name")
+    elif upstream.consul and upstream.tls and upstream.tls.mode is TlsMode.SPIFFE and not upstream.tls.spiffe_id and not more:
+        reason = "Consul does not say which identity to expect there"
+        yield f"{path}.tls", Mistake(reason, "write tls: {mode: spiffe, spiffeId: <its SPIFFE ID>}, or tls: false for plaintext")
     elif upstream.service and upstream.tls not in (None, Tls()):
         reason = "has no meaning beside `service`, which is always called over mTLS as the group that it names"
         yield f"{path}.tls", Mistake(reason, "remove it")

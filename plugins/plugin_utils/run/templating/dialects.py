@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ...compile.site.rendering import LookedUp, Unfound
+from ...compile.site.rendering import InConsul, LookedUp, Unfound, Watched
+from ...job.model.vocabulary import Provider
 
 # Looks services up by name; raises `Unfound`.
 Services = t.Callable[[str], LookedUp]
@@ -44,8 +45,8 @@ class Compiled(t.Protocol):
         """Raises `Mistake`."""
 
 
-def compiled(text: str, left: str, right: str) -> Compiled:
-    """Raises `Mistake`, also for a text that mixes the languages. `left` and `right` are its delimiters."""
+def compiled(text: str, left: str, right: str, provider: Provider | None = None) -> Compiled:
+    """Raises `Mistake`, also for a text that mixes the languages. `left` and `right` are its delimiters, and `provider` is who is asked."""
     from ...consul_template import dialect
 
     seen = dialect.seen(text, left, right)
@@ -53,7 +54,9 @@ def compiled(text: str, left: str, right: str) -> Compiled:
         remedy = f"write all of it in one of them, or choose other delimiters than {left} for consul-template, with leftDelim"
         raise Mistake(seen.go, f"is consul-template's, and line {seen.jinja} is Jinja's", remedy)
     if seen.go:
-        return _ConsulTemplate(text, left, right)
+        return _ConsulTemplate(text, left, right, provider)
+    if provider is Provider.CONSUL:
+        raise Mistake(0, "asks nobody: nothing in it is consul-template's", "remove `provider`")
     return _Jinja(text, left, right) if any(sign in text for sign in (left, "{%", "{#")) else _Plain(text)
 
 
@@ -68,27 +71,52 @@ class _Plain:
 
 
 class _ConsulTemplate:
-    def __init__(self, text: str, left: str, right: str) -> None:
+    def __init__(self, text: str, left: str, right: str, provider: Provider | None) -> None:
         from ...consul_template import evaluator, parser
         from ...consul_template.faults import Fault, Refusal
+        from ...consul_template.functions import OF_CONSUL
 
         self._fault, self._refusal, self._render = Fault, Refusal, evaluator.render
+        self._text, self._provider = text, provider
         try:
-            self._template = parser.parse(text, left, right)
+            words = parser.words(text, left, right)
+            self._watched = provider is Provider.CONSUL or (provider is None and not OF_CONSUL.isdisjoint(words))
+            self._template = parser.parse(text, left, right, self._watched)
         except Fault as fault:
             also = [Mistake(each.line, str(each), each.remedy) for each in fault.also]
             raise Mistake(fault.line, str(fault), fault.remedy, also=also) from None
+        self._native = "nomadService" in words
 
     def render(self, environment: t.Mapping[str, str], _host: Host, services: Services) -> str:
+        watched = native = False
+
         def instances(name: str) -> t.Sequence[t.Mapping[str, t.Any]]:
+            nonlocal watched, native
             try:
-                return services(name).instances
+                found = services(name).instances
+            except InConsul as elsewhere:
+                if self._provider is None and not self._native:
+                    watched = True
+                    return ()
+                raise self._refusal(str(elsewhere), elsewhere.remedy) from None
             except Unfound as unfound:
                 raise self._refusal(str(unfound), unfound.remedy) from None
+            native = True
+            return found
 
+        if self._watched:
+            return Watched(self._text)
         try:
-            return self._render(self._template, environment, instances)
+            rendered = self._render(self._template, environment, instances)
+            if not watched:
+                return rendered
+            if native:
+                raise Mistake(0, "looks up services of ours and others in Consul", "write a template for each of the two")
+            return Watched(self._text)
         except self._fault as fault:
+            if watched and not native:
+                # What it asks of services that are not known here says nothing about it.
+                return Watched(self._text)
             also = [Mistake(each.line, str(each), each.remedy, depends=True) for each in fault.also]
             raise Mistake(fault.line, str(fault), fault.remedy, depends=True, also=also) from None
         except (ValueError, RecursionError, MemoryError) as error:

@@ -16,6 +16,7 @@ from ...home.digests import Digests
 from ...job.declare.keys import Secret
 from ...job.errors import printable
 from ...job.model.brings.templates import Template
+from ...job.model.vocabulary import Provider
 from ...transport import deadline
 from ..sources import VAULT_HEADER, Unreadable, content
 from . import dialects
@@ -36,7 +37,7 @@ class Renderer:
     def __init__(self, directory: pathlib.Path, decrypt: t.Callable[[str], str], hosts: t.Callable[[str], dialects.Host | None]) -> None:
         self._directory, self._decrypt, self._hosts = directory, decrypt, hosts
         self._texts: dict[pathlib.Path, str] = {}
-        self._compiled: dict[tuple[str, str, str], dialects.Compiled] = {}
+        self._compiled: dict[tuple[str, str, str, Provider | None], dialects.Compiled] = {}
 
     def __call__(self, site: Site, template: Template, environment: t.Mapping[str, str], services: dialects.Services, /) -> str:
         written = "embeddedTmpl" if template.source_path is None else "sourcePath"
@@ -44,7 +45,7 @@ class Renderer:
         host = self._hosts(site.robot.name)
         try:
             with deadline.limit(SECONDS):
-                compiled = self._parsed(text, template.left_delim, template.right_delim)
+                compiled = self._parsed(text, template.left_delim, template.right_delim, template.provider)
                 return _whole(compiled.render(environment, host, services)) if host else ""
         except dialects.Mistake as mistake:
             called = "the template" if template.source_path is None else printable(template.source_path)
@@ -89,8 +90,8 @@ class Renderer:
             raise Unreadable("is not UTF-8", "save it as UTF-8")
         return text
 
-    def _parsed(self, text: str, left: str, right: str) -> dialects.Compiled:
-        key = (text, left, right)
+    def _parsed(self, text: str, left: str, right: str, provider: Provider | None) -> dialects.Compiled:
+        key = (text, left, right, provider)
         if key not in self._compiled:
             self._compiled[key] = dialects.compiled(*key)
         return self._compiled[key]

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.rendering import Unfound
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.rendering import InConsul, Unfound
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.site import sites_of
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
@@ -133,6 +133,15 @@ def test_a_robot_of_which_only_a_name_is_known_has_no_address_for_others():
 )  # fmt: skip
 def test_what_cannot_be_looked_up(name, text, said):
     assert said in refused(text, name=name)
+
+
+def test_what_is_in_consul_is_told_from_what_is_nowhere():
+    there = shop().replace("tags:", "provider: consul, tags:")
+    with pytest.raises(InConsul):
+        looked_up(there)
+    with pytest.raises(Unfound) as raised:
+        looked_up(there, name="other")
+    assert not isinstance(raised.value, InConsul)
 
 
 def test_the_file_of_a_template_follows_what_it_has_looked_up():

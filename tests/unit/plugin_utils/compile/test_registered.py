@@ -56,7 +56,7 @@ def test_in_a_pod_it_is_found_at_the_robot_and_checked_at_the_pod():
 
 def test_the_agent_is_expected_once_and_only_where_it_is_needed():
     (group,) = compiled(job({}, count=2)).plan["jobs"][0]["groups"]
-    assert [each["name"] for each in group["expects"] if each["what"] == "consul"] == [""]
+    assert [each["name"] for each in group["expects"] if each["what"] == "consul"] == ["services"]
     (group,) = compiled(job({"provider": "native"})).plan["jobs"][0]["groups"]
     assert [each for each in group["expects"] if each["what"] == "consul"] == []
 

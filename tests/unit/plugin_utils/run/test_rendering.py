@@ -14,9 +14,10 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.rendering import LookedUp, Unfound, Unrendered
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.rendering import InConsul, LookedUp, Unfound, Unrendered, Watched
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.templates import Template
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import Provider
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files import HostVariables
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating import renderer as rendering
 
@@ -39,6 +40,8 @@ def renderer(tmp_path: pathlib.Path, reached: bool = True) -> rendering.Renderer
 
 
 def services(name: str) -> LookedUp:
+    if name == "queue":
+        raise InConsul(f"the service {name} is in Consul")
     if name != "api":
         raise Unfound(f"there is no {name}", "did you mean api?")
     return LookedUp([{"Address": "192.0.2.1", "Port": 7000}, {"Address": "192.0.2.2", "Port": 7001}], ("default/shop/api/api",))
@@ -115,13 +118,15 @@ def test_what_does_not_render_is_said_without_a_value(tmp_path, text, said):
 
 
 def test_all_functions_that_there_are_not_are_said_at_once(tmp_path):
-    text = '{{ key "a" }}\n{{ range services }}{{ .Port | trim | toYAML }}{{ end }}\n{{ key "c" }}{{ nothing "d" }}\n{{ if "e" }}'
+    text = (
+        '{{ secret "a" }}\n{{ range nomadServices }}{{ .Port | trim | toYAML }}{{ end }}\n{{ secret "c" }}{{ nothing "d" }}\n{{ if "e" }}'
+    )
     with pytest.raises(Unrendered) as raised:
         rendered(tmp_path, text)
     found = [str(each).removeprefix("line ").replace(" of the template", "") for each in (raised.value, *raised.value.also)]
     assert found == [
-        "1: key needs Consul, which is not available here",
-        "2: services needs Consul, which is not available here",
+        "1: secret needs Vault, which is not available here",
+        "2: nomadServices needs Nomad, which is not available here",
         "2: toYAML is not supported",
         "3: there is no function nothing",
         "4: if has no end",
@@ -174,7 +179,7 @@ def test_of_a_secret_text_no_word_is_shown(tmp_path):
 def test_of_a_robot_that_is_not_reached_the_syntax_is_looked_at(tmp_path):
     assert rendered(tmp_path, "{{ missing }}", reached=False) == ""
     assert "not valid Jinja" in refused(tmp_path, "{{ x", reached=False)
-    assert "key needs Consul" in refused(tmp_path, '{{ key "x" }}', reached=False)
+    assert "secret needs Vault" in refused(tmp_path, '{{ secret "x" }}', reached=False)
 
 
 def test_a_template_that_takes_forever_is_given_up(tmp_path, monkeypatch):
@@ -229,3 +234,48 @@ def test_what_is_no_file_of_text_is_said(tmp_path):
 )
 def test_whatever_python_makes_of_it_is_a_mistake_of_the_template(tmp_path, text):
     assert refused(tmp_path, text).startswith("embeddedTmpl: ")
+
+
+CONSUL = {"provider": Provider.CONSUL}
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ('{{ key "a" }}', {}),
+        ('{{ range services }}{{ .Name | sprig_upper }}{{ end }}{{ "x" | toYAML }}', {}),
+        ('{{ range service "api" }}{{ .Port }}{{ end }}', CONSUL),
+        ('{{ range service "queue" }}{{ .Port }}{{ end }}', {}),
+        ('{{ with index (service "queue") 0 }}{{ .Port }}{{ end }}', {}),
+    ],
+    ids=["a-function-of-consul", "and-others-of-consul-template", "on-request", "a-service-in-consul", "of-which-nothing-is-known-here"],
+)
+def test_what_asks_consul_is_left_to_the_robot(tmp_path, text, keys):
+    made = rendered(tmp_path, text, **keys)
+    assert isinstance(made, Watched)
+    assert made == text
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "said"),
+    [
+        ('{{ key "a" }}', {"provider": Provider.NATIVE}, "line 1 of the template: key needs Consul, which is not available here"),
+        (
+            '{{ key "a" }}\n{{ nomadService "api" }}',
+            {},
+            "line 2 of the template: nomadService asks no Consul, and this text asks Consul alone",
+        ),
+        ('{{ file "/etc/shadow" }}', CONSUL, "line 1 of the template: file needs a file, which is not available here"),
+        ('{{ key "a" | nope }}', {}, "line 1 of the template: there is no function nope"),
+        ("{{ name }}", CONSUL, "the template: asks nobody: nothing in it is consul-template's"),
+        ('{{ nomadService "queue" }}', {}, "line 1 of the template: the service queue is in Consul (depends)"),
+        ('{{ service "queue" }}', {"provider": Provider.NATIVE}, "line 1 of the template: the service queue is in Consul (depends)"),
+        (
+            '{{ range service "api" }}{{ .Port }}{{ end }}{{ range service "queue" }}{{ .Port }}{{ end }}',
+            {},
+            "the template: looks up services of ours and others in Consul",
+        ),
+    ],
+)
+def test_what_cannot_ask_consul_is_refused(tmp_path, text, keys, said):
+    assert refused(tmp_path, text, **keys) == f"embeddedTmpl: {said}"

@@ -55,7 +55,7 @@ def _listed(site: Site, task: PlacedTask[Task], each: Rendered) -> dict[str, t.A
     # The directories themselves, and not the places at which the task finds them.
     bases = {"local": f"{task.directory}/local", "secrets": task.filled, "alloc": site.alloc}
     return {
-        "from": templates.source_of(site, task, template),
+        "from": templates.result_of(site, task, each),
         "base": bases[room],
         "path": path,
         "called": "/".join(each.place),

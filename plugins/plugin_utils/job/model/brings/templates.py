@@ -5,7 +5,7 @@
 
 from ...declare.keys import Seconds, Support, key
 from ...declare.record import record
-from ..vocabulary import SIGNAL, SIGNALS, USER, ChangeMode
+from ..vocabulary import SIGNAL, SIGNALS, USER, ChangeMode, Provider
 
 # Where the files of templates may be: in two directories of the task's own, and in the one that the group's tasks share.
 ROOMS = ("local", "secrets", "alloc")
@@ -72,6 +72,12 @@ class Template:
     env: bool = key(
         "The lines of the rendered file, `KEY=VALUE`, become environment variables of the task, which override all others.",
         default=False,
+        ours=True,
+    )
+    provider: Provider | None = key(
+        "Whom a text in consul-template's language asks: `native` (or `nomad`), the run that deploys it; `consul`, the robot's Consul "
+        "agent, by a consul-template on the robot, which watches it. Default: `consul` for a text that asks what only Consul knows.",
+        default=None,
         ours=True,
     )
     splay: Seconds | None = key(

@@ -1,0 +1,176 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is rendered on the robot with what Consul knows, and again when that changes: by a consul-template of the robot's own, in a unit.
+
+https://github.com/hashicorp/consul-template/blob/main/docs/configuration.md has the keys of its configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from .....module_utils._engine import plan
+from ....job.model.task import Task
+from ....job.model.vocabulary import ChangeMode
+from ... import helpers, names, paths, systemd
+from ...content import templates
+from ...content.templates import Rendered
+from ...helpers import Call
+from ...site.placed import PlacedTask
+from ...site.site import Site
+
+if t.TYPE_CHECKING:
+    from .....module_utils._engine.plan import Expected, Program, Resource
+
+PROGRAM = "consul-template"
+# Who needs what is rendered waits so long for it, the first time.
+SECONDS = 10
+MEMORY_MAX = 128 * 2**20
+# They read files and run programs, as root.
+_DENIED = ("file", "plugin", "writeToFile")
+
+
+class Text(t.NamedTuple):
+    """A text: where it is, where the result goes, with which mode, and what runs when that has changed."""
+
+    source: str
+    result: str
+    mode: str = "0600"
+    left: str = "{{"
+    right: str = "}}"
+    command: tuple[str, ...] = ()
+
+
+class Watch(t.NamedTuple):
+    """Renders the texts of a task, or of a proxy. `order` is for the unit of whoever needs the results."""
+
+    resources: tuple[Resource, ...] = ()
+    programs: tuple[Program, ...] = ()
+    expects: tuple[Expected, ...] = ()
+    helpers: frozenset[helpers.Helper] = frozenset()
+    order: systemd.Directives = ()
+
+
+def of_task(site: Site, task: PlacedTask[Task], found: t.Sequence[Rendered]) -> Watch:
+    """For the templates of a task that ask Consul; nothing where none does."""
+    watched = [each for each in found if each.watched and each.place]
+    if not watched:
+        return Watch()
+    texts = [
+        Text(
+            templates.source_of(site, task, each.template),
+            templates.result_of(site, task, each),
+            left=each.template.left_delim,
+            right=each.template.right_delim,
+            command=_told(task, each),
+        )
+        for each in watched
+    ]
+    folder, directory = templates.folder(site, task), plan.directory(templates.watched_in(task), mode="0700", data=True)
+    return watch(site, task.id, task.called, folder, directory, texts, watched[0].path, "templates", task.environment_file)
+
+
+def _told(task: PlacedTask[Task], each: Rendered) -> tuple[str, ...]:
+    """A task that runs to its end is told nothing; the next time it finds the file."""
+    if task.spec.runs_to_its_end:
+        return ()
+    verb = "try-restart" if each.template.change_mode is ChangeMode.RESTART else "try-reload-or-restart"
+    return "systemctl", "--no-block", verb, task.unit
+
+
+def watch(
+    site: Site, id: str, called: str, home: str, results: Resource, texts: t.Sequence[Text], path: str, asked: str, environment: str = ""
+) -> Watch:
+    """`home` is where its own files begin, and `results` the directory for what is rendered; `path` is what asks for it, of the kind
+    `asked`. `environment` is the file with the variables that the texts know.
+    """
+    once, always, name = f"{home}.once.json", f"{home}.watch.json", names.watch_unit(id)
+    first = Call(
+        helpers.RENDER_ONCE,
+        (once, f"{results['path']}/.rendered", f"{SECONDS}", *(text.source for text in texts), *([environment] if environment else [])),
+    )
+    unit = systemd.unit(
+        {
+            "Unit": [
+                ("Description", systemd.text(site.title(called, "consul-template"))),
+                ("PartOf", site.target),
+                ("After", "network.target consul.service"),
+                ("StartLimitIntervalSec", "0"),
+            ],
+            "Service": [
+                *systemd.started(site.robot.systemd),
+                ("Slice", plan.ROOT_SLICE),
+                ("SyslogIdentifier", PROGRAM),
+                *([("EnvironmentFile", systemd.item(environment))] if environment else []),
+                ("ExecStartPre", systemd.command((*_ENV, *first.command(site.bin)))),
+                ("ExecStart", systemd.command((*_ENV, PROGRAM, "-config", always))),
+                ("TimeoutStartSec", f"{SECONDS + 15}s"),
+                ("Restart", "always"),
+                ("RestartSec", "1s"),
+                # It takes SIGTERM for something else's.
+                ("KillSignal", "SIGINT"),
+                ("TimeoutStopSec", "10s"),
+                ("CPUAccounting", "yes"),
+                ("MemoryAccounting", "yes"),
+                ("MemoryMax", f"{MEMORY_MAX}"),
+                ("TasksMax", "64"),
+                ("CapabilityBoundingSet", ""),
+                ("NoNewPrivileges", "yes"),
+                ("ProtectSystem", "strict"),
+                ("ReadWritePaths", systemd.item(results["path"])),
+                ("ProtectHome", "yes"),
+                ("PrivateTmp", "yes"),
+                ("PrivateDevices", "yes"),
+                ("ProtectKernelTunables", "yes"),
+                ("ProtectKernelModules", "yes"),
+                ("ProtectControlGroups", "yes"),
+                ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
+                ("RestrictNamespaces", "yes"),
+                ("LockPersonality", "yes"),
+                ("SystemCallArchitectures", "native"),
+                ("SystemCallFilter", "@system-service"),
+                ("SystemCallErrorNumber", "EPERM"),
+            ],
+        }
+    )
+    reads = [once, always, *(text.source for text in texts), *([environment] if environment else [])]
+    return Watch(
+        (
+            results,
+            plan.file(once, _configuration(texts, tells=False), mode="0600"),
+            plan.file(always, _configuration(texts, tells=True), mode="0600"),
+            plan.unit(name, unit, run="always", reads=reads, called=f"{called} {PROGRAM}"),
+        ),
+        (plan.program(PROGRAM, site.where(path), paths.SEARCH),),
+        (plan.expected("consul", asked, site.where(path)),),
+        frozenset((helpers.RENDER_ONCE,)),
+        (("Wants", name), ("After", name)),
+    )
+
+
+# Whatever PATH a task has.
+_ENV = ("/usr/bin/env", f"PATH={paths.SEARCH}")
+
+
+def _configuration(texts: t.Sequence[Text], tells: bool) -> str:
+    """Of consul-template. Nobody is told of what is rendered before they have started."""
+    # It goes on trying, and what is there stays.
+    retry = {"attempts": 0, "backoff": "250ms", "max_backoff": "10s"}
+    told = [{**_text(text), **({"command": list(text.command)} if tells and text.command else {})} for text in texts]
+    # Changes that come together are one.
+    settles = {"wait": {"min": "500ms", "max": "5s"}} if tells else {}
+    return json.dumps({"consul": {"retry": retry}, "log_level": "warn", "template": told, **settles}, sort_keys=True, indent=1) + "\n"
+
+
+def _text(text: Text) -> dict[str, t.Any]:
+    return {
+        "source": text.source,
+        "destination": text.result,
+        "perms": text.mode,
+        "left_delimiter": text.left,
+        "right_delimiter": text.right,
+        "create_dest_dirs": False,
+        "function_denylist": list(_DENIED),
+    }

@@ -1,0 +1,122 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a consul-template of the robot renders: for templates of a task, and for upstreams."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.peers import known_services
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.robot import compile_robot
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating.renderer import Renderer
+
+from .one_robot import ROBOT
+
+
+class _Nobody:
+    def has(self, _name: str) -> bool:
+        return False
+
+
+def resources(*templates, upstreams=(), mode="host", **task):
+    command = {"execConfig": {"command": "app"}}
+    written = {"name": "app", "config": command, "templates": list(templates), **task}
+    network = {"network": {"mode": mode, "upstreams": list(upstreams)}} if upstreams else {}
+    document = json.dumps({"name": "shop", "taskGroups": [{"name": "api", "tasks": [written], **network}]})
+    jobs, _warnings = reader.load([reader.Source("job.yml", document)])
+    fleet = Fleet((ROBOT,), "fleet.example")
+    placement = place(jobs, fleet)
+    render = Renderer(pathlib.Path("/"), str, lambda _name: _Nobody())
+    known = known_services(jobs, fleet, placement)
+    (group,) = compile_robot(jobs, fleet, placement, ROBOT.name, known, render=render).plan["jobs"][0]["groups"]
+    return {each.get("path") or each["name"]: each for each in group["resources"]}, group
+
+
+def watch(found, of=""):
+    (unit,) = (each for name, each in found.items() if name.startswith(f"k8s4r-watch-{of}"))
+    configuration = {path: json.loads(each["content"]) for path, each in found.items() if path.endswith((".once.json", ".watch.json"))}
+    return unit, *(configuration[path] for path in unit["reads"][:2])
+
+
+KEY = {"destPath": "local/a", "embeddedTmpl": '{{ key "a" }}'}
+
+
+@pytest.mark.parametrize(
+    ("keys", "verb"),
+    [
+        ({}, "try-restart"),
+        ({"changeMode": "noop"}, "try-reload-or-restart"),
+        ({"changeMode": "signal", "changeSignal": "SIGHUP"}, "try-reload-or-restart"),
+    ],
+)
+def test_a_change_is_told_as_the_template_says_and_never_before_the_task_has_started(keys, verb):
+    found, _group = resources({**KEY, **keys})
+    _unit, once, always = watch(found)
+    assert "command" not in once["template"][0]
+    command = always["template"][0].pop("command")
+    assert command[:3] == ["systemctl", "--no-block", verb]
+    assert command[3] in found
+    assert always["template"] == once["template"]
+
+
+def test_the_task_starts_after_what_renders_and_takes_what_was_rendered():
+    found, group = resources(KEY, {"destPath": "local/b", "embeddedTmpl": "plain"})
+    unit, once, _always = watch(found)
+    (task,) = (each for name, each in found.items() if name.startswith("k8s4r-task-"))
+    assert f"After={unit['name']}\n" in task["content"]
+    (listing,) = (json.loads(each["content"]) for each in found.values() if each.get("label") == "templates")
+    first, second = (each["from"] for each in listing["templates"])
+    assert first == once["template"][0]["destination"]
+    assert second in found
+    assert once["template"][0]["source"] in unit["reads"]
+    assert ("consul", "templates") in [(each["what"], each["name"]) for each in group["expects"]]
+    assert "consul-template" in [each["path"] for each in group["programs"]]
+
+
+def test_only_what_asks_consul_needs_it():
+    found, group = resources({"destPath": "local/b", "embeddedTmpl": '{{ env "A" }}'})
+    assert not [name for name in found if "watch" in name]
+    assert not [each for each in group["expects"] if each["what"] == "consul"]
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ({**KEY, "env": True}, "tasks[0].templates[0].env: variables cannot follow what is in Consul; let the program read the file"),
+        (
+            {**KEY, "changeMode": "script", "changeScript": {"command": "/bin/true"}},
+            "tasks[0].templates[0].changeMode: no script runs when something in Consul changes; write signal, restart or noop",
+        ),
+        (
+            {**KEY, "embeddedTmpl": '{{ key "a" }}{{ env "node.class" }}'},
+            "tasks[0].templates[0]: env does not know node.class in a text that is rendered with what is in Consul",
+        ),
+    ],
+)
+def test_what_cannot_follow_consul_is_refused(template, said):
+    with pytest.raises(JobErrors) as raised:
+        resources(template)
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", ["host", "group"])
+def test_upstreams_at_a_service_share_its_endpoints(mode):
+    one = {"name": "a", "localPort": 7000, "consul": "web", "tls": False}
+    found, group = resources(upstreams=[one, {**one, "name": "b", "localPort": 7001}], mode=mode)
+    unit, once, _always = watch(found)
+    (text,) = once["template"]
+    (clusters,) = (json.loads(each["content"])["resources"] for path, each in found.items() if path.endswith("/clusters.json"))
+    paths = {each["eds_cluster_config"]["eds_config"]["path_config_source"]["path"] for each in clusters}
+    assert paths == {text["destination"]}
+    (proxy,) = (each for name, each in found.items() if name.startswith("k8s4r-proxy-"))
+    assert f"After={unit['name']}\n" in proxy["content"]
+    assert text["source"] in proxy["reads"]
+    assert [each["name"] for each in group["expects"] if each["what"] == "consul"] == ["upstreams"]
