@@ -22,9 +22,11 @@ from . import (
     fifty,
     growth,
     log_path,
+    moves,
     names,
     pods,
     report,
+    report_moves,
     report_pods,
     report_tasks,
     resident,
@@ -45,6 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", help="part of a contender's name; may be repeated; nothing is published")
     parser.add_argument("--tasks", action="store_true", help="only the life of tasks; nothing is published")
     parser.add_argument("--data-path", action="store_true", help="only the requests through proxies; nothing is published")
+    parser.add_argument("--moves", action="store_true", help="only a service that moves; nothing is published")
     parser.add_argument("--pods", action="store_true", help="only pods; nothing is published")
     parser.add_argument("--keep", action="store_true", help="leave the robots up")
     return parser.parse_args()
@@ -80,7 +83,8 @@ def measure(bench: Bench, number: int) -> Figures:
     lived = (fifty.fifty(bench), start.start(bench), log_path.log_path(bench))
     carried = data_path.data_path(bench, say)
     say("pods")
-    return Figures(number, samples, wires, called, fleets(), grown, named, remaining, alone, carried, *lived, pods.pods(bench), loads)
+    networks = (pods.pods(bench), moves.moves(bench))
+    return Figures(number, samples, wires, called, fleets(), grown, named, remaining, alone, carried, *lived, *networks, loads)
 
 
 def fleets() -> list[scale.Scale]:
@@ -106,6 +110,9 @@ def main() -> None:
     try:
         if options.data_path:
             print(report.data_path(data_path.data_path(bench, say)))
+            return
+        if options.moves:
+            print(report_moves.moves(moves.moves(bench)))
             return
         if options.pods:
             print(report_pods.pods(pods.pods(bench)))

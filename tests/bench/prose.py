@@ -115,3 +115,10 @@ group, and whole runs as above. What holds their networks is processes beside En
 network carries is measured with wrk and nginx, without proxies, beside the same two programs in namespaces made by hand: a bridge,
 links, and one rule of nftables. They take turns of 2 s; the ratio is of each turn, with its median and quartiles of 12 turns.
 """
+
+MOVES = """
+## Services that move
+
+Two robots; the caller's proxy finds the service by `service:`. Eight connections send 200 requests a second, while runs that deploy the
+caller too add an instance on the other robot, and take it away again. A robot has committed when its ledger says so.
+"""

@@ -10,12 +10,13 @@ import statistics
 import typing as t
 
 from . import contenders as c
-from . import prose, report_pods, report_tasks
+from . import prose, report_moves, report_pods, report_tasks
 from .data_path import DataPath, ratios
 from .engine import Engine
 from .fifty import Fifty
 from .growth import Growth
 from .log_path import LogPath
+from .moves import Moves
 from .names import NAMES, NOTHING, OURS, PING, Named
 from .pods import Pods
 from .resident import ROTATOR, Resident
@@ -45,6 +46,7 @@ class Figures(t.NamedTuple):
     start: Start
     log_path: LogPath
     pods: Pods
+    moves: Moves
     loads: tuple[float, float]
 
 
@@ -285,5 +287,7 @@ def document(figures: Figures) -> str:
         data_path(figures.data_path),
         prose.PODS,
         report_pods.pods(figures.pods),
+        prose.MOVES,
+        report_moves.moves(figures.moves),
     )
     return "\n".join(parts)

@@ -9,6 +9,8 @@ import contextlib
 import os
 import pathlib
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -28,6 +30,32 @@ def test_who_listens():
     assert ports.clash("127.0.0.1", "::")
     assert not ports.clash("127.0.0.1", "10.0.0.1")
     assert not ports.clash("0.0.0.0", "::1")
+
+
+# Listens, tells where, and opens and closes files all the time.
+BUSY = """
+import os, socket, sys
+with socket.socket() as listener:
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    print(listener.getsockname()[1], flush=True)
+    while True:
+        for number in [os.open("/dev/null", os.O_RDONLY) for _file in range(200)]:
+            os.close(number)
+"""
+
+
+def test_who_opens_and_closes_all_the_time_is_found_every_time():
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True) as busy:
+        try:
+            assert busy.stdout is not None
+            port = plan.port("127.0.0.1", int(busy.stdout.readline()), "here")
+            assert {pid for _time in range(50) for pid, _name, _unit in ports.holders({ports.listeners([port])[0][2]}).values()} == {
+                busy.pid
+            }
+            assert all(f"(process {busy.pid}" in text for _time in range(50) for text in ports.taken([port], ()))
+        finally:
+            busy.kill()
 
 
 def test_addresses_of_both_families(tmp_path):

@@ -100,8 +100,10 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.
     ``wanted``: ports of a group plan (plan.py). ``own_units``: names of units. ``kept``: those that the group's tasks have had already;
     what lingers there was theirs.
     """
-    clashes = _clashes(wanted)
-    held = holders({inode for _port, _address, inode in clashes}) if clashes else {}
+    clashes, held = _held(wanted)
+    if any(inode not in held for _port, _address, inode in clashes):
+        # It was closed while we looked for who has it, as a proxy does that takes in another listener.
+        clashes, held = _held(wanted)
     # A program that listens on both 0.0.0.0 and :: is one answer.
     found: dict[tuple[str, int], str] = {}
     for port, address, inode in clashes:
@@ -113,6 +115,12 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.
             found.setdefault((port["where"], pid), text)
     listening = [port for port, _address, _inode in clashes]
     return list(found.values()) + _end_of_connections([port for port in wanted if port not in listening], own_units, kept)
+
+
+def _held(wanted: t.Sequence[Port]) -> tuple[list[tuple[Port, str, str]], dict[str, tuple[int, str, str | None]]]:
+    """What `_clashes` and `holders` say of them."""
+    clashes = _clashes(wanted)
+    return clashes, holders({inode for _port, _address, inode in clashes}) if clashes else {}
 
 
 def taken_inside(wanted: t.Sequence[Port], pid: str, unit: str) -> list[str]:
@@ -221,13 +229,24 @@ def holders(inodes: t.Iterable[str]) -> dict[str, tuple[int, str, str | None]]:
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[str, tuple[int, str, str | None]] = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            links = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
-        except OSError:
-            # It ended while we looked.
-            continue
-        for link in links & wanted.keys():
+        for link in _open(pid) & wanted.keys():
             found.setdefault(wanted[link], (int(pid), _command(pid), _unit(pid)))
+    return found
+
+
+def _open(pid: str) -> set[str]:
+    """What a process has open; nothing if it ended while we looked."""
+    found: set[str] = set()
+    try:
+        entries = list(os.scandir(f"/proc/{pid}/fd"))
+    except OSError:
+        return found
+    for entry in entries:
+        try:
+            found.add(os.readlink(entry.path))
+        except OSError:
+            # It has closed this one, and has the others still. One that serves many does so all the time.
+            continue
     return found
 
 
