@@ -70,12 +70,12 @@ def hints(deploy: str) -> str:
     ssh = f"{os.path.relpath(sys.executable)} -m tests.demo ssh"
     return f"""
 Look around:
-  make demo-status                                            the tables above, as they are now
-  {ssh} work1                       a shell on a robot
+  make demo-status                                   the tables above, as they are now
+  {ssh} work1              a shell on a robot
   {ssh} work1 systemctl status 'k8s4r-*'
   {ssh} work1 'tail -F /var/lib/k8s4r/tasks/*/logs/*.log'
 Change examples/web-service/web-service.yml and deploy it (the password of its secrets is "demo"):
-  export PATH=$PWD/.venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$PWD/build/demo/collections
+  export PATH=$PWD/.venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$PWD/build/demo/collections K8S4R_HOME=$PWD/build/demo/home
   {deploy}
 Take it all away:
   make demo-down

@@ -19,6 +19,8 @@ from tests.robots.host import CHECKOUT
 
 BUILD = CHECKOUT / "build" / "demo"
 COLLECTIONS = BUILD / "collections"
+# What the controller remembers of the demo's robots is not to meet what it knows of real ones.
+HOME = BUILD / "home"
 
 
 class DemoError(Exception):
@@ -74,8 +76,10 @@ def program(name: str) -> str:
 
 def install_collection() -> None:
     """Build the tarball and install it, as on anybody's machine; nothing of it is taken from the checkout afterwards."""
-    shutil.rmtree(BUILD, ignore_errors=True)
-    BUILD.mkdir(parents=True)
+    shutil.rmtree(COLLECTIONS, ignore_errors=True)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for former in BUILD.glob("k8s4r-robot-*.tar.gz"):
+        former.unlink()
     _quiet(program("ansible-galaxy"), "collection", "build", "--output-path", str(BUILD), str(CHECKOUT))
     tarball = next(BUILD.glob("k8s4r-robot-*.tar.gz"))
     _quiet(program("ansible-galaxy"), "collection", "install", "--offline", "--force", "--collections-path", str(COLLECTIONS), str(tarball))
@@ -100,6 +104,7 @@ def run_playbook(progress: Progress, name: str, command: list[str]) -> Result:
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "K8S4R_HOME": str(HOME),
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).resolve().parent / "callback"),
         "ANSIBLE_CALLBACKS_ENABLED": "demo_events",
         "ANSIBLE_NOCOLOR": "1",

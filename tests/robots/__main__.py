@@ -11,7 +11,12 @@ import sys
 from pathlib import Path
 
 from tests.robots import Fleet, RobotsError
+from tests.robots.host import BUILD, CHECKOUT
 from tests.robots.spec import ARCHITECTURES, DISTROS, KINDS, specs
+
+# What a controller remembers of these robots is not to meet what it knows of real ones.
+HOME = BUILD / "home"
+USE = f"  export PATH=$PWD/.venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$PWD/build K8S4R_HOME=$PWD/{HOME.relative_to(CHECKOUT)}"
 
 
 def role(text: str) -> tuple[str, int]:
@@ -51,9 +56,10 @@ def main() -> None:
         if options.out and options.out.resolve() != written:
             options.out.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(written, options.out)
-        print(f"robots are up; inventory: {written}")
+        print(f"robots are up; inventory: {written}\nto use it:\n{USE}")
     elif options.action == "down":
         fleet.down()
+        shutil.rmtree(HOME, ignore_errors=True)
     elif options.action == "list":
         for name in fleet.names():
             print(name, fleet.address(name))

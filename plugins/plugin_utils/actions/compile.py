@@ -30,7 +30,7 @@ from ..run.sources import NO_JOB
 OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"
 ASK_ALL = (
     "this is based on what the robots last reported, and this run asks only the robots in it; "
-    "to ask all robots: ansible-playbook k8s4r.robot.capabilities"
+    "to ask all robots: ansible-playbook -i <inventory> k8s4r.robot.capabilities"
 )
 NO_ROBOTS = f"the inventory has no robots: put the machines that may run task groups into the group `{GROUP}`"
 

@@ -19,7 +19,7 @@ from ..run.job_files import JobFiles
 from ..run.sources import NO_JOB
 from ..show import preview, summary
 
-UNASKED = "it is not known yet what {} can do; to ask: ansible-playbook k8s4r.robot.capabilities"
+UNASKED = "it is not known yet what {} can do; to ask: ansible-playbook -i <inventory> k8s4r.robot.capabilities"
 
 
 class ActionModule(Action):

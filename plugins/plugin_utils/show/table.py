@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..job.addresses import LOOPBACK_HOSTS, plain
 from ..job.errors import did_you_mean, few
 
 Data = t.Mapping[str, t.Any]
@@ -126,6 +127,11 @@ def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
     for unit, values in units.items():
         if detailed or not _does_well(values):
             yield _unit(unit, values, addresses)
+    for port in group["ports"] if detailed else ():
+        if plain(port["address"]) not in LOOPBACK_HOSTS:
+            # Of a proxy's, the place in the job file tells which it is.
+            called = port.get("called") or port.get("where", "").rpartition(".network.")[2]
+            yield "", *_line(f"  {called}", "port", note=_address(port))
 
 
 def _state(units: t.Mapping[str, Data]) -> str:
@@ -156,12 +162,16 @@ def _latest(units: t.Mapping[str, Data]) -> str:
 
 def _notes(group: Data) -> t.Iterator[str]:
     for port in group["silent"]:
-        address = f"[{port['address']}]" if ":" in port["address"] else port["address"]
-        yield f"{address}:{port['port']} NOT LISTENING"
+        yield f"{_address(port)} NOT LISTENING"
     for need in group["lacks"]:
         yield f"MISSING {need['path']} ({need['what']})"
     if group["kept"]:
         yield f"keeps {_directories(group['kept'])}"
+
+
+def _address(port: Data) -> str:
+    host = f"[{port['address']}]" if ":" in port["address"] else port["address"]
+    return f"{host}:{port['port']}{'/udp' if port.get('protocol') == 'udp' else ''}"
 
 
 def _unit(unit: str, values: Data, addresses: t.Mapping[str, str]) -> Cells:

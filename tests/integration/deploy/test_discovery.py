@@ -77,7 +77,7 @@ taskGroups:
     count: {count}
     constraints: [{{lTarget: "${{node.unique.name}}", operand: regexp, rTarget: "^({robots})$"}}]
     network:
-      ports: [{{label: http}}]
+      ports: [{{label: http, hostIP: 127.0.0.1}}]
       services: [{{name: http, port: 7000, to: http, protocol: http, allow: [{{group: {allowed}}}]}}]
     tasks:
       - name: app

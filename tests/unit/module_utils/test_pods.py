@@ -117,6 +117,12 @@ ROBOTS = "# by hand\nnameserver 127.0.0.53\noptions edns0\nsearch lan\n"
             "nameserver 192.0.2.9\nsearch a.example b.example\noptions edns0\n",
         ),
         ("nameserver ::1\n", [], {}, "# k8s4r: this robot names no server that a pod can reach\n"),
+        (
+            "nameserver 127.0.0.11\noptions ndots:0\n",
+            [],
+            {},
+            "# k8s4r: this robot names no server that a pod can reach\noptions ndots:0\n",
+        ),
     ],
 )
 def test_name_servers_are_those_that_a_pod_reaches(robots: str, real: list[str], dns: dict[str, list[str]], expected: str) -> None:

@@ -62,6 +62,7 @@ _CALLED = {
         *("LimitMEMLOCK", "LimitNOFILE", "LimitRTPRIO", "MemoryHigh", "MemoryMax", "MemorySwapMax", "Nice", "TasksMax"),
     ),
     "log": ("StandardError", "StandardOutput", "SyslogIdentifier"),
+    "privileges": ("AmbientCapabilities", "CapabilityBoundingSet", "NoNewPrivileges"),
     "readiness": ("ExecStartPost",),
     "restart policy": ("ExecStopPost", "Restart", "RestartForceExitStatus", "RestartSec"),
     "timeout": ("RuntimeMaxSec",),
@@ -264,5 +265,8 @@ def of_unit(before: str, after: str) -> list[str]:
     of a last hook is what runs when its unit stops.
     """
     names = compare.differing(compare.directives(before), compare.directives(after))
+    if before and "NetworkNamespacePath" in names:
+        # A task that moves into a pod, or out of one, runs in another way altogether.
+        return ["network mode"]
     words = {**_WORDS, "ExecStop": "command"} if "ExecStart" not in compare.directives(after) else _WORDS
     return sorted({words.get(name, name) for name in names if name not in _SILENT})

@@ -58,7 +58,7 @@ def resolution(pod: Pod, robots: str, real: t.Iterable[str] = ()) -> str:
     found = servers or next((reached for reached in (_servers(text, six) for text in texts) if reached), [])
     looked_in = [f"search {' '.join(searches)}"] if searches else _kept(robots, ("search", "domain"))
     lines = [*(f"nameserver {server}" for server in found), *looked_in, *_kept(robots, ("options",))]
-    return "".join(f"{line}\n" for line in lines) or _NOBODY
+    return ("" if found else _NOBODY) + "".join(f"{line}\n" for line in lines)
 
 
 def write(id: str, pod: Pod, directory: str = plan.POD_STATES) -> None:

@@ -89,9 +89,23 @@ def warnings(network: Network, path: str) -> c.Iterator[Finding]:
     for number, upstream in enumerate(network.upstreams):
         if upstream:
             yield from _database(upstream, f"{path}.upstreams[{number}]")
+    yield from _open_beside(network, path)
     for key, given in (("accessLog", network.access_log is not AccessLog.CONNECTIONS), ("spiffe", network.spiffe != Spiffe())):
         if given and network.type is NetworkType.NONE:
             yield f"{path}.{key}", Mistake("has no effect, because the network's type is none")
+
+
+def _open_beside(network: Network, path: str) -> c.Iterator[Finding]:
+    """A port that a service protects, and that others reach past the proxy."""
+    pods = network.mode is NetworkMode.GROUP
+    for service in network.services if network.type is not NetworkType.NONE else ():
+        for number, port in enumerate(network.ports):
+            if not (service and port and port.label and service.to == port.label) or plain(port.host_ip or "") in LOOPBACK_HOSTS:
+                continue
+            why = f"is open to everybody, without mTLS, beside the service {service.name}, which leads to it"
+            away = "write the number at which the program listens, to: 127.0.0.1:<number>, in that service, and remove this port"
+            remedy = away if pods else "write hostIP: 127.0.0.1, so that only the proxy and this robot reach it"
+            yield f"{path}.ports[{number}]", Mistake(why, remedy)
 
 
 def _where(upstream: Upstream, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:

@@ -49,3 +49,8 @@ def unit(driver: str, more: str) -> str:
 )
 def test_a_key_is_called_as_people_call_it(driver, more, words):
     assert summary.of_unit(unit(driver, ""), unit(driver, more)) == words
+
+
+def test_what_moves_into_a_pod_has_one_word_for_it():
+    before, after = "[Service]\nExecStart=a\n", "[Service]\nExecStart=b\nNoNewPrivileges=yes\nNetworkNamespacePath=/run/netns/k8s4r-a\n"
+    assert summary.of_unit(before, after) == summary.of_unit(after, before) == ["network mode"]

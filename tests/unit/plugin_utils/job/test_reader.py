@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 
 import pytest
 
@@ -315,3 +316,28 @@ def test_jobs_can_be_compared_and_changed_but_not_set():
     assert dataclasses.replace(job, name="other") != job
     with pytest.raises(dataclasses.FrozenInstanceError):
         job.name = "other"
+
+
+@pytest.mark.parametrize(
+    ("mode", "port", "remedy"),
+    [
+        ("host", "", "write hostIP: 127.0.0.1, so that only the proxy and this robot reach it"),
+        ("group", "", "write the number at which the program listens, to: 127.0.0.1:<number>, in that service, and remove this port"),
+        ("host", ", hostIP: 127.0.0.1", ""),
+        ("host", ", hostIP: 192.0.2.7", "write hostIP: 127.0.0.1, so that only the proxy and this robot reach it"),
+    ],
+)
+def test_a_port_that_leads_past_the_service_before_it_is_told(mode, port, remedy):
+    text = f"""
+        name: shop
+        taskGroups:
+          - name: api
+            network:
+              mode: {mode}
+              ports: [{{label: http{port}}}, {{label: other}}]
+              services: [{{name: web, port: 7000, to: http, allow: [{{group: api}}]}}]
+            tasks: [{{name: app, config: {{execConfig: {{command: app}}}}}}]
+    """
+    _jobs, warnings = load([Source("job.yml", textwrap.dedent(text))])
+    said = "taskGroups[0].network.ports[0]: is open to everybody, without mTLS, beside the service web, which leads to it"
+    assert [str(each).partition(": ")[2] for each in warnings] == ([f"{said}; {remedy}"] if remedy else [])

@@ -95,6 +95,18 @@ def test_what_a_group_lacks_and_where_nobody_listens_is_wrong():
     assert lines[1].endswith("[::]:5432 NOT LISTENING")
 
 
+def test_a_job_by_its_name_shows_the_ports_that_others_reach():
+    where = "shop.yml: taskGroups[0].network.services[0].port"
+    chosen = {"address": "0.0.0.0", "port": 27447, "called": "r0 redis", "where": "shop.yml: taskGroups[0].network.ports[0]"}
+    ports = [PORT, {**chosen, "protocol": "udp"}, {"address": "::", "port": 7000, "where": where}]
+    lines = table.overview({"work1": robot(group(ports=ports))}, job="shop")
+    assert [line.split() for line in lines[3:-1]] == [
+        ["r0", "redis", "port", "0.0.0.0:27447/udp"],
+        ["services[0].port", "port", "[::]:7000"],
+    ]
+    assert "27447" not in text({"work1": robot(group(ports=ports))})
+
+
 def test_only_what_is_wrong():
     answers = {"work1": robot(group()), "work2": robot(BROKEN, group("default/shop/other")), "work3": robot()}
     found = text(answers, problems=True)
