@@ -74,6 +74,13 @@ greeting={{ key "greeting" }} {{ env "TONE" }}
 {{ end }}"""
 
 
+VARIABLES = """\
+# of the service
+{{ with service "web" }}{{ with index . 0 }}export WEB="{{ .Address }}:{{ .Port }}" # the first{{ end }}{{ end }}
+{{ with keyOrDefault "loader" "" }}{{ . }}{{ end }}
+"""
+
+
 def web(count: int) -> dict[str, t.Any]:
     checks = [{"name": "up", "type": "http", "interval": "1s"}]
     task = {
@@ -95,6 +102,11 @@ def caller(tone: str = "loud", command: str = NOTES) -> dict[str, t.Any]:
                 {"destPath": "local/all.conf", "embeddedTmpl": TEMPLATE, "changeMode": "signal", "changeSignal": "SIGHUP"},
                 {"destPath": "local/start.conf", "embeddedTmpl": '{{ keyOrDefault "start" "none" }}\n'},
             ],
+        },
+        {
+            "name": "reads",
+            "config": {"execConfig": {"command": "/bin/sh", "args": ["-c", 'echo "$WEB" >web; exec sleep infinity']}},
+            "templates": [{"destPath": "local/web.env", "env": True, "embeddedTmpl": VARIABLES}],
         },
         {"name": "asks", "config": {"execConfig": {"command": "/usr/bin/python3", "args": ["-c", ASKS]}}},
     ]
@@ -184,6 +196,8 @@ def test_templates_and_upstreams_follow_what_is_in_consul(agent):
     assert agent.sh(f"cat {task}/local/all.conf") == f"greeting=hello loud\n{first}\n"
     assert agent.sh(f"cat {task}/local/start.conf") == "none\n"
     agent.until(f"grep -q ' {first}$' {asks}/local/answers")
+    reads = agent.sh("ls -d /var/lib/k8s4r/tasks/*reads*").strip()
+    agent.until(f"grep -qx 127.0.0.1:{first} {reads}/local/web")
 
     # What changes reaches the file, and the program is told. Nothing starts again.
     agent.sh("consul kv put greeting good-day")
@@ -205,6 +219,12 @@ def test_templates_and_upstreams_follow_what_is_in_consul(agent):
     # A template with `changeMode: restart`.
     agent.sh("consul kv put start now")
     agent.until(f"grep -qx now {task}/local/start.conf && test $(systemctl show -p MainPID --value {unit}) != {started}")
+
+    # A variable that root's own programs would obey: the task does not start with it.
+    agent.sh("consul kv put loader LD_PRELOAD=/tmp/mine.so")
+    agent.until(f"grep -qr 'template local/web.env: LD_PRELOAD cannot be set by what is in Consul' {reads}/logs")
+    agent.sh("consul kv delete loader")
+    agent.until("systemctl --quiet is-active 'k8s4r-task-*reads*'")
 
     # What the task has in its environment is rendered anew.
     result = agent.deploy(rendered(agent, caller("soft")))

@@ -14,11 +14,10 @@ from ...job.model.brings.templates import LONGEST_PATH, ROOMS, Template, parts
 from ...job.model.task import Task
 from ...job.model.vocabulary import ChangeMode
 from ...job.rules.tasks import SYSTEMD
-from .. import names
+from .. import lines, names
 from ..site.placed import PlacedTask
 from ..site.rendering import LookedUp, Unrendered, Watched
 from ..site.site import Site
-from . import variables
 from .substitution import names_of_robot, substituted
 
 # Names of the robot that are no variables.
@@ -72,15 +71,15 @@ def rendered(site: Site, task: PlacedTask[Task], environment: t.Mapping[str, str
                 errors.append(problem._replace(robots=(site.robot.name,) if each.depends else ()))
         else:
             found.append(Rendered(template, path, place, text, *lookups.found()))
-            errors += _unwatched(site, found[-1])
+            errors += _unwatched(site, task, found[-1])
     return found, errors
 
 
-def _unwatched(site: Site, made: Rendered) -> t.Iterator[Problem]:
+def _unwatched(site: Site, task: PlacedTask[Task], made: Rendered) -> t.Iterator[Problem]:
     """What cannot follow Consul."""
-    if made.watched and made.template.env:
+    if made.watched and made.template.env and task.spec.contained:
         remedy = "let the program read the file, or give the variable in the task's env"
-        yield site.problem(f"{made.path}.env", "variables cannot follow what is in Consul", remedy)
+        yield site.problem(f"{made.path}.env", "variables of a container cannot follow what is in Consul", remedy)
     if made.watched and made.template.change_mode is ChangeMode.SCRIPT:
         what = "no script runs when something in Consul changes"
         yield site.problem(f"{made.path}.changeMode", what, "write signal, restart or noop")
@@ -123,8 +122,8 @@ def of_environment(site: Site, found: t.Iterable[Rendered]) -> tuple[dict[str, s
     for each in found:
         if each.template.env and not each.watched:
             try:
-                read = variables.parsed(each.text)
-            except variables.Unread as error:
+                read = lines.parsed(each.text)
+            except lines.Unread as error:
                 remedy = "each line is KEY=VALUE, empty or a comment (env: true)"
                 errors.append(site.problem(each.path, f"does not render to variables: {error}", remedy))
                 continue
@@ -183,3 +182,8 @@ def result_of(site: Site, task: PlacedTask[Task], each: Rendered) -> str:
 def watched_in(task: PlacedTask[Task]) -> str:
     """The directory of what is rendered on the robot. Root alone can read it."""
     return f"{task.directory}/consul"
+
+
+def watched_variables(task: PlacedTask[Task], found: t.Iterable[Rendered]) -> str:
+    """The file with what the robot has rendered as variables; empty where there are none."""
+    return f"{watched_in(task)}/variables" if any(each.watched and each.template.env for each in found) else ""

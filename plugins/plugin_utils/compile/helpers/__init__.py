@@ -56,18 +56,18 @@ class Call(t.NamedTuple):
 
 
 # In a folder, a file imports the names of another one as they are. Behind that one, in the same file, it has them already.
-_OURS = re.compile(r"^from \.\w+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
+_OURS = re.compile(r"^from \.+\w+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
 _FUTURE = "from __future__ import annotations\n"
 
 
 def _read(*files: str) -> Helper:
-    """``files``: of one program, each behind those whose names it imports."""
+    """``files``: of one program, each behind those whose names it imports; the last one gives it its name."""
     here = pathlib.Path(__file__).parent
     first, *more = (_OURS.sub("", here.joinpath(file).read_text(encoding="utf-8")) for file in files)
     text = "\n\n".join((first, *(each.replace(_FUTURE, "") for each in more)))
     for mark, place in PLACES.items():
         text = text.replace(mark, place)
-    folder, _slash, name = files[0].rpartition("/")
+    folder, _slash, name = files[-1].rpartition("/")
     path = pathlib.PurePath(name)
     return Helper((folder or path.stem).replace("_", "-"), text, _PYTHON if path.suffix == ".py" else _SHELL)
 
@@ -81,7 +81,7 @@ BIND_NAMESPACES = _read("bind_namespaces.sh")
 DELAY_STOP = _read("delay_stop.py")
 END_INSTANCE = _read("end_instance.sh")
 MARK_FINISHED = _read("mark_finished.sh")
-PLACE_TEMPLATES = _read("place_templates.py")
+PLACE_TEMPLATES = _read("../lines.py", "place_templates.py")
 RENDER_ONCE = _read("render_once.sh")
 RESTART_POLICY = _read("restart_policy.sh")
 RETRY = _read("retry.sh")

@@ -18,8 +18,11 @@ import grp
 import json
 import os
 import pwd
+import re
 import stat
 import sys
+
+from ..lines import Unread, for_systemd, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ def main() -> None:
         for template in listed["templates"]:
             if place(template, listed["user"], listed["group"], bool(whom)) and template["signal"]:
                 signals.append(template["signal"])
+        if "variables" in listed and not whom:
+            keep_variables(listed)
     except Problem as problem:
         sys.exit(f"template {problem}")
     process = program(int(os.environ["MAINPID"]), *whom) if whom and signals else None
@@ -56,12 +61,7 @@ def main() -> None:
 
 def place(template: dict[str, t.Any], user: str, group: str, compare: bool) -> bool:
     """Whether there is another file now than before."""
-    name, called = template["path"][-1], template["called"]
-    try:
-        with open(template["from"], "rb") as stream:
-            content = stream.read()
-    except FileNotFoundError:
-        raise Problem(f"{called}: it has not been rendered yet, because Consul has not answered") from None
+    name, called, content = template["path"][-1], template["called"], text_of(template)
     account, gid = pwd.getpwnam(user), grp.getgrnam(group).gr_gid
     try:
         uid = pwd.getpwnam(template["owner"]).pw_uid
@@ -84,6 +84,36 @@ def place(template: dict[str, t.Any], user: str, group: str, compare: bool) -> b
     finally:
         os.close(directory)
     return True
+
+
+def text_of(template: dict[str, t.Any]) -> bytes:
+    try:
+        with open(template["from"], "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        raise Problem(f"{template['called']}: it has not been rendered yet, because Consul has not answered") from None
+
+
+def keep_variables(listed: dict[str, t.Any]) -> None:
+    """Has what Consul says about variables where the unit reads it, after this program has ended. No value is part of a message."""
+    found = {}
+    for template in listed["templates"]:
+        if template.get("variables"):
+            try:
+                read = parsed(text_of(template).decode("utf-8"))
+            except (Unread, UnicodeDecodeError) as error:
+                why = error if isinstance(error, Unread) else "it is no UTF-8"
+                raise Problem(f"{template['called']}: does not render to variables: {why}") from None
+            refused = sorted(name for name in read if re.fullmatch(listed["refused"], name))
+            if refused:
+                raise Problem(f"{template['called']}: {', '.join(refused)} cannot be set by what is in Consul")
+            found.update(read)
+    where, name = os.path.split(listed["variables"])
+    directory = os.open(where, DIRECTORY)
+    try:
+        replace(directory, name, for_systemd(found).encode("utf-8"), (0, 0, 0o600))
+    finally:
+        os.close(directory)
 
 
 def opened(template: dict[str, t.Any], uid: int, gid: int) -> int:

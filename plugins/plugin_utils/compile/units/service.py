@@ -91,6 +91,7 @@ def process(
         filled=task.filled if texts.fill_secrets(environment.templates) else "",
         runtime=task.runtime.removeprefix("/run/"),
         environment_file=task.environment_file,
+        watched_file=texts.watched_variables(task, environment.templates),
         loader=loader,
         groups=task.spec.groups,
         devices=devices.allowed(task.spec.devices),

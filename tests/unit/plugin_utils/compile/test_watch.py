@@ -90,7 +90,6 @@ def test_only_what_asks_consul_needs_it():
 @pytest.mark.parametrize(
     ("template", "said"),
     [
-        ({**KEY, "env": True}, "tasks[0].templates[0].env: variables cannot follow what is in Consul; let the program read the file"),
         (
             {**KEY, "changeMode": "script", "changeScript": {"command": "/bin/true"}},
             "tasks[0].templates[0].changeMode: no script runs when something in Consul changes; write signal, restart or noop",
@@ -120,3 +119,19 @@ def test_upstreams_at_a_service_share_its_endpoints(mode):
     assert f"After={unit['name']}\n" in proxy["content"]
     assert text["source"] in proxy["reads"]
     assert [each["name"] for each in group["expects"] if each["what"] == "consul"] == ["upstreams"]
+
+
+def test_variables_of_a_container_cannot_follow_consul():
+    with pytest.raises(JobErrors) as raised:
+        resources({**KEY, "env": True}, driver="docker", config={"dockerConfig": {"image": "a"}})
+    assert "tasks[0].templates[0].env: variables of a container cannot follow what is in Consul" in str(raised.value)
+
+
+@pytest.mark.parametrize("driver", ["exec", "raw_exec"])
+def test_variables_from_consul_come_after_the_tasks_own(driver):
+    found, _group = resources({**KEY, "env": True}, driver=driver)
+    (task,) = (each["content"] for name, each in found.items() if name.startswith("k8s4r-task-"))
+    first, second = (line for line in task.splitlines() if line.startswith("EnvironmentFile="))
+    (listing,) = (json.loads(each["content"]) for each in found.values() if each.get("label") == "templates")
+    assert first.endswith(".env")
+    assert second == f"EnvironmentFile=-{listing['variables']}"

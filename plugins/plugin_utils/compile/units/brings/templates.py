@@ -12,8 +12,9 @@ from .....module_utils._engine import plan
 from ....job.errors import Problem
 from ....job.model.task import Task
 from ....job.model.vocabulary import Sharing
+from ....job.rules.tasks import SYSTEMD
 from ... import helpers, systemd
-from ...content import container, templates
+from ...content import container, environment, templates
 from ...content.checks import as_the_task
 from ...content.substitution import command_line
 from ...content.templates import Rendered
@@ -31,7 +32,12 @@ def resources(site: Site, task: PlacedTask[Task], found: t.Sequence[Rendered]) -
     """What the texts are kept in, which root alone can read, and the list by which they are put in place."""
     if not task.spec.templates:
         return ()
-    listing = {"user": task.user, "group": task.group, "templates": [_listed(site, task, each) for each in found if each.place]}
+    listing: dict[str, t.Any] = {"user": task.user, "group": task.group}
+    listing["templates"] = [_listed(site, task, each) for each in found if each.place]
+    variables = templates.watched_variables(task, found)
+    if variables:
+        # Root's programs in the unit would obey the loader's.
+        listing |= {"variables": variables, "refused": "|".join((environment.LOADER, *sorted(SYSTEMD)))}
     texts = [_text(site, task, each) for each in found]
     listed = json.dumps(listing, sort_keys=True, separators=(",", ":")) + "\n"
     return (
@@ -61,6 +67,7 @@ def _listed(site: Site, task: PlacedTask[Task], each: Rendered) -> dict[str, t.A
         "called": "/".join(each.place),
         "owner": template.owner or task.user,
         "mode": template.perms,
+        **({"variables": True} if each.watched and template.env else {}),
         "signal": signals.number(template.change_signal) if template.change_signal else 0,
     }
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from ....job.model.vocabulary import Sharing
 from ...isolation.sharing import Shares
-from ...systemd import HIDES_PROCESSES, Directives, command, item
+from ...systemd import HIDES_PROCESSES, Directives, command
 from . import walls
 from .launch import Launch
 
@@ -57,7 +57,7 @@ def directives(launch: Launch) -> Directives:
     restore = _RESTORE if own and launch.systemd in _DEAF else ()
     program = (*(SHELL if own else ()), *env, *launch.argv)
     return [
-        ("EnvironmentFile", item(launch.environment_file)),
+        *launch.variables,
         *launch.late_variables,
         ("ExecStart", command((*join, *_namespaces(launch.shares), *restore, *remount, *drop, *alone, *program))),
         # SIGHUP, SIGINT, SIGPIPE and SIGTERM: systemd takes an end by one of these for a clean exit, and the shell reports them so.

@@ -35,8 +35,9 @@ class Launch(t.NamedTuple):
     runtime: str
     # What it sees as its `secrets`, where something is put into these before it starts; empty where nothing is.
     filled: str
-    # systemd reads it.
+    # systemd reads it, and after it what the robot itself renders, if there is anything: of that, the values count.
     environment_file: str
+    watched_file: str
     # Those of its variables, with their values, that must not be set before root's privileges are dropped.
     loader: t.Mapping[str, str]
     # The Unix groups that it is in besides those of its user.
@@ -65,6 +66,14 @@ class Launch(t.NamedTuple):
         """Binds the volumes."""
         kinds = {True: "BindReadOnlyPaths", False: "BindPaths"}
         return [(kinds[each.read_only], f"{item(each.source)}:{item(each.target)}") for each in self.volumes]
+
+    @property
+    def variables(self) -> Directives:
+        """Reads its variables. Before the first start, nothing has been rendered."""
+        return [
+            ("EnvironmentFile", item(self.environment_file)),
+            *([("EnvironmentFile", f"-{item(self.watched_file)}")] if self.watched_file else []),
+        ]
 
     @property
     def network(self) -> Directives:

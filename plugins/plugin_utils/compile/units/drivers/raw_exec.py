@@ -17,7 +17,7 @@ def directives(launch: Launch) -> Directives:
         *launch.late_variables,
         ("User", launch.user),
         ("Group", launch.group),
-        ("EnvironmentFile", item(launch.environment_file)),
+        *launch.variables,
         *launch.secrets_in_runtime,
         ("BindPaths", " ".join(f"{item(source)}:{item(place)}" for source, place in binds)),
         *launch.network,

@@ -1,12 +1,18 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lines of a rendered file as environment variables, as Nomad reads them: by the rules of hashicorp/go-envparse."""
+"""The lines of a rendered file as environment variables, as Nomad reads them: by the rules of hashicorp/go-envparse.
+
+The compiler reads what it has rendered, and on the robot the program is joined with this what Consul has changed.
+"""
 
 from __future__ import annotations
 
 import re
-import typing as t
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t"}
@@ -40,8 +46,8 @@ def _pair(line: str) -> tuple[str, str] | None:
     if not equals:
         raise ValueError("has no =")
     key = key.strip(_BLANKS)
-    if len(key) > len("export "):
-        key = key.removeprefix("export ")
+    if key.startswith("export ") and len(key) > len("export "):
+        key = key[len("export ") :]
     if not _KEY.fullmatch(key):
         # Nomad also takes names with . and /, which neither a shell nor systemd accepts.
         raise ValueError("does not begin with the name of a variable: letters, digits and _, no digit first")
@@ -97,3 +103,12 @@ def _code(rest: t.Iterator[str]) -> int:
     if not re.fullmatch("[0-9A-Fa-f]{4}", digits):
         raise ValueError("has \\u without four hexadecimal digits")
     return int(digits, 16)
+
+
+def for_systemd(variables: t.Mapping[str, str]) -> str:
+    """The text of a file for EnvironmentFile=, by their names."""
+    return "".join([f'{name}="{_protected(value)}"\n' for name, value in sorted(variables.items())])
+
+
+def _protected(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`").replace("$", "\\$")
