@@ -83,6 +83,10 @@ addresses:
   description: By robot on which groups with inbound services run, the addresses at which other robots reach it.
   returned: with O(state=present), when every robot is known
   type: dict
+unheard:
+  description: By robot that has never told what it serves, the addresses at which others reach it, where the jobs call services of others.
+  returned: with O(state=present), when every robot is known
+  type: dict
 reasons:
   description: By group (C(namespace/job/group)), why each robot was or was not chosen for it.
   returned: with C(-v) and O(state=present), when every robot is known

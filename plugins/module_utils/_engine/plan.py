@@ -163,6 +163,8 @@ KEPT_VERSION = 3
 # ROUTES has a file for each group with pods, of its id: where the pods of other robots are.
 PODS, POD_STATES, BRIDGE = CONFIGURATION + "/pods", RUNTIME + "/pods", "k8s4r0"
 NETWORKS, ROUTES = "/run/netns/k8s4r-", CONFIGURATION + "/routes"
+# Mbit/s: what a pod may be limited to. The kernel counts a burst of such a limit, a 100th of a second, in 32 bits.
+FASTEST = 3_000_000
 # NAMES has a file for each service whose name the robot's own DNS server knows; that answers at LOOPBACK_DNS, too, where it is asked to.
 NAMES, LOOPBACK_DNS = CONFIGURATION + "/names", "127.0.0.153"
 # REGISTERED has a file for each service of an instance that Consul is to know.

@@ -46,7 +46,7 @@ class ActionModule(Action):
         if run["state"] == "absent" and not lost and {answer["status"] for answer in answers.values()} == {"unchanged"}:
             self._display.display(NOTHING_TO_REMOVE)
         placed = run.get("placement", {})
-        told = followers(answers, placed, run.get("addresses", {}))
+        told = followers(answers, placed, run.get("addresses", {}), run.get("unheard", {}))
         moving = {name: found for name in answers if (found := moves(name, answers, placed, told))}
         following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving), bool(told))
         rounds = variables.get("k8s4r_collected", {}).get("rounds", MOST_ROUNDS) if arguments["again"] else 0

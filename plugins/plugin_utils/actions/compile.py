@@ -113,6 +113,7 @@ class ActionModule(Action):
             **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
             "addresses": {name: fleet.robot(name).reached_at for name in placing.serving(jobs, placement)},
+            "unheard": _unheard(jobs, fleet),
             "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
             "warnings": warnings + doubts + more + names_of_one_machine(fleet),
         }
@@ -141,6 +142,12 @@ def _said(fleet: Fleet) -> outside.Said:
     """What each robot said last that its groups serve and call."""
     mesh = Mesh(key.home())
     return {robot.name: mesh.read(robot.name) for robot in fleet.robots}
+
+
+def _unheard(jobs: t.Sequence[Job], fleet: Fleet) -> dict[str, t.Sequence[str]]:
+    """The addresses of robots that have never told what they serve, or whose word is lost, where the jobs call services of others."""
+    mesh = Mesh(key.home())
+    return {robot.name: robot.reached_at for robot in fleet.robots if not mesh.knows(robot.name)} if outside.wanted(jobs) else {}
 
 
 def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: placing.Probed, said: outside.Said | None = None) -> Result:

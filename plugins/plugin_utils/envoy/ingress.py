@@ -36,24 +36,32 @@ NO_REQUEST = "This request cannot be understood, or its path has an escaped slas
 # headers are removed, and all that begin so. x-forwarded-for and x-forwarded-proto are set anew.
 FORGED = (
     "cf-connecting-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
     "forwarded",
     # A program of CGI finds it as HTTP_PROXY, and sends its own requests there.
     "proxy",
-    "remote-user",
     "true-client-ip",
+    "x-arr-clientcert",
+    "x-authenticated-user",
     "x-client-cert",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-forward-for",
+    "x-forwarded",
     "x-host",
+    "x-http-method-override",
     "x-original-host",
     "x-original-url",
+    "x-originating-ip",
     "x-real-ip",
-    "x-remote-user",
     "x-rewrite-url",
     "x-scheme",
-    "x-webauth-user",
 )
-FORGED_PREFIXES = ("ssl-client-", "x-forwarded-", "x-original-forwarded-", "x-envoy-", "x-ssl-client-")
+FORGED_PREFIXES = (
+    *("client-cert", "remote-", "ssl-client-", "x-auth-request-", "x-envoy-", "x-forwarded-", "x-original-forwarded-", "x-remote-"),
+    *("x-ssl-", "x-webauth-"),
+)
 
 
 def watched(path: str) -> Data:

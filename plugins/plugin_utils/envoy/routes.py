@@ -14,6 +14,11 @@ from .tls import Data
 NAME = "ingress"
 TYPE = "config.route.v3.RouteConfiguration"
 EVERY_HOST = "*"
+# Of two Host headers, Envoy makes one with a comma, where programs take either (RFC 9112, 3.2).
+_SEVERAL_HOSTS: Data = {
+    "match": {"prefix": "/", "headers": [{"name": ":authority", "string_match": {"contains": ","}}]},
+    "direct_response": {"status": 400},
+}
 
 
 class Route(t.NamedTuple):
@@ -40,7 +45,10 @@ def configuration(routes: t.Iterable[Route]) -> Data:
                 "name": host,
                 "domains": [host],
                 **HTTP_TRIES,
-                "routes": [_route(route) for route in sorted(hosts[host], key=lambda each: (-len(each.path), each.path))],
+                "routes": [
+                    _SEVERAL_HOSTS,
+                    *(_route(route) for route in sorted(hosts[host], key=lambda each: (-len(each.path), each.path))),
+                ],
             }
             for host in sorted(hosts)
         ],

@@ -15,6 +15,8 @@ from ..job.errors import Mistake, Problem, did_you_mean, listed, quoted
 LARGEST, SMALLEST = 8, 29
 # The same of IPv6. What anybody may have of it is of a site alone, or global.
 LARGEST_SIX, SMALLEST_SIX = 16, 96
+# RFC 6890.
+_NO_ROBOTS = [ipaddress.IPv4Network(each) for each in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")]
 _FOR_ALL = (ipaddress.IPv6Network("fc00::/7"), ipaddress.IPv6Network("2000::/3"))
 _SIX_REMEDY = "such as fd4b:9a12:7c30::/64, with 40 bits of your own behind fd"
 Variables = t.Mapping[str, t.Any]
@@ -52,6 +54,10 @@ class Reader:
             return default
         if not SMALLEST >= found.prefixlen >= LARGEST:
             self._wrong(name, Mistake(f"expected a network of /{LARGEST} to /{SMALLEST}", value=quoted(value)))
+            return default
+        if any(found.overlaps(special) for special in _NO_ROBOTS):
+            why = "these addresses mean something else: the loopback, one link, many receivers, or nobody"
+            self._wrong(name, Mistake(why, f"such as {default}", value=quoted(value)))
             return default
         return value
 

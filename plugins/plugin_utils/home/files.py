@@ -22,12 +22,10 @@ def path(directory: pathlib.Path, kind: str, host: str) -> pathlib.Path:
 
 def read(file: pathlib.Path) -> t.Any:
     """What is in a file; None where nothing can be read."""
-    # Reading a pipe would wait for whoever writes into it.
-    if not file.is_file():
-        return None
     try:
-        return json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        # Reading a pipe would wait for whoever writes into it.
+        return json.loads(file.read_bytes()) if file.is_file() else None
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -32,6 +32,10 @@ class Mesh(t.NamedTuple):
         found = files.read(self._path(host))
         return found if sound(found) else NOTHING
 
+    def knows(self, host: str) -> bool:
+        """Whether the robot has ever told, and that can be read."""
+        return sound(files.read(self._path(host)))
+
     def learn(self, host: str, said: Said) -> None:
         """Remember it. Raises `OddCapabilities` for what cannot be, and `KeyProblem` where there is no place for it."""
         if not sound(said):

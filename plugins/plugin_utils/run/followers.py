@@ -32,11 +32,17 @@ class Follower(t.TypedDict):
 Following = t.Mapping[str, t.Mapping[str, Follower]]
 
 
-def followers(answers: t.Mapping[str, Data], placed: Placed, addresses: t.Mapping[str, t.Sequence[str]]) -> dict[str, dict[str, Follower]]:
+def followers(
+    answers: t.Mapping[str, Data],
+    placed: Placed,
+    addresses: t.Mapping[str, t.Sequence[str]],
+    unheard: t.Mapping[str, t.Sequence[str]] | None = None,
+) -> dict[str, dict[str, Follower]]:
     """By robot and path, the files that wait for others. `answers` are those of all robots to `prepare`; `addresses` are those at which
-    each robot is reached.
+    each robot is reached. `unheard` are the addresses of those of which it is not known what they serve.
 
-    A robot that the run does not reach is waited for, in vain, only if the file does not have it yet.
+    A robot that the run does not reach is waited for, in vain, only if the file does not have it yet; or if the file has it, and nobody
+    knows whether a service of a job that is not in the run is still there.
     """
     found: dict[str, dict[str, Follower]] = {}
     for robot, answer in answers.items():
@@ -48,6 +54,9 @@ def followers(answers: t.Mapping[str, Data], placed: Placed, addresses: t.Mappin
                 continue
             robots = {name for group in serving for name in placed.get(group, {})}
             after = [name for name in robots if name in answers or before.isdisjoint(addresses.get(name, ()))]
+            if not all(group in placed for group in serving):
+                silent = {name: hosts for name, hosts in (unheard or {}).items() if name not in answers}
+                after += [name for name, hosts in silent.items() if not before.isdisjoint(hosts)]
             found.setdefault(robot, {})[path] = {"group": file["group"], "services": services, "after": sorted(after)}
     return found
 
@@ -101,7 +110,7 @@ def _hosts(text: str) -> set[str]:
 
     try:
         json.loads(text, object_hook=keep)
-    except ValueError:
+    except (ValueError, RecursionError):
         # Somebody has written into it.
         return set()
     return found

@@ -199,3 +199,8 @@ def test_a_text_that_was_cut_off_is_an_error_before_json_is_imported_too():
     program = f"{loads}\ntry:\n    loads({CUT_OFF!r})\nexcept ValueError:\n    print('told')"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("told\n", "")
+
+
+def test_json_that_is_nested_too_deeply_is_none():
+    with pytest.raises(ValueError, match="nested too deeply"):
+        jsontext.loads("[" * 200000)

@@ -165,7 +165,8 @@ def _is_sound(found: t.Any) -> bool:
         all(found[key] for key in ("name", "group", "address", "range"))
         and all(isinstance(each, str) for each in found["reach"])
         and all(isinstance(port, dict) and {"address", "port", "to", "protocol"} == set(port) for port in found["ports"])
-        and isinstance(found.get("mbits", 0), int)
+        and isinstance(found.get("mbits", 1), int)
+        and 0 < found.get("mbits", 1) <= plan.FASTEST
         and all(isinstance(found.get(key, ""), str) for key in ("address6", "range6"))
         and ("address6" in found) == ("range6" in found)
         and isinstance(found.get("elsewhere", {}), dict)

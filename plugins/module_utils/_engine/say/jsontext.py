@@ -51,6 +51,8 @@ def loads(text: str) -> t.Any:
     except (StopIteration, SystemError):
         # The scanner finds no class for its error where `json.decoder` is not imported, and Python calls that a SystemError.
         raise ValueError("not JSON") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if end != len(text):
         raise ValueError("more than one JSON value")
     return value

@@ -124,7 +124,7 @@ def bandwidth(site: Site) -> tuple[str, int] | None:
     if not limits:
         of_tasks = (_limits(f"{site.path}.tasks[{number}].resources", task.resources) for number, task in enumerate(group.tasks))
         limits = [each for found in of_tasks for each in found]
-    return (limits[0][0], sum(mbits for _path, mbits in limits)) if limits else None
+    return (limits[0][0], min(sum(mbits for _path, mbits in limits), plan.FASTEST)) if limits else None
 
 
 def _limits(path: str, resources: Resources) -> t.Iterator[tuple[str, int]]:

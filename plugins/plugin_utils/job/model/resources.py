@@ -18,6 +18,7 @@ class NetworkResource:
         " warning says so. Default: no limit.",
         default=None,
         minimum=0,
+        maximum=100_000,
     )
     reserved_ports: tuple[ReservedPort, ...] = key("Ports of the robot, for all tasks of the group.", factory=tuple)
     dynamic_ports: tuple[DynamicPort, ...] = key("The same; each is one of 20000 to 32000, which stays the same.", factory=tuple)

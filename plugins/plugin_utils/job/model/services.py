@@ -87,7 +87,12 @@ class Service:
         "Port on which it listens: a number, which is one on 127.0.0.1, the label of one of the group's `network.ports`, or the name of "
         "one of its `network.services`, which is its `to`. It must be one of these if a check uses it."
     )
-    tags: tuple[str, ...] = key("Words that templates find in `.Tags` when they look the service up.", factory=tuple)
+    tags: tuple[str, ...] = key(
+        "Words that templates find in `.Tags` when they look the service up.",
+        factory=tuple,
+        pattern=r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+",
+        expected="text on one line",
+    )
     checks: tuple[Check, ...] = key("Health checks.", factory=tuple)
     provider: Provider = key(
         "Where it is found: `native`, by templates of all jobs of a run; `nomad` is another spelling of it. `consul`: by those who ask the"

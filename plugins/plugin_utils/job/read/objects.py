@@ -67,7 +67,8 @@ class Objects:
         """Note an unknown key; `below` is the key of this object that has one of that name, and `meant` one that is called so elsewhere."""
         at = child(path, key)
         self.positions[at] = nodes.position(node)
-        belongs = f"it belongs below {below}" if below else f"did you mean {meant}?" if meant else did_you_mean(key, known)
+        # One that is nearly a key of this place is rather that, spelt wrong, than one of another place.
+        belongs = f"did you mean {meant}?" if meant else did_you_mean(key, known) or (f"it belongs below {below}" if below else "")
         self.error(at, Mistake("unknown key", belongs or f"known keys: {', '.join(known)}"))
 
     def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:

@@ -30,7 +30,7 @@ def lifted(group: TaskGroup, path: str) -> TaskGroup:
     known = {port.label for port in ports}
     for number, task in enumerate(group.tasks or ()):
         ports += _of_container(task, f"{path}.tasks[{number}].config.dockerConfig.ports", known)
-    if not ports:
+    if not (ports or (group.network and group.network.ports)):
         return group
     return dataclasses.replace(group, network=dataclasses.replace(group.network or Network(type=NetworkType.NONE), ports=tuple(ports)))
 

@@ -41,10 +41,18 @@ def routes(*written: str) -> dict[str, list[str]]:
     plan = compiled(SERVER % ALLOW, edge(*written)).plan
     (table,) = json.loads(files(plan)["routes.json"]["content"])["resources"]
     return {
-        host: [each["match"].get("path_separated_prefix") or each["match"]["prefix"] for each in found["routes"]]
+        host: [each["match"].get("path_separated_prefix") or each["match"]["prefix"] for each in found["routes"][1:]]
         for found in table["virtual_hosts"]
         for host in found["domains"]
     }
+
+
+def test_a_request_to_two_hosts_at_once_is_refused_before_any_route():
+    plan = compiled(SERVER % ALLOW, edge("{host: shop.example, service: shop/api/http}", "{service: shop/api/http}")).plan
+    (table,) = json.loads(files(plan)["routes.json"]["content"])["resources"]
+    for found in table["virtual_hosts"]:
+        assert found["routes"][0]["match"]["headers"] == [{"name": ":authority", "string_match": {"contains": ","}}]
+        assert found["routes"][0]["direct_response"] == {"status": 400}
 
 
 def test_the_longest_path_is_tried_first_and_hosts_are_lower_case():
@@ -84,7 +92,9 @@ def _removed(name: str) -> bool:
         *("proxy", "x-original-host", "x-host", "x-scheme", "cf-connecting-ip", "true-client-ip", "x-real-ip"),
         *("x-ssl-client-cert", "x-ssl-client-dn", "x-ssl-client-verify", "x-ssl-client-s-dn", "x-ssl-client-cn"),
         *("ssl-client-cert", "ssl-client-verify", "ssl-client-dn", "ssl-client-subject-dn"),
-        *("remote-user", "x-remote-user", "x-webauth-user", "x-forwarded-user"),
+        *("remote-user", "remote-groups", "x-remote-user", "x-webauth-user", "x-webauth-email", "x-forwarded-user", "x-forwarded"),
+        *("client-cert", "client-cert-chain", "x-ssl-cert", "x-arr-clientcert", "x-auth-request-email", "x-authenticated-user"),
+        *("x-http-method-override", "x-originating-ip", "x-remote-addr", "x-forward-for"),
     ],
 )
 def test_what_programs_believe_of_a_client_is_no_word_of_the_client(name):

@@ -184,6 +184,8 @@ def test_a_pod_may_send_what_its_tasks_have_together_or_what_its_group_has():
         return [pod.get("mbits") for pod in pods(job).values()]
 
     assert [mbits(limited(20, 5)), mbits(limited(20, 5, group=3)), mbits(limited(0)), mbits(job())] == [[25], [3], [None], [None]]
+    # More than the kernel can count is no limit for anything that a robot has.
+    assert mbits(limited(*[100000] * 40)) == [3000000]
     assert compiled(limited(20)).warnings == ()
     (warning,) = compiled(limited(20, mode="host")).warnings
     assert "write `network: {mode: group}`" in str(warning)

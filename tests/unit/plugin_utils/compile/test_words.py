@@ -52,5 +52,5 @@ def test_a_key_is_called_as_people_call_it(driver, more, words):
 
 
 def test_what_moves_into_a_pod_has_one_word_for_it():
-    before, after = "[Service]\nExecStart=a\n", "[Service]\nExecStart=b\nNoNewPrivileges=yes\nNetworkNamespacePath=/run/netns/k8s4r-a\n"
-    assert summary.of_unit(before, after) == summary.of_unit(after, before) == ["network mode"]
+    host, pod = "[Service]\nExecStart=a\n", "[Service]\nExecStart=b\nNoNewPrivileges=yes\nNetworkNamespacePath=/run/netns/k8s4r-a\n"
+    assert [word for texts in ((host, pod), (pod, host)) for word in summary.of_unit(*texts)] == ["network mode"] * 2

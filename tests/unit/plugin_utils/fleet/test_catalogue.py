@@ -84,6 +84,7 @@ def test_a_network_of_ipv6_that_pods_cannot_have_is_refused(value, said):
         ("10.9.0.1/24", "expected a network of IPv4 addresses: 10.9.0.1/24 has host bits set"),
         ("fd00::/64", "that of IPv6 is k8s4r_pod_cidr6"),
         ("10.9.0.0/30", "expected a network of /8 to /29"),
+        *((network, "these addresses mean something else") for network in ("127.0.0.0/8", "224.0.0.0/20", "0.0.0.0/8", "255.255.240.0/20")),
         (["10.9.0.0/24"], "expected text"),
     ],
 )

@@ -44,9 +44,25 @@ def test_a_file_with_several_services_waits_for_the_robots_of_all():
     assert callers("d", {"name": "default/lamp/light", "whole": True}, found) == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("answers", "waits"),
+    [({}, ["d"]), ({"d": {}}, []), ({"a": follows("192.0.2.9")}, [])],
+    ids=["it is off", "it has answered", "the file does not have it"],
+)
+def test_of_a_job_that_is_not_in_the_run_a_robot_that_was_never_heard_keeps_its_endpoints(answers, waits):
+    found = followers({"a": follows("192.0.2.4", "192.0.2.3"), **answers}, {}, {}, {"d": ("192.0.2.4",), "e": ("192.0.2.5",)})
+    assert found["a"][PATH]["after"] == waits
+
+
+def test_what_serves_in_the_run_is_known():
+    found = followers({"a": follows("192.0.2.4")}, {API: {"a": [0]}}, {}, {"d": ("192.0.2.4",)})
+    assert found["a"][PATH]["after"] == ["a"]
+
+
 def test_a_file_that_somebody_has_written_into_names_nobody():
-    damaged = {"follows": {PATH: {"group": "default/shop/front", "follows": HTTP, "before": "{"}}}
-    assert after({"a": damaged}) == {"a": ["b", "c"]}
+    for text in ("{", "[" * 200000):
+        damaged = {"follows": {PATH: {"group": "default/shop/front", "follows": HTTP, "before": text}}}
+        assert after({"a": damaged}) == {"a": ["b", "c"]}
 
 
 NEW = {"summary": [{"group": API, "unit": "r1 app", "does": "new", "why": []}]}
