@@ -46,6 +46,39 @@ except OSError:
 """
 
 
+# A connection of one pod; what another one says of it is heard by the next datagram.
+SPEAKS = """
+import os, socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 40000))
+s.connect((sys.argv[1], int(sys.argv[2])))
+s.send(b"a")
+open("/run/speaks", "w").close()
+while os.path.exists("/run/speaks"):
+    time.sleep(0.05)
+try:
+    s.send(b"b")
+    print("well")
+except OSError as error:
+    print(error.strerror)
+"""
+# ICMP errors about that connection: it needs smaller packets, and nobody is there.
+LIES = """
+import socket, struct, sys
+to, victim, peer, port = sys.argv[1:]
+def summed(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+inner = struct.pack("!BBHHHBBH4s4s", 69, 0, 29, 0, 0, 64, 17, 0, socket.inet_aton(victim), socket.inet_aton(peer))
+inner = inner[:10] + struct.pack("!H", summed(inner)) + inner[12:] + struct.pack("!HHHH", 40000, int(port), 9, 0)
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+for code, mtu in ((4, 600), (3, 0)):
+    said = struct.pack("!BBHHH", 3, code, 0, 0, mtu) + inner
+    s.sendto(said[:2] + struct.pack("!H", summed(said)) + said[4:], (to, 0))
+"""
+
+
 @pytest.fixture(scope="module")
 def robot(robots):
     """Two pods of a group, one that these may reach, with a published port, and one for nobody else."""
@@ -104,6 +137,36 @@ def test_a_pod_reaches_its_own_group_and_those_that_say_so_before_a_flush_of_rul
     assert all(not after[who] & of_pods(other) for who, other in itertools.permutations(PODS, 2))
     assert "table" in pods.ensure()
     assert {who: reached(pods, who, lan) for who in PODS} == before
+
+
+@pytest.mark.parametrize("liar", ["one", "web"])
+def test_no_pod_says_anything_of_anothers_connection(pods, liar):
+    """Lamp's, to the robot: `one` is a pod that lamp does not let in, and so is `web`."""
+    machine, where = pods.machine, f"{GATEWAY} {OUTER[1]}"
+    for name, text in (("speaks", SPEAKS), ("lies", LIES)):
+        machine.execute(f"cat > /root/{name}.py", text.encode())
+    machine.sh("rm -f /run/speaks")
+    machine.sh(
+        "systemd-run -q --collect --unit speaks -p StandardOutput=truncate:/run/spoken -p NetworkNamespacePath=/run/netns/k8s4r-lamp "
+        f"python3 /root/speaks.py {where}"
+    )
+    machine.until("test -e /run/speaks")
+    for to in (LAMP, GATEWAY):
+        machine.sh(f"ip netns exec k8s4r-{liar} python3 /root/lies.py {to} {LAMP} {where}")
+    assert "mtu 600" not in machine.sh(f"ip netns exec k8s4r-lamp ip route get {GATEWAY}")
+    machine.sh("rm /run/speaks")
+    machine.until("! systemctl --quiet is-active speaks")
+    assert machine.sh("cat /run/spoken") == "well\n"
+
+
+def test_a_pod_still_says_that_nobody_listens(pods):
+    """Of its own connections."""
+    asks = (
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5); s.connect((%r, 9)); s.send(b'a'); s.recv(9)"
+    )
+    for who, whom in (("one", TWO), ("one", WEB)):
+        outcome = pods.machine.execute(f'ip netns exec k8s4r-{who} python3 -c "{asks % whom}"')
+        assert "ConnectionRefusedError" in outcome.stderr, outcome
 
 
 def test_a_robot_reaches_all_its_pods_with_rules_and_without(pods):

@@ -174,11 +174,26 @@ def _walls(sides: t.Sequence[_Side]) -> t.Iterator[str]:
     for side in sides:
         elsewhere = f"{side.of.word} daddr != {side.whole}"
         rules += [f'{elsewhere} iifname "{BRIDGE}" goto allow', f"{elsewhere} accept"]
-    rules += ["ct direction reply ct state established goto allow", "ct state related goto allow"]
+    rules.append("ct direction reply ct state established goto allow")
+    for side in sides:
+        rules += _errors(side)
+    rules.append(f'iifname != "{BRIDGE}" ct state related goto allow')
     for side in sides:
         yield from _to_ports(side, rules)
         yield from _to_pods(side, rules)
     yield _hook("walls", "filter", "prerouting", -50, rules)
+
+
+def _errors(side: _Side) -> t.Iterator[str]:
+    """What a pod says of a connection, as that nobody listens, is heard if it is one of the two ends. A pod is no router: what it says of
+    others' connections could only stop or slow them. Of a pod of another robot it is not known whether it is an end.
+    """
+    word = side.of.word
+    same = _set(f"{address} . {address}" for address in sorted(pod["address"] for pod in side.pods.values()))
+    for end in ("reply", "original"):
+        yield f'iifname "{BRIDGE}" ct state related {word} saddr . ct {end} {word} saddr {same} goto allow'
+    if side.across:
+        yield f"ct state related {word} saddr {_networks(side.across, side.of)} drop"
 
 
 def _to_ports(side: _Side, rules: list[str]) -> t.Iterator[str]:
