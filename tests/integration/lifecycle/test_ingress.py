@@ -181,6 +181,8 @@ def test_who_finds_nothing_reads_why(edge):
     for path in ("x%2Fapi", "x%5Capi"):
         answer = ask(edge, f"https://left.example/{path}", "--path-as-is")
         assert (answer.status, answer.text) == (400, "This request cannot be understood, or its path has an escaped slash.\n")
+    # Two hosts, as Envoy joins them, of which a program takes either.
+    assert ask(edge, "http://x.wild.example/a", "--http1.1", "-H", "Host: left.example,x.wild.example").status == 400
     assert ask(edge, "https://left.example/", "--http1.1", "-H", f"x-long: {'x' * 70000}").status == 431
     long = [part for number in range(101) for part in ("-H", f"x-{number}: x")]
     assert ask(edge, "https://left.example/", "--http1.1", *long).status == 431
