@@ -9,17 +9,18 @@ import pathlib
 import typing as t
 
 from ..fleet.catalogue import GROUP
+from ..job.errors import few
 from ..run.action import Action, ActionProblem, Result, Variables, registered
 from ..run.followers import followers
 from ..run.moves import moves
 from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, untold, what_next
 from ..run.server import refuse_mistaken
-from ..show.summary import line, summary
+from ..show.summary import MOST, line, summary
 
 # A robot may be asked what it can do, and then which ports it has.
 MOST_ROUNDS = 3
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "playbooks" / "tasks"
-NOTHING_TO_REMOVE = "No robot of this run has any of these jobs. The playbook k8s4r.robot.status lists the jobs that the robots have."
+NOTHING_TO_REMOVE = "No robot {} has any of these jobs: {}. The playbook k8s4r.robot.status lists the jobs that the robots have."
 
 
 class ActionModule(Action):
@@ -43,8 +44,9 @@ class ActionModule(Action):
         self._refuse_to_provision(arguments, variables, answers, servers)
         check = bool(self._task.check_mode)
         lost = sorted(robots.intersection(variables["ansible_play_hosts_all"]).difference(reached))
-        if run["state"] == "absent" and not lost and {answer["status"] for answer in answers.values()} == {"unchanged"}:
-            self._display.display(NOTHING_TO_REMOVE)
+        if run["state"] == "absent" and {answer["status"] for answer in answers.values()} == {"unchanged"}:
+            asked = "that answered" if lost else "of this run"
+            self._display.display(NOTHING_TO_REMOVE.format(asked, few(sorted(_jobs(run)), MOST)))
         placed = run.get("placement", {})
         told = followers(answers, placed, run.get("addresses", {}), run.get("unheard", {}))
         moving = {name: found for name in answers if (found := moves(name, answers, placed, told))}

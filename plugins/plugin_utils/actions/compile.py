@@ -168,7 +168,9 @@ def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: plac
 def _named(namespace: str, name: str) -> tuple[str, str]:
     for what, given in (("namespace", namespace), ("name", name)):
         if not re.fullmatch(NAME, given):
-            raise ActionProblem(f"job_{what}: {given!r} is not a valid {what} of a job; the playbook k8s4r.robot.status shows all jobs")
+            several = "give one job, or `job` with the files of several" if "," in given else ""
+            remedy = "give the namespace as job_namespace" if "/" in given else several or "the playbook k8s4r.robot.status shows all jobs"
+            raise ActionProblem(f"job_{what}: {given!r} is not a valid {what} of a job; {remedy}")
     return namespace, name
 
 

@@ -114,3 +114,28 @@ def test_when():
 
 def test_a_time_of_the_monotonic_clock_is_told_by_the_wall_clock():
     assert endings.wall(time.monotonic() - 3600)[:16] in {endings.utc(time.time() - 3600 - second)[:16] for second in (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("states", "why"),
+    [
+        (
+            {"k8s4r-pod-a.service": "failed", "k8s4r-log-a.socket": "active"},
+            ", because k8s4r-pod-a.service failed; journalctl -u k8s4r-pod-a.service",
+        ),
+        ({"k8s4r-pod-a.service": "active"}, ""),
+        ({}, ""),
+    ],
+)
+def test_who_was_not_started_because_of_another_names_it(monkeypatch, states, why):
+    def show(units, _properties=""):
+        return (
+            {"a.service": {"Requires": " ".join(states)}}
+            if units == ["a.service"]
+            else {name: {"ActiveState": states[name]} for name in units}
+        )
+
+    monkeypatch.setattr(endings.systemd, "show", show)
+    text = endings.of("a.service", NEVER, True, "/nowhere")
+    assert text.startswith(f"it was not started{why}")
+    assert (text == "it was not started") == (not why)

@@ -170,7 +170,7 @@ def test_a_network_of_pods_meets_what_the_robot_reaches_elsewhere(tmp_path: path
     (error,) = met("172.26.0.0", "255.255.0.0")
     assert error == (
         "k8s4r_pod_cidr: 172.26.64.0/20 overlaps 172.26.0.0/16, which this robot reaches through docker0; "
-        "set k8s4r_pod_cidr of this robot to a network that nobody uses, such as 10.213.64.0/20"
+        "set k8s4r_pod_cidr of this robot to a network that nobody uses, no other robot's pods either"
     )
     assert len(met("172.26.79.255", "255.255.255.255")) == 1
     assert met("172.26.80.0", "255.255.240.0") == met("0.0.0.0", "0.0.0.0") == met("172.26.64.0", "255.255.240.0", "k8s4r0") == []

@@ -113,7 +113,7 @@ def _of_six(ranges: t.Sequence[str], routes: str) -> list[str]:
 def _of_four(ranges: t.Sequence[str], routes: str) -> list[str]:
     if not ranges:
         return []
-    remedy = "set k8s4r_pod_cidr of this robot to a network that nobody uses, such as 10.213.64.0/20"
+    remedy = "set k8s4r_pod_cidr of this robot to a network that nobody uses, no other robot's pods either"
     found = []
     for wanted in ranges:
         first, last = bounds(network(wanted))

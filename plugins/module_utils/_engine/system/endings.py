@@ -39,7 +39,7 @@ RESULTS = {
     "watchdog": "its program no longer answered its watchdog and was killed",
 }
 EXITED, DUMPED = "1", "3"
-STOPPED = "it was stopped"
+STOPPED, NEVER = "it was stopped", "it was not started"
 # Of one whose program is what runs when it stops.
 LAST_FAILED = "its program, which runs when the others have ended, failed"
 
@@ -70,6 +70,8 @@ def of(unit: str, values: Properties, stays: bool, runtime: str, asked: str = ""
     text = words(values, stays)
     if text == LAST_FAILED:
         text = _of_last(unit)
+    elif text == NEVER:
+        text += _for_want(unit)
     over = _given_up(unit, runtime) if values.get("ActiveState") in DOWN else ""
     if text == STOPPED and over and not asked:
         text = "its program was asked to end, or ended well"
@@ -106,10 +108,18 @@ def _of_last(unit: str) -> str:
     return f"{LAST_FAILED} with exit status {status}" if fields.get("code") == "exited" and status.isdigit() else LAST_FAILED
 
 
+def _for_want(unit: str) -> str:
+    """Why a unit was not started whose fault that is not: what it requires has failed."""
+    required = systemd.show([unit], "Id,Requires").get(unit, {}).get("Requires", "").split()
+    shown = systemd.show(required, "Id,ActiveState") if required else {}
+    failed = sorted(name for name in required if shown.get(name, {}).get("ActiveState") == "failed")
+    return f", because {failed[0]} failed; journalctl -u {failed[0]} on the robot says why" if failed else ""
+
+
 def _without_program(values: Properties, result: str) -> str:
     """How a unit ended that has no program, or whose program was not started. A target has no result."""
     if result in ("", "success"):
-        return STOPPED if seconds(values, "ActiveEnterTimestampMonotonic") else "it was not started"
+        return STOPPED if seconds(values, "ActiveEnterTimestampMonotonic") else NEVER
     if result == "timeout":
         return "it did not end within its time, and was killed"
     return RESULTS.get(result) or (LAST_FAILED if is_last(values) else "what prepares its start failed")

@@ -182,13 +182,15 @@ def _cut_off(place: discovery.Place, call: Data, served: peers.Served | None) ->
         yield TAKEN_AWAY, _without(call["group"])
         return
     if names.spiffe_id(place.fleet.trust_domain, *call["group"].split("/")[:3]) not in served.allowed:
-        yield "which does not let it in: it is not in its `allow`", _without(call["group"])
+        job, group = call["group"].split("/")[1:3]
+        add = f"add {{job: {job}, group: {group}}} to its `allow`"
+        yield "which does not let it in: it is not in its `allow`", f"{add}, or {_without(call['group'])}"
     for why, remedy in discovery.endpoints_of(place, served)[1].items():
         yield f"which {why}", remedy
 
 
 def _without(group: str) -> str:
-    return f"deploy the job {quoted('/'.join(group.split('/')[:2]))} without that upstream"
+    return f"deploy the job {quoted('/'.join(group.split('/')[:2]))} without that upstream or route"
 
 
 def _problem(robots: t.Sequence[str], file: str, group: str, service: str, why: str, remedy: str) -> Problem:
