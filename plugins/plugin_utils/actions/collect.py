@@ -56,7 +56,8 @@ class ActionModule(Action):
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
             raise ActionProblem(f"{', '.join(odd)}: reported different capabilities, or ports, each time it was asked; run again")
         aside = sorted(robots.difference(variables["ansible_play_hosts_all"]))
-        changes = summary(answers, moving, lost, servers if agents_needed else (), aside, _jobs(run))
+        failed = [name for name in lost if _has_failed(variables["hostvars"].raw_get(name), arguments["prepared"])]
+        changes = summary(answers, moving, lost, servers if agents_needed else (), aside, _jobs(run), failed)
         warnings: list[str] = []
         if following.file != AGAIN and not arguments["provisioned"]:
             # Said once: where machines have been provisioned, it was said before that.
@@ -86,6 +87,12 @@ class ActionModule(Action):
         refuse_mistaken(self, servers[0] if servers else "", identified, variables)
         if without_agent and not servers and not variables.get("spire_agent_server"):
             raise ActionProblem(NO_SERVER)
+
+
+def _has_failed(of_host: Variables, name: str) -> bool:
+    """Whether a host that is no longer in the play was reached all the same."""
+    result = of_host.get(name)
+    return isinstance(result, t.Mapping) and bool(result.get("failed")) and not result.get("unreachable")
 
 
 def _jobs(run: Variables) -> set[str]:

@@ -32,11 +32,12 @@ def summary(
     servers: t.Sequence[str] = (),
     aside: t.Sequence[str] = (),
     jobs: t.Iterable[str] = (),
+    failed: t.Container[str] = (),
 ) -> list[Said]:
     """Everything that changes, in the order of the groups; `moving` is what `moves` found of each robot.
 
-    `answers` are those of `prepare`; robots that could not be reached are `lost`; `servers` are the machines that get the SPIRE
-    server first, if they have none. `aside` are the robots that this run was not to touch: what has moved to or from one of them
+    `answers` are those of `prepare`; robots that could not be reached, or have `failed`, are `lost`; `servers` are the machines that get
+    the SPIRE server first, if they have none. `aside` are the robots that this run was not to touch: what has moved to or from one of them
     may run twice, or nowhere. `jobs` are all of the run, `namespace/job`: of several, each line names its own.
     """
     groups = {change["group"] for answer in answers.values() for change in (*_changes(answer), *_going(answer))}
@@ -46,7 +47,7 @@ def summary(
         for text in _of_robot(name, answer, moving.get(name, {}), shown):
             robots.setdefault(text, []).append(name)
     for name in lost:
-        robots.setdefault("off, run again", []).append(name)
+        robots.setdefault("failed, as said above; run again" if name in failed else "off, run again", []).append(name)
     if aside and robots:
         robots[f"not in this run (--limit), left as {'it is' if len(aside) == 1 else 'they are'}"] = list(aside)
     if servers:

@@ -17,9 +17,9 @@ def goes(name="default/shop/old", whole=True, units=("r0 store",), data=12_000_0
     return {"old-1": {"name": name, "whole": whole, "units": list(units), "data": data, "kept": kept}}
 
 
-def lines(answers, placed=None, lost=(), aside=(), jobs=()):
+def lines(answers, placed=None, lost=(), aside=(), jobs=(), failed=()):
     moving = {name: moves(name, answers, placed or {}) for name in answers}
-    return [summary.line(said) for said in summary.summary(answers, moving, list(lost), aside=list(aside), jobs=jobs)]
+    return [summary.line(said) for said in summary.summary(answers, moving, list(lost), aside=list(aside), jobs=jobs, failed=failed)]
 
 
 def test_robots_of_which_the_same_is_said_share_a_line():
@@ -80,6 +80,7 @@ def test_what_moves_away_is_said_with_the_robot_that_it_moves_to():
 
 def test_robots_that_are_off_and_what_is_installed_have_their_lines():
     assert lines({"a": {"missing": ["envoy"]}}, lost=["b", "c"]) == ["a: envoy: installed first", "b, c: off, run again"]
+    assert lines({}, lost=["b", "c"], failed=["c"]) == ["b: off, run again", "c: failed, as said above; run again"]
 
 
 def test_robots_outside_of_the_run_are_named_where_something_changes():
