@@ -10,26 +10,13 @@ import shlex
 import statistics
 import typing as t
 
+from tests.serving import SERVER
+
 from .contenders import changes
 from .stage import Bench, BenchError
 
 JOB, MOVES, RATE, CALLER, NEW = "moves.yml.j2", 10, 200, "robot1", "robot2"
 
-SERVER = """
-import http.server, os
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        name = os.environ["NAME"].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(name)))
-        self.end_headers()
-        self.wfile.write(name)
-    def log_message(self, *_arguments):
-        pass
-http.server.ThreadingHTTPServer.request_queue_size = 128
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["NOMAD_PORT_http"])), Handler).serve_forever()
-"""
 # Eight connections; who has answered how often, what failed, and when somebody has answered who had not for a second.
 LOAD = """
 import collections, http.client, json, os, sys, threading, time

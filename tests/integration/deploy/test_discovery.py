@@ -18,28 +18,10 @@ import pytest
 from tests.integration.deploy.harness import Deployment
 from tests.integration.engine.harness import Machine
 from tests.integration.provision.harness import Run
+from tests.serving import SERVER
 
 pytestmark = pytest.mark.robots
 
-SERVER = """
-import http.server, os
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        name = os.environ["NAME"].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(name)))
-        self.end_headers()
-        self.wfile.write(name)
-
-    def log_message(self, *_arguments):
-        pass
-
-http.server.ThreadingHTTPServer.request_queue_size = 128
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["NOMAD_PORT_http"])), Handler).serve_forever()
-"""
 # 200 requests a second until the file is there; then who has answered how often, and what went wrong.
 LOAD = """
 import collections, http.client, json, os, threading, time
