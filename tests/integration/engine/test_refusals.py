@@ -181,12 +181,27 @@ def test_a_run_that_was_overtaken(machine):
     first, second = Group(), Group()
     first.tasks["main"] = (SLEEP, "A=1")
     second.tasks["main"] = (SLEEP, "A=2")
-    overtaken = machine.prepare(job(first))
+    overtaken = machine.prepare(job(first), who="somebody@else")
     assert machine.deploy(job(second))["status"] == "committed"
     answer = machine.finish(machine.call(op="switch", release=overtaken["release"]))
     assert answer["status"] == "refused"
     assert "another run changed this job" in answer["errors"][0]
     assert machine.ask(job(second)) == {"status": "unchanged"}
+
+
+def test_what_was_prepared_and_is_prepared_anew_leaves_nothing(machine):
+    """As where another robot refuses: a run prepares all robots, and switches none."""
+    group = Group()
+    group.tasks["main"] = (SLEEP, "PASSWORD=canary")
+    first = machine.prepare(job(group))
+    assert machine.sh("grep -rl canary /var/lib/k8s4r/store")
+    machine.prepare(job(Group("other"), name="mall"))
+    assert machine.sh("grep -rl canary /var/lib/k8s4r/store"), "another job says nothing of this one"
+    group.tasks["main"] = (SLEEP, "A=1")
+    assert machine.deploy(job(group))["status"] == "committed"
+    machine.absent("grep -rl canary /var/lib/k8s4r")
+    answer = machine.finish(machine.call(op="switch", release=first["release"]))
+    assert "is no longer staged on this robot; run again" in answer["errors"][0]
 
 
 def test_a_port_that_somebody_takes_after_the_switch(machine):

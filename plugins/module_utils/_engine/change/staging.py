@@ -79,6 +79,7 @@ def stage(robot: Robot, request: PrepareRequest, release: str, progress: Progres
     boot_unit.ensure(robot)
     capabilities.keep_systemd_version(robot.runtime)
     with Lock(robot.runtime, request["who"], "prepare"):
+        garbage.supersede(robot, request["who"], request["jobs"])
         garbage.collect(robot)
         notices = damage.repair(robot, request["plan"], keep=True)
         fetching = _fetching(robot, request)

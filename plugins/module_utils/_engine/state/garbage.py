@@ -16,6 +16,9 @@ from .ledger import known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import typing as t
+
+    from .manifest import JobRequest
     from .robot import Robot
 
 # Seconds.
@@ -39,6 +42,23 @@ def collect(robot: Robot) -> None:
             if _older(f"{directory}/{name}", age):
                 files.remove(f"{directory}/{name}")
     _engines(robot)
+
+
+def supersede(robot: Robot, who: str, jobs: t.Iterable[JobRequest]) -> None:
+    """Forget what the same person has had prepared of these jobs and not switched to, as where another robot has refused: there may be
+    secrets in it, and nobody would ask for it any more.
+    """
+    now = {(job["namespace"], job["name"]) for job in jobs}
+    journal = robot.journal()
+    for release in robot.releases():
+        if journal and journal["release"] == release:
+            continue
+        try:
+            manifest = robot.manifest(release)
+        except Unread:
+            continue
+        if manifest and manifest["who"] == who and {(job["namespace"], job["name"]) for job in manifest["jobs"]} <= now:
+            robot.forget_manifest(release)
 
 
 def staged(robot: Robot) -> list[str]:
