@@ -104,7 +104,7 @@ class ActionModule(RobotAction):
             if told["status"] != "ok":
                 return told
             entries_differ = entries_differ and answer["status"] != "unchanged"
-            answer = _with_told(answer, told)
+            answer = _with_told(answer, told, compiled["tells"])
         # Nothing has changed yet: the task `switch` reports the change, in check mode too. It does not run for a robot that
         # would first be provisioned, so in check mode such a robot's changes are reported here.
         last = bool(self._task.check_mode and answer.get("missing"))
@@ -151,11 +151,18 @@ class ActionModule(RobotAction):
         return {"status": "stale"}
 
 
-def _with_told(answer: Result, told: Variables) -> Result:
-    """The answer of a robot on which groups of other jobs are told, too; where nothing else changes, that is its status."""
+def _with_told(answer: Result, told: Variables, files: t.Sequence[Variables]) -> Result:
+    """The answer of a robot on which groups of other jobs are told, too; where nothing else changes, that is its status. ``files``: what
+    they are told.
+    """
+    nowhere = {file["path"] for file in files if '"address"' not in file["content"]}
+
+    def news(path: str, service: str) -> str:
+        return f"{service} runs nowhere now" if path in nowhere else f"where {service} is now"
+
     said = [
-        {"group": file["group"], "unit": "", "does": "is told", "why": [f"where {file['follows'].removeprefix('default/')} is now"]}
-        for file in told["follows"].values()
+        {"group": file["group"], "unit": "", "does": "is told", "why": [news(path, file["follows"].removeprefix("default/"))]}
+        for path, file in told["follows"].items()
     ]
     once = [each for number, each in enumerate(said) if each not in said[:number]]
     return {
