@@ -101,7 +101,7 @@ def test_a_command_and_limits_are_told_apart():
 
 
 def test_how_a_task_runs_comes_before_its_variables_and_a_port_is_one_thing():
-    ports = 'NOMAD_ADDR_web="1:2"\nNOMAD_HOST_PORT_web="2"\nNOMAD_PORT_web="2"\nNOMAD_PORT="2"\n'
+    ports = 'NOMAD_ADDR_web="1:2"\nNOMAD_HOST_PORT_web="2"\nNOMAD_PORT_web="2"\nNOMAD_PORT_WEB="2"\nNOMAD_PORT="2"\n'
     new = [*task(ExecStart="/bin/b")[:1], env('SPEED="1"\nMODE="slow"\n' + ports), BEFORE[-1]]
     assert said(BEFORE, new) == [("r0 store", "restart", ["command", "port web", "env NOMAD_PORT"])]
 

@@ -224,8 +224,10 @@ class _Summary:
         if new is None:
             return [self._label(resource)]
         names = compare.differing(old or {}, new)
-        ports = dict.fromkeys(f"port {found.group(1)}" for found in map(_PORT.fullmatch, names) if found)
-        return [*ports, *(f"env {name}" for name in names if not _PORT.fullmatch(name))] or ["env"]
+        labels = sorted((found.group(1) for found in map(_PORT.fullmatch, names) if found), key=str.isupper)
+        # A label comes as it is written, and in upper case.
+        ports = {label.upper(): f"port {label}" for label in reversed(labels)}
+        return [*sorted(ports.values()), *(f"env {name}" for name in names if not _PORT.fullmatch(name))] or ["env"]
 
     def _follows(self, resource: Resource) -> bool:
         """Whether it describes health checks, and differs in nothing but how their task is asked to end, which is told of the task."""
@@ -269,4 +271,6 @@ def of_unit(before: str, after: str) -> list[str]:
         # A task that moves into a pod, or out of one, runs in another way altogether.
         return ["network mode"]
     words = {**_WORDS, "ExecStop": "command"} if "ExecStart" not in compare.directives(after) else _WORDS
+    if "Environment=POD_IP" in before and "Environment=POD_IP" in after:
+        words = {**words, "Environment": "address of the pod"}
     return sorted({words.get(name, name) for name in names if name not in _SILENT})

@@ -54,3 +54,8 @@ def test_a_key_is_called_as_people_call_it(driver, more, words):
 def test_what_moves_into_a_pod_has_one_word_for_it():
     host, pod = "[Service]\nExecStart=a\n", "[Service]\nExecStart=b\nNoNewPrivileges=yes\nNetworkNamespacePath=/run/netns/k8s4r-a\n"
     assert [word for texts in ((host, pod), (pod, host)) for word in summary.of_unit(*texts)] == ["network mode"] * 2
+
+
+def test_another_address_of_a_pod_has_a_word_and_a_variable_by_hand_has_none():
+    assert summary.of_unit("[Service]\nEnvironment=POD_IP=a\n", "[Service]\nEnvironment=POD_IP=b\n") == ["address of the pod"]
+    assert summary.of_unit("[Service]\nEnvironment=BY=hand\n", "[Service]\n") == ["Environment"]
