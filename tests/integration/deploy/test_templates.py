@@ -114,7 +114,7 @@ def test_a_template_that_does_not_render_touches_nothing_and_says_where(deployme
         "{% include '/etc/passwd' %}": ["line 1 of conf/app.j2: a template cannot include another file"],
         "{{ lookup('file', '/etc/passwd') }}": ["lookup is undefined"],
         "{{ ''.__class__.__mro__ }}": ["line 1 of conf/app.j2"],
-        "x\n{{ range ls \"a\" }}{{ end }}": ["line 2 of conf/app.j2: ls needs Consul"],
+        "x\n{{ range secrets \"a\" }}{{ end }}": ["line 2 of conf/app.j2: secrets needs Vault"],
         "{{ env \"X\" }}\n{% if level %}{% endif %}": ["line 1 of conf/app.j2: is consul-template's, and line 2 is Jinja's"],
         "{{ range $x := loop 3 }}": ["line 1 of conf/app.j2: range has no end"],
     }  # fmt: skip
