@@ -26,7 +26,7 @@ TOGETHER = {
 """Modules that are one group: they build on what the ones before them left on the robots, as Envoy, or share a virtual machine."""
 
 LONGEST_FIRST = (
-    *("limits", "plugs", f"{SYSTEM}test_molecule.py", "provision", "ingress", f"{INTEGRATION}lifecycle/"),
+    *("limits", "plugs", f"{SYSTEM}test_molecule.py", "provision", "ingress", "services", f"{INTEGRATION}lifecycle/"),
     *(
         "tests/lint/test_lint.py::test_ansible_test_sanity",
         f"{INTEGRATION}compile/test_docker.py",
