@@ -87,6 +87,8 @@ def web(count: int) -> dict[str, t.Any]:
         "name": "app",
         "config": {"execConfig": {"command": "/usr/bin/python3", "args": ["-c", SERVES, "${NOMAD_PORT_http}"]}},
         "services": [{"name": "web", "portLabel": "http", "provider": "consul", "tags": ["blue"], "checks": checks}],
+        # Whoever has asked Consul before may call it until he hears.
+        "shutdownDelay": "5s",
     }
     network = {"type": "none", "ports": [{"label": "http"}]}
     return {"name": "shop", "taskGroups": [{"name": "api", "count": count, "network": network, "tasks": [task]}]}
