@@ -1,9 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lines of a rendered file as environment variables, as Nomad reads them: by the rules of hashicorp/go-envparse.
+"""Lines and environment variables: what a rendered file says, as Nomad reads it, by the rules of hashicorp/go-envparse; and how systemd
+is told.
 
-The compiler reads what it has rendered, and on the robot the program is joined with this what Consul has changed.
+The compiler does both with what it has rendered, and a program on the robot, which is joined with this, with what has come from Consul.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def _code(rest: t.Iterator[str]) -> int:
 
 
 def for_systemd(variables: t.Mapping[str, str]) -> str:
-    """The text of a file for EnvironmentFile=, by their names."""
+    """The text of a file for EnvironmentFile=, sorted by name; any value is passed on byte for byte (systemd.exec(5))."""
     return "".join([f'{name}="{_protected(value)}"\n' for name, value in sorted(variables.items())])
 
 

@@ -75,15 +75,6 @@ def as_root(argv: t.Sequence[str], kept: t.Sequence[str] = (), prefix: str = "")
     return " ".join((f"{prefix}+/usr/bin/env -i", *variables, *outside, *(item(argument).replace("$", "$$") for argument in argv)))
 
 
-def environment_file(variables: t.Mapping[str, str]) -> str:
-    """An environment file for EnvironmentFile=, sorted by name."""
-    return "".join([f'{name}="{_escape(value)}"\n' for name, value in sorted(variables.items())])
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`").replace("$", "\\$")
-
-
 # The first major version whose EnvironmentFile= gives every value back as it was (systemd's src/basic/env-file.c and
 # env-util.c; 245.8 does too, but of a robot we know the major version alone).
 FAITHFUL_ENVIRONMENT = 247
@@ -97,6 +88,19 @@ MAPS_USERS = 247
 # ends at once where the unit has something to run after it (ExecStopPost=): then it hears of nothing else, and the robot no longer
 # answers. The fix is "exec_fd event source rework", systemd's pull request 20030.
 SURVIVES_EXEC = 250
+
+
+# For programs of ours and those that we start for them: nothing of the robot's can be changed by them but what a unit names.
+CONFINED: Directives = (
+    ("NoNewPrivileges", "yes"),
+    ("ProtectSystem", "strict"),
+    ("ProtectHome", "yes"),
+    ("PrivateTmp", "yes"),
+    ("PrivateDevices", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectControlGroups", "yes"),
+)
 
 
 def started(version: int) -> Directives:

@@ -98,7 +98,7 @@ def caller(tone: str = "loud", command: str = NOTES) -> dict[str, t.Any]:
     tasks = [
         {
             "name": "follows",
-            "env": {"TONE": tone},
+            "env": {"TONE": tone, "TZDIR": "/nowhere"},
             "config": {"execConfig": {"command": "/bin/sh", "args": ["-c", command]}},
             "templates": [
                 {"destPath": "local/all.conf", "embeddedTmpl": TEMPLATE, "changeMode": "signal", "changeSignal": "SIGHUP"},
@@ -200,6 +200,9 @@ def test_templates_and_upstreams_follow_what_is_in_consul(agent):
     agent.until(f"grep -q ' {first}$' {asks}/local/answers")
     reads = agent.sh("ls -d /var/lib/k8s4r/tasks/*reads*").strip()
     agent.until(f"grep -qx 127.0.0.1:{first} {reads}/local/web")
+    # Root's program has what the texts may ask for, and nothing that the loader obeys.
+    root = pid(agent, unit.replace("task", "watch"))
+    assert agent.sh(f"tr '\\0' '\\n' < /proc/{root}/environ | grep -e TONE -e TZDIR") == "TONE=loud\n"
 
     # What changes reaches the file, and the program is told. Nothing starts again.
     agent.sh("consul kv put greeting good-day")

@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.checks import grpc, network, runner, script, states
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.checks.states import CRITICAL, PASSING, WARNING, Outcome
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.systemd import environment_file
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.lines import for_systemd
 
 CHECK = {"name": "c", "type": "http", "interval": 10.0, "timeout": 1.0, "initial": CRITICAL, "good": 1, "bad": 1}
 
@@ -328,7 +328,7 @@ def server_silent(server: Server) -> str:
 
 def test_variables_are_read_as_the_compiler_writes_them(tmp_path):
     wanted = {"A": 'x\n\nB="y"\n$`\\', "EMPTY": "", "LONG_1": "ä" * 100, "C": '\\"'}
-    (tmp_path / "env").write_text(environment_file(wanted), encoding="utf-8")
+    (tmp_path / "env").write_text(for_systemd(wanted), encoding="utf-8")
     assert script.variables(str(tmp_path / "env")) == wanted
 
 

@@ -26,7 +26,7 @@ from .substitution import substituted
 
 # The variables that glibc drops when a program gains privileges (its unsecvars.h). Programs that root starts on the task's
 # behalf must not see them.
-LOADER = (
+LOADER = re.compile(
     r"LD_.*|MALLOC_.*|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RES_OPTIONS|RESOLV_HOST_CONF"
     r"|TMPDIR|TZDIR"
 )
@@ -60,7 +60,7 @@ class Environment(t.NamedTuple):
     @property
     def loader(self) -> dict[str, str]:
         """Those that the dynamic loader and similar code obey. They must not be set before root's privileges are dropped."""
-        return {name: value for name, value in self.variables.items() if re.fullmatch(LOADER, name)}
+        return {name: value for name, value in self.variables.items() if LOADER.fullmatch(name)}
 
 
 def of_group(site: Site) -> Environment:

@@ -91,7 +91,7 @@ def text_of(template: dict[str, t.Any]) -> bytes:
         with open(template["from"], "rb") as stream:
             return stream.read()
     except FileNotFoundError:
-        raise Problem(f"{template['called']}: it has not been rendered yet, because Consul has not answered") from None
+        raise Problem(f"{template['called']}: {template['from']} is not there; where Consul is asked, it has not answered yet") from None
 
 
 def keep_variables(listed: dict[str, t.Any]) -> None:

@@ -17,4 +17,4 @@ if [ "$ended" -eq 124 ]; then
 fi
 [ "$ended" -eq 0 ] || exit "$ended"
 # What has been rendered is on the disk before the note is.
-sync -f "$configuration" "${stamp%/*}" && printf '%s\n' "$now" >"$stamp"
+sync -f "${stamp%/*}" && printf '%s\n' "$now" >"$stamp"

@@ -13,7 +13,7 @@ from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
 from ...job.model.vocabulary import KillMode
-from .. import helpers, systemd
+from .. import helpers, lines, systemd
 from ..content import artifacts, checks
 from ..content import templates as texts
 from ..content.environment import Environment
@@ -145,11 +145,11 @@ def unit(
     """
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
     held = sharing.held_for(site, task)
-    content, hidden = systemd.environment_file(environment.all), None if site.job.opaque else environment.hidden
+    content, hidden = lines.for_systemd(environment.all), None if site.job.opaque else environment.hidden
     checked = checks.compiled(site, task, environment.variables, _stop(site, task))
     told, wrong = templates.scripts(site, task, environment.variables)
     brought = artifacts.compiled(site, task, environment.variables)
-    watched = watch.of_task(site, task, environment.templates)
+    watched = watch.of_task(site, task, environment)
     sections = {**sections, "Unit": [*sections["Unit"], *watched.order]}
     return Unit(
         task.unit,

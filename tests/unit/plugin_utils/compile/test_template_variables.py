@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import systemd
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.lines import Unread, for_systemd, parsed
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.lines import Unread, parsed
 
 
 @pytest.mark.parametrize(
@@ -55,8 +54,3 @@ def test_what_is_none_is_said_without_its_text(text, line):
     with pytest.raises(Unread, match=f"^line {line} ") as raised:
         parsed(text)
     assert "canary" not in str(raised.value)
-
-
-def test_the_robot_writes_them_as_the_compiler_does():
-    variables = {"B": 'a"b\\c`d$e\nf', "A": ""}
-    assert for_systemd(variables) == systemd.environment_file(variables)

@@ -81,6 +81,15 @@ def test_the_task_starts_after_what_renders_and_takes_what_was_rendered():
     assert "consul-template" in [each["path"] for each in group["programs"]]
 
 
+def test_the_program_has_the_tasks_variables_but_for_those_that_the_loader_obeys():
+    """It is root's, and the task's own are not to be."""
+    found, _group = resources(KEY, env={"LD_PRELOAD": "/tmp/mine.so", "TONE": "loud", "TZDIR": "/tmp"})
+    unit, _once, _always = watch(found)
+    (file,) = (line.partition("=")[2] for line in unit["content"].splitlines() if line.startswith("EnvironmentFile="))
+    assert "LD_PRELOAD" in found[file]["content"]
+    assert "UnsetEnvironment=LD_PRELOAD TZDIR\n" in unit["content"]
+
+
 def test_only_what_asks_consul_needs_it():
     found, group = resources({"destPath": "local/b", "embeddedTmpl": '{{ env "A" }}'})
     assert not [name for name in found if "watch" in name]

@@ -37,7 +37,7 @@ def resources(site: Site, task: PlacedTask[Task], found: t.Sequence[Rendered]) -
     variables = templates.watched_variables(task, found)
     if variables:
         # Root's programs in the unit would obey the loader's.
-        listing |= {"variables": variables, "refused": "|".join((environment.LOADER, *sorted(SYSTEMD)))}
+        listing |= {"variables": variables, "refused": "|".join((environment.LOADER.pattern, *sorted(SYSTEMD)))}
     texts = [_text(site, task, each) for each in found]
     listed = json.dumps(listing, sort_keys=True, separators=(",", ":")) + "\n"
     return (

@@ -16,6 +16,7 @@ from ....job.model.task import Task
 from ....job.model.vocabulary import ChangeMode
 from ... import helpers, names, paths, systemd
 from ...content import templates
+from ...content.environment import Environment
 from ...content.templates import Rendered
 from ...helpers import Call
 from ...site.placed import PlacedTask
@@ -28,6 +29,8 @@ PROGRAM = "consul-template"
 # Who needs what is rendered waits so long for it, the first time.
 SECONDS = 10
 MEMORY_MAX = 128 * 2**20
+# Whatever PATH a task has.
+_ENV = ("/usr/bin/env", f"PATH={paths.SEARCH}")
 # They read files and run programs, as root.
 _DENIED = ("file", "plugin", "writeToFile")
 
@@ -53,9 +56,16 @@ class Watch(t.NamedTuple):
     order: systemd.Directives = ()
 
 
-def of_task(site: Site, task: PlacedTask[Task], found: t.Sequence[Rendered]) -> Watch:
+class Variables(t.NamedTuple):
+    """What the texts know: the file with a task's variables, and those of them that root's programs would obey."""
+
+    file: str
+    loader: t.Collection[str]
+
+
+def of_task(site: Site, task: PlacedTask[Task], environment: Environment) -> Watch:
     """For the templates of a task that ask Consul; nothing where none does."""
-    watched = [each for each in found if each.watched and each.place]
+    watched = [each for each in environment.templates if each.watched and each.place]
     if not watched:
         return Watch()
     texts = [
@@ -69,7 +79,8 @@ def of_task(site: Site, task: PlacedTask[Task], found: t.Sequence[Rendered]) -> 
         for each in watched
     ]
     folder, directory = templates.folder(site, task), plan.directory(templates.watched_in(task), mode="0700", data=True)
-    return watch(site, task.id, task.called, folder, directory, texts, watched[0].path, "templates", task.environment_file)
+    variables = Variables(task.environment_file, environment.loader)
+    return watch(site, task.id, task.called, folder, directory, texts, watched[0].path, "templates", variables)
 
 
 def _told(task: PlacedTask[Task], each: Rendered) -> tuple[str, ...]:
@@ -81,16 +92,22 @@ def _told(task: PlacedTask[Task], each: Rendered) -> tuple[str, ...]:
 
 
 def watch(
-    site: Site, id: str, called: str, home: str, results: Resource, texts: t.Sequence[Text], path: str, asked: str, environment: str = ""
+    site: Site,
+    id: str,
+    called: str,
+    home: str,
+    results: Resource,
+    texts: t.Sequence[Text],
+    path: str,
+    asked: str,
+    variables: Variables | None = None,
 ) -> Watch:
     """`home` is where its own files begin, and `results` the directory for what is rendered; `path` is what asks for it, of the kind
-    `asked`. `environment` is the file with the variables that the texts know.
+    `asked`.
     """
     once, always, name = f"{home}.once.json", f"{home}.watch.json", names.watch_unit(id)
-    first = Call(
-        helpers.RENDER_ONCE,
-        (once, f"{results['path']}/.rendered", f"{SECONDS}", *(text.source for text in texts), *([environment] if environment else [])),
-    )
+    sources = [*(text.source for text in texts), *([variables.file] if variables else [])]
+    first = Call(helpers.RENDER_ONCE, (once, f"{results['path']}/.rendered", f"{SECONDS}", *sources))
     unit = systemd.unit(
         {
             "Unit": [
@@ -103,7 +120,8 @@ def watch(
                 *systemd.started(site.robot.systemd),
                 ("Slice", plan.ROOT_SLICE),
                 ("SyslogIdentifier", PROGRAM),
-                *([("EnvironmentFile", systemd.item(environment))] if environment else []),
+                *([("EnvironmentFile", systemd.item(variables.file))] if variables else []),
+                *([("UnsetEnvironment", " ".join(sorted(variables.loader)))] if variables and variables.loader else []),
                 ("ExecStartPre", systemd.command((*_ENV, *first.command(site.bin)))),
                 ("ExecStart", systemd.command((*_ENV, PROGRAM, "-config", always))),
                 ("TimeoutStartSec", f"{SECONDS + 15}s"),
@@ -117,15 +135,8 @@ def watch(
                 ("MemoryMax", f"{MEMORY_MAX}"),
                 ("TasksMax", "64"),
                 ("CapabilityBoundingSet", ""),
-                ("NoNewPrivileges", "yes"),
-                ("ProtectSystem", "strict"),
+                *systemd.CONFINED,
                 ("ReadWritePaths", systemd.item(results["path"])),
-                ("ProtectHome", "yes"),
-                ("PrivateTmp", "yes"),
-                ("PrivateDevices", "yes"),
-                ("ProtectKernelTunables", "yes"),
-                ("ProtectKernelModules", "yes"),
-                ("ProtectControlGroups", "yes"),
                 ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
                 ("RestrictNamespaces", "yes"),
                 ("LockPersonality", "yes"),
@@ -135,23 +146,18 @@ def watch(
             ],
         }
     )
-    reads = [once, always, *(text.source for text in texts), *([environment] if environment else [])]
     return Watch(
         (
             results,
             plan.file(once, _configuration(texts, tells=False), mode="0600"),
             plan.file(always, _configuration(texts, tells=True), mode="0600"),
-            plan.unit(name, unit, run="always", reads=reads, called=f"{called} {PROGRAM}"),
+            plan.unit(name, unit, run="always", reads=[once, always, *sources], called=f"{called} {PROGRAM}"),
         ),
         (plan.program(PROGRAM, site.where(path), paths.SEARCH),),
         (plan.expected("consul", asked, site.where(path)),),
         frozenset((helpers.RENDER_ONCE,)),
         (("Wants", name), ("After", name)),
     )
-
-
-# Whatever PATH a task has.
-_ENV = ("/usr/bin/env", f"PATH={paths.SEARCH}")
 
 
 def _configuration(texts: t.Sequence[Text], tells: bool) -> str:
