@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.server
 import pathlib
 import threading
+import typing as t
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_it_has_what_is_committed_and_is_told_once(consul: Agent) -> None:
 def test_what_goes_is_taken_out_before_and_comes_back_with_what_is_committed(consul: Agent) -> None:
     consul.commit(a=DEFINITION, b="2")
     consul.settle()
-    agent.withdraw([f"{consul.committed}/a.json"], str(consul.directory))
+    agent.withdraw(["a.json"], str(consul.directory))
     assert consul.has == {"k8s4r-b.json": "2"}
     assert len(consul.told) == 2
     consul.settle()
@@ -100,7 +101,7 @@ def test_who_is_about_to_stop_waits_until_the_agent_no_longer_knows_it(consul: A
         threading.Thread(target=server.serve_forever, daemon=True).start()
         consul.commit(a=DEFINITION)
         consul.settle()
-        agent.withdraw([f"{consul.committed}/a.json"], str(consul.directory))
+        agent.withdraw(["a.json"], str(consul.directory))
         server.shutdown()
     assert asked == ["/v1/agent/service/k8s4r-one"] * 3
 
@@ -113,3 +114,17 @@ def test_what_it_was_not_told_is_told_by_the_next_switch(consul: Agent) -> None:
     consul.fails = False
     assert consul.settle() == []
     assert len(consul.told) == 1
+
+
+def test_what_somebody_else_has_taken_away_comes_back_and_it_is_told(consul: Agent) -> None:
+    consul.commit(a="1")
+    consul.settle()
+    (consul.directory / "k8s4r-a.json").unlink()
+    assert consul.settle() == []
+    assert consul.has == {"k8s4r-a.json": "1"}
+    assert len(consul.told) == 2
+
+
+def test_registrations_are_told_from_other_files() -> None:
+    resources: t.Any = [{"path": f"{plan.REGISTERED}/a.0.json"}, {"path": f"{plan.CONFIGURATION}/groups/b.json"}, {"name": "c.service"}]
+    assert agent.registrations(resources) == {"a.0.json"}

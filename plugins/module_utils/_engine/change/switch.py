@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 
-from .. import plan
 from ..checks import units as check_units
 from ..consul import agent
 from ..dns import units as dns_units
@@ -62,12 +61,13 @@ def run(
                 recovery.roll_back_interrupted(robot, journal, progress)
             # After that, which takes along what nobody needs then.
             _ensure_units(robot, manifest)
-            agent.withdraw(_registrations_gone(robot, manifest, spare))
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}
             for _job, group in manifests.groups(manifest):
                 if group["id"] in spare and not group["resources"]:
                     journal["groups"][group["id"]] = {"phase": "stays", "errors": []}
             robot.write_journal(journal)
+        # From here on, whatever happens, the end of the switch has what is committed registered.
+        agent.withdraw(_registrations_gone(robot, manifest, journal["spare"]))
         switch = Switch(robot, manifest, journal, progress, performer)
         for members in handover.bundles(manifest, robot.ledger, journal["spare"]):
             switch.apply(members)
@@ -89,12 +89,12 @@ def _ensure_units(robot: Robot, manifest: Manifest) -> None:
         raise
 
 
-def _registrations_gone(robot: Robot, manifest: Manifest, spare: t.Container[str]) -> list[str]:
+def _registrations_gone(robot: Robot, manifest: Manifest, spare: t.Container[str]) -> set[str]:
     """What Consul has of these groups and they do not want any more."""
-    wanted = {resource.get("path") for _job, group in manifests.groups(manifest) for resource in group["resources"]}
+    wanted = [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]]
     records = [robot.ledger.group(job, group["id"]) for job, group in manifests.groups(manifest) if group["id"] not in spare]
-    paths = [resource.get("path", "") for record in records if record for resource in record["resources"]]
-    return [path for path in paths if path.startswith(plan.REGISTERED + "/") and path not in wanted]
+    held = [resource for record in records if record for resource in record["resources"]]
+    return agent.registrations(held) - agent.registrations(wanted)
 
 
 def _refuse_if_overtaken(robot: Robot, manifest: Manifest) -> None:

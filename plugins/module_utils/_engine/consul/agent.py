@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..plan import Resource
+
 UNIT = "consul.service"
 # That of the packages of Debian and of HashiCorp.
 DIRECTORY = "/etc/consul.d"
@@ -31,8 +33,6 @@ _API = ("127.0.0.1", 8500)
 _PATIENCE = 5.0
 # What the agent was told to read last. One that has started since has read what there is.
 _READ = plan.RUNTIME + "/consul"
-
-
 _REMEDIES = {
     "services": "or write `provider: native`",
     "templates": "or give the task what it asks for in env, or as an Ansible variable in Jinja",
@@ -57,16 +57,21 @@ def settle(directory: str = DIRECTORY) -> list[str]:
     return _have(_committed(), directory)
 
 
-def withdraw(paths: t.Iterable[str], directory: str = DIRECTORY) -> None:
+def registrations(resources: t.Iterable[Resource]) -> set[str]:
+    """The files among them that register a service, by their names."""
+    paths = (resource.get("path", "") for resource in resources)
+    return {os.path.basename(path) for path in paths if path.startswith(plan.REGISTERED + "/")}
+
+
+def withdraw(gone: t.Collection[str], directory: str = DIRECTORY) -> None:
     """Before what these files register is stopped: nobody new is sent there."""
-    gone = {os.path.basename(path) for path in paths}
     if not gone:
         return
     committed = _committed()
     if _have({name: content for name, content in committed.items() if name not in gone}, directory):
         return
     deadline = time.monotonic() + _PATIENCE
-    for name in sorted(gone & committed.keys()):
+    for name in sorted(committed.keys() & gone):
         while _knows(committed[name]) and time.monotonic() < deadline:
             time.sleep(0.05)
 
@@ -96,12 +101,16 @@ def _have(wanted: t.Mapping[str, bytes], directory: str) -> list[str]:
     there = {name for name in _listed(directory) if name.startswith(_OURS)}
     if not wanted and not there:
         return []
+    named = {_OURS + name: content for name, content in wanted.items()}
     try:
-        for name, content in wanted.items():
-            if _OURS + name not in there or _content(f"{directory}/{_OURS}{name}") != content:
-                # The agent has a user of its own, and there is nothing in it that others must not read.
-                files.replace(f"{directory}/{_OURS}{name}", content, 0o644)
-        for name in there - {_OURS + name for name in wanted}:
+        other = [name for name, content in named.items() if name not in there or _content(f"{directory}/{name}") != content]
+        if other or there - named.keys():
+            # Also where somebody else has changed or removed them, of which it was not told.
+            files.remove(_READ)
+        for name in other:
+            # The agent has a user of its own, and there is nothing in it that others must not read.
+            files.replace(f"{directory}/{name}", named[name], 0o644)
+        for name in there - named.keys():
             files.remove(f"{directory}/{name}")
         _tell(jsontext.dumps({name: hashlib.sha256(content).hexdigest() for name, content in sorted(wanted.items())}))
     except (CommandFailed, OSError) as error:

@@ -167,10 +167,6 @@ def _no_pods(asked: str) -> str:
         return trial.lacks(directory, asked)
 
 
-def _no_agent(asked: str) -> str:
-    return agent.lacks(asked)
-
-
 def _no_names(address: str) -> str:
     """Somebody else may answer there already, as a server for all of the robot's addresses does."""
     wanted = [plan.port(address, 53, "", protocol=protocol) for protocol in ports.PROTOCOLS]
@@ -230,7 +226,7 @@ _ABSENT: dict[str, t.Callable[[str], str]] = {
 }
 _WRONG: dict[str, t.Callable[[str], str]] = {
     "capability": _no_capability,
-    "consul": _no_agent,
+    "consul": agent.lacks,
     "disk": _no_room,
     "link": _no_link,
     "names": _no_names,
