@@ -114,6 +114,7 @@ if TYPE_CHECKING:
         protocol: str
         called: str
         chosen: bool
+        addressed: str
         serves: list[str]  # what is found there, by the names that others follow
         terms: t.Mapping[str, t.Any]  # what a run of those who call it must know: the robot keeps it, and gives it no meaning
 
@@ -459,28 +460,39 @@ def program(path: str, where: str, search: str = "") -> Program:
 def expected(what: str, name: str, where: str) -> Expected:
     """Something that must be so on the robot before anything changes; ``where`` is the job file's path of it.
 
-    A ``capability`` is one that root has there. A ``consul`` agent is there, for the ``services`` that it is told, or for
-    ``templates`` or ``upstreams`` that ask it. A ``device`` is there, by its path, even one with ``*``. A
-    ``disk`` has room: the name is a number of bytes, and after spaces the directories where they are to be free, or in use already. A
-    ``group`` of Unix is there. A ``jar`` of Java is there and says what of it to run. A ``link`` is shared with another robot: its name,
-    the network of its pods and its addresses, with spaces. Port 53 of an address is free for ``names``. The kernel lets the robot have
-    ``pods``; by their names, with ``ipv6``, and with a limit of their ``bandwidth``. The ``source`` of a volume is there, and the place of
-    its ``target`` may be, and root alone can put anything in their places. A ``user`` is there. ``users`` are in namespaces of their own
-    there, even one of this name. A time ``zone`` is known.
+    A ``capability`` is one that root has there. A ``consul`` agent is there, for the ``services`` that it is told, or for ``templates`` or
+    ``upstreams`` that ask it. A ``device`` is there, by its path, even one with ``*``. A ``disk`` has room: the name is a number of bytes,
+    and after spaces the directories where they are to be free, or in use already. A ``group`` of Unix is there. A ``jar`` of Java is there
+    and says what of it to run. A ``link`` is shared with another robot: its name, the network of its pods and its addresses, with spaces.
+    Port 53 of an address is free for ``names``. The kernel lets the robot have ``pods``; by their names, with ``ipv6``, and with a limit of
+    their ``bandwidth``. The ``source`` of a volume is there, and the place of its ``target`` may be, and root alone can put anything in
+    their places. A ``user`` is there. ``users`` are in namespaces of their own there, even one of this name. A time ``zone`` is known.
     """
     return {"what": what, "name": name, "where": where}
 
 
-def port(address: str, number: int, where: str, unit: str = "", protocol: str = "tcp", called: str = "", chosen: bool = False) -> Port:
+def port(
+    address: str,
+    number: int,
+    where: str,
+    unit: str = "",
+    protocol: str = "tcp",
+    called: str = "",
+    chosen: bool = False,
+    addressed: str = "",
+) -> Port:
     """A port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict.
 
     ``unit``: the one that listens. It is started again where nobody does; empty for none. ``protocol``: tcp or udp. ``called``: by this
     the group knows one of its tasks' ports, where tasks may listen and need not: ``r0 http``. ``chosen``: any other number of CHOSEN
-    would do as well, and the robot says which, where it cannot be this one.
+    would do as well, and the robot says which, where it cannot be this one. ``addressed``: the job file's path of the address, where that
+    is a particular one of the robot's.
     """
     made: Port = {"address": address, "port": number, "where": where, "unit": unit}
     if protocol != "tcp":
         made["protocol"] = protocol
     if called:
         made["called"] = called
+    if addressed:
+        made["addressed"] = addressed
     return {**made, "chosen": True} if chosen else made

@@ -128,7 +128,8 @@ def _ports(site: Site) -> t.Iterator[Port]:
         listener = ports.of_task(site, each.spec, each.number)
         place = (listener.address, listener.port, site.where(listener.path))
         chosen = each.spec.static is None
-        yield listener.with_served(plan.port(*place, protocol=listener.transport.value, called=each.called, chosen=chosen))
+        protocol, addressed = listener.transport.value, listener.where_addressed(site)
+        yield listener.with_served(plan.port(*place, protocol=protocol, called=each.called, chosen=chosen, addressed=addressed))
 
 
 def _users(site: Site) -> t.Iterator[Resource]:

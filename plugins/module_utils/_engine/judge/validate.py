@@ -87,8 +87,9 @@ def _members(where: str, group: t.Mapping[str, t.Any]) -> list[str]:
 def _port(where: str, port: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """What is wrong with the number of a port, and with what it may have besides."""
     number, (lowest, highest) = port["port"], wire.CHOSEN
-    if not isinstance(port.get("called", ""), str):
-        yield f"{where}.called: must be a string"
+    for name in ("addressed", "called"):
+        if not isinstance(port.get(name, ""), str):
+            yield f"{where}.{name}: must be a string"
     serves = port.get("serves", [])
     if not isinstance(serves, list) or not all(isinstance(name, str) for name in serves):
         yield f"{where}.serves: must be a list of strings"

@@ -207,20 +207,8 @@ def without_listener(wanted: t.Iterable[Port], held: t.Sequence[Listener] | None
 
 def not_local(wanted: t.Iterable[Port]) -> list[str]:
     """One text for each wanted port whose address is none of this robot's."""
-    return [
-        f"{_where_of_address(port)}: {port['address']} is not an address of this robot" for port in wanted if not _is_local(port["address"])
-    ]
-
-
-def _where_of_address(port: Port) -> str:
-    """The job file's place of a port's address, beside that of its number."""
-    where = port["where"]
-    for number in (".static", ".value"):
-        if where.endswith(number):
-            return where[: -len(number)] + ".hostIP"
-    if where.endswith(".port"):
-        return where[: -len(".port")] + ".address"
-    return f"{where}.hostIP" if where.endswith("]") else where
+    text = "{}: {} is not an address of this robot"
+    return [text.format(port.get("addressed") or port["where"], port["address"]) for port in wanted if not _is_local(port["address"])]
 
 
 def _is_local(address: str) -> bool:

@@ -92,11 +92,12 @@ def compile_proxy(site: Site, group: Environment, known: peers.KnownServices) ->
 
 def _port(site: Site, unit: str, listener: ports.Listener, terms: t.Mapping[str, t.Any] | None) -> Port:
     """Nobody listens on a port of the robot that leads to a pod."""
+    addressed = listener.where_addressed(site)
     if site.pod is None:
-        made = plan.port(listener.address, listener.port, site.where(listener.path), unit)
+        made = plan.port(listener.address, listener.port, site.where(listener.path), unit, addressed=addressed)
     else:
         called = f"r{site.pod.instance} {listener.path.rpartition('.network.')[2]}"
-        made = plan.port(listener.address, listener.port, site.where(listener.path), called=called)
+        made = plan.port(listener.address, listener.port, site.where(listener.path), called=called, addressed=addressed)
     made = listener.with_served(made)
     return {**made, "terms": terms} if terms else made
 

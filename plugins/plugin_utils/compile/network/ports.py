@@ -22,13 +22,16 @@ if t.TYPE_CHECKING:
 
 
 class Listener(t.NamedTuple):
-    """An address and port that a group listens on, its path in the job file, and the full names of the services that are found there."""
+    """An address and port that a group listens on, its path in the job file, and the full names of the services that are found there.
+    `addressed` is the path of the address, where the job names one.
+    """
 
     address: str
     port: int
     path: str
     transport: Transport = Transport.TCP
     serves: tuple[str, ...] = ()
+    addressed: str = ""
 
     def meets(self, other: Listener) -> bool:
         """Whether only one of the two can be had."""
@@ -37,6 +40,10 @@ class Listener(t.NamedTuple):
     def with_served(self, port: wire.Port) -> wire.Port:
         """The port of a plan, with what is found there."""
         return {**port, "serves": list(self.serves)} if self.serves else port
+
+    def where_addressed(self, site: Site) -> str:
+        """The job file's path of an address that a robot may not have; empty for any other."""
+        return site.where(self.addressed) if self.addressed and self.address not in ALWAYS_THERE else ""
 
 
 def listeners(site: Site) -> t.Iterator[Listener]:
@@ -48,9 +55,11 @@ def listeners(site: Site) -> t.Iterator[Listener]:
     for number, service in enumerate(site.network.services):
         host = inbound_host(site, service) if not site.are_pods or plain(service.address) == "::" else service.address
         serves = (site.full_name(service.name),)
-        yield Listener(host, service.port, f"{site.path}.network.services[{number}].port", serves=serves)
+        path = f"{site.path}.network.services[{number}]"
+        yield Listener(host, service.port, f"{path}.port", serves=serves, addressed=f"{path}.address")
     if site.network.ingress:
-        yield Listener(ingress_host(site, site.network.ingress), site.network.ingress.port, f"{site.path}.network.ingress.port")
+        host, path = ingress_host(site, site.network.ingress), f"{site.path}.network.ingress"
+        yield Listener(host, site.network.ingress.port, f"{path}.port", addressed=f"{path}.address")
 
 
 def inside(site: Site) -> t.Iterator[Listener]:
@@ -75,7 +84,8 @@ def of_task(site: Site, port: Port, number: int) -> Listener:
     everywhere = port.host_ip is None or (site.are_pods and port.host_ip == "::")
     found = [service.name for task in site.group.tasks for service in task.services if is_offered(service, port)]
     serves = tuple(site.full_name(name) for name in dict.fromkeys(found))
-    return Listener(_every(site) if everywhere else port.host_ip or "", number, port.number_path, port.protocol, serves)
+    address = _every(site) if everywhere else port.host_ip or ""
+    return Listener(address, number, port.number_path, port.protocol, serves, f"{port.path}.hostIP")
 
 
 def is_offered(service: Service, port: Port) -> bool:
