@@ -17,7 +17,7 @@ from ..fleet.catalogue import GROUP, names_of_one_machine
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet
 from ..home import key
-from ..home.mesh import Mesh
+from ..home.mesh import NOTHING, Mesh
 from ..home.ports import Ports
 from ..job.errors import JobErrors
 from ..job.model.job import Job
@@ -113,7 +113,7 @@ class ActionModule(Action):
             **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
             "addresses": {name: fleet.robot(name).reached_at for name in placing.serving(jobs, placement)},
-            "unheard": _unheard(jobs, fleet),
+            "unheard": _unheard(jobs, fleet, remembered.said),
             "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
             "warnings": warnings + doubts + more + names_of_one_machine(fleet),
         }
@@ -144,10 +144,9 @@ def _said(fleet: Fleet) -> outside.Said:
     return {robot.name: mesh.read(robot.name) for robot in fleet.robots}
 
 
-def _unheard(jobs: t.Sequence[Job], fleet: Fleet) -> dict[str, t.Sequence[str]]:
+def _unheard(jobs: t.Sequence[Job], fleet: Fleet, said: outside.Said) -> dict[str, t.Sequence[str]]:
     """The addresses of robots that have never told what they serve, or whose word is lost, where the jobs call services of others."""
-    mesh = Mesh(key.home())
-    return {robot.name: robot.reached_at for robot in fleet.robots if not mesh.knows(robot.name)} if outside.wanted(jobs) else {}
+    return {robot.name: robot.reached_at for robot in fleet.robots if said[robot.name] is NOTHING} if outside.wanted(jobs) else {}
 
 
 def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: placing.Probed, said: outside.Said | None = None) -> Result:

@@ -14,6 +14,7 @@ from ..home.capabilities import Capabilities, OddCapabilities
 from ..home.mesh import Mesh
 from ..home.ports import Ports
 from ..run.action import BEGAN, SLOWEST, ActionProblem, Result, RobotAction, Variables, registered
+from ..run.followers import hosts
 from ..run.outcome import READY, TELLS, notices
 from ..run.plans import other_identities
 from ..supply.beside import needed
@@ -155,7 +156,7 @@ def _with_told(answer: Result, told: Variables, files: t.Sequence[Variables]) ->
     """The answer of a robot on which groups of other jobs are told, too; where nothing else changes, that is its status. ``files``: what
     they are told.
     """
-    nowhere = {file["path"] for file in files if '"address"' not in file["content"]}
+    nowhere = {file["path"] for file in files if not hosts(file["content"])}
 
     def news(path: str, service: str) -> str:
         return f"{service} runs nowhere now" if path in nowhere else f"where {service} is now"

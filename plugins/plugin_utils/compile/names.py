@@ -78,6 +78,12 @@ def full_name(written: str, namespace: str) -> str:
     return written if written.count("/") == 3 else f"{namespace}/{written}"
 
 
+def as_allowed(group: tuple[str, str, str], service: str) -> str:
+    """How the `allow` of a service names a group, `(namespace, job, name)`: within its own job, by the name alone."""
+    namespace, job, name = group
+    return f"{{group: {name}}}" if service.split("/")[:2] == [namespace, job] else f"{{namespace: {namespace}, job: {job}, group: {name}}}"
+
+
 def service_host(name: str) -> str:
     """What an inbound service, `namespace/job/group/name`, is called where a host is asked for."""
     _namespace, job, group, service = name.split("/")

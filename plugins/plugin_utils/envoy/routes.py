@@ -14,7 +14,7 @@ from .tls import Data
 NAME = "ingress"
 TYPE = "config.route.v3.RouteConfiguration"
 EVERY_HOST = "*"
-# Of two Host headers, Envoy makes one with a comma, where programs take either (RFC 9112, 3.2).
+# Of two Host headers, Envoy makes one with a comma, where programs take either (RFC 9112, 3.2). It is like no host but one with `*`.
 _SEVERAL_HOSTS: Data = {
     "match": {"prefix": "/", "headers": [{"name": ":authority", "string_match": {"contains": ","}}]},
     "direct_response": {"status": 400},
@@ -46,7 +46,7 @@ def configuration(routes: t.Iterable[Route]) -> Data:
                 "domains": [host],
                 **HTTP_TRIES,
                 "routes": [
-                    _SEVERAL_HOSTS,
+                    *([_SEVERAL_HOSTS] if "*" in host else []),
                     *(_route(route) for route in sorted(hosts[host], key=lambda each: (-len(each.path), each.path))),
                 ],
             }

@@ -28,13 +28,9 @@ class Mesh(t.NamedTuple):
     directory: pathlib.Path
 
     def read(self, host: str) -> Said:
-        """What the robot said last; nothing if it never did."""
+        """What the robot said last; `NOTHING` itself if it never did, or if that cannot be read."""
         found = files.read(self._path(host))
         return found if sound(found) else NOTHING
-
-    def knows(self, host: str) -> bool:
-        """Whether the robot has ever told, and that can be read."""
-        return sound(files.read(self._path(host)))
 
     def learn(self, host: str, said: Said) -> None:
         """Remember it. Raises `OddCapabilities` for what cannot be, and `KeyProblem` where there is no place for it."""

@@ -45,9 +45,10 @@ def followers(
     knows whether a service of a job that is not in the run is still there.
     """
     found: dict[str, dict[str, Follower]] = {}
+    silent = {name: at for name, at in (unheard or {}).items() if name not in answers}
     for robot, answer in answers.items():
         for path, file in answer.get("follows", {}).items():
-            services, before = file["follows"].split(), _hosts(file["before"])
+            services, before = file["follows"].split(), hosts(file["before"])
             serving = {_group(service) for service in services}
             if serving == {file["group"]} and not _instances_change(answer, file["group"]):
                 # Its own instances have other ports: they are the same ones, and no one else has to be ready.
@@ -55,8 +56,7 @@ def followers(
             robots = {name for group in serving for name in placed.get(group, {})}
             after = [name for name in robots if name in answers or before.isdisjoint(addresses.get(name, ()))]
             if not all(group in placed for group in serving):
-                silent = {name: hosts for name, hosts in (unheard or {}).items() if name not in answers}
-                after += [name for name, hosts in silent.items() if not before.isdisjoint(hosts)]
+                after += [name for name, at in silent.items() if not before.isdisjoint(at)]
             found.setdefault(robot, {})[path] = {"group": file["group"], "services": services, "after": sorted(after)}
     return found
 
@@ -99,8 +99,8 @@ def _group(service: str) -> str:
     return service.rpartition("/")[0]
 
 
-def _hosts(text: str) -> set[str]:
-    """All addresses in a file with endpoints."""
+def hosts(text: str) -> set[str]:
+    """All addresses in a file with endpoints, or with what DNS has of a service."""
     found: set[str] = set()
 
     def keep(data: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -106,9 +106,7 @@ def _concerns(unit: str, instances: t.Sequence[int]) -> bool:
 
 
 def _cells(each: Found) -> tuple[str, str, str, str, str]:
-    host = f"[{each['address']}]" if ":" in each["address"] else each["address"]
-    protocol = "" if each["protocol"] in ("", "tcp") else f"/{each['protocol']}"
-    address = f"{host}:{each['port']}{protocol}" if each["port"] else ""
+    address = table.at(each) if each["port"] else ""
     instances = " ".join(f"r{number}" for number in each["instances"])
     return each["robot"], instances, address, ", ".join(map(_short, each["callers"])), "; ".join(each["wrong"])
 

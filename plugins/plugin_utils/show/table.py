@@ -131,7 +131,7 @@ def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
         if plain(port["address"]) not in LOOPBACK_HOSTS:
             # Of a proxy's, the place in the job file tells which it is.
             called = port.get("called") or port.get("where", "").rpartition(".network.")[2]
-            yield "", *_line(f"  {called}", "port", note=_address(port))
+            yield "", *_line(f"  {called}", "port", note=at(port))
 
 
 def _state(units: t.Mapping[str, Data]) -> str:
@@ -162,14 +162,15 @@ def _latest(units: t.Mapping[str, Data]) -> str:
 
 def _notes(group: Data) -> t.Iterator[str]:
     for port in group["silent"]:
-        yield f"{_address(port)} NOT LISTENING"
+        yield f"{at(port)} NOT LISTENING"
     for need in group["lacks"]:
         yield f"MISSING {need['path']} ({need['what']})"
     if group["kept"]:
         yield f"keeps {_directories(group['kept'])}"
 
 
-def _address(port: Data) -> str:
+def at(port: Data) -> str:
+    """An address and a port, for a person: 192.0.2.1:53/udp."""
     host = f"[{port['address']}]" if ":" in port["address"] else port["address"]
     return f"{host}:{port['port']}{'/udp' if port.get('protocol') == 'udp' else ''}"
 

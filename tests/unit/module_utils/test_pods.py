@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import addresses, files, names, trial
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.kernel import forwarding, settings
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.six import family
@@ -99,6 +100,11 @@ def test_names_are_the_pods_the_robots_and_the_jobs() -> None:
     # By what it calls itself, too, unless the job has another one of that name.
     assert "172.26.64.1 robot1 lab-pc\n" in names.hosts(pod, "lab-pc")
     assert "db" not in names.hosts(pod, "db").splitlines()[3]
+
+
+@pytest.mark.parametrize(("mbits", "sound"), [(1, True), (plan.FASTEST, True), (plan.FASTEST + 1, False), (0, False), ("8", False)])
+def test_a_limit_that_the_kernel_cannot_count_is_no_pods(mbits: object, sound: bool) -> None:
+    assert (files.parsed(json.dumps({**POD, "mbits": mbits})) is not None) is sound
 
 
 ROBOTS = "# by hand\nnameserver 127.0.0.53\noptions edns0\nsearch lan\n"

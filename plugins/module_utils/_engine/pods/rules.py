@@ -189,7 +189,8 @@ def _errors(side: _Side) -> t.Iterator[str]:
     others' connections could only stop or slow them. Of a pod of another robot it is not known whether it is an end.
     """
     word = side.of.word
-    same = _set(f"{address} . {address}" for address in sorted(pod["address"] for pod in side.pods.values()))
+    pods = [side.of.spelt(number) for number in sorted(side.of.number(pod["address"]) for pod in side.pods.values())]
+    same = _set(f"{address} . {address}" for address in pods)
     for end in ("reply", "original"):
         yield f'iifname "{BRIDGE}" ct state related {word} saddr . ct {end} {word} saddr {same} goto allow'
     if side.across:

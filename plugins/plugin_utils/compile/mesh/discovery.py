@@ -50,9 +50,8 @@ def found(site: Site, written: str, path: str, known: peers.KnownServices) -> Fo
         return Found(None, errors=(site.problem(path, what, f"deploy its job to all of them first, or {_together(name)}"),))
     own = identity.spiffe_id(site)
     if own not in served.allowed:
-        job = f"namespace: {site.job.namespace}, job: {site.job.name}, " if name.split("/")[:2] != [*site.names[:2]] else ""
         what = f"{quoted(name)} lets in only the groups in its `allow`, and {own} is not among them"
-        remedy = f"add {{{job}group: {site.group.name}}} to the `allow` of that service"
+        remedy = f"add {names.as_allowed(site.names, name)} to the `allow` of that service"
         return Found(None, errors=(site.problem(path, what, remedy),))
     endpoints, unreached = endpoints_of(site, served)
     errors = tuple(site.problem(path, f"{quoted(name)} {why}", remedy) for why, remedy in unreached.items())

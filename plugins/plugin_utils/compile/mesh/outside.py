@@ -182,8 +182,8 @@ def _cut_off(place: discovery.Place, call: Data, served: peers.Served | None) ->
         yield TAKEN_AWAY, _without(call["group"])
         return
     if names.spiffe_id(place.fleet.trust_domain, *call["group"].split("/")[:3]) not in served.allowed:
-        job, group = call["group"].split("/")[1:3]
-        add = f"add {{job: {job}, group: {group}}} to its `allow`"
+        namespace, job, group = call["group"].split("/")
+        add = f"add {names.as_allowed((namespace, job, group), call['follows'])} to its `allow`"
         yield "which does not let it in: it is not in its `allow`", f"{add}, or {_without(call['group'])}"
     for why, remedy in discovery.endpoints_of(place, served)[1].items():
         yield f"which {why}", remedy

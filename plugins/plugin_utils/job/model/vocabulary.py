@@ -11,8 +11,9 @@ import enum
 NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 HOST_PORT = rf"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?):{PORT}"
-# Of an inbound service: its namespace, which may be left out, its job, its group and its own name.
+# Of a service, as Consul's DNS takes it.
 NAME_IN_CONSUL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# Of an inbound service: its namespace, which may be left out, its job, its group and its own name.
 SERVICE = rf"({NAME}/)?{NAME}/{NAME}/{NAME}"
 TRUST_DOMAIN = r"[a-z0-9._-]{1,255}"
 SPIFFE_ID = r"spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+"

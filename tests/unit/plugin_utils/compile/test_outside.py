@@ -155,7 +155,7 @@ def test_what_a_robot_that_is_not_reached_serves_is_known(fleet):
         (shop(name="page"), 'which this run takes away; deploy the job "default/front" without'),
         (
             shop(allowed="{job: edge, group: web}"),
-            "which does not let it in: it is not in its `allow`; add {job: front, group: web} to its `allow`",
+            "which does not let it in: it is not in its `allow`; add {namespace: default, job: front, group: web} to its `allow`",
         ),
         (shop(more=", address: 127.0.0.1"), "which listens at 127.0.0.1 of r2, which robot r1 does not reach; remove its `address`"),
     ],

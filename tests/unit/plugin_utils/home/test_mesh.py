@@ -58,9 +58,9 @@ def test_what_no_robot_says_is_not_remembered(tmp_path, odd):
 @pytest.mark.parametrize("text", ["", "{", "[" * 200000, "[1]"])
 def test_a_robot_whose_word_is_lost_is_not_taken_for_one_that_serves_nothing(tmp_path, text):
     mesh = Mesh(tmp_path)
-    assert not mesh.knows("robot1")
+    assert mesh.read("robot1") is NOTHING
     mesh.learn("robot1", SAID)
     mesh.learn("robot1", NOTHING)
-    assert mesh.knows("robot1")
+    assert (mesh.read("robot1"), mesh.read("robot1") is NOTHING) == (NOTHING, False)
     (tmp_path / "mesh" / "robot1.json").write_text(text)
-    assert (mesh.knows("robot1"), mesh.read("robot1")) == (False, NOTHING)
+    assert mesh.read("robot1") is NOTHING
