@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         union: str | None
         follows: str
         knows: list[str]  # of a secret file that follows something: the addresses in it
+        saw: t.Mapping[str, str]  # by services that went into a file's text, what tells whether they are still as they were then
         target: str
         run: str
         reads: list[str]

@@ -46,6 +46,7 @@ def inventory(path: pathlib.Path, secret: str, **robots: dict[str, t.Any]) -> tu
     return "-i", str(path)
 
 
+SLEEPS = {"execConfig": {"command": "/bin/sleep", "args": ["infinity"]}}
 CONF = {"destPath": "local/app.conf", "sourcePath": "conf/app.j2", "changeMode": "signal", "changeSignal": "SIGHUP"}
 LIST = {"destPath": "secrets/list", "embeddedTmpl": GO, "perms": "0600"}
 
@@ -228,3 +229,24 @@ def test_a_template_has_the_instances_of_a_service_and_hears_of_it_when_they_mov
         'line 1 of the template: no task of this run has the service "apj"', "did you mean api?", "tasks[0].templates[0].embeddedTmpl"
     )
     assert deployment.footprint("robot1") == footprint
+
+
+def test_a_template_of_another_job_with_a_service_as_it_was_is_told_of(deployment):
+    """It has secrets in it, perhaps, and only a run of its own job can render it."""
+
+    def deploy(port: int, *others: str) -> str:
+        network = {"ports": [{"label": "http", "static": port}]}
+        serves = {"name": "app", "config": SLEEPS, "services": [{"name": "api", "portLabel": "http"}]}
+        group = {"name": "api", "network": network, "tasks": [serves]}
+        text = yaml.safe_dump({"name": "shop", "type": "system", "taskGroups": [group]})
+        return deployment.run("k8s4r.robot.deploy_taskgroup", job=",".join([deployment.job(text, "shop.yml"), *others])).well().output
+
+    template = {"destPath": "local/app.conf", "embeddedTmpl": SERVERS}
+    tasks = [{"name": "t", "config": SLEEPS, "templates": [template]}]
+    front = yaml.safe_dump({"name": "front", "taskGroups": [{"name": "g", "tasks": tasks}]})
+    other, old = deployment.job(front, "front.yml"), 'has in a template where "default/shop/api/api" was'
+    assert old not in deploy(7001, other)
+    assert 'deploy the job "default/front" together with this one' in deploy(7002)
+    assert old not in deploy(7002, other)
+    removed = deployment.remove(job="shop.yml").well().output
+    assert 'has "default/shop/api/api" in a template, which this run takes away' in removed

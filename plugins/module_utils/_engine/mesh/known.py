@@ -30,7 +30,9 @@ if TYPE_CHECKING:
         terms: t.Mapping[str, t.Any]
 
     class Called(t.TypedDict):
-        """A file that follows a service of another group, of which its group has an own copy: it can be written without its job."""
+        """A file with what is known of a service of another group. One of which its group has an own copy follows it, and can be written
+        without its job; what was rendered with it cannot.
+        """
 
         namespace: str
         job: str
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
         id: str  # of the group
         path: str
         follows: str
-        sha256: str  # of the content; empty where it is not known
+        sha256: str  # of the content, empty where it is not known; or what was seen of the service when the text was rendered
         pods: bool  # whether the group is in pods
 
     class Known(t.TypedDict):
@@ -94,20 +96,25 @@ def _served(group: GroupRecord) -> list[Served]:
 
 def _called(robot: Robot, record: JobRecord, id: str, group: GroupRecord) -> list[Called]:
     pods = any(resource.get("path", "").startswith(plan.PODS + "/") for resource in group["resources"])
-    return [
-        {
+
+    def called(resource: Resource, service: str, sha256: str) -> Called:
+        return {
             "namespace": record["namespace"],
             "job": record["name"],
             "group": group["name"],
             "id": id,
             "path": resource["path"],
-            "follows": resource["follows"],
-            "sha256": _sha256(robot, resource["digest"]),
+            "follows": service,
+            "sha256": sha256,
             "pods": pods,
         }
-        for resource in group["resources"]
-        if follows_others(group, resource)
-    ]
+
+    found: list[Called] = []
+    for resource in group["resources"]:
+        if follows_others(group, resource):
+            found.append(called(resource, resource["follows"], _sha256(robot, resource["digest"])))
+        found += [called(resource, name, seen) for name, seen in sorted(resource.get("saw", {}).items())]
+    return found
 
 
 def _sha256(robot: Robot, digest: str) -> str:

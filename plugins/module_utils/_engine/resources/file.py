@@ -47,6 +47,9 @@ class File(Kind):
         knows = resource.get("knows", [])
         if not isinstance(knows, list) or not all(isinstance(address, str) for address in knows):
             yield f"{where}.knows: must be a list of strings"
+        saw = resource.get("saw", {})
+        if not isinstance(saw, dict) or not all(isinstance(word, str) for word in saw.values()):
+            yield f"{where}.saw: must be strings by strings"
 
     def expected(self, resource: Resource) -> State:
         return {

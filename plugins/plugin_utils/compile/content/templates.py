@@ -27,15 +27,15 @@ _DIRECTORIES = {"local": "NOMAD_TASK_DIR", "secrets": "NOMAD_SECRETS_DIR", "allo
 
 
 class Rendered(t.NamedTuple):
-    """A template of a task: `path` is where it is written in the job file, `place` the components of its destination. `services` are the
-    full names of those that it has looked up, and `hosts` the addresses that it found.
+    """A template of a task: `path` is where it is written in the job file, `place` the components of its destination. `services` are
+    those that it has looked up, by their full names, each with the digest of what was found, and `hosts` the addresses.
     """
 
     template: Template
     path: str
     place: tuple[str, ...]
     text: str
-    services: tuple[str, ...] = ()
+    services: t.Mapping[str, str] = {}
     hosts: tuple[str, ...] = ()
 
     @property
@@ -100,10 +100,10 @@ class _Lookups:
         self._found.append(self._site.find(self._site, name))
         return self._found[-1]
 
-    def found(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The full names of the services, and the addresses of their instances."""
-        services = {name for found in self._found for name in found.services}
-        return tuple(sorted(services)), tuple(sorted({each["Address"] for found in self._found for each in found.instances}))
+    def found(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """The services, by their full names, and the addresses of their instances."""
+        services = {name: digest for found in self._found for name, digest in found.services.items()}
+        return dict(sorted(services.items())), tuple(sorted({each["Address"] for found in self._found for each in found.instances}))
 
 
 def _place(written: str, environment: t.Mapping[str, str]) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ No proxy is on the way. Who looks a service up gets the ports of the robots that
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import typing as t
 
@@ -33,6 +35,9 @@ TOGETHER = (
     "if another job has it, deploy both together: -e job=<this file>,<the other job's file>; if it is in Consul, write `provider: consul` "
     "beside the template's text"
 )
+
+
+_Instance = t.Mapping[str, t.Any]
 
 
 class _Offer(t.NamedTuple):
@@ -67,27 +72,52 @@ class Offered:
 
     def __call__(self, site: Site, name: str, /) -> LookedUp:
         """Every instance of the services with this name in the namespace of the site's job, as its tasks reach them. Raises `Unfound`."""
-        if self._index is None:
-            self._index = _index(self._jobs)
-        offers = self._index.get(site.job.namespace, {}).get(name)
+        offers = self._offers(site.job.namespace, name)
         if not offers:
             raise self._unknown(site, name)
-        instances: list[dict[str, t.Any]] = []
+        instances: list[_Instance] = []
         unreached: dict[str, list[str]] = {}
+        services: dict[str, str] = {}
         for offer in offers:
             if offer.port is None:
                 raise _without_port(offer)
-            for robot, held in sorted(self._placement.instances.get(offer.names, {}).items()):
-                host, why = _host(site, self._fleet.robot(robot), offer.port, offer.group.are_pods)
-                if why:
-                    unreached.setdefault(why, []).append(robot)
-                else:
-                    instances += (_instance(offer, self._fleet.robot(robot), i, host, self._number(robot, offer, i)) for i in sorted(held))
+            found = self._instances(offer, offer.port, site.robot, site.are_pods, unreached)
+            instances += found
+            # Several tasks of a group may have it.
+            services[offer.name] = _digest(found, services.get(offer.name, ""))
         if unreached and (NAMELESS in unreached or not instances):
             why = NAMELESS if NAMELESS in unreached else min(unreached)
             raise Unfound(f"the service {quoted(name)} {why.format(few(unreached[why], SHOWN))}", _REMEDIES[why])
         instances.sort(key=lambda each: (each["JobID"], each["ID"]))
-        return LookedUp(instances, tuple(dict.fromkeys(offer.name for offer in offers)))
+        return LookedUp(instances, services)
+
+    def seen(self, robot: Robot, from_pods: bool, service: str, /) -> str:
+        """The digest of what `LookedUp` would have of one service, `namespace/job/group/name`; empty where nothing can be found."""
+        namespace, _job, _group, name = service.split("/")
+        digest = ""
+        for offer in self._offers(namespace, name):
+            if offer.name == service and offer.port:
+                digest = _digest(self._instances(offer, offer.port, robot, from_pods, {}), digest)
+        return digest
+
+    def _offers(self, namespace: str, name: str) -> t.Sequence[_Offer]:
+        if self._index is None:
+            self._index = _index(self._jobs)
+        return self._index.get(namespace, {}).get(name, ())
+
+    def _instances(
+        self, offer: _Offer, port: Port, caller: Robot, from_pods: bool, unreached: dict[str, list[str]]
+    ) -> t.Sequence[_Instance]:
+        """All in the fleet, as a task on the robot of the `caller` reaches them. Collects `unreached` robots, by why they are."""
+        instances: list[_Instance] = []
+        for name, held in sorted(self._placement.instances.get(offer.names, {}).items()):
+            robot = self._fleet.robot(name)
+            host, why = _host(caller, from_pods, robot, port, offer.group.are_pods)
+            if why:
+                unreached.setdefault(why, []).append(name)
+            else:
+                instances += (_instance(offer, robot, number, host, self._number(name, offer, number)) for number in sorted(held))
+        return instances
 
     def _number(self, robot: str, offer: _Offer, instance: int) -> int:
         """The port of the robot that an instance has."""
@@ -153,25 +183,33 @@ def _without_port(offer: _Offer) -> Unfound:
     return Unfound(what.format(found), "add the port to network.ports of that group, and write its label")
 
 
-def _host(site: Site, robot: Robot, port: Port, in_pods: bool) -> tuple[str, str]:
-    """Where a task at this site reaches a port of a robot, the same as its NOMAD_IP where that is an address; or why it does not."""
+def _digest(instances: t.Sequence[_Instance], before: str) -> str:
+    """``before``: that of those before them."""
+    text = json.dumps([before, *instances], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _host(caller: Robot, from_pods: bool, robot: Robot, port: Port, in_pods: bool) -> tuple[str, str]:
+    """Where a task on the robot of the `caller` reaches a port of a robot, the NOMAD_IP of who listens where that is an address; or why it
+    does not.
+    """
     listening = plain(port.host_ip) if port.host_ip else ""
-    here = robot.name == site.robot.name
+    here = robot.name == caller.name
     if listening in LOOPBACK_HOSTS:
-        return (listening, "") if here and not site.are_pods else ("", _LOOPBACK)
+        return (listening, "") if here and not from_pods else ("", _LOOPBACK)
     if listening and listening not in WILDCARDS:
         return listening, ""
     hosts = [plain(host) for host in robot.reached_at]
     addresses = [host for host in hosts if Address(host, 0).numeric]
     if not addresses:
-        return (LOOPBACK, "") if here and not site.are_pods else ("", NAMELESS)
+        return (LOOPBACK, "") if here and not from_pods else ("", NAMELESS)
     # A template that writes an address and a port has no brackets for IPv6.
     addresses.sort(key=lambda host: ":" in host)
-    only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no" or in_pods or site.are_pods
+    only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no" or in_pods or from_pods
     return ("", _IPV6) if only_old and ":" in addresses[0] else (addresses[0], "")
 
 
-def _instance(offer: _Offer, robot: Robot, instance: int, host: str, number: int) -> dict[str, t.Any]:
+def _instance(offer: _Offer, robot: Robot, instance: int, host: str, number: int) -> _Instance:
     """What a template sees of an instance, by Nomad's names."""
     alloc = names.alloc_id(*offer.names, instance)
     return {

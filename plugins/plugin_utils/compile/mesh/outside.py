@@ -111,30 +111,60 @@ def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, sai
         else:
             left.setdefault((path, call["group"], call["follows"]), []).append(robot.name)
     warnings = [_problem(_once(robots), *what) for what, robots in cut.items()]
-    return Callers(tells, warnings + [_left(*what, _once(robots)) for what, robots in left.items()])
+    warnings += [_left(*what, _once(robots)) for what, robots in left.items()]
+    return Callers(tells, warnings + _outdated(known, mine, fleet, said))
+
+
+def _outdated(known: peers.KnownServices, mine: t.Mapping[str, Job], fleet: Fleet, said: Said) -> list[Problem]:
+    """Warnings of templates with services of the run as these no longer are: only a run of their own job renders them anew."""
+    old: dict[tuple[str, str, str, bool], list[str]] = {}
+    for robot, call in _seen(fleet, said, mine):
+        now = known.offered.seen(robot, call["pods"], call["follows"])
+        if now != call["sha256"]:
+            old.setdefault((mine[_job(call["follows"])].path, call["group"], call["follows"], bool(now)), []).append(robot.name)
+    return [_unrendered(*what, _once(robots)) for what, robots in old.items()]
 
 
 def orphans(removed: t.Collection[str], fleet: Fleet, said: Said) -> list[Problem]:
-    """Warnings of those that call services of jobs (`namespace/job`) that go as a whole."""
+    """Warnings of those that call or have in a template services of jobs (`namespace/job`) that go as a whole."""
     found: dict[tuple[str, str], list[str]] = {}
     for robot, call in _calls(fleet, said, removed):
         found.setdefault((call["group"], call["follows"]), []).append(robot.name)
+    seen: dict[tuple[str, str], list[str]] = {}
+    for robot, call in _seen(fleet, said, removed):
+        seen.setdefault((call["group"], call["follows"]), []).append(robot.name)
     return [
-        _problem(_once(robots), _job(service), group, service, TAKEN_AWAY, _without(group)) for (group, service), robots in found.items()
+        *(_problem(_once(on), _job(service), group, service, TAKEN_AWAY, _without(group)) for (group, service), on in found.items()),
+        *(_unrendered(_job(service), group, service, False, _once(on)) for (group, service), on in seen.items()),
     ]
 
 
 def _calls(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[tuple[Robot, Data]]:
-    """The files of groups of other jobs that follow services of these, `namespace/job`, and nothing else: a template has more in it."""
+    """The files of groups of other jobs that follow services of these, `namespace/job`, and nothing else."""
+    for robot, call in _concerned(fleet, said, jobs):
+        # A robot without DNS of ours loses its names with the next run of the caller's own job.
+        if _is_endpoints(call) or (_is_names(call) and robot.dns):
+            yield robot, call
+
+
+def _seen(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[tuple[Robot, Data]]:
+    """The templates of groups of other jobs that were rendered with services of these."""
+    return (each for each in _concerned(fleet, said, jobs) if not (_is_endpoints(each[1]) or _is_names(each[1])))
+
+
+def _concerned(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[tuple[Robot, Data]]:
     for robot in fleet.robots:
         for call in said[robot.name]["calls"] if robot.name in said else ():
-            named = call["path"].startswith(f"{plan.NAMES}/")
-            if named and not robot.dns:
-                # It goes with the next run of the caller's own job.
-                continue
-            is_told = named or call["path"].rpartition("/")[2].startswith(_ENDPOINTS)
-            if is_told and _job(call["follows"]) in jobs and f"{call['namespace']}/{call['job']}" not in jobs:
+            if _job(call["follows"]) in jobs and f"{call['namespace']}/{call['job']}" not in jobs:
                 yield robot, call
+
+
+def _is_endpoints(call: Data) -> bool:
+    return str(call["path"]).rpartition("/")[2].startswith(_ENDPOINTS)
+
+
+def _is_names(call: Data) -> bool:
+    return str(call["path"]).startswith(f"{plan.NAMES}/")
 
 
 def _once(robots: t.Iterable[str]) -> list[str]:
@@ -195,6 +225,17 @@ def _without(group: str) -> str:
 
 def _problem(robots: t.Sequence[str], file: str, group: str, service: str, why: str, remedy: str) -> Problem:
     return Problem(file, f"{group} on {few(robots, peers.NAMED)} calls {quoted(service)}, {why}", remedy)
+
+
+def _unrendered(file: str, group: str, service: str, there: bool, robots: t.Sequence[str]) -> Problem:
+    job = quoted("/".join(group.split("/")[:2]))
+    if not there:
+        found = f"{group} on {few(robots, peers.NAMED)} has {quoted(service)} in a template, {TAKEN_AWAY}"
+        return Problem(file, found, f"deploy the job {job} without it")
+    found = (
+        f"{group} on {few(robots, peers.NAMED)} has in a template where {quoted(service)} was: only a run of its own job renders it anew"
+    )
+    return Problem(file, found, f"deploy the job {job} together with this one")
 
 
 def _left(file: str, group: str, service: str, robots: t.Sequence[str]) -> Problem:

@@ -38,7 +38,9 @@ class Watched(str):
 
 
 class LookedUp(t.NamedTuple):
-    """The instances of a service, each as templates see it, and the full names of all services that have the name."""
+    """The instances of a service, each as templates see it; and of all services that have the name, by their full names, the digest of what
+    was found of them.
+    """
 
     instances: t.Sequence[t.Mapping[str, t.Any]]
-    services: tuple[str, ...]
+    services: t.Mapping[str, str]

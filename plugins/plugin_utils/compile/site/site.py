@@ -31,10 +31,20 @@ class Finding(t.Protocol):
     def __call__(self, site: Site, name: str, /) -> LookedUp:
         """As a task at this site reaches them. Raises `Unfound`."""
 
+    def seen(self, robot: Robot, from_pods: bool, service: str, /) -> str:
+        """The digest of what `LookedUp` would have of one service, `namespace/job/group/name`; empty where nothing can be found."""
 
-def nothing_found(_site: Site, name: str, /) -> LookedUp:
-    """For who has no services to look up."""
-    raise Unfound(f"no task has the service {name}")
+
+class _NothingFound:
+    def __call__(self, _site: Site, name: str, /) -> LookedUp:
+        raise Unfound(f"no task has the service {name}")
+
+    def seen(self, _robot: Robot, _from_pods: bool, _service: str, /) -> str:
+        return ""
+
+
+# For who has no services to look up.
+nothing_found = _NothingFound()
 
 
 class Rendering(t.Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pathlib
 
 import pytest
 
@@ -21,6 +22,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.home.mesh import sound
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import anywhere, plans
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating.renderer import Renderer
 
 FLEET = Fleet(tuple(Robot(f"r{number}", f"192.0.2.{number}", dns="k8s4r.internal") for number in (1, 2, 3)), trust_domain="fleet.example")
 KEY = key.Key(b"k" * 32)
@@ -49,6 +51,13 @@ def read(*texts):
     return reader.load([reader.Source(f"{text.partition(',')[0].removeprefix('{name: ')}.yml", text) for text in texts])[0]
 
 
+class _Nobody:
+    """The variables of a robot that has none."""
+
+    def has(self, _name):
+        return False
+
+
 class Deployed:
     """A fleet whose robots have ledgers."""
 
@@ -62,7 +71,8 @@ class Deployed:
     def deploy(self, *texts, reached=("r1", "r2", "r3")):
         """What a run brings, without a robot; the plans and warnings."""
         jobs = read(*texts)
-        found, warnings = plans.deployment(jobs, FLEET, place(jobs, FLEET), reached, KEY, plans.Remembered(said=self.said()))
+        render = Renderer(pathlib.Path("/"), str, lambda _name: _Nobody())
+        found, warnings = plans.deployment(jobs, FLEET, place(jobs, FLEET), reached, KEY, plans.Remembered(said=self.said()), render)
         opened = {name: KEY.unseal(sealed.sealed) for name, sealed in found.items()}
         for name, each in opened.items():
             self._commit(self.machines[name], each["plan"])
@@ -171,6 +181,48 @@ def test_who_calls_a_job_that_is_removed_is_named(fleet):
     (warning,) = map(str, outside.orphans(["default/shop"], FLEET, fleet.said()))
     assert 'default/shop: default/front/web on r1 calls "default/shop/api/http", which this run takes away' in warning
     assert outside.orphans(["default/shop", "default/front"], FLEET, fleet.said()) == []
+
+
+TEMPLATE = '{destPath: local/a, provider: PROVIDER, embeddedTmpl: "A={{ range service `http` }}{{ .Address }}{{ end }}"KEYS}'
+READER = (
+    f"{{name: front, type: system, taskGroups: [{{name: web, {ON % 'r1'}, {TASKS.replace('app,', 'app, templates: [TEMPLATE],', 1)}}}]}}"
+)
+
+
+def reader_of(keys: str = "") -> str:
+    return READER.replace("TEMPLATE", TEMPLATE.replace("KEYS", keys).replace("PROVIDER", "nomad"))
+
+
+def offers(robots: str, name: str = "http", count: int = 1) -> str:
+    service = f"services: [{{name: {name}, portLabel: http}}]"
+    network = "network: {ports: [{label: http}]}"
+    return (
+        f"{{name: shop, type: system, taskGroups: [{{name: api, count: {count}, {ON % robots}, {network}, "
+        f"{TASKS.replace('app,', f'app, {service},', 1)}}}]}}"
+    )
+
+
+@pytest.mark.parametrize("keys", ["", ", env: true"])
+def test_a_template_with_a_service_as_it_no_longer_is_is_named(fleet, keys):
+    """Until its own job runs together with the service's."""
+    reads = reader_of(keys)
+    assert fleet.deploy(offers("r2"), reads)[1] == []
+    assert fleet.deploy(offers("r2"))[1] == []
+    for _again in range(2):
+        moved, (warning,) = fleet.deploy(offers("r3"))
+        assert not any(each["tells"] for each in moved.values())
+        assert warning == (
+            'shop.yml: default/front/web on r1 has in a template where "default/shop/api/http" was: only a run of its own job renders it '
+            'anew; deploy the job "default/front" together with this one'
+        )
+    assert fleet.deploy(offers("r3"), reads)[1] == []
+    assert fleet.deploy(offers("r3"))[1] == []
+    away = (
+        'default/front/web on r1 has "default/shop/api/http" in a template, which this run takes away; '
+        'deploy the job "default/front" without it'
+    )
+    assert fleet.deploy(offers("r3", name="other"))[1] == [f"shop.yml: {away}"]
+    assert list(map(str, outside.orphans(["default/shop"], FLEET, fleet.said()))) == [f"default/shop: {away}"]
 
 
 def refusal(fleet, *texts):

@@ -44,7 +44,7 @@ def services(name: str) -> LookedUp:
         raise InConsul(f"the service {name} is in Consul")
     if name != "api":
         raise Unfound(f"there is no {name}", "did you mean api?")
-    return LookedUp([{"Address": "192.0.2.1", "Port": 7000}, {"Address": "192.0.2.2", "Port": 7001}], ("default/shop/api/api",))
+    return LookedUp([{"Address": "192.0.2.1", "Port": 7000}, {"Address": "192.0.2.2", "Port": 7001}], {"default/shop/api/api": "1"})
 
 
 def rendered(tmp_path: pathlib.Path, text: str | None = None, reached: bool = True, **keys: t.Any) -> str:

@@ -49,9 +49,11 @@ def resources(site: Site, task: PlacedTask[Task], found: t.Sequence[Rendered]) -
 
 def _text(site: Site, task: PlacedTask[Task], each: Rendered) -> Resource:
     # Variables are in the task's environment as well, which no turn of a switch holds: both would not change at once.
-    services, hosts = ((), ()) if each.template.env else (each.services, each.hosts)
+    held, hosts = ((), ()) if each.template.env else (each.services, each.hosts)
     path, label = templates.source_of(site, task, each.template), f"template {'/'.join(each.place)}"
-    made = plan.file(path, each.text, mode="0600", secret=True, label=label, follows=" ".join(services))
+    made = plan.file(path, each.text, mode="0600", secret=True, label=label, follows=" ".join(held))
+    if each.services:
+        made["saw"] = dict(each.services)
     return {**made, "knows": list(hosts)} if hosts else made
 
 
