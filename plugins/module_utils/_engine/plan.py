@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         follows: str
         knows: list[str]  # of a secret file that follows something: the addresses in it
         saw: t.Mapping[str, str]  # by services that went into a file's text, what tells whether they are still as they were then
+        ours: bool  # a program of this project: where it is new, a diff has only its name
         target: str
         run: str
         reads: list[str]

@@ -12,7 +12,7 @@ from ..job.declare.keys import Secret
 from ..job.errors import Problem
 from . import systemd
 from .content import environment
-from .helpers import HELPERS
+from .helpers import HELPERS, Helper
 from .isolation import holder, memory, quotas
 from .mesh import naming, registered
 from .mesh.identity import Entry
@@ -54,7 +54,7 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
     resources = [
         *_users(site),
         *_directories(site),
-        *(plan.file(helper.path(site.bin), helper.text) for helper in HELPERS if helper in called),
+        *(_program(site, helper) for helper in HELPERS if helper in called),
         plan.unit(site.slice, _slice(site)),
         *(pods.file(site, pod, elsewhere) for pod in site.pods),
         *across.resources(site, beyond),
@@ -120,6 +120,12 @@ def _written_secrets(site: Site) -> set[str]:
     """The secrets as they are written in the job file. Where a name in one is replaced, the task gets another text."""
     mappings = [site.job.meta, site.group.meta, *(spec.env for spec in (*site.group.tasks, *site.group.init_tasks))]
     return {str(value) for mapping in mappings for value in mapping.values() if isinstance(value, Secret) and value}
+
+
+def _program(site: Site, helper: Helper) -> Resource:
+    made = plan.file(helper.path(site.bin), helper.text)
+    made["ours"] = True
+    return made
 
 
 def _ports(site: Site) -> t.Iterator[Port]:

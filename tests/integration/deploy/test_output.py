@@ -85,6 +85,8 @@ def test_a_diff_shows_a_variable_with_its_value_and_a_directory_in_a_line(deploy
     check = deployment.deploy(sleeper(), "--check", "--diff").well()
     assert "+VALUE=one" in check.output
     assert re.search(r"^\+ directory /var/lib/k8s4r/tasks/\S+/local \(k8s4r-hello-web-\S+ 0750\)$", check.output, re.MULTILINE)
+    assert re.search(r"^\+ file /etc/k8s4r/groups/\S+/bin/stop-program \(root:root 0644\)$", check.output, re.MULTILINE)
+    assert "SPDX-License-Identifier" not in check.output
     deployment.deploy(sleeper()).well()
     changed = deployment.deploy(sleeper(value="two"), "--diff").well()
     assert changed.output.count("-VALUE=one\n+VALUE=two\n") == 2

@@ -73,6 +73,13 @@ def test_a_file(tmp_path):
     assert shown("make", resource, now, {"new": b"A=2\n"}) == ("", "A=2\n")
 
 
+def test_a_program_of_ours_is_shown_where_it_has_changed_and_named_where_it_is_new(tmp_path):
+    resource = dict(plan.file(str(tmp_path / "file"), ""), digest="new", ours=True)
+    assert line("make", resource, None, {"new": b"exit\n"}) == f"+ file {tmp_path}/file (root:root 0644)\n"
+    (tmp_path / "file").write_text("rm\n")
+    assert shown("make", resource, {**kinds.expected(resource), "content": "old"}, {"new": b"exit\n"}) == ("rm\n", "exit\n")
+
+
 def test_a_file_whose_mode_alone_changes_is_shown_by_what_it_had():
     resource = dict(plan.file("/etc/k8s4r/groups/a/file", ""), digest="d")
     now = {**kinds.expected(resource), "mode": "0666"}

@@ -50,7 +50,7 @@ class Contents:
 
 
 def of_steps(steps: t.Iterable[Step], contents: Contents, known: t.Mapping[str, Resource]) -> list[Difference]:
-    """What is made and removed: all that has no content, or keeps it, in lines, then each file with its content.
+    """What is made and removed: all that has no content, keeps it, or is a new program of ours in lines, then each file with its content.
 
     ``known``: {place: resource} that the robot had before. A file that was secret or will be is not shown, but for variables.
     """
@@ -61,7 +61,8 @@ def of_steps(steps: t.Iterable[Step], contents: Contents, known: t.Mapping[str, 
             lines.append(f"- {kinds.label(step['resource'])}")
         elif step["do"] == "make":
             resource, now = step["resource"], step["now"]
-            if kinds.expected(resource).get("content") in (None, (now or {}).get("content")):
+            as_it_is = kinds.expected(resource).get("content") in (None, (now or {}).get("content"))
+            if as_it_is or (resource.get("ours") and now is None):
                 lines.append(_line(resource, now))
             else:
                 files.append(_file(resource, now, contents, known.get(kinds.place(resource))))

@@ -44,6 +44,8 @@ class File(Kind):
             yield f"{where}.label: must be a string"
         if not isinstance(resource.get("follows", ""), str):
             yield f"{where}.follows: must be a string"
+        if not isinstance(resource.get("ours", False), bool):
+            yield f"{where}.ours: must be true or false"
         knows = resource.get("knows", [])
         if not isinstance(knows, list) or not all(isinstance(address, str) for address in knows):
             yield f"{where}.knows: must be a list of strings"
