@@ -241,12 +241,14 @@ def test_a_template_of_another_job_with_a_service_as_it_was_is_told_of(deploymen
         text = yaml.safe_dump({"name": "shop", "type": "system", "taskGroups": [group]})
         return deployment.run("k8s4r.robot.deploy_taskgroup", job=",".join([deployment.job(text, "shop.yml"), *others])).well().output
 
-    template = {"destPath": "local/app.conf", "embeddedTmpl": SERVERS}
+    template = {"destPath": "local/app.env", "env": True, "embeddedTmpl": f"SERVERS={SERVERS.replace(chr(10), ' ')}"}
     tasks = [{"name": "t", "config": SLEEPS, "templates": [template]}]
     front = yaml.safe_dump({"name": "front", "taskGroups": [{"name": "g", "tasks": tasks}]})
     other, old = deployment.job(front, "front.yml"), 'has in a template where "default/shop/api/api" was'
     assert old not in deploy(7001, other)
     assert 'deploy the job "default/front" together with this one' in deploy(7002)
     assert old not in deploy(7002, other)
+    listed = deployment.run("k8s4r.robot.services", job_name="shop").well().output
+    assert re.search(r"^shop/api/api +robot1 .* front/g$", listed, re.MULTILINE), listed
     removed = deployment.remove(job="shop.yml").well().output
     assert 'has "default/shop/api/api" in a template, which this run takes away' in removed

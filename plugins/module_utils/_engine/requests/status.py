@@ -171,11 +171,11 @@ def _group(group: GroupRecord, now: _Now) -> GroupStatus:
 
 
 def _called(group: GroupRecord) -> set[str]:
-    """Services of others that the group looks up. What the robot's DNS server says of one is no call, and neither is how the group's own
-    proxy finds the instances behind its own service.
+    """Services of others that the group looks up, also once and for its variables. What the robot's DNS server says of one is no call, and
+    neither is how the group's own proxy finds the instances behind its own service.
     """
     told = (resource for resource in group["resources"] if not resource.get("path", "").startswith(NAMES + "/"))
-    found = {name for resource in told for name in resource.get("follows", "").split()}
+    found = {name for resource in told for name in (*resource.get("follows", "").split(), *resource.get("saw", ()))}
     return {name for name in found if name.rpartition("/")[0] != group["name"]}
 
 
