@@ -23,6 +23,9 @@ from . import ports
 # {group id: {what the port is called: its number}}
 Held = t.Mapping[str, t.Mapping[str, int]]
 
+# Who listens, by the number of the port.
+_Taken = t.Dict[int, t.List[ports.Listener]]
+
 _LOWEST, _HIGHEST = plan.CHOSEN
 _SPAN = _HIGHEST - _LOWEST + 1
 
@@ -46,9 +49,9 @@ def choose(sites: t.Sequence[Site], held: Held) -> Chosen:
     placed = {
         site.id: [PlacedPort(port, i, port.static) for i in site.instances for port in site.declared_ports if port.static] for site in sites
     }
-    taken = [each for site in sites for of in (ports.listeners, ports.of_tasks) for each in of(site)]
+    taken = _by_number(each for site in sites for of in (ports.listeners, ports.of_tasks) for each in of(site))
     # A robot does not know of these: what it has named is not to be changed for them.
-    served = [each for site in sites for each in ports.served_by(site)]
+    served = _by_number(each for site in sites for each in ports.served_by(site))
     wanted = [
         _Wanted(site, port, instance, held.get(site.id, {}).get(PlacedPort(port, instance, 0).called))
         for site in sites
@@ -59,25 +62,35 @@ def choose(sites: t.Sequence[Site], held: Held) -> Chosen:
     errors = []
     # What the robot has already gives way to nothing that is new.
     for each in sorted(wanted, key=lambda each: each.held is None):
-        number = _free(each, taken if each.held else taken + served)
+        number = _free(each, (taken,) if each.held else (taken, served))
         if number is None:
             errors.append(
                 each.site.problem(each.port.path, f"no port from {_LOWEST} to {_HIGHEST} is left on robot {each.site.robot.name}")
             )
         else:
             placed[each.site.id].append(PlacedPort(each.port, each.instance, number))
-            taken.append(ports.of_task(each.site, each.port, number))
+            taken.setdefault(number, []).append(ports.of_task(each.site, each.port, number))
     # In an order that does not depend on what the robot has named.
     return Chosen({id: sorted(mine, key=lambda port: port.called) for id, mine in placed.items()}, errors)
 
 
-def _free(wanted: _Wanted, taken: t.Sequence[ports.Listener]) -> int | None:
+def _by_number(listeners: t.Iterable[ports.Listener]) -> _Taken:
+    found: _Taken = {}
+    for each in listeners:
+        found.setdefault(each.port, []).append(each)
+    return found
+
+
+def _free(wanted: _Wanted, taken: t.Iterable[_Taken]) -> int | None:
     """The first number from the port's own one on that is not taken."""
     first = wanted.held or _own(wanted)
-    busy = {each.port for each in taken if ports.of_task(wanted.site, wanted.port, each.port).meets(each)}
-    busy |= ports.in_the_pod(wanted.site, wanted.port)
-    numbers = (_LOWEST + (first - _LOWEST + offset) % _SPAN for offset in range(_SPAN))
-    return next((number for number in numbers if number not in busy), None)
+    inside, mine = ports.in_the_pod(wanted.site, wanted.port), ports.of_task(wanted.site, wanted.port, first)
+
+    def is_free(number: int) -> bool:
+        at = mine._replace(port=number)
+        return number not in inside and not any(at.meets(other) for others in taken for other in others.get(number, ()))
+
+    return next(filter(is_free, (_LOWEST + (first - _LOWEST + offset) % _SPAN for offset in range(_SPAN))), None)
 
 
 def _own(wanted: _Wanted) -> int:
