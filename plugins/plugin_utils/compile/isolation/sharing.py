@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ....module_utils._engine import plan
-from ...job.model.isolation import Isolation
 from ...job.model.task import InitTask, Task
 from ...job.model.vocabulary import Sharing
 from .. import names
@@ -28,11 +27,17 @@ class Shares(t.NamedTuple):
         return tuple(kind for kind in self._fields if getattr(self, kind) is whom)
 
 
+_WITH_ALL = Shares(Sharing.HOST, Sharing.HOST, Sharing.HOST)
+_WITH_NOBODY = Shares(Sharing.OWN, Sharing.OWN, Sharing.OWN)
+
+
 def shares(spec: Task) -> Shares:
     if isinstance(spec, InitTask) or not spec.confined:
-        return Shares(Sharing.HOST, Sharing.HOST, Sharing.HOST)
-    asked = spec.isolation or Isolation()
-    return Shares(*(getattr(asked, kind) or Sharing.OWN for kind in Shares._fields))
+        return _WITH_ALL
+    asked = spec.isolation
+    if asked is None:
+        return _WITH_NOBODY
+    return Shares(asked.pid or Sharing.OWN, asked.ipc or Sharing.OWN, asked.uts or Sharing.OWN)
 
 
 class Held(t.NamedTuple):
