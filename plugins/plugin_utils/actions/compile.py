@@ -15,10 +15,11 @@ from ..compile.names import agent_id
 from ..compile.site.site import Rendering
 from ..fleet.catalogue import GROUP, names_of_one_machine
 from ..fleet.placement import Placement
-from ..fleet.robots import Fleet
+from ..fleet.robots import Fleet, Robot
 from ..home import key
 from ..home.mesh import NOTHING, Mesh
 from ..home.ports import Ports
+from ..job.addresses import plain
 from ..job.errors import JobErrors
 from ..job.model.job import Job
 from ..job.model.vocabulary import NAME
@@ -112,7 +113,7 @@ class ActionModule(Action):
             "robots": _robots(sealed, fleet, probed, remembered.said if outside.concerns(jobs, remembered.said) else {}),
             **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
-            "addresses": {name: fleet.robot(name).reached_at for name in placing.serving(jobs, placement)},
+            "addresses": {name: _addresses(fleet.robot(name)) for name in placing.serving(jobs, placement)},
             "unheard": _unheard(jobs, fleet, remembered.said),
             "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
             "warnings": warnings + doubts + more + names_of_one_machine(fleet),
@@ -146,7 +147,12 @@ def _said(fleet: Fleet) -> outside.Said:
 
 def _unheard(jobs: t.Sequence[Job], fleet: Fleet, said: outside.Said) -> dict[str, t.Sequence[str]]:
     """The addresses of robots that have never told what they serve, or whose word is lost, where the jobs call services of others."""
-    return {robot.name: robot.reached_at for robot in fleet.robots if said[robot.name] is NOTHING} if outside.wanted(jobs) else {}
+    return {robot.name: _addresses(robot) for robot in fleet.robots if said[robot.name] is NOTHING} if outside.wanted(jobs) else {}
+
+
+def _addresses(robot: Robot) -> list[str]:
+    """As endpoints have them."""
+    return list(map(plain, robot.reached_at))
 
 
 def _robots(sealed: t.Mapping[str, plans.SealedPlan], fleet: Fleet, probed: placing.Probed, said: outside.Said | None = None) -> Result:

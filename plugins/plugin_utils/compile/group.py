@@ -94,6 +94,7 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
             *environment.ambiguous_databases(site),
             *across.warnings(site, beyond),
             *named.warnings,
+            *consul.warnings,
             *(warning for proxy in proxies for warning in proxy.warnings),
         ),
     )

@@ -67,6 +67,11 @@ def template(destination: str) -> str:
     return f"{_stem((destination,), _STEM)}-{_digest('template', (destination,))}"
 
 
+def registration(task: str, service: str, label: str, before: int) -> str:
+    """A service of a task in Consul. `before`: how many the task has before it with the same name and label."""
+    return f"{task}-{_digest('registration', (service, label, str(before)))}"
+
+
 def service(name: str) -> str:
     """In the name of a file: an inbound service by `namespace/job/group/name`."""
     parts = tuple(name.split("/"))

@@ -94,13 +94,14 @@ def web(count: int) -> dict[str, t.Any]:
     return {"name": "shop", "taskGroups": [{"name": "api", "count": count, "network": network, "tasks": [task]}]}
 
 
-def caller(tone: str = "loud", command: str = NOTES) -> dict[str, t.Any]:
-    tasks = [
+def caller(tone: str = "loud", *more: dict[str, t.Any]) -> dict[str, t.Any]:
+    tasks: list[dict[str, t.Any]] = [
         {
             "name": "follows",
             "env": {"TONE": tone, "TZDIR": "/nowhere"},
-            "config": {"execConfig": {"command": "/bin/sh", "args": ["-c", command]}},
+            "config": {"execConfig": {"command": "/bin/sh", "args": ["-c", NOTES]}},
             "templates": [
+                *more,
                 {"destPath": "local/all.conf", "embeddedTmpl": TEMPLATE, "changeMode": "signal", "changeSignal": "SIGHUP"},
                 {"destPath": "local/start.conf", "embeddedTmpl": '{{ keyOrDefault "start" "none" }}\n'},
             ],
@@ -230,6 +231,13 @@ def test_templates_and_upstreams_follow_what_is_in_consul(agent):
     agent.until(f"grep -qr 'template local/web.env: LD_PRELOAD cannot be set by what is in Consul' {reads}/logs")
     agent.sh("consul kv delete loader")
     agent.until("systemctl --quiet is-active 'k8s4r-task-*reads*'")
+
+    # Not all of it can be rendered: what was there before is there again.
+    nowhere = {"destPath": "local/more.conf", "embeddedTmpl": '{{ key "nowhere" }}'}
+    result = agent.deploy(rendered(agent, caller("soft", nowhere)))
+    assert result["status"] == "rolled-back", result
+    assert any("does every key exist?" in error for error in result["errors"]), result
+    assert agent.sh(f"head -1 {task}/local/all.conf") == "greeting=good-day loud\n"
 
     # What the task has in its environment is rendered anew.
     result = agent.deploy(rendered(agent, caller("soft")))

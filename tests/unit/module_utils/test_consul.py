@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import pathlib
 import threading
 import typing as t
@@ -25,13 +26,17 @@ class Agent:
 
     def __init__(self, home: pathlib.Path, patch: pytest.MonkeyPatch) -> None:
         self.committed, self.directory, self.told = home / "committed", home / "agent", list[list[str]]()
-        self.fails = False
+        self.fails, self.is_up = False, True
         for each in (self.committed, self.directory):
             each.mkdir()
         (self.directory / "consul.hcl").write_text("")
         patch.setattr(plan, "REGISTERED", str(self.committed))
         patch.setattr(agent, "_READ", str(home / "read"))
         patch.setattr(agent.systemd, "need", self._reload)
+        patch.setattr(agent.systemd, "show", self._show)
+
+    def _show(self, units: list[str]) -> dict[str, dict[str, str]]:
+        return {unit: {"ActiveState": "active" if self.is_up else "inactive"} for unit in units}
 
     def _reload(self, argv: list[str], **_options: object) -> None:
         if self.fails:
@@ -123,6 +128,34 @@ def test_what_somebody_else_has_taken_away_comes_back_and_it_is_told(consul: Age
     assert consul.settle() == []
     assert consul.has == {"k8s4r-a.json": "1"}
     assert len(consul.told) == 2
+
+
+def test_an_agent_that_is_down_is_not_started_and_one_that_starts_reads_what_there_is(consul: Agent) -> None:
+    consul.is_up = False
+    consul.commit(a="1")
+    assert consul.settle() == []
+    assert (consul.has, consul.told) == ({"k8s4r-a.json": "1"}, [])
+    consul.is_up = True
+    assert consul.settle() == []
+    assert consul.told == [["systemctl", "try-reload-or-restart", "consul.service"]]
+
+
+def test_whatever_is_in_the_place_of_a_file_is_replaced_and_nobody_waits_for_it(consul: Agent) -> None:
+    consul.commit(a="1", b="2")
+    os.mkfifo(consul.directory / "k8s4r-a.json")
+    (consul.directory / "k8s4r-b.json").symlink_to("/etc/hostname")
+    assert consul.settle() == []
+    assert consul.has == {"k8s4r-a.json": "1", "k8s4r-b.json": "2"}
+
+
+def test_what_cannot_be_read_is_told_and_fails_nobody(consul: Agent) -> None:
+    (consul.committed / "a.json").mkdir()
+    (text,) = consul.settle()
+    assert "Is a directory" in text
+    agent.withdraw(["a.json"], str(consul.directory))
+    (consul.committed / "a.json").rmdir()
+    consul.commit(a="no definition")
+    agent.withdraw(["a.json"], str(consul.directory))
 
 
 def test_registrations_are_told_from_other_files() -> None:

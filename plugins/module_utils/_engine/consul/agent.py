@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import time
 
 from .. import plan
@@ -51,10 +52,10 @@ def lacks(asked: str, directory: str = DIRECTORY) -> str:
 
 
 def settle(directory: str = DIRECTORY) -> list[str]:
-    """After a switch: the agent has what all groups have committed, and nothing else of ours. What fails is told, and the next switch tries
-    again.
+    """After a switch: the agent has what all groups have committed, and nothing else of ours. What fails is reported, and the next switch
+    tries again.
     """
-    return _have(_committed(), directory)
+    return _have(frozenset(), directory)
 
 
 def registrations(resources: t.Iterable[Resource]) -> set[str]:
@@ -65,14 +66,11 @@ def registrations(resources: t.Iterable[Resource]) -> set[str]:
 
 def withdraw(gone: t.Collection[str], directory: str = DIRECTORY) -> None:
     """Before what these files register is stopped: nobody new is sent there."""
-    if not gone:
-        return
-    committed = _committed()
-    if _have({name: content for name, content in committed.items() if name not in gone}, directory):
+    if not gone or _have(gone, directory):
         return
     deadline = time.monotonic() + _PATIENCE
-    for name in sorted(committed.keys() & gone):
-        while _knows(committed[name]) and time.monotonic() < deadline:
+    for definition in [content for name, content in sorted(_committed().items()) if name in gone]:
+        while _knows(definition) and time.monotonic() < deadline:
             time.sleep(0.05)
 
 
@@ -86,7 +84,8 @@ def _knows(definition: bytes) -> bool:
     try:
         connection.request("GET", f"/v1/agent/service/{json.loads(definition)['service']['id']}")
         return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        # Somebody may also have written into the file.
         return False
     finally:
         connection.close()
@@ -97,13 +96,15 @@ def _committed() -> dict[str, bytes]:
     return {name: _content(f"{plan.REGISTERED}/{name}") for name in _listed(plan.REGISTERED) if not name.startswith(".")}
 
 
-def _have(wanted: t.Mapping[str, bytes], directory: str) -> list[str]:
-    there = {name for name in _listed(directory) if name.startswith(_OURS)}
-    if not wanted and not there:
-        return []
-    named = {_OURS + name: content for name, content in wanted.items()}
+def _have(gone: t.Container[str], directory: str) -> list[str]:
+    """The agent has what is committed, but for what is about to go; what fails, as texts."""
     try:
-        other = [name for name, content in named.items() if name not in there or _content(f"{directory}/{name}") != content]
+        wanted = {name: content for name, content in _committed().items() if name not in gone}
+        there = {name for name in _listed(directory) if name.startswith(_OURS)}
+        if not wanted and not there:
+            return []
+        named = {_OURS + name: content for name, content in wanted.items()}
+        other = [name for name, content in named.items() if name not in there or not _is(f"{directory}/{name}", content)]
         if other or there - named.keys():
             # Also where somebody else has changed or removed them, of which it was not told.
             files.remove(_READ)
@@ -119,13 +120,10 @@ def _have(wanted: t.Mapping[str, bytes], directory: str) -> list[str]:
 
 
 def _tell(digests: str) -> None:
-    """Its unit asks it to read its directory anew by a signal, for which no token is needed."""
-    try:
-        if _content(_READ).decode("utf-8") == digests:
-            return
-    except OSError:
-        pass
-    systemd.need(["systemctl", "reload-or-restart", UNIT], timeout=90)
+    """Its unit asks it to read its directory anew by a signal, for which no token is needed. One that is down does so when it starts."""
+    if _is(_READ, digests.encode("utf-8")) or not systemd.up(systemd.show([UNIT]).get(UNIT, {})):
+        return
+    systemd.need(["systemctl", "try-reload-or-restart", UNIT], timeout=90)
     files.replace(_READ, digests.encode("utf-8"))
 
 
@@ -139,3 +137,13 @@ def _listed(directory: str) -> list[str]:
 def _content(path: str) -> bytes:
     with open(path, "rb") as stream:
         return stream.read()
+
+
+def _is(path: str, content: bytes) -> bool:
+    """Whether a file has this content. The agent's user may have put anything in its place."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    with open(file, "rb") as stream:
+        return stat.S_ISREG(os.fstat(file).st_mode) and stream.read(len(content) + 1) == content

@@ -12,7 +12,7 @@ import os
 
 from .. import plan
 from ..say import jsontext
-from ..system import files
+from ..system import files, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,10 +52,11 @@ if TYPE_CHECKING:
 
 
 def digest(robot: Robot) -> str:
-    """That of all that is known. It is kept in memory until a file of the ledger is another one."""
-    seen = _seen(robot.ledger.directory)
-    if not seen:
+    """That of all that is known. It is kept in memory until a file of the ledger is another one, or another engine reads them."""
+    files_seen = _seen(robot.ledger.directory)
+    if not files_seen:
         return ""
+    seen = [os.path.basename(os.path.realpath(own.engine_home())), *files_seen]
     path = robot.runtime + "/mesh.json"
     try:
         with open(path, encoding="utf-8") as stream:

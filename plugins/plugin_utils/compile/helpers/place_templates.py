@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import grp
+import hashlib
 import json
 import os
 import pwd
@@ -124,7 +125,10 @@ def opened(template: dict[str, t.Any], uid: int, gid: int) -> int:
         with contextlib.suppress(FileExistsError):
             os.mkdir(base, 0o700)
             os.chown(base, uid, gid)
-    directory = os.open(base, DIRECTORY)
+    try:
+        directory = os.open(base, DIRECTORY)
+    except OSError as error:
+        raise Problem(f"{template['called']}: {base} cannot be opened: {error.strerror}") from None
     for component in template["path"][:-1]:
         so_far = f"{so_far}/{component}"
         try:
@@ -165,12 +169,14 @@ def is_same(directory: int, name: str, content: bytes) -> bool:
 
 def replace(directory: int, name: str, content: bytes, owned: tuple[int, int, int]) -> None:
     """As a whole: whoever reads it finds the former file or this one."""
-    # The directory is the task's: nothing can be in the place of a name that nobody foresees.
-    temporary = f".{os.urandom(8).hex()}{TEMPORARY}"
+    # In a directory that tasks share, others may be at work: what is left behind of this very file goes, and nothing else.
+    mine = f".{hashlib.sha256(f'{sys.argv[1]}/{name}'.encode()).hexdigest()[:16]}-"
     for left in os.listdir(directory):
-        if left.startswith(".") and left.endswith(TEMPORARY):
+        if left.startswith(mine) and left.endswith(TEMPORARY):
             with contextlib.suppress(OSError):
                 os.unlink(left, dir_fd=directory)
+    # The directory is the task's: nothing can be in the place of a name that nobody foresees.
+    temporary = f"{mine}{os.urandom(8).hex()}{TEMPORARY}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
     try:
         with open(file, "wb") as stream:
@@ -181,7 +187,8 @@ def replace(directory: int, name: str, content: bytes, owned: tuple[int, int, in
             os.fsync(file)
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
-        os.unlink(temporary, dir_fd=directory)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
         raise
 
 
@@ -212,7 +219,8 @@ def first(directory: str, of_slice: str) -> int | None:
     try:
         with open(f"{directory}/pid", encoding="ascii") as stream:
             process = int(stream.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
+        # It is about to be written.
         return None
     return process if any(f"/{of_slice}/" in line for line in unit(process)) else None
 

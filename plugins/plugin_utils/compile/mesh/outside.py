@@ -186,8 +186,10 @@ def _served(name: str, robots: t.Mapping[str, Data], fleet: Fleet) -> peers.Serv
     terms, port = first["terms"], first["port"]
     service = InboundService(name=name.rpartition("/")[2], port=port, to="", address=terms["address"], protocol=Protocol(terms["protocol"]))
     ports: dict[str, list[str]] = {}
+    protocols = {each["terms"]["protocol"] for each in robots.values()}
     for robot, each in robots.items():
         other = f"{each['terms']['address']} port {each['port']}" + (" of pods" if each["terms"]["pods"] else "")
+        other += f" ({each['terms']['protocol']})" if len(protocols) > 1 else ""
         ports.setdefault(other, []).append(robot)
     return peers.Served(
         service,

@@ -13,11 +13,12 @@ import json
 import typing as t
 
 from ....module_utils._engine import plan
-from ...job.addresses import LOOPBACK, WILDCARDS, here, plain
+from ...job.addresses import LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, here, plain
 from ...job.errors import Problem, quoted
 from ...job.model.services import Check, Service
 from ...job.model.task import Task
 from ...job.model.vocabulary import CheckProtocol, CheckType, Provider
+from .. import names
 from ..network import ports
 from ..site.placed import PlacedTask
 from ..site.site import Site
@@ -29,12 +30,15 @@ _NATIVE = "or write `provider: native`"
 
 
 class Place(t.NamedTuple):
-    """Where an instance is found, and where the agent, which is on the robot, checks it. No `address` is that of the agent."""
+    """Where an instance is found, and where the agent, which is on the robot, checks it. No `address` is that of the agent. `of_proxy`: the
+    port is an inbound service's.
+    """
 
     address: str
     port: int
     checked: str
     checked_port: int
+    of_proxy: bool = False
 
 
 class Registered(t.NamedTuple):
@@ -43,12 +47,14 @@ class Registered(t.NamedTuple):
     resources: tuple[Resource, ...] = ()
     expects: tuple[Expected, ...] = ()
     errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 def registered(site: Site) -> Registered:
     """All instances that run on this robot."""
     resources: list[Resource] = []
     errors: list[Problem] = []
+    warnings: list[Problem] = []
     asked = ""
     for task in site.tasks:
         for number, service in enumerate(task.spec.services):
@@ -56,19 +62,24 @@ def registered(site: Site) -> Registered:
                 continue
             path = f"{task.path}.services[{number}]"
             asked = asked or f"{path}.provider"
-            wrong = list(_wrong(site, path, service))
             place = _place(site, task, service)
+            wrong = list(_wrong(site, path, service, place))
             if place is None:
                 what = f"{quoted(service.port_label)} is no port of the group"
                 wrong.append(site.problem(f"{path}.portLabel", what, "add it to network.ports, and write its label"))
             errors += wrong
             if place and not wrong:
-                content = json.dumps({"service": _definition(site, task, number, service, place)}, sort_keys=True, indent=1) + "\n"
+                if place.address in LOOPBACK_HOSTS:
+                    what = f"is registered at {place.address}, where only programs on its own robot reach it"
+                    warnings.append(site.problem(f"{path}.portLabel", what, "give it a port of network.ports without that hostIP"))
+                before = sum((each.name, each.port_label) == (service.name, service.port_label) for each in task.spec.services[:number])
+                id = names.registration(task.id, service.name, service.port_label, before)
+                content = json.dumps({"service": _definition(site, task, id, service, place)}, sort_keys=True, indent=1) + "\n"
                 label = f"registration of {task.called.partition(' ')[0]} {service.name}"
-                resources.append(plan.file(f"{plan.REGISTERED}/{task.id}.{number}.json", content, label=label))
+                resources.append(plan.file(f"{plan.REGISTERED}/{id}.json", content, label=label))
     # Each instance has the same to say.
     expects = (plan.expected("consul", "services", site.where(asked)),) if asked else ()
-    return Registered(tuple(resources), expects, tuple(dict.fromkeys(errors)))
+    return Registered(tuple(resources), expects, tuple(dict.fromkeys(errors)), tuple(dict.fromkeys(warnings)))
 
 
 def _place(site: Site, task: PlacedTask[Task], service: Service) -> Place | None:
@@ -83,21 +94,23 @@ def _place(site: Site, task: PlacedTask[Task], service: Service) -> Place | None
             return Place(address, placed.number, *checked)
     inbound = next((each for each in (site.network.services if site.network else ()) if each.name == label), None)
     if inbound:
-        host = ports.inbound_host(site, inbound)
-        return Place("" if plain(host) in WILDCARDS else plain(host), inbound.port, here(plain(host)), inbound.port)
+        host = plain(ports.inbound_host(site, inbound))
+        # What a pod publishes is not at the robot's ::1.
+        at = LOOPBACK if site.are_pods else here(host)
+        return Place("" if host in WILDCARDS else host, inbound.port, at, inbound.port, of_proxy=True)
     return Place(LOOPBACK, int(label), LOOPBACK, int(label)) if label.isdecimal() and not site.are_pods else None
 
 
-def _definition(site: Site, task: PlacedTask[Task], number: int, service: Service, place: Place) -> dict[str, t.Any]:
+def _definition(site: Site, task: PlacedTask[Task], id: str, service: Service, place: Place) -> dict[str, t.Any]:
     namespace, job, group = site.names
     return {
-        "id": f"k8s4r-{task.id}-{number}",
+        "id": f"k8s4r-{id}",
         "name": service.name,
         "tags": list(service.tags),
         **({"address": place.address} if place.address else {}),
         "port": place.port,
         "meta": {"external-source": "k8s4r", "namespace": namespace, "job": job, "group": group, "task": task.spec.name},
-        "checks": [_check(f"k8s4r-{task.id}-{number}-{index}", check, place) for index, check in enumerate(service.checks)],
+        "checks": [_check(f"k8s4r-{id}-{index}", check, place) for index, check in enumerate(service.checks)],
     }
 
 
@@ -125,12 +138,15 @@ def _check(id: str, check: Check, place: Place) -> dict[str, t.Any]:
     return {**found, **({"tls_skip_verify": True} if check.tls_skip_verify else {})}
 
 
-def _wrong(site: Site, path: str, service: Service) -> t.Iterator[Problem]:
+def _wrong(site: Site, path: str, service: Service, place: Place | None) -> t.Iterator[Problem]:
     """What Consul does not do as the robot would."""
     for number, check in enumerate(service.checks):
         at = f"{path}.checks[{number}]"
         if check.type is CheckType.SCRIPT:
             yield site.problem(f"{at}.type", "Consul does not run scripts as the task", f"write tcp, http or grpc, {_NATIVE}")
+        elif place and place.of_proxy and check.type is not CheckType.TCP:
+            what = "Consul checks the port of the proxy, which answers only other proxies"
+            yield site.problem(f"{at}.type", what, f"write tcp, or give the service a port of network.ports, {_NATIVE}")
         if check.port_label and check.port_label != service.port_label:
             yield site.problem(f"{at}.portLabel", "Consul checks the port of the service", f"remove it, {_NATIVE}")
         for key, value in (("expect", check.expect), ("headers", check.headers), ("serverName", check.server_name)):

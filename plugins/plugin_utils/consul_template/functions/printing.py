@@ -34,6 +34,8 @@ def formatted(pattern: str, values: t.Sequence[t.Any]) -> str:
             return "%"
         if not rest:
             raise Refusal("printf has fewer values than verbs")
+        if precision and len(precision) > 4:
+            raise Refusal("printf takes a precision of at most 9999")
         text = _one(verb, flags, None if precision is None else int(precision or 0), rest.pop(0))
         if not width:
             return text

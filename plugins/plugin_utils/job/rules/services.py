@@ -14,7 +14,7 @@ from ..model.job import Job
 from ..model.policies import Update
 from ..model.services import Check, Service
 from ..model.task import Task
-from ..model.vocabulary import CheckProtocol, CheckType, Hook, JobType
+from ..model.vocabulary import CheckProtocol, CheckType, Hook, JobType, Provider
 
 # What only some types of checks take in.
 _SCRIPT, _TLS, _HTTP = ("command", "args"), ("protocol", "tls_skip_verify", "server_name"), ("method", "headers", "expect")
@@ -50,7 +50,8 @@ def warnings(group: TaskGroup, task: Task, path: str) -> c.Iterator[Finding]:
     """What is read of a task's services, but does less than it seems to."""
     ports = [port.label for port in group.network.ports if port] if group.network else []
     for number, service in enumerate(task.services or ()):
-        if service and not service.checks and service.port_label and service.port_label not in ports:
+        looked_up = service and not service.checks and service.provider is not Provider.CONSUL
+        if looked_up and service.port_label and service.port_label not in ports:
             why = "has no effect: templates look up services whose portLabel is a label of network.ports"
             yield f"{path}.services[{number}]", Mistake(why)
 

@@ -245,6 +245,8 @@ def test_robots_that_have_a_service_at_several_ports_are_named(fleet):
     fleet.deploy(shop("r3", port=7001), reached=("r3",))
     found = refusal(fleet, front())
     assert '"default/shop/api/http" is at :: port 7000 on r2 and :: port 7001 on r3; deploy its job to all of them first, or ' in found
+    fleet.deploy(shop("r3").replace("protocol: http", "protocol: grpc"), reached=("r3",))
+    assert "is at :: port 7000 (http) on r2 and :: port 7000 (grpc) on r3; deploy its job to all" in refusal(fleet, front())
 
 
 def test_whom_one_robot_does_not_let_in_yet_is_not_let_in(fleet):
@@ -283,3 +285,14 @@ def test_what_is_known_has_a_digest_that_follows_the_ledger(fleet):
         each for group in machine.ledger.read()[0][0]["groups"].values() for each in group["resources"] if each.get("path") == call["path"]
     )
     assert call["sha256"] == hashlib.sha256(machine.store.read(resource["digest"])).hexdigest()
+
+
+def test_another_engine_reads_the_ledger_itself(fleet, monkeypatch):
+    machine = fleet.machines["r2"]
+    fleet.deploy(shop("r2"))
+    true = known.digest(machine)
+    kept = pathlib.Path(machine.runtime, "mesh.json")
+    kept.write_text(kept.read_text().replace(true, "other"))
+    assert known.digest(machine) == "other"
+    monkeypatch.setattr(known.own, "engine_home", lambda: "/var/lib/k8s4r/engine/newer")
+    assert known.digest(machine) == true

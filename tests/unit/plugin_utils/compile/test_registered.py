@@ -45,6 +45,49 @@ def test_it_is_found_and_checked_where_it_listens(host, address, checked):
     assert (check["tcp"], check["interval"], check["status"]) == (f"{checked}:8080", "5s", "critical")
 
 
+def test_a_service_is_the_same_one_when_another_goes():
+    def ids(*services):
+        task = {"name": "app", "config": {"execConfig": {"command": "app"}}, "services": [{**WEB, "name": name} for name in services]}
+        network = {"ports": [{"label": "http"}]}
+        text = json.dumps({"name": "shop", "taskGroups": [{"name": "api", "network": network, "tasks": [task]}]})
+        (group,) = compiled(text).plan["jobs"][0]["groups"]
+        files = [each for each in group["resources"] if each.get("path", "").startswith("/etc/k8s4r/consul/")]
+        return {json.loads(each["content"])["service"]["id"]: each["path"] for each in files}
+
+    both = ids("a", "b")
+    (other,) = ids("b").items()
+    assert other in both.items()
+    assert len(both) == len(ids("a", "a")) == len({*both.values()}) == 2
+
+
+INBOUND = {"name": "rpc", "port": 7000, "to": "http", "protocol": "http", "allow": [{"group": "api"}]}
+
+
+def proxied(check, mode="host"):
+    service = {**WEB, "portLabel": "rpc", "checks": [{"name": "up", **check}]}
+    task = {"name": "app", "config": {"execConfig": {"command": "app"}}, "services": [service]}
+    network = {"mode": mode, "ports": [{"label": "http"}], "services": [INBOUND]}
+    return json.dumps({"name": "shop", "taskGroups": [{"name": "api", "network": network, "tasks": [task]}]})
+
+
+@pytest.mark.parametrize("mode", ["host", "group"])
+def test_a_port_of_the_proxy_is_checked_by_a_connection_alone(mode):
+    (group,) = compiled(proxied({"type": "tcp"}, mode)).plan["jobs"][0]["groups"]
+    (file,) = [each for each in group["resources"] if each.get("path", "").startswith("/etc/k8s4r/consul/")]
+    (check,) = json.loads(file["content"])["service"]["checks"]
+    assert check["tcp"] in {"host": ("[::1]:7000", "127.0.0.1:7000"), "group": ("127.0.0.1:7000",)}[mode]
+    found = refusal(proxied({"type": "http"}, mode))
+    assert "checks[0].type: Consul checks the port of the proxy, which answers only other proxies; write tcp, or give the service" in found
+
+
+def test_an_address_that_only_the_robot_itself_reaches_is_warned_of():
+    warned = [str(each) for each in compiled(job({}, hostIP="127.0.0.1")).warnings]
+    assert any(
+        "services[0].portLabel: is registered at 127.0.0.1, where only programs on its own robot reach it" in each for each in warned
+    )
+    assert not [each for each in compiled(job({})).warnings if "is registered" in str(each)]
+
+
 def test_in_a_pod_it_is_found_at_the_robot_and_checked_at_the_pod():
     checks = [{"name": "up", "type": "http", "path": "/health", "protocol": "https", "tlsSkipVerify": True}]
     (found,) = definitions({"checks": checks}, mode="group", static=20100, to=80)

@@ -108,6 +108,7 @@ def test_what_is_nested_too_deeply_is_said(text):
 
 
 def test_an_output_has_a_limit():
+    assert "precision of at most 9999" in ours('{{ printf "%.2000000000f" 1.5 }}', {})["refused"]
     assert "more than 1 MiB" in ours('{{ range loop 100000 }}{{ printf "%100d" 1 }}{{ end }}', {})["refused"]
 
 

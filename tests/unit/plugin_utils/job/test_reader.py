@@ -190,7 +190,7 @@ taskGroups:
 def test_accepted_without_effect():
     group = "reschedulePolicy: {attempts: 1, delayFunction: constant, unlimited: false}, ephemeralDisk: {sizeMB: 300, sticky: true},"
     task = ", resources: {disk: 1Gi, iops: 5, networks: [{mbits: 10}]}"
-    task += ", services: [{name: s, portLabel: http, tags: [a]}]"
+    task += ", services: [{name: s, portLabel: http, tags: [a]}, {name: t, portLabel: '8080', provider: consul}]"
     _jobs, warnings = one(small(group, task, "priority: 70\nupdate: {maxParallel: 1, autoRevert: true}"))
     never = "never acts: no other robot is asked, and a failed task is restarted where it is, as restartPolicy says"
     assert [warning.split(": ", 1)[1] for warning in warnings] == [

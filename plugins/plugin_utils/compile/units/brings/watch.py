@@ -29,6 +29,7 @@ PROGRAM = "consul-template"
 # Who needs what is rendered waits so long for it, the first time.
 SECONDS = 10
 MEMORY_MAX = 128 * 2**20
+_AT_ONCE: t.Mapping[str, t.Any] = {}
 # Whatever PATH a task has.
 _ENV = ("/usr/bin/env", f"PATH={paths.SEARCH}")
 # They read files and run programs, as root.
@@ -149,8 +150,8 @@ def watch(
     return Watch(
         (
             results,
-            plan.file(once, _configuration(texts, tells=False), mode="0600"),
-            plan.file(always, _configuration(texts, tells=True), mode="0600"),
+            plan.file(once, _configuration([_once(text) for text in texts]), mode="0600"),
+            plan.file(always, _configuration(texts, settles={"wait": {"min": "500ms", "max": "5s"}}), mode="0600"),
             plan.unit(name, unit, run="always", reads=[once, always, *sources], called=f"{called} {PROGRAM}"),
         ),
         (plan.program(PROGRAM, site.where(path), paths.SEARCH),),
@@ -160,13 +161,17 @@ def watch(
     )
 
 
-def _configuration(texts: t.Sequence[Text], tells: bool) -> str:
-    """Of consul-template. Nobody is told of what is rendered before they have started."""
+def _once(text: Text) -> Text:
+    """Rendered the first time, with nobody who could be told of it yet, and where `render_once.sh` takes it from when all are there."""
+    directory, _slash, name = text.result.rpartition("/")
+    return text._replace(result=f"{directory}/once/{name}", command=())
+
+
+def _configuration(texts: t.Sequence[Text], settles: t.Mapping[str, t.Any] = _AT_ONCE) -> str:
+    """Of consul-template. Changes that come together are one, where it `settles`."""
     # It goes on trying, and what is there stays.
     retry = {"attempts": 0, "backoff": "250ms", "max_backoff": "10s"}
-    told = [{**_text(text), **({"command": list(text.command)} if tells and text.command else {})} for text in texts]
-    # Changes that come together are one.
-    settles = {"wait": {"min": "500ms", "max": "5s"}} if tells else {}
+    told = [{**_text(text), **({"command": list(text.command)} if text.command else {})} for text in texts]
     return json.dumps({"consul": {"retry": retry}, "log_level": "warn", "template": told, **settles}, sort_keys=True, indent=1) + "\n"
 
 
