@@ -152,7 +152,7 @@ taskgroups:
             - A program under C(exec) that a signal ended has 128 and the signal's number.
           type: int
         restarts:
-          description: How often systemd has restarted it, since somebody else started it.
+          description: How often systemd has restarted it by itself since it was last started.
           type: int
         pid:
           description: The ID of its main process.

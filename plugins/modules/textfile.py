@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether the robot did something else before.
+  description: Whether anything had to change on the robot.
   returned: success
   type: bool
 """

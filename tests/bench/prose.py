@@ -101,7 +101,7 @@ it, and into a plain file; medians of 5 turns.
 DATA_PATH = """
 ## Requests through the proxies
 
-From wrk on one robot to nginx on the other, both of Debian, over HTTP: through a pair of our proxies as a job gets them, with their
+From wrk on one robot to nginx on the other, both Debian's, over HTTP: through a pair of our proxies as a job gets them, with their
 log, and through a pair of the same Envoy that is tuned by hand: static, without a log, certificates in files. Both have one worker
 each and mTLS in which each side accepts exactly the other. They take turns; the ratio is of each turn, its median and quartiles are of
 20 turns of 2 s. The machine's cores are shared by everything: wrk, nginx and four proxies.
@@ -111,7 +111,7 @@ PODS = """
 ## Pods
 
 A group is started as a whole in turns, on the robot's own network and in a pod; medians of 11 turns on the robot. Fifty pods of one
-group, and whole runs as above. What holds their networks is processes beside Envoy; the memory is their proportional set. What a pod's
+group, and whole runs as above. Their networks are held by processes beside Envoy; the memory is the proportional set of these. What a pod's
 network carries is measured with wrk and nginx, without proxies, beside the same two programs in namespaces made by hand: a bridge,
 links, and one rule of nftables. They take turns of 2 s; the ratio is of each turn, with its median and quartiles of 12 turns.
 """

@@ -89,7 +89,7 @@ def first(samples: Samples) -> str:
             met(started <= 1.5, "at most 1.5 s"),
         ],
         [
-            "of it, a proxy from when it has its identity until it is ready",
+            "of which: a proxy, from having its identity until it is ready",
             f"{ready:.2f}",
             f"{ready / ping:.2f}",
             met(ready <= 0.3, "at most 0.3 s"),

@@ -16,4 +16,4 @@ def moves(found: Moves) -> str:
         ["from the commit until the new instance has answered, median", f"{middle(found):.2f} s", met(middle(found) <= 1, "at most 1 s")],
         ["the longest", f"{max(found.first):.2f} s", ""],
     ]
-    return table([f"{MOVES} times one instance more and one less", "", "goal"], rows)
+    return table([f"{MOVES} times adding one instance and removing it again", "", "goal"], rows)

@@ -149,7 +149,7 @@ class _Evaluator:
             raise Fault(node.line, "uses a template that is not defined", "add {{ define ... }}")
         self._depth += 1
         if self._depth > DEEPEST:
-            raise Fault(node.line, f"has more than {DEEPEST} templates nested in each other")
+            raise Fault(node.line, f"nests more than {DEEPEST} templates")
         inner = self._pipeline(node.pipeline, dot) if node.pipeline else NOTHING
         outer, self._variables = self._variables, [("$", inner)]
         self._walk(body, inner)

@@ -29,7 +29,7 @@ def _unescaped(text: str, line: int) -> str:
     def meant(match: re.Match[str]) -> str:
         simple, octal, two, four, eight, wrong = match.groups()
         if wrong is not None:
-            raise Fault(line, "has a backslash before a character that needs none", "write \\\\ for a backslash, or use backquotes")
+            raise Fault(line, "has a backslash before a character that cannot be escaped", "write \\\\ for a backslash, or use backquotes")
         return _ESCAPES[simple] if simple else chr(int(octal, 8) if octal else int(two or four or eight, 16))
 
     return _ESCAPE.sub(meant, text)

@@ -35,7 +35,7 @@ def from_agent(name: str) -> Data:
 
 
 # The bundle named ALL verifies identities of our own and of federated trust domains, each with its own bundle. Its name stays
-# the same when a federation is added later, so that drains no connection.
+# the same when a federation is added later, so adding one drains no connection.
 _BUNDLE = from_agent("ALL")
 
 

@@ -108,7 +108,7 @@ class Action(ActionBase):
 
 
 def misread(given: Variables, specification: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with options that are no number, or neither true nor false, all at once: Ansible names types of Python, and one
+    """What is wrong with options that are not a number, or neither true nor false, all at once: Ansible names Python types, and one
     option. They come from the command line, where anything may be written.
     """
     found = []

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who calls a service hears of its new endpoints when they are ready, and the old ones go only after that.
+"""Callers of a service are told of its new endpoints once these are ready, and the old ones go only after that.
 
 So a switch has three turns: what serves, on all robots; then the files of those that follow it; then what goes.
 """
@@ -111,7 +111,7 @@ def hosts(text: str) -> set[str]:
     try:
         json.loads(text, object_hook=keep)
     except (ValueError, RecursionError):
-        # Somebody has written into it.
+        # The file was edited by hand.
         return set()
     return found
 

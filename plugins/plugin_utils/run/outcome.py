@@ -97,7 +97,7 @@ def taken_over(answers: Answers, files: t.Mapping[str, str], placed: t.Iterable[
             names = ", ".join(sorted(group.rpartition("/")[2] for group in groups))
             verb = "group {} goes" if len(groups) == 1 else "groups {} go"
             what = (
-                f"{file} has none of the groups that robots run of job {job.removeprefix('default/')}: {verb.format(names)} from {robots}"
+                f"{file} has none of the groups of job {job.removeprefix('default/')} that robots run: {verb.format(names)} from {robots}"
             )
             found.append(f"{what}. If it is meant as another job, give it another name")
     return found

@@ -228,7 +228,7 @@ def test_templates_and_upstreams_follow_what_is_in_consul(agent):
 
     # A variable that root's own programs would obey: the task does not start with it.
     agent.sh("consul kv put loader LD_PRELOAD=/tmp/mine.so")
-    agent.until(f"grep -qr 'template local/web.env: LD_PRELOAD cannot be set by what is in Consul' {reads}/logs")
+    agent.until(f"grep -qr 'template local/web.env: LD_PRELOAD cannot be set from Consul' {reads}/logs")
     agent.sh("consul kv delete loader")
     agent.until("systemctl --quiet is-active 'k8s4r-task-*reads*'")
 

@@ -135,7 +135,7 @@ def test_another_controllers_digest_sends_the_plan_and_changes_nothing(deploymen
 def test_a_copied_file_with_the_same_name_is_told_before_it_takes_over(deployment):
     deployment.deploy(sleeper()).well()
     copied = sleeper(script="exec sleep 1000").replace("name: web", "name: copy")
-    warning = "job.yml has none of the groups that robots run of job hello: group web goes from robot1, robot2"
+    warning = "job.yml has none of the groups of job hello that robots run: group web goes from robot1, robot2"
     assert warning in " ".join(deployment.deploy(copied, "--check").well().output.split())
     assert warning in " ".join(deployment.deploy(copied).well().output.split())
     assert "none of the groups" not in deployment.deploy(copied.replace("1000", "2000")).well().output

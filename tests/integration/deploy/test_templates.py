@@ -244,7 +244,7 @@ def test_a_template_of_another_job_with_a_service_as_it_was_is_told_of(deploymen
     template = {"destPath": "local/app.env", "env": True, "embeddedTmpl": f"SERVERS={SERVERS.replace(chr(10), ' ')}"}
     tasks = [{"name": "t", "config": SLEEPS, "templates": [template]}]
     front = yaml.safe_dump({"name": "front", "taskGroups": [{"name": "g", "tasks": tasks}]})
-    other, old = deployment.job(front, "front.yml"), 'has in a template where "default/shop/api/api" was'
+    other, old = deployment.job(front, "front.yml"), 'has a template with "default/shop/api/api" as it was'
     assert old not in deploy(7001, other)
     assert 'deploy the job "default/front" together with this one' in deploy(7002)
     assert old not in deploy(7002, other)

@@ -123,9 +123,11 @@ def test_who_may_talk_and_cannot_is_told_with_the_reason() -> None:
     places = {"pod": "/etc/k8s4r/pods/web-r0", "routes": "/etc/k8s4r/routes/web"}
     resources = [{"kind": "file", "path": path, "digest": digest} for digest, path in places.items()]
     manifest: t.Any = {"jobs": [{"groups": [{"id": "web", "name": "default/a/web", "resources": resources}]}]}
-    assert told.unreached(manifest, contents.__getitem__) == [
-        "this robot shares no link with r3 (203.0.113.9): its pods and those of default/a/api, default/a/web there do not reach each other"
-    ]
+    (text,) = told.unreached(manifest, contents.__getitem__)
+    assert text == (
+        "this robot shares no link with r3 (203.0.113.9): its pods and the pods of default/a/api, default/a/web there cannot reach each "
+        "other"
+    )
 
 
 @pytest.mark.usefixtures("on_a_link")

@@ -30,7 +30,7 @@ UNIT = "consul.service"
 DIRECTORY = "/etc/consul.d"
 _OURS = "k8s4r-"
 _API = ("127.0.0.1", 8500)
-# Seconds, in which it is to have taken in what has changed.
+# Seconds within which the agent should have picked up a change.
 _PATIENCE = 5.0
 # What the agent was told to read last. One that has started since has read what there is.
 _READ = plan.RUNTIME + "/consul"
@@ -115,7 +115,7 @@ def _have(gone: t.Container[str], directory: str) -> list[str]:
             files.remove(f"{directory}/{name}")
         _tell(jsontext.dumps({name: hashlib.sha256(content).hexdigest() for name, content in sorted(wanted.items())}))
     except (CommandFailed, OSError) as error:
-        return [f"Consul does not know what it should of this robot's services: {error}"]
+        return [f"the Consul agent could not be told of this robot's services: {error}"]
     return []
 
 

@@ -68,7 +68,7 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
 
 
 def settle() -> list[str]:
-    """After a switch: what the files say now; or nothing, where nobody is to be answered. What fails is told, and the next switch tries
+    """After a switch: what the files say now; or nothing, where nobody is to be answered. What fails is reported, and the next switch tries
     again.
     """
     if not own.text(own.DNS) and not os.path.isdir(plan.NAMES):

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         terms: t.Mapping[str, t.Any]
 
     class Called(t.TypedDict):
-        """A file with what is known of a service of another group. One of which its group has an own copy follows it, and can be written
-        without its job; what was rendered with it cannot.
+        """A file with what is known of a service of another group. A file of which the group has a copy of its own follows the service, and
+        can be written without its job; what was rendered with it cannot.
         """
 
         namespace: str

@@ -20,7 +20,7 @@ _PATIENCE = 30
 def up(id: str) -> None:
     pod = files.one(id)
     if pod is None:
-        raise SystemExit(f"{plan.PODS}/{id} is missing or damaged; run the deployment again")
+        raise SystemExit(f"{plan.PODS}/{id} is missing or damaged; deploy the job again")
     with names.locked():
         names.write(id, pod)
         link.up(id, pod)

@@ -128,7 +128,7 @@ def _forget(pods: t.Mapping[str, Pod]) -> None:
     try:
         connections.forget(pods)
     except OSError as error:
-        sys.stderr.write(f"connections to ports that lead elsewhere now go on until they end: {error}\n")
+        sys.stderr.write(f"connections to ports that now lead elsewhere go on until they end: {error}\n")
 
 
 def _remove() -> list[str]:

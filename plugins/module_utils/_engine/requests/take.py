@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def answer(robot: Robot, request: t.Mapping[str, t.Any], part: bytes) -> Answer:
     """How much of the file is here."""
     if not re.fullmatch("[0-9a-f]{64}", request["sha256"]):
-        return {"status": "refused", "errors": [f"sha256: {request['sha256']!r} is none"]}
+        return {"status": "refused", "errors": [f"sha256: {request['sha256']!r} is not a SHA-256 digest"]}
     needed = set() if part else fetching.needed(robot)
     try:
         here = local.receive(Cache(f"{robot.state}/cache"), request["sha256"], request["size"], request["at"], part, needed)

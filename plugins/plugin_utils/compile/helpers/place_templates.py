@@ -92,7 +92,9 @@ def text_of(template: dict[str, t.Any]) -> bytes:
         with open(template["from"], "rb") as stream:
             return stream.read()
     except FileNotFoundError:
-        raise Problem(f"{template['called']}: {template['from']} is not there; where Consul is asked, it has not answered yet") from None
+        raise Problem(
+            f"{template['called']}: {template['from']} does not exist; if Consul renders it, Consul has not answered yet"
+        ) from None
 
 
 def keep_variables(listed: dict[str, t.Any]) -> None:
@@ -103,11 +105,11 @@ def keep_variables(listed: dict[str, t.Any]) -> None:
             try:
                 read = parsed(text_of(template).decode("utf-8"))
             except (Unread, UnicodeDecodeError) as error:
-                why = error if isinstance(error, Unread) else "it is no UTF-8"
+                why = error if isinstance(error, Unread) else "it is not UTF-8"
                 raise Problem(f"{template['called']}: does not render to variables: {why}") from None
             refused = sorted(name for name in read if re.fullmatch(listed["refused"], name))
             if refused:
-                raise Problem(f"{template['called']}: {', '.join(refused)} cannot be set by what is in Consul")
+                raise Problem(f"{template['called']}: {', '.join(refused)} cannot be set from Consul")
             found.update(read)
     where, name = os.path.split(listed["variables"])
     directory = os.open(where, DIRECTORY)

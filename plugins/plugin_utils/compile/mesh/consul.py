@@ -45,7 +45,7 @@ def _id(site: Site) -> str:
 
 
 def _directory(site: Site) -> str:
-    # That of the group's data lets no proxy in.
+    # Not below the group's data: the proxy's user cannot enter that.
     return f"{plan.STATE}/groups/{_id(site)}-consul"
 
 

@@ -19,7 +19,7 @@ from . import identity, peers
 
 
 class Place(t.NamedTuple):
-    """Where a caller is of whom nothing else is known."""
+    """Where a caller is, if nothing else is known about it."""
 
     fleet: Fleet
     robot: Robot
@@ -105,7 +105,7 @@ def endpoints_of(site: Site | Place, served: peers.Served) -> tuple[list[Endpoin
 
 
 def addresses(site: Site | Place, served: peers.Served) -> tuple[list[str], list[str]]:
-    """Where a service is, as everybody on this robot reaches it, and the robots of which there is no IP address."""
+    """Where a service is, as everybody on this robot reaches it, and the robots whose IP address is not known."""
     listening = plain(served.service.address)
     if listening in LOOPBACK_HOSTS:
         return [], []

@@ -29,7 +29,7 @@ from ..site.placed import PlacedPort
 from ..site.rendering import InConsul, LookedUp, Unfound
 from ..site.site import Site, sites_of
 
-# Names that a message has, of all that it could.
+# The most names that a message lists.
 SHOWN = 6
 TOGETHER = (
     "if another job has it, deploy both together: -e job=<this file>,<the other job's file>; if it is in Consul, write `provider: consul` "
@@ -143,8 +143,10 @@ class Offered:
             if group.network and group.network.enabled and any(service.name == name for service in group.network.services)
         ]
         if inbound:
-            return Unfound(f"{what}, and {inbound[0]} is one of a proxy", f"call it by network.upstreams, with service: {inbound[0]}")
-        there = f"there is {few(known, SHOWN)}" if known else "they have none in this namespace"
+            return Unfound(
+                f"{what}; {inbound[0]} is an inbound service, behind a proxy", f"call it by network.upstreams, with service: {inbound[0]}"
+            )
+        there = f"there is {few(known, SHOWN)}" if known else "the run's tasks have none in this namespace"
         return Unfound(what, did_you_mean(name, known) or f"{there}; {TOGETHER}")
 
 

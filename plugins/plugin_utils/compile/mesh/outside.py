@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Jobs that are not in a run: their services, which its groups may call, and those of their groups that call a service of the run.
 
-Both are known from what robots said of themselves. What it was is an assumption, as their capabilities are: a robot says if it is wrong.
+Both are known from what robots said of themselves. It is an assumption, as their capabilities are; a robot says so if it is wrong.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _unrendered(file: str, group: str, service: str, there: bool, robots: t.Sequ
         found = f"{group} on {few(robots, peers.NAMED)} has {quoted(service)} in a template, {TAKEN_AWAY}"
         return Problem(file, found, f"deploy the job {job} without it")
     found = (
-        f"{group} on {few(robots, peers.NAMED)} has in a template where {quoted(service)} was: only a run of its own job renders it anew"
+        f"{group} on {few(robots, peers.NAMED)} has a template with {quoted(service)} as it was: only a run of its own job renders it again"
     )
     return Problem(file, found, f"deploy the job {job} together with this one")
 

@@ -19,7 +19,7 @@ from ..network import choice
 from ..site.site import Finding, nothing_found
 from .offered import Offered
 
-# Robots that a message names, of all that it could.
+# The most robots that a message names.
 NAMED = 3
 
 

@@ -151,4 +151,4 @@ def _wrong(site: Site, path: str, service: Service, place: Place | None) -> t.It
             yield site.problem(f"{at}.portLabel", "Consul checks the port of the service", f"remove it, {_NATIVE}")
         for key, value in (("expect", check.expect), ("headers", check.headers), ("serverName", check.server_name)):
             if value:
-                yield site.problem(f"{at}.{key}", "not every Consul can do that", f"remove it, {_NATIVE}")
+                yield site.problem(f"{at}.{key}", "not every version of Consul can do that", f"remove it, {_NATIVE}")

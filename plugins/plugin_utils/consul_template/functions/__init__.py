@@ -66,11 +66,11 @@ def known(name: str, line: int, watched: bool = False) -> None:
     """
     if watched and name == "nomadService":
         remedy = "use service for what is in Consul, or a template of its own"
-        raise Fault(line, "nomadService asks no Consul, and this text asks Consul alone", remedy)
+        raise Fault(line, "nomadService does not ask Consul, and this text is rendered from Consul alone", remedy)
     if name in FUNCTIONS or name in SPECIAL or (watched and (name in OF_CONSUL or name in _MORE or name.startswith("sprig_"))):
         return
     if name.startswith("sprig_"):
-        raise Fault(line, f"{name} is not supported: the functions of Sprig are not", "write it in another way, or in Jinja")
+        raise Fault(line, f"{name} is not supported, because it is one of Sprig's functions", "write it in another way, or in Jinja")
     if name in REFUSED:
         what, remedy = REFUSED[name]
         message = f"{name} needs {what}, which is not available here" if what else f"{name} is not supported"

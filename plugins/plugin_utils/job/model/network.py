@@ -55,7 +55,7 @@ class Upstream:
     name: str = key("Name, unique in its group. Injected variables are named after it.", pattern=NAME)
     local_port: int = key("Port on 127.0.0.1 where the group reaches it.", minimum=1, maximum=65535)
     upstream: str | None = key(
-        "Where it is: `host:port`, with an IPv6 address in brackets. Exactly one of this, `service` and `consul` is written.",
+        "Where it is: `host:port`, with an IPv6 address in brackets. Give exactly one of this, `service` and `consul`.",
         default=None,
         substituted=True,
         pattern=rf"{HOST_PORT}|{SUBSTITUTED}",
@@ -87,11 +87,11 @@ class Upstream:
         expected="job/group/name or namespace/job/group/name",
     )
     consul: str | None = key(
-        "Name of a service in Consul, at whose healthy instances it is, as the robot's own agent knows them.",
+        "Name of a service in Consul; the upstream leads to its healthy instances, as the robot's own agent knows them.",
         default=None,
         ours=True,
         pattern=NAME_IN_CONSUL,
-        expected="letters, digits and - alone",
+        expected="only letters, digits and -",
     )
 
 

@@ -95,7 +95,7 @@ class Service:
     )
     checks: tuple[Check, ...] = key("Health checks.", factory=tuple)
     provider: Provider = key(
-        "Where it is found: `native`, by templates of all jobs of a run; `nomad` is another spelling of it. `consul`: by those who ask the"
+        "Where it is found: `native`, by templates of all jobs of a run; `nomad` is another spelling of it. `consul`: by whoever asks the"
         " Consul to which the robot's own agent belongs.",
         default=Provider.NATIVE,
         ours=True,

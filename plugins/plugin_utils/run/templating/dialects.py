@@ -56,7 +56,7 @@ def compiled(text: str, left: str, right: str, provider: Provider | None = None)
     if seen.go:
         return _ConsulTemplate(text, left, right, provider)
     if provider is Provider.CONSUL:
-        raise Mistake(0, "asks nobody: nothing in it is consul-template's", "remove `provider`")
+        raise Mistake(0, "has `provider`, but nothing in it is written for consul-template", "remove `provider`")
     return _Jinja(text, left, right) if any(sign in text for sign in (left, "{%", "{#")) else _Plain(text)
 
 
@@ -111,7 +111,7 @@ class _ConsulTemplate:
             if not watched:
                 return rendered
             if native:
-                raise Mistake(0, "looks up services of ours and others in Consul", "write a template for each of the two")
+                raise Mistake(0, "looks up both services of this run and services in Consul", "write a template for each of the two")
             return Watched(self._text)
         except self._fault as fault:
             if watched and not native:

@@ -90,7 +90,7 @@ def test_services_of_one_name_are_found_together_in_their_own_namespace_alone():
         "more", "more", "shop", "shop",
     ]  # fmt: skip
     assert "there is no" not in refused(foreign)
-    assert "they have none in this namespace" in refused(foreign)
+    assert "the run's tasks have none in this namespace" in refused(foreign)
 
 
 def test_a_port_at_the_loopback_is_found_on_its_own_robot_alone():
@@ -127,7 +127,7 @@ def test_a_robot_of_which_only_a_name_is_known_has_no_address_for_others():
         (
             "https",
             shop(more="services: [{name: https, port: 7000, to: http, allow: [{job: front, group: web}]}]"),
-            'has the service "https", and shop/api/https is one of a proxy; call it by network.upstreams, with service: shop/api/https',
+            'shop/api/https is an inbound service, behind a proxy; call it by network.upstreams, with service: shop/api/https',
         ),
     ],
 )  # fmt: skip

@@ -108,8 +108,8 @@ def test_the_agent_is_expected_once_and_only_where_it_is_needed():
     ("check", "said"),
     [
         ({"type": "script", "command": "/bin/true"}, "type: Consul does not run scripts as the task"),
-        ({"type": "http", "expect": "ok"}, "expect: not every Consul can do that"),
-        ({"type": "http", "headers": {"X-A": "b"}}, "headers: not every Consul can do that"),
+        ({"type": "http", "expect": "ok"}, "expect: not every version of Consul can do that"),
+        ({"type": "http", "headers": {"X-A": "b"}}, "headers: not every version of Consul can do that"),
     ],
 )
 def test_what_consul_does_not_do_is_refused(check, said):

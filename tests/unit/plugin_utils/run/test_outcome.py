@@ -120,7 +120,7 @@ def test_a_file_that_takes_over_another_files_job_is_named_with_what_goes():
     answers = {"a": {"holds": ["default/web/front", "default/web/back", "x/web/a"]}, "b": {"holds": ["default/web/front"]}, "c": UNCHANGED}
     files = {"default/web": "copy.yml", "x/web": "x.yml"}
     (said,) = outcome.taken_over(answers, files, ["default/web/other", "x/web/a"])
-    assert said.startswith("copy.yml has none of the groups that robots run of job web: groups back, front go from a, b. If it is")
+    assert said.startswith("copy.yml has none of the groups of job web that robots run: groups back, front go from a, b. If it is")
     (said,) = outcome.taken_over(answers, files, ["default/web/front", "x/web/b"])
-    assert said.startswith("x.yml has none of the groups that robots run of job x/web: group a goes from a. If")
+    assert said.startswith("x.yml has none of the groups of job x/web that robots run: group a goes from a. If")
     assert outcome.taken_over({"a": {"holds": []}}, files, []) == []

@@ -263,17 +263,17 @@ def test_what_asks_consul_is_left_to_the_robot(tmp_path, text, keys):
         (
             '{{ key "a" }}\n{{ nomadService "api" }}',
             {},
-            "line 2 of the template: nomadService asks no Consul, and this text asks Consul alone",
+            "line 2 of the template: nomadService does not ask Consul, and this text is rendered from Consul alone",
         ),
         ('{{ file "/etc/shadow" }}', CONSUL, "line 1 of the template: file needs a file, which is not available here"),
         ('{{ key "a" | nope }}', {}, "line 1 of the template: there is no function nope"),
-        ("{{ name }}", CONSUL, "the template: asks nobody: nothing in it is consul-template's"),
+        ("{{ name }}", CONSUL, "the template: has `provider`, but nothing in it is written for consul-template"),
         ('{{ nomadService "queue" }}', {}, "line 1 of the template: the service queue is in Consul (depends)"),
         ('{{ service "queue" }}', {"provider": Provider.NATIVE}, "line 1 of the template: the service queue is in Consul (depends)"),
         (
             '{{ range service "api" }}{{ .Port }}{{ end }}{{ range service "queue" }}{{ .Port }}{{ end }}',
             {},
-            "the template: looks up services of ours and others in Consul",
+            "the template: looks up both services of this run and services in Consul",
         ),
     ],
 )

@@ -39,5 +39,5 @@ def unreached(manifest: Manifest, read: Read) -> list[str]:
     for name, whole, _addresses in others:
         apart = sorted({far for known in by_group.values() for far, there in known.items() if any(contains(whole, each) for each in there)})
         if name in without and apart:
-            found.append(f"this robot {without[name]}: its pods and those of {', '.join(apart)} there do not reach each other")
+            found.append(f"this robot {without[name]}: its pods and the pods of {', '.join(apart)} there cannot reach each other")
     return found

@@ -26,13 +26,13 @@ if t.TYPE_CHECKING:
     from .....module_utils._engine.plan import Expected, Program, Resource
 
 PROGRAM = "consul-template"
-# Who needs what is rendered waits so long for it, the first time.
+# How long the first rendering may take, for whatever needs the result.
 SECONDS = 10
 MEMORY_MAX = 128 * 2**20
 _AT_ONCE: t.Mapping[str, t.Any] = {}
 # Whatever PATH a task has.
 _ENV = ("/usr/bin/env", f"PATH={paths.SEARCH}")
-# They read files and run programs, as root.
+# These would read files and run programs as root.
 _DENIED = ("file", "plugin", "writeToFile")
 
 
@@ -128,7 +128,7 @@ def watch(
                 ("TimeoutStartSec", f"{SECONDS + 15}s"),
                 ("Restart", "always"),
                 ("RestartSec", "1s"),
-                # It takes SIGTERM for something else's.
+                # It ends on SIGINT, its kill_signal; SIGTERM it only passes on.
                 ("KillSignal", "SIGINT"),
                 ("TimeoutStopSec", "10s"),
                 ("CPUAccounting", "yes"),
