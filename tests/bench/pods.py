@@ -16,7 +16,7 @@ import typing as t
 
 from .contenders import anything, unchanged
 from .stage import HERE, Bench, BenchError, Timed, install
-from .start_pods import Life, start_pods
+from .start_pods import Lives, start_pods
 
 ROBOT, OTHER, PODS, ROUNDS, PAIRS, SECONDS = "robot1", "robot2", 50, 7, 12, 2
 PORT, HAND_PORT = 8088, 18090
@@ -61,12 +61,12 @@ AWAY = (
 
 
 class Pods(t.NamedTuple):
-    """Lives in turns, whole runs in seconds, memory of each pod in KiB.
+    """Starts and stops in turns, whole runs in seconds, memory of each pod in KiB.
 
     `carried` has (ours, by hand) requests per second for each way, in turns.
     """
 
-    lives: dict[str, list[Life]]
+    lives: Lives
     ping: float
     unchanged: float
     held: float

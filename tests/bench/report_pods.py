@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import statistics
-import typing as t
 
 from .pods import PODS, Pods
-from .start_pods import BARE, HOST, NOMAD, POD, Life, middle, more
+from .start_pods import BARE, HOST, NOMAD, POD, Lives, middle, more
 from .tables import met, table
 
 
-def lives(found: t.Mapping[str, t.Sequence[Life]]) -> str:
+def lives(found: Lives) -> str:
     """Each way beside the same program on the robot's own network."""
     rows = []
     for name, says, than in (
@@ -22,17 +21,18 @@ def lives(found: t.Mapping[str, t.Sequence[Life]]) -> str:
         (BARE, "a bare unit, on the robot's own network", ""),
         (NOMAD, "the same unit, in a network of Nomad's bridge mode", BARE),
     ):
-        start, stop = middle(found[name])
+        start, stop = middle(found.turns[name])
         row = [says, f"{start:.0f}", "", "", f"{stop:.0f}", "", ""]
         if than:
-            turns = more(found[name], found[than])
+            turns = more(found.turns[name], found.turns[than])
             low, late, high = statistics.quantiles([turn.start for turn in turns], n=4, method="inclusive")
             row[2:4] = f"{late:.0f}", f"{low:.0f}-{high:.0f}"
             row[5] = f"{middle(turns).stop:.0f}"
             row[6] = met(late <= 150, "at most 150 ms more") if name == POD else "beside it"
         rows.append(row)
     head = ["until the program runs, until all is gone", "start, ms", "more, ms", "quartiles, ms", "stop, ms", "more, ms", "goal"]
-    return table(head, rows)
+    first, last = found.loads
+    return table(head, rows) + f"\nThe load average was {first:.1f} before these turns and {last:.1f} after them.\n"
 
 
 def pods(found: Pods) -> str:

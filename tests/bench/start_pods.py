@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import shlex
 import statistics
 import typing as t
@@ -105,7 +106,14 @@ class Life(t.NamedTuple):
     stop: float
 
 
-def start_pods(bench: Bench, robot: str) -> dict[str, list[Life]]:
+class Lives(t.NamedTuple):
+    """Each contender's turns, and the machine's load average before all of them and after."""
+
+    turns: dict[str, list[Life]]
+    loads: tuple[float, float]
+
+
+def start_pods(bench: Bench, robot: str) -> Lives:
     """All take turns."""
     for package in ("containernetworking-plugins", "iptables"):
         install(bench, robot, package)
@@ -113,12 +121,15 @@ def start_pods(bench: Bench, robot: str) -> dict[str, list[Life]]:
     task = yaml.safe_load((HERE / "jobs" / JOB).read_text())["taskGroups"][0]["tasks"][0]
     _shell_option, command = task["config"]["execConfig"]["args"]
     program = inspect.getsource(bridge) + PROGRAM
+    before = os.getloadavg()[0]
     try:
         times = json.loads(bench.on(robot, shlex.join(["python3", "-c", program, str(TURNS), command])))
+        loads = (before, os.getloadavg()[0])
     finally:
         bench.on(robot, AWAY)
         bench.run([*bench.remove(JOB), "--limit", robot])
-    return {name: [Life(start * 1000, stop * 1000) for start, stop in turns] for name, turns in times.items()}
+    turns = {name: [Life(start * 1000, stop * 1000) for start, stop in each] for name, each in times.items()}
+    return Lives(turns, loads)
 
 
 def middle(turns: t.Sequence[Life]) -> Life:

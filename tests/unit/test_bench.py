@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from tests.bench import bridge, report_pods
-from tests.bench.start_pods import BARE, HOST, NOMAD, POD, PROGRAM, Life
+from tests.bench.start_pods import BARE, HOST, NOMAD, POD, PROGRAM, Life, Lives
 
 ALLOC = "5b6a2c1e-0000-4000-8000-000000000001"
 NAMES = ["loopback", "bridge", "firewall", "portmap"]
@@ -89,15 +89,14 @@ def test_what_runs_on_a_robot_needs_nothing_but_its_python() -> None:
 
 
 def test_what_a_network_costs_is_the_median_of_what_each_turn_takes_more() -> None:
-    text = report_pods.lives(
-        {
-            HOST: [Life(100, 10), Life(300, 10), Life(110, 10)],
-            POD: [Life(140, 40), Life(350, 50), Life(170, 60)],
-            BARE: [Life(20, 5)] * 3,
-            NOMAD: [Life(120, 65), Life(130, 75), Life(500, 85)],
-        }
-    )
-    rows = {cells[1]: cells[2:-1] for line in text.splitlines()[2:] for cells in [[cell.strip() for cell in line.split("|")]]}
+    turns = {
+        HOST: [Life(100, 10), Life(300, 10), Life(110, 10)],
+        POD: [Life(140, 40), Life(350, 50), Life(170, 60)],
+        BARE: [Life(20, 5)] * 3,
+        NOMAD: [Life(120, 65), Life(130, 75), Life(500, 85)],
+    }
+    text = report_pods.lives(Lives(turns, (0.5, 1.25)))
+    rows = {cells[1]: cells[2:-1] for line in text.splitlines()[2:6] for cells in [[cell.strip() for cell in line.split("|")]]}
     assert rows == {
         "a group's task, on the robot's own network": ["110", "", "", "10", "", ""],
         "the same task, in a pod": ["170", "50", "45-55", "50", "40", "at most 150 ms more: reached"],
@@ -108,4 +107,4 @@ def test_what_a_network_costs_is_the_median_of_what_each_turn_takes_more() -> No
 
 def test_a_pod_that_starts_too_late_misses_its_goal() -> None:
     turns = {HOST: [Life(100, 10)] * 3, POD: [Life(251, 10)] * 3, BARE: [Life(20, 5)] * 3, NOMAD: [Life(120, 65)] * 3}
-    assert "at most 150 ms more: **missed**" in report_pods.lives(turns)
+    assert "at most 150 ms more: **missed**" in report_pods.lives(Lives(turns, (0.5, 1.2)))
