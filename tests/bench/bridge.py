@@ -13,9 +13,10 @@ import os
 import subprocess
 import typing as t
 
-# Debian's; Nomad has the others by default.
+# Debian's.
 PLUGINS = "/usr/lib/cni"
-BRIDGE, SUBNET, ADMIN = "nomad", "172.26.64.0/20", "NOMAD-ADMIN"
+# By default Nomad has the network that our pods have by default, and one robot cannot have it twice.
+BRIDGE, SUBNET, ADMIN = "nomad", "172.27.64.0/20", "NOMAD-ADMIN"
 VERSION, NAME, INTERFACE = "0.4.0", "nomad", "eth0"
 CHAIN: list[dict[str, t.Any]] = [
     {"type": "loopback"},
