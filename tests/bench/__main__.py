@@ -33,6 +33,7 @@ from . import (
     rounds,
     scale,
     start,
+    start_pods,
     traffic,
 )
 from .report import Figures
@@ -49,6 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data-path", action="store_true", help="only the requests through proxies; nothing is published")
     parser.add_argument("--moves", action="store_true", help="only a service that moves; nothing is published")
     parser.add_argument("--pods", action="store_true", help="only pods; nothing is published")
+    parser.add_argument("--pod-starts", action="store_true", help="of pods, only how late they start; nothing is published")
     parser.add_argument("--keep", action="store_true", help="leave the robots up")
     return parser.parse_args()
 
@@ -116,6 +118,9 @@ def main() -> None:
             return
         if options.pods:
             print(report_pods.pods(pods.pods(bench)))
+            return
+        if options.pod_starts:
+            print(report_pods.lives(start_pods.start_pods(bench, pods.ROBOT)))
             return
         if options.tasks:
             print(report_tasks.fifty(fifty.fifty(bench)))

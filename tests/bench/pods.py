@@ -9,7 +9,6 @@ leads to one of them.
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import statistics
@@ -17,32 +16,10 @@ import typing as t
 
 from .contenders import anything, unchanged
 from .stage import HERE, Bench, BenchError, Timed, install
+from .start_pods import Lives, start_pods
 
-ROBOT, OTHER, PODS, ROUNDS, TURNS, PAIRS, SECONDS = "robot1", "robot2", 50, 7, 11, 12, 2
+ROBOT, OTHER, PODS, ROUNDS, PAIRS, SECONDS = "robot1", "robot2", 50, 7, 12, 2
 PORT, HAND_PORT = 8088, 18090
-
-# Runs on the robot: both groups are stopped as a whole and started as a whole, in turns.
-STARTS = r"""
-import json, os, subprocess, sys, time
-times = {}
-for turn in range(int(sys.argv[1]) + 1):
-    for name in ("host", "pod"):
-        (home,) = [entry for entry in os.scandir("/var/lib/k8s4r/groups") if entry.name.startswith("bench-pod-" + name + "-")]
-        mark, target = home.path + "/alloc/started", "k8s4r-group-" + home.name + ".target"
-        subprocess.run(["systemctl", "stop", target, "k8s4r-*-" + home.name + "-r0.service"], check=True)
-        if os.path.exists(mark):
-            os.unlink(mark)
-        begun, text = time.time(), ""
-        subprocess.run(["systemctl", "start", target], check=True)
-        while not text.endswith("\n"):
-            time.sleep(0.002)
-            if os.path.exists(mark):
-                with open(mark) as stream:
-                    text = stream.read()
-        if turn:
-            times.setdefault(name, []).append(int(text) / 1e9 - begun)
-print(json.dumps(times))
-"""
 
 # The proportional set of what holds the networks of pods: all processes of their units.
 HELD = r"""
@@ -84,13 +61,12 @@ AWAY = (
 
 
 class Pods(t.NamedTuple):
-    """Starts in milliseconds, whole runs in seconds, memory of each pod in KiB.
+    """Starts and stops in turns, whole runs in seconds, memory of each pod in KiB.
 
     `carried` has (ours, by hand) requests per second for each way, in turns.
     """
 
-    host: float
-    pod: float
+    lives: Lives
     ping: float
     unchanged: float
     held: float
@@ -99,20 +75,13 @@ class Pods(t.NamedTuple):
 
 def pods(bench: Bench) -> Pods:
     """All of it, on two robots."""
-    host, pod = _starts(bench)
+    lives = start_pods(bench, ROBOT)
     ping, same, held = _fifty(bench)
-    return Pods(host, pod, ping, same, held, _carried(bench))
+    return Pods(lives, ping, same, held, _carried(bench))
 
 
 def _limited(command: t.Sequence[str]) -> list[str]:
     return [*command, "--limit", ROBOT]
-
-
-def _starts(bench: Bench) -> tuple[float, float]:
-    bench.run(_limited(bench.deploy("start-pod.yml")))
-    times = json.loads(bench.on(ROBOT, shlex.join(["python3", "-c", STARTS, str(TURNS)])))
-    bench.run(_limited(bench.remove("start-pod.yml")))
-    return statistics.median(times["host"]) * 1000, statistics.median(times["pod"]) * 1000
 
 
 def _fifty(bench: Bench) -> tuple[float, float, float]:

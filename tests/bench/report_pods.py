@@ -8,15 +8,34 @@ from __future__ import annotations
 import statistics
 
 from .pods import PODS, Pods
+from .start_pods import BARE, HOST, NOMAD, POD, Lives, middle, more
 from .tables import met, table
 
 
+def lives(found: Lives) -> str:
+    """Each way beside the same program on the robot's own network."""
+    rows = []
+    for name, says, than in (
+        (HOST, "a group's task, on the robot's own network", ""),
+        (POD, "the same task, in a pod", HOST),
+        (BARE, "a bare unit, on the robot's own network", ""),
+        (NOMAD, "the same unit, in a network of Nomad's bridge mode", BARE),
+    ):
+        start, stop = middle(found.turns[name])
+        row = [says, f"{start:.0f}", "", "", f"{stop:.0f}", "", ""]
+        if than:
+            turns = more(found.turns[name], found.turns[than])
+            low, late, high = statistics.quantiles([turn.start for turn in turns], n=4, method="inclusive")
+            row[2:4] = f"{late:.0f}", f"{low:.0f}-{high:.0f}"
+            row[5] = f"{middle(turns).stop:.0f}"
+            row[6] = met(late <= 150, "at most 150 ms more") if name == POD else "beside it"
+        rows.append(row)
+    head = ["until the program runs, until all is gone", "start, ms", "more, ms", "quartiles, ms", "stop, ms", "more, ms", "goal"]
+    first, last = found.loads
+    return table(head, rows) + f"\nThe load average was {first:.1f} before these turns and {last:.1f} after them.\n"
+
+
 def pods(found: Pods) -> str:
-    more = found.pod - found.host
-    starts = [
-        ["on the robot's own network", f"{found.host:.0f}", "", ""],
-        ["in a pod", f"{found.pod:.0f}", f"{more:.0f}", met(more <= 150, "at most 150 ms more")],
-    ]
     fifty = [
         ["ping playbook", f"{found.ping:.2f} s", "1.00", ""],
         [
@@ -35,7 +54,7 @@ def pods(found: Pods) -> str:
         carried.append([way, f"{ours:,.0f}", f"{hand:,.0f}", f"{middle:.3f}", f"{low:.3f}-{high:.3f}", goal])
     return "\n".join(
         (
-            table(["from the order to start a group until its program runs", "median, ms", "more, ms", "goal"], starts),
+            lives(found.lives),
             table([f"{PODS} pods on a robot", "median", "over ping", "goal"], fifty),
             table(["16 connections", "ours", "by hand", "ours over it", "quartiles", "goal"], carried),
         )

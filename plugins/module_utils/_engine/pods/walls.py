@@ -17,7 +17,7 @@ import sys
 from .. import plan
 from ..say import jsontext
 from ..say.errors import CommandFailed
-from . import connections, files, names, rules
+from . import files, names, rules
 from .across import robots, routes
 from .across.links import uplinks
 from .force import bridge, filters, kept, routing, table
@@ -125,6 +125,9 @@ def _neighbours(pods: t.Mapping[str, Pod]) -> list[str]:
 
 def _forget(pods: t.Mapping[str, Pod]) -> None:
     """A kernel that does not tell of its connections (CONFIG_NF_CT_NETLINK) keeps them until they end by themselves."""
+    # Few pods' starts come here, and with sockets this costs each of them 7 ms.
+    from . import connections
+
     try:
         connections.forget(pods)
     except OSError as error:
