@@ -124,8 +124,8 @@ service of the robot, where Nomad's client has libcni in its own process. Nor do
 processes, IPC and host name, and walls around it, where the allocations on Nomad's bridge all reach each other. With its last pod a
 robot's bridge goes, too: ours makes it and the walls anew in each turn, while Nomad's bridge and chains stay.
 
-Fifty pods of one group, and whole runs as above. Their networks are held by processes beside Envoy; the memory is the proportional
-set of these. What a pod's network carries is measured with wrk and nginx, without proxies, beside the same two programs in namespaces made by
+Fifty pods of one group, and whole runs as above. Their networks are held by processes beside Envoy; the memory is the proportional set of
+these. What a pod's network carries is measured with wrk and nginx, without proxies, beside the same two programs in namespaces made by
 hand: a bridge, links, and one rule of nftables. They take turns of 2 s; the ratio is of each turn, with its median and quartiles of 12
 turns.
 """
