@@ -136,13 +136,16 @@ def install(module: AnsibleModule, record: release.Record) -> str:
                 + ("pinned" if parameters["sha256"] else f"published in {parameters['sha256_url']}")
                 + "; nothing was installed"
             )
-        program = os.path.join(directory, "program")
+        program, digest = os.path.join(directory, "program"), ""
         if parameters["member"]:
             release.extract(download, parameters["member"], program)
+        elif parameters["url"]:
+            # It is ours alone, and was read to its end already.
+            program, digest = download, found
         else:
             with open(download, "rb") as file:
                 release.copy(file, program)
-        digest = release.sha256(program)
+        digest = digest or release.sha256(program)
         place(module, program, path, parameters["mode"])
     record.write(module, source, found, digest)
     return found

@@ -1,7 +1,9 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SSH both ways: the fleet's key that robots let in, and each robot's host key, known before its first start. And what robots lack."""
+"""SSH both ways: the fleet's key that robots let in, and each robot's host key, known before its first start. And what spares robots
+work that no test is about.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,10 @@ GENERATORS = (
 two thirds of what a `daemon-reload` costs, and an emulated machine takes seconds for each. An empty file takes the place of each.
 """
 
+BYTECODE = Path(__file__).with_name("image") / "kept_bytecode.py"
+PACKAGES = "usr/lib/python3/dist-packages"
+"""Where Debian's Python, of whatever version, looks for libraries, and for files that name some to be imported at its start."""
+
 
 def ensure_key(path: Path, comment: str) -> str:
     """Make an Ed25519 key where there is none; its public half is returned."""
@@ -39,6 +45,8 @@ def files(fleet_key: Path, host_key: Path) -> dict[str, tuple[int, bytes]]:
         "etc/ssh/ssh_host_ed25519_key": (0o600, host_key.read_bytes()),
         HOST_KEY: (0o644, host_key.with_suffix(".pub").read_bytes()),
         **{f"etc/systemd/system-generators/systemd-{name}-generator": (0o644, b"") for name in GENERATORS},
+        f"{PACKAGES}/{BYTECODE.name}": (0o644, BYTECODE.read_bytes()),
+        f"{PACKAGES}/{BYTECODE.stem}.pth": (0o644, f"import {BYTECODE.stem}\n".encode()),
     }
 
 

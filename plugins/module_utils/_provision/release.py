@@ -61,15 +61,19 @@ def copy(source: t.IO[bytes], target: str) -> None:
 
 
 def extract(archive: str, member: str, target: str) -> None:
-    """Write one regular file of a tar archive to a path. Nothing else of the archive is written."""
+    """Write one regular file of a tar archive to a path. Nothing else of the archive is written.
+
+    The archive is read once, and no further than that file: to look members up by name is to unpack all of it first.
+    """
     try:
-        with tarfile.open(archive) as tar:
-            source = tar.extractfile(member)
+        with tarfile.open(archive, "r|*", bufsize=_CHUNK) as tar:
+            found = next((entry for entry in tar if entry.name == member), None)
+            if found is None:
+                raise ReleaseError(f"the archive does not contain {member}")
+            source = tar.extractfile(found) if found.isreg() else None
             if source is None:
                 raise ReleaseError(f"{member} in the archive is not a file")
             copy(source, target)
-    except KeyError:
-        raise ReleaseError(f"the archive does not contain {member}") from None
     except (tarfile.TarError, EOFError) as error:
         raise ReleaseError(f"the archive cannot be read: {error}") from None
 

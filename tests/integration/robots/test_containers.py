@@ -48,6 +48,19 @@ def test_inventory_is_what_ansible_reads(fleet):
     assert listed["_meta"]["hostvars"]["robot2"]["k8s4r_labels"] == {"role": "work"}
 
 
+def test_what_ansible_sends_is_compiled_once_and_anew_where_that_was_lost(fleet):
+    ping = ("ansible", "--inventory", str(fleet.inventory), "robot1", "--module-name", "ping")
+    kept = "cd /var/cache/k8s4r-robots && stat --format '%n %Y %i' *"
+    run(*ping)
+    before = fleet.ssh("robot1", kept)
+    assert len(before.splitlines()) > 20
+    run(*ping)
+    assert fleet.ssh("robot1", kept) == before
+    fleet.ssh("robot1", "truncate --size 0 /var/cache/k8s4r-robots/*")
+    run(*ping)
+    assert fleet.ssh("robot1", "find /var/cache/k8s4r-robots -empty") == ""
+
+
 @pytest.mark.parametrize("machine", ["x86_64", "aarch_64"])
 def test_mirror_serves_what_its_checksum_file_lists(fleet, machine):
     variables = json.loads(fleet.inventory.read_text())["all"]["vars"]

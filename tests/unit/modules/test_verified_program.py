@@ -89,6 +89,35 @@ def test_a_pin_that_is_the_installed_one_changes_nothing(call, wanted):
     assert not call(main, **{**wanted, "sha256": digest.upper()})["changed"]
 
 
+@pytest.fixture
+def link(releases):
+    """A second archive, in which a name leads to a file."""
+    archive = releases / "link-1.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        info = tarfile.TarInfo("link")
+        info.type, info.linkname = tarfile.SYMTYPE, "tool"
+        tar.addfile(info)
+    (releases / "sums.txt").write_text(f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  link-1.tar.gz\n")
+    return archive.as_uri()
+
+
+def test_what_is_no_file_in_the_archive_is_not_installed(call, wanted, link, tmp_path):
+    result = call(main, **{**wanted, "url": link, "member": "link"})
+    assert "link in the archive is not a file" in result["msg"]
+    assert leftovers(tmp_path) == []
+
+
+def test_a_file_that_is_the_program_itself(call, wanted, releases, tmp_path):
+    (releases / "tool").write_bytes(PROGRAM)
+    digest = hashlib.sha256(PROGRAM).hexdigest()
+    options = {"path": wanted["path"], "url": (releases / "tool").as_uri(), "sha256": digest}
+    assert call(main, **options)["sha256"] == digest
+    assert (tmp_path / "bin" / "tool").read_bytes() == PROGRAM
+    (releases / "tool").unlink()
+    assert not call(main, **options)["changed"]
+    assert leftovers(tmp_path) == [".tool.json", "tool"]
+
+
 def test_check_mode_writes_nothing(call, wanted, tmp_path):
     assert call(main, check=True, **wanted)["changed"]
     assert leftovers(tmp_path) == []
