@@ -33,9 +33,12 @@ ANSWER_SECONDS = 60
 class Fleet:
     """The robots of one prefix; the same prefix always means the same fleet, also in another process."""
 
-    def __init__(self, prefix: str = "robots") -> None:
-        """Name the fleet; nothing is started yet."""
+    def __init__(self, prefix: str = "robots", bytecode: bool = True) -> None:
+        """Name the fleet; nothing is started yet. ``bytecode``: whether its robots keep what Ansible's modules were compiled to, as no
+        robot of somebody's does.
+        """
         self.prefix = prefix
+        self.bytecode = bytecode
         self.full_name = f"k8s4r-{checkout_id()}-{prefix}"
         self.directory = BUILD / prefix
         self.key = self.directory / "id_ed25519"
@@ -93,7 +96,7 @@ class Fleet:
         wait_booted(machine, BOOT_SECONDS[setup.spec.kind])
 
     def _files(self, name: str) -> dict[str, tuple[int, bytes]]:
-        return identity.files(self.key, self.directory / "hosts" / name)
+        return identity.files(self.key, self.directory / "hosts" / name, self.bytecode)
 
     @staticmethod
     def _hosts(specs: list[RobotSpec], addresses: dict[str, str]) -> dict[str, str]:

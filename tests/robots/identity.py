@@ -37,16 +37,21 @@ def ensure_key(path: Path, comment: str) -> str:
     return path.with_suffix(".pub").read_text().strip()
 
 
-def files(fleet_key: Path, host_key: Path) -> dict[str, tuple[int, bytes]]:
-    """What makes a root file system one certain robot of the fleet: path -> mode and content."""
+def files(fleet_key: Path, host_key: Path, bytecode: bool) -> dict[str, tuple[int, bytes]]:
+    """What makes a root file system one certain robot of the fleet: path -> mode and content. ``bytecode``: whether it keeps what Ansible's
+    modules were compiled to.
+    """
     ensure_key(host_key, host_key.parent.name)
+    keeps = {
+        f"{PACKAGES}/{BYTECODE.name}": (0o644, BYTECODE.read_bytes()),
+        f"{PACKAGES}/{BYTECODE.stem}.pth": (0o644, f"import {BYTECODE.stem}\n".encode()),
+    }
     return {
         "root/.ssh/authorized_keys": (0o600, ensure_key(fleet_key, "k8s4r-robots").encode() + b"\n"),
         "etc/ssh/ssh_host_ed25519_key": (0o600, host_key.read_bytes()),
         HOST_KEY: (0o644, host_key.with_suffix(".pub").read_bytes()),
         **{f"etc/systemd/system-generators/systemd-{name}-generator": (0o644, b"") for name in GENERATORS},
-        f"{PACKAGES}/{BYTECODE.name}": (0o644, BYTECODE.read_bytes()),
-        f"{PACKAGES}/{BYTECODE.stem}.pth": (0o644, f"import {BYTECODE.stem}\n".encode()),
+        **(keeps if bytecode else {}),
     }
 
 
