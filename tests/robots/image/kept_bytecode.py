@@ -31,21 +31,20 @@ def compiled(pathname: str, source: bytes) -> object:
             return marshal.loads(kept.read())
     except (OSError, EOFError, ValueError, TypeError):
         # There is none, or the power went before it was on the disk.
-        code = _compile_source(pathname, source)
-    _keep(path, marshal.dumps(code))
-    return code
+        return _keep(path, _compile_source(pathname, source))
 
 
-def _keep(path: str, content: bytes) -> None:
+def _keep(path: str, code: object) -> object:
     """Whole or not at all. Who may not write there compiles anew."""
     part = f"{path}.{os.getpid()}"
     try:
         os.makedirs(KEPT, exist_ok=True)
         with open(part, "wb") as stream:
-            stream.write(content)
+            stream.write(marshal.dumps(code))
         os.rename(part, path)
     except OSError:
         pass
+    return code
 
 
 zipimport._compile_source = compiled

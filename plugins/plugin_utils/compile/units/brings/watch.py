@@ -29,7 +29,6 @@ PROGRAM = "consul-template"
 # How long the first rendering may take, for whatever needs the result.
 SECONDS = 10
 MEMORY_MAX = 128 * 2**20
-_AT_ONCE: t.Mapping[str, t.Any] = {}
 # Whatever PATH a task has.
 _ENV = ("/usr/bin/env", f"PATH={paths.SEARCH}")
 # These would read files and run programs as root.
@@ -167,12 +166,13 @@ def _once(text: Text) -> Text:
     return text._replace(result=f"{directory}/once/{name}", command=())
 
 
-def _configuration(texts: t.Sequence[Text], settles: t.Mapping[str, t.Any] = _AT_ONCE) -> str:
+def _configuration(texts: t.Sequence[Text], settles: t.Mapping[str, t.Any] | None = None) -> str:
     """Of consul-template. Changes that come together are one, where it `settles`."""
     # It goes on trying, and what is there stays.
     retry = {"attempts": 0, "backoff": "250ms", "max_backoff": "10s"}
     told = [{**_text(text), **({"command": list(text.command)} if text.command else {})} for text in texts]
-    return json.dumps({"consul": {"retry": retry}, "log_level": "warn", "template": told, **settles}, sort_keys=True, indent=1) + "\n"
+    found = {"consul": {"retry": retry}, "log_level": "warn", "template": told, **(settles or {})}
+    return json.dumps(found, sort_keys=True, indent=1) + "\n"
 
 
 def _text(text: Text) -> dict[str, t.Any]:
