@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import time
 import typing as t
 
@@ -32,7 +33,8 @@ Result = dict[str, t.Any]
 # Seconds. For so long a robot works without a word, and afterwards it says at most once in this time what it is doing.
 SILENT = 5
 # Seconds. The first call of a task opens the connection; any other is short, for the engine answers within 4. A lost link is noticed
-# within the time of two short calls. A robot that once took longer is busy or slow: it may take as much longer again, and more.
+# within the time of two short calls. A robot that once took longer is busy or slow: it may take as much longer again, and more. So may one
+# that never answered at once: what it took at least comes before those 4 seconds, and after them.
 FIRST_CALL, NEXT_CALL = 25, 8
 ANSWER_WITHIN, MORE = 4, 3
 # Bytes per second of the slowest link, and robot, that is waited for when a call carries the engine or a plan.
@@ -162,8 +164,8 @@ class RobotAction(Action):
     # Whether a robot that has no engine yet keeps the one that is sent; never in check mode.
     KEEPS_ENGINE: bool = True
     _requires_connection = True
-    _called = False
-    _slowest = 0.0
+    # Seconds, of all calls.
+    _slowest, _quickest = 0.0, math.inf
 
     def call(self, request: Variables, variables: Variables, longer: float = 0.0, part: bytes = b"", slowest: float = SLOWEST) -> Result:
         """One round trip, with a part of a file behind the request. Raises `AnsibleConnectionFailure` when no answer comes in time, which
@@ -175,11 +177,17 @@ class RobotAction(Action):
     def _execute(self, command: str, content: bytes, longer: float = 0.0, slowest: float = SLOWEST) -> Outcome:
         """A shell command on the robot. How long it may take grows with what is sent, and by `longer` seconds."""
         began, sending = time.monotonic(), len(content) / slowest
-        usual = NEXT_CALL + MORE * max(0.0, self._slowest - ANSWER_WITHIN) if self._called else FIRST_CALL
-        with in_time(usual + longer + sending):
+        with in_time(self._patience() + longer + sending):
             outcome = self.shell(command, content)
-        self._called, self._slowest = True, max(self._slowest, time.monotonic() - began - sending)
+        took = max(0.0, time.monotonic() - began - sending)
+        self._slowest, self._quickest = max(self._slowest, took), min(self._quickest, took)
         return outcome
+
+    def _patience(self) -> float:
+        """Seconds that a call may take, by what calls have taken."""
+        if math.isinf(self._quickest):
+            return FIRST_CALL
+        return max(NEXT_CALL + MORE * max(0.0, self._slowest - ANSWER_WITHIN), ANSWER_WITHIN + MORE * self._quickest)
 
     def ask_again(self, request: Variables, variables: Variables, part: bytes = b"", slowest: float = SLOWEST) -> Result:
         """Like `call`, for a question that may be asked twice: a lost connection is opened again, once."""

@@ -35,3 +35,33 @@ def test_a_call_may_take_longer_when_it_carries_more(monkeypatch):
     with pytest.raises(AnsibleConnectionFailure, match="no answer within"):
         Slow()._execute("true", b"")
     assert Slow()._execute("true", b"x" * int(action.SLOWEST * ANSWER_AFTER * 3)).status == 0
+
+
+@pytest.mark.parametrize(
+    ("took", "patience"),
+    [
+        ([], 25),
+        ([0.2], 8),
+        # It waits 4 s for its own work; a lost link is noticed as soon as before.
+        ([0.2, 4.2], 8.6),
+        # It takes 3.5 s to begin with anything, and to end with it.
+        ([3.5], 14.5),
+        ([3.5, 10.0], 26),
+    ],
+)
+def test_who_is_slow_to_answer_at_once_may_be_slower_when_there_is_work(monkeypatch, took, patience):
+    asked = action.RobotAction.__new__(action.RobotAction)
+    clock = [0.0]
+
+    def answers(seconds):
+        def shell(_command, _content=None):
+            clock[0] += seconds
+            return Outcome(0, "", "")
+
+        return shell
+
+    monkeypatch.setattr(action.time, "monotonic", lambda: clock[0])
+    for seconds in took:
+        monkeypatch.setattr(asked, "shell", answers(seconds), raising=False)
+        asked._execute("true", b"")
+    assert asked._patience() == pytest.approx(patience)
