@@ -102,7 +102,7 @@ class ActionModule(Action):
             sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key(), remembered, render)
         except JobErrors as errors:
             unasked = placing.fleet(variables, {}, self._templar)
-            if not (outside.wanted(jobs) or _rest_on_reports(errors, jobs, unasked, render)):
+            if not (outside.asks(jobs) or _rest_on_reports(errors, jobs, unasked, render)):
                 raise
             if not arguments["asked"]:
                 return {"unprobed": reached, "warnings": warnings}
@@ -147,7 +147,7 @@ def _said(fleet: Fleet) -> outside.Said:
 
 def _unheard(jobs: t.Sequence[Job], fleet: Fleet, said: outside.Said) -> dict[str, t.Sequence[str]]:
     """The addresses of robots that have never told what they serve, or whose word is lost, where the jobs call services of others."""
-    return {robot.name: _addresses(robot) for robot in fleet.robots if said[robot.name] is NOTHING} if outside.wanted(jobs) else {}
+    return {robot.name: _addresses(robot) for robot in fleet.robots if said[robot.name] is NOTHING} if outside.asks(jobs) else {}
 
 
 def _addresses(robot: Robot) -> list[str]:

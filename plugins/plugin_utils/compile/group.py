@@ -14,7 +14,7 @@ from . import systemd
 from .content import environment
 from .helpers import HELPERS, Helper
 from .isolation import holder, memory, quotas
-from .mesh import naming, registered
+from .mesh import naming, offered, registered
 from .mesh.identity import Entry
 from .mesh.peers import KnownServices
 from .mesh.proxy import compile_proxy
@@ -136,7 +136,9 @@ def _ports(site: Site) -> t.Iterator[Port]:
         place = (listener.address, listener.port, site.where(listener.path))
         chosen = each.spec.static is None
         protocol, addressed = listener.transport.value, listener.where_addressed(site)
-        yield listener.with_served(plan.port(*place, protocol=protocol, called=each.called, chosen=chosen, addressed=addressed))
+        made = listener.with_served(plan.port(*place, protocol=protocol, called=each.called, chosen=chosen, addressed=addressed))
+        terms = offered.terms(site, each)
+        yield {**made, "terms": terms} if terms else made
 
 
 def _users(site: Site) -> t.Iterator[Resource]:

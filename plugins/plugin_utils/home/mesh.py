@@ -19,6 +19,9 @@ NOTHING: Said = {"digest": "", "serves": [], "calls": []}
 _SERVED: t.Mapping[str, type] = {"name": str, "port": int, "terms": dict}
 _TERMS: t.Mapping[str, type] = {"address": str, "protocol": str, "pods": bool, "allow": list}
 _CALLED: t.Mapping[str, type] = {**dict.fromkeys(("namespace", "job", "group", "id", "path", "follows", "sha256"), str), "pods": bool}
+# Of what tasks offer at a port.
+_OFFERS: t.Mapping[str, type] = {"instance": int, "label": str, "host": str, "pods": bool, "offers": list}
+_OFFER: t.Mapping[str, type] = {"name": str, "task": str, "tags": list}
 _PROTOCOLS = ("tcp", "http", "grpc")
 
 
@@ -53,10 +56,16 @@ def sound(said: t.Any) -> bool:
 
 
 def _is_service(served: t.Any) -> bool:
-    if not (_has(served, _SERVED) and served["name"].count("/") == 3 and 0 < served["port"] < 65536 and _has(served["terms"], _TERMS)):
+    if not (_has(served, _SERVED) and served["name"].count("/") == 3 and 0 < served["port"] < 65536):
         return False
     terms = served["terms"]
-    return terms["protocol"] in _PROTOCOLS and all(isinstance(each, str) for each in terms["allow"])
+    if "offers" in terms:
+        return _has(terms, _OFFERS) and all(_has(each, _OFFER) and _are_texts(each["tags"]) for each in terms["offers"])
+    return _has(terms, _TERMS) and terms["protocol"] in _PROTOCOLS and _are_texts(terms["allow"])
+
+
+def _are_texts(values: t.Iterable[t.Any]) -> bool:
+    return all(isinstance(each, str) for each in values)
 
 
 def _has(value: t.Any, shape: t.Mapping[str, type]) -> bool:

@@ -73,7 +73,7 @@ def check(jobs: c.Sequence[Job], render: Rendering = as_written) -> list[str]:
     robot = Robot(ROBOT, "any.invalid", labels=_All("x"), node_class="x", capabilities=_Able("x"))
     fleet = Fleet((robot,), _Whatever("any"), _Whatever(DEFAULT_AGENT_SOCKET), peers=_All(names.spiffe_id("any", "any", "any", "any")))
     # Who serves what is called is not known here.
-    remembered = plans.Remembered(said=outside.as_if_there(jobs, fleet))
+    remembered = plans.Remembered(said=outside.as_if_there(jobs, fleet), anyone=True)
     errors: dict[Problem, None] = {}
     warnings: dict[str, None] = {}
     for group in [(job.namespace, job.name, group.name) for job in jobs for group in job.task_groups]:

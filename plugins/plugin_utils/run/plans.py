@@ -56,11 +56,12 @@ def _nothing_named(_robot: str) -> choice.Held:
 
 class Remembered(t.NamedTuple):
     """What the controller knows beside the inventory: which ports a robot has named, and by robot, what it said that its groups serve and
-    call.
+    call. `anyone`: any service of a task that is looked up may be somewhere.
     """
 
     named: Named = _nothing_named
     said: outside.Said = {}
+    anyone: bool = False
 
 
 NOTHING = Remembered()
@@ -100,7 +101,9 @@ def check(
 
 
 def _known(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, remembered: Remembered) -> peers.KnownServices:
-    return outside.with_others(peers.known_services(jobs, fleet, placement, remembered.named), jobs, fleet, remembered.said)
+    return outside.with_others(
+        peers.known_services(jobs, fleet, placement, remembered.named), jobs, fleet, remembered.said, remembered.anyone
+    )
 
 
 def _compiled(

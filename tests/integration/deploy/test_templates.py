@@ -226,7 +226,9 @@ def test_a_template_has_the_instances_of_a_service_and_hears_of_it_when_they_mov
     footprint = deployment.footprint("robot1")
     wrong = deployment.deploy(shop("robot2", 1, name="apj"))
     wrong.refused(
-        'line 1 of the template: no task of this run has the service "apj"', "did you mean api?", "tasks[0].templates[0].embeddedTmpl"
+        'line 1 of the template: no task of this run has the service "apj", nor has one that robots run',
+        "did you mean api?",
+        "tasks[0].templates[0].embeddedTmpl",
     )
     assert deployment.footprint("robot1") == footprint
 
@@ -246,8 +248,13 @@ def test_a_template_of_another_job_with_a_service_as_it_was_is_told_of(deploymen
     front = yaml.safe_dump({"name": "front", "taskGroups": [{"name": "g", "tasks": tasks}]})
     other, old = deployment.job(front, "front.yml"), 'has a template with "default/shop/api/api" as it was'
     assert old not in deploy(7001, other)
-    assert 'deploy the job "default/front" together with this one' in deploy(7002)
-    assert old not in deploy(7002, other)
+    assert 'deploy the job "default/front" after this one, or together with it' in deploy(7002)
+    # A run of its own job has it from what robots say.
+    deployment.run("k8s4r.robot.deploy_taskgroup", job=other).well()
+    assert "7002" in deployment.sh("robot1", "cat /etc/k8s4r/groups/front-*/env/*") + deployment.sh(
+        "robot2", "cat /etc/k8s4r/groups/front-*/env/* || true"
+    )
+    assert old not in deploy(7002)
     listed = deployment.run("k8s4r.robot.services", job_name="shop").well().output
     assert re.search(r"^shop/api/api +robot1 .* front/g$", listed, re.MULTILINE), listed
     removed = deployment.remove(job="shop.yml").well().output

@@ -51,6 +51,8 @@ class Callers(t.NamedTuple):
 
 def concerns(jobs: t.Sequence[Job], said: Said) -> bool:
     """Whether what other jobs serve and call may matter to a run: else no robot is asked about it."""
+    if _have_templates(jobs):
+        return True
     networks = [group.network for job in jobs for group in job.task_groups if group.network]
     if any(network.services or network.ingress or any(each.service for each in network.upstreams) for network in networks):
         return True
@@ -69,6 +71,15 @@ def wanted(jobs: t.Sequence[Job]) -> set[str]:
     return {name for name in found if _job(name) not in mine}
 
 
+def asks(jobs: t.Sequence[Job]) -> bool:
+    """Whether its groups may need services of jobs that are not in the run. Which a template looks up is known when it is rendered."""
+    return bool(wanted(jobs)) or _have_templates(jobs)
+
+
+def _have_templates(jobs: t.Iterable[Job]) -> bool:
+    return any(task.templates for job in jobs for group in job.task_groups for task in (*group.tasks, *group.init_tasks))
+
+
 def as_if_there(jobs: t.Sequence[Job], fleet: Fleet) -> Said:
     """What robots would say that had all of those, where nobody can be asked."""
     groups = [(job.namespace, job.name, group.name) for job in jobs for group in job.task_groups]
@@ -78,15 +89,21 @@ def as_if_there(jobs: t.Sequence[Job], fleet: Fleet) -> Said:
     return {robot.name: {"digest": "", "serves": serves, "calls": []} for robot in fleet.robots}
 
 
-def with_others(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, said: Said) -> peers.KnownServices:
-    """The services of a run, and those that robots said they have of other jobs."""
+def with_others(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, said: Said, anyone: bool = False) -> peers.KnownServices:
+    """The services of a run, and those that robots said they have of other jobs. `anyone`: a task may have any that is looked up."""
     mine, found = _names(jobs), dict[str, dict[str, Data]]()
+    offered: list[tuple[str, Data]] = []
     for robot in fleet.robots:
         for served in said[robot.name]["serves"] if robot.name in said else ():
-            if _job(served["name"]) not in mine:
+            if _job(served["name"]) in mine:
+                continue
+            if "offers" in served["terms"]:
+                offered.append((robot.name, served))
+            else:
                 found.setdefault(served["name"], {})[robot.name] = served
     others = {name: _served(name, robots, fleet) for name, robots in found.items()}
-    return known._replace(named={**others, **known.named}) if others else known
+    finds = known.offered.beside(offered, anyone) if offered or anyone else known.offered
+    return known._replace(named={**others, **known.named}, offered=finds)
 
 
 def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, said: Said, reached: t.Container[str]) -> Callers:
@@ -237,7 +254,7 @@ def _unrendered(file: str, group: str, service: str, there: bool, robots: t.Sequ
     found = (
         f"{group} on {few(robots, peers.NAMED)} has a template with {quoted(service)} as it was: only a run of its own job renders it again"
     )
-    return Problem(file, found, f"deploy the job {job} together with this one")
+    return Problem(file, found, f"deploy the job {job} after this one, or together with it")
 
 
 def _left(file: str, group: str, service: str, robots: t.Sequence[str]) -> Problem:

@@ -31,6 +31,9 @@ class Finding(t.Protocol):
     def __call__(self, site: Site, name: str, /) -> LookedUp:
         """As a task at this site reaches them. Raises `Unfound`."""
 
+    def beside(self, others: t.Sequence[tuple[str, t.Mapping[str, t.Any]]], anyone: bool = False, /) -> Finding:
+        """The same, with services that robots say other jobs have, each with its robot; `anyone`: and with any that is asked for."""
+
     def seen(self, robot: Robot, from_pods: bool, service: str, /) -> str:
         """The digest of what `LookedUp` would have of one service, `namespace/job/group/name`; empty where nothing can be found."""
 
@@ -38,6 +41,9 @@ class Finding(t.Protocol):
 class _NothingFound:
     def __call__(self, _site: Site, name: str, /) -> LookedUp:
         raise Unfound(f"no task has the service {name}")
+
+    def beside(self, _others: t.Sequence[tuple[str, t.Mapping[str, t.Any]]], _anyone: bool = False, /) -> Finding:
+        return self
 
     def seen(self, _robot: Robot, _from_pods: bool, _service: str, /) -> str:
         return ""

@@ -197,7 +197,7 @@ def offers(robots: str, name: str = "http", count: int = 1) -> str:
     service = f"services: [{{name: {name}, portLabel: http}}]"
     network = "network: {ports: [{label: http}]}"
     return (
-        f"{{name: shop, type: system, taskGroups: [{{name: api, count: {count}, {ON % robots}, {network}, "
+        f"{{name: shop, taskGroups: [{{name: api, count: {count}, {ON % robots}, {network}, "
         f"{TASKS.replace('app,', f'app, {service},', 1)}}}]}}"
     )
 
@@ -213,7 +213,7 @@ def test_a_template_with_a_service_as_it_no_longer_is_is_named(fleet, keys):
         assert not any(each["tells"] for each in moved.values())
         assert warning == (
             'shop.yml: default/front/web on r1 has a template with "default/shop/api/http" as it was: only a run of its own job renders it '
-            'again; deploy the job "default/front" together with this one'
+            'again; deploy the job "default/front" after this one, or together with it'
         )
     assert fleet.deploy(offers("r3"), reads)[1] == []
     assert fleet.deploy(offers("r3"))[1] == []
@@ -223,6 +223,38 @@ def test_a_template_with_a_service_as_it_no_longer_is_is_named(fleet, keys):
     )
     assert fleet.deploy(offers("r3", name="other"))[1] == [f"shop.yml: {away}"]
     assert list(map(str, outside.orphans(["default/shop"], FLEET, fleet.said()))) == [f"default/shop: {away}"]
+
+
+def texts(opened, robot="r1"):
+    """The templates, by path, with what went into them."""
+    resources = [each for job in opened[robot]["plan"]["jobs"] for group in job["groups"] for each in group["resources"]]
+    return {each["path"]: (each["content"], each["saw"]) for each in resources if each.get("saw")}
+
+
+def test_a_template_that_comes_later_is_as_if_it_had_come_with_the_service(fleet, tmp_path):
+    together, _warnings = Deployed(tmp_path / "other").deploy(offers("r2|r3", count=4), reader_of())
+    fleet.deploy(offers("r2|r3", count=4))
+    alone, _warnings = fleet.deploy(reader_of())
+    assert texts(alone) == texts(together)
+    assert [text for text, _saw in texts(alone).values()] == ["A=192.0.2.2192.0.2.2192.0.2.3192.0.2.3"]
+    # And when it has moved, until its own job runs once more.
+    assert "has a template with" in str(fleet.deploy(offers("r3"))[1])
+    moved, warnings = fleet.deploy(reader_of())
+    assert (warnings, [text for text, _saw in texts(moved).values()]) == ([], ["A=192.0.2.3"])
+    assert fleet.deploy(offers("r3"))[1] == []
+
+
+def test_what_robots_no_longer_have_is_not_found(fleet):
+    fleet.deploy(offers("r2"))
+    fleet.deploy(offers("r2", name="other"))
+    assert 'no task of this run has the service "http", nor has one that robots run (robot r1); there is other' in refusal(fleet, reader_of())
+
+
+def test_without_an_inventory_any_service_of_a_template_may_be_somewhere():
+    render = Renderer(pathlib.Path("/"), str, lambda _name: _Nobody())
+    assert anywhere.check(read(reader_of()), render) == []
+    assert outside.asks(read(reader_of()))
+    assert outside.concerns(read(reader_of()), {})
 
 
 def refusal(fleet, *texts):
