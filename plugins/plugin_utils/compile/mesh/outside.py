@@ -108,84 +108,92 @@ def with_others(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet,
 
 def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, said: Said, reached: t.Container[str]) -> Callers:
     """Those that call the run's services and are not in it. Whom the run does not reach keeps the endpoints that it has."""
-    mine = {f"{job.namespace}/{job.name}": job for job in jobs}
+    mine = {f"{job.namespace}/{job.name}": job.path for job in jobs}
     tells: dict[str, list[Tell]] = {}
-    left: dict[tuple[str, str, str], list[str]] = {}
-    cut: dict[tuple[str, str, str, str, str], list[str]] = {}
-    for robot, call in _calls(fleet, said, mine):
-        path, served = mine[_job(call["follows"])].path, known.named.get(call["follows"])
-        place = discovery.Place(fleet, robot, call["pods"])
-        for why, remedy in _cut_off(place, call, served):
-            cut.setdefault((path, call["group"], call["follows"], why, remedy), []).append(robot.name)
+    warned = _Warnings()
+    for call in _calls(fleet, said, mine):
+        file, place = mine[_job(call.service)], discovery.Place(fleet, call.robot, call.in_pods)
+        if call.is_template:
+            now = known.offered.seen(call.robot, call.in_pods, call.service)
+            if now != call.sha256:
+                warned.add(call, file, *(_outdated(call) if now else _gone(call)))
+            continue
+        served = known.named.get(call.service)
         if served is None:
+            warned.add(call, file, *_gone(call))
             continue
+        for why, remedy in _cut_off(place, call, served):
+            warned.add(call, file, f"calls {quoted(call.service)}, {why}", remedy)
         content = _content(place, call, served)
-        if hashlib.sha256(content.encode("utf-8")).hexdigest() == call["sha256"]:
+        if hashlib.sha256(content.encode("utf-8")).hexdigest() == call.sha256:
             continue
-        if robot.name in reached:
-            tell = Tell(call["namespace"], call["job"], call["group"], call["id"], call["path"], call["follows"], content)
-            tells.setdefault(robot.name, []).append(tell)
+        if call.robot.name in reached:
+            namespace, job, _name = call.group.split("/")
+            tell = Tell(namespace, job, call.group, call.id, call.path, call.service, content)
+            tells.setdefault(call.robot.name, []).append(tell)
         else:
-            left.setdefault((path, call["group"], call["follows"]), []).append(robot.name)
-    warnings = [_problem(_once(robots), *what) for what, robots in cut.items()]
-    warnings += [_left(*what, _once(robots)) for what, robots in left.items()]
-    return Callers(tells, warnings + _outdated(known, mine, fleet, said))
-
-
-def _outdated(known: peers.KnownServices, mine: t.Mapping[str, Job], fleet: Fleet, said: Said) -> list[Problem]:
-    """Warnings of templates with services of the run as these no longer are: only a run of their own job renders them anew."""
-    old: dict[tuple[str, str, str, bool], list[str]] = {}
-    for robot, call in _seen(fleet, said, mine):
-        now = known.offered.seen(robot, call["pods"], call["follows"])
-        if now != call["sha256"]:
-            old.setdefault((mine[_job(call["follows"])].path, call["group"], call["follows"], bool(now)), []).append(robot.name)
-    return [_unrendered(*what, _once(robots)) for what, robots in old.items()]
+            what = f"calls {quoted(call.service)}, and keeps the endpoints that it has: this run does not reach it"
+            warned.add(call, file, what, "run again when it does")
+    return Callers(tells, warned.problems())
 
 
 def orphans(removed: t.Collection[str], fleet: Fleet, said: Said) -> list[Problem]:
     """Warnings of those that call or have in a template services of jobs (`namespace/job`) that go as a whole."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for robot, call in _calls(fleet, said, removed):
-        found.setdefault((call["group"], call["follows"]), []).append(robot.name)
-    seen: dict[tuple[str, str], list[str]] = {}
-    for robot, call in _seen(fleet, said, removed):
-        seen.setdefault((call["group"], call["follows"]), []).append(robot.name)
-    return [
-        *(_problem(_once(on), _job(service), group, service, TAKEN_AWAY, _without(group)) for (group, service), on in found.items()),
-        *(_unrendered(_job(service), group, service, False, _once(on)) for (group, service), on in seen.items()),
-    ]
+    warned = _Warnings()
+    for call in _calls(fleet, said, removed):
+        warned.add(call, _job(call.service), *_gone(call))
+    return warned.problems()
 
 
-def _calls(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[tuple[Robot, Data]]:
-    """The files of groups of other jobs that follow services of these, `namespace/job`, and nothing else."""
-    for robot, call in _concerned(fleet, said, jobs):
-        # A robot without DNS of ours loses its names with the next run of the caller's own job.
-        if _is_endpoints(call) or (_is_names(call) and robot.dns):
-            yield robot, call
+class _Call(t.NamedTuple):
+    """A file of a group of another job, with what it knows of a service of these. `group` and `service` are full names."""
+
+    robot: Robot
+    group: str
+    service: str
+    id: str
+    path: str
+    in_pods: bool
+    sha256: str
+
+    @property
+    def job(self) -> str:
+        return self.group.rpartition("/")[0]
+
+    @property
+    def is_name(self) -> bool:
+        return self.path.startswith(f"{plan.NAMES}/")
+
+    @property
+    def is_template(self) -> bool:
+        """Only its own job can render it."""
+        return not (self.is_name or self.path.rpartition("/")[2].startswith(_ENDPOINTS))
 
 
-def _seen(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[tuple[Robot, Data]]:
-    """The templates of groups of other jobs that were rendered with services of these."""
-    return (each for each in _concerned(fleet, said, jobs) if not (_is_endpoints(each[1]) or _is_names(each[1])))
+class _Warnings:
+    """What is said of callers: of each group once, with all its robots."""
+
+    def __init__(self) -> None:
+        self._robots: dict[tuple[str, str, str, str], dict[str, None]] = {}
+
+    def add(self, call: _Call, file: str, what: str, remedy: str) -> None:
+        self._robots.setdefault((file, call.group, what, remedy), {})[call.robot.name] = None
+
+    def problems(self) -> list[Problem]:
+        return [
+            Problem(file, f"{group} on {few(list(robots), peers.NAMED)} {what}", remedy)
+            for (file, group, what, remedy), robots in self._robots.items()
+        ]
 
 
-def _concerned(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[tuple[Robot, Data]]:
+def _calls(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[_Call]:
+    """Those of groups of other jobs that know of services of these, `namespace/job`."""
     for robot in fleet.robots:
-        for call in said[robot.name]["calls"] if robot.name in said else ():
-            if _job(call["follows"]) in jobs and f"{call['namespace']}/{call['job']}" not in jobs:
-                yield robot, call
-
-
-def _is_endpoints(call: Data) -> bool:
-    return str(call["path"]).rpartition("/")[2].startswith(_ENDPOINTS)
-
-
-def _is_names(call: Data) -> bool:
-    return str(call["path"]).startswith(f"{plan.NAMES}/")
-
-
-def _once(robots: t.Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(robots))
+        for each in said[robot.name]["calls"] if robot.name in said else ():
+            call = _Call(robot, each["group"], each["follows"], each["id"], each["path"], each["pods"], each["sha256"])
+            # A robot without DNS of ours loses its names with the next run of the caller's own job.
+            if _job(call.service) in jobs and call.job not in jobs and (robot.dns or not call.is_name):
+                yield call
 
 
 def _names(jobs: t.Iterable[Job]) -> set[str]:
@@ -218,45 +226,34 @@ def _served(name: str, robots: t.Mapping[str, Data], fleet: Fleet) -> peers.Serv
     )
 
 
-def _content(place: discovery.Place, call: Data, served: peers.Served) -> str:
-    if call["path"].startswith(f"{plan.NAMES}/"):
-        return naming.content(place, call["follows"], served)
+def _content(place: discovery.Place, call: _Call, served: peers.Served) -> str:
+    if call.is_name:
+        return naming.content(place, call.service, served)
     found, _unreached = discovery.endpoints_of(place, served)
-    return proxy.dump({"resources": [endpoints.resource(call["follows"], found)]})
+    return proxy.dump({"resources": [endpoints.resource(call.service, found)]})
 
 
-def _cut_off(place: discovery.Place, call: Data, served: peers.Served | None) -> t.Iterator[tuple[str, str]]:
+def _cut_off(place: discovery.Place, call: _Call, served: peers.Served) -> t.Iterator[tuple[str, str]]:
     """Why a caller can no longer call a service of the run, or not all of it, and what to do."""
-    if served is None:
-        yield TAKEN_AWAY, _without(call["group"])
-        return
-    if names.spiffe_id(place.fleet.trust_domain, *call["group"].split("/")[:3]) not in served.allowed:
-        namespace, job, group = call["group"].split("/")
-        add = f"add {names.as_allowed((namespace, job, group), call['follows'])} to its `allow`"
-        yield "which does not let it in: it is not in its `allow`", f"{add}, or {_without(call['group'])}"
+    namespace, job, group = call.group.split("/")
+    if names.spiffe_id(place.fleet.trust_domain, namespace, job, group) not in served.allowed:
+        add = f"add {names.as_allowed((namespace, job, group), call.service)} to its `allow`"
+        yield "which does not let it in: it is not in its `allow`", f"{add}, or {_without(call)}"
     for why, remedy in discovery.endpoints_of(place, served)[1].items():
         yield f"which {why}", remedy
 
 
-def _without(group: str) -> str:
-    return f"deploy the job {quoted('/'.join(group.split('/')[:2]))} without that upstream or route"
+def _gone(call: _Call) -> tuple[str, str]:
+    """What is said of who knows a service that the run takes away, and what to do."""
+    if call.is_template:
+        return f"has {quoted(call.service)} in a template, {TAKEN_AWAY}", f"deploy the job {quoted(call.job)} without it"
+    return f"calls {quoted(call.service)}, {TAKEN_AWAY}", _without(call)
 
 
-def _problem(robots: t.Sequence[str], file: str, group: str, service: str, why: str, remedy: str) -> Problem:
-    return Problem(file, f"{group} on {few(robots, peers.NAMED)} calls {quoted(service)}, {why}", remedy)
+def _outdated(call: _Call) -> tuple[str, str]:
+    what = f"has a template with {quoted(call.service)} as it was: only a run of its own job renders it again"
+    return what, f"deploy the job {quoted(call.job)} after this one, or together with it"
 
 
-def _unrendered(file: str, group: str, service: str, there: bool, robots: t.Sequence[str]) -> Problem:
-    job = quoted("/".join(group.split("/")[:2]))
-    if not there:
-        found = f"{group} on {few(robots, peers.NAMED)} has {quoted(service)} in a template, {TAKEN_AWAY}"
-        return Problem(file, found, f"deploy the job {job} without it")
-    found = (
-        f"{group} on {few(robots, peers.NAMED)} has a template with {quoted(service)} as it was: only a run of its own job renders it again"
-    )
-    return Problem(file, found, f"deploy the job {job} after this one, or together with it")
-
-
-def _left(file: str, group: str, service: str, robots: t.Sequence[str]) -> Problem:
-    found = f"{group} on {few(robots, peers.NAMED)} calls {quoted(service)}, and keeps the endpoints that it has"
-    return Problem(file, f"{found}: this run does not reach it", "run again when it does")
+def _without(call: _Call) -> str:
+    return f"deploy the job {quoted(call.job)} without that upstream or route"
