@@ -251,9 +251,8 @@ def test_a_template_of_another_job_with_a_service_as_it_was_is_told_of(deploymen
     assert 'deploy the job "default/front" after this one, or together with it' in deploy(7002)
     # A run of its own job has it from what robots say.
     deployment.run("k8s4r.robot.deploy_taskgroup", job=other).well()
-    assert "7002" in deployment.sh("robot1", "cat /etc/k8s4r/groups/front-*/env/*") + deployment.sh(
-        "robot2", "cat /etc/k8s4r/groups/front-*/env/* || true"
-    )
+    environment = "find /etc/k8s4r/groups -path '*/front-*/env/*' -type f -exec cat {} +"
+    assert "7002" in deployment.sh("robot1", environment) + deployment.sh("robot2", environment)
     assert old not in deploy(7002)
     listed = deployment.run("k8s4r.robot.services", job_name="shop").well().output
     assert re.search(r"^shop/api/api +robot1 .* front/g$", listed, re.MULTILINE), listed
