@@ -69,7 +69,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", port), Answer).serve_forever()
 
 def service(who: str, robot: str, **ports: int) -> dict:
     """A group with these services, on one robot."""
-    allow = [{"job": "edge", "group": group} for group in ("secure", "plain")]
+    allow = [*({"job": "edge", "group": group} for group in ("secure", "plain")), {"job": "inner", "group": "inner"}]
     services = [{"name": name, "port": port, "to": "http", "protocol": "http", "allow": allow} for name, port in ports.items()]
     return {
         "name": who,
@@ -312,6 +312,68 @@ def test_who_asks_is_told_where_it_listens(edge):
     listens = edge.sh("robot1", "ss -ltnH 'sport = :443 or sport = :80'")
     assert " *:443 " in listens
     assert " *:80 " in listens
+
+
+# On a robot, which has no curl.
+ASK = """
+import http.client, ssl, sys
+connection = http.client.HTTPSConnection(sys.argv[1], 444, timeout=20, context=ssl._create_unverified_context())
+connection.request('GET', '/', headers={'host': 'new.example'})
+print(connection.getresponse().read().decode())
+"""
+
+
+def inner() -> str:
+    """An ingress in a pod of every robot, below port 1024, and a service in a pod of one."""
+    cell = service("cell", "robot1", web=17004)
+    cell["network"]["mode"], cell["network"]["ports"] = "group", []
+    cell["network"]["services"][0]["to"] = "127.0.0.1:8080"
+    cell["tasks"][0]["config"]["execConfig"]["args"][-1] = "8080"
+    tls = {"certFile": "edge.crt", "keyFile": "secret/edge.key"}
+    routes = [LEFT, RIGHT, API, {"host": "new.example", "service": "inner/cell/web"}]
+    network = {"mode": "group", "ingress": {"port": 444, "tls": tls, "routes": routes}}
+    return json.dumps({"name": "inner", "type": "system", "taskGroups": [{"name": "inner", "network": network}, cell]})
+
+
+def test_an_ingress_in_a_pod_is_reached_and_leads_as_one_of_the_robot(edge):
+    """From the network, the robot's loopback and another pod; to services of robots and of pods. It comes and goes with its job."""
+    job = edge.job(inner(), "inner.yml")
+    edge.run("k8s4r.robot.deploy_taskgroup", job=job).well()
+
+    def answer(name: str, robot: str, *arguments: str) -> visitors.Answer:
+        return ask(edge, f"https://{name}.example:444/", *arguments, robot=robot)
+
+    for robot in ("robot1", "robot2"):
+        for name, who in (("left", "left"), ("right", "right"), ("new", "cell")):
+            wait_for(lambda robot=robot, name=name: answer(name, robot).status == 200, 60, f"no answer of {name}")
+            assert answer(name, robot).json["who"] == who
+        assert ask(edge, "https://left.example:444/api", robot=robot).json["who"] == "right"
+        said = answer("left", robot, "-H", "x-forwarded-for: 6.6.6.6", "-H", "x-forwarded-user: root").json["headers"]
+        assert said["x-forwarded-for"] == visitors.own_address(edge.address(robot))
+        assert "x-forwarded-user" not in said
+        assert said["x-forwarded-client-cert"].endswith("URI=spiffe://fleet.example/ns/default/job/inner/group/inner")
+        nothing = answer("other", robot, "--insecure")
+        assert (nothing.status, nothing.text) == (404, "Nothing is served here: no route has this host name and path.\n")
+    (pod,) = edge.sh("robot1", "cd /run/netns && echo k8s4r-inner-cell-*").split()
+    seen = edge.sh("robot1", f"ip netns exec {pod} hostname -I").strip()
+    for through, address, client in (("", "127.0.0.1", "172.26.64.1"), (f"ip netns exec {pod} ", edge.address(), seen)):
+        heard = json.loads(edge.sh("robot1", f'{through}python3 -c "{ASK}" {address}'))
+        assert (heard["who"], heard["headers"]["x-forwarded-for"]) == ("cell", client)
+    (proxy,) = edge.sh("robot1", "cd /etc/systemd/system && echo k8s4r-proxy-inner-cell-*").split()
+    edge.sh("robot1", f"systemctl stop {proxy}")
+    wait_for(lambda: answer("new", "robot2").text == "The service does not answer at the moment.\n", 60, "it still answers")
+    assert answer("new", "robot2").status == 503
+    edge.sh("robot1", f"systemctl start {proxy}")
+    wait_for(lambda: answer("new", "robot2").status == 200, 60, "it does not come back")
+    starts, renewed = edge.starts(), edge.certify()
+    edge.run("k8s4r.robot.deploy_taskgroup", job=job).well()
+    wait_for(lambda: answer("left", "robot1").certificate == renewed.serial, 60, "the old certificate is still shown")
+    assert set(edge.run("k8s4r.robot.deploy_taskgroup", job=job).well().changed.values()) == {0}
+    assert edge.starts() == starts
+    edge.remove(job=job).well()
+    for robot in ("robot1", "robot2"):
+        assert "inner" not in edge.footprint(robot)
+        assert edge.sh(robot, "ls /run/netns; ip -o link show type bridge; nft list tables inet") == ""
 
 
 def test_a_browser_loads_a_page_through_two_host_names(edge):

@@ -18,7 +18,7 @@ from ...job.model.vocabulary import AccessLog, TlsMode
 from .. import names
 from ..content.environment import Environment
 from ..content.substitution import substituted
-from ..network.ports import inbound_host, of_label
+from ..network.ports import of_label, proxy_host
 from ..site.site import Site
 from . import consul, discovery, identity, peers
 
@@ -176,7 +176,7 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
     labelled = bool(targets)
     if not targets and (target := parsed(service.to, "to")):
         targets = [target]
-    address = parsed(str(Address(inbound_host(site, service), service.port)), "address")
+    address = parsed(str(Address(proxy_host(site, service), service.port)), "address")
     if not targets or address is None:
         return Found(None, tuple(errors))
     name = f"service-{service.name}"

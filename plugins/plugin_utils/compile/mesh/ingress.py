@@ -15,7 +15,7 @@ from ...job.errors import Problem, quoted
 from ...job.model.ingress import Ingress, plain_host, plain_path
 from ...job.model.vocabulary import IngressTlsMode, Protocol
 from .. import names
-from ..network.ports import ingress_host
+from ..network.ports import proxy_host
 from ..site.site import Site
 from . import discovery, identity, peers
 
@@ -58,7 +58,7 @@ def entrance(site: Site, known: peers.KnownServices) -> Entrance:
     table, home = routes.configuration(led), site.proxy_home
     table_path, pair_path = f"{home}/routes.json", f"{home}/certificate.json"
 
-    address, log = Address(ingress_host(site, wanted), wanted.port), site.network.access_log
+    address, log = Address(proxy_host(site, wanted), wanted.port), site.network.access_log
 
     def listener(which: Data, certificate: Data) -> Data:
         return ingress.ingress_listener(address, which, certificate if pair else None, log)

@@ -47,7 +47,9 @@ def waits(site: Site, agent_socket: str | None) -> tuple[Call | None, Call]:
 
 def text(site: Site, envoy: str, agent_socket: str | None, order: systemd.Directives) -> str:
     """The unit file. `envoy` is the program; `agent_socket` is None for a proxy without an identity; `order` is what it starts after."""
-    capability = "CAP_NET_BIND_SERVICE" if any(listener.port < 1024 for listener in ports.listeners(site)) else ""
+    # Every port of a pod is open to all of its programs (`_engine/pods/link.py`).
+    low = not site.are_pods and any(listener.port < 1024 for listener in ports.listeners(site))
+    capability = "CAP_NET_BIND_SERVICE" if low else ""
     identity, ready = waits(site, agent_socket)
     return systemd.unit(
         {

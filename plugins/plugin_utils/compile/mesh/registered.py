@@ -94,7 +94,7 @@ def _place(site: Site, task: PlacedTask[Task], service: Service) -> Place | None
             return Place(address, placed.number, *checked)
     inbound = next((each for each in (site.network.services if site.network else ()) if each.name == label), None)
     if inbound:
-        host = plain(ports.inbound_host(site, inbound))
+        host = plain(ports.proxy_host(site, inbound))
         # What a pod publishes is not at the robot's ::1.
         at = LOOPBACK if site.are_pods else here(host)
         return Place("" if host in WILDCARDS else host, inbound.port, at, inbound.port, of_proxy=True)

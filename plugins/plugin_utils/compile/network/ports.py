@@ -53,13 +53,11 @@ def listeners(site: Site) -> t.Iterator[Listener]:
     for number, upstream in enumerate(site.network.upstreams if not site.are_pods else ()):
         yield Listener(LOOPBACK, upstream.local_port, f"{site.path}.network.upstreams[{number}].localPort")
     for number, service in enumerate(site.network.services):
-        host = inbound_host(site, service) if not site.are_pods or plain(service.address) == "::" else service.address
-        serves = (site.full_name(service.name),)
-        path = f"{site.path}.network.services[{number}]"
-        yield Listener(host, service.port, f"{path}.port", serves=serves, addressed=f"{path}.address")
+        path, serves = f"{site.path}.network.services[{number}]", (site.full_name(service.name),)
+        yield Listener(_host(site, service.address), service.port, f"{path}.port", serves=serves, addressed=f"{path}.address")
     if site.network.ingress:
-        host, path = ingress_host(site, site.network.ingress), f"{site.path}.network.ingress"
-        yield Listener(host, site.network.ingress.port, f"{path}.port", addressed=f"{path}.address")
+        outside, path = site.network.ingress, f"{site.path}.network.ingress"
+        yield Listener(_host(site, outside.address), outside.port, f"{path}.port", addressed=f"{path}.address")
 
 
 def inside(site: Site) -> t.Iterator[Listener]:
@@ -69,7 +67,9 @@ def inside(site: Site) -> t.Iterator[Listener]:
     for number, upstream in enumerate(site.network.upstreams):
         yield Listener(LOOPBACK, upstream.local_port, f"{site.path}.network.upstreams[{number}].localPort")
     for number, service in enumerate(site.network.services):
-        yield Listener(inbound_host(site, service), service.port, f"{site.path}.network.services[{number}].port")
+        yield Listener(proxy_host(site, service), service.port, f"{site.path}.network.services[{number}].port")
+    if site.network.ingress:
+        yield Listener(proxy_host(site, site.network.ingress), site.network.ingress.port, f"{site.path}.network.ingress.port")
 
 
 def of_tasks(site: Site) -> t.Iterator[Listener]:
@@ -98,21 +98,25 @@ def in_the_pod(site: Site, port: Port) -> set[int]:
     if not site.are_pods or port.to:
         return set()
     others = {each.to or each.static for each in site.declared_ports if each.protocol is port.protocol}
-    proxys = {each.local_port for each in site.network.upstreams} if site.network and port.protocol is Transport.TCP else set()
-    return {number for number in others | proxys if number}
+    return {number for number in others | (_of_the_proxy(site) if port.protocol is Transport.TCP else set()) if number}
 
 
-def inbound_host(site: Site, service: InboundService) -> str:
-    """The address that an inbound service listens on. A pod has one alone."""
-    return _host(site, "::" if site.are_pods else service.address)
+def _of_the_proxy(site: Site) -> set[int]:
+    if site.network is None:
+        return set()
+    outside = (site.network.ingress,) if site.network.ingress else ()
+    return {*(each.local_port for each in site.network.upstreams), *(each.port for each in (*site.network.services, *outside))}
 
 
-def ingress_host(site: Site, ingress: Ingress) -> str:
-    """The address that an ingress listens on."""
-    return _host(site, ingress.address)
+def proxy_host(site: Site, entrance: InboundService | Ingress) -> str:
+    """The address that the proxy listens on for what comes in. In a pod it is every one: what is for one address of the robot is published
+    there alone.
+    """
+    return _host(site, "::" if site.are_pods else entrance.address)
 
 
 def _host(site: Site, address: str) -> str:
+    """An address of the robot, or of a pod."""
     host = plain(address)
     return _every(site) if host == "::" else host
 

@@ -12,7 +12,6 @@ import typing as t
 from ..addresses import ALWAYS_THERE, LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, clash, plain
 from ..errors import Finding, Mistake, quoted
 from ..model.group import TaskGroup
-from ..model.ingress import Ingress
 from ..model.job import Job
 from ..model.network import InboundService, Network, Spiffe, Tls, Upstream
 from ..model.vocabulary import AccessLog, NetworkMode, NetworkType, Protocol, TlsMode
@@ -70,7 +69,7 @@ def errors(job: Job, network: Network, path: str, wrong: c.Container[str] = ()) 
             remedy = "write type: envoy, or remove the ingress"
             yield f"{path}.ingress", Mistake("needs a proxy, but the network's type is none", remedy)
         return
-    yield from _ports(upstreams, services, network.ingress, f"{path}.ingress")
+    yield from _ports(upstreams, services, network, f"{path}.ingress")
     yield from names.upstreams(upstreams)
     for here, upstream in upstreams:
         yield from _where(upstream, here, wrong)
@@ -79,7 +78,7 @@ def errors(job: Job, network: Network, path: str, wrong: c.Container[str] = ()) 
     for here, service in services:
         yield from _service(job, service, here)
     if network.ingress:
-        yield from ingress.errors(network.ingress, f"{path}.ingress", network.mode is NetworkMode.GROUP, wrong)
+        yield from ingress.errors(network.ingress, f"{path}.ingress", wrong)
 
 
 def warnings(network: Network, path: str) -> c.Iterator[Finding]:
@@ -137,13 +136,14 @@ def _database(upstream: Upstream, path: str) -> c.Iterator[Finding]:
 
 
 def _ports(
-    upstreams: list[tuple[str, Upstream]], services: list[tuple[str, InboundService]], outside: Ingress | None, at: str
+    upstreams: list[tuple[str, Upstream]], services: list[tuple[str, InboundService]], network: Network, at: str
 ) -> c.Iterator[Finding]:
-    """Listeners of one proxy do not meet; a wildcard address meets every other."""
+    """Listeners of one proxy do not meet; a wildcard address meets every other, and in a pod each has one."""
     taken: list[tuple[int, str, str]] = []
+    outside, pods = network.ingress, network.mode is NetworkMode.GROUP
     listeners = [(f"{path}.localPort", each.local_port, LOOPBACK) for path, each in upstreams]
-    listeners += [(f"{path}.port", each.port, each.address) for path, each in services]
-    listeners += [(f"{at}.port", outside.port, outside.address)] if outside else []
+    listeners += [(f"{path}.port", each.port, "::" if pods else each.address) for path, each in services]
+    listeners += [(f"{at}.port", outside.port, "::" if pods else outside.address)] if outside else []
     for path, port, address in listeners:
         if port is None or address is None:
             continue

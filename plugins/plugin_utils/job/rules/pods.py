@@ -82,6 +82,9 @@ def _addresses(network: Network, here: str, root: str) -> c.Iterator[Finding]:
     for number, service in enumerate(network.services):
         if service and service.address and ":" in service.address and service.address not in WILDCARDS:
             yield f"{here}.services[{number}].address", Mistake(_IPV4, "write an IPv4 address", value=quoted(service.address))
+    outside = network.ingress.address if network.ingress else None
+    if outside and ":" in outside and outside not in WILDCARDS:
+        yield f"{here}.ingress.address", Mistake(_IPV4, "write an IPv4 address", value=quoted(outside))
     for port in network.ports:
         if port.host_ip and ":" in port.host_ip and port.host_ip not in WILDCARDS:
             yield f"{root}{port.path}.hostIP", Mistake(_IPV4, "write an IPv4 address", value=quoted(port.host_ip))
@@ -94,6 +97,7 @@ def _within(network: Network, here: str, root: str) -> c.Iterator[Finding]:
         tcp = Transport.TCP
         taken += [(each.local_port, LOOPBACK, f"{here}.upstreams[{i}].localPort", tcp) for i, each in enumerate(network.upstreams) if each]
         taken += [(each.port, "0.0.0.0", f"{here}.services[{i}].port", tcp) for i, each in enumerate(network.services) if each]
+        taken += [(each.port, "0.0.0.0", f"{here}.ingress.port", tcp) for each in (network.ingress,) if each]
     for port in network.ports:
         inside, at = port.to or port.static, f"{root}{port.path}.to" if port.to else f"{root}{port.number_path}"
         for number, address, other, transport in taken if inside else ():

@@ -17,7 +17,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fl
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.ingress import Pair
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
-from tests.unit.plugin_utils.compile.one_robot import TASKS, compiled, refusal
+from tests.unit.plugin_utils.compile.one_robot import ROBOT, TASKS, compiled, refusal
 
 SERVER = "{name: shop, taskGroups: [{name: api, network: {services: [{name: http, port: 7000, to: '127.0.0.1:7001', %s}]}}]}"
 ALLOW = "protocol: http, allow: [{job: edge, group: edge}]"
@@ -152,6 +152,84 @@ def test_a_port_that_another_group_has_is_refused():
     )
     second = edge().replace("name: edge, ", "name: e2, ", 1)
     assert "is taken by job1.yml: taskGroups[0].network.ingress.port" in refusal(SERVER % ALLOW, edge(), second)
+
+
+def in_pod(more: str = "", **ingress: object) -> str:
+    """The same ingress in a pod, with more of its network."""
+    written = _written(port=8443, **ingress)
+    return edge().replace("network: {ingress: {port: 8443, ", f"network: {{mode: group, {more}ingress: {{{written}, ")
+
+
+def _written(**keys: object) -> str:
+    return ", ".join(f"{name}: '{value}'" if isinstance(value, str) else f"{name}: {value}" for name, value in keys.items())
+
+
+def at(*jobs: str, robot: Robot = ROBOT) -> tuple[list[object], object, list[str]]:
+    """Where a pod's ingress is published; where its proxy listens, by what the engine looks for, and by what Envoy is told."""
+    (group,) = compiled(SERVER % ALLOW, *jobs, robot=robot).plan["jobs"][1]["groups"]
+    (pod,) = [json.loads(each["content"]) for each in group["resources"] if each.get("path", "").startswith("/etc/k8s4r/pods/")]
+    (unit,) = [each for each in group["resources"] if each.get("name", "").startswith("k8s4r-proxy-")]
+    (listeners,) = [each["content"] for each in group["resources"] if each.get("path", "").endswith("/proxy-r0/listeners.json")]
+    assert [(port["address"], port["port"], port["unit"]) for port in group["ports"]] == [
+        (each["address"], each["port"], "") for each in pod["ports"]
+    ]
+    assert "AmbientCapabilities=\n" in unit["content"]
+    told = json.loads(listeners)["resources"][0]["address"]["socket_address"]
+    return pod["ports"], (told["address"], told["port_value"]), [f"{each['address']} {each['port']}" for each in unit["listens"]]
+
+
+SIX = ROBOT._replace(pods6="fd4b:9a12:7c30::/64")
+
+
+@pytest.mark.parametrize(
+    ("ingress", "robot", "published", "inside"),
+    [
+        ({}, ROBOT, "0.0.0.0", "0.0.0.0"),
+        ({}, SIX, "::", "::"),
+        ({"address": "0.0.0.0"}, SIX, "0.0.0.0", "::"),
+        # An address of the robot is none of the pod.
+        ({"address": "192.0.2.1"}, ROBOT, "192.0.2.1", "0.0.0.0"),
+        ({"address": "127.0.0.1"}, ROBOT, "127.0.0.1", "0.0.0.0"),
+    ],
+)
+def test_in_a_pod_it_listens_there_and_is_published(ingress, robot, published, inside):
+    found, told, listens = at(in_pod(**ingress), robot=robot)
+    assert found == [{"address": published, "port": 8443, "to": 8443, "protocol": "tcp"}]
+    assert (told, listens) == ((inside, 8443), [f"{inside} 8443"])
+
+
+def test_in_a_pod_a_port_below_1024_needs_no_privilege():
+    found, told, _listens = at(in_pod().replace("8443", "80"))
+    assert (found[0]["port"], told) == (80, ("0.0.0.0", 80))
+
+
+def test_a_port_of_a_pods_ingress_is_nobodys_else_on_the_robot_nor_in_the_pod():
+    other = f"{{name: other, taskGroups: [{{name: g, network: {{ports: [{{label: http, static: 8443}}]}}, {TASKS}}}]}}"
+    assert "8443 on robot r1 is taken by job1.yml: taskGroups[0].network.ingress.port; choose another port" in refusal(
+        SERVER % ALLOW, in_pod(), other
+    )
+    assert "network.ports[0].to: found 8443: taskGroups[0].network.ingress.port already uses this port in the pod" in refusal(
+        SERVER % ALLOW, in_pod("ports: [{label: x, to: 8443}], ")
+    )
+    # At two addresses of the robot, and at one port of the pod.
+    service = "services: [{name: s, port: 8443, to: '127.0.0.1:1', address: 192.0.2.2}], "
+    assert "network.ingress.port: found 8443: taskGroups[0].network.services[0].port already uses this port" in refusal(
+        SERVER % ALLOW, in_pod(service, address="192.0.2.1")
+    )
+    two = in_pod().replace("type: system, ", "").replace("{name: edge, network", "{name: edge, count: 2, network")
+    alone = "only one can have port 8443; lower count so that a robot has one instance"
+    assert f"network.ingress.port: robot r1 has 2 instances, and {alone}" in refusal(SERVER % ALLOW, two)
+
+
+def test_a_port_that_is_chosen_is_not_that_of_its_pods_ingress():
+    def chosen(number: int) -> int:
+        text = in_pod("ports: [{label: x, hostIP: 192.0.2.2}], ", address="192.0.2.1").replace("8443", str(number))
+        found, _told, _listens = at(text.replace("edge, network", f"edge, {TASKS}, network"))
+        (port,) = [each for each in found if each["address"] == "192.0.2.2"]
+        assert port["port"] == port["to"]
+        return port["port"]
+
+    assert chosen(chosen(8443)) == chosen(8443) + 1
 
 
 TLS = EDGE.replace("port: %s", "port: 443, tls: {certFile: a.crt, keyFile: a.key}") % ROUTE

@@ -16,11 +16,8 @@ from ...model.vocabulary import IngressTlsMode
 LONGEST_HOST = 253
 
 
-def errors(ingress: Ingress, path: str, pods: bool, wrong: c.Container[str]) -> c.Iterator[Finding]:
-    """What is wrong with an ingress, at `path`. ``pods``: the group's instances are pods. ``wrong``: paths that have an error already."""
-    if pods:
-        remedy = "give it a group of its own, with mode: host; its routes may lead to services in pods"
-        yield path, Mistake("is at a port of the robot, and the group's instances are pods", remedy)
+def errors(ingress: Ingress, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
+    """What is wrong with an ingress, at `path`. ``wrong``: paths that have an error already."""
     usual = plain(ingress.address or "")
     if ingress.address and usual != ingress.address:
         reason, remedy = "not the usual spelling of this address", "write it in its shortest form"
