@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An ingress on two robots in front of two services, one on each robot: what end users get, with real certificates and real clients.
 
-The tests build on one another's deployments. They take 100 s of a processor on the robots: provisioning, ten runs, and a browser, whose
+The tests build on one another's deployments. They take 115 s of a processor on the robots: provisioning, fifteen runs, and a browser, whose
 packages alone take a third of that.
 """
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -336,7 +337,9 @@ def inner() -> str:
 
 
 def test_an_ingress_in_a_pod_is_reached_and_leads_as_one_of_the_robot(edge):
-    """From the network, the robot's loopback and another pod; to services of robots and of pods. It comes and goes with its job."""
+    """From the network, the robot's loopback and another pod; to services of robots and of pods. It comes and goes with its job,
+    in five runs.
+    """
     job = edge.job(inner(), "inner.yml")
     edge.run("k8s4r.robot.deploy_taskgroup", job=job).well()
 
@@ -370,6 +373,8 @@ def test_an_ingress_in_a_pod_is_reached_and_leads_as_one_of_the_robot(edge):
     wait_for(lambda: answer("left", "robot1").certificate == renewed.serial, 60, "the old certificate is still shown")
     assert set(edge.run("k8s4r.robot.deploy_taskgroup", job=job).well().changed.values()) == {0}
     assert edge.starts() == starts
+    told = edge.run("k8s4r.robot.status", job_name="inner").well().output
+    assert len(re.findall(r"r0 ingress\.port +port .*\b444\b", told)) == 2
     edge.remove(job=job).well()
     for robot in ("robot1", "robot2"):
         assert "inner" not in edge.footprint(robot)
