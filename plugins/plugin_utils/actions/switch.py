@@ -1,11 +1,14 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carry out what `prepare` staged: the robot works on its own, and this action watches until it has finished."""
+"""Carry out what `prepare` staged: the robot works on its own, and this action watches until it has finished.
+
+A switch has up to three turns, each on all robots before the next: what is new begins; then callers are told where services are now;
+then what moved to other robots is given up.
+"""
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
 from ..home import key
@@ -14,6 +17,10 @@ from ..run.action import ActionProblem, Result, RobotAction, Variables, register
 from ..run.followers import unready
 from ..run.moves import waiting
 from ..run.outcome import READY, TELLS, failure, notices, success
+
+if t.TYPE_CHECKING:
+    from ..run.followers import Follower
+    from ..run.moves import Move
 
 
 class ActionModule(RobotAction):
@@ -28,96 +35,152 @@ class ActionModule(RobotAction):
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
-        prepared, robot = registered(variables, arguments["prepared"], "prepare"), str(variables["inventory_hostname"])
+        turn = _Turn(arguments, variables)
+        prepared = turn.prepared
         if prepared["status"] == "unchanged":
             return {"changed": False, "status": "unchanged"}
         if prepared["status"] not in READY:
-            raise ActionProblem(failure(robot, prepared))
+            raise ActionProblem(failure(turn.robot, prepared))
         promised = {"endpoints": prepared["endpoints"]}
         if self._task.check_mode:
             foretold = {"changes": prepared["steps"], "diff": prepared["diff"]}
             return {"changed": bool(prepared["steps"]), "status": "planned", **foretold, **promised}
         if prepared["status"] == "recorded":
             return {"changed": False, "status": "committed", **promised}
-        collected = variables.get(arguments["collected"], {})
-        moving = collected.get("moves", {}).get(robot, {})
-        files = collected.get("followers", {}).get(robot, {})
-        stays = dict.fromkeys(moving, "")
-
-        def ended(other: str, name: str = "switched") -> str:
-            # A robot that this play has lost may still have the results of an earlier one.
-            here = other in variables["ansible_play_hosts"]
-            return _ended(variables["hostvars"].raw_get(other), arguments, name) if here else ""
-
         if arguments["follow"]:
-            return self._follow(variables, arguments, files, sorted(stays), ended)
+            return self._follow(turn)
         if prepared["status"] == TELLS:
             return {"changed": False, "status": "unchanged", **promised}
-        if arguments["moved"]:
-            stays = waiting(moving, ended, functools.partial(ended, name="followed"))
-        staying = {"stays": sorted(moving[id]["group"] for id in stays)}
-        reasons = [f"{robot}: {why}" for why in stays.values() if why]
-        if arguments["moved"] and moving.keys() == stays.keys():
-            return {"changed": False, "status": "stays", **staying, **promised, "warnings": reasons}
-        # What callers were not told in their turn, they are not told in this one either.
-        hold = variables.get(arguments["followed"], {}).get("untold", []) if arguments["moved"] else sorted(files.keys() - _paths(prepared))
-        answer = self.call({"op": "switch", "release": prepared["release"], "spare": sorted(stays), "hold": hold}, variables)
-        answer = self._done(answer, variables, arguments)
-        if answer.get("failed"):
-            return answer
-        answer["warnings"] += reasons
-        return {**answer, **promised, **staying, "diff": prepared["diff"]}
+        result = self._give_up(turn) if arguments["moved"] else self._begin(turn)
+        return result if result.get("failed") else {**result, **promised}
 
-    def _done(self, answer: Result, variables: Variables, arguments: Variables) -> Result:
+    def _begin(self, turn: _Turn) -> Result:
+        """The first turn. What moves to other robots stays, and so do files with endpoints that other robots have to be ready for."""
+        hold = sorted(turn.followers.keys() - turn.paths_of_others)
+        return self._switch(turn, spare=turn.moving, hold=hold)
+
+    def _follow(self, turn: _Turn) -> Result:
+        """The turn of the files that the first one has held, and of those of groups of other jobs."""
+        release, others = turn.registered("switched").get("rest"), turn.paths_of_others
+        late = {path: why for path, why in unready(turn.followers, turn.ended).items() if release or path in others}
+        done: list[Result] = []
+        tells = [file for file in turn.prepared["tell"]["files"] if file["path"] not in late] if others else []
+        if tells:
+            done.append(self._tell({**turn.prepared["tell"], "files": tells}, turn))
+        if release and late.keys() <= others and not _failed(done):
+            request = {"op": "switch", "release": release, "spare": sorted(turn.moving)}
+            done.append(self._done(self.call(request, turn.variables), turn))
+        if _failed(done):
+            return done[-1]
+        result = _together(done)
+        if not late:
+            return result
+        reasons = turn.warnings(dict.fromkeys(late.values()))
+        return {**result, "status": "stays", "untold": sorted(late.keys() - others), "warnings": [*result["warnings"], *reasons]}
+
+    def _give_up(self, turn: _Turn) -> Result:
+        """The last turn: what other robots run now goes. What callers were not told in their turn, they are not told in this one either."""
+        stays = waiting(turn.moving, turn.ended, turn.ended_following)
+        reasons = turn.warnings(why for why in stays.values() if why)
+        if turn.moving.keys() == stays.keys():
+            return {"changed": False, "status": "stays", "stays": turn.groups(stays), "warnings": reasons}
+        answer = self._switch(turn, spare=stays, hold=turn.registered("followed").get("untold", []))
+        return answer if answer.get("failed") else {**answer, "warnings": [*answer["warnings"], *reasons]}
+
+    def _switch(self, turn: _Turn, spare: t.Collection[str], hold: list[str]) -> Result:
+        """Have the robot switch to what it prepared, but for groups, by their ids, and files, by their paths."""
+        request = {"op": "switch", "release": turn.prepared["release"], "spare": sorted(spare), "hold": hold}
+        answer = self._done(self.call(request, turn.variables), turn)
+        return answer if answer.get("failed") else {**answer, "stays": turn.groups(spare), "diff": turn.prepared["diff"]}
+
+    def _done(self, answer: Result, turn: _Turn) -> Result:
         """The result of a switch that has begun, when it has ended."""
-        robot = str(variables["inventory_hostname"])
 
         def show(progress: str) -> None:
-            self._display.display(f"{robot}: {progress}")
+            self._display.display(f"{turn.robot}: {progress}")
 
-        answer = self.until_done(answer, variables, arguments["wait"], show)
+        answer = self.until_done(answer, turn.variables, turn.arguments["wait"], show)
         if answer["status"] != "committed":
             # What was done on the way has been undone: the message, which Ansible prints whole, is for what went wrong.
             ended: Result = {name: answer[name] for name in ("status", "release", "restored", "undone", "committed") if name in answer}
-            return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(robot, answer)}
-        self._display.v(success(robot, answer))
+            return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(turn.robot, answer)}
+        self._display.v(success(turn.robot, answer))
         if "mesh" in answer:
-            Mesh(key.home()).learn(robot, answer.pop("mesh"))
-        warnings = notices(robot, answer)
+            Mesh(key.home()).learn(turn.robot, answer.pop("mesh"))
+        warnings = notices(turn.robot, answer)
         answer.pop("notices", None)
         return {**answer, "warnings": warnings, "changed": bool(answer.get("changes"))}
 
-    def _follow(
-        self, variables: Variables, arguments: Variables, files: Variables, spare: list[str], ended: t.Callable[[str], str]
-    ) -> Result:
-        """The turn of the files that the first switch has held, and of those of groups of other jobs."""
-        robot, prepared = str(variables["inventory_hostname"]), variables[arguments["prepared"]]
-        release, others = variables.get(arguments["switched"], {}).get("rest"), _paths(prepared)
-        late = {path: why for path, why in unready(files, ended).items() if release or path in others}
-        tells = [file for file in prepared["tell"]["files"] if file["path"] not in late] if others else []
-        told = self._tell({**prepared["tell"], "files": tells}, variables) if tells else None
-        if told and told.get("failed"):
-            return told
-        rest = None
-        if release and late.keys() <= others:
-            rest = self._done(self.call({"op": "switch", "release": release, "spare": spare}, variables), variables, arguments)
-            if rest.get("failed"):
-                return rest
-        done = _together([each for each in (told, rest) if each])
-        if not late:
-            return done
-        reasons = [f"{robot}: {why}" for why in dict.fromkeys(late.values())]
-        return {**done, "status": "stays", "untold": sorted(late.keys() - others), "warnings": [*done["warnings"], *reasons]}
-
-    def _tell(self, request: Result, variables: Variables) -> Result:
+    def _tell(self, request: Result, turn: _Turn) -> Result:
         """Groups of other jobs on the robot hear where services are."""
-        robot = str(variables["inventory_hostname"])
-        answer = self.ask_again(request, variables)
+        answer = self.ask_again(request, turn.variables)
         if answer["status"] != "ok":
-            return {"failed": True, "changed": False, "status": answer["status"], "msg": failure(robot, answer)}
-        Mesh(key.home()).learn(robot, answer["mesh"])
-        said = notices(robot, answer)
+            return {"failed": True, "changed": False, "status": answer["status"], "msg": failure(turn.robot, answer)}
+        Mesh(key.home()).learn(turn.robot, answer["mesh"])
+        said = notices(turn.robot, answer)
         return {"changed": True, "status": "committed", "changes": answer["changes"], "warnings": said}
+
+
+class _Turn:
+    """What a turn of a robot knows: what earlier actions of the run found for it, and how their turns ended on other robots."""
+
+    def __init__(self, arguments: Variables, variables: Variables) -> None:
+        self.arguments = arguments
+        self.variables = variables
+        self.robot = str(variables["inventory_hostname"])
+        self.prepared = registered(variables, arguments["prepared"], "prepare")
+
+    @property
+    def moving(self) -> dict[str, Move]:
+        """By a group's id, what of it moves to other robots."""
+        return self._collected("moves")
+
+    @property
+    def followers(self) -> dict[str, Follower]:
+        """By their paths, the files that wait for other robots."""
+        return self._collected("followers")
+
+    @property
+    def paths_of_others(self) -> set[str]:
+        """The files of groups of other jobs that are to change."""
+        return {file["path"] for file in self.prepared["tell"]["files"]} if "tell" in self.prepared else set()
+
+    def registered(self, argument: str) -> Variables:
+        """The result of an earlier turn; empty where there was none."""
+        found: Variables = self.variables.get(self.arguments[argument], {})
+        return found
+
+    def ended(self, other: str) -> str:
+        """The status with which the run ended on another robot, empty where it has none."""
+        return self._ended(other, "switched")
+
+    def ended_following(self, other: str) -> str:
+        """The same of the turn in which callers are told of new endpoints."""
+        return self._ended(other, "followed")
+
+    def groups(self, ids: t.Iterable[str]) -> list[str]:
+        """The names of groups that move."""
+        return sorted(self.moving[id]["group"] for id in ids)
+
+    def warnings(self, reasons: t.Iterable[str]) -> list[str]:
+        """Why something is not done yet, for a person."""
+        return [f"{self.robot}: {why}" for why in reasons]
+
+    def _collected(self, what: str) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = self.registered("collected").get(what, {}).get(self.robot, {})
+        return found
+
+    def _ended(self, other: str, turn: str) -> str:
+        if other not in self.variables["ansible_play_hosts"]:
+            # This play has lost the robot, which may still have the results of an earlier one.
+            return ""
+        known = self.variables["hostvars"].raw_get(other)
+        answer: Variables = known.get(self.arguments[turn]) or known.get(self.arguments["prepared"]) or {}
+        return str(answer.get("status", ""))
+
+
+def _failed(done: t.Sequence[Result]) -> bool:
+    return any(each.get("failed") for each in done)
 
 
 def _together(ended: t.Sequence[Result]) -> Result:
@@ -127,14 +190,3 @@ def _together(ended: t.Sequence[Result]) -> Result:
         warnings, changes = [*result["warnings"], *each["warnings"]], [*result.get("changes", ()), *each.get("changes", ())]
         result = {**result, **each, "changed": result["changed"] or each["changed"], "changes": changes, "warnings": warnings}
     return result
-
-
-def _paths(prepared: Variables) -> set[str]:
-    """The files of groups of other jobs that are to change."""
-    return {file["path"] for file in prepared["tell"]["files"]} if "tell" in prepared else set()
-
-
-def _ended(known: Variables, arguments: Variables, name: str) -> str:
-    """The status with which the run, or the turn of this name, ended on a robot whose variables these are."""
-    answer: Variables = known.get(arguments[name]) or known.get(arguments["prepared"]) or {}
-    return str(answer.get("status", ""))

@@ -79,7 +79,7 @@ def returned(name: str) -> set[str]:
     """What the source says that an action returns: every dictionary that a method of it returns, and the engine's answers."""
     (path,) = (PLUGINS / "plugin_utils" / "actions").rglob(f"{name}.py")
     source = path.read_text()
-    (action,) = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    (action,) = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "ActionModule"]
     nodes = list(ast.walk(action))
     named = {
         target.id: node.value for node in nodes if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)
