@@ -179,8 +179,9 @@ def _walls(sides: t.Sequence[_Side]) -> t.Iterator[str]:
         rules += _errors(side)
     rules.append(f'iifname != "{BRIDGE}" ct state related goto allow')
     for side in sides:
-        yield from _to_ports(side, rules)
-        yield from _to_pods(side, rules)
+        rules += [*_jumps_to_ports(side), *_jumps_to_pods(side)]
+        yield from _chains_of_ports(side)
+        yield from _chains_of_pods(side)
     yield _hook("walls", "filter", "prerouting", -50, rules)
 
 
@@ -197,36 +198,57 @@ def _errors(side: _Side) -> t.Iterator[str]:
         yield f"ct state related {word} saddr {_networks(side.across, side.of)} drop"
 
 
-def _to_ports(side: _Side, rules: list[str]) -> t.Iterator[str]:
-    """The chains of published ports; how they are come to is added to ``rules``."""
+def _jumps_to_ports(side: _Side) -> t.Iterator[str]:
+    """How the chains of published ports are come to."""
     of = side.of
-    ways: dict[str, dict[tuple[int, int], set[int]]] = {protocol: {} for protocol in _PROTOCOLS}
-    for (protocol, port), each in side.ports.items():
-        for _host, pod, to in each:
-            ways[protocol].setdefault((pod, to), set()).add(port)
-    for protocol, known in ways.items():
+    for protocol, known in _asked(side).items():
         # What was published under another number, or to another pod of this address, leads here no longer.
         jumps = [f"{of.spelt(pod)} . {to} : goto {protocol}_of_{_word(pod, of)}_{to}" for pod, to in sorted(known)]
         if jumps:
-            rules.append(f"ct status dnat {of.word} daddr . {protocol} dport vmap {_set(jumps)}")
+            yield f"ct status dnat {of.word} daddr . {protocol} dport vmap {_set(jumps)}"
+
+
+def _chains_of_ports(side: _Side) -> t.Iterator[str]:
+    for protocol, known in _asked(side).items():
         for (pod, to), numbers in sorted(known.items()):
             asked = _set(str(each) for each in sorted(numbers))
-            yield _chain(f"{protocol}_of_{_word(pod, of)}_{to}", [f"meta l4proto {protocol} ct original proto-dst {asked} goto allow"])
+            yield _chain(f"{protocol}_of_{_word(pod, side.of)}_{to}", [f"meta l4proto {protocol} ct original proto-dst {asked} goto allow"])
 
 
-def _to_pods(side: _Side, rules: list[str]) -> t.Iterator[str]:
-    """The same of pods that others may open connections to."""
-    of, suffix = side.of, "" if side.of is FOUR else "6"
-    for name, links, found in (("from", f'"{BRIDGE}"', _ways(side)), ("across", f'!= {{ "lo", "{BRIDGE}" }}', _ways_across(side))):
-        by_way: dict[tuple[int, ...], list[int]] = {}
-        for reached, from_them in found:
-            by_way.setdefault(from_them, []).append(reached)
-        jumps = []
-        for place, (senders, reached_by_them) in enumerate(sorted(by_way.items()), 1):
-            yield _chain(f"{name}{suffix}_{place}", [f"{of.word} saddr {_set(map(of.spelt, senders))} goto allow"])
-            jumps += [f"{of.spelt(each)} : goto {name}{suffix}_{place}" for each in reached_by_them]
+def _asked(side: _Side) -> dict[str, dict[tuple[int, int], set[int]]]:
+    """By protocol, and by a pod's address and port, the robot's ports that lead there."""
+    found: dict[str, dict[tuple[int, int], set[int]]] = {protocol: {} for protocol in _PROTOCOLS}
+    for (protocol, port), each in side.ports.items():
+        for _host, pod, to in each:
+            found[protocol].setdefault((pod, to), set()).add(port)
+    return found
+
+
+def _jumps_to_pods(side: _Side) -> t.Iterator[str]:
+    """How the chains are come to of pods that others may open connections to."""
+    for name, links, by_senders in _reached(side):
+        places = enumerate(by_senders.values(), 1)
+        jumps = [f"{side.of.spelt(each)} : goto {name}_{place}" for place, pods in places for each in pods]
         if jumps:
-            rules.append(f"iifname {links} {of.word} daddr vmap {_set(jumps)}")
+            yield f"iifname {links} {side.of.word} daddr vmap {_set(jumps)}"
+
+
+def _chains_of_pods(side: _Side) -> t.Iterator[str]:
+    for name, _links, by_senders in _reached(side):
+        for place, senders in enumerate(by_senders, 1):
+            yield _chain(f"{name}_{place}", [f"{side.of.word} saddr {_set(map(side.of.spelt, senders))} goto allow"])
+
+
+def _reached(side: _Side) -> t.Iterator[tuple[str, str, dict[tuple[int, ...], list[int]]]]:
+    """For pods of this robot and for those of others: how chains are called, the links that they come in by, and by the addresses of
+    those who may open connections, the pods that they may open them to.
+    """
+    suffix = "" if side.of is FOUR else "6"
+    for name, links, ways in (("from", f'"{BRIDGE}"', _ways(side)), ("across", f'!= {{ "lo", "{BRIDGE}" }}', _ways_across(side))):
+        found: dict[tuple[int, ...], list[int]] = {}
+        for reached, senders in ways:
+            found.setdefault(senders, []).append(reached)
+        yield f"{name}{suffix}", links, dict(sorted(found.items()))
 
 
 def _ways(side: _Side) -> t.Iterator[Way]:
