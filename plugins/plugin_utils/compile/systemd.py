@@ -90,17 +90,28 @@ MAPS_USERS = 247
 SURVIVES_EXEC = 250
 
 
-# For programs of ours and those that we start for them: nothing of the robot's can be changed by them but what a unit names.
-CONFINED: Directives = (
-    ("NoNewPrivileges", "yes"),
-    ("ProtectSystem", "strict"),
-    ("ProtectHome", "yes"),
-    ("PrivateTmp", "yes"),
-    ("PrivateDevices", "yes"),
-    ("ProtectKernelTunables", "yes"),
-    ("ProtectKernelModules", "yes"),
-    ("ProtectControlGroups", "yes"),
-)
+def confined(families: str, calls: str = "", writable: str = "") -> Directives:
+    """For programs of ours and those that we start for them: they can change nothing on the robot but what is `writable`, open sockets of
+    some families of addresses alone, and make the usual system calls and a few more.
+    """
+    return [
+        ("NoNewPrivileges", "yes"),
+        ("ProtectSystem", "strict"),
+        ("ProtectHome", "yes"),
+        ("PrivateTmp", "yes"),
+        ("PrivateDevices", "yes"),
+        ("ProtectKernelTunables", "yes"),
+        ("ProtectKernelModules", "yes"),
+        ("ProtectControlGroups", "yes"),
+        *([("ReadWritePaths", item(writable))] if writable else []),
+        ("RestrictAddressFamilies", families),
+        ("RestrictNamespaces", "yes"),
+        ("LockPersonality", "yes"),
+        ("SystemCallArchitectures", "native"),
+        ("SystemCallFilter", f"@system-service {calls}".rstrip()),
+        # A forbidden call returns an error, and does not kill the program.
+        ("SystemCallErrorNumber", "EPERM"),
+    ]
 
 
 def started(version: int) -> Directives:

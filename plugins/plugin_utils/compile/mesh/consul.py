@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import json
+import typing as t
 
 from ....module_utils._engine import plan
 from ...envoy import endpoints
 from ...envoy.address import Address
 from ..site.site import Site
-from ..units.brings.watch import Text, Watch, watch
+from ..units.brings.watch import Order, Text, Watch, watch
 
-# What stands for the values of an instance, until these are put in as expressions.
-_ADDRESS, _PORT = "@address", 65535
-_EACH = ("{{range $i, $instance := service %s}}{{if $i}},{{end}}", "{{end}}")
+# What stands in data for what consul-template puts there.
+_ADDRESS, _PORT, _INSTANCES = "@address", 65535, "@instances"
 
 
 def file(site: Site, service: str) -> str:
@@ -34,9 +34,16 @@ def compiled(site: Site) -> Watch:
     home = f"{site.proxy_home}/consul"
     texts = [Text(f"{home}-{service}.tmpl", file(site, service), "0644") for service in asked]
     sources = [plan.file(text.source, _template(service)) for text, service in zip(texts, asked, strict=True)]
-    results = plan.directory(_directory(site), "root", site.proxy_user, "0750", data=True)
-    called = f"proxy r{site.pod.instance}" if site.pod else "proxy"
-    found = watch(site, _id(site), called, home, results, texts, next(iter(asked.values())), "upstreams")
+    order = Order(
+        id=_id(site),
+        called=f"proxy r{site.pod.instance}" if site.pod else "proxy",
+        home=home,
+        results=plan.directory(_directory(site), "root", site.proxy_user, "0750", data=True),
+        texts=texts,
+        asks="upstreams",
+        path=next(iter(asked.values())),
+    )
+    found = watch(site, order)
     return found._replace(resources=(*sources, *found.resources))
 
 
@@ -51,9 +58,17 @@ def _directory(site: Site) -> str:
 
 def _template(service: str) -> str:
     """JSON as Envoy reads it, with a member for each instance that Consul has for healthy."""
-    (one,) = (json.dumps(each) for each in endpoints.resource(service, [(Address(_ADDRESS, _PORT),)])["endpoints"][0]["lb_endpoints"])
-    one = one.replace(json.dumps(_ADDRESS), "{{.Address | toJSON}}").replace(str(_PORT), "{{.Port}}")
-    mark = "@instances"
-    whole = {"resources": [{**endpoints.resource(service, ()), "endpoints": [{"lb_endpoints": [mark]}]}]}
-    begin, end = _EACH
-    return json.dumps(whole).replace(json.dumps(mark), f"{begin % json.dumps(service)}{one}{end}") + "\n"
+    (one,) = endpoints.resource(service, [(Address(_ADDRESS, _PORT),)])["endpoints"][0]["lb_endpoints"]
+    instance = _dumped(one, {_ADDRESS: "{{.Address | toJSON}}", _PORT: "{{.Port}}"})
+    each = f"{{{{range $i, $instance := service {json.dumps(service)}}}}}{{{{if $i}}}},{{{{end}}}}{instance}{{{{end}}}}"
+    whole = {"resources": [{**endpoints.resource(service, ()), "endpoints": [{"lb_endpoints": [_INSTANCES]}]}]}
+    return _dumped(whole, {_INSTANCES: each}) + "\n"
+
+
+def _dumped(data: t.Any, expressions: t.Mapping[str | int, str]) -> str:
+    """Data as JSON, with expressions of consul-template where values stand for them."""
+    if isinstance(data, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {_dumped(value, expressions)}" for key, value in data.items()) + "}"
+    if isinstance(data, list):
+        return "[" + ", ".join(_dumped(value, expressions) for value in data) + "]"
+    return expressions.get(data) or json.dumps(data)

@@ -87,14 +87,8 @@ def text(site: Site, envoy: str, agent_socket: str | None, order: systemd.Direct
                 ("LimitNOFILE", "65536"),
                 ("AmbientCapabilities", capability),
                 ("CapabilityBoundingSet", capability),
-                *systemd.CONFINED,
-                ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
-                ("RestrictNamespaces", "yes"),
-                ("LockPersonality", "yes"),
-                ("SystemCallArchitectures", "native"),
-                # Envoy looks at its own memory with mincore. A forbidden call returns an error and does not kill Envoy.
-                ("SystemCallFilter", "@system-service mincore"),
-                ("SystemCallErrorNumber", "EPERM"),
+                # Envoy looks at its own memory with mincore.
+                *systemd.confined("AF_UNIX AF_INET AF_INET6 AF_NETLINK", calls="mincore"),
             ],
         }
     )

@@ -63,6 +63,39 @@ class Variables(t.NamedTuple):
     loader: t.Collection[str]
 
 
+class Order(t.NamedTuple):
+    """What is to be rendered, and for whom.
+
+    `id`: of the task, or of the group or pod of a proxy, and `called` what people call it. `home`: where consul-template's own files
+    begin. `results`: the directory for what is rendered. `asks`: what asks Consul, `templates` or `upstreams`, and `path` the job file's
+    path of it.
+    """
+
+    id: str
+    called: str
+    home: str
+    results: Resource
+    texts: t.Sequence[Text]
+    asks: str
+    path: str
+    variables: Variables | None = None
+
+    @property
+    def once(self) -> str:
+        """The configuration of the first rendering."""
+        return f"{self.home}.once.json"
+
+    @property
+    def always(self) -> str:
+        """The one of all others."""
+        return f"{self.home}.watch.json"
+
+    @property
+    def sources(self) -> list[str]:
+        """The files that are read."""
+        return [*(text.source for text in self.texts), *([self.variables.file] if self.variables else [])]
+
+
 def of_task(site: Site, task: PlacedTask[Task], environment: Environment) -> Watch:
     """For the templates of a task that ask Consul; nothing where none does."""
     watched = [each for each in environment.templates if each.watched and each.place]
@@ -78,9 +111,19 @@ def of_task(site: Site, task: PlacedTask[Task], environment: Environment) -> Wat
         )
         for each in watched
     ]
-    folder, directory = templates.folder(site, task), plan.directory(templates.watched_in(task), mode="0700", data=True)
-    variables = Variables(task.environment_file, environment.loader)
-    return watch(site, task.id, task.called, folder, directory, texts, watched[0].path, "templates", variables)
+    return watch(
+        site,
+        Order(
+            id=task.id,
+            called=task.called,
+            home=templates.folder(site, task),
+            results=plan.directory(templates.watched_in(task), mode="0700", data=True),
+            texts=texts,
+            asks="templates",
+            path=watched[0].path,
+            variables=Variables(task.environment_file, environment.loader),
+        ),
+    )
 
 
 def _told(task: PlacedTask[Task], each: Rendered) -> tuple[str, ...]:
@@ -91,27 +134,33 @@ def _told(task: PlacedTask[Task], each: Rendered) -> tuple[str, ...]:
     return "systemctl", "--no-block", verb, task.unit
 
 
-def watch(
-    site: Site,
-    id: str,
-    called: str,
-    home: str,
-    results: Resource,
-    texts: t.Sequence[Text],
-    path: str,
-    asked: str,
-    variables: Variables | None = None,
-) -> Watch:
-    """`home` is where its own files begin, and `results` the directory for what is rendered; `path` is what asks for it, of the kind
-    `asked`.
-    """
-    once, always, name = f"{home}.once.json", f"{home}.watch.json", names.watch_unit(id)
-    sources = [*(text.source for text in texts), *([variables.file] if variables else [])]
-    first = Call(helpers.RENDER_ONCE, (once, f"{results['path']}/.rendered", f"{SECONDS}", *sources))
-    unit = systemd.unit(
+def watch(site: Site, order: Order) -> Watch:
+    """What a consul-template needs on the robot: its files, its unit, and what is expected there."""
+    name, where = names.watch_unit(order.id), site.where(order.path)
+    once = _configuration([_once(text) for text in order.texts])
+    always = _configuration(order.texts, settles={"wait": {"min": "500ms", "max": "5s"}})
+    reads = [order.once, order.always, *order.sources]
+    return Watch(
+        resources=(
+            order.results,
+            plan.file(order.once, once, mode="0600"),
+            plan.file(order.always, always, mode="0600"),
+            plan.unit(name, _unit(site, order), run="always", reads=reads, called=f"{order.called} {PROGRAM}"),
+        ),
+        programs=(plan.program(PROGRAM, where, paths.SEARCH),),
+        expects=(plan.expected("consul", order.asks, where),),
+        helpers=frozenset((helpers.RENDER_ONCE,)),
+        order=(("Wants", name), ("After", name)),
+    )
+
+
+def _unit(site: Site, order: Order) -> str:
+    variables, directory = order.variables, order.results["path"]
+    first = Call(helpers.RENDER_ONCE, (order.once, f"{directory}/.rendered", f"{SECONDS}", *order.sources))
+    return systemd.unit(
         {
             "Unit": [
-                ("Description", systemd.text(site.title(called, "consul-template"))),
+                ("Description", systemd.text(site.title(order.called, PROGRAM))),
                 ("PartOf", site.target),
                 ("After", "network.target consul.service"),
                 ("StartLimitIntervalSec", "0"),
@@ -123,7 +172,7 @@ def watch(
                 *([("EnvironmentFile", systemd.item(variables.file))] if variables else []),
                 *([("UnsetEnvironment", " ".join(sorted(variables.loader)))] if variables and variables.loader else []),
                 ("ExecStartPre", systemd.command((*_ENV, *first.command(site.bin)))),
-                ("ExecStart", systemd.command((*_ENV, PROGRAM, "-config", always))),
+                ("ExecStart", systemd.command((*_ENV, PROGRAM, "-config", order.always))),
                 ("TimeoutStartSec", f"{SECONDS + 15}s"),
                 ("Restart", "always"),
                 ("RestartSec", "1s"),
@@ -135,28 +184,9 @@ def watch(
                 ("MemoryMax", f"{MEMORY_MAX}"),
                 ("TasksMax", "64"),
                 ("CapabilityBoundingSet", ""),
-                *systemd.CONFINED,
-                ("ReadWritePaths", systemd.item(results["path"])),
-                ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
-                ("RestrictNamespaces", "yes"),
-                ("LockPersonality", "yes"),
-                ("SystemCallArchitectures", "native"),
-                ("SystemCallFilter", "@system-service"),
-                ("SystemCallErrorNumber", "EPERM"),
+                *systemd.confined("AF_UNIX AF_INET AF_INET6", writable=directory),
             ],
         }
-    )
-    return Watch(
-        (
-            results,
-            plan.file(once, _configuration([_once(text) for text in texts]), mode="0600"),
-            plan.file(always, _configuration(texts, settles={"wait": {"min": "500ms", "max": "5s"}}), mode="0600"),
-            plan.unit(name, unit, run="always", reads=[once, always, *sources], called=f"{called} {PROGRAM}"),
-        ),
-        (plan.program(PROGRAM, site.where(path), paths.SEARCH),),
-        (plan.expected("consul", asked, site.where(path)),),
-        frozenset((helpers.RENDER_ONCE,)),
-        (("Wants", name), ("After", name)),
     )
 
 
