@@ -46,20 +46,12 @@ class SealedPlan(t.NamedTuple):
     tells: tuple[str, ...] = ()
 
 
-# By a robot's name, which ports it has named.
-Named = t.Callable[[str], choice.Held]
-
-
-def _nothing_named(_robot: str) -> choice.Held:
-    return {}
-
-
 class Remembered(t.NamedTuple):
     """What the controller knows beside the inventory: which ports a robot has named, and by robot, what it said that its groups serve and
     call. `anyone`: any service of a task that is looked up may be somewhere.
     """
 
-    named: Named = _nothing_named
+    named: choice.Named = choice.nothing_named
     said: outside.Said = {}
     anyone: bool = False
 
@@ -110,7 +102,7 @@ def _compiled(
     jobs: t.Sequence[Job],
     fleet: Fleet,
     placement: Placement,
-    named: Named,
+    named: choice.Named,
     known: peers.KnownServices,
     render: Rendering,
     warnings: dict[Problem, None],

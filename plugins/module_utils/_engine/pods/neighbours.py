@@ -19,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-_PATIENCE = 20
 _WORD = "k8s4r: pods have walls of their own"
 _HEAD = f"# {_WORD}. Removed with the last of them.\n"
 # What is there where the program has run since the boot; a file of ours in a directory that it reads, and its text; what has it read that
@@ -54,10 +53,10 @@ class Neighbours:
         found = [path for runs, path, text, reads in MANAGERS if os.path.exists(self._root + runs) and self._tell(path, text, reads)]
         for tables in (_DOCKER, _DOCKER_SIX) if six else (_DOCKER,):
             if self._docker_knows(tables) is False:
-                command.need([*tables, "--insert", *_RULE], timeout=_PATIENCE)
+                command.need([*tables, "--insert", *_RULE], timeout=command.PATIENCE)
                 found.append("DOCKER-USER")
         if self._has_firewalld() and not self._is_in_zone():
-            command.need([*_ZONE, f"--change-interface={BRIDGE}"], timeout=_PATIENCE)
+            command.need([*_ZONE, f"--change-interface={BRIDGE}"], timeout=command.PATIENCE)
             found.append("firewalld")
         return found
 
@@ -67,13 +66,13 @@ class Neighbours:
         for _runs, path, _text, reads in MANAGERS:
             if os.path.exists(self._root + path):
                 disk.remove(self._root + path)
-                command.run(reads, timeout=_PATIENCE)
+                command.run(reads, timeout=command.PATIENCE)
                 found.append(path)
         for tables in (_DOCKER, _DOCKER_SIX):
-            while self._docker_knows(tables) and command.run([*tables, "--delete", *_RULE], timeout=_PATIENCE)[0] == 0:
+            while self._docker_knows(tables) and command.run([*tables, "--delete", *_RULE], timeout=command.PATIENCE)[0] == 0:
                 found.append("DOCKER-USER")
         if self._has_firewalld() and self._is_in_zone():
-            command.run([*_ZONE, f"--remove-interface={BRIDGE}"], timeout=_PATIENCE)
+            command.run([*_ZONE, f"--remove-interface={BRIDGE}"], timeout=command.PATIENCE)
             found.append("firewalld")
         return found
 
@@ -86,23 +85,23 @@ class Neighbours:
             pass
         os.makedirs(os.path.dirname(self._root + path), exist_ok=True)
         disk.write(self._root + path, text.encode("utf-8"), 0, 0, 0o644)
-        command.run(list(reads), timeout=_PATIENCE)
+        command.run(list(reads), timeout=command.PATIENCE)
         return True
 
     def _docker_knows(self, tables: t.Sequence[str]) -> bool | None:
         """Whether its chain has our rule; None where it has none. Nothing is loaded for a robot on which it has not run."""
         if not os.path.isdir(self._root + "/sys/class/net/docker0"):
             return None
-        status, listed = command.run([*tables, "--list-rules", "DOCKER-USER"], errors=False, timeout=_PATIENCE)
+        status, listed = command.run([*tables, "--list-rules", "DOCKER-USER"], errors=False, timeout=command.PATIENCE)
         return f"{PASSES:#x}/{PASSES:#x}" in listed if status == 0 else None
 
     def _has_firewalld(self) -> bool:
         installed = os.path.exists(self._root + "/usr/sbin/firewalld")
-        return installed and command.run(["systemctl", "is-active", "--quiet", "firewalld.service"], timeout=_PATIENCE)[0] == 0
+        return installed and command.run(["systemctl", "is-active", "--quiet", "firewalld.service"], timeout=command.PATIENCE)[0] == 0
 
     def _is_in_zone(self) -> bool:
         """Its own program takes 200 ms of a processor; so its table is asked, where it has one."""
-        status, listed = command.run(["nft", "--stateless", "list", "table", "inet", "firewalld"], errors=False, timeout=_PATIENCE)
+        status, listed = command.run(["nft", "--stateless", "list", "table", "inet", "firewalld"], errors=False, timeout=command.PATIENCE)
         if status == 0:
             return f'"{BRIDGE}"' in listed
-        return command.run([*_ZONE, f"--query-interface={BRIDGE}"], timeout=_PATIENCE)[0] == 0
+        return command.run([*_ZONE, f"--query-interface={BRIDGE}"], timeout=command.PATIENCE)[0] == 0

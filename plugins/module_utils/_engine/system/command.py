@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # The status of one that did not end in its time, as of `timeout`.
 LATE = 124
+# Seconds for a program of the network's, which may wait for locks that others hold. None of them takes longer by itself.
+PATIENCE = 20
 # Seconds that it has to end when it is asked to.
 _GRACE = 2.0
 # Between two looks at whether one has ended that prints nothing more.

@@ -104,6 +104,11 @@ def endpoints_of(site: Site | Place, served: peers.Served) -> tuple[list[Endpoin
     return list(endpoints), unreached
 
 
+def endpoints_path(site: Site, name: str) -> str:
+    """The file with the endpoints of a connection."""
+    return f"{site.proxy_home}/endpoints-{name}.json"
+
+
 def addresses(site: Site | Place, served: peers.Served) -> tuple[list[str], list[str]]:
     """Where a service is, as everybody on this robot reaches it, and the robots whose IP address is not known."""
     listening = plain(served.service.address)

@@ -61,12 +61,8 @@ def terms(fleet: Fleet, job: Job, service: InboundService, in_pods: bool) -> dic
     return {"address": service.address, "protocol": protocol, "pods": in_pods, "allow": allow}
 
 
-def _nothing_named(_robot: str) -> choice.Held:
-    return {}
-
-
 def known_services(
-    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named_ports: t.Callable[[str], choice.Held] = _nothing_named
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named_ports: choice.Named = choice.nothing_named
 ) -> KnownServices:
     """The services of the run's jobs, inbound ones by name and at every name and address of the robots that they are on. Computed once
     per run. `named_ports` tells which ports a robot has named.

@@ -22,6 +22,8 @@ from . import ports
 
 # {group id: {what the port is called: its number}}
 Held = t.Mapping[str, t.Mapping[str, int]]
+# By a robot's name, which ports it has named.
+Named = t.Callable[[str], Held]
 
 # Who listens, by the number of the port.
 _Taken = t.Dict[int, t.List[ports.Listener]]
@@ -42,6 +44,11 @@ class Chosen(t.NamedTuple):
 
     ports: t.Mapping[str, t.Sequence[PlacedPort]]
     errors: t.Sequence[Problem]
+
+
+def nothing_named(_robot: str) -> Held:
+    """Of robots that have named no port, or that nobody has asked."""
+    return {}
 
 
 def choose(sites: t.Sequence[Site], held: Held) -> Chosen:

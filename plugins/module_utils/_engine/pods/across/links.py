@@ -23,7 +23,6 @@ LINKS = "/sys/class/net"
 ROUTES, ROUTES_SIX = "/proc/net/route", "/proc/net/ipv6_route"
 # Bits of the network of a route that leads somewhere in particular.
 _NARROW = 8
-_PATIENCE = 20
 _OURS = "k8s4r"
 # Of links on which nobody is asked for his Ethernet address: tunnels decide for themselves which addresses are at their other end.
 _TUNNEL = {"LOOPBACK", "NOARP", "POINTOPOINT"}
@@ -46,7 +45,7 @@ def shared() -> list[Link]:
     """Those that are up, and on which this robot has an address in a network with others."""
     away = set(uplinks())
     found = []
-    for each in jsontext.loads(command.need(["ip", "-4", "-json", "address", "show", "up"], timeout=_PATIENCE)):
+    for each in jsontext.loads(command.need(["ip", "-4", "-json", "address", "show", "up"], timeout=command.PATIENCE)):
         # Of what is not asked for, some versions have an empty entry.
         if each.get("ifname") in away and _TUNNEL.isdisjoint(each["flags"]):
             found += [(each["ifname"], number(info["local"]), info["prefixlen"]) for info in each["addr_info"] if info["prefixlen"] < 32]

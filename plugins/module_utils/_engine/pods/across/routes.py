@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Words = t.Tuple[str, str]
 
 TABLE = 1464
-_PATIENCE = 20
 # Behind every other: what goes there takes no other way, when the link is down.
 _LAST = 4278198272
 _SHOW = ["ip", "-4", "-json", "route", "show", "table", str(TABLE)]
@@ -80,7 +79,7 @@ def words(routes: t.Iterable[Route]) -> list[Words]:
 
 def there() -> list[Words]:
     """What is in the table. One that nobody has used is none, for most kernels."""
-    status, listed = command.run(_SHOW, errors=False, timeout=_PATIENCE)
+    status, listed = command.run(_SHOW, errors=False, timeout=command.PATIENCE)
     rows = jsontext.loads(listed or "[]") if status == 0 else []
     return [_words(row) for row in rows]
 

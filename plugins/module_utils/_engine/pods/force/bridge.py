@@ -28,7 +28,7 @@ def addresses(pods: t.Mapping[str, Pod]) -> list[str]:
     if not is_link(plan.BRIDGE):
         return []
     wanted = {f"{files.gateway(pod['range'])}/{pod['range'].partition('/')[2]}" for pod in pods.values()}
-    said = jsontext.loads(command.need(["ip", "-4", "-json", "address", "show", "dev", plan.BRIDGE], timeout=kept.PATIENCE) or "[]")
+    said = jsontext.loads(command.need(["ip", "-4", "-json", "address", "show", "dev", plan.BRIDGE], timeout=command.PATIENCE) or "[]")
     there = {f"{each['local']}/{each['prefixlen']}" for link in said for each in link.get("addr_info", ())}
     lines = [f"address add {each} dev {plan.BRIDGE}" for each in sorted(wanted - there)]
     lines += [f"address delete {each} dev {plan.BRIDGE}" for each in sorted(there - wanted)]

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import typing as t
 
 STATE = plan.RUNTIME + "/walls"
-# Seconds. Other programs hold locks of their own, and none of these takes longer.
-PATIENCE = 20
 
 
 def read(name: str) -> t.Any:
@@ -36,7 +34,7 @@ def batch(program: str, lines: t.Sequence[str], called: str = "", options: t.Seq
         return ""
     path = f"{STATE}/{called or program}"
     _have(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
-    return command.need([program, *options, "-batch", path], timeout=PATIENCE)
+    return command.need([program, *options, "-batch", path], timeout=command.PATIENCE)
 
 
 def batch_six(lines: t.Sequence[str]) -> None:

@@ -55,7 +55,7 @@ def _changed(wanted: t.Sequence[Rule], there: t.Sequence[tuple[int, str]]) -> li
 
 def _there(option: str, bits: int) -> list[tuple[int, str]]:
     """Ours, by preference and destination."""
-    found = jsontext.loads(command.need(["ip", option, "-json", "rule", "show"], timeout=kept.PATIENCE))
+    found = jsontext.loads(command.need(["ip", option, "-json", "rule", "show"], timeout=command.PATIENCE))
     mine = [each for each in found if each["priority"] in (rules.OWN, rules.MARKED, rules.REFUSED, rules.ACROSS) and "dst" in each]
     # The protocol is told of rules that are not the kernel's.
     return [(each["priority"], f"{each['dst']}/{each.get('dstlen', bits)}") for each in mine if "protocol" not in each]

@@ -17,11 +17,11 @@ _LIST = ["nft", "--stateless", "list", "table", "inet", rules.TABLE]
 def ensure(text: str) -> list[str]:
     """Whether it is as it was made is seen by nft's own words for it, which differ from ours."""
     wanted = hashlib.sha256(text.encode("ascii")).hexdigest()
-    status, listed = command.run(_LIST, errors=False, timeout=kept.PATIENCE)
+    status, listed = command.run(_LIST, errors=False, timeout=command.PATIENCE)
     if status == 0 and kept.read("table") == {"wanted": wanted, "listed": listed}:
         return []
     _load(text)
-    listed = command.need(_LIST, timeout=kept.PATIENCE)
+    listed = command.need(_LIST, timeout=command.PATIENCE)
     kept.keep("table", {"wanted": wanted, "listed": listed})
     return ["table"]
 
@@ -29,7 +29,7 @@ def ensure(text: str) -> list[str]:
 def remove() -> list[str]:
     """What was there."""
     kept.remove("table")
-    if command.run(["nft", "list", "table", "inet", rules.TABLE], errors=False, timeout=kept.PATIENCE)[0]:
+    if command.run(["nft", "list", "table", "inet", rules.TABLE], errors=False, timeout=command.PATIENCE)[0]:
         return []
     _load(rules.ruleset({}))
     return ["table"]
@@ -37,4 +37,4 @@ def remove() -> list[str]:
 
 def _load(text: str) -> None:
     files.replace(kept.STATE + "/nft", text.encode("ascii"))
-    command.need(["nft", "-f", kept.STATE + "/nft"], timeout=kept.PATIENCE)
+    command.need(["nft", "-f", kept.STATE + "/nft"], timeout=command.PATIENCE)

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     # Runs the lines of a batch.
     Batch = t.Callable[[t.Sequence[str]], object]
 
-_PATIENCE = 20
-
 
 def wanted(pods: t.Mapping[str, Pod]) -> dict[str, str]:
     """Settings of the bridge: its own in order, so that it never has an address that is not ours."""
@@ -73,4 +71,4 @@ def _places(pods: t.Mapping[str, Pod], six: t.Mapping[str, Pod]) -> list[str]:
 
 
 def _said(what: str, *how: str) -> t.Any:
-    return jsontext.loads(command.need(["ip", "-6", "-json", what, *how, "dev", BRIDGE], timeout=_PATIENCE) or "[]")
+    return jsontext.loads(command.need(["ip", "-6", "-json", what, *how, "dev", BRIDGE], timeout=command.PATIENCE) or "[]")
