@@ -39,7 +39,7 @@ def hosts(pod: Pod, robot: str) -> str:
     if robot != "localhost" and not any(robot in names for names in named.values()):
         named[files.gateway(pod["range"])].append(robot)
     if "range6" in pod:
-        # Both have the same names at their addresses of IPv6.
+        # Both have the same names at their IPv6 addresses.
         for four, six in ((pod["address"], pod["address6"]), (files.gateway(pod["range"]), family.SIX.gateway(pod["range6"]))):
             named.setdefault(six, []).extend(name for name in named[four] if name not in named[six])
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]

@@ -83,7 +83,7 @@ def endpoints_of(site: Site | Place, served: peers.Served) -> tuple[list[Endpoin
         elif addresses:
             nameless.append(name)
         elif plain(served.service.address) in WILDCARDS:
-            # All its addresses are of IPv6.
+            # All its addresses are IPv6 addresses.
             new.append(name)
     unreached = {}
     if new:

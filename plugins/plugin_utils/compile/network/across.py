@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pods of different robots: which robots have routes to each other, and which pods may come from there.
 
-A route needs a network of pods that no other robot has, and an address of IPv4. Whether two robots are on one link they know themselves.
+A route needs a network of pods that no other robot has, and an IPv4 address. Whether two robots are on one link they know themselves.
 """
 
 from __future__ import annotations

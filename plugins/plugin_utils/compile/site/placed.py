@@ -82,7 +82,7 @@ class PlacedTask(t.NamedTuple, t.Generic[Spec_co]):
 
 class Pod(t.NamedTuple):
     """An instance with a network of its own: the index, the id, the name, which is one that DNS takes, the address, the host name, and the
-    address of IPv6, empty where the robot's pods have none.
+    IPv6 address, empty where the robot's pods have none.
     """
 
     instance: int

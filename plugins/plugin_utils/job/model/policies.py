@@ -53,7 +53,7 @@ class Update:
         "A deployment waits until tasks have been up, and their checks passing, for so long.", default=Seconds(2), minimum=0, maximum=3600
     )
     healthy_deadline: Seconds = key(
-        "A group whose checks do not pass within this time goes back to its last good release.",
+        "A group whose checks do not pass within this time is rolled back to its last good release.",
         default=Seconds(300),
         minimum=1,
         maximum=86400,

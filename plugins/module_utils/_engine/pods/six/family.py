@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What differs between IPv4 and IPv6 in what is written for nft and ip: so that one code makes the walls of both.
 
-A pod's address of IPv6 has its address of IPv4 in its last 32 bits. So no two pods of a robot have the same one, whatever range they had
+A pod's IPv6 address has its IPv4 address in its last 32 bits. So no two pods of a robot have the same one, whatever range they had
 when they were deployed. The robot has the first address of the range, as it does with IPv4.
 """
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from ..files import Pod, Published
 
-# Where the kernel lists its addresses of IPv6, unless it was booted without.
+# Where the kernel lists its IPv6 addresses, unless it was booted without.
 LISTED = "/proc/net/if_inet6"
 _BITS = 128
-# The lengths of a range's prefix: what is left has room for an address of IPv4.
+# The lengths of a range's prefix: what is left has room for an IPv4 address.
 _WIDEST, _NARROWEST = 16, 96
 
 
@@ -74,7 +74,7 @@ def of_four(pods: t.Mapping[str, Pod]) -> dict[str, Pod]:
 
 
 def of_six(pods: t.Mapping[str, Pod]) -> dict[str, Pod]:
-    """Those that have an address of IPv6, as IPv6 sees them: in place of that of IPv4. Pods of other robots are reached by IPv4 alone."""
+    """Those that have an IPv6 address, as IPv6 sees them: in place of the IPv4 address. Pods of other robots are reached by IPv4 alone."""
     return {
         id: {**pod, "address": pod["address6"], "range": pod["range6"], "ports": _published(pod, "::", ()), "elsewhere": {}}
         for id, pod in pods.items()
