@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixed places on a robot that the engine need not know; the others are in the wire format (`plan.py`)."""
+"""Fixed places on a robot that the engine need not know; the others are in the wire format (`_engine/plan/`)."""
 
 from __future__ import annotations
 

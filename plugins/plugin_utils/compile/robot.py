@@ -28,7 +28,7 @@ _NOTHING = across.Across()
 
 
 class CompiledRobot(t.NamedTuple):
-    """`plan` is what `plan.py` of the engine describes; `entries` are for the SPIRE server; `warnings` are for people."""
+    """`plan` is what the wire format (`_engine/plan/`) describes; `entries` are for the SPIRE server; `warnings` are for people."""
 
     plan: RobotPlan
     entries: tuple[Entry, ...]

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every kind of resource answers: where a resource is, what should be, what is, and how to get there.
 
-A new kind is a file with a class of its own beside this one, a row in kinds.py, and a constructor in plan.py. No other
+A new kind is a file with a class of its own beside this one, a row in kinds.py, and a constructor in plan/resources.py. No other
 file of the engine asks which kind a resource is. What several kinds have is called the same in all of them: ``path`` or
 ``name`` is what people call it; ``content`` is bytes in the store and its ``digest`` in the resource; ``owner``,
 ``group`` and ``mode`` are those of what is at the path; ``secret`` content is shown nowhere; ``data`` is what programs wrote.

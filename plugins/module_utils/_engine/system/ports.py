@@ -97,7 +97,7 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.
     """One text for each wanted port that a program has, except for the group's own units. Most listen there; the end of a
     connection to somewhere else keeps a listener out as well.
 
-    ``wanted``: ports of a group plan (plan.py). ``own_units``: names of units. ``kept``: those that the group's tasks have had already;
+    ``wanted``: ports of a group plan (plan/). ``own_units``: names of units. ``kept``: those that the group's tasks have had already;
     what lingers there was theirs.
     """
     clashes, held = _held(wanted)

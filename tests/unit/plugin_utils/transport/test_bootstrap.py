@@ -62,7 +62,7 @@ HARM = {
 
 @pytest.mark.usefixtures("synced")
 @pytest.mark.parametrize("harm", HARM)
-@pytest.mark.parametrize("name", ["__main__.py", "k8s4r_engine/plan.py", "k8s4r_engine/requests/main.py"])
+@pytest.mark.parametrize("name", ["__main__.py", "k8s4r_engine/plan/__init__.py", "k8s4r_engine/requests/main.py"])
 def test_a_damaged_file_is_replaced_and_named(name, harm, capsys):
     engine = packing.engine()
     target = Path(bootstrap.keep(engine.digest, engine.archive()))

@@ -71,7 +71,7 @@ def test_every_module_of_the_archive_can_be_imported_from_it(tmp_path):
 def test_every_file_counts_in_the_digest():
     engine = packing.engine()
     assert len(engine.digest) == 32
-    assert packing.digest_of({**engine.files, "k8s4r_engine/plan.py": b""}) != engine.digest
+    assert packing.digest_of({**engine.files, "k8s4r_engine/plan/__init__.py": b""}) != engine.digest
     assert packing.digest_of(dict(engine.files)) == engine.digest
 
 
