@@ -30,20 +30,7 @@ class ActionModule(ServerAction):
     def act(self, arguments: Variables, variables: Variables) -> Result:
         exact = arguments["state"] == "exact"
         run = registered(variables, arguments["compiled"], "compile")
-        hosts = variables["hostvars"]
-        answers = {}
-        for name in variables["ansible_play_hosts"]:
-            known = hosts.raw_get(name)
-            answer = registered(known, arguments["prepared"], "prepare")
-            if not _looked_at(run["robots"].get(name), answer):
-                continue
-            # What did not have to switch in this play may still have the result of an earlier one.
-            ended = known.get(arguments["switched"], answer) if answer["status"] in READY else answer
-            # What stays on a robot for now needs its identity.
-            settled = ended.get("status") in SETTLED and not ended.get("stays")
-            planned = self._task.check_mode and ended.get("status") == "planned"
-            if not exact or settled or planned:
-                answers[name] = answer
+        answers = self._answers(run, arguments, variables)
         wanted = registrations(run["robots"], answers)
         deletes = exact and bool(wanted.parents)
         had_identities = any(AGENT in answer.get("needed", ()) for answer in answers.values())
@@ -75,6 +62,23 @@ class ActionModule(ServerAction):
         result = self.module("k8s4r.robot.spire_entries", options, variables)
         self._tell_repaired(servers[0], answers, result)
         return result
+
+    def _answers(self, run: Variables, arguments: Variables, variables: Variables) -> dict[str, Variables]:
+        """What robots said to `prepare`, of those whose entries are known and, where others are to be deleted, settled."""
+        found = {}
+        for name in variables["ansible_play_hosts"]:
+            known = variables["hostvars"].raw_get(name)
+            answer = registered(known, arguments["prepared"], "prepare")
+            if not _looked_at(run["robots"].get(name), answer):
+                continue
+            # What did not have to switch in this play may still have the result of an earlier one.
+            ended = known.get(arguments["switched"], answer) if answer["status"] in READY else answer
+            # What stays on a robot for now needs its identity.
+            settled = ended.get("status") in SETTLED and not ended.get("stays")
+            planned = self._task.check_mode and ended.get("status") == "planned"
+            if arguments["state"] != "exact" or settled or planned:
+                found[name] = answer
+        return found
 
     def _tell_repaired(self, host: str, answers: t.Mapping[str, Variables], result: Result) -> None:
         """Where nothing was to change, what had to be written was missing on the server, or somebody else's."""

@@ -57,16 +57,7 @@ class ActionModule(RobotAction):
             return {"status": "unchanged", "skipped": True}
         if mine is None:
             raise ActionProblem(f"{robot} has no plan: it was not a host of the play that ran k8s4r.robot.compile")
-        request = {
-            "op": "prepare",
-            "jobs": mine["jobs"],
-            "assumptions": mine["assumptions"],
-            "check": self._task.check_mode,
-            "diff": self._task.diff,
-            "keep_data": run["keep_data"],
-            "refresh": run["refresh"],
-            "who": run["who"],
-        }
+        request = _request(run, mine, check=bool(self._task.check_mode), diff=bool(self._task.diff))
         tells: list[str] = []
         if "mesh" in mine and not arguments["moved"]:
             # This run itself has changed it by then, and told who was to be told.
@@ -74,28 +65,17 @@ class ActionModule(RobotAction):
         answer = self.call(request, variables)
         if answer["status"] == "stale":
             return self._learn(robot, answer)
-        warnings = notices(robot, answer)
-        answer.pop("notices", None)
+        warnings = _warnings(robot, answer)
         if answer["status"] == "unchanged" and not run["verify_entries"] and not tells:
             return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
         compiled = key.controller_key().unseal(mine["plan"])
-        supply = None
         if answer["status"] == "plan-needed":
-            everything = mine["downloads"] != "robot"
-            if everything or needed(compiled["plan"]):
-                supply = self._supply(run["refresh"], variables, everything)
-            plan = self._supplied(compiled["plan"], supply, variables) if supply else compiled["plan"]
-            longer = CHECKING if request["check"] else 0
-            answer = self.call({**request, "plan": plan, "robot": robot}, variables, longer)
-        answer = self.until_done(answer, variables, PATIENCE, lambda text: self._display.display(f"{robot}: {text}"), patient=True)
+            answer = self._answer_to_plan(request, compiled["plan"], mine["downloads"] != "robot", variables)
+        else:
+            answer = self._ended(answer, variables)
         if answer["status"] == "stale":
             return self._learn(robot, answer)
-        if answer["status"] == "refused" and supply:
-            supply.forget()
-        if supply and supply.said and "summary" in answer:
-            answer["summary"] = [*({"group": "", "unit": "", "does": text, "why": []} for text in supply.said), *answer["summary"]]
-        warnings += notices(robot, answer)
-        answer.pop("notices", None)
+        warnings += _warnings(robot, answer)
         if "mesh" in answer:
             Mesh(key.home()).learn(robot, answer.pop("mesh"))
         before = answer.pop("before", [])
@@ -117,6 +97,26 @@ class ActionModule(RobotAction):
             "entries_differ": entries_differ,
             "endpoints": _endpoints(compiled["plan"]),
         }
+
+    def _answer_to_plan(self, request: Result, plan: t.Any, everything: bool, variables: Variables) -> Result:
+        """What the robot says of its plan, and before it what was done for it here. `everything`: it downloads nothing itself."""
+        supply = self._supply(request["refresh"], variables, everything) if everything or needed(plan) else None
+        sent = self._supplied(plan, supply, variables) if supply else plan
+        asked = {**request, "plan": sent, "robot": str(variables["inventory_hostname"])}
+        answer = self._ended(self.call(asked, variables, CHECKING if request["check"] else 0), variables)
+        if supply and answer["status"] == "refused":
+            supply.forget()
+        if supply and supply.said and "summary" in answer:
+            answer["summary"] = [*({"group": "", "unit": "", "does": text, "why": []} for text in supply.said), *answer["summary"]]
+        return answer
+
+    def _ended(self, answer: Result, variables: Variables) -> Result:
+        """The answer of a robot that works on its own, when it has finished."""
+
+        def show(progress: str) -> None:
+            self._display.display(f"{variables['inventory_hostname']}: {progress}")
+
+        return self.until_done(answer, variables, PATIENCE, show, patient=True)
 
     def _told(self, request: Result, variables: Variables) -> Result:
         """What would change where groups of other jobs are told; `tell` is the request that does it."""
@@ -150,6 +150,27 @@ class ActionModule(RobotAction):
         if answer.get("ports"):
             Ports(key.home()).learn(robot, answer["ports"])
         return {"status": "stale"}
+
+
+def _request(run: Variables, mine: Variables, check: bool, diff: bool) -> Result:
+    """The question whether a robot has all that it should; the plan is sent only if it has not."""
+    return {
+        "op": "prepare",
+        "jobs": mine["jobs"],
+        "assumptions": mine["assumptions"],
+        "check": check,
+        "diff": diff,
+        "keep_data": run["keep_data"],
+        "refresh": run["refresh"],
+        "who": run["who"],
+    }
+
+
+def _warnings(robot: str, answer: Result) -> list[str]:
+    """What an answer notices, taken out of it."""
+    said = notices(robot, answer)
+    answer.pop("notices", None)
+    return said
 
 
 def _with_told(answer: Result, told: Variables, files: t.Sequence[Variables]) -> Result:

@@ -80,25 +80,29 @@ def _jobs(value: t.Any) -> bool:
     """What runs on a robot: requests/status.py."""
     if not (isinstance(value, list) and all(_has(job, {"name": str, "groups": dict}) for job in value)):
         return False
-    groups = [group for job in value for group in job["groups"].values()]
-    if not all(_has(group, _GROUP) and _texts(group["kept"]) for group in groups):
+    return all(_group(group) for job in value for group in job["groups"].values())
+
+
+def _group(value: t.Any) -> bool:
+    if not (_has(value, _GROUP) and isinstance(value.get("ports", []), list)):
         return False
-    if not all(_has(pod, {"instance": int, "address": str}) for group in groups for pod in group.get("pods", ())):
-        return False
-    if not all(_texts(group.get("calls", [])) and isinstance(group.get("ports", []), list) for group in groups):
-        return False
-    open_, ports, needs = ([each for group in groups for each in group.get(key, ())] for key in ("ports", "silent", "lacks"))
-    units = [unit for group in groups for unit in group["units"].values()]
+    ports = value.get("ports", ())
     return (
-        all(_usage(each.get("usage")) for each in (*groups, *units))
-        and all(_has(port, {"address": str, "port": int}) for port in (*ports, *open_))
-        and all(_texts(port.get("serves", [])) and _text(port.get("called", "")) for port in open_)
-        and all(_has(need, {"path": str, "what": str}) for need in needs)
-        and all(
-            _has(unit, _UNIT) and all(isinstance(unit.get(key, 0.0), (kind, type(None))) for key, kind in _PERHAPS.items())
-            for unit in units
-        )
+        _texts(value["kept"])
+        and _texts(value.get("calls", []))
+        and _usage(value.get("usage"))
+        and all(_has(pod, {"instance": int, "address": str}) for pod in value.get("pods", ()))
+        and all(_has(port, {"address": str, "port": int}) for port in (*value["silent"], *ports))
+        and all(_texts(port.get("serves", [])) and _text(port.get("called", "")) for port in ports)
+        and all(_has(need, {"path": str, "what": str}) for need in value["lacks"])
+        and all(map(_unit, value["units"].values()))
     )
+
+
+def _unit(value: t.Any) -> bool:
+    if not (_has(value, _UNIT) and _usage(value.get("usage"))):
+        return False
+    return all(key in value and isinstance(value[key], (kind, type(None))) for key, kind in _PERHAPS.items())
 
 
 def _mesh(value: t.Any) -> bool:
