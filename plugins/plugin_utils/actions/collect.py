@@ -50,7 +50,8 @@ class ActionModule(Action):
         placed = run.get("placement", {})
         told = followers(answers, placed, run.get("addresses", {}), run.get("unheard", {}))
         moving = {name: found for name in answers if (found := moves(name, answers, placed, told))}
-        following = what_next(answers, servers, check, run["verify_entries"] or run["identities"], bool(moving), bool(told))
+        verify = run["verify_entries"] or run["identities"]
+        following = what_next(answers, servers, check=check, verify=verify, moving=bool(moving), following=bool(told))
         rounds = variables.get("k8s4r_collected", {}).get("rounds", MOST_ROUNDS) if arguments["again"] else 0
         if following.file == AGAIN and rounds == MOST_ROUNDS:
             odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")

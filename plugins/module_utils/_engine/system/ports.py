@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     # A socket that has a port for whoever comes: its address, port, inode, the user whose it is, and its protocol.
     Listener = tuple[str, int, str, int, str]
+    # A wanted port that cannot be had: the port, and the address and inode of the socket that is in the way.
+    Clash = tuple[Port, str, str]
+    # Who has a socket: the process, what it runs, and its unit, if any.
+    Holder = tuple[int, str, t.Optional[str]]
 
 
 # States of sockets in the kernel's table (include/net/tcp_states.h): one that listens, and one that its program has closed.
@@ -74,7 +78,7 @@ def _rows(numbers: t.Collection[int], tables: t.Sequence[str]) -> t.Iterator[lis
                 yield row
 
 
-def _clashes(wanted: t.Sequence[Port], held: t.Sequence[Listener] | None = None) -> list[tuple[Port, str, str]]:
+def _clashes(wanted: t.Sequence[Port], held: t.Sequence[Listener] | None = None) -> list[Clash]:
     """Every socket that listens where a wanted one would: the wanted port, the socket's address and inode.
 
     ``held``: `listeners` of these ports, if known.
@@ -117,7 +121,7 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.
     return list(found.values()) + _end_of_connections([port for port in wanted if port not in listening], own_units, kept)
 
 
-def _held(wanted: t.Sequence[Port]) -> tuple[list[tuple[Port, str, str]], dict[str, tuple[int, str, str | None]]]:
+def _held(wanted: t.Sequence[Port]) -> tuple[list[Clash], dict[str, Holder]]:
     """What `_clashes` and `holders` say of them."""
     clashes = _clashes(wanted)
     return clashes, holders({inode for _port, _address, inode in clashes}) if clashes else {}
@@ -225,10 +229,10 @@ def _is_local(address: str) -> bool:
     return True
 
 
-def holders(inodes: t.Iterable[str]) -> dict[str, tuple[int, str, str | None]]:
-    """The processes that hold sockets: {inode: (pid, command, unit or None)}."""
+def holders(inodes: t.Iterable[str]) -> dict[str, Holder]:
+    """The processes that hold sockets, by inode."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    found: dict[str, tuple[int, str, str | None]] = {}
+    found: dict[str, Holder] = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         for link in _open(pid) & wanted.keys():
             found.setdefault(wanted[link], (int(pid), _command(pid), _unit(pid)))

@@ -53,7 +53,7 @@ def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment
         "Service": [*_start(site, task, ready), *_ended(task, process.directives), *kept],
     }
     calls = [*(call for call in (retry, ready) if call), *stop, *(restarts.calls(site, task) if task.spec.daemon else ())]
-    return service.unit(site, task, variables, process, sections, "always" if task.spec.daemon else "init", calls)
+    return service.unit(site, task, variables, process, sections, run="always" if task.spec.daemon else "init", calls=calls)
 
 
 def _retry(site: Site, spec: InitTask) -> Call | None:

@@ -124,7 +124,11 @@ def process(
         *brought.errors,
     )
     return Process(
-        directives, found.programs, (*_expected(site, task), *found.expects, *brought.expects), (*refused, *found.errors), brought
+        directives=directives,
+        programs=found.programs,
+        expects=(*_expected(site, task), *found.expects, *brought.expects),
+        errors=(*refused, *found.errors),
+        brought=brought,
     )
 
 
@@ -134,6 +138,7 @@ def unit(
     environment: Environment,
     process: Process,
     sections: t.Mapping[str, systemd.Directives],
+    *,
     run: str,
     calls: t.Sequence[Call],
     reads: t.Sequence[str] = (),
@@ -152,8 +157,8 @@ def unit(
     watched = watch.of_task(site, task, environment)
     sections = {**sections, "Unit": [*sections["Unit"], *watched.order]}
     return Unit(
-        task.unit,
-        (
+        name=task.unit,
+        resources=(
             *_directories(site, task),
             plan.file(task.environment_file, content, mode="0600", secret=True, hidden=hidden),
             *logs.resources(site, task),
@@ -186,11 +191,11 @@ def unit(
                 **_health(site),
             ),
         ),
-        watched.helpers.union(call.helper for call in (*calls, *templates.calls(site, task))),
-        (*process.programs, *watched.programs),
-        (*process.expects, *watched.expects),
-        environment.secrets | checked.secrets | brought.secrets,
-        (*environment.errors, *process.errors, *checked.errors, *brought.errors, *wrong),
+        helpers=watched.helpers.union(call.helper for call in (*calls, *templates.calls(site, task))),
+        programs=(*process.programs, *watched.programs),
+        expects=(*process.expects, *watched.expects),
+        secrets=environment.secrets | checked.secrets | brought.secrets,
+        errors=(*environment.errors, *process.errors, *checked.errors, *brought.errors, *wrong),
     )
 
 

@@ -46,7 +46,7 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
     }
     limit = restarts.policy(site, task.spec)
     endless, pause = run == "once" and limit is None, float(limit.delay) if limit and not task.step else 0.0
-    return service.unit(site, task, variables, process, sections, run, calls, instance.reads, endless, pause)
+    return service.unit(site, task, variables, process, sections, run=run, calls=calls, reads=instance.reads, endless=endless, pause=pause)
 
 
 def _life(
