@@ -22,10 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from .resources import Port as Port
-    from .resources import Resource as Resource
-    from .resources import Script as Script
-    from .resources import Told as Told
+    from .resources import Port, Resource, Script, Told
 
     class Check(t.TypedDict):
         name: str
@@ -67,8 +64,10 @@ if TYPE_CHECKING:
         jobs: list[JobPlan]
 
 
-# What makes resources is called like all else that makes a plan: `plan.unit`.
-__all__ = ("artifacts", "directory", "file", "image", "link", "quota", "unit", "user")
+# Resources, and what makes them, are called like all else of a plan: `plan.unit`. Types are there for who checks types alone.
+__all__ = ["artifacts", "directory", "file", "image", "link", "quota", "unit", "user"]
+if TYPE_CHECKING:
+    __all__ += ["Port", "Resource", "Script", "Told"]
 
 FORMAT = 1
 # The ports from which the compiler chooses, and the robot where one is taken: outside of those that Linux takes for connections.
