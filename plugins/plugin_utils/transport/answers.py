@@ -84,14 +84,16 @@ def _jobs(value: t.Any) -> bool:
 
 
 def _group(value: t.Any) -> bool:
-    if not (_has(value, _GROUP) and isinstance(value.get("ports", []), list)):
+    if not _has(value, _GROUP):
         return False
-    ports = value.get("ports", ())
+    ports, pods = value.get("ports", []), value.get("pods", [])
+    if not (isinstance(ports, list) and isinstance(pods, list)):
+        return False
     return (
         _texts(value["kept"])
         and _texts(value.get("calls", []))
         and _usage(value.get("usage"))
-        and all(_has(pod, {"instance": int, "address": str}) for pod in value.get("pods", ()))
+        and all(_has(pod, {"instance": int, "address": str}) for pod in pods)
         and all(_has(port, {"address": str, "port": int}) for port in (*value["silent"], *ports))
         and all(_texts(port.get("serves", [])) and _text(port.get("called", "")) for port in ports)
         and all(_has(need, {"path": str, "what": str}) for need in value["lacks"])

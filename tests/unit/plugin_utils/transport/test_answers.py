@@ -1,0 +1,83 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A robot that is broken or hostile may answer anything: it is a `Strange` answer, and never a traceback."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import answers
+
+_USAGE = {"cpu": {"percent": 7.4, "limit": None}, "memory": {"current": 3, "limit": None, "oom_kills": 0}}
+_UNIT = {
+    "called": "r0 web", "well": True, "done": False, "run": "always", "state": "active", "sub": "running", "restarts": 0,
+    "usage": _USAGE, "seconds": 5, "how": None,
+}  # fmt: skip
+_GROUP = {
+    "name": "default/shop/web",
+    "kept": ["a directory"],
+    "calls": ["default/shop/api/http"],
+    "ports": [{"address": "127.0.0.1", "port": 5432, "serves": ["default/shop/web/http"], "called": "r0 http"}],
+    "silent": [{"address": "127.0.0.1", "port": 80}],
+    "lacks": [{"path": "/dev/video0", "what": "device"}],
+    "pods": [{"instance": 0, "address": "10.0.0.2"}],
+    "usage": _USAGE,
+    "units": {"k8s4r-task-web.service": _UNIT},
+}
+_PREPARED = {
+    "status": "staged",
+    "release": "1",
+    **{key: ["a text"] for key in ("steps", "missing", "needed", "holds", "notices")},
+    "diff": [{"before": "", "after": ""}],
+    "goes": {"id": {"name": "web", "whole": True, "units": ["r0 web"], "data": 0, "kept": 0}},
+    "before": [{"state": "absent", "plan": ""}],
+    "summary": [{"group": "web", "unit": "r0 web", "does": "restart", "why": ["env SPEED"]}],
+    "follows": {"/etc/k8s4r/endpoints.json": {"group": "id", "follows": "default/shop/web/http", "before": ""}},
+    "ports": {"id": {"r0 http": 20000}},
+    "mesh": {"digest": "d", "serves": [], "calls": []},
+}
+SANE = {
+    "status": {"status": "ok", "idle": [], "unread": [], "jobs": [{"name": "shop", "groups": {"default/shop/web": _GROUP}}]},
+    "probe": {"status": "ok", "capabilities": {"arch": "amd64"}, "mesh": {"digest": "d", "serves": [], "calls": []}},
+    "prepare": _PREPARED,
+}
+ANYTHING: tuple[t.Any, ...] = (None, True, 0, -1.5, "text", [], [0], [None], ["text"], [[]], [{}], {}, {"text": 0}, {"text": None})
+
+
+def _paths(value: t.Any) -> t.Iterator[tuple[t.Any, ...]]:
+    """All places in an answer, from the outside in."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, member in members:
+        yield (key,)
+        yield from ((key, *path) for path in _paths(member))
+
+
+def _with(answer: dict[str, t.Any], path: tuple[t.Any, ...], value: t.Any) -> dict[str, t.Any]:
+    changed = copy.deepcopy(answer)
+    *way, last = path
+    place: t.Any = changed
+    for key in way:
+        place = place[key]
+    place[last] = value
+    return changed
+
+
+@pytest.mark.parametrize("operation", SANE)
+def test_an_answer_with_anything_anywhere_is_sane_or_strange(operation):
+    assert answers.checked(operation, SANE[operation]) == SANE[operation]
+    for path in _paths(SANE[operation]):
+        for value in ANYTHING:
+            try:
+                answers.checked(operation, _with(SANE[operation], path, value))
+            except answers.Strange:
+                continue
+
+
+def test_what_a_unit_is_called_is_told():
+    where = ("jobs", 0, "groups", "default/shop/web", "units", "k8s4r-task-web.service", "called")
+    with pytest.raises(answers.Strange, match="jobs is missing or malformed"):
+        answers.checked("status", _with(SANE["status"], where, 0))
