@@ -118,7 +118,8 @@ def test_an_interrupted_switch_is_rolled_back_all_the_same(machine, group, what)
 
 
 def test_the_engine_heals_at_once(machine, group):
-    for module in ("__main__", *(f"k8s4r_engine/{name}" for name in ("plan", "requests/main", "judge/unchanged"))):
+    modules = ("plan/__init__", "plan/resources", "requests/main", "judge/unchanged")
+    for module in ("__main__", *(f"k8s4r_engine/{name}" for name in modules)):
         for harm in HARM:
             do(machine, harm, f"{machine.engine}/{module}.py")
             answer = machine.ask(job(group))
