@@ -9,6 +9,7 @@ Robots know it themselves, and say when this is wrong: a file that is lost costs
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 from . import files
@@ -23,6 +24,9 @@ _CALLED: t.Mapping[str, type] = {**dict.fromkeys(("namespace", "job", "group", "
 _OFFERS: t.Mapping[str, type] = {"instance": int, "label": str, "host": str, "pods": bool, "offers": list}
 _OFFER: t.Mapping[str, type] = {"name": str, "task": str, "tags": list}
 _PROTOCOLS = ("tcp", "http", "grpc")
+# What templates of other robots may have in them is no more than a job file could say, so that no robot writes lines into them.
+_NAME, _HOST = r"[A-Za-z0-9._-]+", r"[0-9A-Fa-f.:]*"
+_FULL_NAME, _TAG = rf"{_NAME}(/{_NAME}){{3}}", r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
 
 class Mesh(t.NamedTuple):
@@ -56,12 +60,24 @@ def sound(said: t.Any) -> bool:
 
 
 def _is_service(served: t.Any) -> bool:
-    if not (_has(served, _SERVED) and served["name"].count("/") == 3 and 0 < served["port"] < 65536):
+    if not (_has(served, _SERVED) and re.fullmatch(_FULL_NAME, served["name"]) and 0 < served["port"] < 65536):
         return False
     terms = served["terms"]
     if "offers" in terms:
-        return _has(terms, _OFFERS) and all(_has(each, _OFFER) and _are_texts(each["tags"]) for each in terms["offers"])
+        return _are_offers(terms)
     return _has(terms, _TERMS) and terms["protocol"] in _PROTOCOLS and _are_texts(terms["allow"])
+
+
+def _are_offers(terms: t.Any) -> bool:
+    if not (_has(terms, _OFFERS) and re.fullmatch(_NAME, terms["label"]) and re.fullmatch(_HOST, terms["host"])):
+        return False
+    return all(
+        _has(each, _OFFER)
+        and re.fullmatch(_FULL_NAME, each["name"])
+        and re.fullmatch(_NAME, each["task"])
+        and all(isinstance(tag, str) and re.fullmatch(_TAG, tag) for tag in each["tags"])
+        for each in terms["offers"]
+    )
 
 
 def _are_texts(values: t.Iterable[t.Any]) -> bool:

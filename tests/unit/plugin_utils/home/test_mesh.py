@@ -21,7 +21,10 @@ CALLED: dict[str, t.Any] = {
     "follows": "default/shop/api/http",
     "pods": False,
 }
-SAID: dict[str, t.Any] = {"digest": "x", "serves": [SERVED], "calls": [CALLED]}
+OFFER: dict[str, t.Any] = {"name": "default/shop/api/http", "task": "app", "tags": ["v1 of it"]}
+OFFERS: dict[str, t.Any] = {"instance": 0, "label": "http", "host": "192.0.2.7", "pods": False, "offers": [OFFER]}
+OFFERED: dict[str, t.Any] = {**SERVED, "terms": OFFERS}
+SAID: dict[str, t.Any] = {"digest": "x", "serves": [SERVED, OFFERED], "calls": [CALLED]}
 
 
 def test_what_a_robot_said_last_is_known(tmp_path):
@@ -42,6 +45,20 @@ def test_what_a_robot_said_last_is_known(tmp_path):
         *(None, [], {}, {**SAID, "digest": 1}, {**SAID, "serves": [1]}, {**SAID, "calls": [{}]}),
         *({**SAID, "serves": [{**SERVED, **more}]} for more in ({"name": "api"}, {"port": 0}, {"port": "7000"}, {"terms": {}})),
         *({**SAID, "serves": [{**SERVED, "terms": {**TERMS, **more}}]} for more in ({"protocol": "sctp"}, {"allow": [1]}, {"pods": 1})),
+        *(
+            {**SAID, "serves": [{**SERVED, "terms": {**OFFERS, **more}}]}
+            for more in ({"host": "a\nLD_PRELOAD=/tmp/a"}, {"host": 1}, {"label": "$(id)"})
+        ),
+        *(
+            {**SAID, "serves": [{**SERVED, "terms": {**OFFERS, "offers": [{**OFFER, **more}]}}]}
+            for more in (
+                {"name": "default/a\nb/api/http"},
+                {"task": "a\nb"},
+                {"tags": ["a\nLD_PRELOAD=/tmp/a"]},
+                {"tags": [1]},
+                {"tags": "v1"},
+            )
+        ),
         *({**SAID, "calls": [{**CALLED, **more}]} for more in ({"follows": "api"}, {"group": "web"}, {"path": None}, {"pods": "no"})),
     ],
 )
