@@ -45,10 +45,10 @@ class ActionModule(RobotAction):
         if self._task.check_mode:
             foretold = {"changes": prepared["steps"], "diff": prepared["diff"]}
             return {"changed": bool(prepared["steps"]), "status": "planned", **foretold, **promised}
+        if arguments["follow"] and ("tell" in prepared or prepared["status"] != "recorded"):
+            return self._follow(turn)
         if prepared["status"] == "recorded":
             return {"changed": False, "status": "committed", **promised}
-        if arguments["follow"]:
-            return self._follow(turn)
         if prepared["status"] == TELLS:
             return {"changed": False, "status": "unchanged", **promised}
         result = self._give_up(turn) if arguments["moved"] else self._begin(turn)

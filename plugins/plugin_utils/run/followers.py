@@ -18,6 +18,8 @@ Data = t.Mapping[str, t.Any]
 Placed = t.Mapping[str, t.Mapping[str, t.Sequence[int]]]
 
 INSTANCE = re.compile(r"r(\d+) ")
+# How the file of a proxy begins in which it finds the instances of a service of its own group on its own robot (connections.py).
+_OWN = "endpoints-service-"
 
 
 class Follower(t.TypedDict):
@@ -50,13 +52,18 @@ def followers(
         for path, file in answer.get("follows", {}).items():
             services, before = file["follows"].split(), hosts(file["before"])
             serving = {_group(service) for service in services}
-            if serving == {file["group"]} and not _instances_change(answer, file["group"]):
-                # Its own instances have other ports: they are the same ones, and no one else has to be ready.
-                continue
-            robots = {name for group in serving for name in placed.get(group, {})}
-            after = [name for name in robots if name in answers or before.isdisjoint(addresses.get(name, ()))]
-            if not all(group in placed for group in serving):
-                after += [name for name, at in silent.items() if not before.isdisjoint(at)]
+            if path.rpartition("/")[2].startswith(_OWN):
+                gone, new = _coming_and_going(answer, file["group"])
+                if not gone and not new:
+                    # Its own instances have other ports: they are the same ones, and no one else has to be ready.
+                    continue
+                held = placed.get(file["group"], {})
+                after = [name for name, here in held.items() if name == robot or not gone.isdisjoint(here)]
+            else:
+                robots = {name for group in serving for name in placed.get(group, {})}
+                after = [name for name in robots if name in answers or before.isdisjoint(addresses.get(name, ()))]
+                if not all(group in placed for group in serving):
+                    after += [name for name, at in silent.items() if not before.isdisjoint(at)]
             found.setdefault(robot, {})[path] = {"group": file["group"], "services": services, "after": sorted(after)}
     return found
 
@@ -116,8 +123,8 @@ def hosts(text: str) -> set[str]:
     return found
 
 
-def _instances_change(answer: Data, group: str) -> bool:
-    """Whether instances of a group come to, or go from, a robot that keeps the group."""
+def _coming_and_going(answer: Data, group: str) -> tuple[set[int], set[int]]:
+    """The instances of a group that go from a robot that keeps the group, and those that are new there."""
     gone = [unit for going in answer.get("goes", {}).values() if going["name"] == group for unit in going["units"]]
     new = [change["unit"] for change in answer.get("summary", ()) if change["group"] == group and change["does"] == "new"]
-    return bool(instances([*gone, *new]))
+    return set(instances(gone)), set(instances(new))

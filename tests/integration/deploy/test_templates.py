@@ -248,7 +248,7 @@ def test_a_template_of_another_job_with_a_service_as_it_was_is_told_of(deploymen
     front = yaml.safe_dump({"name": "front", "taskGroups": [{"name": "g", "tasks": tasks}]})
     other, old = deployment.job(front, "front.yml"), 'has a template with "default/shop/api/api" as it was'
     assert old not in deploy(7001, other)
-    assert 'deploy the job "default/front" after this one, or together with it' in deploy(7002)
+    assert 'deploy the job "default/front" together with this one' in deploy(7002)
     # A run of its own job has it from what robots say.
     deployment.run("k8s4r.robot.deploy_taskgroup", job=other).well()
     environment = "find /etc/k8s4r/groups -path '*/front-*/env/*' -type f -exec cat {} +"

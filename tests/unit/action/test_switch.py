@@ -103,9 +103,10 @@ def followed(status, late, tells="ok", own=False):
 
 
 @pytest.mark.usefixtures("away")
-def test_groups_of_other_jobs_are_told_in_the_turn_of_those_that_follow():
-    first, before, told, asked = followed("tells", "committed")
-    assert (first["status"], first["changed"], before) == ("unchanged", False, [])
+@pytest.mark.parametrize(("status", "begins"), [("tells", "unchanged"), ("recorded", "committed")])
+def test_groups_of_other_jobs_are_told_in_the_turn_of_those_that_follow(status, begins):
+    first, before, told, asked = followed(status, "committed")
+    assert (first["status"], first["changed"], before) == (begins, False, [])
     assert (told["status"], told["changed"], told["changes"]) == ("committed", True, [LATE, READY])
     assert asked == [TELL]
 

@@ -252,7 +252,8 @@ def _gone(call: _Call) -> tuple[str, str]:
 
 def _outdated(call: _Call) -> tuple[str, str]:
     what = f"has a template with {quoted(call.service)} as it was: only a run of its own job renders it again"
-    return what, f"deploy the job {quoted(call.job)} after this one, or together with it"
+    # Together, since a run of that job alone finds nothing of a service without an instance.
+    return what, f"deploy the job {quoted(call.job)} together with this one"
 
 
 def _without(call: _Call) -> str:

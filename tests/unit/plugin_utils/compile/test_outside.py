@@ -213,7 +213,7 @@ def test_a_template_with_a_service_as_it_no_longer_is_is_named(fleet, keys):
         assert not any(each["tells"] for each in moved.values())
         assert warning == (
             'shop.yml: default/front/web on r1 has a template with "default/shop/api/http" as it was: only a run of its own job renders it '
-            'again; deploy the job "default/front" after this one, or together with it'
+            'again; deploy the job "default/front" together with this one'
         )
     assert fleet.deploy(offers("r3"), reads)[1] == []
     assert fleet.deploy(offers("r3"))[1] == []

@@ -15,15 +15,20 @@ API, HTTP = "default/shop/api", "default/shop/api/http"
 PLACED = {API: {"b": [0], "c": [1]}}
 ADDRESSES = {"b": ("192.0.2.2", "2001:db8::2"), "c": ("192.0.2.3",)}
 PATH = "/etc/k8s4r/groups/front/proxy/endpoints-upstream-api.json"
+OWN = "/etc/k8s4r/groups/api/proxy/endpoints-service-http.json"
 
 
-def follows(*hosts, group="default/shop/front", **more):
+def follows(*hosts, group="default/shop/front", path=PATH, **more):
     before = {"resources": [{"endpoints": [{"address": {"socket_address": {"address": host, "port_value": 1}}} for host in hosts]}]}
-    return {"follows": {PATH: {"group": group, "follows": HTTP, "before": json.dumps(before)}}, **more}
+    return {"follows": {path: {"group": group, "follows": HTTP, "before": json.dumps(before)}}, **more}
 
 
-def after(answers):
-    return {robot: files[PATH]["after"] for robot, files in followers(answers, PLACED, ADDRESSES).items()}
+def own(**more):
+    return follows("127.0.0.1", group=API, path=OWN, **more)
+
+
+def after(answers, path=PATH):
+    return {robot: files[path]["after"] for robot, files in followers(answers, PLACED, ADDRESSES).items()}
 
 
 def test_a_caller_waits_for_all_robots_of_the_run_that_serve():
@@ -65,23 +70,29 @@ def test_a_file_that_somebody_has_written_into_names_nobody():
         assert after({"a": damaged}) == {"a": ["b", "c"]}
 
 
-NEW = {"summary": [{"group": API, "unit": "r1 app", "does": "new", "why": []}]}
-LESS = {"goes": {"id": {"name": API, "whole": False, "units": ["r1 app"], "data": 0}}}
+NEW = {"summary": [{"group": API, "unit": "r2 app", "does": "new", "why": []}]}
+LESS = {"goes": {"id": {"name": API, "whole": False, "units": ["r2 app"], "data": 0}}}
+MOVES = {"goes": {"id": {"name": API, "whole": False, "units": ["r1 app"], "data": 0}}}
 RESTART = {"summary": [{"group": API, "unit": "r0 app", "does": "restart", "why": []}]}
 
 
-@pytest.mark.parametrize(("change", "waits"), [(NEW, True), (LESS, True), (RESTART, False)], ids=["one more", "one less", "the same"])
-def test_the_proxy_of_a_service_waits_for_its_own_instances_if_others_come_or_go(change, waits):
-    assert after({"b": follows("127.0.0.1", group=API, **change)}) == ({"b": ["b", "c"]} if waits else {})
+@pytest.mark.parametrize("c", [{"c": {}}, {}], ids=["others answer", "others are off"])
+@pytest.mark.parametrize(
+    ("change", "waits"),
+    [(NEW, {"b": ["b"]}), (LESS, {"b": ["b"]}), (MOVES, {"b": ["b", "c"]}), (RESTART, {})],
+    ids=["one more", "one less", "one moves", "the same"],
+)
+def test_the_proxy_of_a_service_waits_for_the_instances_on_its_own_robot_and_for_where_they_move(change, waits, c):
+    assert after({"b": own(**change), **c}, OWN) == waits
 
 
 @pytest.mark.parametrize(
-    ("whole", "own", "whose"),
-    [(True, {}, ["a"]), (False, {}, []), (False, follows("127.0.0.1", group=API, **NEW), ["a", "b"])],
+    ("whole", "its", "whose"),
+    [(True, {}, ["a"]), (False, {}, []), (False, own(**NEW), ["a", "b"])],
     ids=["all of the group", "with a port to hand over", "with a port of its own"],
 )
-def test_who_hears_of_other_endpoints_before_something_goes(whole, own, whose):
-    following = followers({"a": follows("192.0.2.2"), "b": own}, PLACED, ADDRESSES)
+def test_who_hears_of_other_endpoints_before_something_goes(whole, its, whose):
+    following = followers({"a": follows("192.0.2.2"), "b": its}, PLACED, ADDRESSES)
     assert callers("b", {"name": API, "whole": whole}, following) == whose
     assert callers("b", {"name": "default/shop/front", "whole": True}, following) == []
 
