@@ -12,30 +12,16 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import files, guard
 from tests.integration.pods import attacks
+from tests.integration.pods.beyond import BEYOND, GONE, HERE, NO_LOOPBACK, OUTSIDE
 from tests.integration.pods.network import GATEWAY, GATEWAY6, RANGE6, TCP, UDP, Pods, asked, six
 
 FOUR = {"one": "172.26.64.7", "two": "172.26.64.8", "web": "172.26.64.9", "lamp": "172.26.64.10"}
 PODS = {name: six(address) for name, address in FOUR.items()}
 ONE, LAMP = FOUR["one"], FOUR["lamp"]
-# A machine on another link of the robot, and the robot's address there. It is a router: of one that answers for itself as a host, the
-# kernel forgets what it announced.
-OUTSIDE, HERE = "2001:db8:64::2", "2001:db8:64::1"
 INNER, OUTER = (7000, 7001), (7002, 7003)
 PORT = 20345
 PUBLISHED = [{"address": "::", "port": PORT, "to": to, "protocol": protocol} for to, protocol in ((TCP, "tcp"), (UDP, "udp"))]
 FLUSH = "nft flush ruleset"
-BEYOND = f"""
-ip netns add beyond && ip link add name out0 type veth peer name eth0 netns beyond
-unshare --mount sh -ec 'mount -t proc proc /proc; cd /proc/sys/net/ipv6/conf;
-  echo 0 > out0/disable_ipv6; echo 1 > out0/accept_ra; echo 0 > lo/disable_ipv6'
-ip link set out0 up && ip address add {HERE}/64 dev out0 nodad
-ip netns exec beyond unshare --mount sh -ec 'mount -t proc proc /proc; cd /proc/sys/net/ipv6/conf
-  echo 0 > eth0/disable_ipv6; echo 0 > eth0/accept_dad; echo 1 > eth0/forwarding'
-ip -n beyond link set eth0 up && ip -n beyond address add {OUTSIDE}/64 dev eth0 nodad
-"""
-# A container has no IPv6 of its own, not even at the loopback.
-NO_LOOPBACK = "unshare --mount sh -ec 'mount -t proc proc /proc; echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6'"
-GONE = "systemctl stop 'answers-*' 2>/dev/null; ip netns delete beyond 2>/dev/null; ip link delete out0 2>/dev/null; true"
 # A router announces itself to the link. Options: none; so the kernel makes a route, and no address.
 ANNOUNCES = """
 import socket, struct
