@@ -78,6 +78,6 @@ class Deployment(Ansible):
 
 
 def lines_of(run: Run, task: str) -> list[str]:
-    """What Ansible printed of one task, a line per robot."""
-    section = re.search(rf"^TASK \[{re.escape(task)}\] \*+\n(.*?)(?=^(?:TASK|PLAY) |\Z)", run.output, re.MULTILINE | re.DOTALL)
-    return [line for line in section.group(1).splitlines() if line] if section else []
+    """What Ansible printed of one task, a line per robot; of all times, where a run came to it more than once."""
+    sections = re.findall(rf"^TASK \[{re.escape(task)}\] \*+\n(.*?)(?=^(?:TASK|PLAY) |\Z)", run.output, re.MULTILINE | re.DOTALL)
+    return [line for section in sections for line in section.splitlines() if line]

@@ -30,7 +30,7 @@ def lines(run):
 
 
 def said(run):
-    """The lines of what changes."""
+    """The lines of what changes. A run that asks the robots again comes to this task twice, and says it once."""
     return [line for line in lines_of(run, "Say what changes") if not line.startswith("ok: ")]
 
 
@@ -111,4 +111,5 @@ def test_files_beside_a_users_playbook_are_not_taken_for_ours(deployment, monkey
     (tmp_path / "deploy.yml").write_text("- ansible.builtin.import_playbook: k8s4r.robot.deploy_taskgroup\n")
     run = deployment.run("deploy.yml", job=deployment.job(sleeper())).well()
     assert "again.yml" in run.output
+    assert said(run) == ["robot1, robot2: web: new (r0 main)"]
     assert deployment.value("robot1") == "one"

@@ -17,7 +17,7 @@ RANGE, GATEWAY = "172.26.64.0/20", "172.26.64.1"
 RANGE6, GATEWAY6 = "fd4b:9a12:7c30::/64", "fd4b:9a12:7c30::1"
 TCP, UDP = 8080, 8081
 ANSWERS = """
-import socket, sys, threading
+import contextlib, socket, sys, threading
 at, tcp, udp = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 family = socket.AF_INET6 if ":" in at else socket.AF_INET
 listener = socket.create_server((at, tcp), family=family, backlog=64)
@@ -28,7 +28,9 @@ packets.bind((at, udp))
 def each_packet():
     while True:
         said, who = packets.recvfrom(100)
-        packets.sendto(who[0].encode(), who)
+        # A forged packet may come from where no answer can go.
+        with contextlib.suppress(OSError):
+            packets.sendto(who[0].encode(), who)
 threading.Thread(target=each_packet, daemon=True).start()
 while True:
     connection, who = listener.accept()

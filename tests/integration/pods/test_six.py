@@ -12,29 +12,16 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import files, guard
 from tests.integration.pods import attacks
+from tests.integration.pods.beyond import BEYOND, GONE, HERE, NO_LOOPBACK, OUTSIDE
 from tests.integration.pods.network import GATEWAY, GATEWAY6, RANGE6, TCP, UDP, Pods, asked, six
 
 FOUR = {"one": "172.26.64.7", "two": "172.26.64.8", "web": "172.26.64.9", "lamp": "172.26.64.10"}
 PODS = {name: six(address) for name, address in FOUR.items()}
 ONE, LAMP = FOUR["one"], FOUR["lamp"]
-# A machine on another link of the robot, and the robot's address there.
-OUTSIDE, HERE = "2001:db8:64::2", "2001:db8:64::1"
 INNER, OUTER = (7000, 7001), (7002, 7003)
 PORT = 20345
 PUBLISHED = [{"address": "::", "port": PORT, "to": to, "protocol": protocol} for to, protocol in ((TCP, "tcp"), (UDP, "udp"))]
 FLUSH = "nft flush ruleset"
-BEYOND = f"""
-ip netns add beyond && ip link add name out0 type veth peer name eth0 netns beyond
-unshare --mount sh -ec 'mount -t proc proc /proc; cd /proc/sys/net/ipv6/conf;
-  echo 0 > out0/disable_ipv6; echo 1 > out0/accept_ra; echo 0 > lo/disable_ipv6'
-ip link set out0 up && ip address add {HERE}/64 dev out0 nodad
-ip netns exec beyond unshare --mount sh -ec 'mount -t proc proc /proc; cd /proc/sys/net/ipv6/conf
-  echo 0 > eth0/disable_ipv6; echo 0 > eth0/accept_dad'
-ip -n beyond link set eth0 up && ip -n beyond address add {OUTSIDE}/64 dev eth0 nodad
-"""
-# A container has no IPv6 of its own, not even at the loopback.
-NO_LOOPBACK = "unshare --mount sh -ec 'mount -t proc proc /proc; echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6'"
-GONE = "systemctl stop 'answers-*' 2>/dev/null; ip netns delete beyond 2>/dev/null; ip link delete out0 2>/dev/null; true"
 # A router announces itself to the link. Options: none; so the kernel makes a route, and no address.
 ANNOUNCES = """
 import socket, struct
@@ -53,6 +40,13 @@ HAS = (
 )
 
 
+def files_of(pods):
+    pods.file("one", "default/fleet/api", FOUR["one"], both=True)
+    pods.file("two", "default/fleet/api", FOUR["two"], both=True)
+    pods.file("web", "default/fleet/web", FOUR["web"], reach=["default/fleet/api"], ports=PUBLISHED, both=True)
+    pods.file("lamp", "default/lamp/lamp", FOUR["lamp"], both=True)
+
+
 @pytest.fixture(scope="module")
 def robot(robots):
     """Two pods of a group, one that these may reach, with a published port, and one for nobody else."""
@@ -63,10 +57,7 @@ def robot(robots):
     machine.execute("cat > /run/announces-again.py", ANNOUNCES.format(life=999).encode())
     machine.until("ip netns exec beyond python3 /run/announces.py && ip -6 route show default dev out0 | grep 'proto ra'")
     before = machine.sh(SETTINGS)
-    pods.file("one", "default/fleet/api", FOUR["one"], both=True)
-    pods.file("two", "default/fleet/api", FOUR["two"], both=True)
-    pods.file("web", "default/fleet/web", FOUR["web"], reach=["default/fleet/api"], ports=PUBLISHED, both=True)
-    pods.file("lamp", "default/lamp/lamp", FOUR["lamp"], both=True)
+    files_of(pods)
     pods.make(*PODS, at=("0.0.0.0", "::"))
     pods.answer("answers-inner", "::1", *INNER)
     pods.answer("answers-outer", "::", *OUTER)
@@ -85,6 +76,13 @@ def pods(robot):
     """All as it was."""
     robot.ensure()
     return robot
+
+
+@pytest.fixture
+def changed(pods):
+    """For a test that writes files of pods: after it they say what they said before."""
+    yield
+    files_of(pods)
 
 
 def beyond(pods, *questions):
@@ -109,7 +107,6 @@ def of_pods(*names):
 
 
 def test_the_robot_forwards_and_keeps_the_way_that_was_announced_to_it(pods):
-    """First: nothing has been flushed yet."""
     machine = pods.machine
     assert machine.sh("ip -6 route show default dev out0 | grep -c 'proto ra'").strip() == "1"
     assert machine.sh(SETTINGS) == pods.before.replace("all/forwarding:0", "all/forwarding:1")
@@ -255,6 +252,7 @@ def test_what_is_taken_away_is_put_back_and_a_second_look_finds_nothing(pods):
     assert beyond(pods, (HERE, PORT, "tcp")) == [OUTSIDE]
 
 
+@pytest.mark.usefixtures("changed")
 def test_who_goes_on_sending_is_sent_to_the_pod_that_a_port_leads_to_now(pods):
     """The kernel would send him to the former one as long as he sends."""
     send = (
@@ -272,8 +270,9 @@ def test_who_goes_on_sending_is_sent_to_the_pod_that_a_port_leads_to_now(pods):
     assert pods.machine.execute(sends).status == 1
 
 
+@pytest.mark.usefixtures("changed")
 def test_a_pod_whose_robot_has_ipv6_no_longer_goes_on_with_ipv4_and_the_robot_forwards_no_more(pods):
-    """Last: nothing of IPv6 is left."""
+    """Nothing of IPv6 is left."""
     machine = pods.machine
     for name, group in (("one", "fleet/api"), ("two", "fleet/api"), ("web", "fleet/web"), ("lamp", "lamp/lamp")):
         pods.file(name, f"default/{group}", FOUR[name])

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Network = t.Tuple[int, int]
     # (protocol, port): [(the robot's address, the pod's, the pod's port)]
     Leads = t.Dict[t.Tuple[str, int], t.List[t.Tuple[str, int, int]]]
+    # protocol: {(the pod's address, its port): the robot's ports}
+    Asked = t.Dict[str, t.Dict[t.Tuple[int, int], t.Set[int]]]
+    # How chains are called, the links that packets come in by, and by the addresses of senders the pods that they reach.
+    Reached = t.Tuple[str, str, t.Dict[t.Tuple[int, ...], t.List[int]]]
 
 TABLE = "k8s4r"
 # In a packet's mark, one bit says that it may go where it goes, another that what others have between interfaces does not concern it.
@@ -179,9 +183,10 @@ def _walls(sides: t.Sequence[_Side]) -> t.Iterator[str]:
         rules += _errors(side)
     rules.append(f'iifname != "{BRIDGE}" ct state related goto allow')
     for side in sides:
-        rules += [*_jumps_to_ports(side), *_jumps_to_pods(side)]
-        yield from _chains_of_ports(side)
-        yield from _chains_of_pods(side)
+        asked, reached = _asked(side), list(_reached(side))
+        rules += [*_jumps_to_ports(side, asked), *_jumps_to_pods(side, reached)]
+        yield from _chains_of_ports(side, asked)
+        yield from _chains_of_pods(side, reached)
     yield _hook("walls", "filter", "prerouting", -50, rules)
 
 
@@ -198,56 +203,56 @@ def _errors(side: _Side) -> t.Iterator[str]:
         yield f"ct state related {word} saddr {_networks(side.across, side.of)} drop"
 
 
-def _jumps_to_ports(side: _Side) -> t.Iterator[str]:
+def _jumps_to_ports(side: _Side, asked: Asked) -> t.Iterator[str]:
     """How the chains of published ports are come to."""
     of = side.of
-    for protocol, known in _asked(side).items():
+    for protocol, known in asked.items():
         # What was published under another number, or to another pod of this address, leads here no longer.
         jumps = [f"{of.spelt(pod)} . {to} : goto {protocol}_of_{_word(pod, of)}_{to}" for pod, to in sorted(known)]
         if jumps:
             yield f"ct status dnat {of.word} daddr . {protocol} dport vmap {_set(jumps)}"
 
 
-def _chains_of_ports(side: _Side) -> t.Iterator[str]:
-    for protocol, known in _asked(side).items():
+def _chains_of_ports(side: _Side, asked: Asked) -> t.Iterator[str]:
+    for protocol, known in asked.items():
         for (pod, to), numbers in sorted(known.items()):
-            asked = _set(str(each) for each in sorted(numbers))
-            yield _chain(f"{protocol}_of_{_word(pod, side.of)}_{to}", [f"meta l4proto {protocol} ct original proto-dst {asked} goto allow"])
+            ports = _set(str(each) for each in sorted(numbers))
+            yield _chain(f"{protocol}_of_{_word(pod, side.of)}_{to}", [f"meta l4proto {protocol} ct original proto-dst {ports} goto allow"])
 
 
-def _asked(side: _Side) -> dict[str, dict[tuple[int, int], set[int]]]:
+def _asked(side: _Side) -> Asked:
     """By protocol, and by a pod's address and port, the robot's ports that lead there."""
-    found: dict[str, dict[tuple[int, int], set[int]]] = {protocol: {} for protocol in _PROTOCOLS}
+    found: Asked = {protocol: {} for protocol in _PROTOCOLS}
     for (protocol, port), each in side.ports.items():
         for _host, pod, to in each:
             found[protocol].setdefault((pod, to), set()).add(port)
     return found
 
 
-def _jumps_to_pods(side: _Side) -> t.Iterator[str]:
+def _jumps_to_pods(side: _Side, reached: t.Sequence[Reached]) -> t.Iterator[str]:
     """How the chains are come to of pods that others may open connections to."""
-    for name, links, by_senders in _reached(side):
+    for name, links, by_senders in reached:
         places = enumerate(by_senders.values(), 1)
         jumps = [f"{side.of.spelt(each)} : goto {name}_{place}" for place, pods in places for each in pods]
         if jumps:
             yield f"iifname {links} {side.of.word} daddr vmap {_set(jumps)}"
 
 
-def _chains_of_pods(side: _Side) -> t.Iterator[str]:
-    for name, _links, by_senders in _reached(side):
+def _chains_of_pods(side: _Side, reached: t.Sequence[Reached]) -> t.Iterator[str]:
+    for name, _links, by_senders in reached:
         for place, senders in enumerate(by_senders, 1):
             yield _chain(f"{name}_{place}", [f"{side.of.word} saddr {_set(map(side.of.spelt, senders))} goto allow"])
 
 
-def _reached(side: _Side) -> t.Iterator[tuple[str, str, dict[tuple[int, ...], list[int]]]]:
+def _reached(side: _Side) -> t.Iterator[Reached]:
     """For pods of this robot and for those of others: how chains are called, the links that they come in by, and by the addresses of
     those who may open connections, the pods that they may open them to.
     """
     suffix = "" if side.of is FOUR else "6"
     for name, links, ways in (("from", f'"{BRIDGE}"', _ways(side)), ("across", f'!= {{ "lo", "{BRIDGE}" }}', _ways_across(side))):
         found: dict[tuple[int, ...], list[int]] = {}
-        for reached, senders in ways:
-            found.setdefault(senders, []).append(reached)
+        for pod, senders in ways:
+            found.setdefault(senders, []).append(pod)
         yield f"{name}{suffix}", links, dict(sorted(found.items()))
 
 

@@ -14,8 +14,9 @@ from ...fleet.robots import Fleet, Robot
 from ...job.addresses import LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, plain
 from ...job.errors import Problem, did_you_mean, few, listed, quoted
 from .. import names
-from ..site.site import Site
+from ..site.site import NAMED, Site
 from . import identity, peers
+from .offered import IPV6, NAMELESS
 
 
 class Place(t.NamedTuple):
@@ -87,18 +88,15 @@ def endpoints_of(site: Site | Place, served: peers.Served) -> tuple[list[Endpoin
             new.append(name)
     unreached = {}
     if new:
-        found = few(new, peers.NAMED)
-        what = f"can only be reached over IPv4, and the inventory has only IPv6 addresses for {found}"
-        unreached[what] = f"add an IPv4 address to k8s4r_address of {found}"
+        found = few(new, NAMED)
+        unreached[IPV6.format(found)] = f"add an IPv4 address to k8s4r_address of {found}"
     if nameless:
-        found = few(nameless, peers.NAMED)
-        unreached[f"runs on {found}, for which the inventory has a name but no IP address"] = (
-            f"set k8s4r_address of {found} to its IP address"
-        )
+        found = few(nameless, NAMED)
+        unreached[NAMELESS.format(found)] = f"set k8s4r_address of {found} to its IP address"
     elif served.robots and not (endpoints or new):
         address = served.service.address
         who = f"pods of robot {site.robot.name} do" if site.are_pods else f"robot {site.robot.name} does"
-        unreached[f"listens at {address} of {few(served.robots, peers.NAMED)}, which {who} not reach"] = (
+        unreached[f"listens at {address} of {few(served.robots, NAMED)}, which {who} not reach"] = (
             "remove its `address`, so that it listens at every address of its robot"
         )
     return list(endpoints), unreached

@@ -15,7 +15,7 @@ from ....module_utils._engine import plan
 from ...job.errors import Problem, few
 from .. import names
 from ..network.hosts import gateway
-from ..site.site import Site
+from ..site.site import NAMED, Site
 from . import discovery, peers
 
 if t.TYPE_CHECKING:
@@ -111,7 +111,7 @@ def content(site: Site | discovery.Place, name: str, served: peers.Served) -> st
 def _without_address(site: Site, path: str, served: peers.Served) -> t.Iterator[Problem]:
     _addresses, nameless = discovery.addresses(site, served)
     if nameless:
-        found = few(nameless, peers.NAMED)
+        found = few(nameless, NAMED)
         what = f"runs on {found}, for which the inventory has no IP address that robot {site.robot.name} can reach"
         yield site.problem(path, f"{what}, so it cannot be in DNS", f"set k8s4r_address of {found} to its IP address, or remove k8s4r_dns")
 

@@ -205,11 +205,11 @@ _INVENTED: _Instance = {
 }
 NAMELESS = "runs on {}, for which the inventory has a name but no IP address"
 _LOOPBACK = "listens on the loopback of {}, which cannot be reached from here"
-_IPV6 = "can only be reached over IPv4, and the inventory has only IPv6 addresses for {}"
+IPV6 = "can only be reached over IPv4, and the inventory has only IPv6 addresses for {}"
 _REMEDIES = {
     NAMELESS: "set k8s4r_address of these robots to their IP addresses",
     _LOOPBACK: "remove the hostIP of its port",
-    _IPV6: "add an IPv4 address to k8s4r_address of these robots",
+    IPV6: "add an IPv4 address to k8s4r_address of these robots",
 }
 
 
@@ -279,7 +279,7 @@ def _host(caller: Robot, from_pods: bool, robot: Robot, host_ip: str, in_pods: b
     # A template that writes an address and a port has no brackets for IPv6.
     addresses.sort(key=lambda host: ":" in host)
     only_old = listening == "0.0.0.0" or robot.capabilities.get("ipv6") == "no" or in_pods or from_pods
-    return ("", _IPV6) if only_old and ":" in addresses[0] else (addresses[0], "")
+    return ("", IPV6) if only_old and ":" in addresses[0] else (addresses[0], "")
 
 
 def _instance(offer: _Offer, robot: Robot, instance: int, host: str, number: int) -> _Instance:

@@ -19,6 +19,7 @@ from ...job.model.job import Job
 from ...job.model.network import InboundService
 from ...job.model.vocabulary import Protocol
 from .. import names
+from ..site.site import NAMED
 from . import discovery, naming, peers, proxy
 
 Data = t.Mapping[str, t.Any]
@@ -181,7 +182,7 @@ class _Warnings:
 
     def problems(self) -> list[Problem]:
         return [
-            Problem(file, f"{group} on {few(list(robots), peers.NAMED)} {what}", remedy)
+            Problem(file, f"{group} on {few(list(robots), NAMED)} {what}", remedy)
             for (file, group, what, remedy), robots in self._robots.items()
         ]
 
@@ -222,7 +223,7 @@ def _served(name: str, robots: t.Mapping[str, Data], fleet: Fleet) -> peers.Serv
         frozenset.intersection(*(frozenset(each["terms"]["allow"]) for each in robots.values())),
         tuple(sorted(robots)),
         bool(terms["pods"]),
-        unlike=tuple(f"{at} on {few(on, peers.NAMED)}" for at, on in ports.items()) if len(ports) > 1 else (),
+        unlike=tuple(f"{at} on {few(on, NAMED)}" for at, on in ports.items()) if len(ports) > 1 else (),
     )
 
 

@@ -16,11 +16,8 @@ from ...job.model.job import Job
 from ...job.model.network import InboundService
 from .. import names
 from ..network import choice
-from ..site.site import Finding, nothing_found
+from ..site.site import NAMED, Finding, nothing_found
 from .offered import Offered
-
-# The most robots that a message names.
-NAMED = 3
 
 
 class KnownServices(t.NamedTuple):

@@ -19,7 +19,7 @@ from ...job.addresses import plain
 from ...job.errors import Problem, few
 from ...job.model.job import Job
 from ...job.model.network import Allowed
-from ..site.site import Site, sites_of
+from ..site.site import NAMED, Site, sites_of
 from . import pods
 from .choice import Held
 
@@ -27,7 +27,6 @@ if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected, Resource
 
 _OR = "constrain both groups to the same robots, or call it through `upstreams`"
-_NAMED = 3
 
 
 class Across(t.NamedTuple):
@@ -162,13 +161,13 @@ def errors(site: Site, placement: Placement, across: Across) -> t.Iterator[Probl
         others = placement.instances.get(named, {}).keys() - mine
         apart = sorted((mine | others) - across.robots.keys()) if others else ()
         if apart:
-            found = f"{'/'.join(named)} runs on {few(sorted(others), _NAMED)} too, and "
+            found = f"{'/'.join(named)} runs on {few(sorted(others), NAMED)} too, and "
             shared = [name for name in apart if name not in across.alone]
             if shared:
-                found += f"other robots have addresses of pods in the k8s4r_pod_cidr of {few(shared, _NAMED)}"
+                found += f"other robots have addresses of pods in the k8s4r_pod_cidr of {few(shared, NAMED)}"
                 yield site.problem(path, found, f"give each robot a k8s4r_pod_cidr of its own, {_OR}")
             else:
-                found += f"the inventory has no IPv4 address of {few(apart, _NAMED)}"
+                found += f"the inventory has no IPv4 address of {few(apart, NAMED)}"
                 yield site.problem(path, found, f"add it to k8s4r_address, {_OR}")
 
 

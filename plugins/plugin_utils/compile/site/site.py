@@ -24,6 +24,9 @@ from .. import names
 from .placed import PlacedPort, PlacedTask, Pod
 from .rendering import LookedUp, Unfound
 
+# The most robots that a message names.
+NAMED = 3
+
 
 class Finding(t.Protocol):
     """Looks up the services of tasks by their names."""
