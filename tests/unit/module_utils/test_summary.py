@@ -265,6 +265,11 @@ def test_what_was_changed_by_hand_is_said():
     ]
 
 
+def test_a_unit_whose_file_somebody_has_removed_is_not_told_by_all_that_is_in_it():
+    unit = BEFORE[0]
+    assert said(BEFORE, BEFORE, seen={kinds.place(unit): None}) == [("r0 store", "restart", ["its unit was missing"])]
+
+
 def test_what_goes_is_not_said_here():
     assert said([*BEFORE, *task("r1 store")], BEFORE) == []
 

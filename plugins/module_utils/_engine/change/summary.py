@@ -213,7 +213,7 @@ class _Summary:
         if resource.get("label"):
             return [resource["label"]]
         if kinds.of(resource).unit(resource):
-            return of_unit(before, after) or ["its unit"]
+            return of_unit(before, after) or ["its unit"] if self.situation.now(resource) is not None else ["its unit was missing"]
         differences = kinds.of(resource).differences(before, after)
         if differences:
             return [*differences]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
 
+_HAND_OVER = "name another port, or deploy both jobs in one run if it is to change hands"
+
 
 def errors(robot: Robot, manifest: Manifest) -> list[str]:
     """Every conflict with what is on the robot."""
@@ -60,7 +62,7 @@ def _ports(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> 
     found: dict[str, list[str]] = {}
     taken: list[tuple[Port, str]] = []
     for record in others:
-        taken += [(port, held["name"]) for held in record["groups"].values() for port in held["ports"]]
+        taken += [(port, f"{held['name']}; {_HAND_OVER}") for held in record["groups"].values() for port in held["ports"]]
     for group in wanted:
         for port in group["ports"]:
             for other, owner in taken:
