@@ -43,7 +43,7 @@ class CompiledGroup(t.NamedTuple):
 def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> CompiledGroup:
     """Compile the group at this site. If there are errors, do not use the plan."""
     shared = environment.of_group(site)
-    elsewhere = across.elsewhere(site, beyond)
+    elsewhere, others = across.elsewhere(site, beyond), across.named(site, beyond)
     places = [site.within(pod) for pod in site.pods] if site.are_pods else [site]
     proxies = [proxy for place in places if (proxy := compile_proxy(place, shared, known))]
     begun = [*(proxy.unit for proxy in proxies), *init.units(site, shared)]
@@ -56,7 +56,7 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
         *_directories(site),
         *(_program(site, helper) for helper in HELPERS if helper in called),
         plan.unit(site.slice, _slice(site)),
-        *(pods.file(site, pod, elsewhere) for pod in site.pods),
+        *(pods.file(site, pod, elsewhere, others) for pod in site.pods),
         *across.resources(site, beyond),
         *named.resources,
         *consul.resources,

@@ -57,6 +57,15 @@ class Names(Shop):
         """The address of IPv6 of a name, in the caller's pod; the robot's port is connected with from there."""
         return self._inside(SIX.format(name=name, port=port)).strip()
 
+    def name_of(self, address: str) -> str:
+        """The name of an address, in the caller's pod."""
+        return self._inside(f"import socket; print(socket.gethostbyaddr({address!r})[0])").strip()
+
+    def pod(self, robot: str) -> tuple[str, str]:
+        """The name and the address of the pod that serves on a robot."""
+        pod = self.sh(robot, "ip netns list | grep -o 'shop-api-[^ ]*'").strip()
+        return pod, self.sh(robot, f"ip netns exec k8s4r-{pod} ip -o -4 addr show dev eth0 | grep -o '172[^/]*'").strip()
+
     def _inside(self, program: str) -> str:
         self.caller.until("systemctl show -p MainPID --value 'k8s4r-task-shop-front-*' | grep -qv '^0$'")
         enter = "nsenter -m -n -t $(systemctl show -p MainPID --value 'k8s4r-task-shop-front-*') python3 -"
@@ -80,17 +89,21 @@ def test_names_are_answered_in_pods_and_follow_a_service(names):
     def pods(*where):
         return job(*where).replace("    network:\n", "    network:\n      mode: group\n")
 
-    settings = {"k8s4r_dns": True, "k8s4r_dns_loopback": True, "k8s4r_pod_cidr6": "fd4b:9a12:7c30::/64"}
+    ranges = "172.26.{{ '64' if inventory_hostname == 'robot1' else '80' }}.0/20"
+    settings = {"k8s4r_dns": True, "k8s4r_dns_loopback": True, "k8s4r_pod_cidr": ranges, "k8s4r_pod_cidr6": "fd4b:9a12:7c30::/64"}
     names.deploy(pods("robot1|robot2", 2), **settings).well()
     other = names.fleet.address("robot2")
-    pod = names.caller.sh("ip netns list | grep -o 'shop-api-[^ ]*'").strip()
-    address = names.caller.sh(f"ip netns exec k8s4r-{pod} ip -o -4 addr show dev eth0 | grep -o '172[^/]*'").strip()
+    pod, address = names.pod("robot1")
     asked = ("api", "http.api.shop.svc", f"{pod}.pod.k8s4r.internal", SERVICE, "printer.example", "none.svc.k8s4r.internal")
     own = [["127.0.0.1"], ["127.0.0.1"], [address]]
     assert names.found(*asked) == [[*own, sorted(["172.26.64.1", other]), ["192.0.2.90"], "gaierror"], 7000, 200]
     # By IPv6 it has an address, too, and its proxy is reached at one of its robot.
     address6 = names.caller.sh(f"ip netns exec k8s4r-{pod} ip -o -6 addr show dev eth0 | grep -o 'fd4b[^/]*'").strip()
     assert names.six(f"{pod}.pod.k8s4r.internal", 7000) == address6
+    # So has the pod of its group on the other robot, and an address leads back to its name.
+    far, far_address = names.pod("robot2")
+    assert names.found(f"{far}.pod.k8s4r.internal")[0] == [[far_address]]
+    assert names.name_of(far_address) == f"{far}.pod.k8s4r.internal"
     # Its own robot asks for a name that only this server knows.
     asks = f"python3 - <<'E'\n{LOOPBACK.format(f'{pod}.pod.k8s4r.internal')}E"
     assert names.caller.sh(asks).strip() == address
@@ -98,6 +111,7 @@ def test_names_are_answered_in_pods_and_follow_a_service(names):
     assert set(names.deploy(pods("robot1|robot2", 2), **settings).well().changed.values()) == {0}
     # What moves is taken up by the server that runs; what has gone has no name.
     names.deploy(pods("robot2", 1), **settings).well()
+    assert [names.found(f"{each}.pod.k8s4r.internal")[0] for each in {pod, far}] == [["gaierror"]] * 2
     assert names.found(*asked) == [[*own[:2], "gaierror", [other], ["192.0.2.90"], "gaierror"], 7000, 200]
     assert names.caller.sh("systemctl show -p InvocationID k8s4r-dns") == server
     # Without it, pods ask whom their robot asks, and nothing of it is left.

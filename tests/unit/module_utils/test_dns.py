@@ -76,6 +76,29 @@ def test_a_pod_with_ipv6_is_answered_for_with_both_addresses(tmp_path: pathlib.P
     assert records.listens(known) == ["172.26.64.1"]
 
 
+def test_pods_of_other_robots_have_names_as_the_robots_own_pods_of_their_group_know_them(tmp_path: pathlib.Path) -> None:
+    def pod(name: str, group: str, **others: t.Any) -> dict[str, t.Any]:
+        return {**POD, "name": name, "group": group, "address": f"172.26.64.{len(name)}", "dns": {**POD["dns"], "pods": others}}
+
+    far = {"api-r1": ["172.26.80.7"], "web-r0": ["172.26.80.8"]}
+    web = pod(
+        "web-r0", "web", web={"web-r1": ["172.26.80.9"]}, api={"api-r1": ["172.26.96.7"]}, all={"all-r0": ["172.26.80.5", "172.26.96.5"]}
+    )
+    known = described(tmp_path / "1", {"a": web, "b": pod("lamp", "lamp", web=far)}, {})
+    assert [line.replace(".pod.k8s4r.internal", "") for line in records.hosts(known).splitlines()] == [
+        *("172.26.64.6 web-r0", "172.26.64.4 lamp", "172.26.80.5 all-r0", "172.26.96.5 all-r0", "172.26.96.7 api-r1", "172.26.80.9 web-r1")
+    ]
+    # Its own address is not another's, whatever a file has of its group.
+    gone = described(tmp_path / "2", {"a": pod("web-r0", "web"), "b": pod("lamp", "lamp", web=far)}, {})
+    assert "172.26.80" not in records.hosts(gone)
+
+
+@pytest.mark.parametrize("others", [[], {"g": []}, {"g": {"a b": []}}, {"g": {"a": ["172.26.80.7 b"]}}, {"g": {"a": [7]}}, {"g": {"a": 7}}])
+def test_a_pod_whose_file_has_odd_names_of_others_has_none_and_keeps_no_other_from_its_name(tmp_path: pathlib.Path, others: t.Any) -> None:
+    odd = {**POD, "name": "odd-r0", "dns": {**POD["dns"], "pods": others}}
+    assert list(described(tmp_path, {"a": odd, "b": POD}, {})["pods"]) == ["b"]
+
+
 def test_there_is_a_server_where_somebody_is_answered(tmp_path: pathlib.Path) -> None:
     assert records.listens(described(tmp_path / "1", {"b": WITHOUT}, {"s": SERVICE})) == []
     assert records.listens(described(tmp_path / "2", {}, {"s": {**SERVICE, "loopback": True}})) == ["127.0.0.153"]

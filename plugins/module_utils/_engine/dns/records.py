@@ -95,9 +95,27 @@ def hosts(known: Known) -> str:
     for _id, pod in sorted(known["pods"].items()):
         name = f"{pod['name']}.pod.{pod['dns']['domain']}"
         rows += [(address, name) for address in (pod["address"], pod.get("address6")) if address]
+    rows += _of_other_robots(known)
     for service in _sorted(known):
         rows += [(each["address"], _full(service)) for each in service["endpoints"]]
     return "".join(f"{address} {name}\n" for address, name in dict.fromkeys(rows))
+
+
+def _of_other_robots(known: Known) -> list[tuple[str, str]]:
+    """Their pods. Groups are deployed at different times: where the robot has pods of a group itself, these know best where the others
+    are. A name that one of its own pods has is that pod's alone.
+    """
+    pods = [pod for _id, pod in sorted(known["pods"].items())]
+    own, here = {pod["name"] for pod in pods}, {pod["group"] for pod in pods}
+    return [
+        (address, f"{name}.pod.{pod['dns']['domain']}")
+        for pod in pods
+        for group, others in sorted(pod["dns"].get("pods", {}).items())
+        if group == pod["group"] or group not in here
+        for name, addresses in sorted(others.items())
+        if name not in own
+        for address in addresses
+    ]
 
 
 def configuration(known: Known) -> str:
@@ -134,10 +152,11 @@ def _known(pods: t.Mapping[str, Pod], services: t.Mapping[str, Service | None]) 
 def _is_sound(pod: Pod) -> bool:
     try:
         files.network(pod["range"])
-    except ValueError:
+        others = [each for group in pod["dns"].get("pods", {}).values() for each in group.items()]
+        written = [pod["address"], pod.get("address6", pod["address"]), *(address for _name, found in others for address in found)]
+    except (ValueError, AttributeError, TypeError):
         return False
-    addresses = (pod["address"], pod.get("address6", pod["address"]))
-    return _is_name(pod["name"]) and _is_name(pod["dns"]["domain"]) and all(map(_is_address, addresses))
+    return all(map(_is_name, (pod["name"], pod["dns"]["domain"], *(name for name, _found in others)))) and all(map(_is_address, written))
 
 
 def _parsed(text: str) -> Service | None:

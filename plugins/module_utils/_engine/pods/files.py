@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 
     class Resolution(_Resolution, total=False):
         """``servers``: addresses of name servers; none for the robot's own. ``searches``: domains to look in. ``domain``: that of which the
-        robot has a DNS server, if it has one; ``loopback``: whether that answers at the robot's loopback, too.
+        robot has a DNS server, if it has one; ``loopback``: whether that answers at the robot's loopback, too. ``pods``: for which pods of
+        other robots it answers, by their group: their names, each with its addresses.
         """
 
         domain: str
         loopback: bool
+        pods: dict[str, dict[str, list[str]]]
 
     class _Pod(t.TypedDict):
         """What is in a file, as JSON, with the ``version`` of its form (state/formats.py).

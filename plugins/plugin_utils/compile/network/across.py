@@ -19,6 +19,7 @@ from ...job.addresses import plain
 from ...job.errors import Problem, few
 from ...job.model.job import Job
 from ...job.model.network import Allowed
+from ..site.placed import Pod
 from ..site.site import NAMED, Site, sites_of
 from . import pods
 from .choice import Held
@@ -32,14 +33,14 @@ _OR = "constrain both groups to the same robots, or call it through `upstreams`"
 class Across(t.NamedTuple):
     """What the robots of a fleet know of each other's pods.
 
-    `robots`: those with routes to each other, each with its addresses. `alone`: those whose network of pods is theirs alone. `pods`: the
-    addresses of each group's pods on the former. `named_by`: by a group of the run, who has it in its `reach`, and where that is written.
+    `robots`: those with routes to each other, each with its addresses. `alone`: those whose network of pods is theirs alone. `pods`: each
+    group's pods on the former. `named_by`: by a group of the run, who has it in its `reach`, and where that is written.
     `jobs`: namespace and name of the run's. `text`: what all robots are told; empty where no two have routes to each other.
     """
 
     robots: t.Mapping[str, tuple[str, ...]] = {}
     alone: t.Container[str] = ()
-    pods: t.Mapping[GroupKey, t.Mapping[str, tuple[str, ...]]] = {}
+    pods: t.Mapping[GroupKey, t.Mapping[str, tuple[Pod, ...]]] = {}
     named_by: t.Mapping[GroupKey, t.Sequence[tuple[GroupKey, str]]] = {}
     jobs: t.Container[tuple[str, str]] = ()
     text: str = ""
@@ -53,12 +54,12 @@ def known(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: t.Ca
     robots = {robot.name: at for robot in fleet.robots if robot.name in alone and (at := _addresses(robot))}
     if len(robots) < 2:
         return Across(robots, alone)
-    found: dict[GroupKey, dict[str, tuple[str, ...]]] = {}
+    found: dict[GroupKey, dict[str, tuple[Pod, ...]]] = {}
     for name in robots:
         here = [site for site in sites_of(jobs, fleet, placement, fleet.robot(name)) if site.are_pods]
         chosen = pods.choose(here, named(name) if here else {}).pods
         for site in here:
-            found.setdefault(site.names, {})[name] = tuple(pod.address for pod in chosen.get(site.id, ()))
+            found.setdefault(site.names, {})[name] = chosen.get(site.id, ())
     told = {name: {"range": fleet.robot(name).pods, "addresses": addresses} for name, addresses in robots.items()}
     return Across(
         robots=robots,
@@ -117,16 +118,35 @@ def _reach(site: Site) -> list[tuple[str, GroupKey]]:
 
 def elsewhere(site: Site, across: Across) -> dict[str, list[str]]:
     """By group, the addresses of pods on other robots that may open connections to pods of this site."""
+    found = _on_others(site, across, (named for _path, named in _reach(site)))
+    return {group: [pod.address for pod in pods] for group, pods in found.items()}
+
+
+def named(site: Site, across: Across) -> dict[str, dict[str, list[str]]]:
+    """By group, the names of pods on other robots with their addresses, where the robot has a DNS server: of those that may open
+    connections to pods of this site, and of those that let its pods in. Pods of a job of the type system have one name on all robots.
+    """
+    if not site.robot.dns:
+        return {}
+    both = [*(named for _path, named in _reach(site)), *(group for group, _where in across.named_by.get(site.names, ()))]
+    own = {pod.name for pod in site.pods}
+    found: dict[str, dict[str, list[str]]] = {}
+    for group, others in _on_others(site, across, both).items():
+        for pod in others:
+            if pod.name not in own:
+                found.setdefault(group, {}).setdefault(pod.name, []).append(pod.address)
+    return found
+
+
+def _on_others(site: Site, across: Across, groups: t.Iterable[GroupKey]) -> dict[str, list[Pod]]:
+    """The pods of its own group, and of these, on other robots."""
     if site.robot.name not in across.robots:
         return {}
-    groups = sorted({site.names, *(named for _path, named in _reach(site))})
     found = {
-        "/".join(group): [
-            each for name, addresses in sorted(across.pods.get(group, {}).items()) if name != site.robot.name for each in addresses
-        ]
-        for group in groups
+        "/".join(group): [pod for name, pods in sorted(across.pods.get(group, {}).items()) if name != site.robot.name for pod in pods]
+        for group in sorted({site.names, *groups})
     }
-    return {group: addresses for group, addresses in found.items() if addresses}
+    return {group: pods for group, pods in found.items() if pods}
 
 
 def resources(site: Site, across: Across) -> list[Resource]:

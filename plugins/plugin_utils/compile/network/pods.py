@@ -90,8 +90,10 @@ def names_of(pod: Pod) -> list[tuple[str, str]]:
     return [(f"{plan.POD_STATES}/{pod.id}/{name}", f"/etc/{name}") for name in ("hosts", "resolv.conf")]
 
 
-def file(site: Site, pod: Pod, elsewhere: t.Mapping[str, t.Sequence[str]]) -> Resource:
-    """What the robot knows of a pod. `elsewhere`: who may come from other robots."""
+def file(
+    site: Site, pod: Pod, elsewhere: t.Mapping[str, t.Sequence[str]], named: t.Mapping[str, t.Mapping[str, t.Sequence[str]]]
+) -> Resource:
+    """What the robot knows of a pod. `elsewhere`: who may come from other robots. `named`: which pods there have names here."""
     network = site.group.network
     if network is None:
         raise ValueError("a pod has a network")
@@ -109,6 +111,7 @@ def file(site: Site, pod: Pod, elsewhere: t.Mapping[str, t.Sequence[str]]) -> Re
             "servers": list(network.dns.servers),
             "searches": list(network.dns.searches),
             **({"domain": site.robot.dns, "loopback": site.robot.dns_loopback} if site.robot.dns else {}),
+            **({"pods": named} if named else {}),
         },
         **({"elsewhere": elsewhere} if elsewhere else {}),
         **({"mbits": limit[1]} if (limit := bandwidth(site)) else {}),

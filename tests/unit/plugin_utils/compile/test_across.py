@@ -73,6 +73,36 @@ def test_an_address_that_another_robot_has_named_is_the_one_that_may_come():
     assert web["elsewhere"] == {"default/a/api": ["10.2.0.77"]}
 
 
+def test_a_robot_with_a_dns_server_has_names_for_pods_of_others_that_may_come_or_let_its_own_in():
+    robots = tuple(robot._replace(dns="k8s4r.internal") for robot in (OWN, TWO, THREE))
+    both = job(WEB, API, group("lamp", constraints=[{**HERE[0], "rTarget": "r3"}]))
+    ((_routes,), (web,), _links, _warnings) = plan(both, robots=robots)
+    apis = {robot.name: plan(both, robots=robots, robot=robot)[1][0] for robot in robots[1:]}
+    assert web["dns"]["pods"] == {"default/a/api": {apis[name]["name"]: [apis[name]["address"]] for name in ("r2", "r3")}}
+    # Nobody is in the reach of the other group: it may only call.
+    others = {web["name"]: [web["address"]]}
+    assert apis["r2"]["dns"]["pods"] == {
+        "default/a/api": {apis["r3"]["name"]: [apis["r3"]["address"]]},
+        "default/a/web": others,
+    }
+    without = plan(both, robots=(robots[0]._replace(dns=""), *robots[1:]))[1][0]
+    assert "pods" not in without["dns"]
+    # A robot without a route has names of its own pods only.
+    shared = (*robots[:1], *(robot._replace(pods=TWO.pods) for robot in robots[1:]))
+    assert "pods" not in plan(job(group("web", count=3)), robots=shared)[1][0]["dns"]
+
+
+def test_pods_that_have_one_name_on_all_robots_are_named_together_and_one_of_the_robots_own_alone():
+    robots = tuple(robot._replace(dns="k8s4r.internal") for robot in (OWN, TWO, THREE))
+    spread = job(group("all", [{"group": "web", "job": "b"}], constraints=[{**HERE[0], "operand": "!="}]), type="system")
+    caller = json.dumps({"name": "b", "taskGroups": [group("web", constraints=HERE)]})
+    there = {robot.name: plan(spread, caller, robots=robots, robot=robot)[1][0] for robot in robots[1:]}
+    (web,) = plan(caller, spread, robots=robots)[1]
+    (name,) = {pod["name"] for pod in there.values()}
+    assert web["dns"]["pods"] == {"default/a/all": {name: [there["r2"]["address"], there["r3"]["address"]]}}
+    assert there["r2"]["dns"]["pods"] == {"default/b/web": {web["name"]: [web["address"]]}}
+
+
 def test_robots_whose_pods_have_the_same_addresses_have_no_routes():
     """And nothing of this is in their plans."""
     other = THREE._replace(pods="10.2.8.0/24")
