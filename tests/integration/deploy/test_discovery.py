@@ -175,6 +175,16 @@ def test_callers_go_on_with_what_they_have_where_a_move_fails(shop):
     assert shop.answered_by() == {"robot2 0"}
 
 
+def test_an_instance_that_moves_nowhere_goes_although_the_other_robot_is_not_reached(shop):
+    shop.deploy(job("robot1|robot2", 3)).well()
+    third = "systemctl list-units --plain --no-legend 'k8s4r-task-shop-api-r2-*'"
+    (robot,) = [name for name in ("robot1", "robot2") if Machine(shop.fleet, name).sh(third)]
+    run = shop.deploy(job("robot1|robot2", 2), "--limit", robot).well()
+    assert "stays here" not in run.output
+    assert not Machine(shop.fleet, robot).sh(third)
+    assert {name.split()[0] for name in shop.answered_by()} == {"robot1", "robot2"}
+
+
 def test_the_service_and_its_caller_are_deployed_by_runs_of_their_own(shop, controller_home):
     """Each run has one job, and what it must know of the other one, robots have told: the controller may have forgotten it.
 

@@ -82,6 +82,7 @@ def http(code: int, body: bytes = b"", *more: bytes) -> bytes:
         (http(204), {}, (PASSING, "HTTP 204", "")),
         (http(429, b"slow\n\n"), {}, (WARNING, "HTTP 429", "slow")),
         (http(404, b"one\ntwo\x1b[31m"), {}, (CRITICAL, "HTTP 404", "two\ufffd[31m")),
+        (http(404, b"<html>\n</html>\n", b"Content-Type: text/html;charset=utf-8"), {}, (CRITICAL, "HTTP 404", "")),
         (http(302, b"", b"Location: /login"), {}, (CRITICAL, "HTTP 302, and redirects are not followed", "")),
         (http(200, b"well"), {"expect": "well"}, (PASSING, "HTTP 200", "well")),
         (http(200, b"ill"), {"expect": "well"}, (CRITICAL, "HTTP 200, without the text that is expected", "ill")),

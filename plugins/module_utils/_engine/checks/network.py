@@ -43,7 +43,9 @@ def http(check: Check) -> Outcome:
         if "expect" in check or not _is_good(code):
             body = _body(connection, body, _length(head))
     body = _joined(body[:BODY]) if _field(head, b"transfer-encoding").lower() == b"chunked" else body[:BODY]
-    return _meaning(check, code, body)
+    outcome = _meaning(check, code, body)
+    # The last line of a page for people says nothing.
+    return outcome._replace(output="") if _field(head, b"content-type").lower().startswith(b"text/html") else outcome
 
 
 def _is_good(code: int) -> bool:
