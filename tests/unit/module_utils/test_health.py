@@ -216,6 +216,14 @@ def test_a_unit_that_is_down_fails_whatever_its_checks_said(monkeypatch):
     assert checked.verdict(NOW, values(ActiveState="failed"), status="passing", at=NOW) is health.Verdict.FAILED
 
 
+def test_a_check_that_had_no_turn_is_not_why_a_unit_is_down(monkeypatch):
+    checked = Checked(monkeypatch)
+    assert checked.verdict(NOW) is health.Verdict.WAITING
+    assert checked.watch.failing == ["health check ready has not been run yet"]
+    assert checked.verdict(NOW, values(ActiveState="failed")) is health.Verdict.FAILED
+    assert checked.watch.failing == []
+
+
 def test_nobody_waits_for_the_checks_of_a_task_that_ends(monkeypatch):
     assert Checked(monkeypatch, run="once").verdict(NOW) is health.Verdict.HEALTHY
 

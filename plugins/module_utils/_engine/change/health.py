@@ -41,6 +41,7 @@ INTERVAL = 0.1
 # What systemd writes of a program that cannot be executed, in two lines. How the first one begins differs from version to version.
 NAMED = ("Failed to execute ", "Failed to locate executable ", "Unable to locate executable ")
 FAILED_STEP = "Failed at step EXEC spawning "
+_NOT_YET = "has not been run yet"
 
 
 class Unhealthy(Exception):
@@ -81,6 +82,9 @@ class Watch:
         self._until = self._until or now + self._patience
         self.asks = False
         found = self._of_unit(values, now)
+        if found is Verdict.FAILED:
+            # A check that had no turn is not why.
+            self.failing = [why for why in self.failing if not why.endswith(_NOT_YET)]
         if found is Verdict.FAILED or not self._checks or values.get("ActiveState") != "active":
             return found
         verdict = self._of_checks(systemd.number(values, "ActiveEnterTimestampMonotonic") or 0, now)
@@ -156,7 +160,7 @@ class Watch:
 
 def _failing(name: str, state: states.State) -> str:
     if not state["at"]:
-        return f"health check {name} has not been run yet"
+        return f"health check {name} {_NOT_YET}"
     answer = f"; its last answer: {state['output']}" if state["output"] else ""
     return f"health check {name} is {state['status']}: {state['said']}{answer}"
 

@@ -47,7 +47,11 @@ def units(groups: t.Sequence[GroupPlan]) -> list[str]:
     with _Directory({**contents, own.HOLDER: own.HOLDER_UNIT}) as directory:
         paths = [f"{directory}/{name}" for name in sorted(contents)]
         code, output = command.run(["systemd-analyze", "verify", "--man=no", *paths], timeout=60)
-        return verdict(code, output, directory, contents)
+        found = verdict(code, output, directory, contents)
+    if any(_problems(group, {"zone": _no_zone}) for group in groups):
+        # Where a time zone is missing, that is said below, of its schedule, and systemd says it in several lines of each timer.
+        found = [line for line in found if ".timer" not in line]
+    return found
 
 
 def verdict(code: int, output: str, directory: str, names: t.Iterable[str]) -> list[str]:

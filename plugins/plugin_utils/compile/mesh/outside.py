@@ -139,9 +139,12 @@ def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, sai
 
 
 def orphans(removed: t.Collection[str], fleet: Fleet, said: Said) -> list[Problem]:
-    """Warnings of those that call or have in a template services of jobs (`namespace/job`) that go as a whole."""
+    """Warnings of those that call or have in a template services of jobs (`namespace/job`) that go as a whole. A job that no robot has any
+    more does not go.
+    """
     warned = _Warnings()
-    for call in _calls(fleet, said, removed):
+    there = {_job(served["name"]) for known in said.values() for served in known["serves"]}
+    for call in (each for each in _calls(fleet, said, removed) if _job(each.service) in there):
         warned.add(call, _job(call.service), *_gone(call))
     return warned.problems()
 

@@ -20,7 +20,7 @@ from ..model.vocabulary import ADDRESS, NetworkMode, NetworkType, Sharing, Trans
 from . import names
 
 _HOST = "applies only to pods"
-_IPV4 = "what a job names for its pods is of IPv4 so far"
+_IPV4 = "pods take only IPv4 addresses here"
 
 
 def lifted(group: TaskGroup) -> TaskGroup:

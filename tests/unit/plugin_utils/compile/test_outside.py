@@ -181,6 +181,8 @@ def test_who_calls_a_job_that_is_removed_is_named(fleet):
     (warning,) = map(str, outside.orphans(["default/shop"], FLEET, fleet.said()))
     assert 'default/shop: default/front/web on r1 calls "default/shop/api/http", which this run takes away' in warning
     assert outside.orphans(["default/shop", "default/front"], FLEET, fleet.said()) == []
+    without = {robot: {**known, "serves": []} for robot, known in fleet.said().items()}
+    assert outside.orphans(["default/shop"], FLEET, without) == []
 
 
 TEMPLATE = '{destPath: local/a, provider: PROVIDER, embeddedTmpl: "A={{ range service `http` }}{{ .Address }}{{ end }}"KEYS}'
