@@ -272,7 +272,7 @@ def test_pods_call_and_serve_as_their_group_and_nobody_else_is_let_in(shop):
             "front",
             'neither a job of this run nor a robot has the inbound service "default/shop/api/htpp"; that job has default/shop/api/http',
         ),
-        ("weather/mast/wind", "front", 'deploy both together: the run needs the file of the job "default/weather", too'),
+        ("weather/mast/wind", "front", 'deploy the job "default/weather" first, or both together'),
         (
             "shop/api/http",
             "api",

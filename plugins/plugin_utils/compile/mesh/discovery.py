@@ -12,7 +12,7 @@ from ...envoy.address import Address
 from ...envoy.endpoints import Endpoint
 from ...fleet.robots import Fleet, Robot
 from ...job.addresses import LOOPBACK, LOOPBACK_HOSTS, WILDCARDS, plain
-from ...job.errors import Problem, did_you_mean, few, listed, quoted
+from ...job.errors import Problem, did_you_mean, few, listed, nearest, quoted
 from .. import names
 from ..site.site import NAMED, Site
 from . import identity, peers
@@ -63,8 +63,19 @@ def _nobody_serves(site: Site, name: str, path: str, known: peers.KnownServices)
     job = name.rsplit("/", 2)[0]
     message = f"neither a job of this run nor a robot has the inbound service {quoted(name)}"
     has = sorted(other for other in known.named if other.startswith(f"{job}/"))
-    remedy = f"that job has {listed(has, 'and')}" if has else did_you_mean(name, known.named) or _together(name)
+    remedy = f"that job has {listed(has, 'and')}" if has else did_you_mean(name, _near(name, known.named)) or _first(name)
     return site.problem(path, message, remedy)
+
+
+def _near(name: str, known: t.Iterable[str]) -> list[str]:
+    """Services that differ from it at most by slips in each part: alike as a whole are many that share no more than a last part."""
+    parts = name.split("/")
+    return [other for other in known if all(nearest(part, [its]) for part, its in zip(parts, other.split("/"), strict=False))]
+
+
+def _first(name: str) -> str:
+    job = quoted(name.rsplit("/", 2)[0])
+    return f"deploy the job {job} first, or both together: -e job=<this file>,<that file>"
 
 
 def _together(name: str) -> str:

@@ -81,7 +81,8 @@ def test_a_service_at_loopback_is_on_the_callers_own_robot_alone():
     [
         ("shop/api/htpp", "that job has default/shop/api/http"),
         ("shopp/api/http", "did you mean default/shop/api/http?"),
-        ("ops/lamp/g/http", 'deploy both together: the run needs the file of the job "ops/lamp", too'),
+        ("ops/lamp/g/http", 'deploy the job "ops/lamp" first, or both together: -e job=<this file>,<that file>'),
+        ("mesh/pods/http", 'deploy the job "default/mesh" first, or both together: -e job=<this file>,<that file>'),
     ],
 )
 def test_a_service_that_nobody_has(service, way_out):

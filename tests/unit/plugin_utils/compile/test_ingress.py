@@ -134,7 +134,7 @@ def test_a_group_that_is_only_an_ingress_has_a_port_and_an_identity():
             '"default/shop/api/http" is a tcp service, which knows neither host names nor paths; if it speaks HTTP, write protocol: http',
         ),
         (ALLOW, "{service: shop/apy/http}", 'neither a job of this run nor a robot has the inbound service "default/shop/apy/http"; '),
-        (ALLOW, "{service: nobody/at/all}", "deploy both together"),
+        (ALLOW, "{service: nobody/at/all}", 'deploy the job "default/nobody" first, or both together'),
         ("protocol: http, allow: [{group: api}]", ROUTE, "add {namespace: default, job: edge, group: edge} to the `allow` of that service"),
     ],
 )
