@@ -178,6 +178,7 @@ def test_who_can_no_longer_call_is_named(fleet, changed, why):
 
 def test_who_calls_a_job_that_is_removed_is_named(fleet):
     fleet.deploy(shop(), front())
+    assert outside.deployed(fleet.said()) == {("default", "shop"), ("default", "front")}
     (warning,) = map(str, outside.orphans(["default/shop"], FLEET, fleet.said()))
     assert 'default/shop: default/front/web on r1 calls "default/shop/api/http", which this run takes away' in warning
     assert outside.orphans(["default/shop", "default/front"], FLEET, fleet.said()) == []
