@@ -120,7 +120,11 @@ class ActionModule(Action):
         }
 
     def _files(self, variables: Variables) -> JobFiles:
-        return JobFiles(self._loader, self._templar, variables)
+        def deployed() -> set[tuple[str, str]]:
+            mesh = Mesh(key.home())
+            return outside.deployed({name: mesh.read(name) for name in variables["groups"].get(GROUP, ())})
+
+        return JobFiles(self._loader, self._templar, variables, deployed=deployed)
 
     def _read(self, arguments: Variables, variables: Variables, otherwise: str) -> tuple[list[Job], list[str]]:
         """The jobs of the option `job`, and warnings; `otherwise` is the error where it names none."""

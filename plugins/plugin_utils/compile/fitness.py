@@ -141,14 +141,15 @@ def _unlimited(site: Site) -> t.Iterator[Problem]:
                 yield site.problem(path, found, "name another user, exclude the robot by a constraint, or remove the size")
     if not DISK.on(site.robot):
         return
-    found = f"must be free when the job is deployed, but nothing stops programs from writing more on robot {site.robot.name}: {DISK.why}"
+    found = f"must be free when the job is deployed, but nothing stops programs from writing more: {DISK.why}"
+    of = (site.robot.name,)
     remedy = "mount one that has them there, exclude the robot by a constraint, or remove the size"
     for path, resources in _limited(site):
         if resources.disk:
-            yield site.problem(f"{path}.disk", f"{_mebibytes(resources.disk)} {found}", remedy)
+            yield site.problem(f"{path}.disk", f"{_mebibytes(resources.disk)} {found}", remedy)._replace(robots=of)
     disk = site.group.ephemeral_disk
     if disk and disk.size_mb:
-        yield site.problem(f"{site.path}.ephemeralDisk.sizeMB", f"{disk.size_mb:,} MiB {found}", remedy)
+        yield site.problem(f"{site.path}.ephemeralDisk.sizeMB", f"{disk.size_mb:,} MiB {found}", remedy)._replace(robots=of)
 
 
 def _is_above_quotas(robot: Robot, task: PlacedTask[Task]) -> bool:

@@ -32,7 +32,7 @@ class Problem(t.NamedTuple):
 
     def __str__(self) -> str:
         place = ":".join([printable(self.file), *(str(number) for number in (self.line, self.column) if number)])
-        whose = f" (robot{'s' * (len(self.robots) > 1)} {few(self.robots, MOST_ROBOTS)})" if self.robots else ""
+        whose = f" (for {few(self.robots, MOST_ROBOTS)})" if self.robots else ""
         parts = (place, self.path, self.message + whose + (f"; {self.remedy}" if self.remedy else ""))
         return ": ".join(part for part in parts if part)
 

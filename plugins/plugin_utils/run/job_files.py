@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import datetime
 import functools
 import os
@@ -33,18 +34,20 @@ COMMENT = "{# begins a comment in a template; write {{ '{#' }} where the text is
 class JobFiles(t.NamedTuple):
     """Reads job files with the vault secrets and variables of a run.
 
-    Without `lookups`, a template that may run programs on the controller is refused rather than rendered.
+    Without `lookups`, a template that may run programs on the controller is refused rather than rendered. `deployed`: jobs that robots
+    are known to have (`Options`).
     """
 
     loader: DataLoader
     templar: Templar
     variables: Variables
     lookups: bool = True
+    deployed: c.Callable[[], c.Container[tuple[str, str]]] = tuple
 
     def read(self, job: t.Any) -> tuple[list[Job], list[str]]:
         """The jobs that the option `job` names, and warnings; no job where the option names no file. Raises `JobErrors`."""
         sources = self.sources(job)
-        jobs, warnings = reader.load(sources, Options(decrypt=self._decrypt))
+        jobs, warnings = reader.load(sources, Options(self._decrypt, self.deployed))
         return jobs, [str(warning) for warning in warnings]
 
     def sources(self, job: t.Any) -> list[Source]:

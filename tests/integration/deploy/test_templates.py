@@ -108,7 +108,7 @@ def test_a_template_that_does_not_render_touches_nothing_and_says_where(deployme
     deployment.deploy(job(CONF, LIST), *given).well()
     before = deployment.footprint("robot1")
     mistakes = {
-        "a\nlevel {{ level }}": ["line 2 of conf/app.j2: level is undefined (robot robot2)", "define it for the robot, or write a default"],
+        "a\nlevel {{ level }}": ["line 2 of conf/app.j2: level is undefined (for robot2)", "define it for the robot, or write a default"],
         "{{ token.nothing }}": ["line 1 of conf/app.j2: nothing is undefined"],
         "\n\n{{ token | int + token }}": ["line 3 of conf/app.j2: cannot be evaluated (TypeError)"],
         "{% if %}": ["line 1 of conf/app.j2: is not valid Jinja"],

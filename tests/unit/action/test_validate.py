@@ -130,4 +130,4 @@ def test_templates_are_rendered_for_robots_that_are_known_and_read_for_others(tm
         Capabilities(tmp_path).write(robot, OLD)
     status, said = validate(tmp_path, "-i", "robots.json", job=job)
     assert status != 0
-    assert "templates[0].embeddedTmpl: line 1 of the template: nope is undefined (robot work" in said
+    assert "templates[0].embeddedTmpl: line 1 of the template: nope is undefined (for work" in said

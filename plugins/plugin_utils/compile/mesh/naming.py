@@ -118,4 +118,4 @@ def _without_address(site: Site, path: str, served: peers.Served) -> t.Iterator[
 
 def _nameless(site: Site, path: str) -> Problem:
     remedy = "use only lower-case letters, digits and - in the names of namespace, job, group and service"
-    return site.problem(path, f"it gets no name in the DNS of robot {site.robot.name}", remedy)
+    return site.problem(path, "it gets no name in DNS", remedy)._replace(robots=(site.robot.name,))

@@ -61,6 +61,13 @@ def concerns(jobs: t.Sequence[Job], said: Said) -> bool:
     return any(_job(call["follows"]) in mine for known in said.values() for call in known["calls"])
 
 
+def deployed(said: Said) -> set[tuple[str, str]]:
+    """The jobs, each with its namespace before it, that robots said they have: none that serve nothing and call nobody."""
+    found = [each["name"] for known in said.values() for each in known["serves"]]
+    found += [call["group"] for known in said.values() for call in known["calls"]]
+    return {(namespace, job) for namespace, job, *_rest in (name.split("/") for name in found)}
+
+
 def wanted(jobs: t.Sequence[Job]) -> set[str]:
     """The services of jobs that are not in the run which its groups call."""
     mine, found = _names(jobs), set()

@@ -43,7 +43,7 @@ def load(sources: c.Iterable[Source], options: Options = DEFAULTS) -> tuple[list
             if not found:
                 errors.append(source.problem(Mistake("contains no job", "add one, or leave the file out")))
     errors += _twice(jobs)
-    unknown, doubtful = names.of_other_jobs(jobs, {error.file for error in errors})
+    unknown, doubtful = names.of_other_jobs(jobs, {error.file for error in errors}, options.deployed)
     errors += unknown
     warnings += doubtful
     if errors:

@@ -30,6 +30,9 @@ class Source(t.NamedTuple):
 
 
 class Options(t.NamedTuple):
-    """``decrypt`` gives the text of a ``!vault`` value, or raises ValueError with a message for the user."""
+    """``decrypt`` gives the text of a ``!vault`` value, or raises ValueError with a message for the user. ``deployed`` gives the jobs
+    that robots are known to have, each with its namespace before it.
+    """
 
     decrypt: c.Callable[[str], str] | None = None
+    deployed: c.Callable[[], c.Container[tuple[str, str]]] = tuple

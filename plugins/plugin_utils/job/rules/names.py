@@ -8,6 +8,7 @@ there.
 from __future__ import annotations
 
 import collections.abc as c
+import re
 import typing as t
 
 from ..errors import Finding, Mistake, Problem, child, did_you_mean, listed, nearest, quoted
@@ -79,9 +80,12 @@ def not_pods(name: str) -> Mistake:
     return Mistake(why, "remove it, or write mode: group there", value=quoted(name))
 
 
-def of_other_jobs(jobs: c.Sequence[Job], wrong: c.Container[str] = ()) -> tuple[list[Problem], list[Problem]]:
+def of_other_jobs(
+    jobs: c.Sequence[Job], wrong: c.Container[str] = (), deployed: c.Callable[[], c.Container[tuple[str, str]]] = tuple
+) -> tuple[list[Problem], list[Problem]]:
     """Errors where a group of another job is named that this job has not, and warnings where a job is that was probably meant to be
-    another one. Jobs that are not of this run may have any group. ``wrong``: files with errors; they may miss groups.
+    another one. Jobs that are not of this run may have any group. ``wrong``: files with errors; they may miss groups. ``deployed``: the
+    jobs that robots are known to have, which is asked only where it matters.
     """
     errors, warnings = [], []
     there = {(job.namespace, job.name): job for job in jobs}
@@ -89,8 +93,8 @@ def of_other_jobs(jobs: c.Sequence[Job], wrong: c.Container[str] = ()) -> tuple[
         for path, named in _named(job):
             namespace, name = named.namespace or job.namespace, named.job or job.name
             other = there.get((namespace, name))
-            meant = nearest(name, [each for space, each in there if space == namespace])
-            if other is None and named.job and meant:
+            meant = _meant(name, [each for space, each in there if space == namespace])
+            if other is None and named.job and meant and (namespace, name) not in deployed():
                 mistake = Mistake("no job of this run", value=quoted(name), value_remedy=f"did you mean {meant}?")
                 warnings.append(_problem(job, f"{path}.job", mistake))
             elif other and other is not job and other.path not in wrong:
@@ -102,6 +106,11 @@ def of_other_jobs(jobs: c.Sequence[Job], wrong: c.Container[str] = ()) -> tuple[
                 elif ".reach[" in path and not groups[named.group].are_pods:
                     errors.append(_problem(job, f"{path}.group", not_pods(named.group)))
     return errors, warnings
+
+
+def _meant(name: str, known: c.Iterable[str]) -> str | None:
+    """The job of the run that was probably meant. Those that differ by their numbers alone are siblings."""
+    return nearest(name, [each for each in known if re.sub(r"\d", "", each) != re.sub(r"\d", "", name)])
 
 
 def _named(job: Job) -> c.Iterator[tuple[str, Allowed]]:

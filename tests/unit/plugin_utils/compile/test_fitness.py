@@ -165,9 +165,9 @@ def test_what_no_robot_does_is_a_warning_and_for_a_strict_job_an_error():
 
 def test_a_size_that_a_robot_cannot_enforce_is_a_warning_with_the_number_and_for_a_strict_job_an_error():
     free = (
-        "must be free when the job is deployed, but nothing stops programs from writing more on robot r1: "
-        "/var/lib/k8s4r is on a file system "
-        "without project quotas; mount one that has them there, exclude the robot by a constraint, or remove the size"
+        "must be free when the job is deployed, but nothing stops programs from writing more: "
+        "/var/lib/k8s4r is on a file system without project quotas (for r1); "
+        "mount one that has them there, exclude the robot by a constraint, or remove the size"
     )
     warnings = [f"taskGroups[0].tasks[0].resources.disk: 1,024 MiB {free}", f"taskGroups[0].ephemeralDisk.sizeMB: 2,000 MiB {free}"]
     assert said(sized("no")) == [*warnings, *NOWHERE]

@@ -85,7 +85,7 @@ def test_what_cannot_have_a_name_is_said():
     result = compiled(odd, robot=HERE, robots=(HERE, THERE))
     (warning,) = result.warnings
     assert warning.path == "taskGroups[0].network.services[0]"
-    assert warning.message == "it gets no name in the DNS of robot r1"
+    assert (warning.message, warning.robots) == ("it gets no name in DNS", ("r1",))
     assert refusal(shop(), robot=HERE, robots=(HERE, Robot("r2", "r2.example.org"))).endswith(
         "taskGroups[0].network.services[0]: runs on r2, for which the inventory has no IP address that robot r1 can reach, so it cannot be "
         "in DNS; set k8s4r_address of r2 to its IP address, or remove k8s4r_dns"

@@ -178,6 +178,7 @@ def test_who_can_no_longer_call_is_named(fleet, changed, why):
 
 def test_who_calls_a_job_that_is_removed_is_named(fleet):
     fleet.deploy(shop(), front())
+    assert outside.deployed(fleet.said()) == {("default", "shop"), ("default", "front")}
     (warning,) = map(str, outside.orphans(["default/shop"], FLEET, fleet.said()))
     assert 'default/shop: default/front/web on r1 calls "default/shop/api/http", which this run takes away' in warning
     assert outside.orphans(["default/shop", "default/front"], FLEET, fleet.said()) == []
@@ -250,7 +251,7 @@ def test_what_robots_no_longer_have_is_not_found(fleet):
     fleet.deploy(offers("r2"))
     fleet.deploy(offers("r2", name="other"))
     refused = refusal(fleet, reader_of())
-    assert 'no task of this run has the service "http", nor has one that robots run (robot r1); there is other' in refused
+    assert 'no task of this run has the service "http", nor has one that robots run (for r1); there is other' in refused
 
 
 def test_without_an_inventory_any_service_of_a_template_may_be_somewhere():

@@ -262,6 +262,13 @@ def test_a_job_that_is_named_almost_as_one_of_the_run_is_doubted():
     assert [str(each).split(": ", 1)[1] for each in warnings] == [f'{path}: found "lanp": no job of this run; did you mean lamp?']
 
 
+@pytest.mark.parametrize("name", ["lamp2", "lamps"])
+def test_a_job_that_robots_have_or_that_differs_by_its_number_alone_is_not_doubted(name):
+    allow = f"network: {{services: [{{name: a, port: 7000, to: '127.0.0.1:80', allow: [{{job: {name}, group: g}}]}}]}},"
+    jobs = [Source("1.yml", small(allow)), Source("2.yml", small(job="name: lamp3"))]
+    assert load(jobs, Options(deployed=lambda: {("default", "lamps")}))[1] == []
+
+
 def test_a_group_of_services_alone():
     text = "name: x\ntaskGroups: [{name: g, network: {services: [{name: s, port: 80, to: '127.0.0.1:81', allow: [{group: g}]}]}}]"
     assert one(text)[0].task_groups[0].tasks == ()

@@ -66,8 +66,8 @@ def test_a_mistake_that_many_robots_have_is_told_once():
     with pytest.raises(JobErrors) as raised:
         plans.check(jobs, fleet, place(jobs, fleet), render)
     first, second = str(raised.value).splitlines()
-    assert first.endswith("templates[0].embeddedTmpl: level is undefined (robots a, c, d, e, f, g and 2 more); define it")
-    assert second.endswith("speed is undefined (robot b); define it")
+    assert first.endswith("templates[0].embeddedTmpl: level is undefined (for a, c, d, e, f, g and 2 more); define it")
+    assert second.endswith("speed is undefined (for b); define it")
 
 
 SERVED = """
