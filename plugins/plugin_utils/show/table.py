@@ -49,7 +49,7 @@ def unknown(job: str, answers: t.Mapping[str, Data]) -> str:
     known = [found["name"] for answer in answers.values() for found in answer.get("jobs", ())]
     if not any("jobs" in answer for answer in answers.values()):
         return f"no robot has answered, so it is not known whether any has a job named {job}"
-    others = did_you_mean(job, known) or (f"there is {few(sorted(set(known)), MOST)}" if known else "they have no job at all")
+    others = did_you_mean(job, known) or (f"there are: {few(sorted(set(known)), MOST)}" if known else "they have no job at all")
     return f"no robot that answered has a job named {job}; {others}"
 
 

@@ -192,7 +192,7 @@ class Offered:
             return Unfound(
                 f"{what}; {inbound[0]} is an inbound service, behind a proxy", f"call it by network.upstreams, with service: {inbound[0]}"
             )
-        there = f"there is {few(known, SHOWN)}" if known else "the run's tasks have none in this namespace"
+        there = f"there are: {few(known, SHOWN)}" if known else "the run's tasks have none in this namespace"
         return Unfound(what, did_you_mean(name, known) or f"{there}; {TOGETHER}")
 
 

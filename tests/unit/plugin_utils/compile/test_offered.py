@@ -116,7 +116,7 @@ def test_a_robot_of_which_only_a_name_is_known_has_no_address_for_others():
     ("name", "text", "said"),
     [
         ("apy", shop(), 'no task of this run has the service "apy", nor has one that robots run; did you mean api?'),
-        ("broker", shop(), "there is api; if another job has it, deploy that first, or both together: -e job=<this file>,<the other"),
+        ("broker", shop(), "there are: api; if another job has it, deploy that first, or both together: -e job=<this file>,<the other"),
         ("api", shop(label="'8080'"), 'has the portLabel "8080", which is a port of its robot\'s loopback; add the port to network.ports'),
         ("api", shop(label="other"), 'has the portLabel "other", which is no port of the group; add the port to network.ports'),
         (

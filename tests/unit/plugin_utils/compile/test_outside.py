@@ -251,7 +251,7 @@ def test_what_robots_no_longer_have_is_not_found(fleet):
     fleet.deploy(offers("r2"))
     fleet.deploy(offers("r2", name="other"))
     refused = refusal(fleet, reader_of())
-    assert 'no task of this run has the service "http", nor has one that robots run (for r1); there is other' in refused
+    assert 'no task of this run has the service "http", nor has one that robots run (for r1); there are: other' in refused
 
 
 def test_without_an_inventory_any_service_of_a_template_may_be_somewhere():

@@ -179,7 +179,7 @@ def test_a_robot_at_work_is_busy_and_not_wrong():
 
 def test_a_job_that_no_robot_has_is_not_well():
     nosuch = "no robot that answered has a job named "
-    assert table.overview({"work1": robot(group())}, "nosuch") == [f"{nosuch}nosuch; there is shop"]
+    assert table.overview({"work1": robot(group())}, "nosuch") == [f"{nosuch}nosuch; there are: shop"]
     assert table.overview({"work1": robot(group())}, "Shopp") == [f"{nosuch}Shopp; did you mean shop?"]
     assert table.overview({"work1": robot()}, "shop") == [f"{nosuch}shop; they have no job at all"]
     *_rows, last = table.overview({"work1": {"status": "off", "msg": "No route to host"}}, "shop")
