@@ -111,7 +111,7 @@ def test_names_are_answered_in_pods_and_follow_a_service(names):
     assert set(names.deploy(pods("robot1|robot2", 2), **settings).well().changed.values()) == {0}
     # What moves is taken up by the server that runs; what has gone has no name.
     names.deploy(pods("robot2", 1), **settings).well()
-    assert [names.found(f"{each}.pod.k8s4r.internal")[0] for each in {pod, far}] == [["gaierror"]] * 2
+    assert [names.found(f"{each}.pod.k8s4r.internal")[0] for each in (pod, far)] == [["gaierror"]] * 2
     assert names.found(*asked) == [[*own[:2], "gaierror", [other], ["192.0.2.90"], "gaierror"], 7000, 200]
     assert names.caller.sh("systemctl show -p InvocationID k8s4r-dns") == server
     # Without it, pods ask whom their robot asks, and nothing of it is left.

@@ -63,9 +63,9 @@ def concerns(jobs: t.Sequence[Job], said: Said) -> bool:
 
 def deployed(said: Said) -> set[tuple[str, str]]:
     """The jobs, each with its namespace before it, that robots said they have: none that serve nothing and call nobody."""
-    found = [each["name"] for known in said.values() for each in known["serves"]]
-    found += [call["group"] for known in said.values() for call in known["calls"]]
-    return {(namespace, job) for namespace, job, *_rest in (name.split("/") for name in found)}
+    found = [each["name"].split("/") for known in said.values() for each in known["serves"]]
+    found += [call["group"].split("/") for known in said.values() for call in known["calls"]]
+    return {(parts[0], parts[1]) for parts in found}
 
 
 def wanted(jobs: t.Sequence[Job]) -> set[str]:
