@@ -32,7 +32,7 @@ LONGEST = 300.0
 
 CLEAN = (
     "systemctl stop 'k8s4r-*' --all 2>/dev/null; systemctl reset-failed 'k8s4r*' 2>/dev/null;"
-    " umount --lazy /run/k8s4r/memory/* 2>/dev/null;"
+    " umount --lazy /run/k8s4r/memory/* 2>/dev/null; nft delete table inet k8s4r 2>/dev/null;"
     " rm -rf /var/lib/k8s4r/* /run/k8s4r /etc/k8s4r /etc/systemd/system/k8s4r-* /etc/systemd/system/*.wants/k8s4r-*"
     " /var/lib/systemd/timers/stamp-k8s4r-*;"
     " for u in $(grep -o '^k8s4r-[^:]*' /etc/passwd); do userdel $u; done; rm -f /etc/sysusers.d/k8s4r-*; systemctl daemon-reload"
