@@ -45,7 +45,7 @@ def test_a_port_that_another_job_has_and_its_own(machine):
     other = Group("other")
     other.ports = [plan.port("0.0.0.0", 5433, "there")]
     errors = machine.prepare(job(other, name="mall"))["errors"]
-    assert "there: port 5433 on 0.0.0.0 belongs to web" in errors
+    assert [error for error in errors if error.startswith("there: port 5433 on 0.0.0.0 belongs to web; ")], errors
 
 
 def test_a_port_that_a_program_of_another_group_of_the_same_job_has(machine):
