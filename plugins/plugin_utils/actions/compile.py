@@ -82,7 +82,7 @@ class ActionModule(Action):
             removed, warnings, identities = [_named(arguments["namespace"], arguments["name"])], [], True
         sealed = plans.removal(removed, reached, key.controller_key())
         fleet = placing.fleet(variables, {}, self._templar)
-        warnings += map(str, outside.orphans([f"{namespace}/{name}" for namespace, name in removed], fleet, _said(fleet)))
+        warnings += map(str, outside.orphans([f"{namespace}/{name}" for namespace, name in removed], fleet, _said(_names(fleet))))
         return {"robots": _robots(sealed, fleet, {}), "placement": {}, "identities": identities, "warnings": warnings}
 
     def _deployment(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
@@ -96,7 +96,7 @@ class ActionModule(Action):
         jobs, doubts = self._files(variables).with_certificates(jobs)
         fleet = placing.fleet(variables, probed, self._templar)
         render = self._files(variables).renderer(reached)
-        remembered = plans.Remembered(Ports(key.home()).read, _said(fleet))
+        remembered = plans.Remembered(Ports(key.home()).read, _said(_names(fleet)))
         try:
             placement = placing.placed(jobs, fleet)
             sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key(), remembered, render)
@@ -121,8 +121,7 @@ class ActionModule(Action):
 
     def _files(self, variables: Variables) -> JobFiles:
         def deployed() -> set[tuple[str, str]]:
-            mesh = Mesh(key.home())
-            return outside.deployed({name: mesh.read(name) for name in variables["groups"].get(GROUP, ())})
+            return outside.deployed(_said(variables["groups"].get(GROUP, ())))
 
         return JobFiles(self._loader, self._templar, variables, deployed=deployed)
 
@@ -143,10 +142,14 @@ def _rest_on_reports(errors: JobErrors, jobs: t.Sequence[Job], unasked: Fleet, r
     return True
 
 
-def _said(fleet: Fleet) -> outside.Said:
-    """What each robot said last that its groups serve and call."""
+def _names(fleet: Fleet) -> list[str]:
+    return [robot.name for robot in fleet.robots]
+
+
+def _said(robots: t.Iterable[str]) -> outside.Said:
+    """What each of these robots said last that its groups serve and call."""
     mesh = Mesh(key.home())
-    return {robot.name: mesh.read(robot.name) for robot in fleet.robots}
+    return {name: mesh.read(name) for name in robots}
 
 
 def _unheard(jobs: t.Sequence[Job], fleet: Fleet, said: outside.Said) -> dict[str, t.Sequence[str]]:

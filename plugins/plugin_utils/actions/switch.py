@@ -45,7 +45,7 @@ class ActionModule(RobotAction):
         if self._task.check_mode:
             foretold = {"changes": prepared["steps"], "diff": prepared["diff"]}
             return {"changed": bool(prepared["steps"]), "status": "planned", **foretold, **promised}
-        if arguments["follow"] and ("tell" in prepared or prepared["status"] != "recorded"):
+        if arguments["follow"]:
             return self._follow(turn)
         if prepared["status"] == "recorded":
             return {"changed": False, "status": "committed", **promised}

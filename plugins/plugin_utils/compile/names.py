@@ -22,6 +22,10 @@ _STEM, _USER_STEM, _LABEL = 60, 12, 63
 # The slice of all proxies: what they use does not count as the groups'.
 PROXY_SLICE = "k8s4r-proxy.slice"
 
+# What a proxy finds endpoints for, as the names of their files have it: a service of its own group, of which the instances are on its own
+# robot; and services that it calls, or leads to.
+OWN, UPSTREAM, INGRESS = "service", "upstream", "ingress"
+
 
 @functools.lru_cache(maxsize=4096)
 def _stem(parts: tuple[str, ...], limit: int) -> str:
@@ -32,6 +36,17 @@ def _stem(parts: tuple[str, ...], limit: int) -> str:
 @functools.lru_cache(maxsize=4096)
 def _digest(kind: str, parts: tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()[:8]
+
+
+def endpoints_file(of: str, name: str) -> str:
+    """A file of endpoints; `of` is one of the three above."""
+    return f"endpoints-{of}-{name}.json"
+
+
+def endpoints_of(path: str) -> str:
+    """What a file has endpoints of, one of the three above; empty for a file of something else."""
+    kinds = (OWN, UPSTREAM, INGRESS)
+    return next((each for each in kinds if path.rpartition("/")[2].startswith(f"endpoints-{each}-")), "")
 
 
 def group_id(namespace: str, job: str, group: str) -> str:

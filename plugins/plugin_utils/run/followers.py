@@ -12,14 +12,13 @@ import json
 import re
 import typing as t
 
+from ..compile import names
 from .outcome import SETTLED
 
 Data = t.Mapping[str, t.Any]
 Placed = t.Mapping[str, t.Mapping[str, t.Sequence[int]]]
 
 INSTANCE = re.compile(r"r(\d+) ")
-# How the file of a proxy begins in which it finds the instances of a service of its own group on its own robot (connections.py).
-_OWN = "endpoints-service-"
 
 
 class Follower(t.TypedDict):
@@ -52,7 +51,7 @@ def followers(
         for path, file in answer.get("follows", {}).items():
             services, before = file["follows"].split(), hosts(file["before"])
             serving = {_group(service) for service in services}
-            if path.rpartition("/")[2].startswith(_OWN):
+            if names.endpoints_of(path) == names.OWN:
                 gone, new = _coming_and_going(answer, file["group"])
                 if not gone and not new:
                     # Its own instances have other ports: they are the same ones, and no one else has to be ready.

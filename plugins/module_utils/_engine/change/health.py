@@ -41,7 +41,6 @@ INTERVAL = 0.1
 # What systemd writes of a program that cannot be executed, in two lines. How the first one begins differs from version to version.
 NAMED = ("Failed to execute ", "Failed to locate executable ", "Unable to locate executable ")
 FAILED_STEP = "Failed at step EXEC spawning "
-_NOT_YET = "has not been run yet"
 
 
 class Unhealthy(Exception):
@@ -68,6 +67,7 @@ class Watch:
         self.unit = unit
         # Its checks that do not pass; whether their time is up, and whether the next run of one is worth waiting for.
         self.failing: list[str] = []
+        self._seen: list[tuple[states.Check, states.State]] = []
         self.late = self.asks = False
         self._restarts = restarts
         self._pending_since: float | None = None
@@ -84,7 +84,7 @@ class Watch:
         found = self._of_unit(values, now)
         if found is Verdict.FAILED:
             # A check that had no turn is not why.
-            self.failing = [why for why in self.failing if not why.endswith(_NOT_YET)]
+            self.failing = [_failing(check["name"], state) for check, state in self._seen if state["at"]]
         if found is Verdict.FAILED or not self._checks or values.get("ActiveState") != "active":
             return found
         verdict = self._of_checks(systemd.number(values, "ActiveEnterTimestampMonotonic") or 0, now)
@@ -98,7 +98,8 @@ class Watch:
         # Nobody else may run them yet: a robot's first checks get their timer when all is well.
         self.asks = True
         self.late = self._until is not None and now >= self._until
-        self.failing = [_failing(check["name"], state) for check, state in failing or known]
+        self._seen = failing or known
+        self.failing = [_failing(check["name"], state) for check, state in self._seen]
         return Verdict.FAILED if self.late else Verdict.WAITING
 
     def _of_unit(self, values: systemd.Properties, now: float) -> Verdict:
@@ -160,7 +161,7 @@ class Watch:
 
 def _failing(name: str, state: states.State) -> str:
     if not state["at"]:
-        return f"health check {name} {_NOT_YET}"
+        return f"health check {name} has not been run yet"
     answer = f"; its last answer: {state['output']}" if state["output"] else ""
     return f"health check {name} is {state['status']}: {state['said']}{answer}"
 

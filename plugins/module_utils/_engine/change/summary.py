@@ -213,7 +213,9 @@ class _Summary:
         if resource.get("label"):
             return [resource["label"]]
         if kinds.of(resource).unit(resource):
-            return of_unit(before, after) or ["its unit"] if self.situation.now(resource) is not None else ["its unit was missing"]
+            if self.situation.now(resource) is None:
+                return ["its unit was missing"]
+            return of_unit(before, after) or ["its unit"]
         differences = kinds.of(resource).differences(before, after)
         if differences:
             return [*differences]

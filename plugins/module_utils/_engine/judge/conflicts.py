@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
 
-_HAND_OVER = "name another port, or deploy both jobs in one run if it is to change hands"
+# What to do where another job has a port.
+_HAND_OVER = "; name another port, or deploy both jobs in one run if it is to change hands"
 
 
 def errors(robot: Robot, manifest: Manifest) -> list[str]:
@@ -60,16 +61,16 @@ def _all_ports(robot: Robot, manifest: Manifest, wanted: t.Sequence[ManifestGrou
 def _ports(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> dict[str, list[str]]:
     """The wanted ports that other groups have: {place in the job file: texts}."""
     found: dict[str, list[str]] = {}
-    taken: list[tuple[Port, str]] = []
+    taken: list[tuple[Port, str, str]] = []
     for record in others:
-        taken += [(port, f"{held['name']}; {_HAND_OVER}") for held in record["groups"].values() for port in held["ports"]]
+        taken += [(port, held["name"], _HAND_OVER) for held in record["groups"].values() for port in held["ports"]]
     for group in wanted:
         for port in group["ports"]:
-            for other, owner in taken:
+            for other, owner, remedy in taken:
                 if ports.meet(other, port):
-                    text = f"{port['where']}: {ports.shown(port)} on {port['address']} belongs to {owner}"
+                    text = f"{port['where']}: {ports.shown(port)} on {port['address']} belongs to {owner}{remedy}"
                     found.setdefault(port["where"], []).append(text)
-            taken.append((port, group["name"]))
+            taken.append((port, group["name"], ""))
     return found
 
 

@@ -100,7 +100,7 @@ def _service_of_ours(site: Site, upstream: Upstream, path: str, written: str, kn
         return Found(None, found.errors)
     name, protocol = f"upstream-{upstream.name}", upstream.protocol
     # By the service: an upstream that is pointed at another one needs a file that the first turn of a switch does not hold.
-    file = discovery.endpoints_path(site, f"upstream-{names.service(found.name)}")
+    file = discovery.endpoints_path(site, names.UPSTREAM, names.service(found.name))
     transport = tls.upstream_tls(identity.spiffe_id(site), found.service.identity, None, ALPN[protocol])
     listener = listeners.upstream_listener(name, upstream.local_port, protocol, name, found.host, log, several=True)
     return Found(
@@ -183,7 +183,7 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
         return listeners.inbound_listener(name, address, service.protocol, name, transport, rules, log, several=labelled)
 
     cluster = static = clusters.cluster(name, targets, service.protocol)
-    found, file = None, discovery.endpoints_path(site, name)
+    found, file = None, discovery.endpoints_path(site, names.OWN, service.name)
     if labelled:
         # Instances come and go, and each has a port of its own.
         own, each = "/".join((*site.names, service.name)), [(target,) for target in targets]

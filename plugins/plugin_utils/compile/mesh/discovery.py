@@ -113,9 +113,9 @@ def endpoints_of(site: Site | Place, served: peers.Served) -> tuple[list[Endpoin
     return list(endpoints), unreached
 
 
-def endpoints_path(site: Site, name: str) -> str:
+def endpoints_path(site: Site, of: str, name: str) -> str:
     """The file with the endpoints of a connection."""
-    return f"{site.proxy_home}/endpoints-{name}.json"
+    return f"{site.proxy_home}/{names.endpoints_file(of, name)}"
 
 
 def addresses(site: Site | Place, served: peers.Served) -> tuple[list[str], list[str]]:

@@ -98,7 +98,7 @@ def _targets(site: Site, wanted: Ingress, known: peers.KnownServices) -> tuple[d
 
 
 def _target(site: Site, name: str, found: discovery.Found, served: peers.Served, protocol: Protocol) -> Target:
-    path = discovery.endpoints_path(site, f"ingress-{names.service(found.name)}")
+    path = discovery.endpoints_path(site, names.INGRESS, names.service(found.name))
     transport = tls.upstream_tls(identity.spiffe_id(site), served.identity, None, ALPN[protocol])
     return Target(
         clusters.leading_to(endpoints.discovered(found.name, path), name, protocol, transport),

@@ -26,8 +26,6 @@ Data = t.Mapping[str, t.Any]
 # By robot, what its groups serve and call: `Known` of the engine's mesh/known.py.
 Said = t.Mapping[str, Data]
 
-# How the names of files with the endpoints of another group's service begin.
-_ENDPOINTS = ("endpoints-upstream-", "endpoints-ingress-")
 TAKEN_AWAY = "which this run takes away"
 
 
@@ -178,7 +176,7 @@ class _Call(t.NamedTuple):
     @property
     def is_template(self) -> bool:
         """Only its own job can render it."""
-        return not (self.is_name or self.path.rpartition("/")[2].startswith(_ENDPOINTS))
+        return not (self.is_name or names.endpoints_of(self.path))
 
 
 class _Warnings:

@@ -10,12 +10,13 @@ import functools
 import inspect
 import typing as t
 
+from ..declare import quantities
 from ..declare.keys import Bytes, Key, Millicores, Seconds, Support
 from ..declare.shape import Field, fields
 from ..model.job import Job
 from ..model.task import InitTask, Task
 from ..model.vocabulary import Reserved
-from ..read import document, quantities, scalars
+from ..read import document, scalars
 from ..read.nodes import MAX_BYTES, MAX_DEPTH, MAX_NODES
 
 _TYPES = {str: "text", int: "whole number", bool: "`true`, `false`", Millicores: "CPU", Bytes: "memory", Seconds: "duration"}

@@ -16,11 +16,11 @@ import json
 import typing as t
 
 from ..declare.keys import Bytes, Millicores, Seconds, Support
+from ..declare.quantities import DURATION, QUANTITY
 from ..declare.shape import Field, by_name, fields
 from ..model.job import Job
 from ..model.vocabulary import Reserved
 from ..read import document
-from ..read.quantities import DURATION, QUANTITY
 
 Schema = dict[str, t.Any]
 TEXT, KEY = r"[^\u0000]*", r"[^\u0000]+"

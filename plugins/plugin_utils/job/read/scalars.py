@@ -12,10 +12,10 @@ import typing as t
 
 import yaml
 
+from ..declare import quantities
 from ..declare.keys import Bytes, Millicores, Seconds
 from ..declare.shape import Field
 from ..errors import Mistake, did_you_mean, listed, quoted
-from . import quantities
 from .nodes import BOOL, FLOAT, INT, STR, kind
 from .texts import raw_text, text
 

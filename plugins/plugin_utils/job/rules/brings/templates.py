@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc as c
 import pathlib
 
+from ...declare import quantities
 from ...errors import Finding, Mistake, quoted
 from ...model.brings.templates import ROOMS, Template, parts
 from ...model.task import Task
@@ -18,20 +19,15 @@ BELOW = f"write a path below {', '.join(f'{room}/' for room in ROOMS[:-1])} or {
 LEAST_MEMORY = 16 * 2**20
 
 
-def _size(number: int) -> str:
-    """Bytes as a job file has them."""
-    for unit, factor in (("Mi", 2**20), ("Ki", 2**10)):
-        if number % factor == 0:
-            return f"{number // factor}{unit}"
-    return str(number)
-
-
 def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
     """What is wrong with the templates of a task at `path`. ``wrong``: paths that have an error already."""
     memory = task.resources.memory if task.resources and task.templates else None
     if memory and memory < LEAST_MEMORY:
         why = "too little for the program that puts templates in place at each start and counts towards the task's limits"
-        yield f"{path}.resources.memory", Mistake(why, f"write {LEAST_MEMORY // 2**20}Mi or more", value=_size(memory))
+        yield (
+            f"{path}.resources.memory",
+            Mistake(why, f"write {quantities.spelled(LEAST_MEMORY)} or more", value=quantities.spelled(memory)),
+        )
     places: dict[tuple[str, ...], int] = {}
     for number, template in enumerate(task.templates or ()):
         if template is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from ..declare.keys import Bytes, Millicores, Seconds
+from .keys import Bytes, Millicores, Seconds
 
 QUANTITY = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|M|G|T|Ki|Mi|Gi|Ti|[eE][+-]?[0-9]{1,2})?"
 DURATION = r"0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+"
