@@ -21,6 +21,9 @@ options:
     description: Absolute path of the private key. Its directory must exist.
     type: path
     required: true
+  group:
+    description: The group that may read the key, which is root's then, with mode 0640, also where the key was there before.
+    type: str
   certificate_path:
     description: Absolute path of the certificate (PEM, mode 0644).
     type: path
@@ -69,6 +72,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.module import place
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl import OpenSSL, OpenSSLError, due
 
@@ -84,10 +88,9 @@ def make(module: AnsibleModule, openssl: OpenSSL) -> bool:
             msg=f"{certificate} exists, but its private key {key} does not: restore the key from a backup, "
             "or move the certificate away to start with a new authority, which no robot trusts yet"
         )
+    changed = openssl.provide_key(key, module.params["group"], module.check_mode)
     if have_certificate or module.check_mode:
-        return not have_certificate
-    if not have_key:
-        openssl.new_key(key)
+        return changed or not have_certificate
     pem = openssl.self_signed(key, module.params["common_name"], module.params["days"])
     with tempfile.TemporaryDirectory(dir=os.path.dirname(certificate), prefix=".certificate-") as directory:
         temporary = os.path.join(directory, "certificate")
@@ -102,6 +105,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "private_key_path": {"type": "path", "required": True, "no_log": False},
+            "group": {"type": "str"},
             "certificate_path": {"type": "path", "required": True},
             "common_name": {"type": "str", "required": True},
             "days": {"type": "int", "default": 3650},
@@ -121,7 +125,7 @@ def main() -> None:
                 module.warn(f"the authority {certificate} expires on {day}: plan its successor")
             with open(certificate, encoding="ascii") as file:
                 result.update(certificate=file.read(), not_after=lifetime[1])
-    except (OpenSSLError, OSError) as error:
+    except (FileError, OpenSSLError, OSError) as error:
         module.fail_json(msg=f"the authority {certificate} cannot be made or read: {error}")
     module.exit_json(**result)
 

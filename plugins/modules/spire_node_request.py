@@ -22,6 +22,9 @@ options:
     description: Absolute path of the private key. Its directory must exist. A new key is ECDSA P-256, with mode 0600.
     type: path
     required: true
+  group:
+    description: The group that may read the key, which is root's then, with mode 0640, also where the key was there before.
+    type: str
   certificate_path:
     description: Absolute path of the certificate. The module reads it if it exists, and does not write it.
     type: path
@@ -54,6 +57,7 @@ EXAMPLES = r"""
   k8s4r.robot.spire_node_request:
     private_key_path: /etc/spire/agent/node.key
     certificate_path: /etc/spire/agent/node.pem
+    group: spire-agent
     common_name: "{{ inventory_hostname }}"
     authority: "{{ node_authority.certificate }}"
   register: request
@@ -80,6 +84,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl import OpenSSL, OpenSSLError, due
 
 DAY = 86400
@@ -109,6 +114,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "private_key_path": {"type": "path", "required": True, "no_log": False},
+            "group": {"type": "str"},
             "certificate_path": {"type": "path", "required": True},
             "common_name": {"type": "str", "required": True},
             "authority": {"type": "str", "required": True},
@@ -120,13 +126,11 @@ def main() -> None:
     key = module.params["private_key_path"]
     try:
         reason = why_due(openssl, module.params, time.time())
-        new_key = not os.path.exists(key)
-        if new_key and not module.check_mode:
-            openssl.new_key(key)
+        changed = openssl.provide_key(key, module.params["group"], module.check_mode)
         csr = openssl.request(key, module.params["common_name"]) if reason and os.path.exists(key) else ""
-    except (OpenSSLError, OSError) as error:
+    except (FileError, OpenSSLError, OSError) as error:
         module.fail_json(msg=f"the node certificate {module.params['certificate_path']} cannot be read or requested: {error}")
-    module.exit_json(changed=new_key, due=reason is not None, reason=reason or "the certificate is good", csr=csr)
+    module.exit_json(changed=changed, due=reason is not None, reason=reason or "the certificate is good", csr=csr)
 
 
 if __name__ == "__main__":

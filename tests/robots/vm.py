@@ -55,6 +55,13 @@ def leftovers(fleet: str) -> list[int]:
     return processes("-smbios", mark(fleet))
 
 
+def plug(tap: str, bridge: str) -> None:
+    """Make a network cable into a bridge. One of that name that a crash left leads to a network that is gone."""
+    run("ip", "link", "delete", tap, check=False)
+    run("ip", "tuntap", "add", tap, "mode", "tap")
+    run("ip", "link", "set", tap, "master", bridge, "up")
+
+
 def mark(fleet: str) -> str:
     """A word of QEMU's command line that says whose the machine is."""
     return f"type=11,value=k8s4r.fleet={fleet}"
@@ -102,14 +109,13 @@ class VirtualMachine:
         image.write_files(self.directory / "root.img", guest.files(setup) | setup.files)
         state = {"digest": setup.digest(), "address": setup.address, "bridge": setup.network.bridge, "arch": setup.spec.arch}
         (self.directory / "machine.json").write_text(json.dumps(state))
+        plug(self.tap, setup.network.bridge)
         self.start()
 
     def start(self) -> None:
-        """Plug the network cable in, where it was never plugged in, and start QEMU in the background."""
+        """Start QEMU in the background, with its cable plugged in where the host has lost it."""
         if self.tap not in run("ip", "-oneline", "link", "show"):
-            run("ip", "tuntap", "add", self.tap, "mode", "tap")
-            run("ip", "link", "set", self.tap, "master", self._state()["bridge"])
-            self.network(up=True)
+            plug(self.tap, self._state()["bridge"])
         mac = ":".join(["52", "54", "00", *(self.tap[index : index + 2] for index in (4, 6, 8))])
         arch = self._state()["arch"]
         command = [

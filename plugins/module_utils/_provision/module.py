@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
 
         def set_mode_if_different(self, path: str, mode: str, changed: bool) -> bool: ...
 
+        def set_default_selinux_context(self, path: str, changed: bool) -> bool: ...
+
 
 def place(module: Module, source: str, path: str, mode: str) -> None:
     """Rename a file to ``path``, with this mode (octal) and the SELinux context that belongs there. Raises OSError.

@@ -16,11 +16,16 @@ import ssl
 import tempfile
 import typing as t
 
+from . import files
+
 if t.TYPE_CHECKING:
     from .module import Run
 
     # Not before and not after, in seconds since the epoch.
     Lifetime = t.Tuple[int, int]
+
+GROUP_MODE = 0o640
+"""Of a key that a group reads."""
 
 AUTHORITY_EXTENSIONS = (
     "basicConstraints=critical,CA:TRUE",
@@ -52,6 +57,18 @@ class OpenSSL:
             reason = err.strip().splitlines()[-1:] or [f"exit status {rc}"]
             raise OpenSSLError(f"openssl {arguments[0]} failed: {reason[0]}")
         return out
+
+    def provide_key(self, path: str, group: str | None, check: bool) -> bool:
+        """Make a private key if there is none, and let ``group`` read it. Return whether anything changed, or would in a check."""
+        there = os.path.exists(path)
+        if there and (group is None or files.owned(path, group, GROUP_MODE)):
+            return False
+        if not check:
+            if not there:
+                self.new_key(path)
+            if group is not None:
+                files.own(path, group, GROUP_MODE)
+        return True
 
     def new_key(self, path: str) -> None:
         """Make a private key that only its owner can read, from its first byte on."""

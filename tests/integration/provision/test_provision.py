@@ -73,9 +73,11 @@ def test_a_second_run_changes_nothing_and_a_check_says_so(ansible, provisioned):
 def test_a_change_is_predicted_made_and_seen(ansible, provisioned):
     change = {"spire_agent_log_level": "WARN"}
     before = harness.main_pid(provisioned, "robot2", "spire-agent")
-    assert ansible.agent("robot2", "--check", **change).well().changed["robot2"] == 2
+    check = ansible.agent("robot2", "--check", "--diff", **change).well()
+    assert check.changed["robot2"] == 1
+    assert '+        "log_level": "WARN",' in check.output
     assert harness.main_pid(provisioned, "robot2", "spire-agent") == before
-    assert ansible.agent("robot2", **change).well().changed["robot2"] == 2
+    assert ansible.agent("robot2", **change).well().changed["robot2"] == 1
     changed = harness.main_pid(provisioned, "robot2", "spire-agent")
     assert changed != before
 
@@ -83,6 +85,26 @@ def test_a_change_is_predicted_made_and_seen(ansible, provisioned):
     provisioned.ssh("robot2", "sed -i s/WARN/INFO/ /etc/spire/agent/agent.conf")
     assert ansible.agent("robot2").well().changed["robot2"] == 1
     assert harness.main_pid(provisioned, "robot2", "spire-agent") != changed
+
+
+def test_what_the_agent_refuses_is_told_and_not_written(ansible, provisioned):
+    before = harness.digest(provisioned, "robot2", "/etc/spire/agent/agent.conf"), harness.main_pid(provisioned, "robot2", "spire-agent")
+    ansible.agent("robot2", spire_agent_sync_interval="never").refused(
+        "spire-agent refuses its configuration, which was not written: ", 'invalid duration "never"'
+    )
+    assert before == (
+        harness.digest(provisioned, "robot2", "/etc/spire/agent/agent.conf"),
+        harness.main_pid(provisioned, "robot2", "spire-agent"),
+    )
+    assert "agent.conf-" not in provisioned.ssh("robot2", "ls -A /etc/spire/agent")
+
+
+@pytest.mark.usefixtures("provisioned")
+def test_an_agent_that_gets_no_identity_is_told_with_its_log(ansible):
+    # Nobody listens there.
+    run = ansible.agent("robot2", spire_agent_server_port=9, spire_agent_ready_seconds=2)
+    run.refused("The SPIRE agent on robot2 got no identity from ", ":9 within 2 s. The last lines of its log: ", "connection refused")
+    assert ansible.agent("robot2").well().changed["robot2"] == 1
 
 
 # An authority's index and serial files, which a dated signature needs.

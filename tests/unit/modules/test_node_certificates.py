@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import grp
 import stat
 import subprocess
 
@@ -66,6 +67,23 @@ def test_an_authority_is_made_once(call, authority, tmp_path):
     assert (again["changed"], again["certificate"]) == (False, authority["certificate"])
 
 
+@pytest.mark.usefixtures("authority")
+def test_a_group_reads_the_key_also_one_that_was_there(call, ask, tmp_path):
+    options = {"private_key_path": str(tmp_path / "ca.key"), "certificate_path": str(tmp_path / "ca.pem"), "common_name": "nodes"}
+    assert call(spire_authority.main, check=True, group="daemon", **options)["changed"]
+    assert stat.S_IMODE((tmp_path / "ca.key").stat().st_mode) == 0o600
+    assert call(spire_authority.main, group="daemon", **options)["changed"]
+    assert not call(spire_authority.main, group="daemon", **options)["changed"]
+    assert ask(group="daemon")["changed"]
+    for name in ("ca.key", "node.key"):
+        status = (tmp_path / name).stat()
+        assert (status.st_uid, grp.getgrgid(status.st_gid).gr_name, stat.S_IMODE(status.st_mode)) == (0, "daemon", 0o640)
+
+
+def test_a_group_that_is_not_there_is_named(ask):
+    assert ask(group="nobody-at-all")["msg"].endswith("there is no group nobody-at-all on this machine")
+
+
 def test_an_authority_that_lost_its_key_is_not_replaced(call, authority, tmp_path):
     (tmp_path / "ca.key").unlink()
     result = call(
@@ -89,7 +107,7 @@ def test_an_authority_with_another_key_is_refused(call, tmp_path):
 def test_an_authority_in_check_mode(call, tmp_path):
     options = {"private_key_path": str(tmp_path / "x.key"), "certificate_path": str(tmp_path / "x.pem"), "common_name": "nodes"}
     assert call(spire_authority.main, check=True, **options) == {
-        "changed": True, "certificate": "", "invocation": {"module_args": {**options, "days": 3650}},
+        "changed": True, "certificate": "", "invocation": {"module_args": {**options, "days": 3650, "group": None}},
     }  # fmt: skip
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,76 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files and directories of root's that a group may read: compared, and put in place with owner and mode by one rename."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import stat
+import tempfile
+import typing as t
+
+if t.TYPE_CHECKING:
+    from .module import Module
+
+
+class FileError(Exception):
+    """A group does not exist. The text is for the user."""
+
+
+def read(path: str) -> str | None:
+    """Return a file's text; None if there is no such file."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def owned(path: str, group: str, mode: int) -> bool:
+    """Return whether what is at the path is root's, of this group and mode. Raises FileNotFoundError, FileError."""
+    status = os.stat(path)
+    return (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, _gid(group), mode)
+
+
+def own(path: str, group: str, mode: int) -> None:
+    """Make it root's, of this group and mode. Never is it open to more than before and after."""
+    # The owner first: whoever had it could open it to others again.
+    os.chown(path, 0, _gid(group))
+    os.chmod(path, mode)
+
+
+def write(module: Module, path: str, text: str, group: str, mode: int, valid: t.Callable[[str], None] | None = None) -> None:
+    """Put a file in place. ``valid`` is given the path of the new text before, and raises what is wrong with it."""
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}-")
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        own(temporary, group, mode)
+        if valid is not None:
+            valid(temporary)
+        # Not Ansible's atomic_move, which opens a new file to others for a moment.
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    module.set_default_selinux_context(path, False)
+
+
+def make_directory(module: Module, path: str, group: str, mode: int) -> None:
+    """Make a directory that does not exist, or give an existing one its owner and mode."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    own(path, group, mode)
+    module.set_default_selinux_context(path, False)
+
+
+def _gid(group: str) -> int:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise FileError(f"there is no group {group} on this machine") from None

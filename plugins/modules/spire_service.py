@@ -1,0 +1,243 @@
+#!/usr/bin/python
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: the files of a SPIRE component, and its unit, running with them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: spire_service
+short_description: Write the files of a SPIRE component and run its unit with them
+version_added: 0.1.0
+author: k8s4r.robot contributors (@k8s4r)
+description:
+  - Writes the files, the configuration only after the program itself found it valid, each in one step. Enables the unit, and starts
+    it, or restarts it if it runs with another configuration, unit or program than what is installed. Then waits until the
+    component says that it is healthy.
+  - What a run that was cut off left undone, the next one does, because what a unit runs with is not remembered but compared.
+options:
+  unit:
+    description: The name of the unit.
+    type: str
+    required: true
+  program:
+    description: Absolute path of the program, which has the commands C(validate) and C(healthcheck).
+    type: path
+    required: true
+  configuration:
+    description: Which of O(files) is the configuration.
+    type: path
+    required: true
+  started:
+    description: Absolute path of the digests of what the unit started with, in the format of C(sha256sum), which the unit writes.
+    type: path
+    required: true
+  socket:
+    description: Absolute path of the socket that the health check asks.
+    type: path
+    required: true
+  files:
+    description: The files, root's, in the order in which they are written.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Absolute path. Its directory must exist.
+        type: path
+        required: true
+      content:
+        description: The text.
+        type: str
+        required: true
+      group:
+        description: The group that may read it.
+        type: str
+        default: root
+      mode:
+        description: Its mode, as an octal number in quotes.
+        type: str
+        default: "0644"
+  program_changes:
+    description: Whether a check has found that another program would be installed. Only a check looks at it.
+    type: bool
+    default: false
+  ready_seconds:
+    description: How many seconds to wait until it is healthy.
+    type: int
+    default: 60
+  failure:
+    description: What to say if it is not, without a full stop. The last lines of its log follow.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Reports what would be written and whether the unit would be started again.
+    support: full
+  diff_mode:
+    description: Shows the files.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Run the SPIRE agent
+  k8s4r.robot.spire_service:
+    unit: spire-agent.service
+    program: /opt/k8s4r/bin/spire-agent
+    configuration: /etc/spire/agent/agent.conf
+    started: /run/spire/agent/started.sha256
+    socket: /run/spire/sockets/agent.sock
+    failure: The SPIRE agent has no identity
+    files:
+      - path: /etc/spire/agent/agent.conf
+        content: "{{ configuration | to_json }}"
+        group: spire-agent
+        mode: "0640"
+      - path: /etc/systemd/system/spire-agent.service
+        content: "{{ lookup('ansible.builtin.template', 'spire-agent.service.j2') }}"
+"""
+
+RETURN = r"""
+written:
+  description: The files that were written, or would be in check mode.
+  type: list
+  elements: str
+  returned: success
+unit:
+  description: What was done to the unit, or would be in check mode.
+  type: list
+  elements: str
+  choices: [enabled, started, restarted]
+  returned: success
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError, owned, read, write
+
+UNITS = "/etc/systemd/system/"
+LOG_LINES = 10
+
+
+class UnitError(Exception):
+    """systemd did not do what it was told. The text is for the user."""
+
+
+class Service:
+    """The unit, its program and its files."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.parameters: t.Mapping[str, t.Any] = module.params
+        self.unit: str = module.params["unit"]
+
+    def call(self, *words: str) -> str:
+        """Run a command that must end well. Return its output."""
+        rc, out, err = self.module.run_command(list(words))
+        if rc != 0:
+            raise UnitError(f"{' '.join(words[:2])} failed: {(err or out).strip()}")
+        return str(out)
+
+    def write(self, file: t.Mapping[str, t.Any]) -> t.Optional[t.Dict[str, str]]:
+        """Write a file that is not as it must be. Return the difference; None if there is none."""
+        path, content, group, mode = file["path"], file["content"], file["group"], int(file["mode"], 8)
+        before = read(path)
+        if before == content and owned(path, group, mode):
+            return None
+        if not self.module.check_mode:
+            write(self.module, path, content, group, mode, self.validate if path == self.parameters["configuration"] else None)
+        return {"before_header": path, "after_header": path, "before": before or "", "after": content}
+
+    def validate(self, path: str) -> None:
+        """Ask the program whether it takes a configuration."""
+        rc, out, err = self.module.run_command([self.parameters["program"], "validate", "-config", path])
+        if rc != 0:
+            raise FileError(f"{self.parameters['program']} refuses its configuration, which was not written: {(err or out).strip()}")
+
+    def stale(self, written: t.Sequence[str]) -> bool:
+        """Return whether the unit runs with anything else than what is installed, or has not said with what."""
+        if self.module.check_mode and (self.parameters["program_changes"] or any(map(self.starts_with, written))):
+            return True
+        return bool(self.module.run_command(["sha256sum", "--check", "--status", self.parameters["started"]])[0])
+
+    def starts_with(self, path: str) -> bool:
+        """Return whether the unit must start again for what is new in this file."""
+        return path == self.parameters["configuration"] or path.startswith(UNITS)
+
+    def run(self, written: t.Sequence[str]) -> t.List[str]:
+        """Enable the unit and start it, again if it runs with something else. Return what was done."""
+        shown = self.call("systemctl", "show", "--property=UnitFileState,ActiveState,NeedDaemonReload", self.unit)
+        state = dict(line.partition("=")[::2] for line in shown.splitlines())
+        done = [] if state["UnitFileState"] == "enabled" else ["enabled"]
+        if self.stale(written):
+            done.append("restarted")
+        elif state["ActiveState"] not in ("active", "activating", "reloading"):
+            done.append("started")
+        if self.module.check_mode:
+            return done
+        if state["NeedDaemonReload"] == "yes" or any(path.startswith(UNITS) for path in written):
+            self.call("systemctl", "daemon-reload")
+        for word, verb in (("enabled", "enable"), ("restarted", "restart"), ("started", "start")):
+            if word in done:
+                self.call("systemctl", verb, self.unit)
+        return done
+
+    def wait(self) -> bool:
+        """Wait until the component is healthy. Return whether it is."""
+        end = time.monotonic() + self.parameters["ready_seconds"]
+        pause = 0.1
+        while self.module.run_command([self.parameters["program"], "healthcheck", "-socketPath", self.parameters["socket"]])[0]:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(pause)
+            pause = min(1.0, pause * 1.5)
+        return True
+
+    def log(self) -> str:
+        """Return the last lines of the unit's log."""
+        words = ["journalctl", "--no-pager", "--output=cat", f"--lines={LOG_LINES}", f"--unit={self.unit}"]
+        return str(self.module.run_command(words)[1]).strip()
+
+
+def main() -> None:
+    """Run the module."""
+    file = {
+        "path": {"type": "path", "required": True},
+        "content": {"type": "str", "required": True},
+        "group": {"type": "str", "default": "root"},
+        "mode": {"type": "str", "default": "0644"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "unit": {"type": "str", "required": True},
+            "program": {"type": "path", "required": True},
+            "configuration": {"type": "path", "required": True},
+            "started": {"type": "path", "required": True},
+            "socket": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "dict", "required": True, "options": file},
+            "program_changes": {"type": "bool", "default": False},
+            "ready_seconds": {"type": "int", "default": 60},
+            "failure": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    service = Service(module)
+    try:
+        differences = [difference for difference in map(service.write, module.params["files"]) if difference]
+        written = [difference["after_header"] for difference in differences]
+        done = service.run(written)
+    except (FileError, OSError) as error:
+        module.fail_json(msg=f"{service.unit}: {error}")
+    except UnitError as error:
+        module.fail_json(msg=f"{service.unit}: {error}. The last lines of its log: {service.log()}")
+    if not module.check_mode and not service.wait():
+        module.fail_json(msg=f"{module.params['failure']}. The last lines of its log: {service.log()}")
+    module.exit_json(changed=bool(written or done), diff=differences, written=written, unit=done)
+
+
+if __name__ == "__main__":
+    main()
