@@ -108,6 +108,22 @@ def test_an_address_that_is_not_the_robots_is_told_at_its_own_key():
     assert ports.not_local([wanted]) == ["ports[0].hostIP: 192.0.2.9 is not an address of this robot"]
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_what_began_to_listen_while_it_was_looked_for_is_no_end_of_a_connection(kind, monkeypatch):
+    """The look for listeners comes just before, and the one for whatever else keeps a listener out just after it."""
+    monkeypatch.setattr(ports, "_clashes", lambda _wanted: [])
+    with socket.socket(socket.AF_INET, kind) as server:
+        server.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            server.listen()
+        wanted = [plan.port("127.0.0.1", server.getsockname()[1], "here", protocol="tcp" if kind == socket.SOCK_STREAM else "udp")]
+        (text,) = ports.taken(wanted, ())
+        (holder,) = ports.holders([row[2] for row in ports.listeners(wanted)]).values()
+        assert "is taken by" in text
+        assert "end of a connection" not in text
+        assert ports.taken(wanted, (holder[2],), own_ends=False) == []
+
+
 @contextlib.contextmanager
 def connection():
     """A connection of this process to itself: both ends."""
@@ -116,6 +132,10 @@ def connection():
         accepted, _address = server.accept()
         with accepted:
             yield client, accepted
+
+
+def _inode(end):
+    return str(os.fstat(end.fileno()).st_ino)
 
 
 def test_a_port_that_is_the_end_of_a_connection_is_taken_until_it_is_closed():
@@ -128,6 +148,9 @@ def test_a_port_that_is_the_end_of_a_connection_is_taken_until_it_is_closed():
         texts = ports.taken(wanted, set())
         assert [text.split(" is taken by py")[0] for text in texts] == [f"here: port {number} on {port['address']}" for port in wanted]
         assert all(text.endswith(f", as its end of a connection to 127.0.0.1:{accepted.getsockname()[1]}") for text in texts)
+        (own,) = {unit for _pid, _command, unit in ports.holders([_inode(client)]).values()}
+        assert ports.taken(wanted[:1], (own,)) == []
+        assert ports.taken(wanted[:1], (own,), own_ends=False) == texts[:1]
         assert ports.taken([plan.port("127.0.0.2", number, "here")], set()) == []
         # It closes first, so its end lingers.
         client.close()

@@ -147,7 +147,9 @@ class Performer:
         wanted = [port for port in self.group["ports"] if not port.get("called")]
         silent = ports.without_listener(wanted)
         heard = [port for port in wanted if port not in silent]
-        taken = ports.taken(heard, {unit["name"] for unit in units}) + ports.taken(silent, ())
+        own = {unit["name"] for unit in units}
+        # One that began to listen after the first look is well; one that has the port as the end of a connection keeps itself out.
+        taken = ports.taken(heard, own) + ports.taken(silent, own, own_ends=False)
         shown = systemd.show([unit["name"] for unit in units if kinds.of(unit).listens(unit)], "Id,MainPID")
         for unit in units:
             if unit["name"] in shown:

@@ -55,8 +55,13 @@ def listeners(wanted: t.Iterable[Port], tables: t.Mapping[str, t.Sequence[str]] 
         (_address(row[1]), _port(row[1]), row[9], int(row[7]), name)
         for name, known in numbers.items()
         for row in _rows(known, (tables or TABLES)[name])
-        if name == "udp" or row[3] == LISTEN
+        if _listens(row, name)
     ]
+
+
+def _listens(row: list[str], protocol: str) -> bool:
+    """Whether a row of the kernel's is a socket for whoever comes."""
+    return protocol == "udp" or row[3] == LISTEN
 
 
 def tables(pid: str) -> dict[str, tuple[str, str]]:
@@ -97,12 +102,13 @@ def clash(first: str, second: str) -> bool:
     return first == second or "::" in pair or ("0.0.0.0" in pair and ":" not in first + second)
 
 
-def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.Container[Port] = ()) -> list[str]:
+def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.Container[Port] = (), own_ends: bool = True) -> list[str]:
     """One text for each wanted port that a program has, except for the group's own units. Most listen there; the end of a
     connection to somewhere else keeps a listener out as well.
 
     ``wanted``: ports of a group plan (plan/). ``own_units``: names of units. ``kept``: those that the group's tasks have had already;
-    what lingers there was theirs.
+    what lingers there was theirs. ``own_ends``: whether the group's units may also have it as the end of a connection, as they may
+    before they start again.
     """
     clashes, held = _held(wanted)
     if any(inode not in held for _port, _address, inode in clashes):
@@ -118,7 +124,8 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.
             text = f"{port['where']}: {shown(port)} on {address} is taken by {_who(pid, command, unit)}"
             found.setdefault((port["where"], pid), text)
     listening = [port for port, _address, _inode in clashes]
-    return list(found.values()) + _end_of_connections([port for port in wanted if port not in listening], own_units, kept)
+    silent = [port for port in wanted if port not in listening]
+    return list(found.values()) + _end_of_connections(silent, own_units, own_units if own_ends else (), kept)
 
 
 def _held(wanted: t.Sequence[Port]) -> tuple[list[Clash], dict[str, Holder]]:
@@ -145,20 +152,31 @@ def listening_units(wanted: t.Sequence[Port]) -> set[str]:
     return {unit for _pid, _command, unit in holders(inodes).values() if unit} if inodes else set()
 
 
-def _end_of_connections(wanted: t.Iterable[Port], own_units: t.Container[str | None], kept: t.Container[Port]) -> list[str]:
-    """One text for each port that is the end of somebody's connection and cannot be had because of that."""
+def _end_of_connections(
+    wanted: t.Iterable[Port], own_units: t.Container[str | None], ends_of: t.Container[str | None], kept: t.Container[Port]
+) -> list[str]:
+    """One text for each port that is the end of somebody's connection and cannot be had because of that.
+
+    ``own_units`` may listen there, and the units ``ends_of`` may have that end.
+    """
     found = []
     for port in wanted:
-        if not _is_free(port):
-            rows = [row for row in _rows({port["port"]}, TABLES[protocol(port)]) if clash(_address(row[1]), port["address"])]
-            held = holders({row[9] for row in rows})
-            others = [(row, held[row[9]]) for row in rows if row[9] in held and held[row[9]][2] not in own_units]
-            front = f"{port['where']}: {shown(port)} on {port['address']} is"
-            if others:
-                row, holder = others[0]
-                found.append(f"{front} taken by {_who(*holder)}, as its end of a connection to {_address(row[2])}:{_port(row[2])}")
-            elif port not in kept and any(row[3] == TIME_WAIT for row in rows):
-                found.append(f"{front} still held by a connection that has just closed; run again in a minute")
+        if _is_free(port):
+            continue
+        rows = [row for row in _rows({port["port"]}, TABLES[protocol(port)]) if clash(_address(row[1]), port["address"])]
+        held = holders({row[9] for row in rows})
+        # A program may begin to listen after it was looked for.
+        listening = {row[9] for row in rows if _listens(row, protocol(port))}
+        if any(inode in listening and holder[2] in own_units for inode, holder in held.items()):
+            continue
+        others = [(row, held[row[9]]) for row in rows if row[9] in held and held[row[9]][2] not in ends_of]
+        front = f"{port['where']}: {shown(port)} on {port['address']} is"
+        if others:
+            row, holder = others[0]
+            end = "" if row[9] in listening else f", as its end of a connection to {_address(row[2])}:{_port(row[2])}"
+            found.append(f"{front} taken by {_who(*holder)}{end}")
+        elif port not in kept and any(row[3] == TIME_WAIT for row in rows):
+            found.append(f"{front} still held by a connection that has just closed; run again in a minute")
     return found
 
 
