@@ -118,7 +118,7 @@ def test_what_began_to_listen_while_it_was_looked_for_is_no_end_of_a_connection(
             server.listen()
         wanted = [plan.port("127.0.0.1", server.getsockname()[1], "here", protocol="tcp" if kind == socket.SOCK_STREAM else "udp")]
         (text,) = ports.taken(wanted, ())
-        (holder,) = ports.holders([row[2] for row in ports.listeners(wanted)]).values()
+        holder = next(iter(ports.holders([row[2] for row in ports.listeners(wanted)]).values()))
         assert "is taken by" in text
         assert "end of a connection" not in text
         assert ports.taken(wanted, (holder[2],), own_ends=False) == []
