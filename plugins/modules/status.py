@@ -53,7 +53,8 @@ jobs:
           its proxy use (C(usage)), and its C(units).
         - For each unit, by name, what people call it (C(called)), whether it does what it should (C(well)) and has done it once and for
           all (C(done)), how it is meant to run (C(run)), C(state), C(sub), C(result), C(restarts), what it uses (C(usage)), C(pid),
-          C(exit_status), when it started (C(since)), when it C(ended) and C(how), and for how many C(seconds) that has been so.
+          C(exit_status), when it started (C(since)), when it C(ended) and C(how), for how many C(seconds) that has been so, and of a
+          schedule when it runs C(next).
         - C(checks) are its health checks, each with C(name), C(type), C(status) (V(passing), V(warning) or V(critical)), for how many
           C(seconds) it has had that, and what it came to (C(said)).
         - C(calls) are the full names of services that the group has looked up or calls by name, and a port has those that are found there

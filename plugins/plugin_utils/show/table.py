@@ -165,6 +165,9 @@ def _notes(group: Data) -> t.Iterator[str]:
         yield f"{at(port)} NOT LISTENING"
     for need in group["lacks"]:
         yield f"MISSING {need['path']} ({need['what']})"
+    for values in group["units"].values():
+        if values.get("next"):
+            yield f"runs next at {values['next']}"
     if group["kept"]:
         yield f"keeps {_directories(group['kept'])}"
 

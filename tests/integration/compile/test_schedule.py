@@ -90,6 +90,11 @@ def test_a_run_whose_leader_has_run_to_its_end_has_not_failed(machine, rarely):
     assert machine.deploy(plan)["status"] == "committed"
     machine.sh(f"systemctl start {named(plan, '.service')}")
     assert status(machine) == {"schedule": True, "run": True, "r0 app": True, "r0 server": True}
+    (found,) = machine.call(op="status")["jobs"]
+    (group,) = found["groups"].values()
+    due = {unit["called"]: unit["next"] for unit in group["units"].values() if unit["next"]}
+    told = machine.sh(f"systemctl list-timers --no-legend {named(plan, '.timer')} | cut -d' ' -f2,3").split()
+    assert due == {"schedule": f"{told[0]}T{told[1]}Z"}
 
 
 def test_what_was_missed_is_made_up_for_once(machine, rarely):

@@ -139,7 +139,8 @@ class Performer:
     def _healthy(self, step: Step) -> None:
         units = [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in step["units"]]
         waits = f"wait until {self.group['name']} is healthy"
-        self.progress(waits)
+        if units:
+            self.progress(waits)
         # A last good release may come back because its checks have failed, too.
         checked = self.record is None
         health.wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}"))

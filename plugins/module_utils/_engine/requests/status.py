@@ -14,7 +14,7 @@ from ..plan import NAMES, PODS
 from ..pods import files
 from ..resources import kinds
 from ..state import formats, lock
-from ..system import endings, ports, systemd
+from ..system import bus, endings, ports, systemd
 from ..usage import oom
 from ..usage.cgroups import Cgroups
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         how: str | None
         seconds: int | None  # since then: since it ended, or else since it started
         checks: list[Seen]  # its health checks
+        next: str | None  # of a schedule: when it runs next
 
     class PodStatus(t.TypedDict):
         instance: int
@@ -129,6 +130,7 @@ class _Now:
         timers = systemd.show([timer(unit) for unit in units if not systemd.up(shown.get(unit, {}))], systemd.TIMER_PROPERTIES)
         self._kills = oom.kills() if units else {}
         self.shown = {**oom.told(shown, self._kills), **timers}
+        self.next = _next([unit for unit in units if unit.endswith(".timer")])
         self._cgroups = Cgroups()
         paths = [path for path in map(self._path, units) if path]
         self._cgroups.sample([*paths, *{os.path.dirname(path) for path in paths}], sample)
@@ -147,6 +149,16 @@ class _Now:
         """What runs in a container counts, and not what looks after it."""
         path, container = self.shown.get(unit, {}).get("ControlGroup", ""), self._containers.get(unit)
         return f"{os.path.dirname(path)}/{container}" if path and container else path
+
+
+def _next(timers: t.Sequence[str]) -> dict[str, str]:
+    """When timers of schedules elapse next. systemctl would tell it in the robot's own time zone, by a name that may be several zones'."""
+    try:
+        values = bus.get([(timer, "Timer", "NextElapseUSecRealtime") for timer in timers]) if timers else []
+    except (OSError, ValueError, LookupError):
+        return {}
+    # One that is not set has 0, or the largest number that there is.
+    return {timer: endings.utc(value / 1e6) for timer, value in zip(timers, values) if isinstance(value, int) and 0 < value < 2**63}
 
 
 def _job(record: JobRecord, now: _Now) -> JobStatus:
@@ -228,6 +240,7 @@ def _unit(unit: Resource, now: _Now) -> UnitStatus:
         "ended": endings.wall(ended) if ended else None,
         "how": None if well or done else _how(unit, now),
         "checks": checks,
+        "next": now.next.get(unit["name"]),
         "seconds": None if moment is None else max(0, int(time.monotonic() - moment)),
     }
 

@@ -60,6 +60,12 @@ def test_a_fleet_that_is_well_is_a_line_for_each_group():
     ]
 
 
+def test_a_schedule_says_when_it_runs_next():
+    timer = {**NEXT, "called": "schedule", "next": "2026-11-28T14:00:00Z"}
+    (_head, line, _sum) = table.overview({"work1": robot(group(units={"k8s4r-run-web.timer": timer}))})
+    assert line.endswith("  runs next at 2026-11-28T14:00:00Z")
+
+
 BROKEN = group(
     units={"k8s4r-task-web.service": NEXT, "k8s4r-task-bad.service": {**DOWN, "called": "r0 bad"}, "k8s4r-group-web.target": TARGET}
 )
