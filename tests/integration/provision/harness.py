@@ -10,10 +10,10 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
 import typing as t
 
+from tests import loaded
 from tests.robots import Fleet
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
@@ -63,9 +63,7 @@ class Ansible:
 
     def start(self, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Start ansible-playbook, of this Python's environment, with these variables beside the present ones."""
-        program = pathlib.Path(sys.executable).with_name("ansible-playbook")
-        environment = {**os.environ, **environment, "PATH": f"{program.parent}:{os.environ['PATH']}"}
-        return subprocess.run([program, *arguments], capture_output=True, text=True, env=environment, check=False, timeout=1200)
+        return loaded.run(*arguments, environment={**os.environ, **environment, "PATH": f"{loaded.PROGRAM.parent}:{os.environ['PATH']}"})
 
     def provision(self, *arguments: str, **variables: t.Any) -> Run:
         """The whole of provisioning."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests import loaded
 from tests.lint.tools import CHECKOUT
 
 
@@ -24,8 +23,7 @@ def play(tmp_path: pathlib.Path, facts: dict, action: str, options: dict) -> str
     path = tmp_path / "play.yml"
     path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_NOCOLOR": "1", "K8S4R_HOME": str(tmp_path)}
-    program = pathlib.Path(sys.executable).with_name("ansible-playbook")
-    done = subprocess.run([program, "-i", inventory, path], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = loaded.run("-i", inventory, path, environment=environment, directory=tmp_path)
     return done.stdout + done.stderr
 
 

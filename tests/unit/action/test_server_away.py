@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests import loaded
 from tests.lint.tools import CHECKOUT
 
 AGENT = "spiffe://fleet.example/spire/agent/x509pop/robot1"
@@ -36,9 +35,7 @@ def run(tmp_path: pathlib.Path, action: str, options: dict, *, hub: dict, prepar
     play = tmp_path / "play.yml"
     play.write_text(json.dumps([{"hosts": "robots", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_NOCOLOR": "1", "K8S4R_HOME": str(tmp_path)}
-    program = pathlib.Path(sys.executable).with_name("ansible-playbook")
-    command = [program, "-i", tmp_path / "inventory.json", play]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = loaded.run("-i", tmp_path / "inventory.json", play, environment=environment, directory=tmp_path)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import os
-import pathlib
-import subprocess
-import sys
 
+from tests import loaded
 from tests.lint.tools import CHECKOUT
 
 
@@ -18,9 +16,8 @@ def test_a_robot_that_is_off_is_shown(tmp_path):
     # Nothing listens at port 1.
     inventory.write_text("[robots]\narm1 ansible_host=127.0.0.1 ansible_port=1\n", encoding="utf-8")
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_NOCOLOR": "1", "K8S4R_HOME": str(tmp_path)}
-    program = pathlib.Path(sys.executable).with_name("ansible-playbook")
-    argv = [program, "-i", inventory, "k8s4r.robot.status", "-e", "problems=true"]
-    done = subprocess.run(argv, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    arguments = ("-i", inventory, "k8s4r.robot.status", "-e", "problems=true")
+    done = loaded.run(*arguments, environment=environment, directory=tmp_path)
     assert done.returncode == 0, done
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("arm1  ") and "OFF" in line]
     assert line.endswith("connect to host 127.0.0.1 port 1: Connection refused")

@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.home.capabilities import Capabilities
+from tests import loaded
 from tests.lint.tools import CHECKOUT
 
 JOB = """
@@ -36,9 +35,7 @@ def validate(tmp_path: pathlib.Path, *more: str, strict: str = "false", cpu: str
     inventory = {"all": {"vars": {"ansible_host": "192.0.2.1"}, "children": {"robots": {"hosts": ROBOTS}}}}
     (tmp_path / "robots.json").write_text(json.dumps(inventory), encoding="utf-8")
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_NOCOLOR": "1", "K8S4R_HOME": str(tmp_path)}
-    program = pathlib.Path(sys.executable).with_name("ansible-playbook")
-    command = [program, "k8s4r.robot.validate", "-e", "job=job.yml", *more]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = loaded.run("k8s4r.robot.validate", "-e", "job=job.yml", *more, environment=environment, directory=tmp_path)
     return done.returncode, done.stdout + " ".join(done.stderr.split())
 
 
