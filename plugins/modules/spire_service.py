@@ -112,12 +112,14 @@ unit:
   returned: success
 """
 
+import os
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError, owned, read, write
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.release import sha256
 
 UNITS = "/etc/systemd/system/"
 LOG_LINES = 10
@@ -162,7 +164,9 @@ class Service:
         """Return whether the unit runs with anything else than what is installed, or has not said with what."""
         if self.module.check_mode and (self.parameters["program_changes"] or any(map(self.starts_with, written))):
             return True
-        return bool(self.module.run_command(["sha256sum", "--check", "--status", self.parameters["started"]])[0])
+        # As sha256sum writes it, which takes three times as long to compare.
+        known = [line.split("  ", 1) for line in (read(self.parameters["started"]) or "").splitlines()]
+        return not known or not all(os.path.exists(path) and sha256(path) == digest for digest, path in known)
 
     def starts_with(self, path: str) -> bool:
         """Return whether the unit must start again for what is new in this file."""

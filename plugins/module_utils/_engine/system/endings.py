@@ -38,7 +38,7 @@ RESULTS = {
     "start-limit-hit": "it was started too often",
     "watchdog": "its program no longer answered its watchdog and was killed",
 }
-EXITED, DUMPED = "1", "3"
+RUNNING, EXITED, DUMPED = "0", "1", "3"
 STOPPED, NEVER = "it was stopped", "it was not started"
 # Of one whose program is what runs when it stops.
 LAST_FAILED = "its program, which runs when the others have ended, failed"
@@ -152,6 +152,9 @@ def _after_timeout(values: Properties, stays: bool) -> str:
 
 def _of_program(values: Properties, stays: bool) -> str:
     status = number(values, "ExecMainStatus") or 0
+    if values.get("ExecMainCode") == RUNNING:
+        # Its last end is forgotten with the next start.
+        return "its program ended, and was started again"
     if values.get("ExecMainCode") != EXITED:
         dumped = " and dumped core" if values.get("ExecMainCode") == DUMPED else ""
         return f"its program was killed by signal {_signal(status)}{dumped}"
