@@ -77,6 +77,8 @@ class Fleet:
             releases = pool.submit(mirror.ensure, self.full_name, net.gateway, {spec.arch for spec in specs})
             setups = [Setup(spec, net, addresses[spec.name], hosts, self._files(spec.name)) for spec in specs]
             self._setups = {setup.spec.name: setup for setup in setups}
+            if any(spec.has_programs for spec in specs):
+                releases.result()
             list(pool.map(self._up, setups))
             releases.result()
         self._write_inventory(setups, mirror.variables(net.gateway) | variables)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests.robots import mirror
 from tests.robots.machine import Setup
 
 TRUST_DOMAIN = "fleet.example"
@@ -24,7 +25,14 @@ def ssh_options(known_hosts: Path, control: Path) -> list[str]:
 def inventory(setups: list[Setup], key: Path, options: list[str], variables: dict[str, str]) -> str:
     """The robots with their labels. The data centre, or else the first robot, has the SPIRE server."""
     server = next((setup for setup in setups if setup.spec.datacentre), setups[0]).spec.name
-    hosts = {setup.spec.name: {"ansible_host": setup.address, "k8s4r_labels": setup.spec.labels} for setup in setups}
+    hosts = {
+        setup.spec.name: {
+            "ansible_host": setup.address,
+            "k8s4r_labels": setup.spec.labels,
+            **(mirror.host_variables() if setup.spec.has_programs else {}),
+        }
+        for setup in setups
+    }
     tree = {
         "all": {
             "vars": {

@@ -32,6 +32,11 @@ class RobotSpec:
     arch: str = "amd64"
 
     @property
+    def has_programs(self) -> bool:
+        """Whether this robot has Envoy and the SPIRE agent from the beginning. One of another architecture shows that it can get them."""
+        return (self.kind, self.arch) == ("vm", "amd64")
+
+    @property
     def datacentre(self) -> bool:
         """Whether this robot plays the data centre."""
         return self.labels.get("role") == DATACENTRE

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.robots import guest, image
+from tests.robots import guest, image, mirror
 from tests.robots.host import RobotsError, alive, need, processes, run, wait_for
 from tests.robots.machine import Setup
 
@@ -106,7 +106,8 @@ class VirtualMachine:
         run("cp", "--sparse=always", "--reflink=auto", base / "root.img", self.directory / "root.img")
         for file in ("vmlinuz", "initrd.img"):
             (self.directory / file).symlink_to(base / file)
-        image.write_files(self.directory / "root.img", guest.files(setup) | setup.files)
+        programs = mirror.installed() if setup.spec.has_programs else {}
+        image.write_files(self.directory / "root.img", guest.files(setup) | setup.files | programs)
         state = {"digest": setup.digest(), "address": setup.address, "bridge": setup.network.bridge, "arch": setup.spec.arch}
         (self.directory / "machine.json").write_text(json.dumps(state))
         plug(self.tap, setup.network.bridge)

