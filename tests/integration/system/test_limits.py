@@ -131,7 +131,9 @@ def test_a_task_has_so_many_processes_and_no_more(group):
 
 def test_what_they_use_is_counted(group):
     found = {task["task"]: task for task in group.info()["tasks"]}
-    assert (found["eat"]["result"], found["eat"]["memory"]["oom_kills"]) == ("oom-kill", 1)
+    assert found["eat"]["result"] == "oom-kill"
+    # On a slow machine the kernel strikes again before what it killed has let go of its memory.
+    assert found["eat"]["memory"]["oom_kills"] in (1, 2)
     # A busy machine may give it less than its limit.
     assert 0 < found["spin"]["cpu"]["percent_of_limit"] < 130
     assert found["spin"]["cpu"]["throttled_seconds"] > 0
