@@ -9,7 +9,6 @@ while it is loaded must be the same, so there is a process for each environment.
 
 from __future__ import annotations
 
-import array
 import atexit
 import contextlib
 import importlib
@@ -64,7 +63,7 @@ class Loaded:
                 json.dump(asked, request)
                 request.flush()
                 files = [theirs.fileno(), request.fileno(), out.fileno(), err.fileno()]
-                self._socket.sendmsg([b"r"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
+                socket.send_fds(self._socket, [b"r"], files)
             ours.settimeout(seconds)
             said = ours.makefile()
             pid = int(said.readline())
@@ -140,4 +139,6 @@ def _play(told: int) -> None:
 if __name__ == "__main__":
     for name in LOADED:
         importlib.import_module(name)
+    # The command does not look for modules in the checkout.
+    sys.path.remove(str(CHECKOUT))
     _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -14,12 +14,7 @@ author: k8s4r.robot contributors (@k8s4r)
 description:
   - Reads in one call what the roles of this collection ask of a machine; M(ansible.builtin.setup) takes longer and tells less.
   - Changes nothing.
-options:
-  paths:
-    description: Absolute paths to look for. A link counts as what it points to.
-    type: list
-    elements: path
-    default: []
+options: {}
 attributes:
   check_mode:
     description: Does the same.
@@ -32,7 +27,6 @@ attributes:
 EXAMPLES = r"""
 - name: Look at the machine
   k8s4r.robot.machine:
-    paths: [/usr/bin/openssl]
   register: machine
 """
 
@@ -57,11 +51,6 @@ python:
   type: str
   returned: success
   sample: 3.11.2
-missing:
-  description: Those of O(paths) at which there is nothing.
-  type: list
-  elements: str
-  returned: success
 """
 
 import os
@@ -92,14 +81,13 @@ def systemd(module: AnsibleModule) -> int:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"paths": {"type": "list", "elements": "path", "default": []}}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     module.exit_json(
         changed=False,
         init=init(),
         systemd=systemd(module),
         architecture=platform.machine(),
         python=platform.python_version(),
-        missing=[path for path in module.params["paths"] if not os.path.exists(path)],
     )
 
 

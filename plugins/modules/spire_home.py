@@ -73,6 +73,10 @@ made:
   type: list
   elements: str
   returned: success
+openssl:
+  description: Whether the machine has the program C(openssl), with which the component's keys are made.
+  type: bool
+  returned: success
 """
 
 import grp
@@ -82,7 +86,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError, make_directory, owned
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError, make_directory, octal, options, owned
 
 NO_SHELL = "/usr/sbin/nologin"
 
@@ -111,22 +115,17 @@ def has_user(user: str) -> bool:
 
 def right(directory: t.Mapping[str, t.Any]) -> bool:
     """Return whether a directory is there, with its owner and mode."""
-    return os.path.isdir(directory["path"]) and owned(directory["path"], directory["group"], int(directory["mode"], 8))
+    return os.path.isdir(directory["path"]) and owned(directory["path"], directory["group"], octal(directory["mode"]))
 
 
 def main() -> None:
     """Run the module."""
-    directory = {
-        "path": {"type": "path", "required": True},
-        "group": {"type": "str", "default": "root"},
-        "mode": {"type": "str", "default": "0755"},
-    }
     module = AnsibleModule(
         argument_spec={
             "user": {"type": "str", "required": True},
             "comment": {"type": "str", "default": ""},
             "home": {"type": "path", "required": True},
-            "directories": {"type": "list", "elements": "dict", "default": [], "options": directory},
+            "directories": {"type": "list", "elements": "dict", "default": [], "options": options("0755")},
         },
         supports_check_mode=True,
     )
@@ -142,10 +141,10 @@ def main() -> None:
             if (new and module.check_mode) or not right(wanted):
                 made.append(wanted["path"])
                 if not module.check_mode:
-                    make_directory(module, wanted["path"], wanted["group"], int(wanted["mode"], 8))
+                    make_directory(module, wanted["path"], wanted["group"], octal(wanted["mode"]))
     except (FileError, OSError) as error:
         module.fail_json(msg=f"what the user {user} needs cannot be made: {error}")
-    module.exit_json(changed=bool(made), made=made)
+    module.exit_json(changed=bool(made), made=made, openssl=module.get_bin_path("openssl") is not None)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError, owned, read, write
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError, octal, options, owned, read, write
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.release import sha256
 
 UNITS = "/etc/systemd/system/"
@@ -146,7 +146,7 @@ class Service:
 
     def write(self, file: t.Mapping[str, t.Any]) -> t.Optional[t.Dict[str, str]]:
         """Write a file that is not as it must be. Return the difference; None if there is none."""
-        path, content, group, mode = file["path"], file["content"], file["group"], int(file["mode"], 8)
+        path, content, group, mode = file["path"], file["content"], file["group"], octal(file["mode"])
         before = read(path)
         if before == content and owned(path, group, mode):
             return None
@@ -209,12 +209,6 @@ class Service:
 
 def main() -> None:
     """Run the module."""
-    file = {
-        "path": {"type": "path", "required": True},
-        "content": {"type": "str", "required": True},
-        "group": {"type": "str", "default": "root"},
-        "mode": {"type": "str", "default": "0644"},
-    }
     module = AnsibleModule(
         argument_spec={
             "unit": {"type": "str", "required": True},
@@ -222,7 +216,12 @@ def main() -> None:
             "configuration": {"type": "path", "required": True},
             "started": {"type": "path", "required": True},
             "socket": {"type": "path", "required": True},
-            "files": {"type": "list", "elements": "dict", "required": True, "options": file},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {**options("0644"), "content": {"type": "str", "required": True}},
+            },
             "program_changes": {"type": "bool", "default": False},
             "ready_seconds": {"type": "int", "default": 60},
             "failure": {"type": "str", "required": True},

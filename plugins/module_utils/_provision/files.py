@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import grp
 import os
+import re
 import stat
 import tempfile
 import typing as t
@@ -17,7 +18,23 @@ if t.TYPE_CHECKING:
 
 
 class FileError(Exception):
-    """A group does not exist. The text is for the user."""
+    """A group does not exist, or a mode is none. The text is for the user."""
+
+
+def options(mode: str) -> t.Dict[str, t.Any]:
+    """What modules are told of a file or directory of root's, for AnsibleModule. ``mode``: the default."""
+    return {
+        "path": {"type": "path", "required": True},
+        "group": {"type": "str", "default": "root"},
+        "mode": {"type": "str", "default": mode},
+    }
+
+
+def octal(mode: str) -> int:
+    """A mode of up to four octal digits as a number."""
+    if not re.fullmatch("[0-7]{3,4}", mode):
+        raise FileError(f'mode is {mode!r}, but must be three or four octal digits in quotes, such as "0644"')
+    return int(mode, 8)
 
 
 def read(path: str) -> str | None:

@@ -44,7 +44,10 @@ def test_an_exchanged_program_is_put_right_and_its_service_restarted(ansible, pr
     right = harness.digest(provisioned, "robot2", harness.AGENT)
     before = harness.main_pid(provisioned, "robot2", "spire-agent")
     provisioned.ssh("robot2", f"cp {harness.AGENT} /tmp/a; echo >> /tmp/a; mv /tmp/a {harness.AGENT}; systemctl restart spire-agent")
+    # Whoever exchanged it may have left the door open, too.
+    provisioned.ssh("robot2", "chmod 777 /opt/k8s4r/bin")
     ansible.agent("robot2").well()
+    assert provisioned.ssh("robot2", "stat -c %a /opt/k8s4r/bin").strip() == "755"
     assert harness.digest(provisioned, "robot2", harness.AGENT) == right
     assert harness.main_pid(provisioned, "robot2", "spire-agent") != before
 

@@ -132,8 +132,10 @@ def test_a_task_has_so_many_processes_and_no_more(group):
 def test_what_they_use_is_counted(group):
     found = {task["task"]: task for task in group.info()["tasks"]}
     assert found["eat"]["result"] == "oom-kill"
-    # On a slow machine the kernel strikes again before what it killed has let go of its memory.
-    assert found["eat"]["memory"]["oom_kills"] in (1, 2)
+    # As often as the kernel itself counted: on a slow machine it may strike twice.
+    (slice_,) = group.sh("systemctl list-units --plain --no-legend 'k8s4r-limits*.slice' | cut -d' ' -f1").split()
+    counted = dict(line.split() for line in group.kernel(slice_, "memory.events").splitlines())
+    assert found["eat"]["memory"]["oom_kills"] == int(counted["oom_kill"]) > 0
     # A busy machine may give it less than its limit.
     assert 0 < found["spin"]["cpu"]["percent_of_limit"] < 130
     assert found["spin"]["cpu"]["throttled_seconds"] > 0

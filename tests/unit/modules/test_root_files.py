@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import platform
 
 import pytest
 
@@ -46,7 +47,12 @@ def test_directories_are_made_once(call, tmp_path):
     assert files.owned(str(inner), "daemon", 0o750)
 
 
-def test_a_machine_says_what_is_missing(call, tmp_path):
-    found = call(machine.main, paths=[str(tmp_path), str(tmp_path / "none")])
-    assert found["missing"] == [str(tmp_path / "none")]
-    assert found["architecture"]
+def test_a_mode_that_is_none_is_told(call, tmp_path):
+    told = call(spire_home.main, user="root", home="/", directories=[{"path": str(tmp_path), "mode": "rwx"}])
+    assert told["msg"].endswith("mode is 'rwx', but must be three or four octal digits in quotes, such as \"0644\"")
+
+
+def test_a_machine_says_what_it_is(call):
+    found = call(machine.main)
+    assert found["architecture"] == platform.machine()
+    assert found["python"] == platform.python_version()
