@@ -11,7 +11,7 @@
 #   make sanity        ansible-test sanity
 #   make molecule      the scenarios of extensions/molecule
 #   make lock          the newest versions into tests/requirements*.txt    make outdated  what they would break
-#   make robots-up     test machines: N=2 DISTRO=bookworm|trixie|bullseye KIND=container|vm ARCH=amd64|arm64; make robots-down
+#   make robots-up     test machines: N=2 DISTRO=bookworm|trixie|bullseye KIND=container|vm|uml ARCH=amd64|arm64; make robots-down
 
 N ?= 2
 ROUNDS ?= 7

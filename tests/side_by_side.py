@@ -18,23 +18,21 @@ SYSTEM = f"{INTEGRATION}system/"
 
 TOGETHER = {
     "provision": (f"{INTEGRATION}provision/",),
-    "limits": tuple(f"{SYSTEM}test_{name}.py" for name in ("clock", "cold_boot", "disks", "limits", "users")),
+    "emulated": (f"{INTEGRATION}emulated/",),
+    "kernels": tuple(f"{SYSTEM}test_{name}.py" for name in ("clock", "disks", "power_cut", "quotas", "users", "virtual_machines")),
     "ingress": (f"{INTEGRATION}lifecycle/test_ingress.py", f"{INTEGRATION}lifecycle/test_scenarios.py"),
     "services": tuple(f"{INTEGRATION}deploy/test_{name}.py" for name in ("discovery", "names")),
-    "plugs": (f"{SYSTEM}test_power_cut.py", f"{SYSTEM}test_virtual_machines.py"),
 }
 """Modules that are one group: they build on what the ones before them left on the robots, as Envoy, or share a virtual machine."""
 
 LONGEST_FIRST = (
-    *("limits", "plugs", f"{SYSTEM}test_molecule.py", "provision", "ingress", "services", f"{INTEGRATION}lifecycle/"),
+    *("emulated", "kernels", f"{SYSTEM}test_molecule.py", "provision", "ingress", "services", f"{INTEGRATION}lifecycle/"),
     *(
         "tests/lint/test_lint.py::test_ansible_test_sanity",
         f"{INTEGRATION}compile/test_docker.py",
         f"{INTEGRATION}engine/test_killed.py",
         f"{INTEGRATION}engine/test_bundles.py",
         f"{INTEGRATION}compile/test_artifacts.py",
-        # When the other emulated machines are almost done.
-        f"{SYSTEM}test_quotas.py",
         INTEGRATION,
     ),
     *("tests/demo/test_small_examples.py", "tests/lint/test_lint.py"),

@@ -17,13 +17,14 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.robots import container, identity, mirror, network, vm
+from tests.robots import container, identity, mirror, network
 from tests.robots.host import BUILD, RobotsError, checkout_id, engine_answers, ensure_docker, lock, need, run, wait_for
 from tests.robots.inventory import inventory, ssh_options
 from tests.robots.machine import Machine, Setup, wait_booted
 from tests.robots.spec import UPSTREAM_NAMES, RobotSpec
+from tests.robots.virtual import machine as virtual
 
-BOOT_SECONDS = {"container": 200, "vm": 600}
+BOOT_SECONDS = {"container": 200, "vm": 600, "uml": 600}
 """Generous: a virtual machine boots in 20 s on an idle machine, and in minutes on a busy one."""
 
 ANSWER_SECONDS = 60
@@ -118,14 +119,14 @@ class Fleet:
 
     def machine(self, name: str) -> Machine:
         """The robot as a machine: power, network cable, console."""
-        virtual = self._virtual(name)
-        return virtual if virtual.directory.exists() else container.Container(self.full_name, name)
+        found = self._virtual(name)
+        return found if found.directory.exists() else container.Container(self.full_name, name)
 
     def _new_machine(self, spec: RobotSpec) -> Machine:
-        return self._virtual(spec.name) if spec.kind == "vm" else container.Container(self.full_name, spec.name)
+        return self._virtual(spec.name) if spec.virtual else container.Container(self.full_name, spec.name)
 
-    def _virtual(self, name: str) -> vm.VirtualMachine:
-        return vm.VirtualMachine(self.full_name, name, self.directory / "vm" / name, self.control)
+    def _virtual(self, name: str) -> virtual.VirtualMachine:
+        return virtual.VirtualMachine(self.full_name, name, self.directory / "vm" / name, self.control)
 
     def address(self, name: str) -> str:
         """The robot's address on the fleet's network."""
@@ -210,7 +211,7 @@ class Fleet:
                 # A run that was killed may have left a robot that has no address yet.
                 self._forget_connection(self.machine(name).address())
                 self.machine(name).remove()
-            for process in vm.leftovers(self.full_name):
+            for process in virtual.leftovers(self.full_name):
                 os.kill(process, signal.SIGKILL)
             network.remove(self.full_name)
         shutil.rmtree(self.control, ignore_errors=True)

@@ -27,6 +27,7 @@ PACKAGES = {
     "mkfs.ext4": "e2fsprogs",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
+    "linux.uml": "user-mode-linux",
     "qemu-aarch64-static": "qemu-user-static",
     "update-binfmts": "binfmt-support",
 }

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 DISTROS = ("bullseye", "bookworm", "trixie")
-KINDS = ("container", "vm")
+KINDS = ("container", "vm", "uml")
+"""A container; a virtual machine of QEMU; User-mode Linux, a kernel that is a program of this machine: three times as fast as an emulated
+one, with disks, a clock and plugs of its own too, but it has one processor, and no such tables of nftables as pods need.
+"""
 ARCHITECTURES = ("amd64", "arm64")
 """As Debian names them. Only a virtual machine can have another one than the machine that carries it."""
 
@@ -30,6 +33,11 @@ class RobotSpec:
     kind: str = "container"
     labels: dict[str, str] = field(default_factory=dict)
     arch: str = "amd64"
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it has a kernel of its own."""
+        return self.kind != "container"
 
     @property
     def has_programs(self) -> bool:

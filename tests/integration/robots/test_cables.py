@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from tests.robots import vm
 from tests.robots.host import run
+from tests.robots.virtual import machine
 
 pytestmark = pytest.mark.robots
 
@@ -27,7 +27,7 @@ def bridge():
 
 def test_a_cable_that_a_crash_left_leads_to_the_new_network(bridge):
     run("ip", "tuntap", "add", CABLE, "mode", "tap")
-    vm.plug(CABLE, bridge)
+    machine.plug(CABLE, bridge)
     (shown,) = json.loads(run("ip", "-json", "link", "show", CABLE))
     assert shown["master"] == bridge
     assert "UP" in shown["flags"]

@@ -1,24 +1,19 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A virtual machine, for what only a kernel of its own can show, and a container with the SPIRE server beside it."""
+"""A machine of User-mode Linux, for what only a kernel of its own can show."""
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from tests.integration.deploy.harness import Deployment
 from tests.integration.engine.harness import Machine
-from tests.robots import RobotSpec, borrowed
-
-VM = "vm1"
+from tests.integration.system.machines import VM, patient, with_server
 
 
 @pytest.fixture(scope="package")
 def fleet():
-    with borrowed("system", [RobotSpec("server1", labels={"role": "server"}), RobotSpec(VM, kind="vm", labels={"role": "vm"})]) as fleet:
+    with with_server("system", "uml") as fleet:
         yield fleet
 
 
@@ -31,20 +26,5 @@ def machine(fleet):
 
 @pytest.fixture(scope="package")
 def deployment(fleet, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("system")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("K8S4R_HOME", str(directory / "controller"))
-        patch.chdir(directory)
-        yield Patient(fleet, directory)
-
-
-class Patient(Deployment):
-    """On a busy host an emulated robot may be slower than a run waits for; then the robot goes on, and the next run too."""
-
-    def run(self, playbook, *arguments, **variables):
-        for _run in range(6):
-            run = super().run(playbook, *arguments, **variables)
-            if not any(words in run.output for words in ("gave no answer within", "is changing this robot")):
-                return run
-            time.sleep(10)
-        return run
+    with patient(fleet, tmp_path_factory.mktemp("system")) as deployment:
+        yield deployment

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.engine.harness import compiled
 from tests.integration.provision.harness import Ansible
-from tests.integration.system.conftest import VM
+from tests.integration.system.machines import VM
 
 pytestmark = pytest.mark.vm
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.engine.harness import Machine
-from tests.integration.system.conftest import VM
 from tests.integration.system.jobs import job, task
+from tests.integration.system.machines import VM
 
 pytestmark = pytest.mark.vm
 
 OPEN = """
 import os, time
-for path in ("/dev/vda", "/dev/null", "/dev/ttyS0"):
+for path in ("/dev/ubda", "/dev/null", "/dev/ttyS0"):
     try:
         os.close(os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
         print(path, "open")
@@ -31,4 +31,4 @@ def test_root_under_exec_opens_no_disk_and_any_other_device(fleet, deployment):
     deployment.deploy(job("disks", tasks=[{**task("opens", OPEN), "user": "root"}])).well()
     said = "cat /var/lib/k8s4r/tasks/disks-main-r0-opens-*/logs/stdout.log"
     Machine(fleet, VM).until(f"{said} | grep -q done")
-    assert fleet.ssh(VM, said).splitlines() == ["/dev/vda Operation not permitted", "/dev/null open", "/dev/ttyS0 open", "done"]
+    assert fleet.ssh(VM, said).splitlines() == ["/dev/ubda Operation not permitted", "/dev/null open", "/dev/ttyS0 open", "done"]

@@ -18,15 +18,15 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from tests.integration.engine.harness import Machine, pid
 from tests.integration.engine.interrupted import drive
 from tests.integration.engine.plans import Group, job
-from tests.integration.system.conftest import VM
 from tests.integration.system.jobs import task
+from tests.integration.system.machines import VM
 from tests.robots.host import wait_for
 
 pytestmark = pytest.mark.vm
 
 IMAGE = "/var/lib/quotas.img"
 MOUNT = (
-    f"truncate -s 320M {IMAGE} && mkfs.ext4 -q -O quota,project -E quotatype=prjquota {IMAGE}"
+    f"modprobe loop && truncate -s 320M {IMAGE} && mkfs.ext4 -q -O quota,project -E quotatype=prjquota {IMAGE}"
     f" && mkdir -p /var/lib/k8s4r && mount -o loop,prjquota {IMAGE} /var/lib/k8s4r"
 )
 MIB = 1 << 20

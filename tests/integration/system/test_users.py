@@ -11,8 +11,8 @@ import pytest
 
 from tests.integration.compile.jobs import plans
 from tests.integration.engine.harness import Machine
-from tests.integration.system.conftest import VM
 from tests.integration.system.jobs import job, task
+from tests.integration.system.machines import VM
 
 pytestmark = pytest.mark.vm
 

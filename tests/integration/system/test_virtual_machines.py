@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.system.conftest import VM
+from tests.integration.system.machines import VM
 
 pytestmark = pytest.mark.vm
 

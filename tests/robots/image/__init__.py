@@ -51,9 +51,14 @@ DISK = "3G"
 
 def packages(spec: RobotSpec) -> list[str]:
     """What the image of this robot is made of."""
-    machine = (*VM_PACKAGES, f"linux-image-cloud-{spec.arch}") if spec.kind == "vm" else ()
+    machine = (*VM_PACKAGES, f"linux-image-cloud-{spec.arch}") if spec.virtual else ()
     engines = (*ENGINE_PACKAGES, *ENGINE_CLIENT.get(spec.distro, ())) if spec.engines else ()
     return [*PACKAGES, *(DATACENTRE_PACKAGES if spec.datacentre else ()), *engines, *(machine or CONTAINER_PACKAGES)]
+
+
+def shape(spec: RobotSpec) -> str:
+    """What the image is made for: all machines with a kernel of their own share one."""
+    return "vm" if spec.virtual else "container"
 
 
 def name(spec: RobotSpec) -> str:
@@ -63,17 +68,17 @@ def name(spec: RobotSpec) -> str:
     for file in ("customise", "initrd", "robot-init"):
         digest.update((RECIPE / file).read_bytes())
     role = "datacentre" if spec.datacentre else "engines" if spec.engines else "robot"
-    return f"{spec.distro}-{spec.arch}-{spec.kind}-{role}-{digest.hexdigest()[:12]}"
+    return f"{spec.distro}-{spec.arch}-{shape(spec)}-{role}-{digest.hexdigest()[:12]}"
 
 
 def mmdebstrap(spec: RobotSpec) -> list[str]:
     """The command that writes the image's root file system to standard output as a tar."""
     return [
         *("mmdebstrap", "--variant=minbase", "--format=tar", f"--architectures={spec.arch}", f"--include={','.join(packages(spec))}"),
-        *([f'--essential-hook="{RECIPE}/initrd" "$1"'] if spec.kind == "vm" else []),
-        *([f"--customize-hook={NO_REDIS}"] if spec.kind == "container" else []),
+        *([f'--essential-hook="{RECIPE}/initrd" "$1"'] if spec.virtual else []),
+        *([f"--customize-hook={NO_REDIS}"] if not spec.virtual else []),
         *([f"--customize-hook={NO_ENGINES}"] if spec.engines else []),
-        *(f'--customize-hook="{RECIPE}/customise" "$1" {spec.kind}', spec.distro, "-"),
+        *(f'--customize-hook="{RECIPE}/customise" "$1" {shape(spec)}', spec.distro, "-"),
         *([f"deb {archive()} {spec.distro} main"] if spec.distro in FROZEN else []),
     ]
 

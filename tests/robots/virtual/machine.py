@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A robot as a virtual machine: its own kernel, cgroup v2, real reboots and power cuts. Under software emulation."""
+"""A robot as a virtual machine: its own kernel, cgroup v2, real reboots and power cuts."""
 
 from __future__ import annotations
 
@@ -15,32 +15,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.robots import guest, image, mirror
+from tests.robots import image, mirror
 from tests.robots.host import RobotsError, alive, need, processes, run, wait_for
 from tests.robots.machine import Setup
+from tests.robots.virtual import guest
+from tests.robots.virtual.power import Place, Power
+from tests.robots.virtual.qemu import Qemu
+from tests.robots.virtual.uml import UserModeLinux
 
-MEMORY = 2048
-"""MiB. Resident are 1.3 GB."""
-
-ACCELERATOR = os.environ.get("K8S4R_VM_ACCELERATOR", "tcg")
-"""``kvm`` is much faster, but a guest can hang under it where the host is itself a guest; for amd64 alone."""
-
-QEMU = {
-    "amd64": (*("qemu-system-x86_64", "-machine", f"q35,accel={ACCELERATOR}", "-cpu", "host" if ACCELERATOR == "kvm" else "Nehalem"),),
-    "arm64": ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"),
-}
-"""The program and its machine, by architecture; arm64's is the processor of a Raspberry Pi 4, amd64's one with all that Debian's
-programs, Go's and Envoy ask for: what a later one has more costs its emulation, and each boot, more.
-"""
-
-KERNEL = ("root=/dev/vda", "rw", "quiet", "net.ifnames=0")
-SPARED = (
-    *("mitigations=off", "init_on_alloc=0", "hardened_usercopy=off", "randomize_kstack_offset=off", "nokaslr"),
-    *("cryptomgr.notests", "random.trust_cpu=on", "audit=0", "nowatchdog", "no_timer_check"),
-)
-"""What a kernel does against attacks, and to try itself out: of an emulated one a fourth of a boot, and a third of all that follows."""
-
-CONSOLE = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
+POWER: dict[str, Power] = {"vm": Qemu(), "uml": UserModeLinux()}
+"""What runs the kernel, by the kind of the robot."""
 
 NICENESS = -5
 """Emulation is the longest of what runs side by side; it must not wait for a turn."""
@@ -48,11 +32,12 @@ NICENESS = -5
 STOPPING_SECONDS = 60
 CABLE_SECONDS = 60
 REBOOT_SECONDS = 600
+ANSWER_SECONDS = 5
 
 
 def leftovers(fleet: str) -> list[int]:
-    """Every QEMU process of the fleet, also those whose directory is gone."""
-    return processes("-smbios", mark(fleet))
+    """Every process of the fleet's machines, also of those whose directory is gone."""
+    return [process for power in POWER.values() for process in processes(*power.of_fleet(fleet))]
 
 
 def plug(tap: str, bridge: str) -> None:
@@ -60,11 +45,6 @@ def plug(tap: str, bridge: str) -> None:
     run("ip", "link", "delete", tap, check=False)
     run("ip", "tuntap", "add", tap, "mode", "tap")
     run("ip", "link", "set", tap, "master", bridge, "up")
-
-
-def mark(fleet: str) -> str:
-    """A word of QEMU's command line that says whose the machine is."""
-    return f"type=11,value=k8s4r.fleet={fleet}"
 
 
 @dataclass(frozen=True)
@@ -100,63 +80,67 @@ class VirtualMachine:
 
     def create(self, setup: Setup) -> None:
         """Copy the image, make it this robot's, and start it."""
-        need(QEMU[setup.spec.arch][0], "mkfs.ext4")
+        power = POWER[setup.spec.kind]
+        power.needs(setup.spec.arch)
+        need("mkfs.ext4")
         base = image.disk_image(setup.spec)
         self.directory.mkdir(parents=True)
         run("cp", "--sparse=always", "--reflink=auto", base / "root.img", self.directory / "root.img")
         for file in ("vmlinuz", "initrd.img"):
             (self.directory / file).symlink_to(base / file)
         programs = mirror.installed() if setup.spec.has_programs else {}
-        image.write_files(self.directory / "root.img", guest.files(setup) | setup.files | programs)
-        state = {"digest": setup.digest(), "address": setup.address, "bridge": setup.network.bridge, "arch": setup.spec.arch}
+        image.write_files(self.directory / "root.img", guest.files(setup) | power.files() | setup.files | programs)
+        state = {
+            "digest": setup.digest(),
+            "address": setup.address,
+            "bridge": setup.network.bridge,
+            "arch": setup.spec.arch,
+            "kind": setup.spec.kind,
+        }
         (self.directory / "machine.json").write_text(json.dumps(state))
         plug(self.tap, setup.network.bridge)
         self.start()
 
+    @property
+    def _power(self) -> Power:
+        """One whose making a crash interrupted has nothing to tell, and nothing that runs."""
+        return POWER[self._state().get("kind", "vm")]
+
+    @property
+    def _place(self) -> Place:
+        arch = self._state().get("arch", "amd64")
+        return Place(self.fleet, self.name, self.full_name, arch, self.directory, self.sockets, self.tap)
+
     def start(self) -> None:
-        """Start QEMU in the background, with its cable plugged in where the host has lost it."""
+        """Start it in the background, with its cable plugged in where the host has lost it."""
         if self.tap not in run("ip", "-oneline", "link", "show"):
             plug(self.tap, self._state()["bridge"])
-        mac = ":".join(["52", "54", "00", *(self.tap[index : index + 2] for index in (4, 6, 8))])
-        arch = self._state()["arch"]
-        command = [
-            *(*QEMU[arch], "-name", self.full_name, "-smbios", mark(self.fleet), "-smp", "2", "-m", str(MEMORY), "-display", "none"),
-            *("-serial", f"file:{self.directory / 'console.log'}", "-kernel", self.directory / "vmlinuz"),
-            *("-initrd", self.directory / "initrd.img", "-append", " ".join([*KERNEL, f"console={CONSOLE[arch]}", *SPARED])),
-            *("-drive", f"file={self.directory / 'root.img'},if=virtio,format=raw"),
-            *("-netdev", f"tap,id=net,ifname={self.tap},script=no,downscript=no", "-device", f"virtio-net-pci,netdev=net,mac={mac}"),
-            *("-chardev", f"socket,id=agent,path={self._agent},server=on,wait=off", "-device", "virtio-serial-pci"),
-            *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
-        ]
+        command = self._power.start(self._place)
         end = time.monotonic() + CABLE_SECONDS
-        # A QEMU that was killed is gone before the last of its threads has let go of the cable.
+        # One that was killed is gone before the last of its threads has let go of the cable.
         while "resource busy" in (said := self._launch(command)) and time.monotonic() < end:
             time.sleep(1)
         if said:
-            raise RobotsError(f"{self.full_name}: QEMU does not start: {said}")
+            raise RobotsError(f"{self.full_name}: does not start: {said}")
 
     def _launch(self, command: list[str | Path]) -> str:
-        """Start QEMU; what it said when it cannot, nothing when it runs: it goes to the background when it has all that it needs."""
-        log = self.directory / "qemu.log"
+        """Start it; what was said when it cannot, nothing when it runs: it goes to the background when it has all that it needs."""
+        log = self.directory / "start.log"
         with log.open("wb") as output:
             started = subprocess.run(
-                ["nice", "-n", str(NICENESS), *command, "-daemonize"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+                ["nice", "-n", str(NICENESS), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
             )
         return log.read_text(errors="replace")[-500:] or f"exit status {started.returncode}" if started.returncode else ""
 
-    @property
-    def _agent(self) -> Path:
-        return self.sockets / f"{self.name}.agent"
-
     def _processes(self) -> list[int]:
-        return processes("-name", self.full_name)
+        return processes(*self._power.named(self._place))
 
     def running(self) -> bool:
-        """Whether its QEMU is there."""
+        """Whether its kernel is there."""
         return bool(self._processes())
 
     def power_cut(self) -> None:
-        """Kill QEMU: what the guest had not yet written to its disk is lost, as with a real plug."""
+        """Kill its kernel: what the guest had not yet written to its disk is lost, as with a real plug."""
         killed = self._processes()
         for process in killed:
             os.kill(process, signal.SIGKILL)
@@ -166,19 +150,26 @@ class VirtualMachine:
         """Ask its systemd, and wait until the new boot answers."""
         before = self.console("cat /proc/sys/kernel/random/boot_id")
         self.console("systemctl reboot", check=False)
-        wait_for(lambda: self._boot() not in {"", before}, REBOOT_SECONDS, f"{self.full_name}: not back after a reboot", pause=1)
+        wait_for(lambda: self._rebooted(before), REBOOT_SECONDS, f"{self.full_name}: not back after a reboot", pause=1)
+
+    def _rebooted(self, before: str) -> bool:
+        # User-mode Linux ends where a machine would begin anew.
+        if not self.running():
+            self.start()
+        return self._boot() not in {"", before}
 
     def _boot(self) -> str:
-        return self.console("cat /proc/sys/kernel/random/boot_id", check=False)
+        """A machine that goes down reads what it is asked, and then never answers: it is asked again soon."""
+        return self.console("cat /proc/sys/kernel/random/boot_id", check=False, silence=ANSWER_SECONDS)
 
     def network(self, up: bool) -> None:
-        """Set the host's end of the cable up or down; it stays so over power cuts and reboots."""
-        run("ip", "link", "set", self.tap, "up" if up else "down")
+        """Plug the host's end of the cable into the bridge or out of it; it stays so over power cuts and reboots."""
+        run("ip", "link", "set", self.tap, *(("master", self._state()["bridge"]) if up else ("nomaster",)))
 
-    def console(self, command: str, check: bool = True) -> str:
+    def console(self, command: str, check: bool = True, silence: float = guest.SILENCE_SECONDS) -> str:
         """Run a command by way of QEMU's guest agent; an agent that does not answer yet counts as a failure."""
         try:
-            status, output = guest.execute(self._agent, command)
+            status, output = guest.execute(self._power.agent(self._place), command, silence)
         except (OSError, ValueError) as error:
             status, output = 255, str(error) if check else ""
         if check and status:

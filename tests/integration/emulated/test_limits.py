@@ -10,8 +10,8 @@ import json
 import pytest
 
 from tests.integration.engine.harness import Machine
-from tests.integration.system.conftest import VM
 from tests.integration.system.jobs import job, task
+from tests.integration.system.machines import VM
 from tests.robots.host import wait_for
 
 pytestmark = pytest.mark.vm
