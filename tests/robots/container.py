@@ -50,11 +50,11 @@ class Container:
 
     def address(self) -> str:
         """Its address, known also while it is off."""
-        return self._inspect(f'{{{{(index .NetworkSettings.Networks "{self.fleet}").IPAMConfig.IPv4Address}}}}')
+        return self._inspect('{{index .Config.Labels "k8s4r.address"}}')
 
     def create(self, setup: Setup) -> None:
         """Make it, give it its files before its first process, and start it."""
-        labels = {"k8s4r.fleet": self.fleet, "k8s4r.robot": self.name, "k8s4r.setup": setup.digest()}
+        labels = {"k8s4r.fleet": self.fleet, "k8s4r.robot": self.name, "k8s4r.setup": setup.digest(), "k8s4r.address": setup.address}
         run(
             *("docker", "create", "--name", self.full_name, "--hostname", self.name),
             *("--network", setup.network.name, "--ip", setup.address),
@@ -78,7 +78,7 @@ class Container:
         return self._inspect("{{.State.Running}}") == "true"
 
     def start(self) -> None:
-        """Start it; the network cable is plugged in again by that."""
+        """Start it; a network cable that was pulled while it ran is plugged in again by that."""
         run("docker", "start", self.full_name)
 
     def power_cut(self) -> None:
@@ -90,7 +90,13 @@ class Container:
         run("docker", "restart", "--time", "60", self.full_name)
 
     def network(self, up: bool) -> None:
-        """Set the host's end of its interface up or down."""
+        """Set the host's end of its interface up or down. One that is off is taken off its network, until the cable is plugged in."""
+        if not self.running():
+            run("docker", "network", "disconnect", self.fleet, self.full_name)
+            return
+        if up and not self._inspect(f'{{{{index .NetworkSettings.Networks "{self.fleet}"}}}}').startswith("{"):
+            run("docker", "network", "connect", "--ip", self.address(), self.fleet, self.full_name)
+            return
         index = self.console("cat /sys/class/net/eth0/iflink").strip()
         for link in json.loads(run("ip", "-json", "link", "show")):
             if str(link["ifindex"]) == index:
