@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from tests.integration.compile.jobs import without_groups
 from tests.integration.engine.harness import compiled
 from tests.integration.system.jobs import task
 from tests.robots.host import wait_for
@@ -57,6 +58,7 @@ def test_every_pod_is_reached_after_a_boot_without_network(robots):
         fleet.restore_network(ROBOT)
         fleet.wait_ssh(ROBOT)
     hears(fleet, one, two)
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
 
 
 def pods(fleet):
