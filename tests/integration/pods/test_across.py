@@ -23,6 +23,14 @@ from tests.integration.pods.network import ANSWERS, ASKS, TCP, UDP, asked
 from tests.integration.pods.test_mended import LEFT, addresses
 
 RANGES = {"robot1": "10.213.64.0/20", "robot2": "10.213.80.0/20"}
+SIX = {"robot1": "fd4b:9a12:7c30::/64", "robot2": "fd4b:9a12:7c31::/64"}
+LINK = {"robot1": "2001:db8:65::1", "robot2": "2001:db8:65::2"}
+# A container has no IPv6 of its own. It gets it on the network that robots share.
+SPEAKS = """
+unshare --mount sh -ec 'mount -t proc proc /proc; cd /proc/sys/net/ipv6/conf; echo 0 > eth0/accept_ra; echo 0 > eth0/disable_ipv6'
+ip address add {address}/64 dev eth0 nodad
+"""
+SPEAKS_NOT = "unshare --mount sh -ec 'mount -t proc proc /proc; echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6'"
 # A machine on another link of the first robot, which has the address of a pod on the second one.
 ELSEWHERE = """
 ip netns add forger && ip link add name forge0 type veth peer name eth0 netns forger && ip link set forge0 up
@@ -32,13 +40,13 @@ ip -n forger route add 198.51.100.1 dev eth0 && ip -n forger route add default v
 """
 
 
-def job():
+def job(host="0.0.0.0"):
     """Two groups that may talk, one on each robot, and one that may not."""
 
     def group(name, robot, *reach):
         task = {
             "name": "answers",
-            "config": {"execConfig": {"command": "python3", "args": ["/run/answers.py", "0.0.0.0", str(TCP), str(UDP)]}},
+            "config": {"execConfig": {"command": "python3", "args": ["/run/answers.py", host, str(TCP), str(UDP)]}},
         }
         network = {"type": "none", "mode": "group", "reach": [{"group": each} for each in reach]}
         here = [{"lTarget": "${node.unique.name}", "operand": "=", "rTarget": robot}]
@@ -47,15 +55,18 @@ def job():
     return {"name": "across", "taskGroups": [group("web", "robot1", "api"), group("api", "robot2", "web"), group("lamp", "robot2")]}
 
 
-def plans(robots, **addresses):
-    """What each robot gets."""
+def plans(robots, six=False, **addresses):
+    """What each robot gets. `six`: of IPv6, too."""
+    at = {robot.name: (addresses.get(robot.name, robot.fleet.address(robot.name)),) for robot in robots}
     fleet = Fleet(
         tuple(
-            known(robot.name)._replace(pods=RANGES[robot.name], addresses=(addresses.get(robot.name, robot.fleet.address(robot.name)),))
+            known(robot.name)._replace(pods=RANGES[robot.name], addresses=at[robot.name])
+            if not six
+            else known(robot.name)._replace(pods=RANGES[robot.name], pods6=SIX[robot.name], addresses=(*at[robot.name], LINK[robot.name]))
             for robot in robots
         )
     )
-    jobs, _warnings = reader.load([reader.Source("across.yml", json.dumps(job()))])
+    jobs, _warnings = reader.load([reader.Source("across.yml", json.dumps(job("::" if six else "0.0.0.0")))])
     placement = place(jobs, fleet)
     beyond = across.known(jobs, fleet, placement, lambda _robot: {})
     services = peers.known_services(jobs, fleet, placement)
@@ -139,3 +150,56 @@ def test_pods_of_two_robots_reach_each_other_as_themselves_if_they_may(clean):
         assert machine.deploy(without_groups(plan))["status"] == "committed"
     assert [machine.sh(LEFT) for machine in clean] == left
     assert [machine.sh("ip route show table all | sed -n '/ table 1464/p'") for machine in clean] == ["", ""]
+
+
+@pytest.fixture
+def speaking(clean):
+    for machine in clean:
+        machine.sh(SPEAKS.format(address=LINK[machine.name]))
+    yield clean
+    for machine in clean:
+        machine.sh(SPEAKS_NOT)
+
+
+def six_of(plan):
+    """By the names of groups, the ids of pods and their IPv6 addresses."""
+    files = [
+        (each["path"].rpartition("/")[2], json.loads(each["content"]))
+        for group in plan["groups"]
+        for each in group["resources"]
+        if each.get("path", "").startswith("/etc/k8s4r/pods/")
+    ]
+    return {pod["group"].rpartition("/")[2]: (id, pod["address6"]) for id, pod in files}
+
+
+def test_pods_of_two_robots_reach_each_other_by_ipv6_as_themselves_if_they_may(speaking):
+    """In turn: deploy both, ask, remove everybody's rules and routes, and remove the job."""
+    first, second = speaking
+    left = [machine.sh(LEFT) for machine in speaking]
+    wanted = plans(speaking, six=True)
+    for machine, plan in zip(speaking, wanted, strict=True):
+        result = machine.deploy(plan)
+        assert (result["status"], result.get("notices")) == ("committed", []), result
+    (web_id, web), found = six_of(wanted[0])["web"], six_of(wanted[1])
+    (api_id, api), (lamp_id, _address) = found["api"], found["lamp"]
+    web_pod, api_pod, lamp_pod = (f"k8s4r-{id}" for id in (web_id, api_id, lamp_id))
+
+    assert ask(second, api_pod, web) == [api] * 2
+    assert ask(first, web_pod, api) == [web] * 2
+    assert ask(second, lamp_pod, web) == [""] * 2
+    assert asked(second, [(web, TCP, "tcp"), (web, UDP, "udp")]) == [""] * 2, "a robot reaches its own pods alone"
+
+    shown = "ip -6 rule; ip -6 route show table 1464; nft --stateless list table inet k8s4r"
+    before = first.sh(shown)
+    first.sh("nft flush ruleset")
+    assert ask(second, api_pod, web) == [""] * 2
+    first.sh("ip -6 route flush table 1464; ip -6 rule delete pref 1467; systemctl start k8s4r-walls.service")
+    assert first.sh(shown) == before
+    assert ask(second, api_pod, web) == [api] * 2
+    again = first.script("from k8s4r_engine.pods import walls\nprint(walls.ensure())")
+    assert (again.stdout, again.stderr) == ("[]\n", ""), "nothing is put right that is as it should be"
+
+    for machine, plan in zip(speaking, wanted, strict=True):
+        assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert [machine.sh(LEFT) for machine in speaking] == left
+    assert [machine.sh("ip -6 route show table all | sed -n '/ table 1464/p'") for machine in speaking] == ["", ""]

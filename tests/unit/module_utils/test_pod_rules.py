@@ -230,6 +230,26 @@ def test_pods_of_other_robots_come_from_where_a_route_leads_to_them_and_go_there
     assert "10.2.0.0" not in rules.ruleset(pods)
 
 
+def test_pods_of_other_robots_come_by_ipv6_as_they_do_by_ipv4() -> None:
+    elsewhere = {"default/fleet/api": ["fd00:2::a02:9", "fd00:3::a03:9"]}
+    pods = {"a": six("172.26.64.7", elsewhere={"default/fleet/api": ["10.2.0.9"]}, elsewhere6=elsewhere)}
+    across, across_six = [(files.number("10.2.0.0"), 20)], [family.network("fd00:2::/64")]
+    found = chains(rules.ruleset(pods, across=across, across_six=across_six))
+    others = 'iifname != { "lo", "k8s4r0" }'
+    assert found["entrance"][-1] == f"{others} ip6 saddr {{ fd00:2::/64 }} fib saddr . iif oif missing drop"
+    assert f"{others} ip6 daddr vmap {{ fd4b::ac1a:4007 : goto across6_1 }}" in found["walls"]
+    assert found["across6_1"] == ["ip6 saddr { fd00:2::a02:9 } goto allow"]
+    assert found["across_1"] == ["ip saddr { 10.2.0.9 } goto allow"]
+    assert found["leaves"][-1] == 'oifname != "k8s4r0" ip6 saddr { fd4b::/64 } ip6 daddr != { fd00:2::/64 } masquerade'
+    assert rules.routing(pods, across_six, family.SIX)[-1] == (1467, "fd00:2::/64", "", "lookup 1464")
+    assert "across6" not in rules.ruleset(pods, across=across)
+
+
+@pytest.mark.parametrize("elsewhere", [{"default/fleet/api": ["fd00:2::9 } drop"]}, {"default/fleet/api": ["10.2.0.9"]}, [], {"a": "b"}])
+def test_a_pod_with_an_odd_ipv6_address_of_another_gets_no_network(elsewhere: t.Any) -> None:
+    assert rules.sound({"a": six("172.26.64.7", elsewhere6=elsewhere)}) == {}
+
+
 @pytest.mark.parametrize("elsewhere", [{"default/fleet/api": ["10.2.0.9; drop"]}, {"default/fleet/api": [7]}, []])
 def test_a_pod_with_an_odd_address_of_another_gets_no_network(elsewhere: t.Any) -> None:
     assert rules.sound({"a": pod("172.26.64.7", elsewhere=elsewhere)}) == {}

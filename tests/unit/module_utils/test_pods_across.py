@@ -18,6 +18,7 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import verify
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.across import links, robots, routes, told
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.files import network, number, overlap
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.six import family
 
 SHARED = [("eth0", number("192.0.2.1"), 24), ("wlan0", number("198.51.100.1"), 16), ("eth1", number("192.0.2.129"), 26)]
 
@@ -81,12 +82,12 @@ def test_of_two_files_the_newer_one_is_right(tmp_path: pathlib.Path) -> None:
     for age, (name, text) in enumerate(reversed(files.items())):
         (tmp_path / name).write_text(text)
         os.utime(tmp_path / name, (9 - age, 9 - age) if name != "newer" else (99, 99))
-    assert robots.described(str(tmp_path)) == [
+    assert robots.described(directory=str(tmp_path)) == [
         other("a", "10.1.0.0/20", "192.0.2.70"),
         other("d", "10.2.8.0/24", "192.0.2.10"),
         other("c", "10.3.0.0/20", "192.0.2.9"),
     ]
-    assert robots.described(str(tmp_path / "none")) == []
+    assert robots.described(directory=str(tmp_path / "none")) == []
 
 
 NETWORKS = st.builds(lambda base, length: (base >> 32 - length << 32 - length, length), st.integers(0, 2**16 - 1), st.integers(17, 30))
@@ -106,8 +107,9 @@ def test_of_two_robots_the_first_with_a_name_or_an_address_has_it(others: list[t
 
 @pytest.fixture
 def on_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "shared", lambda: SHARED)
-    monkeypatch.setattr(links, "routes", lambda: iter(()))
+    of_six = [("eth0", family.number("2001:db8::1"), 64)]
+    monkeypatch.setattr(links, "shared", lambda of: SHARED if of is family.FOUR else of_six)
+    monkeypatch.setattr(links, "leading", lambda _of: [])
 
 
 @pytest.mark.usefixtures("on_a_link")
@@ -128,6 +130,43 @@ def test_who_may_talk_and_cannot_is_told_with_the_reason() -> None:
         "this robot shares no link with r3 (203.0.113.9): its pods and the pods of default/a/api, default/a/web there cannot reach each "
         "other"
     )
+
+
+@pytest.mark.usefixtures("on_a_link")
+def test_who_may_talk_over_ipv4_alone_is_told_so() -> None:
+    pod = {
+        "name": "web-r0", "group": "default/a/web", "address": "10.1.0.7", "range": "10.1.0.0/20", "reach": [], "ports": [], "hosts": {},
+        "dns": {}, "address6": "fd00:1::a01:7", "range6": "fd00:1::/64", "elsewhere": {"default/a/api": ["10.2.0.9", "10.3.0.9"]},
+        "elsewhere6": {"default/a/api": ["fd00:2::a02:9", "fd00:3::a03:9"]},
+    }  # fmt: skip
+    known = {
+        "r1": {"range": "10.1.0.0/20", "addresses": ["192.0.2.1"], "range6": "fd00:1::/64", "addresses6": ["2001:db8::1"]},
+        "r2": {"range": "10.2.0.0/20", "addresses": ["192.0.2.7"], "range6": "fd00:2::/64", "addresses6": ["2001:db8:1::7"]},
+        # Not by IPv4 either, which is said once.
+        "r3": {"range": "10.3.0.0/20", "addresses": ["203.0.113.9"], "range6": "fd00:3::/64", "addresses6": ["2001:db8:1::9"]},
+    }
+    contents = {"pod": json.dumps(pod).encode(), "routes": json.dumps({"version": plan.KEPT_VERSION, "robots": known}).encode()}
+    places = {"pod": "/etc/k8s4r/pods/web-r0", "routes": "/etc/k8s4r/routes/web"}
+    resources = [{"kind": "file", "path": path, "digest": digest} for digest, path in places.items()]
+    manifest: t.Any = {"jobs": [{"groups": [{"id": "web", "name": "default/a/web", "resources": resources}]}]}
+    assert told.unreached(manifest, contents.__getitem__) == [
+        "this robot shares no link with r3 (203.0.113.9): its pods and the pods of default/a/api there cannot reach each other",
+        "this robot shares no link with r2 (2001:db8:1::7): its pods and the pods of default/a/api there cannot reach each other over IPv6",
+    ]
+
+
+def test_routes_of_ipv6_are_those_of_ipv4() -> None:
+    others = [("a", family.network("fd00:2::/64"), (family.number("2001:db8::2"),)), ("b", family.network("fd00:3::/64"), ())]
+    shared = [("eth0", family.number("2001:db8::1"), 64)]
+    ways, without = routes.chosen(others, shared, [], family.SIX)
+    assert (ways, without) == ([(others[0][1], others[0][2][0], "eth0")], {"b": "shares no link with b ()"})
+    taken = [("wg0", *family.SIX.bounds(family.network("fd00:2::/48")))]
+    assert routes.chosen(others[:1], shared, taken, family.SIX)[1] == {"a": "reaches fd00:2::/64, the pods of a, through wg0 already"}
+    more = "table 1464 protocol kernel"
+    assert routes.changes(routes.words(ways, family.SIX), []) == [
+        f"route replace fd00:2::/64 via 2001:db8::2 dev eth0 {more}",
+        f"route replace unreachable fd00:2::/64 metric 4278198272 {more}",
+    ]
 
 
 @pytest.mark.usefixtures("on_a_link")

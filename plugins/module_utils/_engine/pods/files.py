@@ -59,11 +59,12 @@ if TYPE_CHECKING:
 
     class Pod(_Pod, total=False):
         """``elsewhere``: of its own group, and of those in its ``reach``, the addresses of pods on other robots. ``mbits``: how many Mbit
-        it may send in a second, and how many receive; any, where it is left out. ``address6`` and ``range6``: the same as above of IPv6,
-        where the robot's pods have that (six/family.py).
+        it may send in a second, and how many receive; any, where it is left out. ``address6``, ``range6`` and ``elsewhere6``: the same
+        as above of IPv6, where the robot's pods have that (six/family.py).
         """
 
         elsewhere: dict[str, list[str]]
+        elsewhere6: dict[str, list[str]]
         mbits: int
         address6: str
         range6: str
@@ -171,6 +172,6 @@ def _is_sound(found: t.Any) -> bool:
         and 0 < found.get("mbits", 1) <= plan.FASTEST
         and all(isinstance(found.get(key, ""), str) for key in ("address6", "range6"))
         and ("address6" in found) == ("range6" in found)
-        and isinstance(found.get("elsewhere", {}), dict)
-        and all(isinstance(each, list) for each in found.get("elsewhere", {}).values())
+        and all(isinstance(found.get(key, {}), dict) for key in ("elsewhere", "elsewhere6"))
+        and all(isinstance(each, list) for key in ("elsewhere", "elsewhere6") for each in found.get(key, {}).values())
     )

@@ -57,8 +57,9 @@ def sound(pods: t.Mapping[str, Pod]) -> dict[str, Pod]:
 
 def _is_sound(pod: Pod) -> bool:
     try:
-        for each in pod.get("elsewhere", {}).values():
-            list(map(FOUR.number, each))
+        for of, others in ((FOUR, pod.get("elsewhere", {})), (SIX, pod.get("elsewhere6", {}))):
+            for each in others.values():
+                list(map(of.number, each))
         inside = FOUR.contains(FOUR.network(pod["range"]), FOUR.number(pod["address"]))
         return inside and family.is_sound(pod) and all(map(_is_port, pod["ports"]))
     except (ValueError, AttributeError):
@@ -109,13 +110,15 @@ class _Side:
         self.ports = published(pods, of)
 
 
-def ruleset(pods: t.Mapping[str, Pod], uplinks: t.Iterable[str] = (), across: t.Sequence[Network] = ()) -> str:
+def ruleset(
+    pods: t.Mapping[str, Pod], uplinks: t.Iterable[str] = (), across: t.Sequence[Network] = (), across_six: t.Sequence[Network] = ()
+) -> str:
     """What `nft -f` makes the table of, in one step, whatever it was before. ``uplinks``: links that lead away from this robot.
-    ``across``: the networks of other robots' pods to which it has a route.
+    ``across``: the networks of other robots' pods to which it has a route; ``across_six``: those of IPv6.
     """
     if not pods:
         return _EMPTY
-    sides = [_Side(FOUR, pods, across), *([_Side(SIX, pods)] if family.of_six(pods) else [])]
+    sides = [_Side(FOUR, pods, across), *([_Side(SIX, pods, across_six)] if family.of_six(pods) else [])]
     redirects = ["icmp type redirect", "icmpv6 type nd-redirect"][: len(sides)]
     chains = [
         _entrance(sides),

@@ -25,6 +25,7 @@ from .kernel import forwarding
 from .neighbours import Neighbours
 from .six import bridge as six_bridge
 from .six import family
+from .six.family import FOUR, SIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 
     from .files import Pod
     from .force.routing import Rule
+    from .six.family import Family
 
-    # Routes to pods of other robots, rules for routing, those of IPv6, and the table of nftables.
-    Whole = t.Tuple[t.List[routes.Route], t.List[Rule], t.List[Rule], str]
+    # Routes to pods of other robots and rules for routing, the same of IPv6, and the table of nftables.
+    Whole = t.Tuple[t.List[routes.Route], t.List[Rule], t.List[routes.Route], t.List[Rule], str]
 
 
 def ensure(directory: str = plan.PODS) -> list[str]:
@@ -82,8 +84,8 @@ def _have_all(directory: str) -> list[str]:
         # None can be read. What stands opens nothing to those that are still up.
         return []
     # Ways are closed before there is anything that they lead to.
-    ways, ordinary, six, ruleset = whole = _whole(pods)
-    found = [*routing.ensure(ordinary, ways), *routing.ensure_six(six), *table.ensure(ruleset)]
+    ways, ordinary, ways_six, six, ruleset = whole = _whole(pods)
+    found = [*routing.ensure(ordinary, ways), *routing.ensure_six(six, ways_six), *table.ensure(ruleset)]
     if found:
         _forget(pods)
     found += [
@@ -98,9 +100,17 @@ def _have_all(directory: str) -> list[str]:
 
 
 def _whole(pods: t.Mapping[str, Pod]) -> Whole:
-    ways, _without = routes.known(robots.described(), rules.ranges(pods))
-    across = [whole for whole, _address, _device in ways]
-    return ways, rules.routing(pods, across), rules.routing(pods, (), family.SIX), rules.ruleset(pods, uplinks(), across)
+    ways, across = _ways(pods, FOUR)
+    ways_six, across_six = _ways(pods, SIX)
+    ruleset = rules.ruleset(pods, uplinks(), across, across_six)
+    return ways, rules.routing(pods, across), ways_six, rules.routing(pods, across_six, SIX), ruleset
+
+
+def _ways(pods: t.Mapping[str, Pod], of: Family) -> tuple[list[routes.Route], list[rules.Network]]:
+    """The routes to pods of other robots, and the networks that they lead to; none where no pod of this robot has such an address."""
+    own = rules.ranges(pods, of)
+    ways = routes.known(robots.described(of), own, of)[0] if own else []
+    return ways, [whole for whole, _address, _device in ways]
 
 
 def _covers(id: str, pods: t.Mapping[str, Pod]) -> bool:
@@ -136,7 +146,7 @@ def _forget(pods: t.Mapping[str, Pod]) -> None:
 
 def _remove() -> list[str]:
     """Nothing of it: there are no pods."""
-    found = [*routing.ensure([], []), *routing.ensure_six([]), *forwarding.end_six(), *Neighbours().remove(), *table.remove()]
+    found = [*routing.ensure([], []), *routing.ensure_six([], []), *forwarding.end_six(), *Neighbours().remove(), *table.remove()]
     kept.remove("filters", "whole")
     return found
 

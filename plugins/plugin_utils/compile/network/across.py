@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pods of different robots: which robots have routes to each other, and which pods may come from there.
 
-A route needs a network of pods that no other robot has, and an IPv4 address. Whether two robots are on one link they know themselves.
+A route needs a network of pods that no other robot has, and an IPv4 address. Whether two robots are on one link they know themselves. Where
+robots have a network of IPv6 for their pods and an address of it too, the same holds of that, and nothing depends on it.
 """
 
 from __future__ import annotations
@@ -27,18 +28,22 @@ from .choice import Held
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Expected, Resource
 
+    Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
 _OR = "constrain both groups to the same robots, or call it through `upstreams`"
 
 
 class Across(t.NamedTuple):
     """What the robots of a fleet know of each other's pods.
 
-    `robots`: those with routes to each other, each with its addresses. `alone`: those whose network of pods is theirs alone. `pods`: each
-    group's pods on the former. `named_by`: by a group of the run, who has it in its `reach`, and where that is written.
-    `jobs`: namespace and name of the run's. `text`: what all robots are told; empty where no two have routes to each other.
+    `robots`: those with routes to each other, each with its addresses. `six`: those of them to which that applies of IPv6. `alone`: those
+    whose network of pods is theirs alone. `pods`: each group's pods on the former, with an IPv6 address on those of `six`. `named_by`: by a
+    group of the run, who has it in its `reach`, and where that is written. `jobs`: namespace and name of the run's. `text`: what all
+    robots are told; empty where no two have routes to each other.
     """
 
     robots: t.Mapping[str, tuple[str, ...]] = {}
+    six: t.Mapping[str, tuple[str, ...]] = {}
     alone: t.Container[str] = ()
     pods: t.Mapping[GroupKey, t.Mapping[str, tuple[Pod, ...]]] = {}
     named_by: t.Mapping[GroupKey, t.Sequence[tuple[GroupKey, str]]] = {}
@@ -50,19 +55,26 @@ def known(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: t.Ca
     """Computed once per run. `named` tells which addresses a robot has named."""
     if not any(group.are_pods for job in jobs for group in job.task_groups):
         return Across()
-    alone = _alone(fleet.robots)
-    robots = {robot.name: at for robot in fleet.robots if robot.name in alone and (at := _addresses(robot))}
+    alone = _alone((ipaddress.IPv4Network(robot.pods), robot.name) for robot in fleet.robots)
+    robots = {robot.name: at for robot in fleet.robots if robot.name in alone and (at := _addresses(robot, ipaddress.IPv4Address))}
     if len(robots) < 2:
-        return Across(robots, alone)
+        return Across(robots, alone=alone)
+    alone_six = _alone((ipaddress.IPv6Network(robot.pods6), robot.name) for robot in fleet.robots if robot.pods6)
+    spoken = (robot for robot in fleet.robots if robot.name in robots and robot.name in alone_six)
+    six = {robot.name: at for robot in spoken if (at := _addresses(robot, ipaddress.IPv6Address))}
     found: dict[GroupKey, dict[str, tuple[Pod, ...]]] = {}
     for name in robots:
         here = [site for site in sites_of(jobs, fleet, placement, fleet.robot(name)) if site.are_pods]
         chosen = pods.choose(here, named(name) if here else {}).pods
         for site in here:
-            found.setdefault(site.names, {})[name] = chosen.get(site.id, ())
+            mine = chosen.get(site.id, ())
+            found.setdefault(site.names, {})[name] = mine if name in six else _with_four(mine)
     told = {name: {"range": fleet.robot(name).pods, "addresses": addresses} for name, addresses in robots.items()}
+    for name, addresses in six.items():
+        told[name].update(range6=fleet.robot(name).pods6, addresses6=addresses)
     return Across(
         robots=robots,
+        six=six,
         alone=alone,
         pods=found,
         named_by=_named_by(jobs),
@@ -71,29 +83,34 @@ def known(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: t.Ca
     )
 
 
-def _alone(robots: t.Iterable[Robot]) -> set[str]:
-    """Two networks have nothing in common, or one is in the other."""
-    networks = sorted((ipaddress.IPv4Network(robot.pods), robot.name) for robot in robots)
+def _alone(owned: t.Iterable[tuple[Network, str]]) -> set[str]:
+    """The owners of networks that have no address in common with another's. Two networks have nothing in common, or one is in the other."""
+    networks = sorted(owned)
     shared: set[str] = set()
     widest, owner = None, ""
     for network, name in networks:
-        if widest is not None and network.network_address <= widest.broadcast_address:
+        if widest is not None and network.network_address in widest:
             shared |= {owner, name}
         else:
             widest, owner = network, name
     return {name for _network, name in networks} - shared
 
 
-def _addresses(robot: Robot) -> tuple[str, ...]:
-    return tuple(host for host in map(plain, robot.reached_at) if _is_ipv4(host))
+def _addresses(robot: Robot, family: t.Callable[[str], object]) -> tuple[str, ...]:
+    return tuple(host for host in map(plain, robot.reached_at) if _is_address(host, family))
 
 
-def _is_ipv4(host: str) -> bool:
+def _is_address(host: str, family: t.Callable[[str], object]) -> bool:
     try:
-        ipaddress.IPv4Address(host)
+        family(host)
     except ValueError:
         return False
     return True
+
+
+def _with_four(pods: t.Iterable[Pod]) -> tuple[Pod, ...]:
+    """As they are known where IPv6 leads nowhere."""
+    return tuple(pod._replace(address6="") if pod.address6 else pod for pod in pods)
 
 
 def _named_by(jobs: t.Iterable[Job]) -> dict[GroupKey, list[tuple[GroupKey, str]]]:
@@ -116,10 +133,14 @@ def _reach(site: Site) -> list[tuple[str, GroupKey]]:
     return [(f"{site.path}.network.reach[{number}]", _full(site.job, each)) for number, each in enumerate(reach)]
 
 
-def elsewhere(site: Site, across: Across) -> dict[str, list[str]]:
-    """By group, the addresses of pods on other robots that may open connections to pods of this site."""
-    found = _on_others(site, across, (named for _path, named in _reach(site)))
-    return {group: [pod.address for pod in pods] for group, pods in found.items()}
+def elsewhere(site: Site, across: Across) -> dict[str, dict[str, list[str]]]:
+    """By the keys of a pod's file for IPv4 and IPv6, and by group, the addresses of pods on other robots that may open connections to pods
+    of this site.
+    """
+    others = _on_others(site, across, (named for _path, named in _reach(site)))
+    four = {group: [pod.address for pod in pods] for group, pods in others.items()}
+    six = {group: at for group, pods in others.items() if (at := [pod.address6 for pod in pods if pod.address6])}
+    return {key: found for key, found in (("elsewhere", four), ("elsewhere6", six)) if found}
 
 
 def named(site: Site, across: Across) -> dict[str, dict[str, list[str]]]:
@@ -134,7 +155,7 @@ def named(site: Site, across: Across) -> dict[str, dict[str, list[str]]]:
     for group, others in _on_others(site, across, both).items():
         for pod in others:
             if pod.name not in own:
-                found.setdefault(group, {}).setdefault(pod.name, []).append(pod.address)
+                found.setdefault(group, {}).setdefault(pod.name, []).extend(filter(None, (pod.address, pod.address6)))
     return found
 
 
@@ -146,6 +167,8 @@ def _on_others(site: Site, across: Across, groups: t.Iterable[GroupKey]) -> dict
         "/".join(group): [pod for name, pods in sorted(across.pods.get(group, {}).items()) if name != site.robot.name for pod in pods]
         for group in sorted({site.names, *groups})
     }
+    if across.six and site.robot.name not in across.six:
+        found = {group: list(_with_four(pods)) for group, pods in found.items()}
     return {group: pods for group, pods in found.items() if pods}
 
 

@@ -91,9 +91,14 @@ def names_of(pod: Pod) -> list[tuple[str, str]]:
 
 
 def file(
-    site: Site, pod: Pod, elsewhere: t.Mapping[str, t.Sequence[str]], named: t.Mapping[str, t.Mapping[str, t.Sequence[str]]]
+    site: Site,
+    pod: Pod,
+    elsewhere: t.Mapping[str, t.Mapping[str, t.Sequence[str]]],
+    named: t.Mapping[str, t.Mapping[str, t.Sequence[str]]],
 ) -> Resource:
-    """What the robot knows of a pod. `elsewhere`: who may come from other robots. `named`: which pods there have names here."""
+    """What the robot knows of a pod. `elsewhere`: who may come from other robots, by the file's own keys. `named`: which pods there have
+    names here.
+    """
     network = site.group.network
     if network is None:
         raise ValueError("a pod has a network")
@@ -113,7 +118,7 @@ def file(
             **({"domain": site.robot.dns, "loopback": site.robot.dns_loopback} if site.robot.dns else {}),
             **({"pods": named} if named else {}),
         },
-        **({"elsewhere": elsewhere} if elsewhere else {}),
+        **elsewhere,
         **({"mbits": limit[1]} if (limit := bandwidth(site)) else {}),
         **({"address6": pod.address6, "range6": site.robot.pods6} if pod.address6 else {}),
     }

@@ -67,6 +67,41 @@ def test_a_robot_is_told_where_pods_of_the_others_are_and_which_of_them_may_come
     assert warnings == ()
 
 
+def of_six(robot, number):
+    return robot._replace(pods6=f"fd00:{number}::/64", addresses=(robot.address, f"2001:db8::{number}"), dns="k8s4r.internal")
+
+
+def test_where_robots_have_ipv6_for_their_pods_and_for_themselves_pods_reach_each_other_by_that_too():
+    # The third has it for its pods alone.
+    robots = (of_six(OWN, 1), of_six(TWO, 2), of_six(THREE, 3)._replace(addresses=()))
+    ((routes,), (web,), links, warnings) = plan(job(WEB, API), robots=robots)
+    assert routes["robots"] == {
+        "r1": {"range": "10.1.0.0/20", "addresses": ["192.0.2.1"], "range6": "fd00:1::/64", "addresses6": ["2001:db8::1"]},
+        "r2": {"range": "10.2.0.0/20", "addresses": ["192.0.2.2"], "range6": "fd00:2::/64", "addresses6": ["2001:db8::2"]},
+        "r3": {"range": "10.3.0.0/20", "addresses": ["192.0.2.3"]},
+    }
+    second, third = (plan(job(WEB, API), robots=robots, robot=robot)[1][0] for robot in robots[1:])
+    assert web["elsewhere"] == {"default/a/api": [second["address"], third["address"]]}
+    assert web["elsewhere6"] == {"default/a/api": [second["address6"]]}
+    assert web["dns"]["pods"]["default/a/api"] == {
+        second["name"]: [second["address"], second["address6"]],
+        third["name"]: [third["address"]],
+    }
+    assert second["dns"]["pods"]["default/a/web"] == {web["name"]: [web["address"], web["address6"]]}
+    assert "elsewhere6" not in third
+    assert third["dns"]["pods"]["default/a/web"] == {web["name"]: [web["address"]]}
+    # A `reach` needs IPv4 alone.
+    assert [name for name, _where in links] == ["r2 10.2.0.0/20 192.0.2.2", "r3 10.3.0.0/20 192.0.2.3"]
+    assert warnings == ()
+
+
+def test_robots_whose_pods_have_the_same_addresses_of_ipv6_reach_each_other_by_ipv4():
+    robots = (of_six(OWN, 1), of_six(TWO, 2)._replace(pods6="fd00:1::/80"))
+    ((routes,), (web,), _links, _warnings) = plan(job(WEB, {**API, "count": 1}), robots=robots)
+    assert [sorted(each) for each in routes["robots"].values()] == [["addresses", "range"]] * 2
+    assert ("elsewhere" in web, "elsewhere6" in web) == (True, False)
+
+
 def test_an_address_that_another_robot_has_named_is_the_one_that_may_come():
     held = {group_id("default", "a", "api"): {"r0": int(ipaddress.ip_address("10.2.0.77"))}}
     _routes, (web,), _links, _warnings = plan(job(WEB, {**API, "count": 1}), robots=(OWN, TWO), others=held)

@@ -10,11 +10,13 @@ import sys
 
 from ...say import jsontext
 from ...system import command
-from ..files import number
+from ..six.family import FOUR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
+
+    from ..six.family import Family
 
     # The name of a link, the robot's address there, and the length of its network.
     Link = t.Tuple[str, int, int]
@@ -41,14 +43,30 @@ def uplinks() -> list[str]:
     return sorted(found)
 
 
-def shared() -> list[Link]:
-    """Those that are up, and on which this robot has an address in a network with others."""
+def shared(of: Family = FOUR) -> list[Link]:
+    """Those that are up, and on which this robot has an address in a network with others. Of IPv6, every link has one that says nothing."""
     away = set(uplinks())
     found = []
-    for each in jsontext.loads(command.need(["ip", "-4", "-json", "address", "show", "up"], timeout=command.PATIENCE)):
+    for each in jsontext.loads(command.need(["ip", of.option, "-json", "address", "show", "up"], timeout=command.PATIENCE)):
         # Of what is not asked for, some versions have an empty entry.
         if each.get("ifname") in away and _TUNNEL.isdisjoint(each["flags"]):
-            found += [(each["ifname"], number(info["local"]), info["prefixlen"]) for info in each["addr_info"] if info["prefixlen"] < 32]
+            networks = [info for info in each["addr_info"] if info["prefixlen"] < of.bits and (of is FOUR or info["scope"] == "global")]
+            found += [(each["ifname"], of.number(info["local"]), info["prefixlen"]) for info in networks]
+    return found
+
+
+def leading(of: Family) -> list[tuple[str, int, int]]:
+    """Of each route of the main table but those to everywhere: the interface, and the first and the last address."""
+    if of is FOUR:
+        return list(routes())
+    # The kernel's list of all of IPv6 has those of other tables among them, ours too.
+    listed = jsontext.loads(command.need(["ip", of.option, "-json", "route", "show", "table", "main"], timeout=command.PATIENCE) or "[]")
+    found = []
+    for each in listed:
+        base, slash, length = each["dst"].partition("/")
+        if base != "default" and "dev" in each:
+            bits = int(length) if slash else of.bits
+            found += [(each["dev"], *of.bounds((of.number(base), bits)))] if bits >= _NARROW else []
     return found
 
 

@@ -12,19 +12,21 @@ import os
 
 from ... import plan
 from ...state import formats
-from ..files import bounds, network, number
+from ..six.family import FOUR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..six.family import Family
+
     # A robot by its name, the network of its pods, and its own addresses in the order of the inventory.
     Other = t.Tuple[str, t.Tuple[int, int], t.Tuple[int, ...]]
 
 
-def described(directory: str = plan.ROUTES) -> list[Other]:
-    """Every robot that any of the files has. Groups are deployed at different times: where two of the files differ, the newer one is
-    right.
+def described(of: Family = FOUR, directory: str = plan.ROUTES) -> list[Other]:
+    """Every robot that any of the files has, as one family of addresses sees them. Groups are deployed at different times: where two of
+    the files differ, the newer one is right.
     """
     try:
         with os.scandir(directory) as entries:
@@ -34,16 +36,16 @@ def described(directory: str = plan.ROUTES) -> list[Other]:
     found: list[Other] = []
     # Groups that were deployed together bring the same.
     for text in dict.fromkeys(_text(path) for _age, path in files):
-        add(found, parsed(text))
+        add(found, parsed(text, of), of)
     return found
 
 
-def add(found: list[Other], more: t.Iterable[Other]) -> None:
+def add(found: list[Other], more: t.Iterable[Other], of: Family = FOUR) -> None:
     """Those that are not there yet, by their names and by the addresses of their pods. Of those that are, no two have any in common."""
     names = {name for name, _range, _addresses in found}
-    taken = sorted(bounds(whole) for _name, whole, _addresses in found)
+    taken = sorted(of.bounds(whole) for _name, whole, _addresses in found)
     for other in more:
-        first, last = bounds(other[1])
+        first, last = of.bounds(other[1])
         place = bisect.bisect_right(taken, (last, last))
         if other[0] not in names and not (place and taken[place - 1][1] >= first):
             names.add(other[0])
@@ -51,11 +53,12 @@ def add(found: list[Other], more: t.Iterable[Other]) -> None:
             found.append(other)
 
 
-def parsed(text: str) -> list[Other]:
-    """What a file has; nothing where it is damaged, or of a newer version."""
+def parsed(text: str, of: Family = FOUR) -> list[Other]:
+    """What a file has of a family; nothing where it is damaged, or of a newer version. Not every robot has IPv6."""
+    whole, at = of.known
     try:
         known = formats.read(plan.ROUTES, "routes", text)["robots"]
-        return [(name, network(each["range"]), tuple(map(number, each["addresses"]))) for name, each in sorted(known.items())]
+        return [(name, of.network(each[whole]), tuple(map(of.number, each[at]))) for name, each in sorted(known.items()) if whole in each]
     except (formats.Unread, ValueError, LookupError, TypeError, AttributeError):
         return []
 

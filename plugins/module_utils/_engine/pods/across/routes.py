@@ -12,13 +12,14 @@ from __future__ import annotations
 from ...plan import BRIDGE
 from ...say import jsontext
 from ...system import command
-from ..files import bounds, overlap, spelt
+from ..six.family import FOUR
 from . import links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..six.family import Family
     from .links import Link
     from .robots import Other
 
@@ -30,19 +31,18 @@ if TYPE_CHECKING:
 TABLE = 1464
 # Behind every other: what goes there takes no other way, when the link is down.
 _LAST = 4278198272
-_SHOW = ["ip", "-4", "-json", "route", "show", "table", str(TABLE)]
 
 
-def known(others: t.Iterable[Other], own: t.Sequence[tuple[int, int]]) -> tuple[list[Route], dict[str, str]]:
+def known(others: t.Iterable[Other], own: t.Sequence[tuple[int, int]], of: Family = FOUR) -> tuple[list[Route], dict[str, str]]:
     """The routes that this robot can have, and by name why it has none to the pods of other robots. ``own``: the networks of its pods."""
-    wanted = [other for other in others if not any(overlap(other[1], each) for each in own)]
-    return chosen(wanted, links.shared(), list(links.routes())) if wanted else ([], {})
+    wanted = [other for other in others if not any(of.overlap(other[1], each) for each in own)]
+    return chosen(wanted, links.shared(of), links.leading(of), of) if wanted else ([], {})
 
 
 def chosen(
-    others: t.Iterable[Other], shared: t.Sequence[Link], taken: t.Iterable[tuple[str, int, int]]
+    others: t.Iterable[Other], shared: t.Sequence[Link], taken: t.Iterable[tuple[str, int, int]], of: Family = FOUR
 ) -> tuple[list[Route], dict[str, str]]:
-    """The same of what the robot has: ``taken`` are its routes (`links.routes`)."""
+    """The same of what the robot has: ``taken`` are its routes (`links.leading`)."""
     elsewhere = [each for each in taken if each[0] != BRIDGE]
     here = {own for _device, own, _length in shared}
     routes: list[Route] = []
@@ -51,44 +51,45 @@ def chosen(
         if not here.isdisjoint(addresses):
             # This robot itself.
             continue
-        first, last = bounds(whole)
+        first, last = of.bounds(whole)
         device = next((device for device, low, high in elsewhere if low <= last and high >= first), None)
-        way = next((way for address in addresses for way in [_way(address, shared)] if way), None)
+        way = next((way for address in addresses for way in [_way(address, shared, of)] if way), None)
         if device:
-            without[name] = f"reaches {spelt(whole[0])}/{whole[1]}, the pods of {name}, through {device} already"
+            without[name] = f"reaches {of.written(whole)}, the pods of {name}, through {device} already"
         elif way:
             routes.append((whole, *way))
         else:
-            without[name] = f"shares no link with {name} ({', '.join(map(spelt, addresses))})"
+            without[name] = f"shares no link with {name} ({', '.join(map(of.spelt, addresses))})"
     return routes, without
 
 
-def _way(address: int, shared: t.Sequence[Link]) -> tuple[int, str] | None:
+def _way(address: int, shared: t.Sequence[Link], of: Family) -> tuple[int, str] | None:
     """The narrowest network decides, as it does for the kernel."""
-    near = [(length, device) for device, own, length in shared if own >> 32 - length == address >> 32 - length]
+    near = [(length, device) for device, own, length in shared if of.contains((own, length), address)]
     return (address, max(near)[1]) if near else None
 
 
-def words(routes: t.Iterable[Route]) -> list[Words]:
+def words(routes: t.Iterable[Route], of: Family = FOUR) -> list[Words]:
     found = []
-    for (base, length), address, device in routes:
-        whole = f"{spelt(base)}/{length}"
-        found += [(whole, f"via {spelt(address)} dev {device}"), (f"unreachable {whole}", f"metric {_LAST}")]
+    for network, address, device in routes:
+        whole = of.written(network)
+        found += [(whole, f"via {of.spelt(address)} dev {device}"), (f"unreachable {whole}", f"metric {_LAST}")]
     return found
 
 
-def there() -> list[Words]:
+def there(of: Family = FOUR) -> list[Words]:
     """What is in the table. One that nobody has used is none, for most kernels."""
-    status, listed = command.run(_SHOW, errors=False, timeout=command.PATIENCE)
+    status, listed = command.run(["ip", of.option, "-json", "route", "show", "table", str(TABLE)], errors=False, timeout=command.PATIENCE)
     rows = jsontext.loads(listed or "[]") if status == 0 else []
     return [_words(row) for row in rows]
 
 
 def _words(row: t.Mapping[str, t.Any]) -> Words:
+    # Each route of IPv6 has a metric, whether somebody asked for one or not.
     kind, metric = row.get("type", "unicast"), row.get("metric")
     to = row["dst"] if kind == "unicast" else f"{kind} {row['dst']}"
     how = [f"{word} {row[key]}" for word, key in (("via", "gateway"), ("dev", "dev")) if key in row and kind == "unicast"]
-    return to, " ".join([*how, *([f"metric {metric}"] if metric else [])])
+    return to, " ".join([*how, *([f"metric {metric}"] if metric and kind != "unicast" else [])])
 
 
 def changes(wanted: t.Sequence[Words], there: t.Sequence[Words]) -> list[str]:

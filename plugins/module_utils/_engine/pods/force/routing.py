@@ -10,11 +10,14 @@ from ...system import command
 from .. import rules
 from ..across import routes
 from ..six import family
+from ..six.family import FOUR, SIX
 from . import kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
+
+    from ..six.family import Family
 
     # A rule for routing (rules.routing).
     Rule = t.Tuple[int, str, str, str]
@@ -24,25 +27,29 @@ def ensure(wanted: t.Sequence[Rule], ways: t.Sequence[routes.Route]) -> list[str
     """systemd-networkd removes such rules when it starts, but for those that it takes for the kernel's own. ``ways``: the routes to pods
     of other robots. Without a rule for them there are none.
     """
-    there = _there("-4", 32)
-    across = ways or any(pref == rules.ACROSS for pref, _to in there)
-    changed = routes.changes(routes.words(ways), routes.there()) if across else []
-    lines = _changed(wanted, there)
-    kept.batch("ip", [*changed, *lines])
-    return [*changed, *lines]
+    lines = _lines(wanted, ways, FOUR)
+    kept.batch("ip", lines)
+    return lines
 
 
-def ensure_six(wanted: t.Sequence[Rule]) -> list[str]:
+def ensure_six(wanted: t.Sequence[Rule], ways: t.Sequence[routes.Route]) -> list[str]:
     """The same of IPv6. A robot of which no pod ever had that is not asked for such rules."""
     had = kept.read("six")
     if not wanted and not had:
         return []
     kept.keep("six", True)
-    lines = _changed(wanted, _there("-6", 128)) if wanted or family.is_there() else []
+    lines = _lines(wanted, ways, SIX) if wanted or family.is_there() else []
     kept.batch_six(lines)
     if not wanted:
         kept.remove("six")
     return lines
+
+
+def _lines(wanted: t.Sequence[Rule], ways: t.Sequence[routes.Route], of: Family) -> list[str]:
+    there = _there(of)
+    across = ways or any(pref == rules.ACROSS for pref, _to in there)
+    changed = routes.changes(routes.words(ways, of), routes.there(of)) if across else []
+    return [*changed, *_changed(wanted, there)]
 
 
 def _changed(wanted: t.Sequence[Rule], there: t.Sequence[tuple[int, str]]) -> list[str]:
@@ -53,9 +60,9 @@ def _changed(wanted: t.Sequence[Rule], there: t.Sequence[tuple[int, str]]) -> li
     ]
 
 
-def _there(option: str, bits: int) -> list[tuple[int, str]]:
+def _there(of: Family) -> list[tuple[int, str]]:
     """Ours, by preference and destination."""
-    found = jsontext.loads(command.need(["ip", option, "-json", "rule", "show"], timeout=command.PATIENCE))
+    found = jsontext.loads(command.need(["ip", of.option, "-json", "rule", "show"], timeout=command.PATIENCE))
     mine = [each for each in found if each["priority"] in (rules.OWN, rules.MARKED, rules.REFUSED, rules.ACROSS) and "dst" in each]
     # The protocol is told of rules that are not the kernel's.
-    return [(each["priority"], f"{each['dst']}/{each.get('dstlen', bits)}") for each in mine if "protocol" not in each]
+    return [(each["priority"], f"{each['dst']}/{each.get('dstlen', of.bits)}") for each in mine if "protocol" not in each]

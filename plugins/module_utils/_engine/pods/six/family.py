@@ -74,9 +74,15 @@ def of_four(pods: t.Mapping[str, Pod]) -> dict[str, Pod]:
 
 
 def of_six(pods: t.Mapping[str, Pod]) -> dict[str, Pod]:
-    """Those that have an IPv6 address, as IPv6 sees them: in place of the IPv4 address. Pods of other robots are reached by IPv4 alone."""
+    """Those that have an IPv6 address, as IPv6 sees them: in place of the IPv4 address, and likewise of pods on other robots."""
     return {
-        id: {**pod, "address": pod["address6"], "range": pod["range6"], "ports": _published(pod, "::", ()), "elsewhere": {}}
+        id: {
+            **pod,
+            "address": pod["address6"],
+            "range": pod["range6"],
+            "ports": _published(pod, "::", ()),
+            "elsewhere": pod.get("elsewhere6", {}),
+        }
         for id, pod in pods.items()
         if "range6" in pod
     }
@@ -89,13 +95,16 @@ def _published(pod: Pod, every: str, also: t.Container[str]) -> list[Published]:
 
 
 class Family:
-    """``word``: of nft. ``every``: all addresses of the robot. ``see``: pods as this family sees them. ``number``, ``network`` and
-    ``spelt``: an address, and a range, as numbers, and as text.
+    """``word``: of nft. ``option``: of ip. ``known``: how the network of another robot's pods, and its own addresses, are called in what
+    this one is told (across/robots.py). ``every``: all addresses of the robot. ``see``: pods as this family sees them. ``number``,
+    ``network`` and ``spelt``: an address, and a range, as numbers, and as text.
     """
 
     def __init__(
         self,
         word: str,
+        option: str,
+        known: tuple[str, str],
         bits: int,
         every: str,
         see: t.Callable[[t.Mapping[str, Pod]], dict[str, Pod]],
@@ -103,20 +112,32 @@ class Family:
         network: t.Callable[[str], tuple[int, int]],
         spelt: t.Callable[[int], str],
     ) -> None:
-        self.word, self.bits, self.every, self.see = word, bits, every, see
+        self.word, self.option, self.known, self.bits, self.every, self.see = word, option, known, bits, every, see
         self.number, self.network, self.spelt = number, network, spelt
 
     def contains(self, whole: tuple[int, int], value: int) -> bool:
         shift = self.bits - whole[1]
         return value >> shift == whole[0] >> shift
 
+    def bounds(self, whole: tuple[int, int]) -> tuple[int, int]:
+        """The first and the last address of a network, as numbers."""
+        return whole[0], whole[0] + (1 << self.bits - whole[1]) - 1
+
+    def overlap(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
+        """Whether two networks have addresses in common."""
+        return self.contains(one, other[0]) or self.contains(other, one[0])
+
+    def written(self, whole: tuple[int, int]) -> str:
+        """A network as text."""
+        return f"{self.spelt(whole[0])}/{whole[1]}"
+
     def gateway(self, range: str) -> str:
         """The robot's own address in the network of its pods: the first."""
         return self.spelt(self.network(range)[0] + 1)
 
 
-FOUR = Family("ip", 32, "0.0.0.0", of_four, files.number, files.network, files.spelt)
-SIX = Family("ip6", _BITS, "::", of_six, number, network, spelt)
+FOUR = Family("ip", "-4", ("range", "addresses"), 32, "0.0.0.0", of_four, files.number, files.network, files.spelt)
+SIX = Family("ip6", "-6", ("range6", "addresses6"), _BITS, "::", of_six, number, network, spelt)
 
 
 def without_six(pods: t.Mapping[str, Pod]) -> dict[str, Pod]:
