@@ -41,12 +41,17 @@ def test_a_call_may_take_longer_when_it_carries_more(monkeypatch):
     ("took", "patience"),
     [
         ([], 25),
-        ([0.2], 8),
+        ([(0.2, 0)], 8),
         # It waits 4 s for its own work; a lost link is noticed as soon as before.
-        ([0.2, 4.2], 8.6),
+        ([(0.2, 0), (4.2, 0)], 8.6),
         # It takes 3.5 s to begin with anything, and to end with it.
-        ([3.5], 14.5),
-        ([3.5, 10.0], 26),
+        ([(3.5, 0)], 14.5),
+        ([(3.5, 0), (10.0, 0)], 26),
+        # What it was sent may take a slow link 10 s; here it was the robot that took its time.
+        ([(6.0, 10)], 22),
+        ([(0.2, 0), (6.0, 10)], 14),
+        # The link, for the most part.
+        ([(0.2, 0), (90.0, 88)], 8),
     ],
 )
 def test_who_is_slow_to_answer_at_once_may_be_slower_when_there_is_work(monkeypatch, took, patience):
@@ -61,7 +66,7 @@ def test_who_is_slow_to_answer_at_once_may_be_slower_when_there_is_work(monkeypa
         return shell
 
     monkeypatch.setattr(action.time, "monotonic", lambda: clock[0])
-    for seconds in took:
+    for seconds, sending in took:
         monkeypatch.setattr(asked, "shell", answers(seconds), raising=False)
-        asked._execute("true", b"")
+        asked._execute("true", b"x" * int(action.SLOWEST * sending))
     assert asked._patience() == pytest.approx(patience)
