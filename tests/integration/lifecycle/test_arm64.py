@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.system.conftest import Patient
+from tests.integration.system.machines import Patient
 
 pytestmark = [pytest.mark.vm, pytest.mark.arm64]
 

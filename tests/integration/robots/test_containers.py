@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 import urllib.request
 
 import pytest
 
 from tests.integration.engine.harness import Machine
 from tests.robots import Fleet, RobotsError, RobotSpec, borrowed
-from tests.robots.host import processes, run, wait_for
-from tests.robots.image import docker_image
+from tests.robots.host import CHECKOUT, processes, run, wait_for
+from tests.robots.image import UNFINISHED, docker_image, exists
 
 pytestmark = pytest.mark.robots
 
@@ -23,6 +26,25 @@ pytestmark = pytest.mark.robots
 def fleet():
     with borrowed("harness", [RobotSpec("robot1"), RobotSpec("robot2", labels={"role": "work"})]) as fleet:
         yield fleet
+
+
+BUILDS = """
+from tests.robots import RobotSpec, image
+image.name = lambda spec: "killed"
+image.mmdebstrap = lambda spec: ["sh", "-c", "kill -9 $PPID"]
+image.docker_image(RobotSpec("robot1"))
+"""
+
+
+def test_an_image_whose_making_was_killed_is_none(fleet):
+    del fleet  # Docker is there.
+    try:
+        assert subprocess.run([sys.executable, "-c", BUILDS], cwd=CHECKOUT, check=False, capture_output=True).returncode == -signal.SIGKILL
+        # Docker goes on alone.
+        wait_for(lambda: exists(f"{UNFINISHED}:killed"), 60, "Docker has not taken what there was")
+        assert not exists("k8s4r-robot:killed")
+    finally:
+        run("docker", "image", "rm", f"{UNFINISHED}:killed", "k8s4r-robot:killed", check=False)
 
 
 def test_a_robot_is_a_machine(fleet):

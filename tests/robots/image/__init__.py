@@ -45,6 +45,9 @@ FROZEN = ("bullseye",)
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 """Where the kernel is told which program runs the programs of another processor."""
 
+UNFINISHED = "k8s4r-unfinished"
+"""Docker's repository of images that are being made."""
+
 DISK = "3G"
 """The size of a virtual machine's disk; the file is sparse."""
 
@@ -99,7 +102,11 @@ def docker_image(spec: RobotSpec) -> str:
     if not exists(tag):
         with lock(name(spec)):
             if not exists(tag):
-                build(name(spec), mmdebstrap(spec), ["docker", "import", "-", tag])
+                # Docker takes what a maker that was killed had written for the whole: it gets its name when it is that.
+                begun = f"{UNFINISHED}:{name(spec)}"
+                build(name(spec), mmdebstrap(spec), ["docker", "import", "-", begun])
+                run("docker", "tag", begun, tag)
+                run("docker", "image", "rm", begun)
     return tag
 
 
