@@ -9,6 +9,7 @@ prefixes run beside it, and what a crash left behind is found by that name.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -212,7 +213,8 @@ class Fleet:
                 self._forget_connection(self.machine(name).address())
                 self.machine(name).remove()
             for process in virtual.leftovers(self.full_name):
-                os.kill(process, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             network.remove(self.full_name)
         shutil.rmtree(self.control, ignore_errors=True)
         shutil.rmtree(self.directory, ignore_errors=True)

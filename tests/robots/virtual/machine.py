@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -141,10 +142,17 @@ class VirtualMachine:
 
     def power_cut(self) -> None:
         """Kill its kernel: what the guest had not yet written to its disk is lost, as with a real plug."""
-        killed = self._processes()
-        for process in killed:
-            os.kill(process, signal.SIGKILL)
-        wait_for(lambda: not any(map(alive, killed)), STOPPING_SECONDS, f"{self.full_name}: still running after SIGKILL")
+        killed: set[int] = set()
+
+        def off() -> bool:
+            # User-mode Linux has a process for each program of the guest: one may end, or begin, before its turn has come.
+            killed.update(found := self._processes())
+            for process in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            return not any(map(alive, killed))
+
+        wait_for(off, STOPPING_SECONDS, f"{self.full_name}: still running after SIGKILL")
 
     def reboot(self) -> None:
         """Ask its systemd, and wait until the new boot answers."""
