@@ -91,12 +91,15 @@ class Container:
 
     def network(self, up: bool) -> None:
         """Set the host's end of its interface up or down. One that is off is taken off its network, until the cable is plugged in."""
-        if not self.running():
-            run("docker", "network", "disconnect", self.fleet, self.full_name)
-            return
-        if up and not self._inspect(f'{{{{index .NetworkSettings.Networks "{self.fleet}"}}}}').startswith("{"):
+        attached = self.fleet in self._inspect("{{json .NetworkSettings.Networks}}")
+        if up and not attached:
             run("docker", "network", "connect", "--ip", self.address(), self.fleet, self.full_name)
-            return
+        elif self.running():
+            self._set_link(up)
+        elif attached and not up:
+            run("docker", "network", "disconnect", self.fleet, self.full_name)
+
+    def _set_link(self, up: bool) -> None:
         index = self.console("cat /sys/class/net/eth0/iflink").strip()
         for link in json.loads(run("ip", "-json", "link", "show")):
             if str(link["ifindex"]) == index:

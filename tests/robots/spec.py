@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 DISTROS = ("bullseye", "bookworm", "trixie")
 KINDS = ("container", "vm", "uml")
 """A container; a virtual machine of QEMU; User-mode Linux, a kernel that is a program of this machine: three times as fast as an emulated
-one, with disks, a clock and plugs of its own too, but it has one processor, and no such tables of nftables as pods need.
+one, with disks, a clock and plugs of its own too, but it has one processor, no such tables of nftables as pods need, and no Envoy, which
+aborts there.
 """
 ARCHITECTURES = ("amd64", "arm64")
 """As Debian names them. Only a virtual machine can have another one than the machine that carries it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import typing as t
 
 import pytest
 
@@ -25,18 +26,41 @@ from tests.integration.pods.test_mended import LEFT, addresses
 RANGES = {"robot1": "10.213.64.0/20", "robot2": "10.213.80.0/20"}
 SIX = {"robot1": "fd4b:9a12:7c30::/64", "robot2": "fd4b:9a12:7c31::/64"}
 LINK = {"robot1": "2001:db8:65::1", "robot2": "2001:db8:65::2"}
-# A container has no IPv6 of its own. It gets it on the network that robots share.
-SPEAKS = """
-unshare --mount sh -ec 'mount -t proc proc /proc; cd /proc/sys/net/ipv6/conf; echo 0 > eth0/accept_ra; echo 0 > eth0/disable_ipv6'
-ip address add {address}/64 dev eth0 nodad
-"""
-SPEAKS_NOT = "unshare --mount sh -ec 'mount -t proc proc /proc; echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6'"
+# A container has no IPv6 of its own, unless somebody lets an interface have it.
+SETS = (
+    "unshare --mount sh -ec 'mount -t proc proc /proc; cd /proc/sys/net/ipv6/conf/{}; echo 0 | tee accept_ra accept_dad;"
+    " echo {} > disable_ipv6'"
+)
+
+
+class Spoken(t.NamedTuple):
+    """A family of addresses. `option`: of ip. `key`: of a pod's file. `every`: all addresses. `bits`: of one. `near`: the robot's on a
+    link of its own, in a network of this `length`. `opens`: what lets a robot take what comes over that link, whoever is said to have
+    sent it.
+    """
+
+    option: str
+    key: str
+    every: str
+    bits: int
+    near: str
+    length: int
+    opens: str
+
+
+OPENS6 = f"{SETS.format('forge0', 0)}; ip netns exec forger {SETS.format('eth0', 0)}"
+FAMILIES = {
+    "ipv4": Spoken("-4", "address", "0.0.0.0", 32, "198.51.100.1", 24, "echo 0 > /proc/sys/net/ipv4/conf/forge0/rp_filter"),
+    "ipv6": Spoken("-6", "address6", "::", 128, "2001:db8:66::1", 64, OPENS6),
+}
 # A machine on another link of the first robot, which has the address of a pod on the second one.
 ELSEWHERE = """
-ip netns add forger && ip link add name forge0 type veth peer name eth0 netns forger && ip link set forge0 up
-ip address add 198.51.100.1/24 dev forge0 && echo 0 > /proc/sys/net/ipv4/conf/forge0/rp_filter
-ip -n forger address add {forged}/32 dev eth0 && ip -n forger link set eth0 up
-ip -n forger route add 198.51.100.1 dev eth0 && ip -n forger route add default via 198.51.100.1 src {forged}
+ip netns add forger && ip link add name forge0 type veth peer name eth0 netns forger
+{opens}
+ip link set forge0 up && ip -n forger link set eth0 up
+ip {option} address add {near}/{length} dev forge0
+ip {option} -n forger address add {forged}/{bits} dev eth0
+ip {option} -n forger route add {near} dev eth0 && ip {option} -n forger route add default via {near} src {forged}
 """
 
 
@@ -55,18 +79,18 @@ def job(host="0.0.0.0"):
     return {"name": "across", "taskGroups": [group("web", "robot1", "api"), group("api", "robot2", "web"), group("lamp", "robot2")]}
 
 
-def plans(robots, six=False, **addresses):
-    """What each robot gets. `six`: of IPv6, too."""
-    at = {robot.name: (addresses.get(robot.name, robot.fleet.address(robot.name)),) for robot in robots}
-    fleet = Fleet(
-        tuple(
-            known(robot.name)._replace(pods=RANGES[robot.name], addresses=at[robot.name])
-            if not six
-            else known(robot.name)._replace(pods=RANGES[robot.name], pods6=SIX[robot.name], addresses=(*at[robot.name], LINK[robot.name]))
-            for robot in robots
-        )
-    )
-    jobs, _warnings = reader.load([reader.Source("across.yml", json.dumps(job("::" if six else "0.0.0.0")))])
+def plans(robots, spoken=FAMILIES["ipv4"], **addresses):
+    """What each robot gets, where they speak IPv4, or both families. `addresses`: of robots that are not at their own."""
+
+    def described(robot):
+        reached_at = (addresses.get(robot.name, robot.fleet.address(robot.name)),)
+        found = known(robot.name)._replace(pods=RANGES[robot.name], addresses=reached_at)
+        if spoken is FAMILIES["ipv4"]:
+            return found
+        return found._replace(pods6=SIX[robot.name], addresses=(*reached_at, LINK[robot.name]))
+
+    fleet = Fleet(tuple(map(described, robots)))
+    jobs, _warnings = reader.load([reader.Source("across.yml", json.dumps(job(spoken.every)))])
     placement = place(jobs, fleet)
     beyond = across.known(jobs, fleet, placement, lambda _robot: {})
     services = peers.known_services(jobs, fleet, placement)
@@ -90,7 +114,8 @@ def ask(machine, pod, *those):
 
 
 def say(machine, pod, address, what):
-    send = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto({what!r}, ({address!r}, {UDP}))"
+    family = "AF_INET6" if ":" in address else "AF_INET"
+    send = f"import socket; socket.socket(socket.{family}, socket.SOCK_DGRAM).sendto({what!r}, ({address!r}, {UDP}))"
     machine.sh(f"ip netns exec {pod} python3 -c {shlex.quote(send)}")
 
 
@@ -106,15 +131,26 @@ def test_robots_that_share_no_link_are_told_so_before_anything_changes(clean):
     clean[0].absent("ls /etc/k8s4r/pods 2>/dev/null | grep .")
 
 
-def test_pods_of_two_robots_reach_each_other_as_themselves_if_they_may(clean):
+@pytest.fixture(params=list(FAMILIES))
+def spoken(request, clean):
+    """A family that both robots speak."""
+    if request.param == "ipv6":
+        for machine in clean:
+            machine.sh(f"{SETS.format('eth0', 0)}; ip address add {LINK[machine.name]}/64 dev eth0")
+    yield FAMILIES[request.param]
+    for machine in clean:
+        machine.sh(SETS.format("eth0", 1))
+
+
+def test_pods_of_two_robots_reach_each_other_as_themselves_if_they_may(clean, spoken):
     """In turn: deploy both, ask, say that one is another, remove everybody's rules and routes, and remove the job."""
     first, second = clean
     left = [machine.sh(LEFT) for machine in clean]
-    wanted = plans(clean)
+    wanted = plans(clean, spoken)
     for machine, plan in zip(clean, wanted, strict=True):
         result = machine.deploy(plan)
         assert (result["status"], result.get("notices")) == ("committed", []), result
-    (web_id, web), found = addresses(wanted[0])["web"], addresses(wanted[1])
+    (web_id, web), found = addresses(wanted[0], spoken.key)["web"], addresses(wanted[1], spoken.key)
     (api_id, api), (lamp_id, _address) = found["api"], found["lamp"]
     web_pod, api_pod, lamp_pod = (f"k8s4r-{id}" for id in (web_id, api_id, lamp_id))
 
@@ -123,7 +159,7 @@ def test_pods_of_two_robots_reach_each_other_as_themselves_if_they_may(clean):
     assert ask(second, lamp_pod, web) == [""] * 2
     assert asked(second, [(web, TCP, "tcp"), (web, UDP, "udp")]) == [""] * 2, "a robot reaches its own pods alone"
 
-    first.sh(ELSEWHERE.format(forged=api))
+    first.sh(ELSEWHERE.format(forged=api, **spoken._asdict()))
     first.execute("cat > /run/looks.py", attacks.LOOKS.encode())
     out = "--property=StandardOutput=truncate:/run/seen"
     first.sh(f"systemd-run --quiet --collect --unit=answers-looks {out} ip netns exec {web_pod} python3 /run/looks.py pod")
@@ -137,11 +173,12 @@ def test_pods_of_two_robots_reach_each_other_as_themselves_if_they_may(clean):
     seen(first, b"without a wall")
     first.sh("systemctl stop answers-looks; ip netns delete forger; ip link delete forge0 2>/dev/null; systemctl start k8s4r-walls.service")
 
-    before = first.sh("ip rule; ip route show table 1464; nft --stateless list table inet k8s4r")
+    shown = f"ip {spoken.option} rule; ip {spoken.option} route show table 1464; nft --stateless list table inet k8s4r"
+    before = first.sh(shown)
     first.sh("nft flush ruleset")
     assert ask(second, api_pod, web) == [""] * 2
-    first.sh("ip route flush table 1464; ip rule delete pref 1467; systemctl start k8s4r-walls.service")
-    assert first.sh("ip rule; ip route show table 1464; nft --stateless list table inet k8s4r") == before
+    first.sh(f"ip {spoken.option} route flush table 1464; ip {spoken.option} rule delete pref 1467; systemctl start k8s4r-walls.service")
+    assert first.sh(shown) == before
     assert ask(second, api_pod, web) == [api] * 2
     again = first.script("from k8s4r_engine.pods import walls\nprint(walls.ensure())")
     assert (again.stdout, again.stderr) == ("[]\n", ""), "nothing is put right that is as it should be"
@@ -149,57 +186,5 @@ def test_pods_of_two_robots_reach_each_other_as_themselves_if_they_may(clean):
     for machine, plan in zip(clean, wanted, strict=True):
         assert machine.deploy(without_groups(plan))["status"] == "committed"
     assert [machine.sh(LEFT) for machine in clean] == left
-    assert [machine.sh("ip route show table all | sed -n '/ table 1464/p'") for machine in clean] == ["", ""]
-
-
-@pytest.fixture
-def speaking(clean):
-    for machine in clean:
-        machine.sh(SPEAKS.format(address=LINK[machine.name]))
-    yield clean
-    for machine in clean:
-        machine.sh(SPEAKS_NOT)
-
-
-def six_of(plan):
-    """By the names of groups, the ids of pods and their IPv6 addresses."""
-    files = [
-        (each["path"].rpartition("/")[2], json.loads(each["content"]))
-        for group in plan["groups"]
-        for each in group["resources"]
-        if each.get("path", "").startswith("/etc/k8s4r/pods/")
-    ]
-    return {pod["group"].rpartition("/")[2]: (id, pod["address6"]) for id, pod in files}
-
-
-def test_pods_of_two_robots_reach_each_other_by_ipv6_as_themselves_if_they_may(speaking):
-    """In turn: deploy both, ask, remove everybody's rules and routes, and remove the job."""
-    first, second = speaking
-    left = [machine.sh(LEFT) for machine in speaking]
-    wanted = plans(speaking, six=True)
-    for machine, plan in zip(speaking, wanted, strict=True):
-        result = machine.deploy(plan)
-        assert (result["status"], result.get("notices")) == ("committed", []), result
-    (web_id, web), found = six_of(wanted[0])["web"], six_of(wanted[1])
-    (api_id, api), (lamp_id, _address) = found["api"], found["lamp"]
-    web_pod, api_pod, lamp_pod = (f"k8s4r-{id}" for id in (web_id, api_id, lamp_id))
-
-    assert ask(second, api_pod, web) == [api] * 2
-    assert ask(first, web_pod, api) == [web] * 2
-    assert ask(second, lamp_pod, web) == [""] * 2
-    assert asked(second, [(web, TCP, "tcp"), (web, UDP, "udp")]) == [""] * 2, "a robot reaches its own pods alone"
-
-    shown = "ip -6 rule; ip -6 route show table 1464; nft --stateless list table inet k8s4r"
-    before = first.sh(shown)
-    first.sh("nft flush ruleset")
-    assert ask(second, api_pod, web) == [""] * 2
-    first.sh("ip -6 route flush table 1464; ip -6 rule delete pref 1467; systemctl start k8s4r-walls.service")
-    assert first.sh(shown) == before
-    assert ask(second, api_pod, web) == [api] * 2
-    again = first.script("from k8s4r_engine.pods import walls\nprint(walls.ensure())")
-    assert (again.stdout, again.stderr) == ("[]\n", ""), "nothing is put right that is as it should be"
-
-    for machine, plan in zip(speaking, wanted, strict=True):
-        assert machine.deploy(without_groups(plan))["status"] == "committed"
-    assert [machine.sh(LEFT) for machine in speaking] == left
-    assert [machine.sh("ip -6 route show table all | sed -n '/ table 1464/p'") for machine in speaking] == ["", ""]
+    routes = f"ip {spoken.option} route show table all | sed -n '/ table 1464/p'"
+    assert [machine.sh(routes) for machine in clean] == ["", ""]

@@ -35,13 +35,13 @@ def job(machine, *reach):
     return plans(machine, {"name": "walls", "taskGroups": groups})[0]
 
 
-def addresses(plan):
-    """Of each group's pod: its id and its address."""
+def addresses(plan, key="address"):
+    """Of each group's pod: its id and its address; of IPv6, the ``key`` is address6."""
     found = {}
     for group in plan["groups"]:
         for resource in group["resources"]:
             if resource.get("path", "").startswith("/etc/k8s4r/pods/"):
-                found[group["name"].rpartition("/")[2]] = (resource["path"].rpartition("/")[2], json.loads(resource["content"])["address"])
+                found[group["name"].rpartition("/")[2]] = (resource["path"].rpartition("/")[2], json.loads(resource["content"])[key])
     return found
 
 

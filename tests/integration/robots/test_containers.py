@@ -119,6 +119,18 @@ def test_a_power_cut_ends_everything_at_once(fleet):
     assert fleet.ssh("robot2", "ls /root/stopped-in-order /run/volatile 2>/dev/null", check=False) == ""
 
 
+def test_a_cable_may_be_pulled_and_plugged_in_while_a_robot_is_off(fleet):
+    fleet.power_cut("robot2")
+    fleet.cut_network("robot2")
+    fleet.cut_network("robot2")
+    fleet.start("robot2")
+    assert "eth0" not in fleet.console("robot2", "ls /sys/class/net")
+    fleet.power_cut("robot2")
+    fleet.restore_network("robot2")
+    fleet.start("robot2")
+    fleet.wait_ssh("robot2")
+
+
 def test_a_robot_whose_process_1_ended_has_last_words_and_is_made_anew(fleet):
     machine = Machine(fleet, "robot2")
     address = fleet.address("robot2")

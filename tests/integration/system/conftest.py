@@ -5,26 +5,6 @@
 
 from __future__ import annotations
 
-import pytest
+from tests.integration.system.machines import fixtures
 
-from tests.integration.engine.harness import Machine
-from tests.integration.system.machines import VM, patient, with_server
-
-
-@pytest.fixture(scope="package")
-def fleet():
-    with with_server("system", "uml") as fleet:
-        yield fleet
-
-
-@pytest.fixture
-def machine(fleet):
-    machine = Machine(fleet, VM)
-    machine.clean()
-    return machine
-
-
-@pytest.fixture(scope="package")
-def deployment(fleet, tmp_path_factory):
-    with patient(fleet, tmp_path_factory.mktemp("system")) as deployment:
-        yield deployment
+fleet, machine, deployment = fixtures("system", "uml")

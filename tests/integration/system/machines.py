@@ -5,22 +5,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
-from pathlib import Path
+import typing as t
 
 import pytest
 
 from tests.integration.deploy.harness import Deployment
-from tests.robots import Fleet, RobotSpec, borrowed
+from tests.integration.engine.harness import Machine
+from tests.robots import RobotSpec, borrowed
 
 VM = "vm1"
-
-
-def with_server(fleet: str, kind: str) -> contextlib.AbstractContextManager[Fleet]:
-    """A machine of this kind, and a container with the SPIRE server beside it."""
-    return borrowed(fleet, [RobotSpec("server1", labels={"role": "server"}), RobotSpec(VM, kind=kind, labels={"role": "vm"})])
 
 
 class Patient(Deployment):
@@ -35,10 +29,29 @@ class Patient(Deployment):
         return run
 
 
-@contextlib.contextmanager
-def patient(fleet: Fleet, directory: Path) -> Iterator[Patient]:
-    """Deployments from a controller that keeps what it knows in this directory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("K8S4R_HOME", str(directory / "controller"))
-        patch.chdir(directory)
-        yield Patient(fleet, directory)
+def fixtures(name: str, kind: str) -> tuple[t.Any, t.Any, t.Any]:
+    """For a package: ``fleet``, a machine of this kind and a container with the SPIRE server beside it; ``machine``, the former with
+    nothing of ours on it; and ``deployment``, by which jobs are deployed to it. ``name``: a word for the fleet.
+    """
+
+    @pytest.fixture(scope="package")
+    def fleet():
+        server = RobotSpec("server1", labels={"role": "server"})
+        with borrowed(name, [server, RobotSpec(VM, kind=kind, labels={"role": "vm"})]) as fleet:
+            yield fleet
+
+    @pytest.fixture
+    def machine(fleet):
+        machine = Machine(fleet, VM)
+        machine.clean()
+        return machine
+
+    @pytest.fixture(scope="package")
+    def deployment(fleet, tmp_path_factory):
+        directory = tmp_path_factory.mktemp(name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("K8S4R_HOME", str(directory / "controller"))
+            patch.chdir(directory)
+            yield Patient(fleet, directory)
+
+    return fleet, machine, deployment

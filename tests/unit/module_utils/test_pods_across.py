@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import verify
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.across import links, robots, routes, told
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.files import network, number, overlap
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.files import network, number
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.six import family
 
 SHARED = [("eth0", number("192.0.2.1"), 24), ("wlan0", number("198.51.100.1"), 16), ("eth1", number("192.0.2.129"), 26)]
@@ -97,7 +97,7 @@ NETWORKS = st.builds(lambda base, length: (base >> 32 - length << 32 - length, l
 def test_of_two_robots_the_first_with_a_name_or_an_address_has_it(others: list[t.Any]) -> None:
     wanted: list[t.Any] = []
     for each in others:
-        if not any(each[0] == had[0] or overlap(each[1], had[1]) for had in wanted):
+        if not any(each[0] == had[0] or family.FOUR.overlap(each[1], had[1]) for had in wanted):
             wanted.append(each)
     found: list[t.Any] = []
     robots.add(found, others[: len(others) // 2])

@@ -13,8 +13,9 @@ from ..state.formats import Unread
 from ..state.ledger import known
 from ..state.manifest import groups
 from .across import links
-from .files import bounds, network, number, parsed, spelt
+from .files import network, number, parsed, spelt
 from .six import family
+from .six.family import FOUR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _readable(resources: t.Iterable[Resource], read: Read) -> dict[str, Pod]:
 
 
 def _free(pod: Pod, has: Pod | None, taken: t.Container[int]) -> int:
-    first, last = bounds(network(pod["range"]))
+    first, last = FOUR.bounds(network(pod["range"]))
     first, count = first + 2, last - first - 2
     asked = number(pod["address"])
     kept = [number(has["address"])] if has else []
@@ -116,7 +117,7 @@ def _of_four(ranges: t.Sequence[str], routes: str) -> list[str]:
     remedy = "set k8s4r_pod_cidr of this robot to a network that nobody uses, no other robot's pods either"
     found = []
     for wanted in ranges:
-        first, last = bounds(network(wanted))
+        first, last = FOUR.bounds(network(wanted))
         for device, low, high in links.routes(routes):
             if device != BRIDGE and low <= last and high >= first:
                 length = 32 - (high - low).bit_length()

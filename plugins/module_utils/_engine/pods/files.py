@@ -123,23 +123,6 @@ def network(text: str) -> tuple[int, int]:
     return number(base) >> shift << shift, int(length)
 
 
-def bounds(whole: tuple[int, int]) -> tuple[int, int]:
-    """The first and the last address of a network, as numbers."""
-    first, length = whole
-    return first, first + (1 << 32 - length) - 1
-
-
-def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two networks have addresses in common."""
-    shift = 32 - min(one[1], other[1])
-    return one[0] >> shift == other[0] >> shift
-
-
-def contains(whole: tuple[int, int], value: int) -> bool:
-    shift = 32 - whole[1]
-    return value >> shift == whole[0] >> shift
-
-
 def spelt(number: int) -> str:
     """The address of a number."""
     return ".".join(str(each) for each in number.to_bytes(4, "big"))
