@@ -75,7 +75,10 @@ class ActionModule(Action):
         if arguments["job"] and arguments["name"]:
             raise ActionProblem(f"job names files, and job_name is {arguments['name']}: give one of them")
         if not arguments["name"]:
-            jobs, warnings = self._read(arguments, variables, f"{NO_JOB}; {OR_BY_NAME}")
+            try:
+                jobs, warnings = self._read(arguments, variables, f"{NO_JOB}; {OR_BY_NAME}")
+            except JobErrors as errors:
+                raise ActionProblem(f"{errors}\n{OR_BY_NAME}") from None
             removed = [(job.namespace, job.name) for job in jobs]
             identities = any(identity.needed(group.network) for job in jobs for group in job.task_groups)
         else:

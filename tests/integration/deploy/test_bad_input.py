@@ -57,6 +57,9 @@ def test_no_job_and_a_missing_job_are_explained(deployment):
     refused.refused('wait_seconds: found "soon": expected a whole number, such as 600')
     assert "Prepare the robots" not in refused.output
     deployment.run("k8s4r.robot.remove_taskgroup").refused("no job given: add -e job=", "add -e job_name=<name>", "-e job_namespace=")
+    # A file that cannot be read, as one without its vault password, need not be.
+    gone = deployment.run("k8s4r.robot.remove_taskgroup", job="nowhere.yml")
+    gone.refused("nowhere.yml: No such file or directory", "or name the job: add -e job_name=<name>")
 
 
 @pytest.fixture

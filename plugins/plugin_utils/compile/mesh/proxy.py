@@ -96,7 +96,7 @@ def _port(site: Site, unit: str, listener: ports.Listener, terms: t.Mapping[str,
     if site.pod is None:
         made = plan.port(listener.address, listener.port, site.where(listener.path), unit, addressed=addressed)
     else:
-        called = f"r{site.pod.instance} {listener.path.rpartition('.network.')[2]}"
+        called = f"r{site.pod.instance} {listener.called}"
         made = plan.port(listener.address, listener.port, site.where(listener.path), called=called, addressed=addressed)
     made = listener.with_served(made)
     return {**made, "terms": terms} if terms else made

@@ -33,6 +33,11 @@ class Listener(t.NamedTuple):
     serves: tuple[str, ...] = ()
     addressed: str = ""
 
+    @property
+    def called(self) -> str:
+        """What a person calls it: the name of its service, or its key below `network`."""
+        return self.serves[0].rpartition("/")[2] if self.serves else self.path.rpartition(".network.")[2]
+
     def meets(self, other: Listener) -> bool:
         """Whether only one of the two can be had."""
         return self.port == other.port and self.transport is other.transport and clash(self.address, other.address)
