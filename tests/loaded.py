@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -21,11 +22,24 @@ import subprocess
 import sys
 import tempfile
 import typing as t
+import warnings
 
 PROGRAM = pathlib.Path(sys.executable).with_name("ansible-playbook")
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 # What each run loads.
 LOADED = ("ansible.cli.playbook", "ansible.executor.playbook_executor", "ansible.plugins.strategy.linear", "ansible.plugins.action.normal")
+# Ansible's own plugins that most runs use; from the documentation of each, Ansible takes the settings that it knows.
+PLUGINS = {
+    "inventory": ("host_list", "script", "auto", "yaml", "ini", "toml"),
+    "connection": ("ssh", "local"),
+    "callback": ("default",),
+    "shell": ("sh",),
+    "strategy": ("linear",),
+    "become": ("sudo",),
+    "lookup": ("env", "file", "vars", "template"),
+}
+POLL_SECONDS = 0.01
+"""So often a run that waits looks for results. Ansible's own is a tenth of it, and keeps a tenth of a processor busy."""
 # What Ansible does not look at until it runs.
 LATER = ("K8S4R_", "PYTEST_")
 _loaded: dict[frozenset[tuple[str, str]], Loaded] = {}
@@ -122,6 +136,8 @@ def _play(told: int) -> None:
 
     # A directory of its own, which goes when it ends.
     constants.DEFAULT_LOCAL_TMP = constants.config.get_config_value("DEFAULT_LOCAL_TMP")
+    constants.DEFAULT_INTERNAL_POLL_INTERVAL = POLL_SECONDS
+    warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
     status: t.Any = 1
     try:
         playbook.main()
@@ -136,9 +152,22 @@ def _play(told: int) -> None:
         os._exit(0)
 
 
-if __name__ == "__main__":
+def _load() -> None:
     for name in LOADED:
         importlib.import_module(name)
+    from ansible.plugins import loader
+
+    loader.init_plugin_loader()
+    for kind, names in PLUGINS.items():
+        for name in names:
+            getattr(loader, f"{kind}_loader").get(f"ansible.builtin.{name}", class_only=True)
+    # What the collector does not visit, no run needs to copy.
+    gc.collect()
+    gc.freeze()
+
+
+if __name__ == "__main__":
+    _load()
     # The command does not look for modules in the checkout.
     sys.path.remove(str(CHECKOUT))
     _serve(socket.socket(fileno=int(sys.argv[1])))
