@@ -65,7 +65,9 @@ lint: ready
 sanity: ready
 	python -m tests.sanity
 
+# What an earlier run left is taken away: molecule itself would go on with it.
 molecule: ready
+	molecule destroy
 	molecule test --all
 
 # One list for every Python from 3.11 on. Where packages come from is each machine's own setting, so the list names no index.

@@ -20,13 +20,12 @@ TOGETHER = {
     "provision": (f"{INTEGRATION}provision/",),
     "emulated": (f"{INTEGRATION}emulated/",),
     "kernels": tuple(f"{SYSTEM}test_{name}.py" for name in ("clock", "disks", "power_cut", "quotas", "users", "virtual_machines")),
-    "ingress": (f"{INTEGRATION}lifecycle/test_ingress.py", f"{INTEGRATION}lifecycle/test_scenarios.py"),
     "services": tuple(f"{INTEGRATION}deploy/test_{name}.py" for name in ("discovery", "names")),
 }
 """Modules that are one group: they build on what the ones before them left on the robots, as Envoy, or share a virtual machine."""
 
 LONGEST_FIRST = (
-    *("emulated", "kernels", f"{SYSTEM}test_molecule.py", "provision", "ingress", "services", f"{INTEGRATION}lifecycle/"),
+    *("emulated", "kernels", f"{SYSTEM}test_molecule.py", "provision", "services", f"{INTEGRATION}lifecycle/"),
     *(
         "tests/lint/test_lint.py::test_ansible_test_sanity",
         f"{INTEGRATION}compile/test_docker.py",

@@ -15,8 +15,8 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def run(command: list[str], seconds: float) -> None:
-    """Run a program of this Python's environment on the checkout; what it finds is the failure's text."""
+def run(command: list[str], seconds: float) -> str:
+    """Run a program of this Python's environment on the checkout, and return what it prints; where it fails, that is the failure's text."""
     variables = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"),
@@ -28,3 +28,4 @@ def run(command: list[str], seconds: float) -> None:
     )
     if done.returncode:
         pytest.fail(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
+    return done.stdout + done.stderr

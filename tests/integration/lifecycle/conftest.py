@@ -29,6 +29,6 @@ def bare(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="package")
 def two():
-    """Two robots, for the tests of an ingress and those of the scenarios: they are provisioned once."""
+    """Two robots, for the tests of an ingress: they are provisioned once."""
     with borrowed("ingress", [RobotSpec("robot1"), RobotSpec("robot2")]) as fleet:
         yield fleet
