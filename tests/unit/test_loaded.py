@@ -43,7 +43,7 @@ def test_it_ends_and_says_as_one_that_a_person_starts(environment, play, tmp_pat
         argv = [loaded.PROGRAM, play, "-e", f"asked={asked}"]
         plain = subprocess.run(argv, env=mine, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert f"{asked} in {tmp_path}" in found.stdout
-        assert (found.returncode, plain.returncode) == (status, status)
+        assert (found.returncode, plain.returncode) == (status, status), plain.stdout + plain.stderr
         assert _without_times(found.stdout) == _without_times(plain.stdout)
         assert found.stderr == plain.stderr
     assert list((tmp_path / "temporary").iterdir()) == [], "each takes its directory away"

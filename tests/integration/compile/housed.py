@@ -11,7 +11,8 @@ import typing as t
 from tests.integration.compile.boxes import SOON, Engine
 from tests.integration.compile.jobs import plans, without_groups
 from tests.integration.compile.test_pods import LEFT
-from tests.integration.engine.harness import Machine
+from tests.integration.engine.harness import LONGEST, Machine
+from tests.robots.host import wait_for
 
 ALLOC = "/var/lib/k8s4r/groups/box-g-*/alloc"
 # The container: what it sees, and whom it reaches. It serves its name.
@@ -124,7 +125,8 @@ def a_container_and_a_program_of_a_pod_are_together(machine: Machine, engine: En
     machine.until(f'[ -n "$({runs})" ] && ! {runs} | grep -q {before} && {is_in(pod["id"])}')
     states = "systemctl show -p ActiveState --value 'k8s4r-task-box-g-r0-*' | sort -u | xargs"
     machine.until(f'{asks.format("127.0.0.1", 8099)} | grep -qx box && [ "$({states})" = active ]')
-    assert machine.ask(plan) == {"status": "unchanged"}
+    # What watches its tasks comes after them.
+    wait_for(lambda: machine.ask(plan) == {"status": "unchanged"}, LONGEST, "a run would change something")
     machine.sh("systemctl stop 'k8s4r-group-box-*.target'")
     engine.nothing_runs(machine)
     if hooks:
