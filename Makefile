@@ -32,7 +32,7 @@ INSTALLED_BENCH := .venv/bench-$(shell sha256sum < tests/requirements-bench.txt 
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/build
 export ANSIBLE_HOME := $(CURDIR)/.ansible
-# Images of containers often set it. Then each run of Ansible compiles this collection anew: a third of its work.
+# Images of containers often set it. Then each run of Ansible compiles this collection anew: a fifth of its work.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo demo-status demo-down test test-arm64 check bench lint sanity molecule lock outdated robots-up robots-down clean

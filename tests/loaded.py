@@ -39,7 +39,7 @@ PLUGINS = {
     "lookup": ("env", "file", "vars", "template"),
 }
 POLL_SECONDS = 0.01
-"""So often a run that waits looks for results. Ansible's own is a tenth of it, and keeps a tenth of a processor busy."""
+"""So often a run that waits looks for results. Ansible's own is a tenth of it, and busier."""
 # What Ansible does not look at until it runs.
 LATER = ("K8S4R_", "PYTEST_")
 _loaded: dict[frozenset[tuple[str, str]], Loaded] = {}
