@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import functools
 import pathlib
 import sys
 import typing as t
@@ -106,9 +107,11 @@ def module(path: pathlib.Path) -> str:
 KNOWN = {module(path) for path in FILES}
 
 
-def imports(path: pathlib.Path) -> t.Iterator[tuple[str, bool]]:
+@functools.cache
+def imports(path: pathlib.Path) -> tuple[tuple[str, bool], ...]:
     """Every module that a file imports, wherever in it, and whether it is ours (then named from ``plugins`` on)."""
     package = path.relative_to(PLUGINS).parent.parts
+    found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -119,8 +122,8 @@ def imports(path: pathlib.Path) -> t.Iterator[tuple[str, bool]]:
             names = [f"{base}.{alias.name}" if f"{base}.{alias.name}".removeprefix(COLLECTION) in KNOWN else base for alias in node.names]
         else:
             continue
-        for name in names:
-            yield name.removeprefix(COLLECTION), name.startswith(COLLECTION)
+        found += [(name.removeprefix(COLLECTION), name.startswith(COLLECTION)) for name in names]
+    return tuple(found)
 
 
 def inside(name: str, rooms: t.Iterable[str]) -> bool:

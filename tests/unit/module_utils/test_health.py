@@ -232,3 +232,66 @@ def test_how_long_a_unit_must_be_up_is_the_jobs_choice():
     long = health.Watch(plan.unit("u", "", run="always", settles=20.0))
     assert long.verdict(values(ActiveEnterTimestampMonotonic="981000000"), NOW) is health.Verdict.WAITING
     assert long.verdict(values(ActiveEnterTimestampMonotonic="979000000"), NOW) is health.Verdict.HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("shown", "due"),
+    [
+        (values(), 0.0),
+        (values(ActiveEnterTimestampMonotonic="998500000"), 0.5),
+        (dict(CRASHING), health.UNKNOWN),
+        (values(ActiveState="failed"), health.UNKNOWN),
+        (values(NRestarts="6", ActiveEnterTimestampMonotonic="1"), health.UNKNOWN),
+    ],
+)
+def test_a_unit_is_due_when_it_will_have_been_up_for_long_enough(shown, due):
+    """A unit that has failed must not look due: nobody would pause between two looks."""
+    watched = watch()
+    watched.verdict(shown, NOW)
+    assert watched.due == due
+
+
+def test_checks_are_due_when_the_last_of_them_has_passed_for_long_enough(monkeypatch):
+    checked = Checked(monkeypatch, settles=20.0)
+    up = values(ActiveEnterTimestampMonotonic="990000000")
+    checked.verdict(NOW, up)
+    assert checked.watch.due == health.UNKNOWN
+    checked.verdict(NOW, up, status="passing", since=NOW - 5, at=NOW)
+    assert checked.watch.due == 15.0
+
+
+class Looks:
+    """What systemd says of unit ``u`` at each look, and when: a clock that goes on only while somebody waits."""
+
+    def __init__(self, monkeypatch, *shown):
+        self.shown, self.now, self.pauses = list(shown), NOW, []
+        monkeypatch.setattr(health.systemd, "show", self._show)
+        monkeypatch.setattr(health.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(health.time, "sleep", self._sleep)
+
+    def _show(self, names):
+        assert names == ["u"]
+        return {"u": self.shown.pop(0) if len(self.shown) > 1 else self.shown[0]}
+
+    def _sleep(self, seconds):
+        self.pauses.append(round(seconds, 3))
+        self.now += seconds
+
+    def wait(self):
+        health.wait([plan.unit("u", "", run="always")], NOW, None)
+        return self.pauses
+
+
+def test_a_unit_that_is_up_is_looked_at_less_and_less_and_in_time(monkeypatch):
+    up = values(ActiveEnterTimestampMonotonic=str(int(NOW * 1e6)), MainPID="7")
+    pauses = Looks(monkeypatch, dict(up, MemoryCurrent="1"), dict(up, MemoryCurrent="2"), up).wait()
+    assert pauses[:4] == [0.1, 0.15, 0.225, 0.338]
+    assert max(pauses) == health.LONGEST_INTERVAL
+    assert sum(pauses) == pytest.approx(health.STEADY, abs=0.01)
+
+
+def test_one_that_ends_is_looked_at_often_again(monkeypatch):
+    begun = values(ActiveEnterTimestampMonotonic=str(int(NOW * 1e6)), MainPID="7")
+    again = dict(begun, MainPID="8", NRestarts="1")
+    pauses = Looks(monkeypatch, begun, begun, begun, CRASHING, again, begun).wait()
+    assert pauses[:6] == [0.1, 0.15, 0.225, 0.1, 0.1, 0.1]

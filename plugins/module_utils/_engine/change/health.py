@@ -37,7 +37,10 @@ MOST_GOOD_ENDS = 2
 # When one unit has failed, others that began with it get this long to show whether they fail too: a report has all reasons.
 MOMENT = 1.0
 
-INTERVAL = 0.1
+# From one look to the next: each costs a robot some 15 ms of a processor. Where nothing has changed since the last look, there is
+# less and less to be seen.
+INTERVAL, LONGEST_INTERVAL, LONGER = 0.1, 0.5, 1.5
+UNKNOWN = float("inf")
 # What systemd writes of a program that cannot be executed, in two lines. How the first one begins differs from version to version.
 NAMED = ("Failed to execute ", "Failed to locate executable ", "Unable to locate executable ")
 FAILED_STEP = "Failed at step EXEC spawning "
@@ -69,6 +72,8 @@ class Watch:
         self.failing: list[str] = []
         self._seen: list[tuple[states.Check, states.State]] = []
         self.late = self.asks = False
+        # In how many seconds it will have been well for long enough, if nothing happens; without end if that cannot be told.
+        self.due = UNKNOWN
         self._restarts = restarts
         self._pending_since: float | None = None
         self._checks = kinds.of(unit).checks(unit) if checked and kinds.of(unit).steady(unit) else ""
@@ -80,8 +85,10 @@ class Watch:
     def verdict(self, values: systemd.Properties, now: float) -> Verdict:
         """What the unit's properties mean, and its checks. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
         self._until = self._until or now + self._patience
-        self.asks = False
+        self.asks, self.due = False, UNKNOWN
         found = self._of_unit(values, now)
+        if found is not Verdict.WAITING:
+            self.due = 0.0 if found is Verdict.HEALTHY else UNKNOWN
         if found is Verdict.FAILED:
             # A check that had no turn is not why.
             self.failing = [_failing(check["name"], state) for check, state in self._seen if state["at"]]
@@ -93,8 +100,12 @@ class Watch:
     def _of_checks(self, started: int, now: float) -> Verdict:
         known = states.of(self._checks, started)
         failing = [(check, state) for check, state in known if state["status"] != states.PASSING]
-        if not failing and all(state["at"] and now - state["since"] >= self._settles for _check, state in known):
-            return Verdict.HEALTHY
+        left = UNKNOWN
+        if not failing and all(state["at"] for _check, state in known):
+            left = max(state["since"] for _check, state in known) + self._settles - now
+            if left <= 0:
+                return Verdict.HEALTHY
+        self.due = max(self.due, left)
         # Nobody else may run them yet: a robot's first checks get their timer when all is well.
         self.asks = True
         self.late = self._until is not None and now >= self._until
@@ -129,17 +140,22 @@ class Watch:
         is not waited for endlessly.
         """
         endless = _restarts(values) - self._restarts >= 2 * MOST_RESTARTS
-        return Verdict.WAITING if _fresh(values, now) and not endless else Verdict.FAILED
+        return Verdict.WAITING if self._is_fresh(values, now) and not endless else Verdict.FAILED
 
     def _active(self, values: systemd.Properties, now: float) -> Verdict:
         if not kinds.of(self.unit).steady(self.unit):
             return self._executed(values, now)
-        return Verdict.WAITING if _fresh(values, now, self._settles) else Verdict.HEALTHY
+        return Verdict.WAITING if self._is_fresh(values, now, self._settles) else Verdict.HEALTHY
 
     def _executed(self, values: systemd.Properties, now: float) -> Verdict:
         """A program that ends may be at work, or about to tell that it cannot be run."""
-        young = kinds.of(self.unit).ends(self.unit) and _fresh(values, now, endings.AT_ONCE)
+        young = kinds.of(self.unit).ends(self.unit) and self._is_fresh(values, now, endings.AT_ONCE)
         return Verdict.WAITING if young else Verdict.HEALTHY
+
+    def _is_fresh(self, values: systemd.Properties, now: float, seconds: float = STEADY) -> bool:
+        """Whether the unit has become active only just now; until it is not, it is not due."""
+        self.due = _fresh(values, now, seconds)
+        return self.due > 0
 
     def _inactive(self, values: systemd.Properties, _now: float) -> Verdict:
         ended_well = kinds.of(self.unit).ends(self.unit) and values.get("Result") == "success"
@@ -171,10 +187,10 @@ def _is_down(values: systemd.Properties) -> bool:
     return values.get("ActiveState") in systemd.DOWN or values.get("SubState") == systemd.AUTO_RESTART
 
 
-def _fresh(values: systemd.Properties, now: float, seconds: float = STEADY) -> bool:
-    """Whether the unit has become active only just now."""
-    entered = systemd.seconds(values, "ActiveEnterTimestampMonotonic")
-    return values.get("ActiveState") == "active" and now - entered < seconds
+def _fresh(values: systemd.Properties, now: float, seconds: float) -> float:
+    """How many of its first ``seconds`` a unit that is active has before it; 0 if none."""
+    left = systemd.seconds(values, "ActiveEnterTimestampMonotonic") + seconds - now
+    return max(left, 0.0) if values.get("ActiveState") == "active" else 0.0
 
 
 def _restarts(values: systemd.Properties) -> int:
@@ -199,6 +215,7 @@ def wait(
     ends: dict[str, systemd.Properties] = {}
     moment: float | None = None
     asked, told = 0.0, ""
+    pause = INTERVAL
     while watches:
         now = time.monotonic()
         verdicts = {name: watch.verdict(shown.get(name, {}), now) for name, watch in watches.items()}
@@ -218,11 +235,18 @@ def wait(
         elif Verdict.WAITING not in verdicts.values():
             return
         told = _tell(tell, told, [] if moment else [unit for unit in units if _waits(shown.get(unit["name"], {}))], shown)
-        if now >= asked + IMPATIENCE and any(watch.asks for watch in watches.values()):
+        asks = any(watch.asks for watch in watches.values())
+        if asks and now >= asked + IMPATIENCE:
             asked = now
             check_units.begin()
-        time.sleep(INTERVAL)
-        shown = systemd.show(names)
+        time.sleep(min(pause, max(watch.due for watch in watches.values()), asked + IMPATIENCE - now if asks else UNKNOWN))
+        before, shown = shown, systemd.show(names)
+        pause = min(LONGER * pause, LONGEST_INTERVAL) if moment is None and _lives(shown) == _lives(before) else INTERVAL
+
+
+def _lives(shown: systemd.Shown) -> list[list[str | None]]:
+    """Of each unit what is another thing when it has begun, ended or been tried again."""
+    return [[values.get(name) for name in ("ActiveState", "SubState", "Job", "NRestarts", "MainPID")] for values in shown.values()]
 
 
 def _tell(tell: t.Callable[[str], None], told: str, again: t.Sequence[Resource], shown: systemd.Shown) -> str:
@@ -246,7 +270,9 @@ def _has_ended(verdict: Verdict, values: systemd.Properties) -> bool:
 
 def _undecided(unit: Resource, verdict: Verdict, values: systemd.Properties, now: float) -> bool:
     """Whether a unit with a program may soon turn out to have failed, too."""
-    return kinds.of(unit).restarts(unit) and (verdict is Verdict.WAITING or (verdict is Verdict.HEALTHY and _fresh(values, now, MOMENT)))
+    return kinds.of(unit).restarts(unit) and (
+        verdict is Verdict.WAITING or (verdict is Verdict.HEALTHY and _fresh(values, now, MOMENT) > 0)
+    )
 
 
 def _of_late(watch: Watch, since: float, words: LastWords) -> str:
