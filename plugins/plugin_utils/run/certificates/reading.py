@@ -23,6 +23,8 @@ from .wrong import Wrong
 # Bytes of a file.
 LARGEST = 2**20
 
+T = t.TypeVar("T")
+
 
 class Certificates:
     """Reads certificates. Paths of job files are relative to `directory`; `decrypt` gives the text of a file that is encrypted."""
@@ -45,25 +47,28 @@ class Certificates:
             ingress = group.network.ingress if group.network and group.network.enabled else None
             if group.network and ingress and ingress.tls.mode is IngressTlsMode.FILES:
                 path = f"taskGroups[{number}].network.ingress.tls"
-                try:
-                    pair, doubts = self._pair(job, ingress)
-                except Wrong as wrong:
-                    errors.append(job.problem(f"{path}.{wrong.key}", str(wrong), wrong.remedy))
-                    continue
+                wrongs: list[Wrong] = []
+                pair, doubts = self._pair(job, ingress, wrongs)
+                errors += [job.problem(f"{path}.{wrong.key}", str(wrong), wrong.remedy) for wrong in wrongs]
                 warnings += [job.problem(f"{path}.certFile", str(doubt), doubt.remedy) for doubt in doubts]
                 with_pair = dataclasses.replace(ingress, tls=dataclasses.replace(ingress.tls, pair=pair))
                 group = dataclasses.replace(group, network=dataclasses.replace(group.network, ingress=with_pair))
             groups.append(group)
         return dataclasses.replace(job, task_groups=tuple(groups))
 
-    def _pair(self, job: Job, ingress: Ingress) -> tuple[Pair, list[Wrong]]:
+    def _pair(self, job: Job, ingress: Ingress, wrongs: list[Wrong]) -> tuple[Pair | None, list[Wrong]]:
+        """The certificates and the key, if nothing is wrong with either, and what one may doubt of them."""
         # Only few runs have any, and reading cryptography's modules takes a while.
         from . import pairs
 
-        chain = pairs.chain(self._text(job, "certFile", ingress.tls.cert_file or ""))
-        key = pairs.key(self._text(job, "keyFile", ingress.tls.key_file or ""))
-        pairs.must_belong_together(chain, key)
-        pairs.must_be_valid(chain, self._now)
+        chain = _tried(wrongs, lambda: pairs.chain(self._text(job, "certFile", ingress.tls.cert_file or "")))
+        key = _tried(wrongs, lambda: pairs.key(self._text(job, "keyFile", ingress.tls.key_file or "")))
+        if chain is None or key is None:
+            return None, []
+        _tried(wrongs, lambda: pairs.must_belong_together(chain, key))
+        _tried(wrongs, lambda: pairs.must_be_valid(chain, self._now))
+        if wrongs:
+            return None, []
         doubts = pairs.doubts(chain, self._now, [route.host for route in ingress.routes])
         return Pair(pairs.text(chain), Secret(pairs.text_of_key(key))), list(doubts)
 
@@ -73,4 +78,13 @@ class Certificates:
             found, _file = content(name, path, LARGEST, "name a file", "name a file with nothing else in it")
             return self._decrypt(str(path)).encode("utf-8", "surrogateescape") if found.startswith(VAULT_HEADER) else found
         except Unreadable as error:
-            raise Wrong(key, str(error), error.remedy) from None
+            raise Wrong(key, f"{name}: {error}", error.remedy) from None
+
+
+def _tried(wrongs: list[Wrong], look: t.Callable[[], T]) -> T | None:
+    """What a look at the files has found; what is wrong is kept, so that all of it is told at once."""
+    try:
+        return look()
+    except Wrong as wrong:
+        wrongs.append(wrong)
+        return None

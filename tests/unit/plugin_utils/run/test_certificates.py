@@ -133,7 +133,7 @@ def test_a_vaulted_key_is_decrypted(read, tmp_path):
 def test_what_is_no_certificate_or_no_key_is_said(refused, tmp_path):
     made, other = make(), make()
     missing = refused(None, made.key_pem)
-    assert missing == f"{CERTIFICATE}No such file or directory (looked for in {tmp_path})"
+    assert missing == f"{CERTIFICATE}edge.crt: No such file or directory (looked for in {tmp_path})"
     assert refused("hello", made.key_pem) == (
         f"{CERTIFICATE}has no certificate in PEM format; name a file with one: it begins with -----BEGIN CERTIFICATE-----"
     )
@@ -150,6 +150,18 @@ def test_what_is_no_certificate_or_no_key_is_said(refused, tmp_path):
         f"{CERTIFICATE}begins with the certificate of app.example, and the key is that of the one of app.example; "
         "put that one first, and its authorities after it"
     )
+
+
+def test_all_that_is_wrong_is_said_at_once(read):
+    for certificate, key, wrong in [
+        (None, None, ["certFile: edge.crt: No such file", "keyFile: keys/edge.key: No such file"]),
+        ("hello", "hello", ["certFile: has no certificate", "keyFile: has no private key"]),
+        (make(end=NOW - DAY / 2).pem, make().key_pem, ["certFile: the certificate of app.example expired", "keyFile: does not match"]),
+    ]:
+        with pytest.raises(JobErrors) as raised:
+            read(certificate, key)
+        said = sorted(str(error) for error in raised.value.errors)
+        assert [words in text for words, text in zip(wrong, said, strict=True)] == [True, True], said
 
 
 @pytest.mark.parametrize("form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL])
