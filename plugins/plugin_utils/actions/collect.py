@@ -22,6 +22,9 @@ MOST_ROUNDS = 3
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "playbooks" / "tasks"
 NOTHING_TO_REMOVE = "No robot {} has any of these jobs: {}. The playbook k8s4r.robot.status lists the jobs that the robots have."
 
+ASKED = "{}: asked for what a job may use there. It is compiled with that now, and what changes is said then"
+SAID = "as said above"
+
 
 class ActionModule(Action):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
@@ -60,8 +63,13 @@ class ActionModule(Action):
         failed = [name for name in lost if _has_failed(variables["hostvars"].raw_get(name), arguments["prepared"])]
         changes = summary(answers, moving, lost, servers if agents_needed else (), aside, _jobs(run), failed)
         warnings: list[str] = []
-        if following.file != AGAIN and not arguments["provisioned"]:
-            # Said once: where machines have been provisioned, it was said before that.
+        if following.file == AGAIN:
+            stale = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
+            self._display.display(ASKED.format(few(stale, MOST)))
+        elif arguments["provisioned"]:
+            # Where machines have been provisioned, it was said before that.
+            self._display.display(SAID)
+        else:
             warnings = taken_over(answers, run.get("files", {}), placed) + untold(lost, run.get("robots", {}))
             for said in changes:
                 self._display.display(line(said))

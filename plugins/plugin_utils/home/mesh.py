@@ -26,6 +26,8 @@ _OFFER: t.Mapping[str, type] = {"name": str, "task": str, "tags": list}
 _PROTOCOLS = ("tcp", "http", "grpc")
 # What templates of other robots may have in them is no more than a job file could say, so that no robot writes lines into them.
 _NAME, _HOST = r"[A-Za-z0-9._-]+", r"[0-9A-Fa-f.:]*"
+# An address as a job file may have it, and SPIFFE IDs.
+_ADDRESS, _ALLOWED = r"[A-Za-z0-9.:_-]*", r"[\x21-\x7e]+"
 _FULL_NAME, _TAG = rf"{_NAME}(/{_NAME}){{3}}", r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
 
@@ -60,12 +62,18 @@ def sound(said: t.Any) -> bool:
 
 
 def _is_service(served: t.Any) -> bool:
-    if not (_has(served, _SERVED) and re.fullmatch(_FULL_NAME, served["name"]) and 0 < served["port"] < 65536):
+    if not (_has(served, _SERVED) and re.fullmatch(_FULL_NAME, served["name"]) and _is_port(served["port"])):
         return False
     terms = served["terms"]
     if "offers" in terms:
         return _are_offers(terms)
-    return _has(terms, _TERMS) and terms["protocol"] in _PROTOCOLS and _are_texts(terms["allow"])
+    if not (_has(terms, _TERMS) and terms["protocol"] in _PROTOCOLS and re.fullmatch(_ADDRESS, terms["address"])):
+        return False
+    return all(isinstance(each, str) and re.fullmatch(_ALLOWED, each) for each in terms["allow"])
+
+
+def _is_port(value: int) -> bool:
+    return not isinstance(value, bool) and 0 < value < 65536
 
 
 def _are_offers(terms: t.Any) -> bool:
@@ -78,10 +86,6 @@ def _are_offers(terms: t.Any) -> bool:
         and all(isinstance(tag, str) and re.fullmatch(_TAG, tag) for tag in each["tags"])
         for each in terms["offers"]
     )
-
-
-def _are_texts(values: t.Iterable[t.Any]) -> bool:
-    return all(isinstance(each, str) for each in values)
 
 
 def _has(value: t.Any, shape: t.Mapping[str, type]) -> bool:

@@ -173,6 +173,8 @@ _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
 }
 _OPTIONAL: t.Mapping[str, Shape] = {**_PREPARED, **_SWITCHED, "release": _text, "progress": _text, "ports": _numbers, "mesh": _mesh}
 _FAILURES = ("refused", "failed")
+# Texts that are printed as they are, behind the robot's name.
+_SHOWN = ("errors", "notices", "changes", "steps")
 # By request, the answers beside `refused` and `failed`.
 _STATUSES: t.Mapping[str, t.Sequence[str]] = {
     "prepare": ("unchanged", "plan-needed", "stale", "pending", "staged", "recorded", "lacking", "planned"),
@@ -199,6 +201,9 @@ def checked(operation: str, answer: dict[str, t.Any]) -> dict[str, t.Any]:
         if (key in required or key in answer) and not shape(answer.get(key)):
             raise Strange(f"{strange}: {status}, but {key} is missing or malformed")
     found: dict[str, t.Any] = _harmless(answer)
+    for key in _SHOWN:
+        if key in found:
+            found[key] = [_hung(text) for text in found[key]]
     return found
 
 
@@ -207,6 +212,12 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+
+
+def _hung(text: str) -> str:
+    """A text whose further lines stand below its first one: a robot cannot print what looks like a line of Ansible, or of another robot."""
+    first, *more = text.split("\n")
+    return "\n".join([first, *(line if not line or line.startswith((" ", "\t")) else f"    {line}" for line in more)])
 
 
 def _harmless(value: t.Any) -> t.Any:

@@ -200,6 +200,11 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
         outcome = machine.script(f"from k8s4r_engine.checks import script\nprint(script.within({unit!r}, {number}).lines('comm'))")
         assert said in outcome.stderr
         assert (outcome.stdout.strip() == "['sh']") is not bool(said), outcome
+    # Removed in the middle of its work, the service leaves nothing that looks like a failure.
+    machine.sh(f"touch {alloc}/exec.hang; systemctl --no-block start k8s4r-checks.service")
+    machine.until("[ $(systemctl show -p ActiveState --value k8s4r-checks.service) = activating ]")
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert machine.sh("systemctl list-units --all --plain --no-legend 'k8s4r-checks*'") == ""
 
 
 def test_what_serves_all_groups_is_told_of_where_it_is_down_and_started_by_the_next_run(machine):

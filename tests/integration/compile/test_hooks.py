@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from tests.integration.compile.conftest import ENDS, each_of
-from tests.integration.compile.jobs import job, shell, without_groups
+from tests.integration.compile.jobs import job, plans, shell, without_groups
 from tests.integration.engine.harness import Machine
 
 machine = each_of(ENDS)
@@ -153,6 +153,20 @@ def test_a_prestart_that_fails_brings_the_group_back(machine):
     assert lines.count("app up") == 2
     assert "register" not in lines
     assert machine.ask(good)["status"] in ("unchanged", "plan-needed")
+
+
+def test_a_hook_that_hangs_is_waited_for_as_long_as_the_job_says(machine):
+    hangs = says("prepare", "prestart", "echo waiting for the lidar >&2; sleep 1001")
+    (plan,) = plans(
+        machine, {"name": "hang", "update": {"healthyDeadline": "3s"}, "taskGroups": [{"name": "g", "tasks": [stays("app"), hangs]}]}
+    )
+    answer = machine.deploy(plan)
+    assert answer["status"] == "rolled-back"
+    (error,) = answer["errors"]
+    assert "r0 prepare" in error
+    assert "has not ended within 3 s; set its timeout, or a longer update.healthyDeadline" in error
+    assert "waiting for the lidar" in error
+    machine.gone("sleep 1001")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -92,6 +92,10 @@ def http(code: int, body: bytes = b"", *more: bytes) -> bytes:
             {"expect": "well"},
             (CRITICAL, "the answer cannot be read: ValueError", ""),
         ),
+        # What comes before an answer is none.
+        (http(103, b"", b"Link: </a.css>") + http(100) + http(200, b"well"), {"expect": "well"}, (PASSING, "HTTP 200", "well")),
+        (http(100) + http(503, b"ill"), {}, (CRITICAL, "HTTP 503", "ill")),
+        (http(100), {}, (CRITICAL, "the answer is not one of HTTP/1.1", "")),
         (b"", {}, (CRITICAL, "the answer is not one of HTTP/1.1", "")),
         (b"SSH-2.0-x\r\n\r\n", {}, (CRITICAL, "the answer is not one of HTTP/1.1", "SSH-2.0-x")),
         (b"HTTP/1.1 2000 x\r\n\r\n", {}, (CRITICAL, "the answer is not one of HTTP/1.1", "HTTP/1.1 2000 x")),

@@ -295,3 +295,28 @@ def test_one_that_ends_is_looked_at_often_again(monkeypatch):
     again = dict(begun, MainPID="8", NRestarts="1")
     pauses = Looks(monkeypatch, begun, begun, begun, CRASHING, again, begun).wait()
     assert pauses[:6] == [0.1, 0.15, 0.225, 0.1, 0.1, 0.1]
+
+
+def test_a_program_that_systemd_would_wait_for_without_end_is_given_up():
+    hook = health.Watch(plan.unit("u", "", run="hook"), patience=20.0)
+    began = {"ActiveState": "activating", "Job": "7", "ExecMainStartTimestampMonotonic": str(int(NOW * 1e6))}
+    begun = values(Type="oneshot", TimeoutStartUSec="infinity", **began)
+    assert hook.verdict(begun, NOW + 19) is health.Verdict.WAITING
+    # One with a timeout of its own is systemd's to end, and who has not begun waits for another.
+    assert hook.verdict(dict(begun, TimeoutStartUSec="1h"), NOW + 21) is health.Verdict.WAITING
+    assert hook.verdict(dict(begun, ActiveState="inactive"), NOW + 21) is health.Verdict.WAITING
+    assert hook.verdict(begun, NOW + 21) is health.Verdict.FAILED
+    assert hook.late
+    assert hook.failing == ["has not ended within 20 s; set its timeout, or a longer update.healthyDeadline"]
+    assert hook.due == health.UNKNOWN
+
+
+def test_who_waits_is_told_what_for(monkeypatch):
+    hook = dict(plan.unit("u", "", run="hook"), called="r0 prep")
+    begun = values(ActiveState="activating", Type="oneshot", Job="7")
+    shown = [begun, begun, values()]
+    monkeypatch.setattr(health.systemd, "show", lambda _names: {"u": shown.pop(0)})
+    monkeypatch.setattr(health.time, "sleep", lambda _seconds: None)
+    told = []
+    health.wait([hook], NOW, None, tell=told.append)
+    assert told == ["r0 prep (u) has not ended yet"]

@@ -65,8 +65,10 @@ class Verdict(enum.Enum):
 class Watch:
     """One unit, asked for again and again: counts its restarts, and for how long it is neither up nor down."""
 
-    def __init__(self, unit: Resource, restarts: int = 0, checked: bool = False) -> None:
-        """``unit``: its resource. ``restarts``: systemd's count of them when the watch begins. ``checked``: its health checks count."""
+    def __init__(self, unit: Resource, restarts: int = 0, checked: bool = False, patience: float = DEADLINE) -> None:
+        """``unit``: its resource. ``restarts``: systemd's count of them when the watch begins. ``checked``: its health checks count.
+        ``patience``: seconds that it has where the unit itself does not say.
+        """
         self.unit = unit
         # Its checks that do not pass; whether their time is up, and whether the next run of one is worth waiting for.
         self.failing: list[str] = []
@@ -79,17 +81,18 @@ class Watch:
         self._checks = kinds.of(unit).checks(unit) if checked and kinds.of(unit).steady(unit) else ""
         settles, deadline = kinds.of(unit).settles(unit), kinds.of(unit).deadline(unit)
         self._settles = STEADY if settles is None else settles
-        self._patience = DEADLINE if deadline is None else deadline
+        self._patience = patience if deadline is None else deadline
         self._until: float | None = None
 
     def verdict(self, values: systemd.Properties, now: float) -> Verdict:
         """What the unit's properties mean, and its checks. ``now``: of the monotonic clock, in seconds, as systemd's own times."""
         self._until = self._until or now + self._patience
-        self.asks, self.due = False, UNKNOWN
+        self.asks = self.late = False
+        self.due = UNKNOWN
         found = self._of_unit(values, now)
         if found is not Verdict.WAITING:
             self.due = 0.0 if found is Verdict.HEALTHY else UNKNOWN
-        if found is Verdict.FAILED:
+        if found is Verdict.FAILED and not self.late:
             # A check that had no turn is not why.
             self.failing = [_failing(check["name"], state) for check, state in self._seen if state["at"]]
         if found is Verdict.FAILED or not self._checks or values.get("ActiveState") != "active":
@@ -115,9 +118,10 @@ class Watch:
 
     def _of_unit(self, values: systemd.Properties, now: float) -> Verdict:
         if values.get("Job", "0") not in ("0", ""):
-            # As long as systemd is at it, the unit has time.
+            # As long as systemd is at it, the unit has time; but who waits for it does not wait without end.
             self._pending_since = None
-            return Verdict.WAITING
+            self.late = self._hangs(values, now)
+            return Verdict.FAILED if self.late else Verdict.WAITING
         if _is_down(values) and kinds.of(self.unit).finished(self.unit):
             # Whatever became of its program: a sidecar that had to be killed, or a last hook that failed, undoes no work.
             return Verdict.HEALTHY
@@ -134,6 +138,16 @@ class Watch:
                 return Verdict.FAILED
         of_state = {"active": self._active, "inactive": self._inactive, "failed": self._failed}
         return of_state.get(values.get("ActiveState", ""), self._in_between)(values, now)
+
+    def _hangs(self, values: systemd.Properties, now: float) -> bool:
+        """Whether its program should have come to its end, or said that it is ready, and systemd would wait for that for ever."""
+        began = systemd.seconds(values, "ExecMainStartTimestampMonotonic")
+        endless = values.get("ActiveState") == "activating" and values.get("TimeoutStartUSec") == "infinity"
+        if not endless or not began or now - began < self._patience:
+            return False
+        what = "ended" if _comes_to_an_end(values) else "become ready"
+        self.failing = [f"has not {what} within {self._patience:g} s; set its timeout, or a longer update.healthyDeadline"]
+        return True
 
     def _often_restarted(self, values: systemd.Properties, now: float) -> Verdict:
         """Just up again, systemd has forgotten how it ended: wait for its next end, which tells. One that is always found up
@@ -211,7 +225,9 @@ def wait(
     """
     names = [unit["name"] for unit in units]
     shown = systemd.show(names)
-    watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {})), checked) for unit in units}
+    # All units are of one job, and not all carry what it says.
+    patience = next((found for found in (kinds.of(unit).deadline(unit) for unit in units) if found is not None), DEADLINE)
+    watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {})), checked, patience) for unit in units}
     ends: dict[str, systemd.Properties] = {}
     moment: float | None = None
     asked, told = 0.0, ""
@@ -234,7 +250,7 @@ def wait(
                 )
         elif Verdict.WAITING not in verdicts.values():
             return
-        told = _tell(tell, told, [] if moment else [unit for unit in units if _waits(shown.get(unit["name"], {}))], shown)
+        told = _tell(tell, told, [] if moment else units, shown)
         asks = any(watch.asks for watch in watches.values())
         if asks and now >= asked + IMPATIENCE:
             asked = now
@@ -249,13 +265,27 @@ def _lives(shown: systemd.Shown) -> list[list[str | None]]:
     return [[values.get(name) for name in ("ActiveState", "SubState", "Job", "NRestarts", "MainPID")] for values in shown.values()]
 
 
-def _tell(tell: t.Callable[[str], None], told: str, again: t.Sequence[Resource], shown: systemd.Shown) -> str:
-    """Say of units that are to be tried again how they ended, unless that was ``told`` last; returns what was."""
-    text = "; ".join(f"{kinds.called(unit)} is tried again: {ended(unit, shown[unit['name']])}" for unit in again)
+def _tell(tell: t.Callable[[str], None], told: str, units: t.Sequence[Resource], shown: systemd.Shown) -> str:
+    """Say which units are waited for, and of those that are to be tried again how they ended, unless that was ``told`` last; returns
+    what was.
+    """
+    found = [(unit, shown.get(unit["name"], {})) for unit in units]
+    said = [f"{kinds.called(unit)} is tried again: {ended(unit, values)}" for unit, values in found if _waits(values)]
+    said += [
+        f"{kinds.called(unit)} {'has not ended' if _comes_to_an_end(values) else 'is not ready'} yet"
+        for unit, values in found
+        if values.get("ActiveState") == "activating" and not _waits(values)
+    ]
+    text = "; ".join(said)
     if text in ("", told):
         return told
     tell(text)
     return text
+
+
+def _comes_to_an_end(values: systemd.Properties) -> bool:
+    """Whether systemd takes a unit for up when its program has ended."""
+    return values.get("Type") == "oneshot"
 
 
 def _waits(values: systemd.Properties) -> bool:

@@ -70,10 +70,10 @@ _CALLED = {
 }
 _WORDS = {directive: word for word, directives in _CALLED.items() for directive in directives}
 NOT_RUNNING = "it was not running"
-# These say nothing that a person has to know: a description, and the order of units, which changes whenever one comes or goes.
 # Each port of a group comes as several variables.
 _PORT = re.compile(r"NOMAD_(?:(?:HOST_)?(?:ADDR|IP|PORT)|ALLOC_PORT)_(\w+)")
-_SILENT = ("Description", "After", "Before", "Wants", "Requires", "PartOf")
+# These say nothing that a person has to know: a description, and the order of units, which changes whenever one comes or goes.
+_UNTOLD = ("Description", "After", "Before", "Wants", "Requires", "PartOf")
 
 
 def of_group(id: str, name: str, situation: Situation, todo: t.Sequence[Step], contents: Contents) -> list[Change]:
@@ -215,7 +215,7 @@ class _Summary:
         if kinds.of(resource).unit(resource):
             if self.situation.now(resource) is None:
                 return ["its unit was missing"]
-            return of_unit(before, after) or ["its unit"]
+            return of_unit(before, after) or ["what it starts after"]
         differences = kinds.of(resource).differences(before, after)
         if differences:
             return [*differences]
@@ -275,4 +275,4 @@ def of_unit(before: str, after: str) -> list[str]:
     words = {**_WORDS, "ExecStop": "command"} if "ExecStart" not in compare.directives(after) else _WORDS
     if "Environment=POD_IP" in before and "Environment=POD_IP" in after:
         words = {**words, "Environment": "address of the pod"}
-    return sorted({words.get(name, name) for name in names if name not in _SILENT})
+    return sorted({words.get(name, name) for name in names if name not in _UNTOLD})

@@ -30,22 +30,30 @@ def tcp(check: Check) -> Outcome:
 def http(check: Check) -> Outcome:
     with Connection(check) as connection:
         connection.send(_request(check))
-        answer = b""
-        while b"\r\n\r\n" not in answer and len(answer) < HEAD:
-            received = connection.receive()
-            answer += received
-            if not received:
-                break
-        head, found, body = answer.partition(b"\r\n\r\n")
+        head, found, body = _head(connection, b"")
         code = _code(head) if found else None
+        while code is not None and 100 <= code < 200:
+            # RFC 9110, 15.2: the answer itself comes after it.
+            head, found, body = _head(connection, body)
+            code = _code(head) if found else None
         if code is None:
-            return Outcome(CRITICAL, "the answer is not one of HTTP/1.1", last_line(answer[:HEAD]))
+            return Outcome(CRITICAL, "the answer is not one of HTTP/1.1", last_line((head + found + body)[:HEAD]))
         if "expect" in check or not _is_good(code):
             body = _body(connection, body, _length(head))
     body = _joined(body[:BODY]) if _field(head, b"transfer-encoding").lower() == b"chunked" else body[:BODY]
     outcome = _meaning(check, code, body)
     # The last line of a page for people says nothing.
     return outcome._replace(output="") if _field(head, b"content-type").lower().startswith(b"text/html") else outcome
+
+
+def _head(connection: Connection, begun: bytes) -> tuple[bytes, bytes, bytes]:
+    """The head of an answer of which something is there, what ends it if that came, and what came after it."""
+    while b"\r\n\r\n" not in begun and len(begun) < HEAD:
+        received = connection.receive()
+        begun += received
+        if not received:
+            break
+    return begun.partition(b"\r\n\r\n")
 
 
 def _is_good(code: int) -> bool:

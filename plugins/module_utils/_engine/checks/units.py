@@ -92,6 +92,8 @@ def settle() -> None:
 
 def _remove() -> None:
     systemd.stop([own.CHECKS_TIMER, own.CHECKS])
+    # One that was stopped in the middle of its work counts as failed, and a unit that has gone would be listed as such until a boot.
+    systemd.reset_failed([own.CHECKS])
     own.remove(own.CHECKS_TIMER, own.CHECKS)
     files.remove(plan.CHECK_STATES)
     with contextlib.suppress(OSError):

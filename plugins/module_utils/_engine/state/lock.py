@@ -63,7 +63,10 @@ def held(path: str) -> str | None:
         try:
             holder = jsontext.loads(os.read(fd, 4096).decode("utf-8"))
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder["since"]))
-            return f"{holder['who']} is changing this robot (since {since}, {holder['purpose']}); wait until that run ends"
+            way_out = (
+                "wait until that run ends, or give it up on the robot: systemctl stop 'k8s4r-switch-*'; the next run then rolls it back"
+            )
+            return f"{holder['who']} is changing this robot (since {since}, {holder['purpose']}); {way_out}"
         except (ValueError, KeyError, TypeError, OverflowError, OSError):
             return _UNKNOWN
     finally:

@@ -60,7 +60,11 @@ def found(site: Site, written: str, path: str, known: peers.KnownServices) -> Fo
 
 
 def _nobody_serves(site: Site, name: str, path: str, known: peers.KnownServices) -> Problem:
-    job = name.rsplit("/", 2)[0]
+    job, _group, last = name.rsplit("/", 2)
+    if job in known.jobs and not any(other.startswith(f"{job}/") for other in known.named):
+        message = f"the job {quoted(job)}, which is in this run, has no inbound service"
+        remedy = f"give its group one, network: {{services: [{{name: {last}, ...}}]}}; the services of a task are others"
+        return site.problem(path, message, remedy)
     message = f"neither a job of this run nor a robot has the inbound service {quoted(name)}"
     has = sorted(other for other in known.named if other.startswith(f"{job}/"))
     remedy = f"that job has {listed(has, 'and')}" if has else did_you_mean(name, _near(name, known.named)) or _first(name)

@@ -24,12 +24,13 @@ class KnownServices(t.NamedTuple):
     """The services of a run's jobs.
 
     `at`, of inbound ones: {host:port: {SPIFFE ID of the group that answers there: SPIFFE IDs that it lets in}}. `named`: the same
-    services by `namespace/job/group/name`. `offered` looks up those of tasks.
+    services by `namespace/job/group/name`. `offered` looks up those of tasks. `jobs`: the run's, `namespace/job`.
     """
 
     at: t.Mapping[str, t.Mapping[str, frozenset[str]]] = {}
     named: t.Mapping[str, Served] = {}
     offered: Finding = nothing_found
+    jobs: t.Collection[str] = ()
 
 
 class Served(t.NamedTuple):
@@ -79,7 +80,7 @@ def known_services(
                 hosts = {host for name in on for host in (name, robots[name].address, *robots[name].addresses)}
                 for host in hosts if service.address in WILDCARDS else hosts | {service.address}:
                     at.setdefault(str(Address(plain(host), service.port)), {})[identity] = allowed
-    return KnownServices(at, named, Offered(jobs, fleet, placement, named_ports))
+    return KnownServices(at, named, Offered(jobs, fleet, placement, named_ports), {f"{job.namespace}/{job.name}" for job in jobs})
 
 
 def peer(address: Address, written: str | None, fleet: Fleet, known: KnownServices) -> str:

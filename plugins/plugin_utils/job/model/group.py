@@ -27,8 +27,8 @@ class EphemeralDisk:
         minimum=0,
         maximum=2**40,
     )
-    sticky: bool | None = key("The data are kept when the group is updated. They always are.", default=None)
-    migrate: bool | None = key("The data move with the instance. They never do: no other robot is asked.", default=None)
+    sticky: bool | None = key("Whether data are kept when the group is updated. They always are, whatever this says.", default=None)
+    migrate: bool | None = key("Whether data move with the instance. They never do, whatever this says.", default=None)
 
 
 @record
@@ -51,7 +51,7 @@ class TaskGroup:
     )
     network: Network | None = key("What the group calls and serves.", default=None)
     reschedule_policy: ReschedulePolicy | None = key(
-        "How a failed instance moves to another robot. None does: no other robot is asked.",
+        "How a failed instance would move to another robot. None ever moves.",
         default=None,
         support=Support.NO_EFFECT,
         never="never acts: no other robot is asked, and a failed task is restarted where it is, as restartPolicy says",

@@ -51,7 +51,7 @@ class IngressRoute:
         pattern=SERVICE, expected="job/group/name or namespace/job/group/name",
     )  # fmt: skip
     host: str = key(
-        "Host name: `app.example`; `*.example`, which are all names that end so; or `*`, which is every name that no other route has.",
+        "Host name: `app.example`; `*.example`, for all names that end in `.example`; or `*`, which is every name that no other route has.",
         default="*", pattern=HOST, expected="a host name, *. and a host name, or *",
     )  # fmt: skip
     path: str = key(

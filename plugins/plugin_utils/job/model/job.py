@@ -16,13 +16,13 @@ from .vocabulary import DEFAULT_NAMESPACE, NAME, ZONE, JobType
 
 @record
 class Schedule:
-    """When a job runs. A time that comes while it still runs is passed over. Those that were missed are made up for, once."""
+    """When a job runs. A start that falls due while it still runs is skipped; starts that were missed are made up for, once."""
 
     cron: str = key(
         "Five fields as crontab(5) has them, such as `*/15 6-20 * * mon-fri`, or @hourly, @daily, @weekly, @monthly or @yearly."
     )
     time_zone: str = key("Time zone of `cron`, such as `Europe/Berlin`.", default="UTC", pattern=ZONE, expected="the name of a time zone")
-    prohibit_overlap: bool = key("No run begins before the last one has ended: it is so in any case.", default=True)
+    prohibit_overlap: bool = key("No run begins before the last one has ended. This is always so.", default=True)
 
 
 @record

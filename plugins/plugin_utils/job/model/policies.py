@@ -50,7 +50,7 @@ class Update:
     max_parallel: int | None = key("Instances replaced at a time.", default=None, minimum=0, support=Support.NO_EFFECT)
     canary: int | None = key("New instances tried first.", default=None, minimum=0, support=Support.NO_EFFECT)
     min_healthy_time: Seconds = key(
-        "A deployment waits until tasks have been up, and their checks passing, for so long.", default=Seconds(2), minimum=0, maximum=3600
+        "A deployment waits until tasks have been up, and their checks passing, for this long.", default=Seconds(2), minimum=0, maximum=3600
     )
     healthy_deadline: Seconds = key(
         "A group whose checks do not pass within this time is rolled back to its last good release.",

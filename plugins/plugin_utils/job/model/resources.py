@@ -26,7 +26,7 @@ class NetworkResource:
 
 @record
 class Realtime:
-    """Real-time scheduling. The task's threads run before every other that is not real-time, and may stop the robot."""
+    """Real-time scheduling. The task's threads run before all others, and can freeze the robot."""
 
     priority: int = key("Priority. A thread runs before all those of a lower one.", minimum=1, maximum=99)
     policy: RealtimePolicy = key(
@@ -85,7 +85,7 @@ class Resources:
     )
     disk: Bytes | None = key(
         "How much the task may keep in its `local` directory, which then does not count for its group; of a group, the same as "
-        "`ephemeralDisk.sizeMB`, of which the smaller one applies. That much must be free when the job is deployed, or be in use "
+        "`ephemeralDisk.sizeMB`; of the two, the smaller one applies. That much must be free when the job is deployed, or be in use "
         "already, and a write beyond it fails. Where the robot's file system has no project quotas, nothing enforces it, and a warning "
         "says so. Default: no limit.",
         default=None,

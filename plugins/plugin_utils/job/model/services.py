@@ -15,7 +15,7 @@ class CheckRestart:
     """When failed checks restart a task. The restart counts in its `restartPolicy`."""
 
     limit: int = key("Restart the task after so many failures in a row; `warning` counts as a failure. 0: never.", minimum=0, maximum=1000)
-    grace: Seconds = key("Failures do not count for so long after the task has started.", default=Seconds(1), minimum=0)
+    grace: Seconds = key("Failures do not count for this long after the task has started.", default=Seconds(1), minimum=0)
 
 
 @record

@@ -116,7 +116,7 @@ def _numbers(network: Network, path: str, root: str) -> c.Iterator[Finding]:
     for port in network.ports:
         address, at = port.host_ip or "::", f"{root}{port.number_path}"
         for number, other_address, other, transport in taken:
-            if port.static == number and port.protocol is transport and clash(address, other_address or ""):
+            if number and port.static == number and port.protocol is transport and clash(address, other_address or ""):
                 yield at, Mistake(f"{other} already uses this port", "choose another port", value=str(number))
                 break
         if port.static:

@@ -94,6 +94,15 @@ def test_a_service_that_nobody_has(service, way_out):
     )
 
 
+def test_a_service_that_a_job_of_the_run_does_not_have():
+    server = "{name: shop, taskGroups: [{name: api, tasks: [{name: a, config: {execConfig: {command: a}}}]}]}"
+    found = refusal(caller("shop/api/http"), server, robot=HERE)
+    assert (
+        'taskGroups[0].network.upstreams[0].service: the job "default/shop", which is in this run, has no inbound service; give its group '
+        "one, network: {services: [{name: http, ...}]}; the services of a task are others"
+    ) in found
+
+
 def test_a_caller_that_is_pointed_at_another_service_has_another_file():
     """So its clusters never refer to a file that is still about the old one: that would be left as it is until all have switched."""
     server = SERVER % f"{ALLOW}}}, {{name: more, port: 7001, to: '127.0.0.1:81', {ALLOW}"

@@ -43,8 +43,11 @@ def test_what_a_robot_said_last_is_known(tmp_path):
     "odd",
     [
         *(None, [], {}, {**SAID, "digest": 1}, {**SAID, "serves": [1]}, {**SAID, "calls": [{}]}),
-        *({**SAID, "serves": [{**SERVED, **more}]} for more in ({"name": "api"}, {"port": 0}, {"port": "7000"}, {"terms": {}})),
-        *({**SAID, "serves": [{**SERVED, "terms": {**TERMS, **more}}]} for more in ({"protocol": "sctp"}, {"allow": [1]}, {"pods": 1})),
+        *({**SAID, "serves": [{**SERVED, **more}]} for more in ({"name": "api"}, {"port": 0}, {"port": True}, {"terms": {}})),
+        *(
+            {**SAID, "serves": [{**SERVED, "terms": {**TERMS, **more}}]}
+            for more in ({"protocol": "sctp"}, {"allow": ["a\nb"]}, {"pods": 1}, {"address": "6.6.6.6\nrobot1: all is well"})
+        ),
         *(
             {**SAID, "serves": [{**SERVED, "terms": {**OFFERS, **more}}]}
             for more in ({"host": "a\nLD_PRELOAD=/tmp/a"}, {"host": 1}, {"label": "$(id)"})

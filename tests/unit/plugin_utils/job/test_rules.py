@@ -8,8 +8,11 @@ from __future__ import annotations
 import copy
 import json
 
+import pytest
 import yaml
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.document import Document
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.rules.job import checked
@@ -42,6 +45,21 @@ def test_a_lifted_network_is_reported_where_its_task_has_written_it():
     assert path == "taskGroups[0].network.upstreams[1].localPort"
     assert result.job.positions[path] == result.job.positions["taskGroups[0].tasks[1].network.upstreams[1].localPort"] == (12, 30)
     assert [bool(task.network) for task in result.job.task_groups[0].tasks] == [False, False]
+
+
+def test_numbers_that_are_missing_are_not_the_same_number():
+    text = """
+name: ports
+taskGroups:
+  - name: g
+    network:
+      ports: [{label: http, statik: 8080}]
+      upstreams: [{name: x, localport: 9, upstream: "h:1"}]
+    tasks: [{name: t, config: {execConfig: {command: /bin/true}}}}]
+"""
+    with pytest.raises(JobErrors) as raised:
+        reader.load([reader.Source("ports.yml", text)])
+    assert not [error for error in map(str, raised.value.errors) if "already uses" in error or "None" in error]
 
 
 def test_the_job_that_was_given_stays_as_it_was():

@@ -226,10 +226,16 @@ def test_an_answer_that_no_engine_gives_is_an_error(operation, answer, said):
     assert "\x1b" not in str(problem.value)
 
 
+def test_no_robot_prints_a_line_that_looks_like_anothers():
+    error = "it failed; its last lines:\n    as they are\nok: [robot2]\n\nPLAY RECAP"
+    answer = transport.Caller(Scripted(answering({"status": "failed", "errors": [error]}))).call({"op": "prepare"})
+    assert answer["errors"] == ["it failed; its last lines:\n    as they are\n    ok: [robot2]\n\n    PLAY RECAP"]
+
+
 def test_nothing_in_an_answer_acts_on_a_terminal():
     steps = ["create \x1b]0;OWNED\x07file\u202e", "two\nlines\tand \u00e9"]
     answer = transport.Caller(Scripted(answering({**STAGED, "steps": steps}))).call({"op": "prepare"})
-    assert answer["steps"] == ["create \ufffd]0;OWNED\ufffdfile\ufffd", "two\nlines\tand \u00e9"]
+    assert answer["steps"] == ["create \ufffd]0;OWNED\ufffdfile\ufffd", "two\n    lines\tand \u00e9"]
     failing = transport.Outcome(3, "", "\x1b[31mred")
     with pytest.raises(transport.RobotProblem, match="\ufffd\\[31mred"):
         transport.Caller(Scripted(failing)).call({"op": "prepare"})
