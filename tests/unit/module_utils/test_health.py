@@ -132,6 +132,8 @@ def ended(status, lived=0.1, up=True, **more):
         pytest.param(ended(203, up=False), health.Verdict.FAILED, id="systemd cannot execute it"),
         pytest.param(ended(217, up=False, lived=5), health.Verdict.FAILED, id="nor on a slow robot"),
         pytest.param(ended(203, up=False, Job="17"), health.Verdict.WAITING, id="systemd is just starting it"),
+        pytest.param(ended(226, up=False), health.Verdict.WAITING, id="its mounts may have met those of another unit"),
+        pytest.param(ended(226, up=False, NRestarts="1"), health.Verdict.FAILED, id="and not twice"),
         pytest.param(ended(203), health.Verdict.WAITING, id="the program itself ended with 203"),
         pytest.param(ended(127), health.Verdict.FAILED, id="a shell does not find it"),
         pytest.param(ended(126), health.Verdict.FAILED, id="a shell cannot execute it"),
