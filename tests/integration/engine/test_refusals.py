@@ -118,7 +118,7 @@ def test_a_check_that_fails(machine):
     argv = ["/bin/sh", "-c", 'stat -c %a "$0"; cat "$0/a.conf"; exit 3', "{dir}"]
     group.checks = [plan.check("configuration", argv, {"a.conf": "line 7 is wrong\n"})]
     (error,) = refused(machine, job(group))
-    assert error == "web: configuration ended with status 3: 700\nline 7 is wrong"
+    assert error == "web: configuration ended with status 3: 700\n    line 7 is wrong"
     machine.absent("ls /run | grep k8s4r-check")
 
 
