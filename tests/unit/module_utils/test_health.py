@@ -314,11 +314,12 @@ def test_a_program_that_systemd_would_wait_for_without_end_is_given_up():
 
 
 def test_who_waits_is_told_what_for(monkeypatch):
-    hook = dict(plan.unit("u", "", run="hook"), called="r0 prep")
+    hook = dict(plan.unit("u", "", run="always"), called="r0 prep")
     begun = values(ActiveState="activating", Type="oneshot", Job="7")
-    shown = [begun, begun, values()]
+    shown = [begun, begun, values(ActiveEnterTimestampMonotonic="999999999999"), values()]
     monkeypatch.setattr(health.systemd, "show", lambda _names: {"u": shown.pop(0)})
     monkeypatch.setattr(health.time, "sleep", lambda _seconds: None)
     told = []
     health.wait([hook], NOW, None, tell=told.append)
-    assert told == ["r0 prep (u) has not ended yet"]
+    # Who waits until a unit has been up for long enough is not told that it is not up.
+    assert told == ["r0 prep (u) has not ended yet", ""]

@@ -221,7 +221,7 @@ def wait(
     """Wait until all units are healthy.
 
     ``units``: resources. ``since``: when the switch began, of the monotonic clock. ``words``: of their log files. ``checked``: their
-    health checks must pass, too. ``tell`` is called with what is to be tried again, whenever that changes.
+    health checks must pass, too. ``tell`` is called with what is waited for, whenever that changes; with nothing where all are up.
     """
     names = [unit["name"] for unit in units]
     shown = systemd.show(names)
@@ -277,9 +277,8 @@ def _tell(tell: t.Callable[[str], None], told: str, units: t.Sequence[Resource],
         if values.get("ActiveState") == "activating" and not _waits(values)
     ]
     text = "; ".join(said)
-    if text in ("", told):
-        return told
-    tell(text)
+    if text != told:
+        tell(text)
     return text
 
 

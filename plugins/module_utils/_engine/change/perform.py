@@ -143,7 +143,7 @@ class Performer:
             self.progress(waits)
         # A last good release may come back because its checks have failed, too.
         checked = self.record is None
-        health.wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}"))
+        health.wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}" if text else waits))
         # A task that cannot have its port ends, or does without; a proxy runs on without the listener that it could not have.
         wanted = [port for port in self.group["ports"] if not port.get("called")]
         silent = ports.without_listener(wanted)
