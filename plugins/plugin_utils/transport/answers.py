@@ -173,8 +173,8 @@ _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
 }
 _OPTIONAL: t.Mapping[str, Shape] = {**_PREPARED, **_SWITCHED, "release": _text, "progress": _text, "ports": _numbers, "mesh": _mesh}
 _FAILURES = ("refused", "failed")
-# Texts that are printed as they are, behind the robot's name.
-_SHOWN = ("errors", "notices", "changes", "steps")
+# What has contents of files, or is kept. All else may be printed, behind the robot's name.
+_AS_IT_IS = ("diff", "follows", "mesh")
 # By request, the answers beside `refused` and `failed`.
 _STATUSES: t.Mapping[str, t.Sequence[str]] = {
     "prepare": ("unchanged", "plan-needed", "stale", "pending", "staged", "recorded", "lacking", "planned"),
@@ -200,11 +200,7 @@ def checked(operation: str, answer: dict[str, t.Any]) -> dict[str, t.Any]:
     for key, shape in {**required, **_OPTIONAL, **required}.items():
         if (key in required or key in answer) and not shape(answer.get(key)):
             raise Strange(f"{strange}: {status}, but {key} is missing or malformed")
-    found: dict[str, t.Any] = _harmless(answer)
-    for key in _SHOWN:
-        if key in found:
-            found[key] = [_hung(text) for text in found[key]]
-    return found
+    return {harmless(key): _harmless(value, harmless if key in _AS_IT_IS else _hung) for key, value in answer.items()}
 
 
 def harmless(text: str) -> str:
@@ -215,16 +211,19 @@ def harmless(text: str) -> str:
 
 
 def _hung(text: str) -> str:
-    """A text whose further lines stand below its first one: a robot cannot print what looks like a line of Ansible, or of another robot."""
-    first, *more = text.split("\n")
+    """The same, and its further lines stand below its first one: a robot cannot print what looks like a line of Ansible, or of another
+    robot.
+    """
+    first, *more = harmless(text).split("\n")
     return "\n".join([first, *(line if not line or line.startswith((" ", "\t")) else f"    {line}" for line in more)])
 
 
-def _harmless(value: t.Any) -> t.Any:
+def _harmless(value: t.Any, text: t.Callable[[str], str]) -> t.Any:
+    """A part of an answer, with ``text`` made of each of its texts."""
     if isinstance(value, str):
-        return harmless(value)
+        return text(value)
     if isinstance(value, list):
-        return [_harmless(item) for item in value]
+        return [_harmless(item, text) for item in value]
     if isinstance(value, dict):
-        return {harmless(key): _harmless(item) for key, item in value.items()}
+        return {harmless(key): _harmless(item, text) for key, item in value.items()}
     return value

@@ -232,6 +232,14 @@ def test_no_robot_prints_a_line_that_looks_like_anothers():
     assert answer["errors"] == ["it failed; its last lines:\n    as they are\n    ok: [robot2]\n\n    PLAY RECAP"]
 
 
+def test_nor_in_what_a_run_changes_and_files_are_as_they_are():
+    change = {"group": "default/a/g", "unit": "r0 a", "does": "restart", "why": ["env A\nrobot2: all is well"]}
+    diff = [{"before": "", "after": "one\ntwo\n", "before_header": "a", "after_header": "a"}]
+    answer = transport.Caller(Scripted(answering({**STAGED, "summary": [change], "diff": diff}))).call({"op": "prepare"})
+    assert answer["summary"][0]["why"] == ["env A\n    robot2: all is well"]
+    assert answer["diff"] == diff
+
+
 def test_nothing_in_an_answer_acts_on_a_terminal():
     steps = ["create \x1b]0;OWNED\x07file\u202e", "two\nlines\tand \u00e9"]
     answer = transport.Caller(Scripted(answering({**STAGED, "steps": steps}))).call({"op": "prepare"})
