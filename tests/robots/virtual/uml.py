@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
-from tests.robots.host import RobotsError, need
+from tests.robots.host import RobotsError, cache_dir, lock, need, run
 from tests.robots.virtual.power import Place
 
 PROGRAM = "linux.uml"
+REGISTERS = Path(__file__).with_name("registers.c")
 MEMORY = 1024
 """MiB, of which only what is used is taken."""
 
@@ -34,7 +36,7 @@ class UserModeLinux:
         """Install it."""
         if arch != "amd64":
             raise RobotsError(f"User-mode Linux has this machine's processor; a robot with another, {arch}, is of QEMU (KIND=vm)")
-        need(PROGRAM)
+        need(PROGRAM, "gcc", "libc6-dev")
 
     def files(self) -> dict[str, tuple[int, bytes]]:
         """Its disk has another name, the kernel's modules are on this machine, and the guest agent is reached over a serial line."""
@@ -73,4 +75,15 @@ class UserModeLinux:
             f"vec0:transport=tap,ifname={place.tap},mac={place.mac},depth=64,gro=1",
         ]
         into = 'exec 8<>"$1" 9<>"$2" >>"$3" 2>&1; shift 3; exec "$@"'
-        return ["setsid", "--fork", "sh", "-c", into, "sh", *pipes, place.log, PROGRAM, *kernel]
+        return ["setsid", "--fork", "sh", "-c", into, "sh", *pipes, place.log, "env", f"LD_PRELOAD={registers()}", PROGRAM, *kernel]
+
+
+def registers() -> Path:
+    """The library without which it does not run on every processor; its source says why. Compiled once for a machine."""
+    made = cache_dir("uml", hashlib.sha256(REGISTERS.read_bytes()).hexdigest()[:12]) / "registers.so"
+    with lock("uml"):
+        if not made.exists():
+            part = made.with_suffix(".part")
+            run("gcc", "-O2", "-shared", "-fPIC", "-o", part, REGISTERS)
+            part.rename(made)
+    return made
