@@ -35,7 +35,7 @@ for name in sh sleep cat env id wget nc mkdir touch ls ulimit date grep sort fal
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def distros():
     with borrowed("compile", [RobotSpec(distro, distro) for distro in DISTROS]) as fleet:
         yield fleet
@@ -56,7 +56,7 @@ def each_of(names):
 machine = each_of(DISTROS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def looked() -> dict[str, Once]:
     return {}
 

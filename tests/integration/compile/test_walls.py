@@ -116,7 +116,7 @@ def look(machine: Machine) -> dict[str, t.Any]:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def robots() -> Once:
     return Once(look)
 

@@ -11,13 +11,13 @@ from tests.integration.deploy.harness import Deployment
 from tests.robots import RobotSpec, borrowed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fleet():
     with borrowed("deploy", [RobotSpec("robot1"), RobotSpec("robot2")]) as fleet:
         yield fleet
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def controller_home(tmp_path_factory):
     """One controller for all tests: it knows the robots after the first of them."""
     return tmp_path_factory.mktemp("controller")

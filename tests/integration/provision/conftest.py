@@ -11,18 +11,18 @@ from tests.integration.provision.harness import Ansible
 from tests.robots import RobotSpec, borrowed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fleet():
     with borrowed("provision", [RobotSpec("robot1"), RobotSpec("robot2", "bullseye")], {"spire_server_join_tokens": True}) as fleet:
         yield fleet
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ansible(fleet):
     return Ansible(fleet)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bare_check(ansible):
     """A check of the bare robots, and what it left on them: must be seen before they are provisioned."""
     run = ansible.provision("--check", "--diff")
@@ -32,7 +32,7 @@ def bare_check(ansible):
     return run, left
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def first_run(ansible, bare_check):
     assert bare_check
     return ansible.provision()
