@@ -45,21 +45,22 @@ class Spoken(t.NamedTuple):
     bits: int
     near: str
     length: int
+    dad: str
     opens: str
 
 
 OPENS6 = f"{SETS.format('forge0', 0)}; ip netns exec forger {SETS.format('eth0', 0)}"
 FAMILIES = {
-    "ipv4": Spoken("-4", "address", "0.0.0.0", 32, "198.51.100.1", 24, "echo 0 > /proc/sys/net/ipv4/conf/forge0/rp_filter"),
-    "ipv6": Spoken("-6", "address6", "::", 128, "2001:db8:66::1", 64, OPENS6),
+    "ipv4": Spoken("-4", "address", "0.0.0.0", 32, "198.51.100.1", 24, "", "echo 0 > /proc/sys/net/ipv4/conf/forge0/rp_filter"),
+    "ipv6": Spoken("-6", "address6", "::", 128, "2001:db8:66::1", 64, "nodad", OPENS6),
 }
 # A machine on another link of the first robot, which has the address of a pod on the second one.
 ELSEWHERE = """
 ip netns add forger && ip link add name forge0 type veth peer name eth0 netns forger
 {opens}
 ip link set forge0 up && ip -n forger link set eth0 up
-ip {option} address add {near}/{length} dev forge0
-ip {option} -n forger address add {forged}/{bits} dev eth0
+ip {option} address add {near}/{length} dev forge0 {dad}
+ip {option} -n forger address add {forged}/{bits} dev eth0 {dad}
 ip {option} -n forger route add {near} dev eth0 && ip {option} -n forger route add default via {near} src {forged}
 """
 
