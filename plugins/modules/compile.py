@@ -112,7 +112,7 @@ robots:
           controller's key.
       type: str
     mesh:
-      description: The digest of what its groups serve and call, as it last said. Only where that may matter to the run.
+      description: The digest of what its groups serve and call, and of their pods, as it last said. Only where that may matter to the run.
       type: str
     tells:
       description: The groups of other jobs there that are to hear where a service of the run is now.

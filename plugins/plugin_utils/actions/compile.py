@@ -12,6 +12,7 @@ import typing as t
 
 from ..compile.mesh import identity, outside
 from ..compile.names import agent_id
+from ..compile.network import told
 from ..compile.site.site import Rendering
 from ..fleet.catalogue import GROUP, names_of_one_machine
 from ..fleet.placement import Placement
@@ -100,6 +101,8 @@ class ActionModule(Action):
         fleet = placing.fleet(variables, probed, self._templar)
         render = self._files(variables).renderer(reached)
         remembered = plans.Remembered(Ports(key.home()).read, _said(_names(fleet)))
+        if told.unknown(jobs, remembered.said) and not arguments["asked"]:
+            return {"unprobed": reached, "warnings": warnings}
         try:
             placement = placing.placed(jobs, fleet)
             sealed, more = plans.deployment(jobs, fleet, placement, set(reached), key.controller_key(), remembered, render)

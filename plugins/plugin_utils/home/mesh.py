@@ -1,13 +1,14 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the groups of each robot serve and call, as the robot said, kept on the controller for runs of other jobs.
+"""What the groups of each robot serve and call, and their pods, as the robot said, kept on the controller for runs of other jobs.
 
 Robots know it themselves, and say when this is wrong: a file that is lost costs one more round trip.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import pathlib
 import re
 import typing as t
@@ -16,19 +17,21 @@ from . import files
 from .capabilities import OddCapabilities
 
 Said = t.Mapping[str, t.Any]
-NOTHING: Said = {"digest": "", "serves": [], "calls": []}
+NOTHING: Said = {"digest": "", "serves": [], "calls": [], "pods": []}
 _SERVED: t.Mapping[str, type] = {"name": str, "port": int, "terms": dict}
 _TERMS: t.Mapping[str, type] = {"address": str, "protocol": str, "pods": bool, "allow": list}
 _CALLED: t.Mapping[str, type] = {**dict.fromkeys(("namespace", "job", "group", "id", "path", "follows", "sha256"), str), "pods": bool}
 # Of what tasks offer at a port.
 _OFFERS: t.Mapping[str, type] = {"instance": int, "label": str, "host": str, "pods": bool, "offers": list}
 _OFFER: t.Mapping[str, type] = {"name": str, "task": str, "tags": list}
+_POD: t.Mapping[str, type] = {"group": str, "name": str, "address": str, "address6": str, "reach": list}
 _PROTOCOLS = ("tcp", "http", "grpc")
 # What templates of other robots may have in them is no more than a job file could say, so that no robot writes lines into them.
 _NAME, _HOST = r"[A-Za-z0-9._-]+", r"[0-9A-Fa-f.:]*"
 # An address as a job file may have it, and SPIFFE IDs.
 _ADDRESS, _ALLOWED = r"[A-Za-z0-9.:_-]*", r"[\x21-\x7e]+"
-_FULL_NAME, _TAG = rf"{_NAME}(/{_NAME}){{3}}", r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
+_GROUP, _FULL_NAME = rf"{_NAME}(/{_NAME}){{2}}", rf"{_NAME}(/{_NAME}){{3}}"
+_TAG = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
 
 class Mesh(t.NamedTuple):
@@ -44,7 +47,7 @@ class Mesh(t.NamedTuple):
     def learn(self, host: str, said: Said) -> None:
         """Remember it. Raises `OddCapabilities` for what cannot be, and `KeyProblem` where there is no place for it."""
         if not sound(said):
-            raise OddCapabilities("the robot does not tell what its groups serve and call in a form that this version knows")
+            raise OddCapabilities("the robot does not tell what its groups serve and call, and their pods, in a form that this version knows")
         if said != self.read(host):
             files.write(self._path(host), said, f"what groups of {host} serve and call")
 
@@ -54,11 +57,24 @@ class Mesh(t.NamedTuple):
 
 def sound(said: t.Any) -> bool:
     """Whether it is of the form that a robot gives it."""
-    if not _has(said, {"digest": str, "serves": list, "calls": list}):
+    if not _has(said, {"digest": str, "serves": list, "calls": list, "pods": list}):
         return False
-    return all(_is_service(each) for each in said["serves"]) and all(
-        _has(each, _CALLED) and each["follows"].count("/") == 3 and each["group"].count("/") == 2 for each in said["calls"]
-    )
+    if not (all(map(_is_service, said["serves"])) and all(map(_is_pod, said["pods"]))):
+        return False
+    return all(_has(each, _CALLED) and each["follows"].count("/") == 3 and each["group"].count("/") == 2 for each in said["calls"])
+
+
+def _is_pod(pod: t.Any) -> bool:
+    if not (_has(pod, _POD) and re.fullmatch(_NAME, pod["name"]) and re.fullmatch(_GROUP, pod["group"])):
+        return False
+    if not all(isinstance(each, str) and re.fullmatch(_GROUP, each) for each in pod["reach"]):
+        return False
+    try:
+        ipaddress.IPv4Address(pod["address"])
+        ipaddress.IPv6Address(pod["address6"] or "::")
+    except ValueError:
+        return False
+    return True
 
 
 def _is_service(served: t.Any) -> bool:

@@ -48,7 +48,7 @@ class SealedPlan(t.NamedTuple):
 
 class Remembered(t.NamedTuple):
     """What the controller knows beside the inventory: which ports a robot has named, and by robot, what it said that its groups serve and
-    call. `anyone`: any service of a task that is looked up may be somewhere.
+    call, and of their pods. `anyone`: any service of a task that is looked up may be somewhere.
     """
 
     named: choice.Named = choice.nothing_named
@@ -74,7 +74,7 @@ def deployment(
     """
     warnings: dict[Problem, None] = {}
     known = _known(jobs, fleet, placement, remembered)
-    compiled = _compiled(jobs, fleet, placement, remembered.named, known, render, warnings)
+    compiled = _compiled(jobs, fleet, placement, remembered, known, render, warnings)
     others = outside.callers(known, jobs, fleet, remembered.said, reached)
     plans = {robot: sealed_plan(found, sealing, others.tells.get(robot, ())) for robot, found in compiled if robot in reached}
     warnings.update(dict.fromkeys(others.warnings))
@@ -87,7 +87,7 @@ def check(
     """What a deployment would warn of, on all robots; raises `JobErrors` as it would."""
     warnings: dict[Problem, None] = {}
     known = _known(jobs, fleet, placement, remembered)
-    for _robot, _found in _compiled(jobs, fleet, placement, remembered.named, known, render, warnings):
+    for _robot, _found in _compiled(jobs, fleet, placement, remembered, known, render, warnings):
         pass
     return [str(warning) for warning in together(warnings)]
 
@@ -102,7 +102,7 @@ def _compiled(
     jobs: t.Sequence[Job],
     fleet: Fleet,
     placement: Placement,
-    named: choice.Named,
+    remembered: Remembered,
     known: peers.KnownServices,
     render: Rendering,
     warnings: dict[Problem, None],
@@ -110,7 +110,8 @@ def _compiled(
     """Each robot without errors, one after the other: a thousand plans at once would not be small. Collects `warnings`; at the end
     raises `JobErrors` if there are any.
     """
-    beyond = across.known(jobs, fleet, placement, named)
+    named = remembered.named
+    beyond = across.known(jobs, fleet, placement, named, remembered.said)
     groups = [group for job in jobs for group in job.task_groups if group.network]
     chosen = any(group.are_pods or any(port.static is None for port in group.network.ports) for group in groups if group.network)
     errors: dict[Problem, None] = {}

@@ -108,7 +108,7 @@ def _unit(value: t.Any) -> bool:
 
 
 def _mesh(value: t.Any) -> bool:
-    """What groups serve and call: mesh/known.py. What is in it, home/mesh.py looks at."""
+    """What groups serve and call, and their pods: mesh/known.py. What is in it, home/mesh.py looks at."""
     return _has(value, {"digest": str, "serves": list, "calls": list})
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the groups of this robot serve, and what they call, as the ledger has it: runs of other jobs have to know.
+"""What the groups of this robot serve, what they call, and which pods they have, as the ledger has it: runs of other jobs have to know.
 
 The controller remembers it, and a run says what it has in mind. That is compared here, by a digest which every such run waits for.
 """
@@ -43,12 +43,22 @@ if TYPE_CHECKING:
         sha256: str  # of the content, empty where it is not known; or what was seen of the service when the text was rendered
         pods: bool  # whether the group is in pods
 
+    class Pod(t.TypedDict):
+        """A pod of a group by the latter's full name: what other robots must know to let it in, or to know its name."""
+
+        group: str
+        name: str
+        address: str
+        address6: str  # empty where pods here have none
+        reach: list[str]  # full names of the groups whose pods it lets in
+
     class Known(t.TypedDict):
         """``digest``: of the rest, empty where there is nothing."""
 
         digest: str
         serves: list[Served]
         calls: list[Called]
+        pods: list[Pod]
 
 
 def digest(robot: Robot) -> str:
@@ -75,12 +85,15 @@ def of(robot: Robot) -> Known:
     records, _unread = robot.ledger.read()
     serves: list[Served] = []
     calls: list[Called] = []
+    pods: list[Pod] = []
     for record in records:
         for id, group in sorted(record["groups"].items()):
             serves += _served(group)
             calls += _called(robot, record, id, group)
-    text = jsontext.dumps({"serves": serves, "calls": calls})
-    return {"digest": robot.digest(text.encode("utf-8")) if serves or calls else "", "serves": serves, "calls": calls}
+            pods += _pods(robot, group)
+    text = jsontext.dumps({"serves": serves, "calls": calls, "pods": pods})
+    digest = robot.digest(text.encode("utf-8")) if serves or calls or pods else ""
+    return {"digest": digest, "serves": serves, "calls": calls, "pods": pods}
 
 
 def follows_others(group: GroupRecord, resource: Resource) -> bool:
@@ -118,15 +131,39 @@ def _called(robot: Robot, record: JobRecord, id: str, group: GroupRecord) -> lis
     return found
 
 
+def _pods(robot: Robot, group: GroupRecord) -> t.Iterator[Pod]:
+    """A pod whose file is damaged is told of when the next run has mended it."""
+    for resource in group["resources"]:
+        if not resource.get("path", "").startswith(plan.PODS + "/"):
+            continue
+        try:
+            file = jsontext.loads(_content(robot, resource["digest"]).decode("utf-8"))
+            yield {
+                "group": group["name"],
+                "name": file["name"],
+                "address": file["address"],
+                "address6": file.get("address6", ""),
+                "reach": file["reach"],
+            }
+        except (ValueError, KeyError, TypeError):
+            continue
+
+
 def _sha256(robot: Robot, digest: str) -> str:
     import hashlib
 
+    content = _content(robot, digest)
+    return hashlib.sha256(content).hexdigest() if content else ""
+
+
+def _content(robot: Robot, digest: str) -> bytes:
+    """Nothing where it cannot be read."""
     from ..state.formats import Damaged
 
     try:
-        return hashlib.sha256(robot.store.read(digest)).hexdigest()
+        return robot.store.read(digest)
     except (OSError, Damaged):
-        return ""
+        return b""
 
 
 def _seen(directory: str) -> list[list[t.Any]]:

@@ -19,11 +19,12 @@ from ...job.model.job import Job
 from ...job.model.network import InboundService
 from ...job.model.vocabulary import Protocol
 from .. import names
+from ..network import told
 from ..site.site import NAMED
 from . import discovery, naming, peers, proxy
 
 Data = t.Mapping[str, t.Any]
-# By robot, what its groups serve and call: `Known` of the engine's mesh/known.py.
+# By robot, what its groups serve and call, and their pods: `Known` of the engine's mesh/known.py.
 Said = t.Mapping[str, Data]
 
 TAKEN_AWAY = "which this run takes away"
@@ -49,8 +50,8 @@ class Callers(t.NamedTuple):
 
 
 def concerns(jobs: t.Sequence[Job], said: Said) -> bool:
-    """Whether what other jobs serve and call may matter to a run: else no robot is asked about it."""
-    if _have_templates(jobs):
+    """Whether what other jobs serve and call, or where their pods are, may matter to a run: else no robot is asked about it."""
+    if _have_templates(jobs) or told.concerns(jobs, said):
         return True
     networks = [group.network for job in jobs for group in job.task_groups if group.network]
     if any(network.services or network.ingress or any(each.service for each in network.upstreams) for network in networks):
@@ -92,7 +93,7 @@ def as_if_there(jobs: t.Sequence[Job], fleet: Fleet) -> Said:
     allow = [names.spiffe_id(fleet.trust_domain, *each) for each in groups]
     terms = {"address": "::", "protocol": Protocol.HTTP.value, "pods": False, "allow": allow}
     serves = [{"name": name, "port": 1, "terms": terms} for name in sorted(wanted(jobs))]
-    return {robot.name: {"digest": "", "serves": serves, "calls": []} for robot in fleet.robots}
+    return {robot.name: {"digest": "", "serves": serves, "calls": [], "pods": []} for robot in fleet.robots}
 
 
 def with_others(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, said: Said, anyone: bool = False) -> peers.KnownServices:

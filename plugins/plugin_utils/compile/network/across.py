@@ -19,10 +19,9 @@ from ...fleet.robots import Fleet, Robot
 from ...job.addresses import plain
 from ...job.errors import Problem, few
 from ...job.model.job import Job
-from ...job.model.network import Allowed
 from ..site.placed import Pod
 from ..site.site import NAMED, Site, sites_of
-from . import pods
+from . import pods, told
 from .choice import Held
 
 if t.TYPE_CHECKING:
@@ -37,9 +36,9 @@ class Across(t.NamedTuple):
     """What the robots of a fleet know of each other's pods.
 
     `robots`: those with routes to each other, each with its addresses. `six`: those of them to which that applies of IPv6. `alone`: those
-    whose network of pods is theirs alone. `pods`: each group's pods on the former, with an IPv6 address on those of `six`. `named_by`: by a
-    group of the run, who has it in its `reach`, and where that is written. `jobs`: namespace and name of the run's. `text`: what all
-    robots are told; empty where no two have routes to each other.
+    whose network of pods is theirs alone. `pods`: each group's pods on the former, with an IPv6 address on those of `six`; of other jobs as
+    far as their robots have said. `named_by`: by a group of the run, who has it in its `reach`, and where that is written, empty of another
+    job. `jobs`: namespace and name of the run's. `text`: what all robots are told; empty where no two have routes to each other.
     """
 
     robots: t.Mapping[str, tuple[str, ...]] = {}
@@ -51,7 +50,9 @@ class Across(t.NamedTuple):
     text: str = ""
 
 
-def known(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: t.Callable[[str], Held]) -> Across:
+def known(
+    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: t.Callable[[str], Held], said: told.Said = told.NOTHING
+) -> Across:
     """Computed once per run. `named` tells which addresses a robot has named."""
     if not any(group.are_pods for job in jobs for group in job.task_groups):
         return Across()
@@ -66,20 +67,20 @@ def known(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: t.Ca
     for name in robots:
         here = [site for site in sites_of(jobs, fleet, placement, fleet.robot(name)) if site.are_pods]
         chosen = pods.choose(here, named(name) if here else {}).pods
-        for site in here:
-            mine = chosen.get(site.id, ())
-            found.setdefault(site.names, {})[name] = mine if name in six else _with_four(mine)
-    told = {name: {"range": fleet.robot(name).pods, "addresses": addresses} for name, addresses in robots.items()}
+        others = told.pods(jobs, fleet.robot(name), said)
+        for group, mine in [*((site.names, chosen.get(site.id, ())) for site in here), *others.items()]:
+            found.setdefault(group, {})[name] = tuple(mine) if name in six else _with_four(mine)
+    known_of = {name: {"range": fleet.robot(name).pods, "addresses": addresses} for name, addresses in robots.items()}
     for name, addresses in six.items():
-        told[name].update(range6=fleet.robot(name).pods6, addresses6=addresses)
+        known_of[name].update(range6=fleet.robot(name).pods6, addresses6=addresses)
     return Across(
         robots=robots,
         six=six,
         alone=alone,
         pods=found,
-        named_by=_named_by(jobs),
+        named_by=_named_by(jobs, told.reaching(jobs, fleet, said)),
         jobs={(job.namespace, job.name) for job in jobs},
-        text=json.dumps({"version": plan.KEPT_VERSION, "robots": told}, sort_keys=True, indent=1) + "\n",
+        text=json.dumps({"version": plan.KEPT_VERSION, "robots": known_of}, sort_keys=True, indent=1) + "\n",
     )
 
 
@@ -113,24 +114,22 @@ def _with_four(pods: t.Iterable[Pod]) -> tuple[Pod, ...]:
     return tuple(pod._replace(address6="") if pod.address6 else pod for pod in pods)
 
 
-def _named_by(jobs: t.Iterable[Job]) -> dict[GroupKey, list[tuple[GroupKey, str]]]:
+def _named_by(jobs: t.Iterable[Job], others: t.Iterable[tuple[GroupKey, GroupKey]]) -> dict[GroupKey, list[tuple[GroupKey, str]]]:
     found: dict[GroupKey, list[tuple[GroupKey, str]]] = {}
     for job in jobs:
         for index, group in enumerate(job.task_groups):
             for number, each in enumerate(group.network.reach if group.are_pods and group.network else ()):
                 where = f"{job.path}: {job.root}taskGroups[{index}].network.reach[{number}]"
-                found.setdefault(_full(job, each), []).append(((job.namespace, job.name, group.name), where))
+                found.setdefault(told.full(job, each), []).append(((job.namespace, job.name, group.name), where))
+    for named, other in others:
+        found.setdefault(named, []).append((other, ""))
     return found
-
-
-def _full(job: Job, each: Allowed) -> GroupKey:
-    return each.namespace or job.namespace, each.job or job.name, each.group
 
 
 def _reach(site: Site) -> list[tuple[str, GroupKey]]:
     """The paths of a group's `reach`, and which groups these are."""
     reach = site.group.network.reach if site.are_pods and site.group.network else ()
-    return [(f"{site.path}.network.reach[{number}]", _full(site.job, each)) for number, each in enumerate(reach)]
+    return [(f"{site.path}.network.reach[{number}]", told.full(site.job, each)) for number, each in enumerate(reach)]
 
 
 def elsewhere(site: Site, across: Across) -> dict[str, dict[str, list[str]]]:
@@ -189,7 +188,7 @@ def expected(site: Site, across: Across) -> t.Iterator[Expected]:
     for group, where in across.named_by.get(site.names, ()):
         there = across.pods.get(group, {})
         if site.robot.name not in there:
-            yield from _links(site, across, there.keys(), where)
+            yield from _links(site, across, there.keys(), where or site.where(f"{site.path}.network"))
 
 
 def _links(site: Site, across: Across, robots: t.Iterable[str], where: str) -> t.Iterator[Expected]:
@@ -215,9 +214,9 @@ def errors(site: Site, placement: Placement, across: Across) -> t.Iterator[Probl
 
 
 def warnings(site: Site, across: Across) -> t.Iterator[Problem]:
-    """Nobody knows where pods are whose job is not in the run."""
+    """Where pods are whose job is not in the run, only robots that have some can tell."""
     if across.text and site.robot.name in across.robots:
-        for path, (namespace, job, group) in _reach(site):
-            if (namespace, job) not in across.jobs:
-                found = f"pods of {namespace}/{job}/{group} on other robots will not get in: their job is not part of this run"
-                yield site.problem(path, found, "deploy both jobs together")
+        for path, group in _reach(site):
+            if group[:2] not in across.jobs and group not in across.pods:
+                found = f"no pod of {'/'.join(group)} will get in from another robot: its job is not part of this run, and no robot has any"
+                yield site.problem(path, found, "deploy this job again when they are there, or both jobs together")

@@ -184,11 +184,11 @@ def test_groups_that_are_on_the_same_robots_need_no_routes():
     assert (sorted(web["elsewhere"]), links) == (["default/a/api", "default/a/web"], [])
 
 
-def test_of_a_job_that_is_not_in_the_run_nobody_knows_where_its_pods_are():
+def test_of_a_job_that_is_neither_in_the_run_nor_on_a_robot_nobody_knows_where_its_pods_are():
     text = job(group("web", [{"job": "b", "group": "api"}]))
     _routes, _pods, _links, (warning,) = plan(text, robots=(OWN, TWO))
     assert str(warning).endswith(
-        ": taskGroups[0].network.reach[0]: pods of default/b/api on other robots will not get in: their job is not part of this run; "
-        "deploy both jobs together"
+        ": taskGroups[0].network.reach[0]: no pod of default/b/api will get in from another robot: its job is not part of this run, and no "
+        "robot has any; deploy this job again when they are there, or both jobs together"
     )
     assert plan(text, robots=(ROBOT, Robot("r2", "192.0.2.2")))[3] == ()

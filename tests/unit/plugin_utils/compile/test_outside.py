@@ -6,26 +6,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pathlib
 
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.mesh import known
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import manifest
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot as Machine
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import outside
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.home import key
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.home.mesh import sound
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import anywhere, plans
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating.renderer import Renderer
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import anywhere
+
+from .deployed import Deployed, read, renderer
 
 FLEET = Fleet(tuple(Robot(f"r{number}", f"192.0.2.{number}", dns="k8s4r.internal") for number in (1, 2, 3)), trust_domain="fleet.example")
-KEY = key.Key(b"k" * 32)
 TASKS = "tasks: [{name: app, config: {execConfig: {command: app}}}]"
 ON = "constraints: [{lTarget: '${node.unique.name}', operand: regexp, rTarget: '^(%s)$'}]"
 FRONT = f"{{name: front, taskGroups: [{{name: web, {ON % 'r1'}, network: {{MODEupstreams: [UPSTREAM]}}, {TASKS}}}]}}"
@@ -47,60 +40,9 @@ def shop(robots: str = "r2", allowed: str = ALLOWED, more: str = "", name: str =
     return f"{{name: shop, type: system, taskGroups: [{{name: api, {ON % robots}, network: {{services: [{service}]}}}}]}}"
 
 
-def read(*texts):
-    return reader.load([reader.Source(f"{text.partition(',')[0].removeprefix('{name: ')}.yml", text) for text in texts])[0]
-
-
-class _Nobody:
-    """The variables of a robot that has none."""
-
-    def has(self, _name):
-        return False
-
-
-class Deployed:
-    """A fleet whose robots have ledgers."""
-
-    def __init__(self, directory):
-        self.machines = {
-            robot.name: Machine(str(directory / robot.name / "state"), str(directory / robot.name / "run")) for robot in FLEET.robots
-        }
-        for machine in self.machines.values():
-            machine.make()
-
-    def deploy(self, *texts, reached=("r1", "r2", "r3")):
-        """What a run brings, without a robot; the plans and warnings."""
-        jobs = read(*texts)
-        render = Renderer(pathlib.Path("/"), str, lambda _name: _Nobody())
-        found, warnings = plans.deployment(jobs, FLEET, place(jobs, FLEET), reached, KEY, plans.Remembered(said=self.said()), render)
-        opened = {name: KEY.unseal(sealed.sealed) for name, sealed in found.items()}
-        for name, each in opened.items():
-            self._commit(self.machines[name], each["plan"])
-        return opened, warnings
-
-    def said(self):
-        found = {name: known.of(machine) for name, machine in self.machines.items()}
-        # As they come to the controller.
-        assert all(map(sound, found.values()))
-        return json.loads(json.dumps(found))
-
-    def _commit(self, machine, plan):
-        jobs = [{"namespace": job["namespace"], "name": job["name"], "digest": ""} for job in plan["jobs"]]
-        built = manifest.build({"jobs": jobs, "plan": plan, "who": ""}, "one", machine.ledger, machine.store.put)
-        for job in built["jobs"]:
-            groups = {
-                group["id"]: {**group, "release": "one", "committed": 0, "leftovers": [], "started": {}}
-                for group in job["groups"]
-                if group["resources"]
-            }
-            machine.ledger.save(
-                {"namespace": job["namespace"], "name": job["name"], "state": "whole", "plan": "", "groups": groups, "robot": ""}
-            )
-
-
 @pytest.fixture
 def fleet(tmp_path):
-    return Deployed(tmp_path)
+    return Deployed(tmp_path, FLEET)
 
 
 def files(opened, robot="r1"):
@@ -111,7 +53,7 @@ def files(opened, robot="r1"):
 
 @pytest.mark.parametrize("caller", [front(), front("group"), EDGE.replace("ROUTE", ROUTE)])
 def test_a_caller_that_comes_later_is_as_if_it_had_come_with_the_service(fleet, tmp_path, caller):
-    together, _warnings = Deployed(tmp_path / "other").deploy(shop("r2|r3"), caller)
+    together, _warnings = Deployed(tmp_path / "other", FLEET).deploy(shop("r2|r3"), caller)
     fleet.deploy(shop("r2|r3"))
     alone, _warnings = fleet.deploy(caller)
     (job,) = alone["r1"]["plan"]["jobs"]
@@ -123,7 +65,7 @@ def test_a_caller_that_comes_later_is_as_if_it_had_come_with_the_service(fleet, 
 def test_a_service_that_moves_is_told_to_callers_that_are_not_in_the_run(fleet, tmp_path, caller):
     fleet.deploy(shop("r2"), caller)
     moved, warnings = fleet.deploy(shop("r1|r3"))
-    together, _warnings = Deployed(tmp_path / "other").deploy(shop("r1|r3"), caller)
+    together, _warnings = Deployed(tmp_path / "other", FLEET).deploy(shop("r1|r3"), caller)
     assert warnings == []
     assert {name: [tell["path"] for tell in each["tells"]] for name, each in moved.items() if name != "r1"} == {"r2": [], "r3": []}
     wanted = {path: text for path, text in files(together).items() if "/shop-api" not in path}
@@ -235,7 +177,7 @@ def texts(opened, robot="r1"):
 
 
 def test_a_template_that_comes_later_is_as_if_it_had_come_with_the_service(fleet, tmp_path):
-    together, _warnings = Deployed(tmp_path / "other").deploy(offers("r2|r3", count=4), reader_of())
+    together, _warnings = Deployed(tmp_path / "other", FLEET).deploy(offers("r2|r3", count=4), reader_of())
     fleet.deploy(offers("r2|r3", count=4))
     alone, _warnings = fleet.deploy(reader_of())
     assert texts(alone) == texts(together)
@@ -255,7 +197,7 @@ def test_what_robots_no_longer_have_is_not_found(fleet):
 
 
 def test_without_an_inventory_any_service_of_a_template_may_be_somewhere():
-    render = Renderer(pathlib.Path("/"), str, lambda _name: _Nobody())
+    render = renderer()
     assert anywhere.check(read(reader_of()), render) == []
     assert outside.asks(read(reader_of()))
     assert outside.concerns(read(reader_of()), {})

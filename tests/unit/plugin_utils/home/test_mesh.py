@@ -24,7 +24,14 @@ CALLED: dict[str, t.Any] = {
 OFFER: dict[str, t.Any] = {"name": "default/shop/api/http", "task": "app", "tags": ["v1 of it"]}
 OFFERS: dict[str, t.Any] = {"instance": 0, "label": "http", "host": "192.0.2.7", "pods": False, "offers": [OFFER]}
 OFFERED: dict[str, t.Any] = {**SERVED, "terms": OFFERS}
-SAID: dict[str, t.Any] = {"digest": "x", "serves": [SERVED, OFFERED], "calls": [CALLED]}
+POD: dict[str, t.Any] = {
+    "group": "default/shop/api",
+    "name": "shop-api-0",
+    "address": "10.2.0.7",
+    "address6": "fd00::7",
+    "reach": ["default/front/web"],
+}
+SAID: dict[str, t.Any] = {"digest": "x", "serves": [SERVED, OFFERED], "calls": [CALLED], "pods": [POD]}
 
 
 def test_what_a_robot_said_last_is_known(tmp_path):
@@ -60,6 +67,14 @@ def test_what_a_robot_said_last_is_known(tmp_path):
                 {"tags": ["a\nLD_PRELOAD=/tmp/a"]},
                 {"tags": [1]},
                 {"tags": "v1"},
+            )
+        ),
+        *(
+            {**SAID, "pods": [{**POD, **more}]}
+            for more in (
+                *({"group": "shop"}, {"group": "a/b\nc/d"}, {"name": "a\nb"}, {"name": 1}),
+                *({"address": "10.2.0"}, {"address": ""}, {"address6": "10.2.0.7"}, {"address": None}),
+                *({"reach": "default/front/web"}, {"reach": ["web"]}, {"reach": [1]}),
             )
         ),
         *({**SAID, "calls": [{**CALLED, **more}]} for more in ({"follows": "api"}, {"group": "web"}, {"path": None}, {"pods": "no"})),

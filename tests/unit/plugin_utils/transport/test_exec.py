@@ -148,7 +148,7 @@ def test_a_python_2_is_named_with_its_version_and_the_variable():
 
 
 GOES = {"g": {"name": "d/j/g", "whole": True, "units": [], "data": 0, "kept": 0}}
-MESH = {"digest": "", "serves": [], "calls": []}
+MESH = {"digest": "", "serves": [], "calls": [], "pods": []}
 STAGED = {"status": "staged", "steps": [], "diff": [], "missing": [], "needed": [], "goes": GOES, "release": "r"} | {
     "before": [{"state": "whole", "plan": "d"}],
     "follows": {"/p": {"group": "n/j/g", "follows": "n/j/h/s", "before": ""}},
