@@ -44,7 +44,7 @@ class Switch(switch.ActionModule):
         """The switch ends at once."""
         self.asked.append(request)
         if request["op"] == "tell":
-            said = {"digest": "", "serves": [], "calls": []}
+            said = {"digest": "", "serves": [], "calls": [], "pods": []}
             return {"status": self.tells, "changes": [file["path"] for file in request["files"]], "mesh": said, "errors": ["it is full"]}
         return {"status": "committed", "changes": [], "units": {}, "rest": f"{request['release']}-rest" if request.get("hold") else ""}
 

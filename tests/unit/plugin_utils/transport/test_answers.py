@@ -38,11 +38,11 @@ _PREPARED = {
     "summary": [{"group": "web", "unit": "r0 web", "does": "restart", "why": ["env SPEED"]}],
     "follows": {"/etc/k8s4r/endpoints.json": {"group": "id", "follows": "default/shop/web/http", "before": ""}},
     "ports": {"id": {"r0 http": 20000}},
-    "mesh": {"digest": "d", "serves": [], "calls": []},
+    "mesh": {"digest": "d", "serves": [], "calls": [], "pods": []},
 }
 SANE = {
     "status": {"status": "ok", "idle": [], "unread": [], "jobs": [{"name": "shop", "groups": {"default/shop/web": _GROUP}}]},
-    "probe": {"status": "ok", "capabilities": {"arch": "amd64"}, "mesh": {"digest": "d", "serves": [], "calls": []}},
+    "probe": {"status": "ok", "capabilities": {"arch": "amd64"}, "mesh": {"digest": "d", "serves": [], "calls": [], "pods": []}},
     "prepare": _PREPARED,
 }
 ANYTHING: tuple[t.Any, ...] = (None, True, 0, -1.5, "text", [], [0], [None], ["text"], [[]], [{}], {}, {"text": 0}, {"text": None})
