@@ -126,7 +126,7 @@ def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
     addresses = {f"r{pod['instance']}": str(pod["address"]) for pod in group.get("pods", ())}
     for unit, values in units.items():
         if detailed or not _does_well(values):
-            yield _unit(unit, values, addresses)
+            yield _unit(unit, values, addresses, detailed)
     for port in group["ports"] if detailed else ():
         if plain(port["address"]) not in LOOPBACK_HOSTS:
             # Of a proxy's, the place in the job file tells which it is.
@@ -178,7 +178,7 @@ def at(port: Data) -> str:
     return f"{host}:{port['port']}{'/udp' if port.get('protocol') == 'udp' else ''}"
 
 
-def _unit(unit: str, values: Data, addresses: t.Mapping[str, str]) -> Cells:
+def _unit(unit: str, values: Data, addresses: t.Mapping[str, str], detailed: bool) -> Cells:
     word = "done" if values["done"] else _WORDS.get((values["state"], values["sub"])) or values["state"] or "not loaded"
     word = "waits" if _is_waiting(values) else word
     after = "" if values["seconds"] is None else duration(values["seconds"])
@@ -186,7 +186,7 @@ def _unit(unit: str, values: Data, addresses: t.Mapping[str, str]) -> Cells:
     checks = [
         f"{check['name']} is {check['status']}: {check['said'] or 'not run yet'}"
         for check in values.get("checks", ())
-        if check["status"] != "passing"
+        if detailed or check["status"] != "passing"
     ]
     again, how = _again(values) if _is_restless(values) else ("", values["how"])
     killed = (values["usage"] or {}).get("memory", {}).get("oom_kills")

@@ -84,6 +84,17 @@ def test_killed_at_every_step_and_mended_by_the_next_run(machine, steps):
         source, target = target, source
 
 
+def test_to_go_back_after_an_interruption_is_a_change(machine):
+    """Also where it is all that there is to do."""
+    old, new = old_and_new()
+    machine.deploy(job(old))
+    release = machine.prepare(job(new))["release"]
+    assert drive(machine, release, kill_before="healthy") is None
+    done = machine.deploy(job(old))
+    assert (done["status"], done["changes"]) == ("committed", [f"roll back release {release}, whose switch was interrupted"]), done
+    assert_whole(machine, old, new)
+
+
 def test_the_ports_of_an_interrupted_release_are_its_successors_and_so_is_what_serves_it(machine):
     """Going back takes along what nobody needs then, such as the program that writes logs; the successor needs it again."""
     group = Group()

@@ -93,6 +93,11 @@ def of_group(id: str, name: str, situation: Situation, todo: t.Sequence[Step], c
     return [{"group": name, "unit": unit, "does": does, "why": why} for unit, does, why in changes]
 
 
+def rolls_back(interrupted: Journal | None) -> list[str]:
+    """That an interrupted switch is rolled back, as a step."""
+    return [f"roll back release {interrupted['release']}, whose switch was interrupted"] if interrupted else []
+
+
 def of_robot(interrupted: Journal | None, idle: t.Iterable[str]) -> list[Change]:
     """What is done before anything else: where a switch was interrupted, and where what serves all groups is ``idle``."""
     does = [f"start {unit}" for unit in idle]

@@ -20,7 +20,7 @@ from ..pods import units as wall_units
 from ..say.errors import CommandFailed, Refusal
 from ..state import manifest as manifests
 from ..state.lock import Lock
-from . import boot_unit, conclusion, recovery, survey
+from . import boot_unit, conclusion, recovery, summary, survey
 from .groups import Switch
 from .perform import Performer
 
@@ -59,6 +59,7 @@ def run(
             boot_unit.ensure(robot)
             if journal:
                 recovery.roll_back_interrupted(robot, journal, progress)
+                begun += summary.rolls_back(journal)
             # After that, which takes along what nobody needs then.
             _ensure_units(robot, manifest)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}

@@ -204,6 +204,10 @@ def test_a_unit_whose_check_is_critical_is_up_and_wrong_all_the_same():
         f"         r0 web  failing         3 h 12 min  7%   3.0 MiB            {said}; k8s4r-task-web",
         "1 robot, 1 group: 1 thing is wrong",
     ]
+    passing = group(units={"k8s4r-task-web.service": {**NEXT, "checks": [well]}})
+    assert "alive" not in text({"work1": robot(passing)})
+    # Of one job, what is well is worth a word, too.
+    assert "alive is passing: accepts connections" in text({"work1": robot(passing)}, job="shop")
     both = {**failing["units"], "k8s4r-task-bad.service": {**DOWN, "called": "r0 bad"}}
     assert "1 OF 2 DOWN, 1 OF 2 FAILING" in text({"work1": robot(group(units=both))})
 
