@@ -172,7 +172,9 @@ def test_two_runs_at_once(machine):
     assert machine.call(op="switch", release=prepared["release"])["status"] == "pending"
     errors = machine.prepare(job(Group("other"), name="mall"))["errors"]
     assert "tests@controller is changing this robot (since " in errors[0]
-    assert "wait until that run ends" in errors[0]
+    unit = f"k8s4r-switch-{prepared['release']}.service"
+    assert f"wait until that run ends, or end it on the robot: systemctl stop {unit}; " in errors[0]
+    assert machine.state(unit) == "active"
     machine.sh("touch /run/goes-on")
     assert machine.finish(machine.call(op="poll", release=prepared["release"]))["status"] == "committed"
 

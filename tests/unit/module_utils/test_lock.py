@@ -19,8 +19,12 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import l
 def test_the_lock_says_who(tmp_path):
     with lock.Lock(str(tmp_path), "alice@laptop", "switch"):
         assert lock.held(str(tmp_path / "lock")).startswith("alice@laptop is changing this robot (since 20")
+        assert lock.held(str(tmp_path / "lock")).endswith("; wait until that run ends")
         with pytest.raises(Refusal, match="alice@laptop"), lock.Lock(str(tmp_path), "bob", "prepare"):
             pass
+    with lock.Lock(str(tmp_path), "alice@laptop", "switch", "k8s4r-switch-a.service"):
+        end = "or end it on the robot: systemctl stop k8s4r-switch-a.service; the next run rolls back what it has changed"
+        assert lock.held(str(tmp_path / "lock")).endswith(end)
     assert lock.held(str(tmp_path / "lock")) is None
     assert lock.held(str(tmp_path / "nothing")) is None
 
@@ -42,7 +46,7 @@ def test_a_holder_that_has_just_come_is_named(tmp_path):
     path.touch()
     holder = os.open(path, os.O_RDWR)
     fcntl.flock(holder, fcntl.LOCK_EX)
-    name = threading.Timer(0.1, os.write, [holder, b'{"who":"carol","since":1780000000,"purpose":"switch"}'])
+    name = threading.Timer(0.1, os.write, [holder, b'{"who":"carol","since":1780000000,"purpose":"switch","unit":""}'])
     name.start()
     with pytest.raises(Refusal, match="carol is changing this robot"), lock.Lock(str(tmp_path), "bob", "prepare"):
         pass

@@ -18,7 +18,7 @@ from ..state import garbage, ledger
 from ..state import manifest as manifests
 from ..state.lock import Lock
 from ..state.scrub import Scrubber, of_release
-from ..system import capabilities
+from ..system import capabilities, own
 from ..system.observe import read
 from . import boot_unit, difference, steps, summary, survey
 from .difference import Contents
@@ -78,7 +78,7 @@ def stage(robot: Robot, request: PrepareRequest, release: str, progress: Progres
     robot.make()
     boot_unit.ensure(robot)
     capabilities.keep_systemd_version(robot.runtime)
-    with Lock(robot.runtime, request["who"], "prepare"):
+    with Lock(robot.runtime, request["who"], "prepare", own.worker("prepare", release)):
         garbage.supersede(robot, request["who"], request["jobs"])
         garbage.collect(robot)
         notices = damage.repair(robot, request["plan"], keep=True)

@@ -20,6 +20,7 @@ from ..pods import units as wall_units
 from ..say.errors import CommandFailed, Refusal
 from ..state import manifest as manifests
 from ..state.lock import Lock
+from ..system import own
 from . import boot_unit, conclusion, recovery, summary, survey
 from .groups import Switch
 from .perform import Performer
@@ -50,7 +51,7 @@ def run(
     manifest = robot.manifest(release)
     if manifest is None:
         raise Refusal([f"release {release} is no longer staged on this robot; run again"])
-    with Lock(robot.runtime, manifest["who"], f"switch to release {release}"):
+    with Lock(robot.runtime, manifest["who"], f"switch to release {release}", own.worker("switch", release)):
         journal = robot.journal()
         if journal is None or journal["release"] != release:
             _refuse_if_overtaken(robot, manifest)

@@ -20,12 +20,16 @@ ATTEMPTS, PAUSE = 50, 0.01
 
 
 class Lock:
-    """A lock that ends with its process, with a record of who holds it (a context manager)."""
+    """A lock that ends with its process, with a record of who holds it (a context manager).
 
-    def __init__(self, runtime: str, who: str, purpose: str) -> None:
+    ``unit``: what does the work, where somebody may end it before it is done.
+    """
+
+    def __init__(self, runtime: str, who: str, purpose: str, unit: str = "") -> None:
         self.path = runtime + "/lock"
         self.who = who
         self.purpose = purpose
+        self.unit = unit
 
     def __enter__(self) -> Lock:
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -40,7 +44,7 @@ class Lock:
                     os.close(self.fd)
                     raise Refusal([holder or _UNKNOWN]) from None
                 time.sleep(PAUSE)
-        record = {"who": self.who, "since": time.time(), "purpose": self.purpose}
+        record = {"who": self.who, "since": time.time(), "purpose": self.purpose, "unit": self.unit}
         os.ftruncate(self.fd, 0)
         os.write(self.fd, jsontext.dumps(record).encode("utf-8"))
         return self
@@ -63,9 +67,8 @@ def held(path: str) -> str | None:
         try:
             holder = jsontext.loads(os.read(fd, 4096).decode("utf-8"))
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder["since"]))
-            way_out = (
-                "wait until that run ends, or give it up on the robot: systemctl stop 'k8s4r-switch-*'; the next run then rolls it back"
-            )
+            end = f", or end it on the robot: systemctl stop {holder['unit']}; the next run rolls back what it has changed"
+            way_out = f"wait until that run ends{end if holder['unit'] else ''}"
             return f"{holder['who']} is changing this robot (since {since}, {holder['purpose']}); {way_out}"
         except (ValueError, KeyError, TypeError, OverflowError, OSError):
             return _UNKNOWN
