@@ -3,18 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pods of jobs that are not in a run: where they are, and whom they let in, their robots have said (the engine's mesh/known.py).
 
-A robot is believed in what can be true of it alone: that a pod has an address of the robot's own network of pods.
+A robot is believed in what can be true of it alone: that it has a pod of a group, under the name that pods of this group have, at an
+address of the robot's own network of pods.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 
 from ...fleet.placement import GroupKey
 from ...fleet.robots import Fleet, Robot
 from ...job.model.job import Job
 from ...job.model.network import Allowed
+from .. import names
 from ..site.placed import Pod
 
 Data = t.Mapping[str, t.Any]
@@ -61,7 +64,13 @@ def _credible(jobs: t.Sequence[Job], robot: Robot, said: Said) -> list[Data]:
     if robot.name not in said:
         return []
     mine = _jobs(jobs)
-    return [pod for pod in said[robot.name]["pods"] if _key(pod["group"])[:2] not in mine and _is_in(robot.pods, pod["address"])]
+    others = (pod for pod in said[robot.name]["pods"] if _key(pod["group"])[:2] not in mine)
+    return [pod for pod in others if _is_in(robot.pods, pod["address"]) and _is_named_after_its_group(pod)]
+
+
+def _is_named_after_its_group(pod: Data) -> bool:
+    index = pod["name"].rpartition("-r")[2]
+    return bool(re.fullmatch("[0-9]{1,9}", index)) and pod["name"] == names.pod_name(*_key(pod["group"]), int(index))
 
 
 def _is_in(network: str, address: str) -> bool:

@@ -97,7 +97,13 @@ def test_a_robot_is_believed_in_what_is_its_own_alone(fleet):
     fleet.deploy(FRONT)
     said = fleet.said()
     (told,) = said["r2"]["pods"]
-    for lie in ({"address": "10.3.0.7"}, {"address": "192.0.2.1"}, {"group": "default/shop/api"}):
+    for lie in (
+        {"address": "10.3.0.7"},
+        {"address": "192.0.2.1"},
+        {"group": "default/shop/api"},
+        {"name": "db"},
+        {"name": told["name"] + "0x"},
+    ):
         fleet.said = lambda lie=lie: {**said, "r2": {**said["r2"], "pods": [{**told, **lie}]}}
         opened, (warning,) = fleet.deploy(SHOP)
         assert "elsewhere" not in group(opened)[0]

@@ -73,7 +73,7 @@ def test_what_a_robot_said_last_is_known(tmp_path):
             {**SAID, "pods": [{**POD, **more}]}
             for more in (
                 *({"group": "shop"}, {"group": "a/b\nc/d"}, {"name": "a\nb"}, {"name": 1}),
-                *({"address": "10.2.0"}, {"address": ""}, {"address6": "10.2.0.7"}, {"address": None}),
+                *({"address": "10.2.0"}, {"address": ""}, {"address6": "10.2.0.7"}, {"address6": "fd00::7%a\nb"}, {"address": None}),
                 *({"reach": "default/front/web"}, {"reach": ["web"]}, {"reach": [1]}),
             )
         ),
