@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import types
 import typing as t
 
 from ...fleet.placement import GroupKey
@@ -23,7 +24,7 @@ from ..site.placed import Pod
 Data = t.Mapping[str, t.Any]
 # By robot.
 Said = t.Mapping[str, Data]
-NOTHING: Said = {}
+NOTHING: Said = types.MappingProxyType({})
 
 
 def full(job: Job, each: Allowed) -> GroupKey:
