@@ -44,12 +44,12 @@ def program(machine, content):
         ('{"status":"wonderful\\u001b]0;OWNED\\u0007"}', "status 'wonderful"),
         ('{"status":"ok"}', "capabilities is missing"),
         (
-            '{"status":"ok","capabilities":{"systemd":"\\u001b[2Jnew"},"mesh":{"digest":"","serves":[],"calls":[]}}',
+            '{"status":"ok","capabilities":{"systemd":"\\u001b[2Jnew"},"mesh":{"digest":"","serves":[],"calls":[],"pods":[]}}',
             "the robot reports 'systemd' as",
         ),
         (
-            '{"status":"ok","capabilities":{"systemd":"252"},"mesh":{"digest":"x","serves":[7],"calls":[]}}',
-            "what its groups serve and call",
+            '{"status":"ok","capabilities":{"systemd":"252"},"mesh":{"digest":"x","serves":[7],"calls":[],"pods":[]}}',
+            "does not tell of its services, callers and pods in a form",
         ),
     ],
 )

@@ -46,7 +46,7 @@ def test_a_holder_that_has_just_come_is_named(tmp_path):
     path.touch()
     holder = os.open(path, os.O_RDWR)
     fcntl.flock(holder, fcntl.LOCK_EX)
-    name = threading.Timer(0.1, os.write, [holder, b'{"who":"carol","since":1780000000,"purpose":"switch","unit":""}'])
+    name = threading.Timer(0.1, os.write, [holder, b'{"who":"carol","since":1780000000,"purpose":"switch"}'])
     name.start()
     with pytest.raises(Refusal, match="carol is changing this robot"), lock.Lock(str(tmp_path), "bob", "prepare"):
         pass

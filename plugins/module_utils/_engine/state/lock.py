@@ -67,8 +67,10 @@ def held(path: str) -> str | None:
         try:
             holder = jsontext.loads(os.read(fd, 4096).decode("utf-8"))
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder["since"]))
-            end = f", or end it on the robot: systemctl stop {holder['unit']}; the next run rolls back what it has changed"
-            way_out = f"wait until that run ends{end if holder['unit'] else ''}"
+            # An older engine names none.
+            unit = holder.get("unit")
+            end = f", or end it on the robot: systemctl stop {unit}; the next run rolls back what it has changed" if unit else ""
+            way_out = f"wait until that run ends{end}"
             return f"{holder['who']} is changing this robot (since {since}, {holder['purpose']}); {way_out}"
         except (ValueError, KeyError, TypeError, OverflowError, OSError):
             return _UNKNOWN
