@@ -12,7 +12,7 @@ import typing as t
 
 from ..compile.mesh import identity, outside
 from ..compile.names import agent_id
-from ..compile.network import told
+from ..compile.network import across
 from ..compile.site.site import Rendering
 from ..fleet.catalogue import GROUP, names_of_one_machine
 from ..fleet.placement import Placement
@@ -101,7 +101,7 @@ class ActionModule(Action):
         fleet = placing.fleet(variables, probed, self._templar)
         render = self._files(variables).renderer(reached)
         remembered = plans.Remembered(Ports(key.home()).read, _said(_names(fleet)))
-        if told.unknown(jobs, remembered.said) and not arguments["asked"]:
+        if not arguments["asked"] and across.asks(jobs, fleet, remembered.said):
             return {"unprobed": reached, "warnings": warnings}
         try:
             placement = placing.placed(jobs, fleet)

@@ -56,8 +56,7 @@ def known(
     """Computed once per run. `named` tells which addresses a robot has named."""
     if not any(group.are_pods for job in jobs for group in job.task_groups):
         return Across()
-    alone = _alone((ipaddress.IPv4Network(robot.pods), robot.name) for robot in fleet.robots)
-    robots = {robot.name: at for robot in fleet.robots if robot.name in alone and (at := _addresses(robot, ipaddress.IPv4Address))}
+    alone, robots = _routed(fleet)
     if len(robots) < 2:
         return Across(robots, alone=alone)
     alone_six = _alone((ipaddress.IPv6Network(robot.pods6), robot.name) for robot in fleet.robots if robot.pods6)
@@ -82,6 +81,18 @@ def known(
         jobs={(job.namespace, job.name) for job in jobs},
         text=json.dumps({"version": plan.KEPT_VERSION, "robots": known_of}, sort_keys=True, indent=1) + "\n",
     )
+
+
+def asks(jobs: t.Sequence[Job], fleet: Fleet, said: told.Said) -> bool:
+    """Whether a run would warn that no robot has the pods of another job: it may be that nobody has asked the robots since they have."""
+    return told.unknown(jobs, said) and len(_routed(fleet)[1]) > 1
+
+
+def _routed(fleet: Fleet) -> tuple[set[str], dict[str, tuple[str, ...]]]:
+    """`Across.alone` and `Across.robots`, where there are two of the latter."""
+    alone = _alone((ipaddress.IPv4Network(robot.pods), robot.name) for robot in fleet.robots)
+    found = ((robot.name, _addresses(robot, ipaddress.IPv4Address)) for robot in fleet.robots if robot.name in alone)
+    return alone, {name: addresses for name, addresses in found if addresses}
 
 
 def _alone(owned: t.Iterable[tuple[Network, str]]) -> set[str]:

@@ -10,6 +10,7 @@ import json
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import outside
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.network import across
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 
 from .deployed import Deployed, read
@@ -52,8 +53,13 @@ def group(opened, robot="r1"):
     return pod, [each["name"] for each in found["expects"] if each["what"] == "link"]
 
 
-def digest(opened, job, robot="r1"):
-    return next(each for each in opened[robot]["plan"]["jobs"] if each["name"] == job)
+def bare(opened, name, robot):
+    """What a robot gets of a job, without the places in its file: they are no part of its digest."""
+    (job,) = [each for each in opened[robot]["plan"]["jobs"] if each["name"] == name]
+    for each in job["groups"]:
+        for expected in each["expects"]:
+            del expected["where"]
+    return job
 
 
 def test_pods_of_a_job_that_is_not_in_the_run_come_in_as_their_robot_has_said(fleet):
@@ -74,15 +80,7 @@ def test_a_run_of_one_job_brings_what_a_run_of_both_has_brought(fleet):
         name = read(job)[0].name
         alone, warnings = fleet.deploy(job)
         assert warnings == []
-        assert _bare(digest(alone, name, robot)) == _bare(digest(both, name, robot))
-
-
-def _bare(job):
-    """Without the places in job files: they are no part of a job's digest."""
-    for each in job["groups"]:
-        for expected in each["expects"]:
-            del expected["where"]
-    return job
+        assert bare(alone, name, robot) == bare(both, name, robot)
 
 
 def test_who_has_moved_comes_in_from_its_new_robot_with_the_next_run(fleet):
@@ -110,6 +108,15 @@ def test_a_robot_is_believed_in_what_is_its_own_alone(fleet):
         assert "no pod of default/front/web will get in from another robot" in warning
     fleet.said = lambda: {**said, "r2": {**said["r2"], "pods": [{**told, "address6": "fd00:3::7"}]}}
     assert "elsewhere6" not in group(fleet.deploy(SHOP)[0])[0]
+
+
+def test_robots_are_asked_first_where_a_run_would_warn(fleet):
+    shared = FLEET._replace(robots=tuple(robot._replace(pods="10.1.0.0/20") for robot in FLEET.robots))
+    assert across.asks(read(SHOP), FLEET, fleet.said())
+    assert not across.asks(read(SHOP), shared, fleet.said())
+    assert not across.asks(read(SHOP, FRONT), FLEET, fleet.said())
+    fleet.deploy(FRONT)
+    assert not across.asks(read(SHOP), FLEET, fleet.said())
 
 
 def test_robots_are_asked_where_a_reach_leads_out_of_the_run_or_into_it(fleet):
