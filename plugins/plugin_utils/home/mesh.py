@@ -69,17 +69,12 @@ def _is_pod(pod: t.Any) -> bool:
         return False
     if not all(isinstance(each, str) and re.fullmatch(_GROUP, each) for each in pod["reach"]):
         return False
-    # An IPv6 address may have a zone, which is any text.
-    kinds = ((pod["address"], ipaddress.IPv4Address), (pod["address6"] or "::", ipaddress.IPv6Address))
-    return all("%" not in address and _is_of(address, kind) for address, kind in kinds)
-
-
-def _is_of(text: str, kind: t.Callable[[str], object]) -> bool:
     try:
-        kind(text)
+        ipaddress.IPv4Address(pod["address"])
+        # A zone may be any text.
+        return ipaddress.IPv6Address(pod["address6"] or "::").scope_id is None
     except ValueError:
         return False
-    return True
 
 
 def _is_service(served: t.Any) -> bool:

@@ -109,7 +109,7 @@ def _unit(value: t.Any) -> bool:
 
 def _mesh(value: t.Any) -> bool:
     """What groups serve and call, and their pods: mesh/known.py. What is in it, home/mesh.py looks at."""
-    return _has(value, {"digest": str, "serves": list, "calls": list})
+    return _has(value, {"digest": str, "serves": list, "calls": list, "pods": list})
 
 
 def _numbers(value: t.Any) -> bool:

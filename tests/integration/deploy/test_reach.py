@@ -61,3 +61,4 @@ def test_pods_of_a_job_with_runs_of_its_own_come_in(deployment):
     shutil.rmtree(pathlib.Path(os.environ["K8S4R_HOME"], "mesh"))
     assert run(shop) == {0}
     assert run(front) == {0}
+    deployment.remove(job=[front, shop], **RANGES).well()

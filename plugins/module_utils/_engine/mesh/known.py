@@ -92,8 +92,8 @@ def of(robot: Robot) -> Known:
             calls += _called(robot, record, id, group)
             pods += _pods(robot, group)
     text = jsontext.dumps({"serves": serves, "calls": calls, "pods": pods})
-    digest = robot.digest(text.encode("utf-8")) if serves or calls or pods else ""
-    return {"digest": digest, "serves": serves, "calls": calls, "pods": pods}
+    is_any = serves or calls or pods
+    return {"digest": robot.digest(text.encode("utf-8")) if is_any else "", "serves": serves, "calls": calls, "pods": pods}
 
 
 def follows_others(group: GroupRecord, resource: Resource) -> bool:
@@ -109,7 +109,7 @@ def _served(group: GroupRecord) -> list[Served]:
 
 
 def _called(robot: Robot, record: JobRecord, id: str, group: GroupRecord) -> list[Called]:
-    pods = any(resource.get("path", "").startswith(plan.PODS + "/") for resource in group["resources"])
+    pods = bool(_pod_files(group))
 
     def called(resource: Resource, service: str, sha256: str) -> Called:
         return {
@@ -133,11 +133,12 @@ def _called(robot: Robot, record: JobRecord, id: str, group: GroupRecord) -> lis
 
 def _pods(robot: Robot, group: GroupRecord) -> t.Iterator[Pod]:
     """A pod whose file is damaged is told of when the next run has mended it."""
-    for resource in group["resources"]:
-        if not resource.get("path", "").startswith(plan.PODS + "/"):
+    for resource in _pod_files(group):
+        content = _content(robot, resource["digest"])
+        if content is None:
             continue
         try:
-            file = jsontext.loads(_content(robot, resource["digest"]).decode("utf-8"))
+            file = jsontext.loads(content.decode("utf-8"))
             yield {
                 "group": group["name"],
                 "name": file["name"],
@@ -149,21 +150,25 @@ def _pods(robot: Robot, group: GroupRecord) -> t.Iterator[Pod]:
             continue
 
 
+def _pod_files(group: GroupRecord) -> list[Resource]:
+    return [resource for resource in group["resources"] if resource.get("path", "").startswith(plan.PODS + "/")]
+
+
 def _sha256(robot: Robot, digest: str) -> str:
     import hashlib
 
     content = _content(robot, digest)
-    return hashlib.sha256(content).hexdigest() if content else ""
+    return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
-def _content(robot: Robot, digest: str) -> bytes:
-    """Nothing where it cannot be read."""
+def _content(robot: Robot, digest: str) -> bytes | None:
+    """None where it cannot be read."""
     from ..state.formats import Damaged
 
     try:
         return robot.store.read(digest)
     except (OSError, Damaged):
-        return b""
+        return None
 
 
 def _seen(directory: str) -> list[list[t.Any]]:
