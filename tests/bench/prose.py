@@ -56,10 +56,11 @@ FLEETS = """\
 
 ## Large fleets
 
-Placement and compilation of 5 groups on every robot, with the collection's own functions, without Ansible, in CPU seconds
-of the one thread that does it; the median of three processes for each size. Linear means that the milliseconds per robot
-stay the same. Every robot of the inventory is compiled; a digest is made and a plan is encrypted only for those that the run
-reaches, here all of them. The plan is read by the worker of each robot that changed.
+Placement and compilation of 5 groups on every robot, with the collection's own functions, without Ansible, by the clock of a
+machine that does nothing else; the median of three runs for each size. From 200 robots on, the processors of the controller share the
+robots among themselves, and this machine has two. Linear means that the milliseconds per robot stay the same.
+Every robot of the inventory is compiled; a digest is made and a plan is encrypted only for those that the run reaches, here all of
+them. The plan is read by the worker of each robot that changed.
 """
 
 GROWTH = """\

@@ -26,7 +26,7 @@ from ..job.model.job import Job
 from ..job.model.vocabulary import NAME
 from ..run import placing, plans
 from ..run.action import Action, ActionProblem, Result, Variables
-from ..run.job_files import JobFiles
+from ..run.job_files.reading import JobFiles
 from ..run.sources import NO_JOB
 
 OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"

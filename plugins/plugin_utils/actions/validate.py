@@ -15,7 +15,7 @@ from ..job.errors import JobErrors, few
 from ..job.model.job import Job
 from ..run import anywhere, placing, plans
 from ..run.action import Action, ActionProblem, Result, Variables
-from ..run.job_files import JobFiles
+from ..run.job_files.reading import JobFiles
 from ..run.sources import NO_JOB
 from ..show import preview, summary
 

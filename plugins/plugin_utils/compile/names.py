@@ -18,6 +18,7 @@ import re
 from ..job.model.vocabulary import HOST_LABEL
 
 _STEM, _USER_STEM, _LABEL = 60, 12, 63
+_OTHERS = re.compile(r"[^a-z0-9]+")
 
 # The slice of all proxies: what they use does not count as the groups'.
 PROXY_SLICE = "k8s4r-proxy.slice"
@@ -29,7 +30,7 @@ OWN, UPSTREAM, INGRESS = "service", "upstream", "ingress"
 
 @functools.lru_cache(maxsize=4096)
 def _stem(parts: tuple[str, ...], limit: int) -> str:
-    text = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+    text = _OTHERS.sub("-", "-".join(parts).lower()).strip("-")
     return text[:limit].strip("-") or "x"
 
 
@@ -71,6 +72,7 @@ def pod_name(namespace: str, job: str, group: str, index: int) -> str:
     return f"{_stem((job, group), _LABEL - len(end))}{end}"
 
 
+@functools.lru_cache(maxsize=4096)
 def alloc_id(namespace: str, job: str, group: str, index: int) -> str:
     """NOMAD_ALLOC_ID of an instance: it has the form of a UUID and is the same in every run."""
     text = hashlib.sha256(json.dumps(["alloc", namespace, job, group, index]).encode()).hexdigest()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import typing as t
 
 DEFAULT_AGENT_SOCKET = "/run/spire/sockets/agent.sock"
@@ -54,8 +55,13 @@ class Robot(t.NamedTuple):
     @property
     def systemd(self) -> int:
         """The major version of systemd; 0 if it is unknown."""
-        digits = self.capabilities.get("systemd", ASSUMED_CAPABILITIES["systemd"]).split(".")[0]
-        return int(digits) if digits.isdigit() else 0
+        return _major(self.capabilities.get("systemd", ASSUMED_CAPABILITIES["systemd"]))
+
+
+@functools.lru_cache(maxsize=256)
+def _major(version: str) -> int:
+    digits = version.split(".")[0]
+    return int(digits) if digits.isdigit() else 0
 
 
 class Fleet(t.NamedTuple):

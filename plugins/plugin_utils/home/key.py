@@ -11,6 +11,7 @@ the plan and the robot compares contents.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import json
@@ -137,6 +138,7 @@ def _packed(value: t.Any, version: int) -> bytes:
         return marshal.dumps(json.loads(json.dumps(value)), version)
 
 
+@functools.lru_cache(maxsize=1)
 def _fernet(secret: bytes) -> Fernet:
     try:
         from cryptography import fernet

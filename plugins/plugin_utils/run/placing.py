@@ -20,7 +20,7 @@ from ..job.model.job import Job
 from ..job.model.vocabulary import Operand
 from ..transport import deadline
 from .action import ActionProblem, Variables
-from .job_files import reason
+from .job_files.reading import reason
 
 # What each robot last reported of itself, by robot.
 Probed = t.Mapping[str, t.Mapping[str, str]]

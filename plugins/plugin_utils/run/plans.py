@@ -13,9 +13,10 @@ from ..compile.network import across, choice
 from ..compile.robot import CompiledRobot, compile_robot
 from ..compile.site.site import Rendering, as_written
 from ..fleet.placement import Placement
-from ..fleet.robots import Fleet
+from ..fleet.robots import Fleet, Robot
 from ..job.errors import JobErrors, Problem, together
 from ..job.model.job import Job
+from .parts import in_parts
 
 Data = t.Mapping[str, t.Any]
 
@@ -72,11 +73,13 @@ def deployment(
 
     Every robot of the fleet is compiled, so that every error is found before any robot is asked anything: raises `JobErrors`.
     """
-    warnings: dict[Problem, None] = {}
     known = _known(jobs, fleet, placement, remembered)
-    compiled = _compiled(jobs, fleet, placement, remembered, known, render, warnings)
     others = outside.callers(known, jobs, fleet, remembered.said, reached)
-    plans = {robot: sealed_plan(found, sealing, others.tells.get(robot, ())) for robot, found in compiled if robot in reached}
+
+    def seal(robot: str, compiled: CompiledRobot) -> SealedPlan | None:
+        return sealed_plan(compiled, sealing, others.tells.get(robot, ())) if robot in reached else None
+
+    plans, warnings = _of_all(jobs, fleet, placement, remembered, known, render, seal)
     warnings.update(dict.fromkeys(others.warnings))
     return plans, [str(warning) for warning in together(warnings)]
 
@@ -85,10 +88,8 @@ def check(
     jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, render: Rendering = as_written, remembered: Remembered = NOTHING
 ) -> list[str]:
     """What a deployment would warn of, on all robots; raises `JobErrors` as it would."""
-    warnings: dict[Problem, None] = {}
     known = _known(jobs, fleet, placement, remembered)
-    for _robot, _found in _compiled(jobs, fleet, placement, remembered, known, render, warnings):
-        pass
+    _plans, warnings = _of_all(jobs, fleet, placement, remembered, known, render, lambda _robot, _compiled: None)
     return [str(warning) for warning in together(warnings)]
 
 
@@ -98,33 +99,50 @@ def _known(jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, remembered
     )
 
 
-def _compiled(
+class _Part(t.NamedTuple):
+    """What becomes of some of the robots."""
+
+    plans: dict[str, SealedPlan]
+    errors: dict[Problem, None]
+    warnings: dict[Problem, None]
+
+
+def _of_all(
     jobs: t.Sequence[Job],
     fleet: Fleet,
     placement: Placement,
     remembered: Remembered,
     known: peers.KnownServices,
     render: Rendering,
-    warnings: dict[Problem, None],
-) -> t.Iterator[tuple[str, CompiledRobot]]:
-    """Each robot without errors, one after the other: a thousand plans at once would not be small. Collects `warnings`; at the end
-    raises `JobErrors` if there are any.
-    """
+    seal: t.Callable[[str, CompiledRobot], SealedPlan | None],
+) -> tuple[dict[str, SealedPlan], dict[Problem, None]]:
+    """The plans that `seal` makes of compiled robots, and warnings. Raises `JobErrors` if any robot has errors."""
     named = remembered.named
     beyond = across.known(jobs, fleet, placement, named, remembered.said)
     groups = [group for job in jobs for group in job.task_groups if group.network]
     chosen = any(group.are_pods or any(port.static is None for port in group.network.ports) for group in groups if group.network)
-    errors: dict[Problem, None] = {}
-    for robot in fleet.robots:
-        try:
-            compiled = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if chosen else {}, render, beyond)
-        except JobErrors as problems:
-            errors.update(dict.fromkeys(problems.errors))
-            continue
-        warnings.update(dict.fromkeys(compiled.warnings))
-        yield robot.name, compiled
+
+    def compiled(robots: t.Sequence[Robot]) -> _Part:
+        """One robot after the other: a thousand plans that are not sealed would not be small."""
+        part = _Part({}, {}, {})
+        for robot in robots:
+            try:
+                found = compile_robot(jobs, fleet, placement, robot.name, known, named(robot.name) if chosen else {}, render, beyond)
+            except JobErrors as problems:
+                part.errors.update(dict.fromkeys(problems.errors))
+                continue
+            part.warnings.update(dict.fromkeys(found.warnings))
+            plan = seal(robot.name, found)
+            if plan:
+                part.plans[robot.name] = plan
+        return part
+
+    parts = in_parts(compiled, fleet.robots)
+    errors = {problem: None for part in parts for problem in part.errors}
+    warnings = {problem: None for part in parts for problem in part.warnings}
     if errors:
         raise JobErrors(together(errors), together(warnings))
+    return {robot: plan for part in parts for robot, plan in part.plans.items()}, warnings
 
 
 def removal(jobs: t.Sequence[tuple[str, str]], reached: t.Iterable[str], sealing: Sealing) -> dict[str, SealedPlan]:

@@ -43,8 +43,8 @@ class Checks(t.NamedTuple):
         return self.resources[0]["path"] if self.resources else ""
 
 
-def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str], stop: t.Mapping[str, t.Any]) -> Checks:
-    """The checks of a task, whose variables these are. `stop` is how it is asked to end, as the engine wants to know it."""
+def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str], stop: t.Callable[[], t.Mapping[str, t.Any]]) -> Checks:
+    """The checks of a task, whose variables these are. `stop` gives how it is asked to end, as the engine wants to know it."""
     found: list[dict[str, t.Any]] = []
     secrets: set[str] = set()
     errors: list[Problem] = []
@@ -70,7 +70,7 @@ def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str],
     if any("argv" in check for check in found):
         description["run"] = as_the_task(task)
     if any("restart" in check for check in found):
-        description["stop"] = stop
+        description["stop"] = stop()
     content = json.dumps(description, sort_keys=True, indent=1) + "\n"
     file = plan.file(f"{plan.CHECKS}/{task.id}", content, mode="0600", secret=bool(secrets) or (site.job.opaque and _has_headers(found)))
     return Checks((file,), frozenset(secrets), tuple(errors))

@@ -48,7 +48,7 @@ def resources(site: Site) -> list[Resource]:
     """The units that hold namespaces at this site, one for each instance; none where no task shares any with its group."""
     if site.are_pods:
         return [_unit(site, pod.instance, pod) for pod in site.pods]
-    shared = any(shares(spec).with_whom(Sharing.GROUP) for spec in site.group.tasks)
+    shared = any(Sharing.GROUP in shares(spec) for spec in site.group.tasks)
     return [_unit(site, instance) for instance in site.instances] if shared else []
 
 

@@ -61,4 +61,4 @@ def held_for(site: Site, task: PlacedTask[Task]) -> Held | None:
     """Those that a task shares; None if it shares none with its group. In a pod it shares the network at least."""
     if task.instance is None:
         return None
-    return held(site, task.instance) if site.are_pods or shares(task.spec).with_whom(Sharing.GROUP) else None
+    return held(site, task.instance) if site.are_pods or Sharing.GROUP in shares(task.spec) else None

@@ -9,11 +9,13 @@ restarts of the task, and the program that writes the files may go and come as i
 
 from __future__ import annotations
 
+import functools
 import json
 import typing as t
 
 from ....module_utils._engine import plan
 from ...job.model.task import Task
+from ...job.model.vocabulary import OnFull
 from .. import names, systemd
 from ..site.placed import PlacedTask
 from ..site.site import Site
@@ -43,7 +45,6 @@ def socket(task: PlacedTask[Task]) -> str:
 def resources(site: Site, task: PlacedTask[Task]) -> tuple[Resource, ...]:
     """The limits of the files, and the socket unit."""
     logs = task.spec.logs
-    limits = {"maxFiles": logs.max_files, "maxFileSize": logs.max_file_size, "onFull": logs.on_full.value}
     holder = names.log_holder(task.id)
     unit = systemd.unit(
         {
@@ -65,9 +66,14 @@ def resources(site: Site, task: PlacedTask[Task]) -> tuple[Resource, ...]:
         }
     )
     return (
-        plan.file(f"{plan.LOGS}/{task.id}", json.dumps(limits, sort_keys=True, separators=(",", ":")) + "\n"),
+        plan.file(f"{plan.LOGS}/{task.id}", _limits(logs.max_files, logs.max_file_size, logs.on_full)),
         plan.unit(socket(task), unit),
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _limits(files: int, size: int, on_full: OnFull) -> str:
+    return json.dumps({"maxFiles": files, "maxFileSize": size, "onFull": on_full.value}, sort_keys=True, separators=(",", ":")) + "\n"
 
 
 def _fifo(task: PlacedTask[Task], stream: str) -> str:

@@ -151,7 +151,7 @@ def unit(
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
     held = sharing.held_for(site, task)
     content, hidden = lines.for_systemd(environment.all), None if site.job.opaque else environment.hidden
-    checked = checks.compiled(site, task, environment.variables, _stop(site, task))
+    checked = checks.compiled(site, task, environment.variables, lambda: _stop(site, task))
     told, wrong = templates.scripts(site, task, environment.variables)
     brought = artifacts.compiled(site, task, environment.variables)
     watched = watch.of_task(site, task, environment)

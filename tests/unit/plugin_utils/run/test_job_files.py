@@ -13,7 +13,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.template import Templar
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files import COMMENT, JobFiles
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files.reading import COMMENT, JobFiles
 
 WANTED = "job= takes a file or a directory; separate several with commas"
 SECRETS = [("default", VaultSecret(b"password"))]
@@ -29,7 +29,7 @@ class HostVars:
 @pytest.fixture
 def job_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files.load_extra_vars", lambda _loader: {})
+    monkeypatch.setattr("ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files.reading.load_extra_vars", lambda _loader: {})
     loader = DataLoader()
     loader.set_vault_secrets(SECRETS)
     return JobFiles(loader, Templar(loader=loader, variables={}), {"hostvars": HostVars()})

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
 import pytest
@@ -22,7 +23,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.templ
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Job
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.source import Options, Source
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import plans
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import parts, plans
 from tests import golden
 
 JOB = """
@@ -55,7 +56,22 @@ def deployed(jobs: list[Job], fleet: Fleet = FLEET, reached: t.Collection[str] =
     return plans.deployment(jobs, fleet, place(jobs, fleet), reached, KEY)[0]
 
 
-def test_a_mistake_that_many_robots_have_is_told_once():
+def test_processes_that_share_a_fleet_say_what_one_alone_says(monkeypatch: pytest.MonkeyPatch):
+    jobs = load()
+    fleet = FLEET._replace(robots=tuple(Robot(name, name) for name in "abcde"))
+    alone = {name: found.jobs for name, found in deployed(jobs, fleet, "abcde").items()}
+    monkeypatch.setattr(parts, "FEWEST", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    found = deployed(jobs, fleet, "abcde")
+    assert list(found) == list(alone)
+    assert {name: each.jobs for name, each in found.items()} == alone
+    assert [KEY.unseal(found[name].sealed)["plan"]["jobs"][0]["name"] for name in "ae"] == ["web", "web"]
+
+
+@pytest.mark.parametrize("processors", [1, 4])
+def test_a_mistake_that_many_robots_have_is_told_once(processors: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parts, "FEWEST", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
     task = {"name": "main", "config": {"execConfig": {"command": "/bin/a"}}, "templates": [{"destPath": "local/a", "embeddedTmpl": "x"}]}
     jobs = load(json.dumps({"name": "web", "type": "system", "taskGroups": [{"name": "front", "tasks": [task]}]}))
     fleet = FLEET._replace(robots=tuple(Robot(name, name) for name in "abcdefghi"))

@@ -18,7 +18,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.rendering
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.templates import Template
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import Provider
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files import HostVariables
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files.reading import HostVariables
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating import renderer as rendering
 
 SITE: t.Any = types.SimpleNamespace(job=types.SimpleNamespace(path="jobs/web.yml", opaque=False), robot=types.SimpleNamespace(name="r1"))

@@ -18,14 +18,14 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.utils.vars import load_extra_vars
 
-from ..compile.site.rendering import Unrendered
-from ..job.errors import JobErrors, Problem, quoted
-from ..job.model.job import Job
-from ..job.read import reader
-from ..job.read.source import Options, Source
-from .certificates.reading import Certificates
-from .sources import WANTED, Readers, Unreadable, read
-from .templating.renderer import Renderer
+from ...compile.site.rendering import Unrendered
+from ...job.errors import JobErrors, Problem, quoted
+from ...job.model.job import Job
+from ...job.read import reader
+from ...job.read.source import Options, Source
+from ..certificates.reading import Certificates
+from ..sources import WANTED, Readers, Unreadable, read
+from ..templating.renderer import Renderer
 
 Variables = t.Mapping[str, t.Any]
 COMMENT = "{# begins a comment in a template; write {{ '{#' }} where the text is meant"
@@ -84,10 +84,10 @@ class JobFiles(t.NamedTuple):
     def _render(self, text: str, path: str) -> str:
         """A template may use what is the same for every robot: extra variables, and `k8s4r_vars` of the inventory's group `all`."""
         # Few runs have templates, and reading Jinja's own modules takes a while.
-        from . import job_templates
+        from . import templates
 
         directory = pathlib.Path(path).parent
-        if not self.lookups and job_templates.uses_lookups(text, directory):
+        if not self.lookups and templates.uses_lookups(text, directory):
             raise Unreadable("uses lookups, which may run programs on this machine", "add -e lookups=true if you trust the file")
         everywhere = self.variables["hostvars"].raw_get("localhost").get("k8s4r_vars", {})
         if not isinstance(everywhere, t.Mapping):
@@ -98,7 +98,7 @@ class JobFiles(t.NamedTuple):
             return str(templar.template(trust_as_template(text)))
         except AnsibleError as error:
             remedy = COMMENT if "comment tag" in str(error) else ""
-            raise Unreadable(f"cannot be rendered: {reason(error)}", remedy, job_templates.line_of(text, error)) from None
+            raise Unreadable(f"cannot be rendered: {reason(error)}", remedy, templates.line_of(text, error)) from None
 
 
 class HostVariables(t.NamedTuple):
