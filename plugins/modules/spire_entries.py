@@ -149,14 +149,12 @@ superfluous:
   returned: success
 """
 
-import typing as t
+import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._provision import entries
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision import registering
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.server import Server, ServerError
-
-Parameters = t.Mapping[str, t.Any]
 
 SELECTOR = {"type": {"type": "str", "required": True}, "value": {"type": "str", "required": True}}
 ENTRY = {
@@ -169,37 +167,6 @@ ENTRY = {
     "federates_with": {"type": "list", "elements": "str", "default": []},
     "hint": {"type": "str", "default": ""},
 }
-
-
-def mistakes(parameters: Parameters, wanted: t.Sequence[entries.Entry]) -> t.List[str]:
-    """Return everything that is wrong with the options."""
-    scope = parameters["scope"]
-    found = [f"scope: {path!r} must begin and end with /" for path in scope if not (path[:1] == "/" == path[-1:])]
-    if parameters["state"] == "exact" and not scope:
-        found.append("scope: state exact needs a scope, because it deletes what is in it")
-    if not parameters["prefix"]:
-        found.append("prefix: it must not be empty, or every entry of the server could be changed")
-    if parameters["state"] == "absent":
-        strange = (entry["entry_id"] for entry in wanted if not entry["entry_id"].startswith(parameters["prefix"]))
-        return found + [f"entries: {name} does not begin with {parameters['prefix']}" for name in strange]
-    return found + entries.mistakes(wanted, scope, parameters["prefix"])
-
-
-def difference(parameters: Parameters, wanted: t.Sequence[entries.Entry], present: t.Sequence[entries.Entry]) -> entries.Difference:
-    """Return what has to be done on a server that has the entries ``present``."""
-    if parameters["state"] == "absent":
-        return entries.removal([entry["entry_id"] for entry in wanted], present)
-    purge = parameters["state"] == "exact"
-    return entries.Difference(wanted, present, parameters["scope"], parameters["prefix"], purge, parameters["parents"])
-
-
-def perform(server: Server, change: entries.Difference) -> None:
-    """Make the changes: first delete what new entries replace, then create and update, then delete the rest."""
-    first = {entry["entry_id"] for entry in change.superseded}
-    server.delete(sorted(first))
-    server.create(change.create)
-    server.update(change.update)
-    server.delete([entry["entry_id"] for entry in change.delete if entry["entry_id"] not in first])
 
 
 def main() -> None:
@@ -216,32 +183,16 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = [entries.wanted(entry) for entry in module.params["entries"]]
-    found = mistakes(module.params, wanted)
-    if found:
-        module.fail_json(msg="\n".join(found))
+    options, program = module.params, module.params["program"]
     try:
-        server = Server(module.run_command, module.params["program"], module.params["socket"])
-        change = difference(module.params, wanted, server.list())
-        if change.conflicts:
-            lines = [
-                f"{new['spiffe_id']}: the entry {old['entry_id']}, which this collection did not make, has the same parent and selectors"
-                for new, old in change.conflicts
-            ]
-            module.fail_json(msg="\n".join([*lines, "Delete it on the server, or leave this identity to whoever made it."]))
-        if not module.check_mode:
-            perform(server, change)
+        wanted = registering.checked(options)
+        if not os.access(program, os.X_OK):
+            raise ServerError(f"{program} does not exist on this machine: is this the machine of the SPIRE server, and is it provisioned?")
+        server = Server(module.run_command, program, options["socket"])
+        result = registering.registered(options, wanted, server.list(), None if module.check_mode else server)
     except ServerError as error:
         module.fail_json(msg=str(error))
-    before, after = change.documents()
-    module.exit_json(
-        changed=not change.empty,
-        created=[entry["entry_id"] for entry in change.create],
-        updated=[entry["entry_id"] for entry in change.update],
-        deleted=[entry["entry_id"] for entry in change.delete],
-        superfluous=[entry["entry_id"] for entry in change.superfluous],
-        diff={"before": before, "after": after},
-    )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ PACKAGES = {
         PLAN,
     ),
     "plugin_utils.show": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.run"),
-    "plugin_utils.actions": ("plugin_utils",),
+    "plugin_utils.actions": ("plugin_utils", "module_utils._provision"),
     BYTECODE: (),
     "module_utils._provision": (),
     ENGINE: (),

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import typing as t
 
 from . import entries
@@ -22,19 +21,29 @@ class ServerError(Exception):
 class Server:
     """One SPIRE server, reached through its program and its administrative socket.
 
-    ``run`` is AnsibleModule.run_command, or a function with the same signature.
+    ``run`` is AnsibleModule.run_command, or a function with the same signature, which may run commands on another machine.
     """
 
     def __init__(self, run: Run, program: str, socket: str) -> None:
         self._run = run
         self._program = program
         self._socket = socket
-        if not os.access(program, os.X_OK):
-            raise ServerError(f"{program} does not exist on this machine: is this the machine of the SPIRE server, and is it provisioned?")
+
+    @property
+    def listing(self) -> t.List[str]:
+        """The command that lists every entry, for who runs it at an opportunity of his own."""
+        return self._command("show")
+
+    def listed(self, rc: int, out: str, err: str) -> t.List[entries.Entry]:
+        """Return every entry, as the command ``listing`` has ended."""
+        try:
+            return [entries.of_server(entry) for entry in self._read(rc, out, err)["entries"]]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ServerError(f"{self._program} lists entries in a form that is not known; SPIRE 1.8 or later is needed") from None
 
     def list(self) -> t.List[entries.Entry]:
         """Return every entry."""
-        return [entries.of_server(entry) for entry in self._call("show")["entries"]]
+        return self.listed(*self._run(self.listing))
 
     def create(self, wanted: t.Sequence[entries.Entry]) -> None:
         """Create entries."""
@@ -60,14 +69,18 @@ class Server:
             what = "1 entry" if len(refused) == 1 else f"{len(refused)} entries"
             raise ServerError(f"the SPIRE server refused to {verb} {what}: {'; '.join(refused[:20])}")
 
-    def _call(self, verb: str, *arguments: str, data: t.Optional[entries.Document] = None) -> entries.Document:
-        command = [self._program, "entry", verb, "-socketPath", self._socket, "-output", "json", *arguments]
-        rc, out, err = self._run(command, data=None if data is None else json.dumps(data))
+    def _command(self, verb: str, *arguments: str) -> t.List[str]:
+        return [self._program, "entry", verb, "-socketPath", self._socket, "-output", "json", *arguments]
+
+    def _call(self, verb: str, *arguments: str, data: entries.Document) -> entries.Document:
+        return self._read(*self._run(self._command(verb, *arguments), data=json.dumps(data)))
+
+    def _read(self, rc: int, out: str, err: str) -> entries.Document:
         if rc != 0:
             words = (err.strip() or out.strip() or f"exit status {rc}").splitlines()[-1]
             raise ServerError(f"the SPIRE server does not answer at {self._socket}: {words}")
         try:
             answer: entries.Document = json.loads(out)
         except ValueError:
-            raise ServerError(f"{' '.join(command[:3])} did not print JSON; SPIRE 1.8 or later is needed") from None
+            raise ServerError(f"{self._program} entry did not print JSON; SPIRE 1.8 or later is needed") from None
         return answer

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
+from ...module_utils._provision import registering
+from ...module_utils._provision.server import Server, ServerError
+from ..compile.names import ENTRY_PREFIX
 from ..run.action import ActionProblem, Result, Variables, registered
 from ..run.outcome import AGENT, NO_SERVER, READY, SERVER, SETTLED, registrations
-from ..run.server import NONE_YET, SOCKET, ServerAction, State, refuse_mistaken
+from ..run.server import NONE_YET, PROGRAM, SOCKET, ServerAction, State, refuse_mistaken
 
 # What it means that the server cannot be asked.
 NOT_SWITCHED = "no robot was switched, because the jobs need identities, which are registered there; run again when it is back"
@@ -20,6 +24,7 @@ UNKNOWN = "if it has identities of these jobs, they are still registered; to be 
 
 
 class ActionModule(ServerAction):
+    PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*ServerAction.PROBLEMS, ServerError)
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
         "state": {"type": "str", "choices": ["present", "exact"], "default": "present"},
         "compiled": {"type": "str", "default": "k8s4r_compiled"},
@@ -45,23 +50,27 @@ class ActionModule(ServerAction):
                 raise ActionProblem(NO_SERVER)
             return {"changed": False}
         refuse_mistaken(self, servers[0], answers, variables)
-        state, away = self.look(servers[0])
+        server = Server(functools.partial(self._there, servers[0]), PROGRAM, SOCKET)
+        state, away, said = self.look(servers[0], server.listing)
         if state is State.NONE:
             return self._without_server(wanted.entries, servers[0])
         if away and asks:
             raise ActionProblem(f"{away}; {LEFT if exact else NOT_SWITCHED}")
         if away:
             return {"changed": False, "warnings": [f"{away}; {UNKNOWN}"]}
-        options = {
-            "state": arguments["state"],
-            "entries": wanted.entries,
-            "scope": wanted.scope,
-            "parents": wanted.parents,
-            "socket": SOCKET,
-        }
-        result = self.module("k8s4r.robot.spire_entries", options, variables)
+        # Compared here: a module on the server's machine would take longer than all else that this needs.
+        options = {"state": arguments["state"], "prefix": ENTRY_PREFIX, **wanted._asdict()}
+        changer = None if self._task.check_mode else server
+        result = registering.registered(options, registering.checked(options), server.listed(*said), changer)
         self._tell_repaired(servers[0], answers, result)
         return result
+
+    def _there(self, host: str, command: list[str], *, data: str | None = None) -> tuple[int, str, str]:
+        """Run a command on the server's machine."""
+        looked = self.look(host, command, data or "")
+        if looked.away:
+            raise ServerError(looked.away)
+        return looked.said
 
     def _answers(self, run: Variables, arguments: Variables, variables: Variables) -> dict[str, Variables]:
         """What robots said to `prepare`, of those whose entries are known and, where others are to be deleted, settled."""

@@ -17,7 +17,7 @@ class ActionModule(ServerAction):
     def act(self, arguments: Variables, variables: Variables) -> Result:
         host = arguments["host"]
         refuse_mistaken(self, host, variables["ansible_play_hosts"], variables)
-        state, away = self.look(host)
+        state, away, _said = self.look(host)
         problem = f"{away}; an agent gets its identity from there: run again when it is back" if away else ""
         if state is None:
             raise ActionProblem(problem)

@@ -20,6 +20,9 @@ from ..job.model.vocabulary import HOST_LABEL
 _STEM, _USER_STEM, _LABEL = 60, 12, 63
 _OTHERS = re.compile(r"[^a-z0-9]+")
 
+# What the ids of all our registration entries begin with.
+ENTRY_PREFIX = "k8s4r."
+
 # The slice of all proxies: what they use does not count as the groups'.
 PROXY_SLICE = "k8s4r-proxy.slice"
 
@@ -120,7 +123,7 @@ def is_host(name: str) -> bool:
 def entry_id(trust_domain: str, namespace: str, job: str, group: str, robot: str, instance: int | None) -> str:
     """The id of a registration entry; of a pod's, with its instance. By its prefix we know our own entries again."""
     of = [trust_domain, namespace, job, group, robot, *([] if instance is None else [instance])]
-    return f"k8s4r.{hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]}"
+    return f"{ENTRY_PREFIX}{hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]}"
 
 
 def agent_id(trust_domain: str, robot: str, attestor: str) -> str:

@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import enum
+import shlex
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
 from .action import FIRST_CALL, Action, ActionProblem, Variables, in_time
 
+PROGRAM = "/opt/k8s4r/bin/spire-server"
 SOCKET = "/run/spire/server/api.sock"
 UNIT = "/etc/systemd/system/spire-server.service"
 
-# Prints one of the values below: a shell that could not even start (no sudo, for one) prints none of them.
-LOOK = f"if test -S {SOCKET}; then echo up; elif test -e {UNIT}; then echo down; else echo none; fi"
+# Prints one of the values below, and then what a command prints: a shell that could not even start (no sudo, for one) prints none of them.
+LOOK = f"if test -S {SOCKET}; then echo up; %s; elif test -e {UNIT}; then echo down; else echo none; fi"
+# Seconds in which the server must have done what is asked of it.
+ANSWER = 120
 
 NONE_YET = "there is no SPIRE server on {} yet; install it with: ansible-playbook k8s4r.robot.provision"
 
@@ -28,10 +32,14 @@ class State(enum.Enum):
 
 
 class Looked(t.NamedTuple):
-    """What a run found on the server's machine (None: it could not look), and why the server cannot be asked, where it cannot."""
+    """What a run found on the server's machine (None: it could not look), and why the server cannot be asked, where it cannot.
+
+    `said` is how the command ended that was to be run there: its exit status, what it printed, its errors.
+    """
 
     state: State | None
     away: str
+    said: tuple[int, str, str] = (0, "", "")
 
 
 class ServerAction(Action):
@@ -39,25 +47,35 @@ class ServerAction(Action):
 
     _requires_connection = True
 
-    def look(self, host: str) -> Looked:
-        """Whether the server runs on its machine."""
+    def look(self, host: str, command: t.Sequence[str] = (), data: str = "") -> Looked:
+        """Whether the server runs on its machine; if it does, a command is run there, with `data` as its input."""
         try:
-            with in_time(FIRST_CALL):
-                done = self.shell(LOOK)
-            state, reason = _state(done.stdout), done.stderr
+            with in_time(ANSWER if command else FIRST_CALL):
+                # With nothing to read, Ansible would give the command a terminal, which mixes what it prints with its errors.
+                done = self.shell(LOOK % (shlex.join(command) or "true"), (data or "\n").encode())
         except AnsibleConnectionFailure as failure:
-            state, reason = None, str(failure)
+            return Looked(None, _unreachable(host, str(failure)))
+        state, printed = _state(done.stdout)
+        if state is None:
+            return Looked(state, _unreachable(host, done.stderr))
         if state is State.DOWN:
             return Looked(state, f"the SPIRE server on {host} is not running (systemctl status spire-server)")
-        if state is None:
-            last = (reason.strip().splitlines() or ["no reason given"])[-1].strip()
-            return Looked(state, f"{host}, the machine of the SPIRE server, cannot be reached ({last})")
-        return Looked(state, "")
+        return Looked(state, "", (done.status, printed, done.stderr))
 
 
-def _state(printed: str) -> State | None:
-    lines = printed.split()
-    return next((found for found in State if lines[-1:] == [found.value]), None)
+def _unreachable(host: str, reason: str) -> str:
+    last = (reason.strip().splitlines() or ["no reason given"])[-1].strip()
+    return f"{host}, the machine of the SPIRE server, cannot be reached ({last})"
+
+
+def _state(printed: str) -> tuple[State | None, str]:
+    """A login banner may come before it. What a command has printed comes after it."""
+    lines = printed.splitlines()
+    words = {state.value: state for state in State}
+    for number, line in enumerate(lines):
+        if line.strip() in words:
+            return words[line.strip()], "\n".join(lines[number + 1 :])
+    return None, ""
 
 
 def refuse_mistaken(action: Action, server: str, robots: t.Iterable[str], variables: Variables) -> None:
