@@ -17,5 +17,5 @@ def test_the_word_that_units_started_well_is_forgotten_of_all_that_start_again(r
     group.update(started={"a.service": "1", "b.service": "2", "c.service": "3"}, needs=[], ports=[], secrets=None)
     robot.ledger.save({**JOB, **ledger.whole("d"), "groups": {"g": group}})
     performer = Performer(robot, "r2", JOB, manifest.last_good("g", group), silence)
-    performer.perform({"do": "clear", "text": "", "units": ["a.service", "b.service"], "done": []})
+    performer.perform({"do": "clear", "text": "", "units": ["a.service", "b.service"], "done": [], "known": []})
     assert robot.ledger.group(JOB, "g")["started"] == {"c.service": "3"}

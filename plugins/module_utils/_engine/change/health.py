@@ -217,8 +217,8 @@ def wait(
     words: LastWords,
     checked: bool = False,
     tell: t.Callable[[str], None] = lambda _text: None,
-) -> None:
-    """Wait until all units are healthy.
+) -> systemd.Shown:
+    """Wait until all units are healthy; their properties then.
 
     ``units``: resources. ``since``: when the switch began, of the monotonic clock. ``words``: of their log files. ``checked``: their
     health checks must pass, too. ``tell`` is called with what is waited for, whenever that changes; with nothing where all are up.
@@ -249,7 +249,7 @@ def wait(
                     (report(over, ends, since, words) if over else []) + why + [_of_late(watch, since, words) for watch in late]
                 )
         elif Verdict.WAITING not in verdicts.values():
-            return
+            break
         told = _tell(tell, told, [] if moment else units, shown)
         asks = any(watch.asks for watch in watches.values())
         if asks and now >= asked + IMPATIENCE:
@@ -258,6 +258,7 @@ def wait(
         time.sleep(min(pause, max(watch.due for watch in watches.values()), asked + IMPATIENCE - now if asks else UNKNOWN))
         before, shown = shown, systemd.show(names)
         pause = min(LONGER * pause, LONGEST_INTERVAL) if moment is None and _lives(shown) == _lives(before) else INTERVAL
+    return shown
 
 
 def _lives(shown: systemd.Shown) -> list[list[str | None]]:

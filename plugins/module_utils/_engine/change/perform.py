@@ -123,10 +123,8 @@ class Performer:
                 _begin(path)
             else:
                 _undo(path)
-        # What they require has a start limit, too: sockets of logs, which no other unit wants.
-        run = {unit["name"] for unit in kinds.that_run(self.group["resources"])}
-        required = [name for name in kinds.units(self.group["resources"]) if name not in run]
-        systemd.reset_failed([*step["units"], *required])
+        if step["known"]:
+            systemd.reset_failed(step["known"])
 
     def _forget_starts(self, units: t.Iterable[str]) -> None:
         """Before the restart: a run that dies after it must not take the record of the earlier start for the new one."""
@@ -143,7 +141,7 @@ class Performer:
             self.progress(waits)
         # A last good release may come back because its checks have failed, too.
         checked = self.record is None
-        health.wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}" if text else waits))
+        shown = health.wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}" if text else waits))
         # A task that cannot have its port ends, or does without; a proxy runs on without the listener that it could not have.
         wanted = [port for port in self.group["ports"] if not port.get("called")]
         silent = ports.without_listener(wanted)
@@ -151,10 +149,10 @@ class Performer:
         own = {unit["name"] for unit in units}
         # One that began to listen after the first look is well; one that has the port as the end of a connection keeps itself out.
         taken = ports.taken(heard, own) + ports.taken(silent, own, own_ends=False)
-        shown = systemd.show([unit["name"] for unit in units if kinds.of(unit).listens(unit)], "Id,MainPID")
         for unit in units:
-            if unit["name"] in shown:
-                taken += ports.taken_inside(kinds.of(unit).listens(unit), shown[unit["name"]]["MainPID"], unit["name"])
+            inside = kinds.of(unit).listens(unit)
+            if inside and unit["name"] in shown:
+                taken += ports.taken_inside(inside, shown[unit["name"]]["MainPID"], unit["name"])
         # Pods that go on may have got other callers and other ports.
         wrong = taken + wall_units.enforce(self.group["resources"])
         if wrong:

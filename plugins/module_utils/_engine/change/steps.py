@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         units: list[str]  # of halt, stop, clear, down, start, refresh and healthy
         files: list[str]  # of refresh: those that have changed
         done: list[str]  # of clear: the files that say of a unit that it has run
+        known: list[str]  # of clear: units of which systemd may remember failures
         leftovers: list[Resource]  # of commit and pruned
 
 
@@ -276,7 +277,15 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
         return []
     both = restart + start
     done = [path for path in (unit.get("done") for unit in both) if path]
-    steps: list[Step] = [{"do": "clear", "text": "", "units": [unit["name"] for unit in both], "done": done}]
+    begun = [unit["name"] for unit in both]
+    run = {unit["name"] for unit in kinds.that_run(situation.wanted)}
+    # What they require has a start limit, too: sockets of logs, which no other unit wants.
+    known = [
+        name
+        for name in [*begun, *(each for each in kinds.units(situation.wanted) if each not in run)]
+        if systemd.loaded(situation.units, name)
+    ]
+    steps: list[Step] = [{"do": "clear", "text": "", "units": begun, "done": done, "known": known}]
     taken_along = {path for unit in restart for path in kinds.of(unit).reads(unit)}
     required = [name for other in situation.wanted if kinds.place(other) in taken_along for name in kinds.units([other])]
     # As for what goes: systemctl names one unit after the other, and each may be down before the next is named.
@@ -286,7 +295,7 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
         # Nothing of the group starts before all of this is down: one request starts it all, so that what depends on a unit
         # that fails fails with it. A restart of each would make systemd try that unit again for each of its dependents.
         steps.append({"do": "down", "text": text, "units": down})
-    steps.append({"do": "start", "text": "" if down else text, "units": [unit["name"] for unit in both]})
+    steps.append({"do": "start", "text": "" if down else text, "units": begun})
     return steps
 
 

@@ -105,6 +105,12 @@ def loaded(shown: Shown, unit: str) -> bool:
     return shown.get(unit, {}).get("LoadState", "not-found") != "not-found"
 
 
+def has_read(units: t.Sequence[str]) -> bool:
+    """Whether systemd has these units as their files on the disk are."""
+    shown = show(units, "Id,LoadState,NeedDaemonReload")
+    return all(loaded(shown, unit) and shown[unit].get("NeedDaemonReload") == "no" for unit in units)
+
+
 def number(values: Properties, name: str) -> int | None:
     """A property as a number; None where systemd has none, and reports "[not set]" or the largest number that there is."""
     text = values.get(name, "")
