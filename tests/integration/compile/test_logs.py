@@ -353,3 +353,14 @@ def test_a_socket_that_is_first_after_a_boot_closes_nothing_to_others(machine):
     assert machine.sh("stat -c %a /run/k8s4r").strip() == "755"
     machine.sh(f"systemctl start {ROTATOR}")
     assert machine.sh("stat -c %a /run/k8s4r /run/k8s4r/logs").split() == ["755", "700"]
+
+
+def test_systemd_knows_all_that_the_first_task_of_a_robot_brings(machine):
+    """It is not made to read its files anew for each of them; but it must, before somebody asks it for what it starts at boot."""
+    assert machine.deploy(without_groups(up(machine, writer("a", 1))))["status"] == "committed"
+    assert machine.sh(f"systemctl show --value -p LoadState {ROTATOR}").strip() == "not-found"
+    up(machine, writer("a", 1))
+    wanted = machine.sh("systemctl show --value -p Wants multi-user.target").split()
+    assert ROTATOR in wanted
+    assert [name for name in wanted if name.startswith("k8s4r-group-logs-g-")]
+    assert set(machine.sh("systemctl show --value -p NeedDaemonReload 'k8s4r-*'").split()) == {"no"}

@@ -49,6 +49,12 @@ def test_socket_units_stop_when_all_others_are_down(monkeypatch):
     assert asked == [["a.service", "b.target"], ["a.socket", "b.socket"], ["c.socket"]]
 
 
+def test_units_that_systemd_has_are_told_with_a_mark_or_without(monkeypatch):
+    listed = "* a.service not-found inactive dead a.service\nb.timer loaded active waiting c.service now and then\n"
+    monkeypatch.setattr(systemd, "ask", lambda _argv: (0, listed))
+    assert systemd.known({"a.service", "b.timer", "c.service"}) == {"a.service", "b.timer"}
+
+
 def test_what_must_be_done_is_an_error_with_what_was_said():
     with pytest.raises(CommandFailed, match="ended with status 1: no such unit"):
         systemd.need(["sh", "-c", "echo no such unit; exit 1"])

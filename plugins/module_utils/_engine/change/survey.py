@@ -56,11 +56,14 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
     old = merge(known(record), others)
     everything = merge(wanted, old)
     observer = Observer(robot.digest)
-    shown = systemd.show(kinds.units(everything))
+    seen = {kinds.place(resource): kinds.actual(resource, observer) for resource in everything}
+    absent = {name for resource in everything if seen[kinds.place(resource)] is None for name in kinds.units([resource])}
+    there = systemd.known(absent)
+    shown = systemd.show([name for name in kinds.units(everything) if name not in absent or name in there])
     return steps.Situation(
         wanted,
         old,
-        seen={kinds.place(resource): kinds.actual(resource, observer) for resource in everything},
+        seen=seen,
         units=shown,
         finished={unit["name"] for unit in kinds.that_run(wanted) if kinds.of(unit).finished(unit)},
         started=record["started"] if record else {},

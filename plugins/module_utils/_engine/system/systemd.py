@@ -84,6 +84,18 @@ def show(units: t.Sequence[str], properties: str = PROPERTIES) -> dict[str, dict
     return shown
 
 
+def known(units: t.Collection[str]) -> set[str]:
+    """Those of some units that systemd has in memory. It looks for none of the others on the disk, as it does where they are shown."""
+    if not units:
+        return set()
+    argv = ["systemctl", "list-units", "--all", "--full", "--plain", "--no-legend", "--no-pager", "--", *units]
+    code, output = ask(argv)
+    if code:
+        raise command.failed(argv, code, output)
+    # A mark may stand in front of a name.
+    return {word for line in output.splitlines() for word in line.split()[:2] if word in units}
+
+
 def calm(units: t.Sequence[str], restarts: int) -> bool:
     """Whether all units are active, are what their files on the disk define, and were restarted by systemd less often than this.
 
