@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -17,6 +18,9 @@ if t.TYPE_CHECKING:
 
 # Robots for which a further process is worth its start.
 FEWEST = 100
+# Seconds that another process gets beyond twice the time that the work takes here. Ansible's workers have a thread, too, and a process that
+# is forked while that thread holds a lock could wait for it without end.
+PATIENCE = 10.0
 
 # Ansible's own workers are made so, too: what has been read is there, and nothing but the result is sent.
 _FORK = multiprocessing.get_context("fork")
@@ -28,12 +32,14 @@ def in_parts(work: t.Callable[[t.Sequence[One]], Result], robots: t.Sequence[One
     """
     count = max(1, min(os.cpu_count() or 1, len(robots) // FEWEST))
     first, *others = [robots[len(robots) * number // count : len(robots) * (number + 1) // count] for number in range(count)]
-    begun = [_begun(work, part) for part in others]
-    return [work(first), *(result() for result in begun)]
+    began, begun = time.monotonic(), [_begun(work, part) for part in others]
+    found = work(first)
+    deadline = time.monotonic() + (time.monotonic() - began) + PATIENCE
+    return [found, *(result(deadline) for result in begun)]
 
 
-def _begun(work: t.Callable[[t.Sequence[One]], Result], part: t.Sequence[One]) -> t.Callable[[], Result]:
-    """Begins to do this part in another process, if there can be one; what is returned waits for its result."""
+def _begun(work: t.Callable[[t.Sequence[One]], Result], part: t.Sequence[One]) -> t.Callable[[float], Result]:
+    """Begins to do this part in another process, if there can be one; what is returned waits for its result until a deadline."""
     receiver, sender = _FORK.Pipe(duplex=False)
     # It ends with this one, also where another part has raised an error.
     process = _FORK.Process(target=_send, args=(sender, work, part), daemon=True)
@@ -42,17 +48,20 @@ def _begun(work: t.Callable[[t.Sequence[One]], Result], part: t.Sequence[One]) -
             process.start()
         except OSError:
             receiver.close()
-            return lambda: work(part)
+            return lambda _deadline: work(part)
 
-    def result() -> Result:
+    def result(deadline: float) -> Result:
         with receiver:
             try:
-                return t.cast("Result", receiver.recv())
+                if receiver.poll(max(0.0, deadline - time.monotonic())):
+                    return t.cast("Result", receiver.recv())
             except (EOFError, OSError):
-                # Where it has failed, or was killed, the work is done again here, where an error can be raised as it is.
-                return work(part)
+                pass
             finally:
+                process.kill()
                 process.join()
+        # Where it has failed, was killed or does not end, the work is done again here, where an error can be raised as it is.
+        return work(part)
 
     return result
 

@@ -265,14 +265,16 @@ def test_checks_are_due_when_the_last_of_them_has_passed_for_long_enough(monkeyp
 class Looks:
     """What systemd says of unit ``u`` at each look, and when: a clock that goes on only while somebody waits."""
 
-    def __init__(self, monkeypatch, *shown):
-        self.shown, self.now, self.pauses = list(shown), NOW, []
+    def __init__(self, monkeypatch, *shown, changes=()):
+        self.shown, self.now, self.pauses, self.looks, self.changes = list(shown), NOW, [], 0, list(changes)
         monkeypatch.setattr(health.systemd, "show", self._show)
+        monkeypatch.setattr(health.systemd, "changes", lambda _names: [self.changes.pop(0)] if self.changes else [])
         monkeypatch.setattr(health.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(health.time, "sleep", self._sleep)
 
     def _show(self, names):
         assert names == ["u"]
+        self.looks += 1
         return {"u": self.shown.pop(0) if len(self.shown) > 1 else self.shown[0]}
 
     def _sleep(self, seconds):
@@ -290,6 +292,19 @@ def test_a_unit_that_is_up_is_looked_at_less_and_less_and_in_time(monkeypatch):
     assert pauses[:4] == [0.1, 0.15, 0.225, 0.338]
     assert max(pauses) == health.LONGEST_INTERVAL
     assert sum(pauses) == pytest.approx(health.STEADY, abs=0.01)
+
+
+def test_where_nothing_has_changed_systemd_is_not_asked_for_all_of_it_again(monkeypatch):
+    up = values(ActiveEnterTimestampMonotonic=str(int(NOW * 1e6)), MainPID="7")
+    still = Looks(monkeypatch, up, changes=[5] * 99)
+    assert (sum(still.wait()), still.looks) == (pytest.approx(health.STEADY, abs=0.01), 1)
+    # What it was at the second look is what it is compared with at the third.
+    once = Looks(monkeypatch, up, up, changes=[5, 5, 6, *[6] * 99])
+    once.wait()
+    assert once.looks == 2
+    queued = Looks(monkeypatch, dict(up, Job="7"), dict(up, Job="0"), changes=[5] * 99)
+    queued.wait()
+    assert queued.looks == 2
 
 
 def test_one_that_ends_is_looked_at_often_again(monkeypatch):
@@ -318,6 +333,7 @@ def test_who_waits_is_told_what_for(monkeypatch):
     begun = values(ActiveState="activating", Type="oneshot", Job="7")
     shown = [begun, begun, values(ActiveEnterTimestampMonotonic="999999999999"), values()]
     monkeypatch.setattr(health.systemd, "show", lambda _names: {"u": shown.pop(0)})
+    monkeypatch.setattr(health.systemd, "changes", lambda _names: [])
     monkeypatch.setattr(health.time, "sleep", lambda _seconds: None)
     told = []
     health.wait([hook], NOW, None, tell=told.append)

@@ -224,7 +224,7 @@ def wait(
     health checks must pass, too. ``tell`` is called with what is waited for, whenever that changes; with nothing where all are up.
     """
     names = [unit["name"] for unit in units]
-    shown = systemd.show(names)
+    changes, shown = systemd.changes(names), systemd.show(names)
     # All units are of one job, and not all carry what it says.
     patience = next((found for found in (kinds.of(unit).deadline(unit) for unit in units) if found is not None), DEADLINE)
     watches = {unit["name"]: Watch(unit, _restarts(shown.get(unit["name"], {})), checked, patience) for unit in units}
@@ -256,9 +256,18 @@ def wait(
             asked = now
             check_units.begin()
         time.sleep(min(pause, max(watch.due for watch in watches.values()), asked + IMPATIENCE - now if asks else UNKNOWN))
-        before, shown = shown, systemd.show(names)
+        # Taken before the look: what happens in between is looked at once more.
+        now_changed = systemd.changes(names)
+        before = shown
+        if not changes or now_changed != changes or _waits_for_turn(shown):
+            changes, shown = now_changed, systemd.show(names)
         pause = min(LONGER * pause, LONGEST_INTERVAL) if moment is None and _lives(shown) == _lives(before) else INTERVAL
     return shown
+
+
+def _waits_for_turn(shown: systemd.Shown) -> bool:
+    """Whether systemd is to do something with a unit: should it not come to that, the unit's state is what it was."""
+    return any(values.get("Job", "0") not in ("0", "") for values in shown.values())
 
 
 def _lives(shown: systemd.Shown) -> list[list[str | None]]:

@@ -113,6 +113,19 @@ def calm(units: t.Sequence[str], restarts: int) -> bool:
     return states == ["active", 0] * len(units) and all(isinstance(count, int) and count < restarts for count in counts)
 
 
+def changes(units: t.Sequence[str]) -> list[t.Any]:
+    """When each unit last changed its state, for who has shown them and wants to know whether that still holds: it takes a tenth of the
+    time. Empty where the robot does not tell.
+    """
+    from . import bus
+
+    try:
+        found = bus.get([(unit, "Unit", "StateChangeTimestampMonotonic") for unit in units]) if units else []
+    except (OSError, ValueError, LookupError):
+        return []
+    return [] if None in found else found
+
+
 def loaded(shown: Shown, unit: str) -> bool:
     return shown.get(unit, {}).get("LoadState", "not-found") != "not-found"
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import typing as t
@@ -56,6 +57,19 @@ def test_what_a_process_had_to_do_that_was_killed_is_done_all_the_same():
         return list(robots)
 
     assert [robot for robots in parts.in_parts(work, ROBOTS) for robot in robots] == list(ROBOTS)
+
+
+def test_what_a_process_does_not_come_to_the_end_of_is_done_here(monkeypatch: pytest.MonkeyPatch):
+    here = os.getpid()
+    monkeypatch.setattr(parts, "PATIENCE", 0.5)
+
+    def work(robots: t.Sequence[int]) -> list[int]:
+        if os.getpid() != here:
+            signal.pause()
+        return list(robots)
+
+    assert [robot for robots in parts.in_parts(work, ROBOTS) for robot in robots] == list(ROBOTS)
+    assert not multiprocessing.active_children()
 
 
 def test_a_process_that_fails_prints_nothing(capfd: pytest.CaptureFixture[str]):
