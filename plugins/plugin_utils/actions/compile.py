@@ -100,8 +100,10 @@ class ActionModule(Action):
         jobs, doubts = self._files(variables).with_certificates(jobs)
         fleet = placing.fleet(variables, probed, self._templar)
         render = self._files(variables).renderer(reached)
-        remembered = plans.Remembered(Ports(key.home()).read, _said(_names(fleet)))
-        if not arguments["asked"] and across.asks(jobs, fleet, remembered.said):
+        said = _said(_names(fleet))
+        unheard = {name for name, known in said.items() if known is NOTHING}
+        remembered = plans.Remembered(Ports(key.home()).read, said, unheard)
+        if not arguments["asked"] and not unheard.isdisjoint(reached) and across.asks(jobs, fleet):
             return {"unprobed": reached, "warnings": warnings}
         try:
             placement = placing.placed(jobs, fleet)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ..home import key
+from ..home.capabilities import OddCapabilities
 from ..home.mesh import Mesh
 from ..run.action import ActionProblem, Result, RobotAction, Variables, registered
 from ..run.followers import unready
@@ -105,9 +106,7 @@ class ActionModule(RobotAction):
             ended: Result = {name: answer[name] for name in ("status", "release", "restored", "undone", "committed") if name in answer}
             return {**ended, "failed": True, "changed": answer["status"] != "refused", "msg": failure(turn.robot, answer)}
         self._display.v(success(turn.robot, answer))
-        if "mesh" in answer:
-            Mesh(key.home()).learn(turn.robot, answer.pop("mesh"))
-        warnings = notices(turn.robot, answer)
+        warnings = [*(_learned(turn.robot, answer.pop("mesh")) if "mesh" in answer else ()), *notices(turn.robot, answer)]
         answer.pop("notices", None)
         return {**answer, "warnings": warnings, "changed": bool(answer.get("changes"))}
 
@@ -116,8 +115,7 @@ class ActionModule(RobotAction):
         answer = self.ask_again(request, turn.variables)
         if answer["status"] != "ok":
             return {"failed": True, "changed": False, "status": answer["status"], "msg": failure(turn.robot, answer)}
-        Mesh(key.home()).learn(turn.robot, answer["mesh"])
-        said = notices(turn.robot, answer)
+        said = [*_learned(turn.robot, answer["mesh"]), *notices(turn.robot, answer)]
         return {"changed": True, "status": "committed", "changes": answer["changes"], "warnings": said}
 
 
@@ -177,6 +175,15 @@ class _Turn:
         known = self.variables["hostvars"].raw_get(other)
         answer: Variables = known.get(self.arguments[turn]) or known.get(self.arguments["prepared"]) or {}
         return str(answer.get("status", ""))
+
+
+def _learned(robot: str, mesh: t.Any) -> list[str]:
+    """Remember what a robot has said now that it has switched. To fail here would be to say that it has not."""
+    try:
+        Mesh(key.home()).learn(robot, mesh)
+    except (key.KeyProblem, OddCapabilities) as problem:
+        return [f"{robot}: {problem}"]
+    return []
 
 
 def _failed(done: t.Sequence[Result]) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -37,4 +38,6 @@ def write(file: pathlib.Path, value: t.Mapping[str, t.Any], what: str) -> None:
         beside.write_text(json.dumps(value, sort_keys=True), encoding="utf-8")
         os.replace(beside, file)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise unusable(f"{what} cannot be kept in {file.parent}", error) from error

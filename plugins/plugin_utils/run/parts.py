@@ -30,12 +30,17 @@ def in_parts(work: t.Callable[[t.Sequence[One]], Result], robots: t.Sequence[One
     """What `work` returns for each of the consecutive parts of `robots`, in their order. It is called in processes of their own, but for
     the first part, so it must not change anything that is needed later. What it raises for any part, this raises.
     """
-    count = max(1, min(os.cpu_count() or 1, len(robots) // FEWEST))
+    count = max(1, min(_processors(), len(robots) // FEWEST))
     first, *others = [robots[len(robots) * number // count : len(robots) * (number + 1) // count] for number in range(count)]
     began, begun = time.monotonic(), [_begun(work, part) for part in others]
     found = work(first)
     deadline = time.monotonic() + (time.monotonic() - began) + PATIENCE
     return [found, *(result(deadline) for result in begun)]
+
+
+def _processors() -> int:
+    """Those that this process may use; macOS does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _begun(work: t.Callable[[t.Sequence[One]], Result], part: t.Sequence[One]) -> t.Callable[[float], Result]:

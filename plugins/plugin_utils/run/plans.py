@@ -49,11 +49,12 @@ class SealedPlan(t.NamedTuple):
 
 class Remembered(t.NamedTuple):
     """What the controller knows beside the inventory: which ports a robot has named, and by robot, what it said that its groups serve and
-    call, and of their pods. `anyone`: any service of a task that is looked up may be somewhere.
+    call, and of their pods. `unheard`: robots that never did. `anyone`: any service of a task that is looked up may be somewhere.
     """
 
     named: choice.Named = choice.nothing_named
     said: outside.Said = {}
+    unheard: t.Container[str] = ()
     anyone: bool = False
 
 
@@ -118,7 +119,7 @@ def _of_all(
 ) -> tuple[dict[str, SealedPlan], dict[Problem, None]]:
     """The plans that `seal` makes of compiled robots, and warnings. Raises `JobErrors` if any robot has errors."""
     named = remembered.named
-    beyond = across.known(jobs, fleet, placement, named, remembered.said)
+    beyond = across.known(jobs, fleet, placement, named, remembered.said, remembered.unheard)
     groups = [group for job in jobs for group in job.task_groups if group.network]
     chosen = any(group.are_pods or any(port.static is None for port in group.network.ports) for group in groups if group.network)
 

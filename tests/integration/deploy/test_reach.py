@@ -43,7 +43,7 @@ def job(name: str, robot: str, reach: str = "") -> str:
 def test_pods_of_a_job_with_runs_of_its_own_come_in(deployment):
     def run(*files):
         done = deployment.run("k8s4r.robot.deploy_taskgroup", job=list(files), **RANGES).well()
-        assert "will get in" not in done.output
+        assert "cannot get in" not in done.output
         return set(done.changed.values())
 
     def asked() -> str:

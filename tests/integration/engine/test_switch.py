@@ -115,6 +115,22 @@ def test_drift_is_seen_and_mended(machine):
         assert machine.ask(job(group)) == {"status": "unchanged"}, command
 
 
+def test_what_has_lost_its_file_and_runs_on_is_stopped_all_the_same(machine):
+    group = two_tasks()
+    machine.deploy(job(group))
+    lost = f"rm /etc/systemd/system/{group.unit('one')}; systemctl daemon-reload"
+    machine.sh(lost)
+    before = pid(machine, group.unit("one"))
+    done = machine.deploy(job(group))
+    assert done["status"] == "committed", done
+    again = pid(machine, group.unit("one"))
+    assert again not in ("0", before)
+    machine.sh(lost)
+    assert machine.deploy(plan.job("default", "shop", []))["status"] == "committed"
+    assert machine.state(group.unit("one")) == "inactive"
+    machine.absent(f"test -e /proc/{again}")
+
+
 def test_another_controller_finds_all_as_it_should_be(machine):
     group = two_tasks()
     machine.deploy(job(group))

@@ -76,9 +76,10 @@ def stage(robot: Robot, request: PrepareRequest, release: str, progress: Progres
     """The answer to ``prepare`` with a plan, which is staged as this release."""
     _refuse_unknown(robot, request)
     robot.make()
-    boot_unit.ensure(robot)
-    capabilities.keep_systemd_version(robot.runtime)
     with Lock(robot.runtime, request["who"], "prepare", own.worker("prepare", release)):
+        # Not before: during another run's switch, the engine that may have to take it back is its own.
+        boot_unit.ensure(robot)
+        capabilities.keep_systemd_version(robot.runtime)
         garbage.supersede(robot, request["who"], request["jobs"])
         garbage.collect(robot)
         notices = damage.repair(robot, request["plan"], keep=True)

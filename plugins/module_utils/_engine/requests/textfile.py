@@ -44,6 +44,7 @@ def answer(robot: Robot, directory: str, check: bool = False) -> Done:
         raise Refusal([f"directory: this robot has no {directory}; install node_exporter first, with its collector textfile"])
     before, wanted = own.text(own.TEXTFILE), _service(directory) if directory else ""
     changed = (before, own.text(own.TEXTFILE_TIMER)) != (wanted, _TIMER if directory else "")
+    changed = changed or (bool(directory) and systemd.state(own.TEXTFILE_TIMER) != "active")
     if changed and not check:
         _remove(before)
         if directory:
@@ -66,10 +67,11 @@ def _remove(before: str) -> None:
     if not before:
         return
     systemd.stop([own.TEXTFILE_TIMER, own.TEXTFILE])
-    own.remove(own.TEXTFILE_TIMER, own.TEXTFILE)
+    # Only the unit says where the file is.
     for line in before.splitlines():
         if line.startswith(_INTO):
             files.remove(f"{line[len(_INTO) :]}/{textfile.NAME}")
+    own.remove(own.TEXTFILE_TIMER, own.TEXTFILE)
 
 
 def _service(directory: str) -> str:

@@ -127,13 +127,16 @@ def changes(units: t.Sequence[str]) -> list[t.Any]:
 
 
 def loaded(shown: Shown, unit: str) -> bool:
-    return shown.get(unit, {}).get("LoadState", "not-found") != "not-found"
+    """Whether systemd has a unit: from its file, or because it runs, or has failed, and has lost its file."""
+    values = shown.get(unit, {})
+    return values.get("LoadState", "not-found") != "not-found" or values.get("ActiveState", "inactive") != "inactive"
 
 
 def has_read(units: t.Sequence[str]) -> bool:
     """Whether systemd has these units as their files on the disk are."""
     shown = show(units, "Id,LoadState,NeedDaemonReload")
-    return all(loaded(shown, unit) and shown[unit].get("NeedDaemonReload") == "no" for unit in units)
+    wanted = {"LoadState": "loaded", "NeedDaemonReload": "no"}
+    return all(wanted.items() <= shown.get(unit, {}).items() for unit in units)
 
 
 def number(values: Properties, name: str) -> int | None:

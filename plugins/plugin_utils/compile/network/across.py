@@ -38,7 +38,8 @@ class Across(t.NamedTuple):
     `robots`: those with routes to each other, each with its addresses. `six`: those of them to which that applies of IPv6. `alone`: those
     whose network of pods is theirs alone. `pods`: each group's pods on the former, with an IPv6 address on those of `six`; of other jobs as
     far as their robots have said. `named_by`: by a group of the run, who has it in its `reach`, and where that is written, empty of another
-    job. `jobs`: namespace and name of the run's. `text`: what all robots are told; empty where no two have routes to each other.
+    job. `jobs`: namespace and name of the run's. `unheard`: robots that have never told which pods they have.
+    `text`: what all robots are told; empty where no two have routes to each other.
     """
 
     robots: t.Mapping[str, tuple[str, ...]] = {}
@@ -47,11 +48,17 @@ class Across(t.NamedTuple):
     pods: t.Mapping[GroupKey, t.Mapping[str, tuple[Pod, ...]]] = {}
     named_by: t.Mapping[GroupKey, t.Sequence[tuple[GroupKey, str]]] = {}
     jobs: t.Container[tuple[str, str]] = ()
+    unheard: tuple[str, ...] = ()
     text: str = ""
 
 
 def known(
-    jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, named: t.Callable[[str], Held], said: told.Said = told.NOTHING
+    jobs: t.Sequence[Job],
+    fleet: Fleet,
+    placement: Placement,
+    named: t.Callable[[str], Held],
+    said: told.Said = told.NOTHING,
+    unheard: t.Container[str] = (),
 ) -> Across:
     """Computed once per run. `named` tells which addresses a robot has named."""
     if not any(group.are_pods for job in jobs for group in job.task_groups):
@@ -79,13 +86,14 @@ def known(
         pods=found,
         named_by=_named_by(jobs, told.reaching(jobs, fleet, said)),
         jobs={(job.namespace, job.name) for job in jobs},
+        unheard=tuple(name for name in robots if name in unheard),
         text=json.dumps({"version": plan.KEPT_VERSION, "robots": known_of}, sort_keys=True, indent=1) + "\n",
     )
 
 
-def asks(jobs: t.Sequence[Job], fleet: Fleet, said: told.Said) -> bool:
-    """Whether a run would warn that no robot has the pods of another job: it may be that nobody has asked the robots since they have."""
-    return told.unknown(jobs, said) and len(_routed(fleet)[1]) > 1
+def asks(jobs: t.Sequence[Job], fleet: Fleet) -> bool:
+    """Whether a run has to know which robots have pods of other jobs."""
+    return told.beyond(jobs) and len(_routed(fleet)[1]) > 1
 
 
 def _routed(fleet: Fleet) -> tuple[set[str], dict[str, tuple[str, ...]]]:
@@ -228,6 +236,13 @@ def warnings(site: Site, across: Across) -> t.Iterator[Problem]:
     """Where pods are whose job is not in the run, only robots that have some can tell."""
     if across.text and site.robot.name in across.robots:
         for path, group in _reach(site):
-            if group[:2] not in across.jobs and group not in across.pods:
-                found = f"no pod of {'/'.join(group)} will get in from another robot: its job is not part of this run, and no robot has any"
-                yield site.problem(path, found, "deploy this job again when they are there, or both jobs together")
+            if group[:2] in across.jobs:
+                continue
+            name = "/".join(group)
+            if across.unheard:
+                robots, have = few(across.unheard, NAMED), "has" if len(across.unheard) == 1 else "have"
+                found = f"pods of {name} on {robots} cannot get in: {robots} {have} not reported which pods run there"
+                yield site.problem(path, found, f"run again when {robots} can be reached")
+            elif group not in across.pods:
+                found = f"pods of {name} on other robots cannot get in: their job is not in this run, and no robot has reported any"
+                yield site.problem(path, found, "deploy this job again once they run, or deploy both jobs together")

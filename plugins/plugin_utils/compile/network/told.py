@@ -41,9 +41,9 @@ def concerns(jobs: t.Sequence[Job], said: Said) -> bool:
     return any(_key(each)[:2] in mine for pod in others for each in pod["reach"])
 
 
-def unknown(jobs: t.Sequence[Job], said: Said) -> bool:
-    """Whether a group of the run lets pods of another job in, and no robot has said that it has any."""
-    return not _beyond(jobs) <= {_key(pod["group"]) for known in said.values() for pod in known["pods"]}
+def beyond(jobs: t.Sequence[Job]) -> bool:
+    """Whether a group of the run lets pods of another job in."""
+    return bool(_beyond(jobs))
 
 
 def pods(jobs: t.Sequence[Job], robot: Robot, said: Said) -> dict[GroupKey, list[Pod]]:

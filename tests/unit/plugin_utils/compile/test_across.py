@@ -188,7 +188,7 @@ def test_of_a_job_that_is_neither_in_the_run_nor_on_a_robot_nobody_knows_where_i
     text = job(group("web", [{"job": "b", "group": "api"}]))
     _routes, _pods, _links, (warning,) = plan(text, robots=(OWN, TWO))
     assert str(warning).endswith(
-        ": taskGroups[0].network.reach[0]: no pod of default/b/api will get in from another robot: its job is not part of this run, and no "
-        "robot has any; deploy this job again when they are there, or both jobs together"
+        ": taskGroups[0].network.reach[0]: pods of default/b/api on other robots cannot get in: their job is not in this run, and no robot "
+        "has reported any; deploy this job again once they run, or deploy both jobs together"
     )
     assert plan(text, robots=(ROBOT, Robot("r2", "192.0.2.2")))[3] == ()

@@ -11,6 +11,8 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import outside
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.network import across
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.site.site import sites_of
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.placement import place
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Fleet, Robot
 
 from .deployed import Deployed, read
@@ -105,18 +107,27 @@ def test_a_robot_is_believed_in_what_is_its_own_alone(fleet):
         fleet.said = lambda lie=lie: {**said, "r2": {**said["r2"], "pods": [{**told, **lie}]}}
         opened, (warning,) = fleet.deploy(SHOP)
         assert "elsewhere" not in group(opened)[0]
-        assert "no pod of default/front/web will get in from another robot" in warning
+        assert "pods of default/front/web on other robots cannot get in" in warning
     fleet.said = lambda: {**said, "r2": {**said["r2"], "pods": [{**told, "address6": "fd00:3::7"}]}}
     assert "elsewhere6" not in group(fleet.deploy(SHOP)[0])[0]
 
 
-def test_robots_are_asked_first_where_a_run_would_warn(fleet):
+def test_robots_that_never_told_are_asked_first_where_a_run_depends_on_it():
     shared = FLEET._replace(robots=tuple(robot._replace(pods="10.1.0.0/20") for robot in FLEET.robots))
-    assert across.asks(read(SHOP), FLEET, fleet.said())
-    assert not across.asks(read(SHOP), shared, fleet.said())
-    assert not across.asks(read(SHOP, FRONT), FLEET, fleet.said())
+    assert across.asks(read(SHOP), FLEET)
+    assert not across.asks(read(SHOP), shared)
+    assert not across.asks(read(SHOP, FRONT), FLEET)
+
+
+def test_a_robot_that_never_told_which_pods_it_has_is_named(fleet):
+    """Its pods would otherwise lose their way without a word, where a controller has lost what it knew."""
     fleet.deploy(FRONT)
-    assert not across.asks(read(SHOP), FLEET, fleet.said())
+    jobs = read(SHOP)
+    placement = place(jobs, FLEET)
+    known = across.known(jobs, FLEET, placement, lambda _robot: {}, fleet.said(), {"r2"})
+    (site,) = sites_of(jobs, FLEET, placement, FLEET.robot("r1"))
+    (warning,) = across.warnings(site, known)
+    assert "pods of default/front/web on r2 cannot get in: r2 has not reported which pods run there; run again when r2 can" in str(warning)
 
 
 def test_robots_are_asked_where_a_reach_leads_out_of_the_run_or_into_it(fleet):

@@ -19,7 +19,7 @@ ROBOTS = range(parts.FEWEST * 3 + 50)
 
 @pytest.fixture(autouse=True)
 def _three_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(parts, "_processors", lambda: 3)
 
 
 def part(robots: t.Sequence[int]) -> tuple[int, list[int]]:

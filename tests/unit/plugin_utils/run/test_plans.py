@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import typing as t
 
 import pytest
@@ -61,7 +60,7 @@ def test_processes_that_share_a_fleet_say_what_one_alone_says(monkeypatch: pytes
     fleet = FLEET._replace(robots=tuple(Robot(name, name) for name in "abcde"))
     alone = {name: found.jobs for name, found in deployed(jobs, fleet, "abcde").items()}
     monkeypatch.setattr(parts, "FEWEST", 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(parts, "_processors", lambda: 3)
     found = deployed(jobs, fleet, "abcde")
     assert list(found) == list(alone)
     assert {name: each.jobs for name, each in found.items()} == alone
@@ -71,7 +70,7 @@ def test_processes_that_share_a_fleet_say_what_one_alone_says(monkeypatch: pytes
 @pytest.mark.parametrize("processors", [1, 4])
 def test_a_mistake_that_many_robots_have_is_told_once(processors: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(parts, "FEWEST", 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    monkeypatch.setattr(parts, "_processors", lambda: processors)
     task = {"name": "main", "config": {"execConfig": {"command": "/bin/a"}}, "templates": [{"destPath": "local/a", "embeddedTmpl": "x"}]}
     jobs = load(json.dumps({"name": "web", "type": "system", "taskGroups": [{"name": "front", "tasks": [task]}]}))
     fleet = FLEET._replace(robots=tuple(Robot(name, name) for name in "abcdefghi"))
