@@ -84,7 +84,7 @@ addresses:
   returned: with O(state=present), when every robot is known
   type: dict
 unheard:
-  description: By robot that has never told what it serves, the addresses at which others reach it, where the jobs call services of others.
+  description: For each robot that has not yet reported its services, its addresses; empty unless the jobs call services of other jobs.
   returned: with O(state=present), when every robot is known
   type: dict
 reasons:

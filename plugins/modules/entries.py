@@ -10,8 +10,8 @@ module: entries
 short_description: Update the SPIRE server's registration entries for a deployment
 version_added: 0.1.0
 description:
-  - Does with the entries that M(k8s4r.robot.prepare) returned for the robots of the play what M(k8s4r.robot.spire_entries) does,
-    but with no module on the server's machine, which would take longer than all else.
+  - Registers the entries that M(k8s4r.robot.prepare) returned, as M(k8s4r.robot.spire_entries) does, but without a module on the
+    server's machine, which would take most of the time.
   - Run it once, with C(run_once). Delegate it to the machine of the SPIRE server, which is then reached under C(--limit) too.
   - Does not connect if there is nothing to do, so that jobs without a network do not need the server.
   - Fails if there is something to do and the server's machine cannot be reached, or if a robot and the server's machine both have

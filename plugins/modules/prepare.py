@@ -46,7 +46,7 @@ RETURN = r"""
 status:
   description:
     - V(unchanged) for a robot that is as the jobs describe.
-    - V(tells) for a robot that is as the jobs describe, but on which groups of other jobs call a service that they are to find elsewhere.
+    - V(tells) for a robot that is as the jobs describe, but has groups of other jobs that must be told where a service is now.
     - V(staged) for a robot that is ready to switch, and V(planned) for the same in check mode.
     - V(recorded) for a robot that already was as the plan describes, but whose ledger did not say so. Now it does.
     - V(lacking) for a robot on which something must be provisioned first.

@@ -142,7 +142,7 @@ def test_java(fleet):
     )
     fleet.ssh("work1", install("openjdk-17-jre-headless ecj"), timeout=INSTALL)
     fleet.ssh("work1", "mkdir -p /opt/planner; echo >/opt/planner/planner.jar")
-    ansible.run(deploy, "--limit", "work1", job=job).refused("/opt/planner/planner.jar is no jar, or is damaged")
+    ansible.run(deploy, "--limit", "work1", job=job).refused("/opt/planner/planner.jar is not a jar, or is damaged")
     fleet.ssh("work1", f"source={shlex.quote(JAVA)}; {COMPILE}")
     ansible.run(deploy, "--limit", "work1", job=job).well()
 
@@ -163,6 +163,6 @@ def test_java(fleet):
     wait_for(lambda: log("plan")[-1] == "asked to end", 60, "the program is not asked to end")
     ansible.run("k8s4r.robot.remove_taskgroup", "--limit", "work1", job=job).well()
     # Its manifest goes, or what it says.
-    for content, said in (("manifest", "is no jar, or is damaged"), ("META-INF", "does not say which of its classes to run")):
+    for content, said in (("manifest", "is not a jar, or is damaged"), ("META-INF", "does not say which of its classes to run")):
         fleet.ssh("work1", f"cd /opt/planner; mkdir -p META-INF; touch META-INF/MANIFEST.MF; python3 -m zipfile -c planner.jar {content}")
         ansible.run(deploy, "--limit", "work1", job=job).refused(f"/opt/planner/planner.jar {said}")

@@ -22,7 +22,7 @@ MOST_ROUNDS = 3
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "playbooks" / "tasks"
 NOTHING_TO_REMOVE = "No robot {} has any of these jobs: {}. The playbook k8s4r.robot.status lists the jobs that the robots have."
 
-ASKED = "{}: asked for what a job may use there. It is compiled with that now, and what changes is said then"
+ASKED = "{}: asked what jobs can use there; the jobs are compiled again, and the changes follow"
 SAID = "as said above"
 
 

@@ -48,7 +48,7 @@ class Capabilities(t.NamedTuple):
 def odd(capabilities: t.Any) -> str:
     """What is wrong with what a robot reports of itself, which may be anything; empty where nothing is."""
     if not isinstance(capabilities, dict) or len(capabilities) > MOST:
-        return "the robot does not report what it can do in a form that this version knows"
+        return "the robot reports its capabilities in a form that this version does not understand"
     for name, value in capabilities.items():
         plain = isinstance(value, str) and value.isprintable() and len(value) <= LONGEST and name.isprintable() and len(name) <= LONGEST
         if not plain or not re.fullmatch(FORMS.get(name, ".*"), value):

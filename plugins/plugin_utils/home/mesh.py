@@ -47,7 +47,7 @@ class Mesh(t.NamedTuple):
     def learn(self, host: str, said: Said) -> None:
         """Remember it. Raises `OddCapabilities` for what cannot be, and `KeyProblem` where there is no place for it."""
         if not sound(said):
-            raise OddCapabilities("the robot does not tell of its services, callers and pods in a form that this version knows")
+            raise OddCapabilities("the robot reports its services, callers and pods in a form that this version does not understand")
         if said != self.read(host):
             files.write(self._path(host), said, f"what groups of {host} serve and call")
 

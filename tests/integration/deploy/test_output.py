@@ -111,6 +111,6 @@ def test_files_beside_a_users_playbook_are_not_taken_for_ours(deployment, monkey
     (tmp_path / "deploy.yml").write_text("- ansible.builtin.import_playbook: k8s4r.robot.deploy_taskgroup\n")
     run = deployment.run("deploy.yml", job=deployment.job(sleeper())).well()
     assert "again.yml" in run.output
-    asked = "robot1, robot2: asked for what a job may use there. It is compiled with that now, and what changes is said then"
+    asked = "robot1, robot2: asked what jobs can use there; the jobs are compiled again, and the changes follow"
     assert said(run) == [asked, "robot1, robot2: web: new (r0 main)"]
     assert deployment.value("robot1") == "one"

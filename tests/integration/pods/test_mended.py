@@ -88,7 +88,7 @@ def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     machine.sh(f"cp -a /run/k8s4r/walls /run/kept && {full} && ! cat /dev/zero > /run/k8s4r/walls/full 2>/dev/null")
     result = machine.deploy(job(machine, "api"))
     assert result["status"] == "rolled-back", result
-    assert [text for text in result["errors"] if "the walls between pods are not as they should be" in text and "No space left" in text]
+    assert [text for text in result["errors"] if "the walls between pods could not be put up" in text and "No space left" in text]
     assert reaches(machine, api, web) == [False, False]
     machine.sh("umount /run/k8s4r/walls && rm -r /run/kept")
 

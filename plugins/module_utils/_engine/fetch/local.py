@@ -49,7 +49,7 @@ def _opened(path: str) -> int:
         found = os.fstat(fd)
         _refuse_others(at, found)
         if not stat.S_ISREG(found.st_mode):
-            raise Unfetched(f"{at} is no file; pack a directory into an archive")
+            raise Unfetched(f"{at} is not a file; to send a directory, pack it into an archive")
     except FileNotFoundError:
         os.close(fd)
         raise Unfetched(f"this robot has no {at}") from None

@@ -108,7 +108,7 @@ class _Https(request.HTTPSHandler):
 class _Redirects(request.HTTPRedirectHandler):
     def redirect_request(self, req: request.Request, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str) -> request.Request | None:
         if _server(newurl)[0] not in ("http", "https"):
-            raise Unfetched("the server leads to an address that is not of http or https")
+            raise Unfetched("the server redirects to an address that is neither http nor https")
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
         if new is not None and _server(req.full_url) != _server(newurl):
             for name in list(new.headers):

@@ -136,7 +136,7 @@ def _no_jar(path: str) -> str:
         with zipfile.ZipFile(path) as jar, jar.open("META-INF/MANIFEST.MF") as stream:
             main = any(line.lower().startswith(b"main-class:") for line in stream.read(2**20).splitlines())
     except (OSError, EOFError, ValueError, LookupError, RuntimeError, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error):
-        return f"{path} is no jar, or is damaged; name one"
+        return f"{path} is not a jar, or is damaged; name a valid one"
     return "" if main else f"{path} does not say which of its classes to run; write class and classpath in place of jarPath"
 
 

@@ -91,5 +91,5 @@ def _in_force() -> list[str]:
     try:
         walls.ensure()
     except (CommandFailed, OSError) as error:
-        return [f"the walls between pods are not as they should be: {error}"]
+        return [f"the walls between pods could not be put up: {error}"]
     return []

@@ -85,7 +85,7 @@ def show(units: t.Sequence[str], properties: str = PROPERTIES) -> dict[str, dict
 
 
 def known(units: t.Collection[str]) -> set[str]:
-    """Those of some units that systemd has in memory. It looks for none of the others on the disk, as it does where they are shown."""
+    """Those of some units that systemd has in memory. Unlike `show`, this does not load the others from the disk."""
     if not units:
         return set()
     argv = ["systemctl", "list-units", "--all", "--full", "--plain", "--no-legend", "--no-pager", "--", *units]
@@ -114,8 +114,8 @@ def calm(units: t.Sequence[str], restarts: int) -> bool:
 
 
 def changes(units: t.Sequence[str]) -> list[t.Any]:
-    """When each unit last changed its state, for who has shown them and wants to know whether that still holds: it takes a tenth of the
-    time. Empty where the robot does not tell.
+    """When each unit last changed its state, for a caller that wants to know whether what it was shown is still so: this takes a tenth of
+    the time. Empty where the robot does not tell.
     """
     from . import bus
 

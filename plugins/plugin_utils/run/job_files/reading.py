@@ -116,7 +116,7 @@ class HostVariables(t.NamedTuple):
         except AnsibleError:
             # Without Ansible's reason, which may repeat a value.
             remedy = f"to see why: ansible -m debug -a var={name} <robot>"
-            raise Unrendered(f"the variable {name} has no value that Ansible can tell", remedy, depends=True) from None
+            raise Unrendered(f"the variable {name} cannot be evaluated by Ansible", remedy, depends=True) from None
 
 
 def plain(value: t.Any) -> t.Any:

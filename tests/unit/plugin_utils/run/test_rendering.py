@@ -94,7 +94,7 @@ def test_other_delimiters_are_those_of_either_dialect(tmp_path):
         ("{{ name.missing }}", "line 1 of the template: missing is undefined (depends)"),
         ("{{ nested[secret] }}", "line 1 of the template: something in it is undefined (depends)"),
         ("\n{{ secret + 1 }}", "line 2 of the template: cannot be evaluated (TypeError) (depends)"),
-        ("{{ broken }}", "the variable broken has no value that Ansible can tell (depends)"),
+        ("{{ broken }}", "the variable broken cannot be evaluated by Ansible (depends)"),
         ("{{ lookup('env', 'HOME') }}", "line 1 of the template: lookup is undefined (depends)"),
         ("{{ 'a' | password_hash }}", "line 1 of the template: is not valid Jinja: No filter named 'password_hash'."),
         (
