@@ -305,7 +305,7 @@ def test_a_file_of_the_robot_is_taken_only_from_where_root_alone_may_write(cache
         find(cache, source(server, get="file", url=str(file)))
     with pytest.raises(Unfetched, match="this robot has no /nowhere"):
         find(cache, source(server, get="file", url="/nowhere"))
-    with pytest.raises(Unfetched, match="/etc is no file"):
+    with pytest.raises(Unfetched, match="/etc is not a file"):
         find(cache, source(server, get="file", url="/etc"))
     found = hashlib.sha256(pathlib.Path("/etc/hostname").read_bytes()).hexdigest()
     assert find(cache, source(server, get="file", url="/etc/hostname"))[0] == found
@@ -314,7 +314,7 @@ def test_a_file_of_the_robot_is_taken_only_from_where_root_alone_may_write(cache
 @pytest.mark.parametrize("location", ["ftp://127.0.0.1/x", "file:///etc/passwd", "http://[bad/x"])
 def test_a_server_leads_nowhere_else_and_breaks_nothing(cache, server, location):
     server.status, server.location = 302, location
-    with pytest.raises(Unfetched, match=r"not of http or https|is not valid|answers 302"):
+    with pytest.raises(Unfetched, match=r"neither http nor https|is not valid|answers 302"):
         find(cache, source(server))
 
 

@@ -83,7 +83,7 @@ def test_what_a_robot_said_last_is_known(tmp_path):
 def test_what_no_robot_says_is_not_remembered(tmp_path, odd):
     mesh = Mesh(tmp_path)
     mesh.learn("robot1", SAID)
-    with pytest.raises(OddCapabilities, match="in a form that this version knows"):
+    with pytest.raises(OddCapabilities, match="in a form that this version does not understand"):
         mesh.learn("robot1", odd)
     assert mesh.read("robot1") == SAID
     (tmp_path / "mesh" / "robot1.json").write_text(json.dumps(odd))
