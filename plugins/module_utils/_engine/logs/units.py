@@ -81,7 +81,7 @@ def ensure(robot: Robot) -> None:
     """Have both units there as this engine has them, and the one that writes log files running."""
     os.makedirs(plan.TASKS, mode=0o755, exist_ok=True)
     wanted = content(robot.state + "/engine/current", Digester(b"")(_program()))
-    changed = own.put({own.ROTATOR: wanted, own.HOLDER: own.HOLDER_UNIT}, own.ROTATOR)
+    changed = own.put({own.ROTATOR: wanted, own.HOLDER: own.HOLDER_UNIT}, own.ROTATOR, soon=True)
     began = monotonic()
     try:
         systemd.need(["systemctl", "restart" if changed else "start", own.ROTATOR], timeout=90)

@@ -121,8 +121,12 @@ def text(unit: str) -> str:
         return ""
 
 
-def put(units: t.Mapping[str, str], at_boot: str = "") -> bool:
-    """Have units of the engine with these texts, of which systemd starts one at boot; whether anything was not so."""
+def put(units: t.Mapping[str, str], at_boot: str = "", soon: bool = False) -> bool:
+    """Have units of the engine with these texts, of which systemd starts one at boot; whether anything was not so.
+
+    ``soon``: systemd is to read all unit files anew in a moment anyway. A file that it has not seen it reads by itself; what it starts at
+    boot it learns only then. To have it read all of them takes five times as long as to ask it.
+    """
     from . import files, systemd
 
     before = {name: text(name) for name in units}
@@ -134,8 +138,8 @@ def put(units: t.Mapping[str, str], at_boot: str = "") -> bool:
         files.link(_wants(at_boot), f"../{at_boot}")
     if not others and linked:
         return False
-    # systemd reads a file by itself that it has not seen. To have it read all of them anew takes five times as long as to ask it.
-    if any(before[name] for name in others) or not systemd.has_read([name for name in units if "@" not in name]):
+    new = soon and not any(before[name] for name in others)
+    if not (new and systemd.has_read([name for name in units if "@" not in name])):
         systemd.reload()
     return True
 
