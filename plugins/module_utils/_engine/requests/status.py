@@ -139,9 +139,8 @@ class _Now:
         return self._cgroups.usage(self._path(unit), len(self._kills.get(unit, ())))
 
     def usage_of_all(self, group: GroupRecord) -> Usage:
-        """What a group uses, without its proxy: its slice is the control group above those of the tasks."""
-        called = [(unit["name"], unit.get("called", "")) for unit in kinds.with_a_name(group["resources"])]
-        units = [name for name, each in called if each and not is_proxy(each)]
+        """What a group uses, without its proxy: its slice is the control group above those of the tasks. A schedule has none."""
+        units = [unit["name"] for unit in kinds.with_a_name(group["resources"]) if kinds.of(unit).logs(unit)]
         slices = [os.path.dirname(path) for path in map(self._path, units) if path]
         return self._cgroups.usage(slices[0] if slices else "", sum(len(self._kills.get(unit, ())) for unit in units))
 

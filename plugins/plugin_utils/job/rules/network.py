@@ -14,6 +14,7 @@ from ..errors import Finding, Mistake, quoted
 from ..model.group import TaskGroup
 from ..model.job import Job
 from ..model.network import InboundService, Network, Spiffe, Tls, Upstream
+from ..model.ports import Port
 from ..model.vocabulary import AccessLog, NetworkMode, NetworkType, Protocol, TlsMode
 from ..variables import is_database
 from . import names
@@ -99,12 +100,23 @@ def _open_beside(network: Network, path: str) -> c.Iterator[Finding]:
     pods = network.mode is NetworkMode.GROUP
     for service in network.services if network.type is not NetworkType.NONE else ():
         for number, port in enumerate(network.ports):
-            if not (service and port and port.label and service.to == port.label) or plain(port.host_ip or "") in LOOPBACK_HOSTS:
+            if (
+                not (service and service.to and port and port.label and _leads_to(service, port, pods))
+                or plain(port.host_ip or "") in LOOPBACK_HOSTS
+            ):
                 continue
             why = f"is open to everybody, without mTLS, beside the service {service.name}, which leads to it"
             away = "write the number at which the program listens, to: 127.0.0.1:<number>, in that service, and remove this port"
-            remedy = away if pods else "write hostIP: 127.0.0.1, so that only the proxy and this robot reach it"
+            alone = "remove this port" if service.to != port.label else away
+            remedy = alone if pods else "write hostIP: 127.0.0.1, so that only the proxy and this robot reach it"
             yield f"{path}.ports[{number}]", Mistake(why, remedy)
+
+
+def _leads_to(service: InboundService, port: Port, pods: bool) -> bool:
+    """Whether a service passes connections on to the program that listens on a port."""
+    host, _colon, number = service.to.rpartition(":")
+    listens = port.to if pods and port.to else port.static
+    return service.to == port.label or (number == str(listens) and plain(host) in (*LOOPBACK_HOSTS, *WILDCARDS))
 
 
 def _where(upstream: Upstream, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:

@@ -348,3 +348,27 @@ def test_a_port_that_leads_past_the_service_before_it_is_told(mode, port, remedy
     _jobs, warnings = load([Source("job.yml", textwrap.dedent(text))])
     said = "taskGroups[0].network.ports[0]: is open to everybody, without mTLS, beside the service web, which leads to it"
     assert [str(each).partition(": ")[2] for each in warnings] == ([f"{said}; {remedy}"] if remedy else [])
+
+
+@pytest.mark.parametrize(
+    ("mode", "port", "to", "told"),
+    [
+        ("group", "to: 8080", "127.0.0.1:8080", True),
+        ("group", "static: 80, to: 8080", "localhost:8080", True),
+        ("group", "static: 8080", "127.0.0.1:8080", True),
+        ("group", "static: 8080, to: 9090", "127.0.0.1:8080", False),
+        ("group", "to: 8080, hostIP: 127.0.0.1", "127.0.0.1:8080", False),
+        ("host", "static: 8080", "127.0.0.1:8080", True),
+        ("host", "static: 8080", "192.0.2.1:8080", False),
+        ("host", "static: 8081", "127.0.0.1:8080", False),
+    ],
+)
+def test_so_is_one_that_leads_there_by_its_number(mode, port, to, told):
+    service = f"{{name: web, port: 7000, to: '{to}', allow: [{{group: api}}]}}"
+    network = f"{{mode: {mode}, ports: [{{label: http, {port}}}], services: [{service}]}}"
+    text = (
+        f"name: shop\ntaskGroups: [{{name: api, network: {network}, tasks: [{{name: app, config: {{execConfig: {{command: app}}}}}}]}}]\n"
+    )
+    _jobs, warnings = load([Source("job.yml", text)])
+    assert [each for each in map(str, warnings) if "is open to everybody" in each] == [str(each) for each in warnings if told]
+    assert bool(warnings) is told
