@@ -49,7 +49,10 @@ def ensure(fleet: str, gateway: str, architectures: set[str]) -> None:
             spire.ensure(root(), architecture)
         envoy.ensure(root())
     if answers(gateway):
-        return
+        if processes("--fleet", fleet, "--bind", gateway):
+            return
+        # A run that was killed has left it, at an address that was its network's. Whoever cleans up after that run would end it.
+        _end(processes("--bind", gateway, str(PORT)), f"an old mirror at {gateway}")
     log = (cache_dir() / "mirror.log").open("ab")
     command = [sys.executable, "-m", "tests.robots.mirror", "--fleet", fleet, "--bind", gateway, str(PORT), str(root())]
     subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
@@ -73,10 +76,13 @@ def answers(gateway: str) -> bool:
 
 def stop(fleet: str) -> None:
     """End the fleet's mirror, found by its command line; the next one may have its address."""
-    found = processes("-m", "tests.robots.mirror", "--fleet", fleet)
+    _end(processes("-m", "tests.robots.mirror", "--fleet", fleet), f"the mirror of {fleet}")
+
+
+def _end(found: list[int], called: str) -> None:
     for process in found:
         os.kill(process, signal.SIGTERM)
-    wait_for(lambda: not any(map(alive, found)), STOPPING_SECONDS, f"the mirror of {fleet} does not end")
+    wait_for(lambda: not any(map(alive, found)), STOPPING_SECONDS, f"{called} does not end")
 
 
 def root() -> Path:
