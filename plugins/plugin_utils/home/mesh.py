@@ -48,7 +48,9 @@ class Mesh(t.NamedTuple):
         """Remember it. Raises `OddCapabilities` for what cannot be, and `KeyProblem` where there is no place for it."""
         if not sound(said):
             raise OddCapabilities("the robot reports its services, callers and pods in a form that this version does not understand")
-        if said != self.read(host):
+        known = self.read(host)
+        # A robot that serves and calls nothing has said so, too.
+        if known is NOTHING or said != known:
             files.write(self._path(host), said, f"what groups of {host} serve and call")
 
     def _path(self, host: str) -> pathlib.Path:
