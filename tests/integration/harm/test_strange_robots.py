@@ -49,7 +49,7 @@ def program(machine, content):
         ),
         (
             '{"status":"ok","capabilities":{"systemd":"252"},"mesh":{"digest":"x","serves":[7],"calls":[],"pods":[]}}',
-            "does not tell of its services, callers and pods in a form",
+            "reports its services, callers and pods in a form",
         ),
     ],
 )
