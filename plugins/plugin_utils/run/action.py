@@ -93,11 +93,6 @@ class Action(ActionBase):
         """The result of the task, from its arguments and variables; raises one of `PROBLEMS`."""
         raise NotImplementedError
 
-    def module(self, name: str, options: Result, variables: Variables) -> Result:
-        """The result of a module that runs on the task's host."""
-        result: Result = self._execute_module(name, options, task_vars=dict(variables))
-        return result
-
     def connection_to(self, host: str, variables: Variables) -> str:
         """The connection plugin that reaches a host, by its name: the inventory's choice, else the play's or the command line's."""
         known = variables["hostvars"].raw_get(host)
