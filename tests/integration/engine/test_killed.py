@@ -10,6 +10,7 @@ import json
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from tests.integration.engine.harness import environment, pid
 from tests.integration.engine.interrupted import assert_whole, drive, old_and_new
 from tests.integration.engine.plans import WAITING, Group, job
 
@@ -108,6 +109,40 @@ def test_the_ports_of_an_interrupted_release_are_its_successors_and_so_is_what_s
     assert done["status"] == "committed", done
     assert machine.state("k8s4r-logs.service") == "active"
     assert machine.ask(job(group)) == {"status": "unchanged"}
+
+
+@pytest.mark.parametrize("verb", ["daemon-reload", "restart"])
+def test_what_writes_logs_takes_in_a_new_unit_file_that_a_killed_switch_has_written(machine, verb):
+    group = Group()
+    group.more = [plan.file(f"{plan.LOGS}/main", '{"maxFiles": 1, "maxFileSize": 1000, "onFull": "block"}\n')]
+    machine.deploy(job(group))
+    writer = "k8s4r-logs.service"
+    before = pid(machine, writer)
+    program = f"""
+from k8s4r_engine.logs import units
+from k8s4r_engine.state.robot import Robot
+from k8s4r_engine.system import own, systemd
+
+def as_of_another_version(engine, program, content=units.content):
+    return content(engine, program) + "[Service]\\nEnvironment=NEW=1\\n"
+
+def need(argv, timeout=60, need=systemd.need):
+    if KILLED and {verb!r} in argv:
+        raise SystemExit(9)
+    return need(argv, timeout=timeout)
+
+units.content = as_of_another_version
+systemd.need = need
+units.ensure(Robot())
+"""
+    assert machine.script(f"KILLED = True{program}").status == 9
+    assert pid(machine, writer) == before
+    for again in (True, False):
+        assert machine.script(f"KILLED = False{program}").status == 0
+        now = pid(machine, writer)
+        assert (now != before) is again
+        before = now
+    assert "NEW=1" in environment(machine, writer)
 
 
 def test_killed_in_its_unit_it_goes_on_by_itself(machine):

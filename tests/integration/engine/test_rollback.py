@@ -11,6 +11,7 @@ from tests.integration.engine.plans import SLEEP, Group, job, service
 
 FAIL = "/bin/sh -c 'echo the reason is $PASSWORD; exit 7'"
 SSH_FAILED = 255
+STORE = "/var/lib/k8s4r/store"
 SECRET = 'open sesame $"`\\ end'  # every character that an environment file escapes
 
 
@@ -93,6 +94,43 @@ def test_no_secret_in_any_text(machine):
     assert {path.rpartition("/")[0] for path in machine.sh(found).split()} == {"/var/lib/k8s4r/store", "/etc/k8s4r/groups/web/env"}
     # Kept twice.
     assert machine.sh("ls /var/lib/k8s4r/ledger").split() == ["default@shop.json", "default@shop.json.copy"]
+
+
+def test_what_is_stuck_on_its_way_back_is_not_forgotten_when_other_jobs_change(machine):
+    web, cam, third = Group("web"), Group("cam"), Group("third")
+    # What is the same is kept once.
+    cam.tasks["main"], third.tasks["main"] = (SLEEP, "C=1"), (SLEEP, "T=1")
+    machine.deploy(job(web))
+    kept = machine.sh(f"grep -l A=1 {STORE}/*").strip()
+    web.tasks["main"] = (FAIL, 'PASSWORD="none"')
+    machine.sh(f"mv {kept} /run/kept")
+    done = machine.deploy(job(web))
+    assert (done["status"], done["groups"]) == ("failed", {"web": "stuck"}), done
+    (reason,) = (text for text in done["errors"] if text.startswith("web: rolling back failed: "))
+    # It is tried again, told of, and in the way of nobody.
+    done = machine.deploy(job(cam, name="other"))
+    assert (done["status"], done["groups"], done["errors"]) == ("committed", {"cam": "committed"}, []), done
+    assert f"{reason}; what is left of this earlier release is tried again by the next run and at boot" in done["notices"]
+    # Two at once; and of these, one is brought up anew by its own job.
+    machine.deploy(job(third, name="third"))
+    machine.sh(f"rm $(grep -l T=1 {STORE}/*)")
+    third.tasks["main"] = (FAIL, 'PASSWORD="none"')
+    assert machine.deploy(job(third, name="third"))["groups"] == {"third": "stuck"}
+    cam.tasks["main"] = (SLEEP, "C=2")
+    done = machine.deploy(job(cam, name="other"))
+    assert (done["status"], len(done["notices"])) == ("committed", 4), done
+    third.tasks["main"] = (SLEEP, "T=3")
+    done = machine.deploy(job(third, name="third"))
+    assert (done["status"], [text[:4] for text in done["notices"]]) == ("committed", ["web:", "web:"]), done
+    # As soon as it can be done, any run does it.
+    machine.sh(f"mv /run/kept {kept}")
+    assert machine.ask(job(cam, name="other")) == {"status": "plan-needed"}
+    done = machine.deploy(job(cam, name="other"))
+    assert (done["status"], done["notices"]) == ("committed", []), done
+    assert "A=1" in environment(machine, web.unit("main"))
+    assert "T=3" in environment(machine, third.unit("main"))
+    assert machine.ask(job(cam, name="other")) == {"status": "unchanged"}
+    machine.absent("ls /var/lib/k8s4r/releases /var/lib/k8s4r/pending 2>/dev/null | grep json")
 
 
 def test_an_init_unit_that_fails(machine):

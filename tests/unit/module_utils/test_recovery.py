@@ -120,6 +120,32 @@ def test_a_boot_at_which_rolling_back_gets_stuck_fails(robot, boot, interrupted)
     assert robot.journal() is None
 
 
+def test_at_boot_what_is_stuck_behind_is_tried_too_and_is_not_in_its_way(robot, boot, interrupted):
+    """Of the release behind, one job is left; another one has been brought up anew since."""
+    del interrupted
+    lost = {**RECORD, "resources": [{**plan.file("/etc/k8s4r/groups/never-there/f", ""), "digest": "lost"}]}
+    del lost["resources"][0]["content"]
+    robot.ledger.save({**JOB, **ledger.whole("old"), "groups": {"g": lost}})
+    robot.ledger.save({"namespace": "n", "name": "anew", **ledger.whole("new"), "groups": {"a": {**RECORD, "release": "r9"}}})
+    of = {"namespace": "n", "digest": "d", "before": ledger.whole("x"), "base": {}}
+    jobs = [{**of, "name": name, "groups": [{**TRIED, "id": id, "name": id}]} for name, id in (("left", "h"), ("anew", "a"))]
+    formats.save(robot.manifest_path("r1"), {"release": "r1", "who": "me", "keep_data": False, "jobs": jobs})
+    entries = {"h": {"phase": "stuck", "errors": []}}
+    behind = {"release": "r1", "began": 0.0, "groups": entries, "changes": [], "spare": [], "about": ["n/left"]}
+    robot.write_journal({**robot.journal(), "behind": [behind]})
+    status, text = boot()
+    assert (status, text.count("g: rolling back failed")) == (1, 1)
+    # The one that could be rolled back is over; the other one stays.
+    assert (robot.journal()["release"], robot.journal()["behind"]) == ("r2", [])
+    assert robot.manifest("r1") is None
+    assert results.load(robot, "r1")["groups"] == {"h": "rolled-back"}
+    assert ledger.state_of(robot.ledger.of({"namespace": "n", "name": "anew"})) == ledger.whole("new")
+    assert (boot()[0], robot.journal()["release"]) == (1, "r2")
+    robot.ledger.save({**JOB, **ledger.whole("old"), "groups": {"g": RECORD}})
+    assert boot()[0] == 0
+    assert robot.journal() is None
+
+
 def test_a_boot_after_no_interrupted_switch_is_well(boot):
     assert boot() == (0, "no switch was interrupted\n")
 

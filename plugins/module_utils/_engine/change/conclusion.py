@@ -62,7 +62,7 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
         "changes": scrub(journal["changes"]),
         "groups": {group["id"]: entries[group["id"]]["phase"] for _job, group in manifests.groups(manifest)},
         "units": _units(robot, manifest),
-        "notices": [*_without_listener(robot, manifest), *unsettled],
+        "notices": [*_without_listener(robot, manifest), *unsettled, *_behind(journal)],
         "restored": [name for name, record in back if record],
         "undone": [name for name, record in back if not record],
         "committed": [group["name"] for _job, group in _in_phase(manifest, entries, "committed") if group["resources"]],
@@ -112,6 +112,17 @@ def _stage_rest(robot: Robot, manifest: Manifest) -> str:
     robot.keep_manifest({**manifest, "release": release, "jobs": jobs})
     Result(robot, release, "prepare").end({"status": "staged", "release": release})
     return release
+
+
+def _behind(journal: Journal) -> list[str]:
+    """That earlier switches could not be rolled back, and why."""
+    return [
+        f"{text}; what is left of this earlier release is tried again by the next run and at boot"
+        for each in journal.get("behind", ())
+        for entry in each["groups"].values()
+        if entry["phase"] == "stuck"
+        for text in entry["errors"]
+    ]
 
 
 def _without_listener(robot: Robot, manifest: Manifest) -> list[str]:

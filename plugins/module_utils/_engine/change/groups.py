@@ -127,7 +127,9 @@ class Switch:
                 errors[group["id"]] += [f"{either}: {text}" for text in self._shown(unhealthy.errors)]
             except Exception as error:
                 phases[group["id"]] = "stuck"
-                errors[group["id"]] += [f"{group['name']}: rolling back failed: {text}" for text in self._shown(failed(error)["errors"])]
+                texts = [f"{group['name']}: rolling back failed: {text}" for text in self._shown(failed(error)["errors"])]
+                # It may have failed so before.
+                errors[group["id"]] += [text for text in texts if text not in errors[group["id"]]]
         self._end(phases, errors)
 
     def _work(self, members: Members, turns: steps.Turns) -> Work:

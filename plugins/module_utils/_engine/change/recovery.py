@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..judge import handover
 from ..state import manifest as manifests
+from ..state.journal import under_way
 from .conclusion import conclude
 from .groups import Switch
 
@@ -14,8 +15,44 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..state.journal import Journal
     from ..state.ledger import GroupRecord
+    from ..state.manifest import Manifest, ManifestJob
     from ..state.robot import Robot
     from .perform import Progress
+
+
+def roll_back(robot: Robot, progress: Progress, boot: bool = False) -> list[str]:
+    """Roll back the interrupted switch, and those that are stuck behind it; their releases.
+
+    One that is stuck still goes behind the others, so that it is in the way of none.
+    """
+    begun = under_way(robot.journal())
+    for release in begun:
+        journal = robot.journal()
+        if journal:
+            roll_back_interrupted(robot, journal, progress, boot)
+        stuck = robot.journal()
+        if stuck and stuck["release"] == release and stuck.get("behind"):
+            first, *others = stuck["behind"]
+            robot.write_journal({**first, "behind": [*others, {**stuck, "behind": []}]})
+    return begun
+
+
+def left_over(robot: Robot, overtaking: Manifest) -> list[Journal]:
+    """What is stuck of earlier switches after they were tried again, but for the jobs that a release is about: those it brings up anew."""
+    journal = robot.journal()
+    if journal is None:
+        return []
+    mine = {_name(job) for job in overtaking["jobs"]}
+    tried: list[Journal] = [journal, *journal.get("behind", ())]
+    found: list[Journal] = []
+    for each in tried:
+        manifest = robot.manifest(each["release"])
+        jobs = [job for job in manifest["jobs"] if _is_stuck(job, each) and _name(job) not in mine] if manifest else []
+        if jobs:
+            ids = [group["id"] for job in jobs for group in job["groups"]]
+            entries = {id: each["groups"][id] for id in ids}
+            found.append({**each, "groups": entries, "about": [_name(job) for job in jobs], "behind": []})
+    return found
 
 
 def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, boot: bool = False) -> None:
@@ -25,6 +62,8 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
         # Nothing was changed before both were written, and the manifest is the first to be written, the last to go.
         robot.end_journal()
         return
+    if "about" in journal:
+        manifest = {**manifest, "jobs": [job for job in manifest["jobs"] if _name(job) in journal["about"]]}
     for job, group in manifests.groups(manifest):
         entry = journal["groups"].get(group["id"])
         if entry and entry["phase"] == "forward":
@@ -37,3 +76,12 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
 
 def _back_to(record: GroupRecord | None) -> str:
     return "the last good release was restored" if record else "what it had begun was removed, since there was no earlier release"
+
+
+def _name(job: ManifestJob) -> str:
+    return f"{job['namespace']}/{job['name']}"
+
+
+def _is_stuck(job: ManifestJob, journal: Journal) -> bool:
+    entries = [journal["groups"].get(group["id"]) for group in job["groups"]]
+    return any(entry and entry["phase"] == "stuck" for entry in entries)

@@ -14,6 +14,7 @@ import re
 from ..plan import CHECKS, CONFIGURATION
 from ..resources import kinds
 from ..say import compare
+from ..state.journal import under_way
 from .steps import is_held
 
 TYPE_CHECKING = False
@@ -94,14 +95,14 @@ def of_group(id: str, name: str, situation: Situation, todo: t.Sequence[Step], c
 
 
 def rolls_back(interrupted: Journal | None) -> list[str]:
-    """That an interrupted switch is rolled back, as a step."""
-    return [f"roll back release {interrupted['release']}, whose switch was interrupted"] if interrupted else []
+    """That interrupted switches are rolled back, as steps."""
+    return [f"roll back release {release}, whose switch was interrupted" for release in under_way(interrupted)]
 
 
 def of_robot(interrupted: Journal | None, idle: t.Iterable[str]) -> list[Change]:
     """What is done before anything else: where a switch was interrupted, and where what serves all groups is ``idle``."""
     does = [f"start {unit}" for unit in idle]
-    does += [f"rolls back release {interrupted['release']}, whose switch was interrupted"] if interrupted else []
+    does += [f"rolls back release {release}, whose switch was interrupted" for release in under_way(interrupted)]
     return [{"group": "", "unit": "", "does": each, "why": []} for each in does]
 
 

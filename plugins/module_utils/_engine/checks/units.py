@@ -86,8 +86,9 @@ def settle() -> None:
     if not described:
         _remove()
         return
-    changed = own.put({own.CHECKS_TIMER: timer(runner.period(described))}, own.CHECKS_TIMER)
+    changed = own.put({own.CHECKS_TIMER: timer(runner.period(described))}, own.CHECKS_TIMER, runs=True)
     systemd.need(["systemctl", "--no-block", "restart" if changed else "start", own.CHECKS_TIMER], timeout=90)
+    own.taken_in(own.CHECKS_TIMER)
 
 
 def _remove() -> None:

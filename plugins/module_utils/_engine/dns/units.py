@@ -100,11 +100,12 @@ def _have(known: Known) -> str:
     read = _read()
     new = {path for path, text in texts.items() if _put(path, text) or read.get(path, text) != text}
     # What it reads once, at its start, or reads again when it is asked to.
-    anew = own.put({own.DNS: SERVICE}, own.DNS) or records.CONFIGURATION in new
+    anew = own.put({own.DNS: SERVICE}, own.DNS, runs=True) or records.CONFIGURATION in new
     verb = "restart" if anew else "reload-or-restart" if new else "start"
     code, output = systemd.ask(["systemctl", verb, own.DNS], timeout=90)
     if code:
         return output.strip()
+    own.taken_in(own.DNS)
     files.replace(_READ, jsontext.dumps(texts).encode("utf-8"))
     return ""
 

@@ -13,6 +13,7 @@ import os
 from ..plan import ROOTS
 from ..resources import kinds
 from ..state import formats, garbage
+from ..state.journal import under_way
 from ..state.ledger import known
 from ..system import files, own
 
@@ -27,16 +28,16 @@ def barriers(robot: Robot) -> list[str]:
     """What bars every release: files of a newer engine, which may mean anything, and an interrupted switch that cannot be rolled back."""
     found = [text for error in robot.ledger.read()[1] if not isinstance(error, formats.Damaged) for text in error.errors]
     try:
-        journal = robot.journal()
+        begun = under_way(robot.journal())
     except formats.Unread as error:
         return found + error.errors
     for release in garbage.staged(robot):
         try:
             manifest = robot.manifest(release)
-            if journal and manifest and journal["release"] == release:
+            if manifest and release in begun:
                 robot.ledger.groups(manifest["jobs"])
         except formats.Unread as error:
-            if not isinstance(error, formats.Damaged) or (journal and journal["release"] == release):
+            if not isinstance(error, formats.Damaged) or release in begun:
                 found += error.errors
     return found
 

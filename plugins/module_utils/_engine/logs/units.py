@@ -81,13 +81,14 @@ def ensure(robot: Robot) -> None:
     """Have both units there as this engine has them, and the one that writes log files running."""
     os.makedirs(plan.TASKS, mode=0o755, exist_ok=True)
     wanted = content(robot.state + "/engine/current", Digester(b"")(_program()))
-    changed = own.put({own.ROTATOR: wanted, own.HOLDER: own.HOLDER_UNIT}, own.ROTATOR, soon=True)
+    changed = own.put({own.ROTATOR: wanted, own.HOLDER: own.HOLDER_UNIT}, own.ROTATOR, soon=True, runs=True)
     began = monotonic()
     try:
         systemd.need(["systemctl", "restart" if changed else "start", own.ROTATOR], timeout=90)
     except CommandFailed as error:
         # systemctl does not say why.
         raise CommandFailed("; ".join([str(error), *systemd.last_words(own.ROTATOR, began)])) from None
+    own.taken_in(own.ROTATOR, own.HOLDER)
 
 
 def remove_unneeded(robot: Robot) -> None:

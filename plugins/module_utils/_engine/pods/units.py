@@ -53,8 +53,9 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
     """Have both there as this engine has them, if these resources need them or others have needed them before."""
     if own.text(own.WALLS) or _has_pods(resources):
         own.put({own.WALLS: service(robot.state + "/engine/current")}, own.WALLS)
-        if own.put({own.WALLS_TIMER: TIMER}, own.WALLS_TIMER):
+        if own.put({own.WALLS_TIMER: TIMER}, own.WALLS_TIMER, runs=True):
             systemd.need(["systemctl", "--no-block", "restart", own.WALLS_TIMER], timeout=90)
+            own.taken_in(own.WALLS_TIMER)
 
 
 def enforce(resources: t.Iterable[Resource]) -> list[str]:

@@ -25,16 +25,14 @@ def at_boot(robot: Robot) -> Answer:
     robot.make()
     with Lock(robot.runtime, "the robot itself", "rolling back an interrupted switch"):
         try:
-            journal = robot.journal()
-            if journal is None:
-                return {"status": "ok", "did": ["no switch was interrupted"]}
-            recovery.roll_back_interrupted(robot, journal, progress=silence, boot=True)
+            releases = recovery.roll_back(robot, progress=silence, boot=True)
         except formats.Unread as error:
             text = "so the interrupted switch is not rolled back, and its groups may be of two releases; the next run tries again"
             return {"status": "failed", "errors": [f"{error.what}, {text}"]}
-        result = results.load(robot, journal["release"]) or {}
+        found = {release: results.load(robot, release) or {} for release in releases}
     # Of a group that was rolled back, its error is what was done.
-    texts = result.get("errors", [])
-    if result.get("status") == "failed":
+    texts = [text for result in found.values() for text in result.get("errors", [])]
+    if any(result.get("status") == "failed" for result in found.values()):
         return {"status": "failed", "errors": texts}
-    return {"status": "ok", "did": texts or [f"the switch to release {journal['release']} had reached its end; what it left is removed"]}
+    ended = [f"the switch to release {release} had reached its end; what it left is removed" for release in found]
+    return {"status": "ok", "did": texts or ended or ["no switch was interrupted"]}

@@ -12,6 +12,7 @@ from ..system import files
 from ..system.own import engine_home
 from . import manifest as manifests
 from .formats import Unread
+from .journal import under_way
 from .ledger import known
 
 TYPE_CHECKING = False
@@ -49,9 +50,9 @@ def supersede(robot: Robot, who: str, jobs: t.Iterable[JobRequest]) -> None:
     secrets in it, and nobody would ask for it any more.
     """
     now = {(job["namespace"], job["name"]) for job in jobs}
-    journal = robot.journal()
+    begun = under_way(robot.journal())
     for release in robot.releases():
-        if journal and journal["release"] == release:
+        if release in begun:
             continue
         try:
             manifest = robot.manifest(release)
@@ -62,10 +63,9 @@ def supersede(robot: Robot, who: str, jobs: t.Iterable[JobRequest]) -> None:
 
 
 def staged(robot: Robot) -> list[str]:
-    """The releases that may still be switched to, and the one whose switch is under way."""
-    journal = robot.journal()
-    under_way = journal["release"] if journal else None
-    return [release for release in robot.releases() if release == under_way or _is_fresh(robot, release)]
+    """The releases that may still be switched to, and those whose switch is under way."""
+    begun = under_way(robot.journal())
+    return [release for release in robot.releases() if release in begun or _is_fresh(robot, release)]
 
 
 def _is_fresh(robot: Robot, release: str) -> bool:

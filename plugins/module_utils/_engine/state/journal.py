@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
     class Journal(_Journal, total=False):
         hold: list[str]  # paths of the files that stay as they are, and whose turn comes with a release of their own
+        about: list[str]  # of a switch that is stuck, and that another one has overtaken: the jobs that are left of it, `namespace/name`
+        behind: list[Journal]  # such switches
+
+
+def under_way(journal: Journal | None) -> list[str]:
+    """The releases whose switch has not come to its end, in the order in which they are rolled back."""
+    return [each["release"] for each in (journal, *journal.get("behind", ()))] if journal else []
 
 
 FINAL = ("committed", "rolled-back", "failed", "stays")

@@ -91,7 +91,13 @@ class Robot:
         formats.save_twice(self.journal_path, journal)
 
     def end_journal(self) -> None:
-        formats.remove_both(self.journal_path)
+        """The switch has come to its end. One that is stuck behind it is the next to be rolled back."""
+        journal = self.journal()
+        if journal and journal.get("behind"):
+            first, *others = journal["behind"]
+            self.write_journal({**first, "behind": others})
+        else:
+            formats.remove_both(self.journal_path)
 
     def manifest(self, release: str) -> Manifest | None:
         """None: the release is not staged, or not any more."""

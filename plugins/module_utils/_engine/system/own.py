@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..plan import ROOT_SLICE, STARTED_AT_BOOT, UNIT_DIRECTORY
+from ..plan import ROOT_SLICE, RUNTIME, STARTED_AT_BOOT, UNIT_DIRECTORY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,9 +121,11 @@ def text(unit: str) -> str:
         return ""
 
 
-def put(units: t.Mapping[str, str], at_boot: str = "", soon: bool = False) -> bool:
+def put(units: t.Mapping[str, str], at_boot: str = "", soon: bool = False, runs: bool = False) -> bool:
     """Have units of the engine with these texts, of which systemd starts one at boot; whether anything was not so.
 
+    ``runs``: what runs of them is to take in what has changed. It counts as changed until the caller says that it has (`taken_in`):
+    whoever is killed before that has another one do it.
     ``soon``: systemd is to read all unit files anew in a moment anyway. A file that it has not seen it reads by itself; what it starts at
     boot it learns only then. To have it read all of them takes five times as long as to ask it.
     """
@@ -132,16 +134,28 @@ def put(units: t.Mapping[str, str], at_boot: str = "", soon: bool = False) -> bo
     before = {name: text(name) for name in units}
     others = [name for name, wanted in units.items() if before[name] != wanted]
     for name in others:
+        files.link(_anew(name), name)
         files.write(_path(name), units[name].encode("utf-8"), 0, 0, 0o644)
     linked = not at_boot or os.path.islink(_wants(at_boot))
     if not linked:
         files.link(_wants(at_boot), f"../{at_boot}")
-    if not others and linked:
+    unfinished = [name for name in units if os.path.islink(_anew(name))]
+    if not unfinished and linked:
         return False
     new = soon and not any(before[name] for name in others)
     if not (new and systemd.has_read([name for name in units if "@" not in name])):
         systemd.reload()
+    if not runs:
+        taken_in(*units)
     return True
+
+
+def taken_in(*units: str) -> None:
+    """What runs of these units is as their files say."""
+    from . import files
+
+    for unit in units:
+        files.remove(_anew(unit))
 
 
 def remove(*units: str) -> None:
@@ -151,11 +165,17 @@ def remove(*units: str) -> None:
     for unit in units:
         files.remove(_wants(unit))
         files.remove(_path(unit))
+    taken_in(*units)
     systemd.reload()
 
 
 def _path(unit: str) -> str:
     return f"{UNIT_DIRECTORY}/{unit}"
+
+
+def _anew(unit: str) -> str:
+    """There while a unit's file is newer than what systemd, or the unit's program, has taken in. A boot takes in all of them."""
+    return f"{RUNTIME}/anew-{unit}"
 
 
 def _wants(unit: str) -> str:
