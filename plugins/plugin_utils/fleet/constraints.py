@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..job.errors import JobErrors
+from ..job.errors import JobErrors, nearest
 from ..job.model.group import TaskGroup
 from ..job.model.job import Job
 from ..job.model.policies import Constraint
@@ -70,7 +70,7 @@ def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[
     """
     for label, wanted in sorted(job.robot_selector.items()):
         if robot.labels.get(label) != wanted:
-            yield Refusal(f"robotSelector.{label} requires {wanted!r}", _has(robot.labels.get(label), "label"))
+            yield Refusal(f"robotSelector.{label} requires {wanted!r}", _has(robot.labels.get(label), "label", label, robot.labels))
     if job.datacenters and robot.datacenter not in job.datacenters:
         yield Refusal(f"datacenters allows {', '.join(job.datacenters)}", f"is in {robot.datacenter!r}")
     resolved = [
@@ -78,7 +78,7 @@ def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[
         for where, constraint in constraints_of(job, group, path)
     ]
     wrong = [
-        job.problem(f"{where}.rTarget", f"robot {robot.name}: {fault}", f"correct the robot's value of {constraint.r_target}")
+        job.problem(f"{where}.rTarget", f"{robot.called}: {fault}", f"correct the robot's value of {constraint.r_target}")
         for where, constraint, _left, right in resolved
         if right is not None and right != constraint.r_target and (fault := _fault(constraint.operand, right))
     ]
@@ -89,8 +89,11 @@ def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[
             yield Refusal(f"{where} requires {constraint.l_target} {constraint.operand.value} {constraint.r_target}", _has(left, "value"))
 
 
-def _has(value: str | None, what: str) -> str:
-    return f"has no such {what}" if value is None else f"has {value!r}"
+def _has(value: str | None, what: str, name: str = "", known: t.Iterable[str] = ()) -> str:
+    if value is not None:
+        return f"has {value!r}"
+    close = nearest(name, known)
+    return f"has no such {what}, but {close}" if close else f"has no such {what}"
 
 
 def constraints_of(job: Job, group: TaskGroup, path: str) -> t.Iterator[tuple[str, Constraint]]:

@@ -48,6 +48,11 @@ class Robot(t.NamedTuple):
     pods6: str = ""
 
     @property
+    def called(self) -> str:
+        """As messages call it."""
+        return f"robot {self.name}"
+
+    @property
     def reached_at(self) -> tuple[str, ...]:
         """Where other robots reach it: `k8s4r_address`, by default the address at which the controller does."""
         return self.addresses or (self.address,)

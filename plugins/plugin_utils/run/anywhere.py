@@ -17,7 +17,7 @@ from ..job.errors import JobErrors, Problem
 from ..job.model.job import Job
 from . import plans
 
-# As messages call it: "on robot any".
+# No message names it.
 ROBOT = "any"
 
 
@@ -52,6 +52,14 @@ class _All(c.Mapping[str, str]):
         return 0
 
 
+class _Any(Robot):
+    """Stands for all of them."""
+
+    @property
+    def called(self) -> str:
+        return "any robot"
+
+
 class _Able(_All):
     """What such a robot reports of itself."""
 
@@ -70,7 +78,7 @@ def check(jobs: c.Sequence[Job], render: Rendering = as_written) -> list[str]:
     ]
     if wrong:
         raise JobErrors(wrong)
-    robot = Robot(ROBOT, "any.invalid", labels=_All("x"), node_class="x", capabilities=_Able("x"))
+    robot = _Any(ROBOT, "any.invalid", labels=_All("x"), node_class="x", capabilities=_Able("x"))
     fleet = Fleet((robot,), _Whatever("any"), _Whatever(DEFAULT_AGENT_SOCKET), peers=_All(names.spiffe_id("any", "any", "any", "any")))
     # Who serves what is called is not known here.
     remembered = plans.Remembered(said=outside.as_if_there(jobs, fleet), anyone=True)

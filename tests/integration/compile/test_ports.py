@@ -98,7 +98,7 @@ def test_a_static_port_that_a_stranger_has(machine: Machine, stranger, protocol)
     (error,) = answer["errors"]
     shown = "UDP port" if protocol == "udp" else "port"
     assert error.startswith(f"static.yml: taskGroups[0].network.ports[0].static: {shown} 7070 on 127.0.0.1 is taken by python3 (process ")
-    assert error.endswith(", unit stranger-7070.service)")
+    assert error.endswith(", unit stranger-7070.service); choose another port, or stop that program")
     machine.absent("ls -A /etc/k8s4r/groups 2>/dev/null | grep .")
     other = "tcp" if protocol == "udp" else "udp"
     assert machine.deploy(*plans(machine, job("static", {"label": "x", "static": 7070, "protocol": other})))["status"] == "committed"
@@ -115,7 +115,7 @@ def test_a_static_port_that_is_the_end_of_a_connection(machine: Machine):
         machine.sh("systemctl stop 'stranger-*'")
     assert answer["status"] == "refused"
     assert "port 7071 on :: is taken by python3" in answer["errors"][0]
-    assert answer["errors"][0].endswith("as its end of a connection to 127.0.0.1:22")
+    assert answer["errors"][0].endswith("as its end of a connection to 127.0.0.1:22; choose another port, or stop that program")
 
 
 def test_a_port_of_another_job(machine: Machine):

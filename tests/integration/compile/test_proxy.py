@@ -140,7 +140,8 @@ def test_a_proxy_that_was_kept_out_of_its_port_is_mended_by_the_next_run(envoy):
     try:
         (error,) = envoy.prepare(plan)["errors"]
         assert "port 19002 on 127.0.0.1 is taken by python3 (process " in error
-        assert error.endswith(", unit holder.service), as its end of a connection to 127.0.0.1:22")
+        end = ", unit holder.service), as its end of a connection to 127.0.0.1:22; choose another port, or stop that program"
+        assert error.endswith(end)
     finally:
         envoy.sh("systemctl stop holder")
     other = envoy.deploy(job(envoy, "pod", port="19002", mode="group", upstream="192.0.2.1", log="none"))

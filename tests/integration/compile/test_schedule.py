@@ -129,9 +129,9 @@ def test_a_run_that_failed_says_so_and_the_next_one_has_all_its_attempts(machine
 
 
 def test_a_time_zone_that_the_robot_has_not_is_found_before_anything_changes(machine):
-    plan = job(machine, "zone", says("app"), type="batch", schedule={"cron": "@daily", "timeZone": "Europe/Atlantis"})
+    plan = job(machine, "zone", says("app"), type="batch", schedule={"cron": "@daily", "timeZone": "Mars/Olympus_Mons"})
     answer = machine.deploy(plan)
     assert answer["status"] == "refused"
-    said = "schedule.timeZone: this robot does not know Europe/Atlantis; install its time zones"
+    said = "schedule.timeZone: this robot does not know Mars/Olympus_Mons; install its time zones"
     (error,) = answer["errors"]
     assert said in error

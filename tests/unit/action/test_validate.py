@@ -69,7 +69,7 @@ def test_without_an_inventory_what_is_wrong_anywhere_is_found_and_nothing_else(t
     assert (status, "default/web is valid" in said) == (0, True), said
     status, said = validate(tmp_path, job=ANYWHERE.replace("PORT_web", "PORT_wep") + "        volumes: [{source: /srv, target: /usr/x}]\n")
     assert status != 0
-    assert "args[3]: ${NOMAD_PORT_wep} has no value on robot any; declare the port wep in network.ports, or remove it from" in said
+    assert "args[3]: ${NOMAD_PORT_wep} has no value on any robot; declare the port wep in network.ports, or remove it from" in said
     assert 'volumes[0].target: found "/usr/x": /usr is the system\'s own' in said
 
 

@@ -156,7 +156,7 @@ def test_a_server_is_told_once_what_it_must_read_also_by_the_next_switch_after_o
     for name in ("DIRECTORY", "HOSTS", "CONFIGURATION"):
         monkeypatch.setattr(records, name, str(tmp_path / name.lower()) if name == "DIRECTORY" else str(tmp_path / "directory" / name))
     monkeypatch.setattr(units, "_READ", str(tmp_path / "read"))
-    monkeypatch.setattr(units.own, "put", lambda _texts, _enabled: False)
+    monkeypatch.setattr(units.own, "put", lambda _texts, _enabled, runs: not runs)
 
     def have(*endpoints: str, port: int = 7000, by: t.Any = ask) -> None:
         service: t.Any = {**SERVICE, "port": port, "endpoints": [{"address": each} for each in endpoints]}

@@ -147,7 +147,8 @@ def test_a_port_that_is_the_end_of_a_connection_is_taken_until_it_is_closed():
         assert not ports.used_by_others([(port, set()) for port in wanted])
         texts = ports.taken(wanted, set())
         assert [text.split(" is taken by py")[0] for text in texts] == [f"here: port {number} on {port['address']}" for port in wanted]
-        assert all(text.endswith(f", as its end of a connection to 127.0.0.1:{accepted.getsockname()[1]}") for text in texts)
+        end = f", as its end of a connection to 127.0.0.1:{accepted.getsockname()[1]}; choose another port, or stop that program"
+        assert all(text.endswith(end) for text in texts)
         (own,) = {unit for _pid, _command, unit in ports.holders([_inode(client)]).values()}
         assert ports.taken(wanted[:1], (own,)) == []
         assert ports.taken(wanted[:1], (own,), own_ends=False) == texts[:1]

@@ -63,6 +63,23 @@ def test_a_script_finds_its_interpreter_in_its_path(script, tmp_path):
     assert lacks("script", search) == []
 
 
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("Europe/Berlin", []),
+        ("europe/berlim", ["this robot does not know europe/berlim; did you mean Europe/Berlin?"]),
+        ("Mars/Base", ["this robot does not know Mars/Base; install its time zones (Debian's package tzdata), or name another"]),
+    ],
+)
+def test_of_a_time_zone_that_a_robot_does_not_know_the_nearest_is_named(tmp_path, monkeypatch, zone, said):
+    for front in ("", "posix/"):
+        (tmp_path / f"{front}Europe").mkdir(parents=True)
+        (tmp_path / f"{front}Europe/Berlin").touch()
+    monkeypatch.setattr(verify, "ZONES", str(tmp_path))
+    scheduled = plan.group("g", "g", [], expects=[plan.expected("zone", zone, "schedule.timeZone")])
+    assert verify.lacking([scheduled]) == [f"schedule.timeZone: {text}" for text in said]
+
+
 def test_what_is_no_program_is_said_to_be_what_it_is(script, tmp_path):
     assert lacks(tmp_path) == ["is a directory; name a program"]
     assert lacks(script(b"", 0o644)) == ["is not executable; make it so (chmod +x), or have an init task do so"]

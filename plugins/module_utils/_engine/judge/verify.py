@@ -143,7 +143,19 @@ def _no_jar(path: str) -> str:
 def _no_zone(name: str) -> str:
     if os.path.exists(f"{ZONES}/{name}"):
         return ""
-    return f"this robot does not know {name}; install its time zones (Debian's package tzdata), or name another"
+    close = _nearest_zone(name)
+    remedy = f"did you mean {close}?" if close else "install its time zones (Debian's package tzdata), or name another"
+    return f"this robot does not know {name}; {remedy}"
+
+
+def _nearest_zone(name: str) -> str:
+    import difflib
+
+    found = [os.path.relpath(f"{above}/{each}", ZONES) for above, _rooms, names in os.walk(ZONES) for each in names]
+    # Below these two are all of them once more.
+    by_fold = {zone.lower(): zone for zone in found if not zone.startswith(("posix/", "right/"))}
+    close = difflib.get_close_matches(name.lower(), by_fold, n=1, cutoff=0.75)
+    return by_fold[close[0]] if close else ""
 
 
 def _no_capability(name: str) -> str:
@@ -175,7 +187,7 @@ def _no_pods(asked: str) -> str:
 def _no_names(address: str) -> str:
     """Somebody else may answer there already, as a server for all of the robot's addresses does."""
     wanted = [plan.port(address, 53, "", protocol=protocol) for protocol in ports.PROTOCOLS]
-    for found in ports.taken(wanted, (own.DNS,)):
+    for found in ports.taken(wanted, (own.DNS,), remedy=""):
         return f"{found.lstrip(': ')}; make it listen on other addresses only, or remove k8s4r_dns from this robot"
     return ""
 

@@ -102,13 +102,19 @@ def clash(first: str, second: str) -> bool:
     return first == second or "::" in pair or ("0.0.0.0" in pair and ":" not in first + second)
 
 
-def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.Container[Port] = (), own_ends: bool = True) -> list[str]:
+def taken(
+    wanted: t.Sequence[Port],
+    own_units: t.Container[str | None],
+    kept: t.Container[Port] = (),
+    own_ends: bool = True,
+    remedy: str = "; choose another port, or stop that program",
+) -> list[str]:
     """One text for each wanted port that a program has, except for the group's own units. Most listen there; the end of a
     connection to somewhere else keeps a listener out as well.
 
     ``wanted``: ports of a group plan (plan/). ``own_units``: names of units. ``kept``: those that the group's tasks have had already;
     what lingers there was theirs. ``own_ends``: whether the group's units may also have it as the end of a connection, as they may
-    before they start again.
+    before they start again. ``remedy``: what each of the texts ends with.
     """
     clashes, held = _held(wanted)
     if any(inode not in held for _port, _address, inode in clashes):
@@ -121,11 +127,11 @@ def taken(wanted: t.Sequence[Port], own_units: t.Container[str | None], kept: t.
         # Docker listens in the place of a container. A task may call itself so, too.
         published = command == PUBLISHES and port in kept and not (unit or "").startswith("k8s4r-")
         if unit not in own_units and not published:
-            text = f"{port['where']}: {shown(port)} on {address} is taken by {_who(pid, command, unit)}"
+            text = f"{port['where']}: {shown(port)} on {address} is taken by {_who(pid, command, unit)}{remedy}"
             found.setdefault((port["where"], pid), text)
     listening = [port for port, _address, _inode in clashes]
     silent = [port for port in wanted if port not in listening]
-    return list(found.values()) + _end_of_connections(silent, own_units, own_units if own_ends else (), kept)
+    return list(found.values()) + _end_of_connections(silent, own_units, own_units if own_ends else (), kept, remedy)
 
 
 def _held(wanted: t.Sequence[Port]) -> tuple[list[Clash], dict[str, Holder]]:
@@ -142,7 +148,7 @@ def taken_inside(wanted: t.Sequence[Port], pid: str, unit: str) -> list[str]:
     for port, address, inode in clashes:
         holder = held.get(inode)
         if holder and holder[2] != unit:
-            found.append(f"{port['where']}: {shown(port)} on {address} in the pod is taken by {_who(*holder)}")
+            found.append(f"{port['where']}: {shown(port)} on {address} in the pod is taken by {_who(*holder)}; choose another port there")
     return list(dict.fromkeys(found))
 
 
@@ -153,7 +159,7 @@ def listening_units(wanted: t.Sequence[Port]) -> set[str]:
 
 
 def _end_of_connections(
-    wanted: t.Iterable[Port], own_units: t.Container[str | None], ends_of: t.Container[str | None], kept: t.Container[Port]
+    wanted: t.Iterable[Port], own_units: t.Container[str | None], ends_of: t.Container[str | None], kept: t.Container[Port], remedy: str
 ) -> list[str]:
     """One text for each port that is the end of somebody's connection and cannot be had because of that.
 
@@ -174,7 +180,7 @@ def _end_of_connections(
         if others:
             row, holder = others[0]
             end = "" if row[9] in listening else f", as its end of a connection to {_address(row[2])}:{_port(row[2])}"
-            found.append(f"{front} taken by {_who(*holder)}{end}")
+            found.append(f"{front} taken by {_who(*holder)}{end}{remedy}")
         elif port not in kept and any(row[3] == TIME_WAIT for row in rows):
             found.append(f"{front} still held by a connection that has just closed; run again in a minute")
     return found

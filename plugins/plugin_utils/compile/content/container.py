@@ -144,9 +144,7 @@ def _no_reference(site: Site, path: str, reference: str) -> list[Problem]:
         return []
     found = "what has become of it on" if site.job.opaque else f"{quoted(reference)}, which it has become on"
     remedy = "change the label or the meta of which a part of it is"
-    return [
-        site.problem(path, f"{found} robot {site.robot.name}, is not an image name, such as registry.example:5000/team/app:1.2", remedy)
-    ]
+    return [site.problem(path, f"{found} {site.robot.called}, is not an image name, such as registry.example:5000/team/app:1.2", remedy)]
 
 
 def _in_lines(task: PlacedTask[Task], environment: Environment) -> bool:

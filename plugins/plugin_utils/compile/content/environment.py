@@ -142,7 +142,7 @@ def _changed_by_systemd(site: Site, task: PlacedTask[Task], variables: t.Mapping
     for name, value in variables.items():
         lost = systemd.lost_in_environment_file(value, version)
         if lost:
-            found = f"{name} would not reach the task: systemd {version} on robot {site.robot.name} {lost}"
+            found = f"{name} would not reach the task: systemd {version} on {site.robot.called} {lost}"
             yield site.problem(written.get(name, task.path), found, remedy)
 
 

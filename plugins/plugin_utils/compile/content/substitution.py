@@ -10,13 +10,14 @@ import re
 import typing as t
 
 from ...job.declare.keys import Secret
-from ...job.errors import Problem
+from ...job.errors import Problem, nearest
 from ...job.substitution import substitute
 from ...job.variables import too_long
 from ..site.site import Site
 
 # As it is shown: a variable of a port, with the port's label.
-_OF_PORT = re.compile(r"\$\{NOMAD_(?:HOST_)?(?:ADDR|IP|PORT)_(\w+)\}")
+_OF_PORT = re.compile(r"NOMAD_(?:HOST_)?(?:ADDR|IP|PORT)_(\w+)")
+_REMEDY = "define it, or remove it from the text"
 
 
 class _Layers(c.Mapping[str, str]):
@@ -46,15 +47,22 @@ def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]
     if "${" not in value:
         return value, ()
     replaced, unresolved = substitute(value, injected, **_rooms(site))
-    # What looks like a name may be a part of a password.
-    shown = ["a name in this secret" if isinstance(value, Secret) else f"${{{name}}}" for name in unresolved]
-    text = f"{{}} has no value on robot {site.robot.name}"
-    return replaced, tuple(site.problem(path, text.format(name), _remedy(name)) for name in shown)
+    text = f"{{}} has no value on {site.robot.called}"
+    if isinstance(value, Secret):
+        # What looks like a name may be a part of a password.
+        return replaced, tuple(site.problem(path, text.format("a name in this secret"), _REMEDY) for _name in unresolved)
+    remedies = {name: _remedy(name, [*injected, *names_of_robot(site)]) for name in unresolved}
+    return replaced, tuple(site.problem(path, text.format(f"${{{name}}}"), remedy) for name, remedy in remedies.items())
 
 
-def _remedy(name: str) -> str:
+def _remedy(name: str, known: t.Iterable[str]) -> str:
     port = _OF_PORT.fullmatch(name)
-    return f"declare the port {port[1]} in network.ports, or remove it from the text" if port else "define it, or remove it from the text"
+    if port:
+        return f"declare the port {port[1]} in network.ports, or remove it from the text"
+    # What is before the first point is never misspelled: with anything else there, the name would be the program's own.
+    front = name[: name.find(".") + 1]
+    meant = nearest(name[len(front) :], [other[len(front) :] for other in known if other[: other.find(".") + 1] == front])
+    return f"did you mean ${{{front}{meant}}}?" if meant else _REMEDY
 
 
 def _rooms(site: Site) -> dict[str, t.Mapping[str, str]]:

@@ -110,7 +110,7 @@ def endpoints_of(site: Site | Place, served: peers.Served) -> tuple[list[Endpoin
         unreached[NAMELESS.format(found)] = f"set k8s4r_address of {found} to its IP address"
     elif served.robots and not (endpoints or new):
         address = served.service.address
-        who = f"pods of robot {site.robot.name} do" if site.are_pods else f"robot {site.robot.name} does"
+        who = f"pods of {site.robot.called} do" if site.are_pods else f"{site.robot.called} does"
         unreached[f"listens at {address} of {few(served.robots, NAMED)}, which {who} not reach"] = (
             "remove its `address`, so that it listens at every address of its robot"
         )

@@ -112,7 +112,7 @@ def _without_address(site: Site, path: str, served: peers.Served) -> t.Iterator[
     _addresses, nameless = discovery.addresses(site, served)
     if nameless:
         found = few(nameless, NAMED)
-        what = f"runs on {found}, for which the inventory has no IP address that robot {site.robot.name} can reach"
+        what = f"runs on {found}, for which the inventory has no IP address that {site.robot.called} can reach"
         yield site.problem(path, f"{what}, so it cannot be in DNS", f"set k8s4r_address of {found} to its IP address, or remove k8s4r_dns")
 
 

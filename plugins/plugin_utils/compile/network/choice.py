@@ -71,9 +71,7 @@ def choose(sites: t.Sequence[Site], held: Held) -> Chosen:
     for each in sorted(wanted, key=lambda each: each.held is None):
         number = _free(each, (taken,) if each.held else (taken, served))
         if number is None:
-            errors.append(
-                each.site.problem(each.port.path, f"no port from {_LOWEST} to {_HIGHEST} is left on robot {each.site.robot.name}")
-            )
+            errors.append(each.site.problem(each.port.path, f"no port from {_LOWEST} to {_HIGHEST} is left on {each.site.robot.called}"))
         else:
             placed[each.site.id].append(PlacedPort(each.port, each.instance, number))
             taken.setdefault(number, []).append(ports.of_task(each.site, each.port, number))

@@ -45,7 +45,7 @@ def choose(sites: t.Sequence[Site], held: Held) -> Chosen:
     for site, instance, has in sorted(wanted, key=lambda each: each[2] is None):
         number = _free(site, instance, has, taken)
         if number is None:
-            errors.append(site.problem(f"{site.path}.network.mode", f"robot {site.robot.name} has no address left in {site.robot.pods}"))
+            errors.append(site.problem(f"{site.path}.network.mode", f"{site.robot.called} has no address left in {site.robot.pods}"))
             continue
         taken.add(number)
         found.setdefault(site.id, []).append(_pod(site, instance, str(ipaddress.IPv4Address(number))))

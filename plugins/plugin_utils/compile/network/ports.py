@@ -152,7 +152,7 @@ def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
         for listener in (*listeners(site), *of_tasks(site)):
             for owner, other in (*taken.get(listener.port, ()), *((owner, each) for owner, each in served if owner is not site)):
                 if listener.meets(other):
-                    found = f"{Address(listener.address, listener.port)} on robot {site.robot.name} is taken by {owner.where(other.path)}"
+                    found = f"{Address(listener.address, listener.port)} on {site.robot.called} is taken by {owner.where(other.path)}"
                     yield site.problem(listener.path, found, "choose another port")
             taken.setdefault(listener.port, []).append((site, listener))
         if len(site.instances) > 1:
@@ -161,7 +161,7 @@ def conflicts(sites: t.Sequence[Site]) -> t.Iterator[Problem]:
             # The port of an inbound service of pods is one of the robot, too.
             remedies += [(listener, fewer) for listener in (listeners(site) if site.are_pods else ())]
             for listener, remedy in remedies:
-                found = f"robot {site.robot.name} has {len(site.instances)} instances, and only one can have port {listener.port}"
+                found = f"{site.robot.called} has {len(site.instances)} instances, and only one can have port {listener.port}"
                 yield site.problem(listener.path, found, remedy)
 
 

@@ -282,7 +282,13 @@ def test_an_unresolved_name_of_ours_is_refused_and_the_programs_own_are_left():
     """
     (unit,) = [text for path, text in files(compiled(job % "x")).items() if path.startswith("k8s4r-task-")]
     assert '"${HOME} $X left"' in unit
-    assert "args[1]: ${meta.leg} has no value on robot r1" in refusal(job % "${meta.leg}")
+    for name, remedy in (
+        ("meta.leg", "define it, or remove it from the text"),
+        ("meta.amr", "did you mean ${meta.arm}?"),
+        ("node.unique.nam", "did you mean ${node.unique.name}?"),
+        ("NOMAD_TASK_NAM", "did you mean ${NOMAD_TASK_NAME}?"),
+    ):
+        assert f"args[1]: ${{{name}}} has no value on robot r1; {remedy}" in refusal(job % f"${{{name}}}")
 
 
 NAME = st.text("abcXYZ019-_.", min_size=1, max_size=63)
