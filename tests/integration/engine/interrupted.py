@@ -13,11 +13,12 @@ from tests.integration.engine.plans import SLEEP, Group, job
 # Performs the steps of a real switch with the kept engine, and kills itself before one of them.
 DRIVER = """
 import os, signal
-from k8s4r_engine.change import health, perform, switch
+from k8s4r_engine.change import perform, switch
+from k8s4r_engine.change.health import verdicts
 from k8s4r_engine.requests import recover
 from k8s4r_engine.state.robot import Robot
 
-health.STEADY = 0.2
+verdicts.STEADY = 0.2
 steps = []
 
 class Killed(perform.Performer):

@@ -84,10 +84,11 @@ while True:
 # A switch that dies where it would call this function.
 DYING = """
 import os, signal
-from k8s4r_engine.change import health, perform, switch
+from k8s4r_engine.change import perform, switch
+from k8s4r_engine.change.health import verdicts
 from k8s4r_engine.resources.quotas import projects
 from k8s4r_engine.state.robot import Robot
-health.STEADY = 0.2
+verdicts.STEADY = 0.2
 projects.{function} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 switch.run(Robot(), {release!r}, perform.silence)
 """

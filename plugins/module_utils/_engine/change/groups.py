@@ -18,7 +18,8 @@ from ..state import manifest as manifests
 from ..state.journal import FINAL
 from ..state.scrub import of_release
 from ..system import files
-from . import health, steps, survey
+from . import steps, survey
+from .health.wait import Unhealthy
 from .perform import Performer
 
 TYPE_CHECKING = False
@@ -119,7 +120,7 @@ class Switch:
                 continue
             try:
                 performers[number].perform(step)
-            except health.Unhealthy as unhealthy:
+            except Unhealthy as unhealthy:
                 phases[group["id"]] = "failed"
                 either = f"{group['name']}: the last good release does not start either"
                 if step["do"] == "refresh":
@@ -218,5 +219,5 @@ class Switch:
 
 def _explained(group: ManifestGroup, error: Exception) -> list[str]:
     """What went wrong, in words for a person."""
-    texts = error.errors if isinstance(error, health.Unhealthy) else failed(error)["errors"]
+    texts = error.errors if isinstance(error, Unhealthy) else failed(error)["errors"]
     return [f"{group['name']}: {text}" for text in texts]

@@ -14,7 +14,9 @@ from ..plan import RESTART_COUNTS
 from ..pods import units as wall_units
 from ..resources import kinds
 from ..system import files, ports, systemd
-from . import health, steps
+from . import steps
+from .health.report import last_lines
+from .health.wait import Unhealthy, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,12 +105,12 @@ class Performer:
             self.words.from_here_on(kinds.of(unit).logs(unit))
             began = time.monotonic()
             if not systemd.refresh(unit["name"]):
-                lines = "".join("\n    " + line for line in health.last_lines(unit, began, self.words))
-                raise health.Unhealthy([f"{kinds.called(unit)} could not take in its changed files{':' if lines else ''}{lines}"])
+                lines = "".join("\n    " + line for line in last_lines(unit, began, self.words))
+                raise Unhealthy([f"{kinds.called(unit)} could not take in its changed files{':' if lines else ''}{lines}"])
             failed = telling.tell(unit, step["files"])
             # On the way back, a script fails that failed on the way there.
             if failed and self.record is None:
-                raise health.Unhealthy(failed)
+                raise Unhealthy(failed)
 
     def _forget_restarts(self, units: t.Iterable[str]) -> None:
         for unit in units:
@@ -141,7 +143,7 @@ class Performer:
             self.progress(waits)
         # A last good release may come back because its checks have failed, too.
         checked = self.record is None
-        shown = health.wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}" if text else waits))
+        shown = wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}" if text else waits))
         # A task that cannot have its port ends, or does without; a proxy runs on without the listener that it could not have.
         wanted = [port for port in self.group["ports"] if not port.get("called")]
         silent = ports.without_listener(wanted)
@@ -156,7 +158,7 @@ class Performer:
         # Pods that go on may have got other callers and other ports.
         wrong = taken + wall_units.enforce(self.group["resources"])
         if wrong:
-            raise health.Unhealthy(wrong)
+            raise Unhealthy(wrong)
 
     def _commit(self, step: Step) -> None:
         resources = self.group["resources"]

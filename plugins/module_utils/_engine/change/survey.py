@@ -12,7 +12,8 @@ from ..state import manifest as manifests
 from ..state.ledger import known
 from ..system import endings, files, systemd
 from ..system.observe import Observer
-from . import health, steps
+from . import steps
+from .health import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def dead(record: GroupRecord, shown: systemd.Shown, runtime: str) -> dict[str, s
         if kinds.of(unit).restarts(unit) and not systemd.up(values) and not kinds.of(unit).finished(unit):
             ended = endings.when(values)
             since = f"down since {endings.wall(ended)}" if ended else "down"
-            found[unit["name"]] = f"{since}: {health.ended(unit, values, runtime)}"
+            found[unit["name"]] = f"{since}: {report.ended(unit, values, runtime)}"
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from ..change import health
+from ..change.health import report, verdicts
 from ..logs.words import LastWords
 from ..resources import kinds
 from ..say.texts import harmless
@@ -72,7 +72,7 @@ def _now(groups: t.Sequence[GroupRecord], scrub: Scrubber) -> Ended:
 
 def _is_going(shown: systemd.Shown, unit: Resource) -> bool:
     values = shown.get(unit["name"], {})
-    if unit.get("endless") and (systemd.number(values, "NRestarts") or 0) >= health.MOST_RESTARTS and not systemd.up(values):
+    if unit.get("endless") and (systemd.number(values, "NRestarts") or 0) >= verdicts.MOST_RESTARTS and not systemd.up(values):
         # Nobody ever gives it up; so for the one who waits, this is a failure.
         return False
     waits = values.get("Job", "0") not in ("0", "") or systemd.up(shown.get(timer(unit["name"]), {}))
@@ -85,7 +85,7 @@ def _errors(failed: t.Sequence[tuple[GroupRecord, Resource]], shown: systemd.Sho
     for group in {id(group): group for group, _unit in failed}.values():
         units = [unit for other, unit in failed if other is group]
         name = group["name"].removeprefix("default/")
-        texts += [f"{name}: {text}" for text in health.report(units, shown, 0.0, LastWords())]
+        texts += [f"{name}: {text}" for text in report.of_ended(units, shown, 0.0, LastWords())]
         # Nobody ever gives these up.
         endless = ", ".join(unit["called"] for unit in units if unit.get("endless"))
         texts += [f"{name}: {endless}: the robot goes on trying, because no restartPolicy says when to give up"] if endless else []

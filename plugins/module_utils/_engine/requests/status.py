@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import time
 
-from ..change import health, survey
+from ..change import survey
+from ..change.health import report
 from ..checks import states
 from ..plan import NAMES, PODS
 from ..pods import files
@@ -210,7 +211,7 @@ def _how(unit: Resource, now: _Now) -> str:
     set_ = now.shown.get(timer(unit["name"]), {})
     due = systemd.span(set_.get("NextElapseUSecMonotonic", ""))
     again = f"; its timer will start it again{f' at {endings.wall(due)}' if due else ''}" if systemd.up(set_) else ""
-    return health.ended(unit, now.shown.get(unit["name"], {}), now.runtime) + again
+    return report.ended(unit, now.shown.get(unit["name"], {}), now.runtime) + again
 
 
 def _unit(unit: Resource, now: _Now) -> UnitStatus:
