@@ -15,7 +15,7 @@ from ..run.followers import followers
 from ..run.moves import moves
 from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, untold, what_next
 from ..run.server import refuse_mistaken
-from ..show.summary import MOST, line, summary
+from ..show.summary import MOST, Said, line, summary
 
 # A robot may be asked what it can do, and then which ports it has.
 MOST_ROUNDS = 3
@@ -24,6 +24,36 @@ NOTHING_TO_REMOVE = "No robot {} has any of these jobs: {}. The playbook k8s4r.r
 
 ASKED = "{}: asked what jobs can use there; the jobs are compiled again, and the changes follow"
 SAID = "as said above"
+
+
+class _Heard(t.NamedTuple):
+    """What the robots that were reached have answered, and which were not: `lost` on the way, `failed` of those although they were reached,
+    and `aside`, which this run is not about. `servers`: the machines of the SPIRE server.
+    """
+
+    answers: Answers
+    lost: list[str]
+    failed: list[str]
+    aside: list[str]
+    servers: list[str]
+
+    def stale(self) -> list[str]:
+        """Those that are not as they were assumed to be."""
+        return sorted(name for name, answer in self.answers.items() if answer["status"] == "stale")
+
+
+def _heard(arguments: Variables, variables: Variables) -> _Heard:
+    robots, begun = set(variables["groups"].get(GROUP, ())), set(variables["ansible_play_hosts_all"])
+    reached = [name for name in variables["ansible_play_hosts"] if name in robots]
+    lost = sorted(robots.intersection(begun).difference(reached))
+    of_hosts, name = variables["hostvars"], arguments["prepared"]
+    return _Heard(
+        answers={robot: registered(of_hosts.raw_get(robot), name, "prepare") for robot in reached},
+        lost=lost,
+        failed=[robot for robot in lost if _has_failed(of_hosts.raw_get(robot), name)],
+        aside=sorted(robots.difference(begun)),
+        servers=variables["groups"].get(SERVER, []),
+    )
 
 
 class ActionModule(Action):
@@ -35,46 +65,29 @@ class ActionModule(Action):
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
-        robots = set(variables["groups"].get(GROUP, ()))
-        reached = [name for name in variables["ansible_play_hosts"] if name in robots]
-        answers: Answers = {name: registered(variables["hostvars"].raw_get(name), arguments["prepared"], "prepare") for name in reached}
-        refused = refusals(answers)
+        heard = _heard(arguments, variables)
+        refused = refusals(heard.answers)
         if refused:
             raise ActionProblem(refused)
+        self._refuse_to_provision(arguments, variables, heard)
         run = registered(variables, arguments["compiled"], "compile")
-        servers = variables["groups"].get(SERVER, [])
-        agents_needed = any(AGENT in missing(answer) for answer in answers.values())
-        self._refuse_to_provision(arguments, variables, answers, servers)
-        check = bool(self._task.check_mode)
-        lost = sorted(robots.intersection(variables["ansible_play_hosts_all"]).difference(reached))
-        if run["state"] == "absent" and {answer["status"] for answer in answers.values()} == {"unchanged"}:
-            asked = "that answered" if lost else "of this run"
-            self._display.display(NOTHING_TO_REMOVE.format(asked, few(sorted(_jobs(run)), MOST)))
-        placed = run.get("placement", {})
-        told = followers(answers, placed, run.get("addresses", {}), run.get("unheard", {}))
-        moving = {name: found for name in answers if (found := moves(name, answers, placed, told))}
-        verify = run["verify_entries"] or run["identities"]
-        following = what_next(answers, servers, check=check, verify=verify, moving=bool(moving), following=bool(told))
-        rounds = variables.get("k8s4r_collected", {}).get("rounds", MOST_ROUNDS) if arguments["again"] else 0
-        if following.file == AGAIN and rounds == MOST_ROUNDS:
-            odd = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
-            raise ActionProblem(f"{', '.join(odd)}: reported different capabilities, or ports, each time it was asked; run again")
-        aside = sorted(robots.difference(variables["ansible_play_hosts_all"]))
-        failed = [name for name in lost if _has_failed(variables["hostvars"].raw_get(name), arguments["prepared"])]
-        changes = summary(answers, moving, lost, servers if agents_needed else (), aside, _jobs(run), failed)
-        warnings: list[str] = []
-        if following.file == AGAIN:
-            stale = sorted(name for name, answer in answers.items() if answer["status"] == "stale")
-            self._display.display(ASKED.format(few(stale, MOST)))
-        elif arguments["provisioned"]:
-            # Where machines have been provisioned, it was said before that.
-            self._display.display(SAID)
-        else:
-            warnings = taken_over(answers, run.get("files", {}), placed) + untold(lost, run.get("robots", {}))
-            for said in changes:
-                self._display.display(line(said))
+        self._tell_of_nothing_to_remove(run, heard)
+        told = followers(heard.answers, run.get("placement", {}), run.get("addresses", {}), run.get("unheard", {}))
+        moving = {name: found for name in heard.answers if (found := moves(name, heard.answers, run.get("placement", {}), told))}
+        following = what_next(
+            heard.answers,
+            heard.servers,
+            check=bool(self._task.check_mode),
+            verify=run["verify_entries"] or run["identities"],
+            moving=bool(moving),
+            following=bool(told),
+        )
+        again = following.file == AGAIN
+        rounds = self._rounds(again, heard, arguments, variables)
+        agents = heard.servers if any(AGENT in missing(answer) for answer in heard.answers.values()) else ()
+        changes = summary(heard.answers, moving, heard.lost, agents, heard.aside, _jobs(run), heard.failed)
         return {
-            "warnings": warnings,
+            "warnings": self._tell(again, arguments["provisioned"], run, heard, changes),
             "summary": changes,
             # A user's file of the same name is beside a user's playbook, and Ansible looks for a relative path there first.
             "next": str(TASKS / f"{following.file}.yml"),
@@ -82,12 +95,39 @@ class ActionModule(Action):
             "without": following.without,
             "moves": moving,
             "followers": told,
-            "lost": lost,
-            "rounds": rounds + 1,
+            "lost": heard.lost,
+            "rounds": rounds,
         }
 
-    def _refuse_to_provision(self, arguments: Variables, variables: Variables, answers: Answers, servers: t.Sequence[str]) -> None:
+    def _tell_of_nothing_to_remove(self, run: Variables, heard: _Heard) -> None:
+        if run["state"] == "absent" and {answer["status"] for answer in heard.answers.values()} == {"unchanged"}:
+            asked = "that answered" if heard.lost else "of this run"
+            self._display.display(NOTHING_TO_REMOVE.format(asked, few(sorted(_jobs(run)), MOST)))
+
+    def _rounds(self, again: bool, heard: _Heard, arguments: Variables, variables: Variables) -> int:
+        """How often the jobs have been compiled with this time. Raises `ActionProblem` if once more would not help, either."""
+        before = int(variables.get("k8s4r_collected", {}).get("rounds", MOST_ROUNDS)) if arguments["again"] else 0
+        if again and before == MOST_ROUNDS:
+            odd = ", ".join(heard.stale())
+            raise ActionProblem(f"{odd}: reported different capabilities, or ports, each time it was asked; run again")
+        return before + 1
+
+    def _tell(self, again: bool, provisioned: bool, run: Variables, heard: _Heard, changes: t.Sequence[Said]) -> list[str]:
+        """Say what will change, as soon as that is known and once; the warnings that belong to it."""
+        if again:
+            self._display.display(ASKED.format(few(heard.stale(), MOST)))
+            return []
+        if provisioned:
+            # Where machines have been provisioned, it was said before that.
+            self._display.display(SAID)
+            return []
+        for said in changes:
+            self._display.display(line(said))
+        return taken_over(heard.answers, run.get("files", {}), run.get("placement", {})) + untold(heard.lost, run.get("robots", {}))
+
+    def _refuse_to_provision(self, arguments: Variables, variables: Variables, heard: _Heard) -> None:
         """Raises `ActionProblem` if provisioning did not help, has no machine for the SPIRE server, or would take a wrong one for it."""
+        answers, servers = heard.answers, heard.servers
         still = still_missing(answers) if arguments["provisioned"] else ""
         if still:
             raise ActionProblem(still)

@@ -78,6 +78,23 @@ def test_an_unsound_resource(resource):
     assert all(error.startswith("plan.jobs[0].groups[0].resources[0]") for error in found)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        *((key, 3, "must be a string") for key in ("logs", "checks", "container", "done")),
+        *((key, "3", "must be a number") for key in ("settles", "deadline", "pause")),
+        *((key, [], "must be a mapping") for key in ("refreshes", "told")),
+        ("refreshes", {"/a": 3}, "must be a mapping of strings"),
+        ("listens", {}, "must be a list of ports"),
+        ("listens", [{"address": "::"}], "must be a list of ports"),
+        ("checks", "/etc/passwd", "must be a file in /etc/k8s4r/checks"),
+        ("logs", "/etc/passwd", "/etc/passwd is outside the directories that the engine may change"),
+    ],
+)
+def test_what_a_unit_may_have_beside_its_file(key, value, said):
+    assert errors({**plan.unit("k8s4r-a.service", ""), key: value}) == [f"plan.jobs[0].groups[0].resources[0].{key}: {said}"]
+
+
 def test_all_errors_at_once():
     assert len(errors(plan.file("/a", "x", owner=""), plan.unit("x", "", run="y"))) == 4
 

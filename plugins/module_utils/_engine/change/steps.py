@@ -254,6 +254,25 @@ def _stops(situation: Situation, gone: t.Sequence[Resource]) -> list[Step]:
 
 
 def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> list[Step]:
+    restart, start = _to_begin(situation, makes, digest)
+    both = restart + start
+    if not both:
+        return []
+    begun = [unit["name"] for unit in both]
+    done = [path for path in (unit.get("done") for unit in both) if path]
+    steps: list[Step] = [{"do": "clear", "text": "", "units": begun, "done": done, "known": _with_a_start_limit(situation, begun)}]
+    down = _to_stop(situation, restart)
+    text = ", ".join(_beginning(situation, unit) for unit in both)
+    if down:
+        # Nothing of the group starts before all of this is down: one request starts it all, so that what depends on a unit
+        # that fails fails with it. A restart of each would make systemd try that unit again for each of its dependents.
+        steps.append({"do": "down", "text": text, "units": down})
+    steps.append({"do": "start", "text": "" if down else text, "units": begun})
+    return steps
+
+
+def _to_begin(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> tuple[list[Resource], list[Resource]]:
+    """The units that are to begin anew with what they take in, and those that only have to be up."""
     changed = {
         kinds.place(resource)
         for resource in makes
@@ -273,30 +292,23 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
                 restart.append(unit)
         elif differs or not situation.is_up(name):
             start.append(unit)
-    if not restart and not start:
-        return []
-    both = restart + start
-    done = [path for path in (unit.get("done") for unit in both) if path]
-    begun = [unit["name"] for unit in both]
+    return restart, start
+
+
+def _with_a_start_limit(situation: Situation, begun: t.Sequence[str]) -> list[str]:
+    """Those that begin, and what they require: sockets of logs, which no other unit wants."""
     run = {unit["name"] for unit in kinds.that_run(situation.wanted)}
-    # What they require has a start limit, too: sockets of logs, which no other unit wants.
-    known = [
-        name
-        for name in [*begun, *(each for each in kinds.units(situation.wanted) if each not in run)]
-        if systemd.loaded(situation.units, name)
-    ]
-    steps: list[Step] = [{"do": "clear", "text": "", "units": begun, "done": done, "known": known}]
+    others = (name for name in kinds.units(situation.wanted) if name not in run)
+    return [name for name in (*begun, *others) if systemd.loaded(situation.units, name)]
+
+
+def _to_stop(situation: Situation, restart: t.Sequence[Resource]) -> list[str]:
+    """What must be down before these begin anew: they themselves, and what they require. As for what goes, systemctl names one unit after
+    the other, and each may be down before the next is named.
+    """
     taken_along = {path for unit in restart for path in kinds.of(unit).reads(unit)}
     required = [name for other in situation.wanted if kinds.place(other) in taken_along for name in kinds.units([other])]
-    # As for what goes: systemctl names one unit after the other, and each may be down before the next is named.
-    down = [name for name in [*[unit["name"] for unit in reversed(restart)], *required] if systemd.loaded(situation.units, name)]
-    text = ", ".join(_beginning(situation, unit) for unit in both)
-    if down:
-        # Nothing of the group starts before all of this is down: one request starts it all, so that what depends on a unit
-        # that fails fails with it. A restart of each would make systemd try that unit again for each of its dependents.
-        steps.append({"do": "down", "text": text, "units": down})
-    steps.append({"do": "start", "text": "" if down else text, "units": begun})
-    return steps
+    return [name for name in (*(unit["name"] for unit in reversed(restart)), *required) if systemd.loaded(situation.units, name)]
 
 
 def _refreshes(situation: Situation, makes: t.Sequence[Resource], begun: t.Container[str]) -> list[Step]:

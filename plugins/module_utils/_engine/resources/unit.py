@@ -32,6 +32,20 @@ NEVER_RESTARTED = (".target", ".slice")
 ADDITIONS = (UNIT_DIRECTORY, "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
 # Where systemd keeps when a timer that makes up for what it missed was last due; systemd.timer(5), Persistent=.
 TIMES = "/var/lib/systemd/timers"
+# The types of the keys that a unit need not have, and what they are called.
+_STRING, _NUMBER, _MAPPING = (str, "a string"), ((int, float), "a number"), (dict, "a mapping")
+_OPTIONAL: t.Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "logs": _STRING,
+    "checks": _STRING,
+    "container": _STRING,
+    "done": ((str, type(None)), "a string"),
+    "settles": _NUMBER,
+    "deadline": _NUMBER,
+    "pause": _NUMBER,
+    "refreshes": _MAPPING,
+    "told": _MAPPING,
+    "listens": (list, "a list of ports"),
+}
 # What a port has.
 _PORT = {"address", "port", "where"}
 
@@ -44,30 +58,20 @@ class Unit(Kind):
             yield f"{where}.name: {resource['name']!r} is not an allowed unit name"
         if resource["run"] not in RUNS:
             yield f"{where}.run: {resource['run']!r} must be one of {', '.join(RUNS)}"
-        logs = resource.get("logs", "")
-        if not isinstance(logs, str):
-            yield f"{where}.logs: must be a string"
-        elif logs:
-            yield from shape.path(f"{where}.logs", logs)
-        checks = resource.get("checks", "")
-        if not isinstance(checks, str) or (checks and not checks.startswith(CHECKS + "/")):
+        given: dict[str, t.Any] = {**resource}
+        for key, (types, called) in _OPTIONAL.items():
+            if key in given and not isinstance(given[key], types):
+                yield f"{where}.{key}: must be {called}"
+                del given[key]
+        for key in ("logs", "done"):
+            if given.get(key):
+                yield from shape.path(f"{where}.{key}", given[key])
+        if given.get("checks") and not given["checks"].startswith(CHECKS + "/"):
             yield f"{where}.checks: must be a file in {CHECKS}"
-        for key in ("settles", "deadline", "pause"):
-            if not isinstance(resource.get(key, 0), (int, float)):
-                yield f"{where}.{key}: must be a number"
-        refreshes = resource.get("refreshes", {})
-        if not isinstance(refreshes, dict) or not all(isinstance(does, str) for does in refreshes.values()):
+        if not all(isinstance(does, str) for does in (given.get("refreshes") or {}).values()):
             yield f"{where}.refreshes: must be a mapping of strings"
-        if not isinstance(resource.get("told", {}), dict):
-            yield f"{where}.told: must be a mapping"
-        if not isinstance(resource.get("container", ""), str):
-            yield f"{where}.container: must be a string"
-        listens = resource.get("listens", [])
-        if not isinstance(listens, list) or not all(isinstance(port, dict) and port.keys() >= _PORT for port in listens):
+        if not all(isinstance(port, dict) and port.keys() >= _PORT for port in given.get("listens") or ()):
             yield f"{where}.listens: must be a list of ports"
-        done = resource.get("done")
-        if done is not None:
-            yield from shape.path(f"{where}.done", done)
 
     def place(self, resource: Resource) -> str:
         return f"{UNIT_DIRECTORY}/{resource['name']}"
