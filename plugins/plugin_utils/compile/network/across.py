@@ -32,24 +32,33 @@ if t.TYPE_CHECKING:
 _OR = "constrain both groups to the same robots, or call it through `upstreams`"
 
 
+class Routed(t.NamedTuple):
+    """A robot to whose pods there are routes: its addresses of IPv4, and of IPv6 where that is routed, too."""
+
+    addresses: tuple[str, ...]
+    addresses6: tuple[str, ...] = ()
+
+
 class Across(t.NamedTuple):
     """What the robots of a fleet know of each other's pods.
 
-    `robots`: those with routes to each other, each with its addresses. `six`: those of them to which that applies of IPv6. `alone`: those
-    whose network of pods is theirs alone. `pods`: each group's pods on the former, with an IPv6 address on those of `six`; of other jobs as
-    far as their robots have said. `named_by`: by a group of the run, who has it in its `reach`, and where that is written, empty of another
-    job. `jobs`: namespace and name of the run's. `unheard`: robots that have never told which pods they have.
-    `text`: what all robots are told; empty where no two have routes to each other.
+    `robots`: those with routes to each other. `alone`: those whose network of pods is theirs alone. `pods`: each group's pods on the
+    former, with an IPv6 address where that is routed; of other jobs as far as their robots have said. `named_by`: by a group of the run,
+    who has it in its `reach`, and where that is written, empty of another job. `jobs`: namespace and name of the run's. `unheard`: robots
+    that have never told which pods they have. `text`: what all robots are told; empty where no two have routes to each other.
     """
 
-    robots: t.Mapping[str, tuple[str, ...]] = {}
-    six: t.Mapping[str, tuple[str, ...]] = {}
+    robots: t.Mapping[str, Routed] = {}
     alone: t.Container[str] = ()
     pods: t.Mapping[GroupKey, t.Mapping[str, tuple[Pod, ...]]] = {}
     named_by: t.Mapping[GroupKey, t.Sequence[tuple[GroupKey, str]]] = {}
     jobs: t.Container[tuple[str, str]] = ()
     unheard: tuple[str, ...] = ()
     text: str = ""
+
+    def is_six(self, robot: str) -> bool:
+        """Whether IPv6 is routed to a robot."""
+        return robot in self.robots and bool(self.robots[robot].addresses6)
 
 
 def known(
@@ -65,30 +74,32 @@ def known(
         return Across()
     alone, robots = _routed(fleet)
     if len(robots) < 2:
-        return Across(robots, alone=alone)
-    alone_six = _alone((ipaddress.IPv6Network(robot.pods6), robot.name) for robot in fleet.robots if robot.pods6)
-    spoken = (robot for robot in fleet.robots if robot.name in robots and robot.name in alone_six)
-    six = {robot.name: at for robot in spoken if (at := _addresses(robot, ipaddress.IPv6Address))}
+        return Across(robots, alone)
     found: dict[GroupKey, dict[str, tuple[Pod, ...]]] = {}
     for name in robots:
         here = [site for site in sites_of(jobs, fleet, placement, fleet.robot(name)) if site.are_pods]
         chosen = pods.choose(here, named(name) if here else {}).pods
         others = told.pods(jobs, fleet.robot(name), said)
         for group, mine in [*((site.names, chosen.get(site.id, ())) for site in here), *others.items()]:
-            found.setdefault(group, {})[name] = tuple(mine) if name in six else _with_four(mine)
-    known_of = {name: {"range": fleet.robot(name).pods, "addresses": addresses} for name, addresses in robots.items()}
-    for name, addresses in six.items():
-        known_of[name].update(range6=fleet.robot(name).pods6, addresses6=addresses)
+            found.setdefault(group, {})[name] = tuple(mine) if robots[name].addresses6 else _with_four(mine)
     return Across(
         robots=robots,
-        six=six,
         alone=alone,
         pods=found,
         named_by=_named_by(jobs, told.reaching(jobs, fleet, said)),
         jobs={(job.namespace, job.name) for job in jobs},
         unheard=tuple(name for name in robots if name in unheard),
-        text=json.dumps({"version": plan.KEPT_VERSION, "robots": known_of}, sort_keys=True, indent=1) + "\n",
+        text=_text(fleet, robots),
     )
+
+
+def _text(fleet: Fleet, robots: t.Mapping[str, Routed]) -> str:
+    told_of = {}
+    for name, routed in robots.items():
+        told_of[name] = {"range": fleet.robot(name).pods, "addresses": routed.addresses}
+        if routed.addresses6:
+            told_of[name].update(range6=fleet.robot(name).pods6, addresses6=routed.addresses6)
+    return json.dumps({"version": plan.KEPT_VERSION, "robots": told_of}, sort_keys=True, indent=1) + "\n"
 
 
 def asks(jobs: t.Sequence[Job], fleet: Fleet) -> bool:
@@ -96,11 +107,16 @@ def asks(jobs: t.Sequence[Job], fleet: Fleet) -> bool:
     return told.beyond(jobs) and len(_routed(fleet)[1]) > 1
 
 
-def _routed(fleet: Fleet) -> tuple[set[str], dict[str, tuple[str, ...]]]:
+def _routed(fleet: Fleet) -> tuple[set[str], dict[str, Routed]]:
     """`Across.alone` and `Across.robots`, where there are two of the latter."""
     alone = _alone((ipaddress.IPv4Network(robot.pods), robot.name) for robot in fleet.robots)
-    found = ((robot.name, _addresses(robot, ipaddress.IPv4Address)) for robot in fleet.robots if robot.name in alone)
-    return alone, {name: addresses for name, addresses in found if addresses}
+    alone_six = _alone((ipaddress.IPv6Network(robot.pods6), robot.name) for robot in fleet.robots if robot.pods6)
+    found: dict[str, Routed] = {}
+    for robot in fleet.robots:
+        addresses = _addresses(robot, ipaddress.IPv4Address) if robot.name in alone else ()
+        if addresses:
+            found[robot.name] = Routed(addresses, _addresses(robot, ipaddress.IPv6Address) if robot.name in alone_six else ())
+    return alone, found
 
 
 def _alone(owned: t.Iterable[tuple[Network, str]]) -> set[str]:
@@ -185,7 +201,7 @@ def _on_others(site: Site, across: Across, groups: t.Iterable[GroupKey]) -> dict
         "/".join(group): [pod for name, pods in sorted(across.pods.get(group, {}).items()) if name != site.robot.name for pod in pods]
         for group in sorted({site.names, *groups})
     }
-    if across.six and site.robot.name not in across.six:
+    if not across.is_six(site.robot.name):
         found = {group: list(_with_four(pods)) for group, pods in found.items()}
     return {group: pods for group, pods in found.items() if pods}
 
@@ -212,7 +228,7 @@ def expected(site: Site, across: Across) -> t.Iterator[Expected]:
 
 def _links(site: Site, across: Across, robots: t.Iterable[str], where: str) -> t.Iterator[Expected]:
     for name in sorted(robots):
-        yield plan.expected("link", " ".join([name, site.fleet.robot(name).pods, *across.robots[name]]), where)
+        yield plan.expected("link", " ".join([name, site.fleet.robot(name).pods, *across.robots[name].addresses]), where)
 
 
 def errors(site: Site, placement: Placement, across: Across) -> t.Iterator[Problem]:
