@@ -51,6 +51,7 @@ def fleet_from_inventory(
     robots = tuple(_robot(reader, capabilities.get(reader.host, {})) for reader in readers)
     errors += _odd_names(names)
     errors += _misspelt(readers)
+    errors += _from_facts(readers)
     errors += _without_dns(readers, robots)
     errors += _servers(groups.get(SERVER, ()))
     built = _fleet(robots, readers, errors) if readers else Fleet(robots)
@@ -134,6 +135,17 @@ def _misspelt(readers: t.Iterable[Reader]) -> t.Iterator[Problem]:
         if name.startswith(PREFIX) and rest not in SETTINGS:
             for close in difflib.get_close_matches(rest, SETTINGS, n=1, cutoff=0.75):
                 yield Problem("inventory", "unknown variable", f"did you mean {PREFIX}{close}?", f"{host}.{name}")
+
+
+def _from_facts(readers: t.Iterable[Reader]) -> t.Iterator[Problem]:
+    """Settings that a robot has reported itself, and which would outrank the inventory's: where to run a job with secrets is not its say."""
+    for reader in readers:
+        for name in sorted(reader.variables.get("ansible_facts") or ()):
+            if name.startswith((PREFIX, "spire_")):
+                remedy = "set it in the inventory, and clear Ansible's cache of facts if it has one"
+                yield Problem(
+                    "inventory", "is among the facts that the robot reports, which may be anything", remedy, f"{reader.host}.{name}"
+                )
 
 
 def _without_dns(readers: t.Sequence[Reader], robots: t.Sequence[Robot]) -> t.Iterator[Problem]:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a robot may answer: anything else, from a robot that is broken or hostile, is an error and not a success.
 
-The engine's own files say what each key means.
+The engine's own files say what each key means. What has no key here is dropped: an action's result comes from an answer, and in one,
+Ansible takes `add_host` or `ansible_facts` for orders.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ class Strange(Exception):
 
 def _text(value: t.Any) -> bool:
     return isinstance(value, str)
+
+
+def _perhaps_text(value: t.Any) -> bool:
+    return value is None or isinstance(value, str)
 
 
 def _texts(value: t.Any) -> bool:
@@ -172,7 +177,11 @@ _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
     "rolled-back": _SWITCHED,
 }
 _OPTIONAL: t.Mapping[str, Shape] = {**_PREPARED, **_SWITCHED, "release": _text, "progress": _text, "ports": _numbers, "mesh": _mesh}
+# And what says nothing without the others.
+_BESIDE: t.Mapping[str, Shape] = {"status": _text, "op": _text, "busy": _perhaps_text, "interrupted": _perhaps_text}
 _FAILURES = ("refused", "failed")
+# More is no time, number or size.
+_LARGEST = 2**64
 # What has contents of files, or is kept. All else may be printed, behind the robot's name.
 _AS_IT_IS = ("diff", "follows", "mesh")
 # By request, the answers beside `refused` and `failed`.
@@ -197,10 +206,14 @@ def checked(operation: str, answer: dict[str, t.Any]) -> dict[str, t.Any]:
     if not isinstance(status, str) or status not in (*_STATUSES[operation], *_FAILURES):
         raise Strange(f"{strange}: status {harmless(repr(status))[:100]}")
     required = _OK[operation] if status == "ok" else _REQUIRED[status]
-    for key, shape in {**required, **_OPTIONAL, **required}.items():
+    known = {**required, **_OPTIONAL, **_BESIDE, **required}
+    for key, shape in known.items():
         if (key in required or key in answer) and not shape(answer.get(key)):
             raise Strange(f"{strange}: {status}, but {key} is missing or malformed")
-    return {harmless(key): _harmless(value, harmless if key in _AS_IT_IS else _hung) for key, value in answer.items()}
+    try:
+        return {key: _harmless(answer[key], harmless if key in _AS_IT_IS else _hung) for key in known if key in answer}
+    except OverflowError:
+        raise Strange(f"{strange}: {status}, with a number that is none") from None
 
 
 def harmless(text: str) -> str:
@@ -219,11 +232,13 @@ def _hung(text: str) -> str:
 
 
 def _harmless(value: t.Any, text: t.Callable[[str], str]) -> t.Any:
-    """A part of an answer, with ``text`` made of each of its texts."""
+    """A part of an answer, with ``text`` made of each of its texts. Raises `OverflowError`."""
     if isinstance(value, str):
         return text(value)
     if isinstance(value, list):
         return [_harmless(item, text) for item in value]
     if isinstance(value, dict):
         return {harmless(key): _harmless(item, text) for key, item in value.items()}
+    if isinstance(value, (int, float)) and not abs(value) < _LARGEST:
+        raise OverflowError
     return value

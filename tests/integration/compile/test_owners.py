@@ -115,7 +115,9 @@ def test_a_user_who_is_not_there_is_named_with_its_place_in_the_job(machine):
     plan = job(machine, "misspelt", shell("works", "exec sleep 1000", user="nobodyy"))
     result = machine.prepare(plan)
     assert result["status"] == "refused"
-    assert result["errors"] == ["misspelt.yml: taskGroups[0].tasks[0].user: there is no user nobodyy on this robot"]
+    assert result["errors"] == [
+        "misspelt.yml: taskGroups[0].tasks[0].user: there is no user nobodyy on this robot; create it, or name another"
+    ]
 
 
 def test_what_was_added_to_a_unit_by_hand_is_seen_and_goes(machine):

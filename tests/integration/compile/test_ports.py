@@ -128,7 +128,7 @@ def test_a_port_of_another_job(machine: Machine):
     assert answer["status"] == "refused"
     (error,) = answer["errors"]
     assert error.startswith(f"second.yml: taskGroups[0].network.ports[0].static: port {number} on :: belongs to default/first/g; ")
-    assert error.endswith("; name another port, or deploy both jobs in one run if it is to change hands")
+    assert error.endswith("; name another port, or have default/first give it up: deploy that job in the same run, or remove it")
     third = job("third", {"label": "z"})
     (mine,) = plans(machine, third)
     (id,) = [group["id"] for group in mine["groups"]]

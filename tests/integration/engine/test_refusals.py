@@ -133,7 +133,7 @@ def test_what_is_missing_is_named_and_nothing_staged(machine):
 def test_an_owner_that_the_robot_has_not_got(machine):
     group = Group()
     group.more = [plan.directory("/var/lib/k8s4r/groups/web", owner="nobody-here")]
-    assert refused(machine, job(group)) == ["web: there is no user nobody-here on this robot"]
+    assert refused(machine, job(group)) == ["web: there is no user nobody-here on this robot; create it, or name another"]
 
 
 def test_disk_full(machine):

@@ -60,6 +60,36 @@ def test_a_robot_that_answers_rubbish_is_named_and_its_escapes_are_harmless(depl
     assert "\x1b[2J" not in run.output
 
 
+ORDERS = {
+    "add_host": {"host_name": "stranger", "groups": ["owned"], "host_vars": {"ansible_host": "192.0.2.1"}},
+    "add_group": "owned",
+    "ansible_facts": {"k8s4r_labels": {"role": "vault"}, "took": True},
+}
+AFTERWARDS = """
+- hosts: robots
+  gather_facts: false
+  become: true
+  tasks:
+    - k8s4r.robot.status:
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug:
+        msg: "{{ groups | string }} facts: {{ hostvars['robot1'].took is defined }}"
+"""
+
+
+def test_a_robot_gives_the_controller_no_orders(deployment, machine, tmp_path):
+    """With others it could have the controller reach another robot in a way of its own choice: any command."""
+    answer = {"status": "ok", "jobs": [], "idle": [], "unread": [], **ORDERS}
+    (tmp_path / "afterwards.yml").write_text(AFTERWARDS)
+    python = program(machine, LIAR.format(answer=json.dumps(answer)))
+    run = deployment.run("afterwards.yml", ansible_python_interpreter=python).well()
+    assert "facts: False" in run.output
+    for order in ("stranger", "owned"):
+        assert order not in run.output
+
+
 def test_a_python_that_does_not_serve_is_named_with_its_version_and_the_variable(deployment, machine):
     run = deployment.deploy(sleeper(), ansible_python_interpreter=program(machine, PYTHON_2))
     run.refused("robot1: ", "/root/python is Python 2.7.18; 3.8 or later is needed", "set ansible_python_interpreter (it is /root/python)")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
 
 # What to do where another job has a port.
-_HAND_OVER = "; name another port, or deploy both jobs in one run if it is to change hands"
+_HAND_OVER = "; name another port, or have {}/{} give it up: deploy that job in the same run, or remove it"
 
 
 def errors(robot: Robot, manifest: Manifest) -> list[str]:
@@ -63,7 +63,8 @@ def _ports(wanted: t.Sequence[ManifestGroup], others: t.Sequence[JobRecord]) -> 
     found: dict[str, list[str]] = {}
     taken: list[tuple[Port, str, str]] = []
     for record in others:
-        taken += [(port, held["name"], _HAND_OVER) for held in record["groups"].values() for port in held["ports"]]
+        remedy = _HAND_OVER.format(record["namespace"], record["name"])
+        taken += [(port, held["name"], remedy) for held in record["groups"].values() for port in held["ports"]]
     for group in wanted:
         for port in group["ports"]:
             for other, owner, remedy in taken:
@@ -94,7 +95,7 @@ def _owners(wanted: t.Sequence[ManifestGroup]) -> list[str]:
             owners = (("user", resource.get("owner"), accounts.user_exists), ("group", resource.get("group"), accounts.group_exists))
             for what, name, exists in owners:
                 if name and name not in made and not exists(name):
-                    text = f"{resource.get('where') or group['name']}: there is no {what} {name} on this robot"
+                    text = f"{resource.get('where') or group['name']}: there is no {what} {name} on this robot; create it, or name another"
                     # What says where the job names it says more.
                     if resource.get("where") or (what, name) not in found:
                         found[what, name] = text

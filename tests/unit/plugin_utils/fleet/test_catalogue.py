@@ -128,3 +128,16 @@ def test_all_robots_have_the_same_domain():
         fleet_of({"arm1": {"k8s4r_dns_domain": "a"}, "arm2": {"k8s4r_dns_domain": "b"}})
     (error,) = map(str, errors.value.errors)
     assert 'k8s4r_dns_domain: "a" for arm1, but "b" for arm2' in error
+
+
+def test_no_robot_sets_by_a_fact_what_is_the_inventorys():
+    """A fact outranks it."""
+    robots = {
+        "work1": {"ansible_facts": {"k8s4r_labels": {"role": "vault"}, "spire_agent_attestor": "x", "hostname": "work1"}},
+        "work2": {},
+    }
+    with pytest.raises(JobErrors) as refused:
+        fleet_of(robots)
+    wrong = [(problem.path, problem.message) for problem in refused.value.errors]
+    said = "is among the facts that the robot reports, which may be anything"
+    assert wrong == [("work1.k8s4r_labels", said), ("work1.spire_agent_attestor", said)]

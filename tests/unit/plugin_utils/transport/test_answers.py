@@ -81,3 +81,16 @@ def test_what_a_unit_is_called_is_told():
     where = ("jobs", 0, "groups", "default/shop/web", "units", "k8s4r-task-web.service", "called")
     with pytest.raises(answers.Strange, match="jobs is missing or malformed"):
         answers.checked("status", _with(SANE["status"], where, 0))
+
+
+@pytest.mark.parametrize("operation", SANE)
+def test_what_no_engine_says_is_dropped_since_ansible_takes_some_of_it_for_orders(operation):
+    orders = {"add_host": {"host_name": "other"}, "ansible_facts": {"k8s4r_labels": {}}, "_ansible_no_log": True, "failed": True}
+    assert answers.checked(operation, {**SANE[operation], **orders}) == SANE[operation]
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 2**64, float("inf"), float("nan")])
+def test_a_number_that_is_none_is_strange(number):
+    where = ("jobs", 0, "groups", "default/shop/web", "usage", "memory", "current")
+    with pytest.raises(answers.Strange, match="with a number that is none"):
+        answers.checked("status", _with(SANE["status"], where, number))

@@ -80,9 +80,9 @@ def test_what_precedes_the_archive_is_read_by_its_length_in_a_real_shell():
     def robot(command: str, content: bytes) -> transport.Outcome:
         if content.startswith(b"{"):
             return transport.Outcome(transport.MISSING, "", "")
-        return shell(command, b"%d\n%b%b" % (len(program), program, b'{"status": "unchanged", "got": "%d"}' % len(content)))
+        return shell(command, b"%d\n%b%b" % (len(program), program, b'{"status": "unchanged", "progress": "%d"}' % len(content)))
 
-    assert int(transport.Caller(robot).call({"op": "prepare"})["got"]) > 1000
+    assert int(transport.Caller(robot).call({"op": "prepare"})["progress"]) > 1000
 
 
 def test_environment_and_interpreter_are_honoured():
