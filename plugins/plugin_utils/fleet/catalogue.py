@@ -138,14 +138,13 @@ def _misspelt(readers: t.Iterable[Reader]) -> t.Iterator[Problem]:
 
 
 def _from_facts(readers: t.Iterable[Reader]) -> t.Iterator[Problem]:
-    """Settings that a robot has reported itself, and which would outrank the inventory's: where to run a job with secrets is not its say."""
+    """Settings that a robot has reported itself: they outrank the inventory's, and where a job with secrets runs is not its to say."""
+    found = "is among the facts that the robot reports, which may be anything"
+    remedy = "set it in the inventory, and clear Ansible's cache of facts if it has one"
     for reader in readers:
         for name in sorted(reader.variables.get("ansible_facts") or ()):
             if name.startswith((PREFIX, "spire_")):
-                remedy = "set it in the inventory, and clear Ansible's cache of facts if it has one"
-                yield Problem(
-                    "inventory", "is among the facts that the robot reports, which may be anything", remedy, f"{reader.host}.{name}"
-                )
+                yield Problem("inventory", found, remedy, f"{reader.host}.{name}")
 
 
 def _without_dns(readers: t.Sequence[Reader], robots: t.Sequence[Robot]) -> t.Iterator[Problem]:
