@@ -114,14 +114,17 @@ def test_what_is_stuck_on_its_way_back_is_not_forgotten_when_other_jobs_change(m
     # Two at once; and of these, one is brought up anew by its own job.
     machine.deploy(job(third, name="third"))
     machine.sh(f"rm $(grep -l T=1 {STORE}/*)")
-    third.tasks["main"] = (FAIL, 'PASSWORD="none"')
+    third.tasks.update(main=(FAIL, 'PASSWORD="none"'), extra=(SLEEP, "E=1"))
     assert machine.deploy(job(third, name="third"))["groups"] == {"third": "stuck"}
     cam.tasks["main"] = (SLEEP, "C=2")
     done = machine.deploy(job(cam, name="other"))
     assert (done["status"], len(done["notices"])) == ("committed", 4), done
-    third.tasks["main"] = (SLEEP, "T=3")
+    third.tasks = {"main": (SLEEP, "T=3")}
+    assert machine.state(third.unit("extra")) == "active"
     done = machine.deploy(job(third, name="third"))
     assert (done["status"], [text[:4] for text in done["notices"]]) == ("committed", ["web:", "web:"]), done
+    machine.absent(f"test -e {third.data('extra')} || test -e /etc/systemd/system/{third.unit('extra')}")
+    assert machine.state(third.unit("extra")) == "inactive"
     # As soon as it can be done, any run does it.
     machine.sh(f"mv /run/kept {kept}")
     assert machine.ask(job(cam, name="other")) == {"status": "plan-needed"}

@@ -131,7 +131,7 @@ def test_at_boot_what_is_stuck_behind_is_tried_too_and_is_not_in_its_way(robot, 
     jobs = [{**of, "name": name, "groups": [{**TRIED, "id": id, "name": id}]} for name, id in (("left", "h"), ("anew", "a"))]
     formats.save(robot.manifest_path("r1"), {"release": "r1", "who": "me", "keep_data": False, "jobs": jobs})
     entries = {"h": {"phase": "stuck", "errors": []}}
-    behind = {"release": "r1", "began": 0.0, "groups": entries, "changes": [], "spare": [], "about": ["n/left"]}
+    behind = {"release": "r1", "began": 0.0, "groups": entries, "changes": [], "spare": [], "about": ["h"]}
     robot.write_journal({**robot.journal(), "behind": [behind]})
     status, text = boot()
     assert (status, text.count("g: rolling back failed")) == (1, 1)

@@ -15,6 +15,7 @@ from ..pods import units as wall_units
 from ..resources import kinds
 from ..state import garbage, ledger
 from ..state import manifest as manifests
+from ..state.journal import referred_to
 from ..state.results import Result
 from ..state.scrub import of_release
 from ..system import ports, systemd
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
 def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
     """Write down what was reached, and leave the result."""
     entries = journal["groups"]
-    for job in manifest["jobs"]:
+    # Of what is left of an earlier release, the job may be at another one by now.
+    for job in manifest["jobs"] if "about" not in journal else ():
         reached = {entries[group["id"]]["phase"] for group in job["groups"]}
         if reached <= {"committed"} and not _held(job, journal):
             robot.ledger.set_state(job, ledger.whole(job["digest"]), manifest.get("robot", ""))
@@ -147,6 +149,8 @@ def clear(robot: Robot, release: str) -> None:
         if any(entry["phase"] == "stuck" for entry in journal["groups"].values()):
             return
         robot.end_journal()
+        for overtaken in set(journal.get("overtaken", ())) - set(referred_to(robot.journal())):
+            robot.forget_manifest(overtaken)
     robot.forget_manifest(release)
     garbage.collect(robot)
     settle(robot)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import typing as t
 
     from ..judge.handover import Member, Members
+    from ..plan import Resource
     from ..state.journal import Journal, Phase
     from ..state.ledger import GroupRecord
     from ..state.manifest import Manifest, ManifestGroup
@@ -142,8 +143,9 @@ class Switch:
             target = self._target(group, record)
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress))
             spared = ledger.known(record) if group["id"] in self.journal["spare"] else ()
-            keep_data = self.manifest["keep_data"]
-            found.append(survey.plan_steps(self.robot, target["resources"], record, keep_data=keep_data, halted=halted, spared=spared))
+            keep_data, others = self.manifest["keep_data"], self._overtaken(group)
+            todo = survey.plan_steps(self.robot, target["resources"], record, others, keep_data, halted, spared)
+            found.append(todo)
         return performers, steps.in_turn(found, turns)
 
     def _work_back(self, members: Members) -> Work:
@@ -156,7 +158,7 @@ class Switch:
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress, record))
             # What was left over before stays so.
             spared = record["leftovers"] if record else ()
-            tried = self._target(group, record)["resources"]
+            tried = [*self._target(group, record)["resources"], *self._overtaken(group)]
             found.append(survey.plan_steps(self.robot, target["resources"], record, others=tried, halted=halted, spared=spared))
         return performers, steps.in_turn(found, steps.UNTIL_COMMIT + steps.FROM_COMMIT)
 
@@ -170,6 +172,12 @@ class Switch:
                 except (OSError, CommandFailed):
                     # To go back matters more than to tidy up.
                     continue
+
+    def _overtaken(self, group: ManifestGroup) -> list[Resource]:
+        """What may be there of the group from releases that were stuck on their way back."""
+        earlier = [self.robot.manifest(release) for release in self.journal.get("overtaken", ())]
+        members = [other for manifest in earlier if manifest for _job, other in manifests.groups(manifest)]
+        return [resource for other in members if other["id"] == group["id"] for resource in other["resources"]]
 
     def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
         """The group as this switch makes it, with what stays for now."""

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..state.journal import Journal
     from ..state.ledger import GroupRecord
-    from ..state.manifest import Manifest, ManifestJob
+    from ..state.manifest import Manifest
     from ..state.robot import Robot
     from .perform import Progress
 
@@ -37,22 +37,25 @@ def roll_back(robot: Robot, progress: Progress, boot: bool = False) -> list[str]
     return begun
 
 
-def left_over(robot: Robot, overtaking: Manifest) -> list[Journal]:
-    """What is stuck of earlier switches after they were tried again, but for the jobs that a release is about: those it brings up anew."""
+def left_over(robot: Robot, manifest: Manifest) -> tuple[list[Journal], list[str]]:
+    """What is stuck of earlier switches after they were tried again, when a release is to be switched to: the groups that it does not bring
+    up anew, and the releases of those that it does.
+    """
     journal = robot.journal()
     if journal is None:
-        return []
-    mine = {_name(job) for job in overtaking["jobs"]}
+        return [], []
+    mine = {group["id"] for _job, group in manifests.groups(manifest)}
     tried: list[Journal] = [journal, *journal.get("behind", ())]
-    found: list[Journal] = []
+    behind: list[Journal] = []
+    overtaken: list[str] = []
     for each in tried:
-        manifest = robot.manifest(each["release"])
-        jobs = [job for job in manifest["jobs"] if _is_stuck(job, each) and _name(job) not in mine] if manifest else []
-        if jobs:
-            ids = [group["id"] for job in jobs for group in job["groups"]]
-            entries = {id: each["groups"][id] for id in ids}
-            found.append({**each, "groups": entries, "about": [_name(job) for job in jobs], "behind": []})
-    return found
+        stuck = [id for id, entry in each["groups"].items() if entry["phase"] == "stuck"]
+        left = [id for id in stuck if id not in mine]
+        if left:
+            behind.append({**each, "groups": {id: each["groups"][id] for id in left}, "about": left, "behind": []})
+        if len(left) < len(stuck):
+            overtaken += [each["release"], *each.get("overtaken", ())]
+    return behind, overtaken
 
 
 def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, boot: bool = False) -> None:
@@ -63,7 +66,7 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
         robot.end_journal()
         return
     if "about" in journal:
-        manifest = {**manifest, "jobs": [job for job in manifest["jobs"] if _name(job) in journal["about"]]}
+        manifest = manifests.part(manifest, journal["about"])
     for job, group in manifests.groups(manifest):
         entry = journal["groups"].get(group["id"])
         if entry and entry["phase"] == "forward":
@@ -76,12 +79,3 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
 
 def _back_to(record: GroupRecord | None) -> str:
     return "the last good release was restored" if record else "what it had begun was removed, since there was no earlier release"
-
-
-def _name(job: ManifestJob) -> str:
-    return f"{job['namespace']}/{job['name']}"
-
-
-def _is_stuck(job: ManifestJob, journal: Journal) -> bool:
-    entries = [journal["groups"].get(group["id"]) for group in job["groups"]]
-    return any(entry and entry["phase"] == "stuck" for entry in entries)

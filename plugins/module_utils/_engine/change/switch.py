@@ -19,7 +19,7 @@ from ..pods import addresses
 from ..pods import units as wall_units
 from ..say.errors import CommandFailed, Refusal
 from ..state import manifest as manifests
-from ..state.journal import under_way
+from ..state.journal import referred_to
 from ..state.lock import Lock
 from ..system import own
 from . import boot_unit, conclusion, recovery, summary, survey
@@ -62,19 +62,21 @@ def run(
             if journal:
                 begun += summary.rolls_back(journal)
                 recovery.roll_back(robot, progress)
-            stuck = under_way(robot.journal())
-            behind = recovery.left_over(robot, manifest)
+            stuck = referred_to(robot.journal())
+            behind, overtaken = recovery.left_over(robot, manifest)
             # After that, which takes along what nobody needs then.
             _ensure_units(robot, manifest)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}
             if behind:
                 journal["behind"] = behind
+            if overtaken:
+                journal["overtaken"] = overtaken
             for _job, group in manifests.groups(manifest):
                 if group["id"] in spare and not group["resources"]:
                     journal["groups"][group["id"]] = {"phase": "stays", "errors": []}
             robot.write_journal(journal)
-            for overtaken in set(stuck) - set(under_way(journal)):
-                robot.forget_manifest(overtaken)
+            for over in set(stuck) - set(referred_to(journal)):
+                robot.forget_manifest(over)
         # From here on, whatever happens, the end of the switch has what is committed registered.
         agent.withdraw(_registrations_gone(robot, manifest, journal["spare"]))
         switch = Switch(robot, manifest, journal, progress, performer)

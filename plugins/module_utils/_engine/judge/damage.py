@@ -13,7 +13,7 @@ import os
 from ..plan import ROOTS
 from ..resources import kinds
 from ..state import formats, garbage
-from ..state.journal import under_way
+from ..state.journal import referred_to
 from ..state.ledger import known
 from ..system import files, own
 
@@ -28,7 +28,7 @@ def barriers(robot: Robot) -> list[str]:
     """What bars every release: files of a newer engine, which may mean anything, and an interrupted switch that cannot be rolled back."""
     found = [text for error in robot.ledger.read()[1] if not isinstance(error, formats.Damaged) for text in error.errors]
     try:
-        begun = under_way(robot.journal())
+        begun = referred_to(robot.journal())
     except formats.Unread as error:
         return found + error.errors
     for release in garbage.staged(robot):

@@ -12,7 +12,7 @@ from ..system import files
 from ..system.own import engine_home
 from . import manifest as manifests
 from .formats import Unread
-from .journal import under_way
+from .journal import referred_to
 from .ledger import known
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ def supersede(robot: Robot, who: str, jobs: t.Iterable[JobRequest]) -> None:
     secrets in it, and nobody would ask for it any more.
     """
     now = {(job["namespace"], job["name"]) for job in jobs}
-    begun = under_way(robot.journal())
+    begun = referred_to(robot.journal())
     for release in robot.releases():
         if release in begun:
             continue
@@ -64,7 +64,7 @@ def supersede(robot: Robot, who: str, jobs: t.Iterable[JobRequest]) -> None:
 
 def staged(robot: Robot) -> list[str]:
     """The releases that may still be switched to, and those whose switch is under way."""
-    begun = under_way(robot.journal())
+    begun = referred_to(robot.journal())
     return [release for release in robot.releases() if release in begun or _is_fresh(robot, release)]
 
 

@@ -33,13 +33,23 @@ if TYPE_CHECKING:
 
     class Journal(_Journal, total=False):
         hold: list[str]  # paths of the files that stay as they are, and whose turn comes with a release of their own
-        about: list[str]  # of a switch that is stuck, and that another one has overtaken: the jobs that are left of it, `namespace/name`
-        behind: list[Journal]  # such switches
+        behind: list[Journal]  # switches before it that are stuck
+        about: list[str]  # of one of these: the ids of the groups that are left of it
+        overtaken: list[str]  # releases before it that were stuck with groups of its own: what is there of them goes
 
 
 def under_way(journal: Journal | None) -> list[str]:
     """The releases whose switch has not come to its end, in the order in which they are rolled back."""
-    return [each["release"] for each in (journal, *journal.get("behind", ()))] if journal else []
+    return [each["release"] for each in _all(journal)]
+
+
+def referred_to(journal: Journal | None) -> list[str]:
+    """The releases whose manifests are needed until then."""
+    return [release for each in _all(journal) for release in (each["release"], *each.get("overtaken", ()))]
+
+
+def _all(journal: Journal | None) -> list[Journal]:
+    return [journal, *journal.get("behind", ())] if journal else []
 
 
 FINAL = ("committed", "rolled-back", "failed", "stays")

@@ -135,6 +135,12 @@ def groups(manifest: Manifest) -> list[tuple[ManifestJob, ManifestGroup]]:
     return [(job, group) for job in manifest["jobs"] for group in job["groups"]]
 
 
+def part(manifest: Manifest, ids: t.Container[str]) -> Manifest:
+    """A manifest with these groups alone."""
+    jobs: list[ManifestJob] = [{**job, "groups": [group for group in job["groups"] if group["id"] in ids]} for job in manifest["jobs"]]
+    return {**manifest, "jobs": [job for job in jobs if job["groups"]]}
+
+
 def contents(resources: t.Iterable[Resource], group: ManifestGroup | GroupRecord) -> set[str]:
     """The digests of all contents that a group and resources of it refer to."""
     found = {resource["digest"] for resource in resources if "digest" in resource}
