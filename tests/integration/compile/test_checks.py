@@ -146,7 +146,8 @@ def test_failed_checks_restart_a_task_as_a_crash_does(machine):
 VIEW = (
     "{ id; pwd; for n in ipc uts mnt pid net user; do readlink /proc/self/ns/$n; done; cat /proc/self/[ug]id_map;"
     " cut -d: -f3 /proc/self/cgroup; ulimit -n; umask;"
-    " env | grep -e ^NOMAD -e ^HOME -e ^LD_LIBRARY_PATH -e ^WORD | sort; grep -e ^Cap -e ^NoNew -e ^SigIgn /proc/self/status; }"
+    " env | grep -e ^NOMAD -e ^HOME -e ^LD_LIBRARY_PATH -e ^WORD | sort; grep -e ^Cap -e ^NoNew -e ^Seccomp: -e ^SigIgn /proc/self/status;"
+    " f=$(mktemp -p $NOMAD_ALLOC_DIR); chmod 4711 $f 2>/dev/null; stat -c %a $f; rm $f; setarch -R true 2>/dev/null; echo $?; }"
 )
 
 

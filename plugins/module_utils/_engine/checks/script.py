@@ -21,7 +21,7 @@ import signal
 from time import monotonic
 
 from ..say import jsontext
-from . import states
+from . import filters, states
 from .states import CRITICAL, Outcome
 
 TYPE_CHECKING = False
@@ -174,6 +174,7 @@ class _Script:
                     _drop_all()
             if self._how["confined"]:
                 _done(_LIBC.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+                filters.restrict(_LIBC)
             _done(_LIBC.prctl(SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
             os.umask(0o022)
             os.chdir(self._how["directory"])
