@@ -82,6 +82,24 @@ def test_the_tasks_run_at_their_times_and_not_when_they_are_deployed(machine, ra
     machine.absent("ls /var/lib/systemd/timers | grep k8s4r")
 
 
+def test_a_service_that_a_schedule_starts_from_now_on_is_stopped_and_comes_back(machine, rarely):
+    """Its unit is the same one, and the run would take it for one that is under way: for ever."""
+    program = says("app", script="exec sleep 1000")
+    service, scheduled = job(machine, "turns", program), job(machine, "turns", program, type="batch", schedule={"cron": rarely})
+    assert machine.deploy(service)["status"] == "committed"
+    assert machine.state(unit(service, "app")) == "active"
+    prepared = machine.prepare(scheduled)
+    said = [(change["unit"], change["does"], change["why"]) for change in prepared["summary"]]
+    assert said == [("schedule", "new", []), ("r0 app", "stop", ["a schedule starts it"])]
+    assert machine.finish(machine.call(op="switch", release=prepared["release"]))["status"] == "committed"
+    assert machine.state(unit(service, "app")) == "inactive"
+    assert machine.ask(scheduled) == {"status": "unchanged"}
+    machine.sh(f"systemctl --no-block start {named(scheduled, '.service')}")
+    machine.until(f"systemctl is-active --quiet {unit(service, 'app')}")
+    assert machine.deploy(service)["status"] == "committed"
+    assert (machine.state(unit(service, "app")), machine.ask(service)) == ("active", {"status": "unchanged"})
+
+
 def test_a_run_whose_leader_has_run_to_its_end_has_not_failed(machine, rarely):
     """Its end stops the others, by a signal."""
     server = says("server", script="touch $NOMAD_ALLOC_DIR/up; sleep 1000")

@@ -249,8 +249,17 @@ def _is_systemd(resource: Resource) -> bool:
 
 
 def _stops(situation: Situation, gone: t.Sequence[Resource]) -> list[Step]:
-    names = [name for name in kinds.units(gone) if systemd.loaded(situation.units, name)]
+    names = [name for name in (*kinds.units(gone), *no_longer_running(situation)) if systemd.loaded(situation.units, name)]
     return [{"do": "stop", "text": f"stop {', '.join(names)}", "units": names}] if names else []
+
+
+def no_longer_running(situation: Situation) -> list[str]:
+    """Units that ran and are wanted, but not to run by themselves any more: a service that a schedule starts from now on. What a schedule
+    has started runs on: it did not run by itself before, either.
+    """
+    run, wanted = {unit["name"] for unit in kinds.that_run(situation.wanted)}, set(kinds.units(situation.wanted))
+    ran = [unit["name"] for unit in kinds.that_run(situation.old) if kinds.of(unit).restarts(unit)]
+    return [name for name in ran if name in wanted and name not in run and situation.is_up(name)]
 
 
 def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> list[Step]:

@@ -15,7 +15,7 @@ from ..plan import CHECKS, CONFIGURATION
 from ..resources import kinds
 from ..say import compare
 from ..state.journal import under_way
-from .steps import is_held
+from .steps import is_held, no_longer_running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     class Change(t.TypedDict):
         """What happens to a unit, or where ``unit`` is empty, to the rest of the group.
 
-        ``does``: ``new``, ``restart``, ``start`` (it should run and does not), ``run again`` (it had come to its end) or ``in place``
-        (nothing restarts); or what a unit is told that goes on with changed files: ``signal SIGHUP``. ``why``: what differs; of a new
-        group, its units; of a start, first why the unit was down, and in the same text the first thing that differs. Without a
-        ``group``, ``does`` tells all.
+        ``does``: ``new``, ``restart``, ``start`` (it should run and does not), ``run again`` (it had come to its end), ``stop`` (it no
+        longer runs by itself) or ``in place`` (nothing restarts); or what a unit is told that goes on with changed files: ``signal
+        SIGHUP``. ``why``: what differs; of a new group, its units; of a start, first why the unit was down, and in the same text the
+        first thing that differs. Without a ``group``, ``does`` tells all.
         """
 
         group: str
@@ -112,6 +112,7 @@ class _Summary:
         self.situation = situation
         self.contents = contents
         self.made = [step["resource"] for step in todo if step["do"] == "make"]
+        self.stopped = no_longer_running(situation)
         self.begun = {unit for step in todo if step["do"] == "start" for unit in step["units"]}
         self.called = [unit for unit in kinds.that_run(situation.wanted) if unit.get("called")]
         # Those that a step tells of are down because of their ports, the others because of their files.
@@ -147,11 +148,13 @@ class _Summary:
                     found += [(unit["called"], does or "in place", why)] if why else []
                 if self._scripts(unit) != self._scripts(self.former.get(name)):
                     found.append((unit["called"], "in place", ["changeScript"]))
-        return found
+        return found + [(self.former[name]["called"], "stop", ["a schedule starts it"]) for name in self.stopped]
 
     def rest(self, anything_new: bool) -> list[str]:
         """What else of the group changes, and restarts nothing. What comes with a new unit is not worth a word."""
         rest = [resource for resource in self.made if not any(resource in own for own in self.own.values()) and not self._follows(resource)]
+        # Of a unit that stops, that is told.
+        rest = [resource for resource in rest if kinds.of(resource).unit(resource) not in self.stopped]
         if anything_new:
             rest = [resource for resource in rest if self.situation.now(resource) is not None]
         return sorted({text for resource in rest for text in self._in_place(resource)})
