@@ -18,6 +18,11 @@ Directives = t.Sequence[tuple[str, str]]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
 _PLAIN = re.compile(r"[A-Za-z0-9_./@:,+=-]+")
+_ESCAPED = {'"': '\\"', "\\": "\\\\", "%": "%%"}
+# What a unit file may not have as it is: control characters, and what UTF-8 can write and Unicode has no character for.
+_NEVER = re.compile(
+    "[\x00-\x1f\x7f\ufdd0-\ufdef" + "".join(chr(plane + last) for plane in range(0, 2**20 + 1, 2**16) for last in (0xFFFE, 0xFFFF)) + "]"
+)
 
 
 def unit(sections: t.Mapping[str, Directives]) -> str:
@@ -42,18 +47,12 @@ def item(value: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    """The value in double quotes, with every byte that is not printable ASCII as `\\xNN`."""
-    quoted = []
-    for byte in value.encode():
-        if byte in (0x22, 0x5C):
-            quoted.append("\\" + chr(byte))
-        elif byte == 0x25:
-            quoted.append("%%")
-        elif 0x20 <= byte < 0x7F:
-            quoted.append(chr(byte))
-        else:
-            quoted.append(f"\\x{byte:02x}")
-    return f'"{"".join(quoted)}"'
+    """The value in double quotes. Only what must be is written as bytes, `\\xNN`: in lists of paths systemd undoes nothing but quotes."""
+    return '"' + "".join(_ESCAPED.get(char) or (_bytes(char) if _NEVER.match(char) else char) for char in value) + '"'
+
+
+def _bytes(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode())
 
 
 def command(argv: t.Sequence[str], prefix: str = "") -> str:

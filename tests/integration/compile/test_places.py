@@ -17,21 +17,21 @@ machine = each_of(ENDS)
 DRIVERS = ("exec", "raw_exec")
 
 PREPARE = """
-rm -rf "/srv/a place" /srv/maps /srv/one; mkdir -p "/srv/a place" /srv/maps; chmod 1777 "/srv/a place" /srv/maps
+rm -rf "/srv/a pläce\u2028x" /srv/maps /srv/one; mkdir -p "/srv/a pläce\u2028x" /srv/maps; chmod 1777 "/srv/a pläce\u2028x" /srv/maps
 echo north >/srv/maps/names; echo one >/srv/one; chmod 666 /srv/one
 """
 
 LOOK = """
-cat /maps/names "/opt/of the robot/one" >$NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.read || exit 1
+cat /maps/names "/opt/of the röbot/one" >$NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.read || exit 1
 echo x >/maps/written && echo maps >>$NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.written
-echo $NOMAD_TASK_NAME >>"/srv/a place/written" && echo place >>$NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.written
+echo $NOMAD_TASK_NAME >>"/srv/a pläce\u2028x/written" && echo place >>$NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.written
 : >$NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.done
 exec sleep 1000
 """
 VOLUMES = [
     {"source": "/srv/maps", "target": "/maps", "readOnly": True},
-    {"source": "/srv/one", "target": "/opt/of the robot/one", "readOnly": True},
-    {"source": "/srv/a place", "target": "/srv/a place"},
+    {"source": "/srv/one", "target": "/opt/of the röbot/one", "readOnly": True},
+    {"source": "/srv/a pläce\u2028x", "target": "/srv/a pläce\u2028x"},
 ]
 
 
@@ -47,10 +47,10 @@ def test_a_task_uses_its_volumes_and_changes_only_those_that_it_may(machine):
         machine.until(f"test -e {note}.done")
         assert machine.sh(f"cat {note}.read").split() == ["north", "one"]
         assert machine.sh(f"cat {note}.written").split() == ["place"]
-    assert set(machine.sh('cat "/srv/a place/written"').split()) == {"exec", "rawexec"}
+    assert set(machine.sh('cat "/srv/a pläce\u2028x/written"').split()) == {"exec", "rawexec"}
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     # What was the robot's stays.
-    machine.sh('test -s /srv/maps/names && test -s "/srv/a place/written"')
+    machine.sh('test -s /srv/maps/names && test -s "/srv/a pläce\u2028x/written"')
 
 
 def test_a_volume_that_is_not_there_is_said_before_anything_changes(machine):
