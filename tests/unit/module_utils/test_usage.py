@@ -128,6 +128,13 @@ def ended(result, status, exit_at=100.0):
     return {"Result": result, "ExecMainStatus": status, **times}
 
 
+def test_a_record_that_a_program_has_written_is_none_of_the_kernels(log):
+    """What writes into the log may be a task with rights."""
+    record = KILL.format(at=1, slice=SLICE, unit="k8s4r-task-web.service", task="web")
+    assert oom.kills(log(record.replace("6,", "14,", 1))) == {}
+    assert list(oom.kills(log(record))) == ["k8s4r-task-web.service"]
+
+
 @pytest.mark.parametrize(
     ("values", "result"),
     [

@@ -10,6 +10,7 @@ import contextlib
 import os
 from time import monotonic
 
+from ..plan import NO_USER
 from ..say import jsontext
 from . import network, states
 from .states import CRITICAL, STATUSES, Outcome
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 else:
     import _signal as signal
 
-# Who connects to tasks: nobody.
-NOBODY = 65534
 # Seconds. A child has so long beyond the time of its checks.
 MARGIN = 1.0
 # Bytes that are read at once. What is longer than a line of a child may be is not one.
@@ -97,8 +96,8 @@ def connect(due: t.Sequence[Due], writer: int, pod: str = "") -> None:
             _tell(writer, task, check, Outcome(CRITICAL, "its pod is not up"))
         return
     os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
+    os.setgid(NO_USER)
+    os.setuid(NO_USER)
     left = [_thread.allocate_lock() for _each in due]
     for lock, (task, check) in zip(left, due):
         lock.acquire()

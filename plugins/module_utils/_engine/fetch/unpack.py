@@ -10,6 +10,7 @@ import os
 import resource
 import zlib
 
+from ..plan import NO_USER
 from ..say import disk
 from ..say.texts import harmless
 from ..system import files
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from .cache import Cache
     from .shapes import Item
 
-# The user who unpacks, and the bytes of memory that it may take.
-NOBODY, MEMORY = 65534, 1 << 30
+# The bytes of memory that who unpacks may take.
+MEMORY = 1 << 30
 # The file that is made last: all artifacts of a task lie unpacked beside it.
 COMPLETE = "complete"
 
@@ -60,7 +61,7 @@ def _put(blob: str, item: Item, directory: str) -> None:
             _copy(archive, root, os.path.basename(item["to"]) if item["mode"] == "file" else item["name"])
             return
         if os.geteuid() == 0:
-            os.fchown(root, NOBODY, NOBODY)
+            os.fchown(root, NO_USER, NO_USER)
         why = _in_a_child(archive, root, item)
         if why:
             raise Unfetched(f"{item['name']} is not unpacked: {harmless(why)}")
@@ -128,8 +129,8 @@ def _give_up_privileges() -> None:
     os.umask(0o022)
     if os.geteuid() == 0:
         os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+        os.setgid(NO_USER)
+        os.setuid(NO_USER)
 
 
 def _unpacked(archive: int, root: int, item: Item) -> str:

@@ -90,6 +90,8 @@ TASKS, LOGS, FIFOS = STATE + "/tasks", CONFIGURATION + "/logs", RUNTIME + "/logs
 CHECKS, CHECK_STATES = CONFIGURATION + "/checks", RUNTIME + "/checks"
 # Of all that is kept on a robot for a later engine (state/formats.py).
 KEPT_VERSION = 3
+# Who our helpers are that need no rights: no user of any robot has this number, so that no task can end one of them, or look into it.
+NO_USER = 65535
 # PODS has a file for each pod, of its id. The network namespace of a pod is the file NETWORKS and its id; all pods are on the bridge.
 # ROUTES has a file for each group with pods, of its id: where the pods of other robots are.
 PODS, POD_STATES, BRIDGE = CONFIGURATION + "/pods", RUNTIME + "/pods", "k8s4r0"

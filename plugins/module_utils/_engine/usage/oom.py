@@ -48,8 +48,9 @@ def kills(path: str = LOG) -> Kills:
     try:
         for record in _records(log):
             head, _semicolon, text = record.partition(b";")
-            unit = _UNIT.search(text.partition(_WHERE)[2].partition(b",")[0]) if text.startswith(_KILL) else None
-            # Of the head: priority, number, microseconds, flags.
+            # Of the head: priority, number, microseconds, flags. The kernel alone writes with the facility 0; a program may write, too.
+            kernel = head.split(b",")[0].isdigit() and int(head.split(b",")[0]) < 8
+            unit = _UNIT.search(text.partition(_WHERE)[2].partition(b",")[0]) if kernel and text.startswith(_KILL) else None
             if unit:
                 name = unit.group(1).decode("ascii", "replace")
                 found.setdefault(unit_in_slice(name) or name, []).append(int(head.split(b",")[2]) / 1e6 + ahead)

@@ -26,8 +26,8 @@ from .sharing import Shares, held, shares
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Resource
 
-# No user of any robot has this number. A task that could look into the process would see the robot's root directory through it.
-_NOBODY = "65535"
+# A task that could look into the process would see the robot's root directory through it.
+_NOBODY = str(plan.NO_USER)
 # Process IDs of each group begin at a number of its own: what takes them for an identity finds itself unique on the robot as well. A
 # kernel that cannot do that begins at 1.
 _NUMBERED = ("/bin/sh", "-c", 'echo "$1" 2>/dev/null >/proc/sys/kernel/ns_last_pid; shift; exec "$@"', "sh")
