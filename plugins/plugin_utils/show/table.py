@@ -139,14 +139,26 @@ def _state(units: t.Mapping[str, Data]) -> str:
     if down or failing:
         parts = [f"{down} OF {len(units)} DOWN" if down else "", f"{failing} OF {len(units)} FAILING" if failing else ""]
         return ", ".join(filter(None, parts))
-    done, waiting = sum(values["done"] for values in units.values()), sum(map(_is_waiting, units.values()))
+    # What starts the tasks of a schedule is none of them.
+    units = {unit: values for unit, values in units.items() if values["called"] not in _OF_A_SCHEDULE}
+    done, waiting = sum(map(_is_done, units.values())), sum(map(_is_waiting, units.values()))
     up = len(units) - done - waiting
     return ", ".join(f"{number} {word}" for number, word in ((up, "up"), (waiting, "waiting"), (done, "done")) if number)
 
 
 def _is_waiting(values: Data) -> bool:
-    """Whether it runs at the times of a schedule, and not now."""
-    return bool(values["run"] == "none" and values["well"] and values["state"] == "inactive" and not values["done"])
+    """Whether it runs at the times of a schedule, and not now; or when the others have ended."""
+    return bool(values["run"] == "none" and values["well"] and values["state"] == "inactive" and not values["done"]) or _is_last(values)
+
+
+def _is_last(values: Data) -> bool:
+    """Whether it is a last hook, whose turn has not come."""
+    return bool(values.get("last")) and values["sub"] == "exited"
+
+
+def _is_done(values: Data) -> bool:
+    """Whether a task, or a hook, has done what it should do once."""
+    return bool(values["done"]) or ((values["state"], values["sub"]) == ("active", "exited") and not _is_last(values))
 
 
 def _is_failing(values: Data) -> bool:
@@ -179,7 +191,10 @@ def at(port: Data) -> str:
 
 
 def _unit(unit: str, values: Data, addresses: t.Mapping[str, str], detailed: bool) -> Cells:
-    word = "done" if values["done"] else _WORDS.get((values["state"], values["sub"])) or values["state"] or "not loaded"
+    state = values["state"]
+    word = "done" if _is_done(values) else _WORDS.get((state, values["sub"])) or _OF_STATES.get(state, state) or "not loaded"
+    # Of a schedule, what waits for its tasks is at work as long as it starts.
+    word = "up" if (word, values["called"]) == ("starting", "run") else word
     word = "waits" if _is_waiting(values) else word
     after = "" if values["seconds"] is None else duration(values["seconds"])
     word = "failing" if _is_restless(values) or (word == "up" and _is_failing(values)) else word
@@ -219,9 +234,12 @@ def _usage(usage: Data | None) -> tuple[str, str]:
     return busy, held
 
 
+# A timer, and the unit that waits for the tasks that it has started; no task is called so: it belongs to an instance.
+_OF_A_SCHEDULE = ("schedule", "run")
+_OF_STATES = {"activating": "starting", "deactivating": "stopping"}
 _WORDS = {
     ("active", "running"): "up",
-    ("active", "exited"): "up",
+    ("active", "waiting"): "waits",
     ("activating", "auto-restart"): "tries again",
     ("inactive", "dead"): "down",
 }

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         called: str  # within its group; empty for the group's target
         well: bool  # it runs and no check of it is critical; or it has done what it should do once, or waits for the next time
         done: bool
+        last: bool  # up without a program: it runs one when the others have ended
         run: str  # as in plan.unit; none for what a timer runs
         state: str | None
         sub: str | None
@@ -228,6 +229,7 @@ def _unit(unit: Resource, now: _Now) -> UnitStatus:
         "called": unit.get("called", ""),
         "well": done or (well and all(check["status"] != states.CRITICAL for check in checks)),
         "done": done,
+        "last": up and endings.is_last(values),
         "run": unit["run"],
         "state": values.get("ActiveState"),
         "sub": values.get("SubState"),

@@ -66,6 +66,19 @@ def test_a_schedule_says_when_it_runs_next():
     assert line.endswith("  runs next at 2026-11-28T14:00:00Z")
 
 
+def test_a_hook_that_is_over_or_to_come_and_what_starts_a_schedule_do_not_count_as_up():
+    units = {
+        "prestart": {**NEXT, "called": "r0 pre", "run": "init", "sub": "exited", "last": False},
+        "poststop": {**NEXT, "called": "r0 stop", "run": "hook", "sub": "exited", "last": True},
+        "task": NEXT,
+        "timer": {**NEXT, "called": "schedule", "sub": "waiting"},
+    }
+    lines = table.overview({"work1": robot(group(units=units))}, job="shop")
+    assert lines[1].split()[2:8] == ["1", "up,", "1", "waiting,", "1", "done"]
+    words = {line[:17].strip(): line[17:].split()[0] for line in lines[2:-1]}
+    assert words == {"r0 stop": "waits", "r0 pre": "done", "r0 web": "up", "schedule": "waits"}
+
+
 BROKEN = group(
     units={"k8s4r-task-web.service": NEXT, "k8s4r-task-bad.service": {**DOWN, "called": "r0 bad"}, "k8s4r-group-web.target": TARGET}
 )
