@@ -40,7 +40,9 @@ class Job:
     meta: t.Mapping[str, str] = key("Each key reaches every task as `NOMAD_META_<KEY>`.", factory=dict, substituted=True, secret=True)
     constraints: tuple[Constraint, ...] = key("Conditions on robots, for every group.", factory=tuple)
     update: Update | None = key("How a new version replaces the old one.", default=None, ours=True)
-    schedule: Schedule | None = key("When a batch job runs, again and again. Default: once, when it is deployed.", default=None, ours=True)
+    schedule: Schedule | None = key(
+        "When a batch job runs, again and again. Default: once, when it is deployed.", default=None, ours=True, meant_by=("periodic",)
+    )
     # Whether its values are shown nowhere: the file was rendered, and any value may be a vaulted variable's, or it was all encrypted.
     opaque: bool = attribute(default=False, compare=False)
     # Where the job is written: file, line, what precedes its keys in their paths (`spec.` in a k8s4r document), and the

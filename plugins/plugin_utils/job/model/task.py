@@ -68,6 +68,7 @@ class Task:
         substituted=True,
         secret=True,
         key_pattern=VARIABLE,
+        meant_by=("secrets",),
     )
     user: str | None = key(
         "User to run as. Default: the group's own system user; for an init task, root.",

@@ -15,7 +15,7 @@ import yaml
 
 from ..declare.keys import Secret, Support
 from ..declare.shape import Field, by_name
-from ..errors import Mistake, Position, Problem, child, did_you_mean, listed, position_of, quoted
+from ..errors import Mistake, Position, Problem, child, listed, nearest, position_of, quoted
 from . import nodes, scalars, texts
 from .source import Options, Source
 
@@ -63,13 +63,17 @@ class Objects:
             self.error(path, mistake)
         return True
 
-    def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str], below: str = "", meant: str = "") -> None:
-        """Note an unknown key; `below` is the key of this object that has one of that name, and `meant` one that is called so elsewhere."""
+    def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str], below: str = "", meant: str = "") -> str:
+        """Note an unknown key, and return which was probably meant; empty if none was. `below` is the key of this object that has one of
+        that name, and `meant` one that is called so elsewhere.
+        """
         at = child(path, key)
         self.positions[at] = nodes.position(node)
         # One that is nearly a key of this place is rather that, spelt wrong, than one of another place.
-        belongs = f"did you mean {meant}?" if meant else did_you_mean(key, known) or (f"it belongs below {below}" if below else "")
-        self.error(at, Mistake("unknown key", belongs or f"known keys: {', '.join(known)}"))
+        close = meant or nearest(key, known) or ""
+        belongs = f"did you mean {close}?" if close else f"it belongs below {below}" if below else f"known keys: {', '.join(known)}"
+        self.error(at, Mistake("unknown key", belongs))
+        return close
 
     def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:
         return cls(**self._values(by_name(cls), node, path))
@@ -77,13 +81,14 @@ class Objects:
     def _values(self, known: t.Mapping[str, Field], node: yaml.Node, path: str, entries: nodes.Entries | None = None) -> dict[str, t.Any]:
         """Attribute values of an object. One that is wrong is left out, or None where it is required; its error is noted."""
         values: dict[str, t.Any] = {}
+        misspelt: set[str] = set()
         if entries is None:
             entries = self._entries(node, path, f"known keys: {', '.join(offered(known))}")
         for key, (key_node, value) in (entries or {}).items():
             field = known.get(key)
             at = child(path, key)
             if field is None:
-                self._unknown(key, key_node, path, offered(known), _below(known, key), _meant(known, key))
+                misspelt.add(self._unknown(key, key_node, path, offered(known), _below(known, key), _meant(known, key)))
             elif field.key.support is Support.REFUSED:
                 self.positions[at] = nodes.position(key_node)
                 self.error(at, Mistake(scalars.NOT_SUPPORTED, "remove it"))
@@ -100,7 +105,8 @@ class Objects:
                     del values[field.attribute]
             elif field.attribute not in values:
                 values[field.attribute] = None
-                if entries is not None:
+                # One mistake is one error.
+                if entries is not None and field.name not in misspelt:
                     self.error(child(path, field.name), Mistake("is missing", _what(field)))
         return values
 
