@@ -86,7 +86,8 @@ class ActionModule(Action):
             removed, warnings, identities = [_named(arguments["namespace"], arguments["name"])], [], True
         sealed = plans.removal(removed, reached, key.controller_key())
         fleet = placing.fleet(variables, {}, self._templar)
-        warnings += map(str, outside.orphans([f"{namespace}/{name}" for namespace, name in removed], fleet, _said(_names(fleet))))
+        gone = [f"{namespace}/{name}" for namespace, name in removed]
+        warnings += map(str, outside.orphans(gone, fleet, _said(_names(fleet)), set(reached)))
         return {"robots": _robots(sealed, fleet, {}), "placement": {}, "identities": identities, "warnings": warnings}
 
     def _deployment(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:

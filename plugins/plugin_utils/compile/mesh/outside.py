@@ -144,14 +144,20 @@ def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, sai
     return Callers(tells, warned.problems())
 
 
-def orphans(removed: t.Collection[str], fleet: Fleet, said: Said) -> list[Problem]:
-    """Warnings of those that call or have in a template services of jobs (`namespace/job`) that go as a whole. A job that no robot has any
-    more does not go.
+def orphans(removed: t.Collection[str], fleet: Fleet, said: Said, reached: t.Container[str]) -> list[Problem]:
+    """Warnings of those that call or have in a template services of jobs (`namespace/job`) that go from all robots that serve them. A job
+    that no robot has any more does not go. Of one that stays on a robot that is not `reached`, the groups there may be such callers.
     """
     warned = _Warnings()
-    there = {_job(served["name"]) for known in said.values() for served in known["serves"]}
-    for call in (each for each in _calls(fleet, said, removed) if _job(each.service) in there):
-        warned.add(call, _job(call.service), *_gone(call))
+    serving: dict[str, list[str]] = {}
+    for robot, known in said.items():
+        for served in known["serves"]:
+            serving.setdefault(_job(served["name"]), []).append(robot)
+    for call in _calls(fleet, said, removed, reached):
+        robots = serving.get(_job(call.service), ())
+        if robots and all(robot in reached for robot in robots):
+            what, remedy = _gone(call)
+            warned.add(call, _job(call.service), what, "remove the job there, too" if call.job in removed else remedy)
     return warned.problems()
 
 
@@ -196,13 +202,16 @@ class _Warnings:
         ]
 
 
-def _calls(fleet: Fleet, said: Said, jobs: t.Container[str]) -> t.Iterator[_Call]:
-    """Those of groups of other jobs that know of services of these, `namespace/job`."""
+def _calls(fleet: Fleet, said: Said, jobs: t.Container[str], reached: t.Container[str] | None = None) -> t.Iterator[_Call]:
+    """Those of groups of other jobs that know of services of these, `namespace/job`; if it matters which robots are `reached`, also of groups
+    of these jobs on others.
+    """
     for robot in fleet.robots:
         for each in said[robot.name]["calls"] if robot.name in said else ():
             call = _Call(robot, each["group"], each["follows"], each["id"], each["path"], each["pods"], each["sha256"])
             # A robot without DNS of ours loses its names with the next run of the caller's own job.
-            if _job(call.service) in jobs and call.job not in jobs and (robot.dns or not call.is_name):
+            stays = call.job not in jobs or (reached is not None and robot.name not in reached)
+            if _job(call.service) in jobs and stays and (robot.dns or not call.is_name):
                 yield call
 
 
