@@ -6,17 +6,24 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 from tests.robots import Fleet, RobotsError
 from tests.robots.host import BUILD, CHECKOUT
+from tests.robots.inventory import ssh_options
 from tests.robots.spec import ARCHITECTURES, DISTROS, KINDS, specs
 
 # What a controller remembers of these robots is not to meet what it knows of real ones.
 HOME = BUILD / "home"
-USE = f"  export PATH=$PWD/.venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$PWD/build K8S4R_HOME=$PWD/{HOME.relative_to(CHECKOUT)}"
+USE = """robots are up: {names}; in this shell, from this directory:
+  export PATH=$PWD/.venv/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$PWD/build K8S4R_HOME=$PWD/{home}
+to deploy a job:
+  ansible-playbook k8s4r.robot.deploy_taskgroup -i {inventory} -e job=<your-job.yml>
+to log in:
+  {ssh}"""
 
 
 def role(text: str) -> tuple[str, int]:
@@ -56,7 +63,10 @@ def main() -> None:
         if options.out and options.out.resolve() != written:
             options.out.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(written, options.out)
-        print(f"robots are up; inventory: {written}\nto use it:\n{USE}")
+        names = fleet.names()
+        ssh = shlex.join(["ssh", "-i", str(fleet.key), *ssh_options(fleet.known_hosts, fleet.control), f"root@{fleet.address(names[0])}"])
+        shown = written.relative_to(CHECKOUT) if written.is_relative_to(CHECKOUT) else written
+        print(USE.format(names=", ".join(names), home=HOME.relative_to(CHECKOUT), inventory=shown, ssh=ssh))
     elif options.action == "down":
         fleet.down()
         shutil.rmtree(HOME, ignore_errors=True)

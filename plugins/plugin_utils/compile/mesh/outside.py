@@ -203,8 +203,8 @@ class _Warnings:
 
 
 def _calls(fleet: Fleet, said: Said, jobs: t.Container[str], reached: t.Container[str] | None = None) -> t.Iterator[_Call]:
-    """Those of groups of other jobs that know of services of these, `namespace/job`; if it matters which robots are `reached`, also of groups
-    of these jobs on others.
+    """Those of groups of other jobs that know of services of these, `namespace/job`. If it matters which robots are `reached`, those of
+    groups of these jobs on others, too.
     """
     for robot in fleet.robots:
         for each in said[robot.name]["calls"] if robot.name in said else ():
