@@ -82,31 +82,32 @@ def errors(site: Site) -> t.Iterator[Problem]:
     """What this robot cannot do. systemd would ignore it silently, or promise what is not there."""
     robot, memory = site.robot, _number(site, "memory.totalbytes")
     if GROUPS.on(robot):
-        found = f"{robot.called} has systemd {robot.systemd}, and the oldest that can run a group is {OLDEST_SYSTEMD}"
-        yield site.problem(site.path, found, "exclude the robot by a constraint, or update it")
+        found = f"the robot has systemd {robot.systemd}, and the oldest that can run a group is {OLDEST_SYSTEMD}"
+        yield site.problem_here(site.path, found, "exclude the robot by a constraint, or update it")
     cores = _number(site, "cpu.numcores")
     for path, resources in _limited(site):
         if MEMORY.on(robot) and resources.memory:
             remedy = "boot it with cgroup_enable=memory on the kernel's command line, or remove the limit"
-            yield site.problem(f"{path}.memory", f"{robot.called} cannot limit memory: {MEMORY.why}", remedy)
+            yield site.problem_here(f"{path}.memory", f"the robot cannot limit memory: {MEMORY.why}", remedy)
         if memory and resources.memory and resources.memory > memory:
-            found = f"asks for {_mebibytes(resources.memory)}, and {robot.called} has {_mebibytes(memory)}"
-            yield site.problem(f"{path}.memory", found, "write less, or exclude the robot by a constraint")
+            found = f"asks for {_mebibytes(resources.memory)}, and the robot has {_mebibytes(memory)}"
+            yield site.problem_here(f"{path}.memory", found, "write less, or exclude the robot by a constraint")
         if cores and resources.cpu and resources.cpu > cores * 1000:
-            found = f"asks for {resources.cpu / 1000:g} cores, and {robot.called} has {cores}"
-            yield site.problem(f"{path}.cpu", found, _fewer(resources.cpu, cores))
+            found = f"asks for {resources.cpu / 1000:g} cores, and the robot has {cores}"
+            yield site.problem_here(f"{path}.cpu", found, _fewer(resources.cpu, cores))
         highest = max(numbers(resources.cpus), default=0) if resources.cpus else 0
         if cores and highest >= cores:
-            found = f"names CPU {highest}, and {robot.called} has 0 to {cores - 1}"
-            yield site.problem(f"{path}.cpus", found, "name others, or exclude the robot by a constraint")
+            found = f"names CPU {highest}, and the robot has 0 to {cores - 1}"
+            yield site.problem_here(f"{path}.cpus", found, "name others, or exclude the robot by a constraint")
         if resources.realtime and REALTIME.on(robot):
-            found = f"{robot.called} cannot give real-time scheduling: {REALTIME.why}"
-            yield site.problem(f"{path}.realtime", found, "remove it, or exclude the robot by a constraint")
+            found = f"the robot cannot give real-time scheduling: {REALTIME.why}"
+            yield site.problem_here(f"{path}.realtime", found, "remove it, or exclude the robot by a constraint")
+    remedy = "remove it, or exclude the robot by a constraint"
     for number, task in enumerate(site.group.tasks):
         why = next((lack.why for lack in (USERS, UNSHARE) if task.users_of_its_own and lack.on(robot)), "")
         if why:
-            found = f"{robot.called} cannot give a task users of its own: {why}"
-            yield site.problem(f"{site.path}.tasks[{number}].isolation.users", found, "remove it, or exclude the robot by a constraint")
+            found = f"the robot cannot give a task users of its own: {why}"
+            yield site.problem_here(f"{site.path}.tasks[{number}].isolation.users", found, remedy)
 
 
 def warnings(site: Site) -> t.Iterator[Problem]:
@@ -117,13 +118,13 @@ def warnings(site: Site) -> t.Iterator[Problem]:
         if CGROUP.on(robot):
             for key, value in (("memoryHigh", resources.memory_high), ("ioWeight", resources.io_weight), ("iops", resources.iops)):
                 if value:
-                    yield site.problem(f"{path}.{key}", f"has no effect on {robot.called}: {CGROUP.why}", remedy)
+                    yield site.problem_here(f"{path}.{key}", f"has no effect on the robot: {CGROUP.why}", remedy)
             if resources.cpus:
-                yield site.problem(f"{path}.cpus", f"a program can undo it on {robot.called}: {CGROUP.why}", remedy)
+                yield site.problem_here(f"{path}.cpus", f"a program can undo it on the robot: {CGROUP.why}", remedy)
     for number, task in enumerate(site.group.tasks):
         if PROCESSES.on(robot) and task.confined and task.isolation and task.isolation.pid is Sharing.HOST:
-            found = f"shows other users' processes on {robot.called}: {PROCESSES.why}"
-            yield site.problem(f"{site.path}.tasks[{number}].isolation.pid", found, remedy)
+            found = f"shows other users' processes on the robot: {PROCESSES.why}"
+            yield site.problem_here(f"{site.path}.tasks[{number}].isolation.pid", found, remedy)
     yield from _unlimited(site)
     yield from _unshaped(site)
     yield from _nowhere(site)

@@ -48,6 +48,11 @@ class Robot(t.NamedTuple):
     pods6: str = ""
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """Whose it is, in a message for several robots."""
+        return (self.name,)
+
+    @property
     def called(self) -> str:
         """As messages call it."""
         return f"robot {self.name}"

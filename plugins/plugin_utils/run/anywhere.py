@@ -56,6 +56,10 @@ class _Any(Robot):
     """Stands for all of them."""
 
     @property
+    def named(self) -> tuple[str, ...]:
+        return ()
+
+    @property
     def called(self) -> str:
         return "any robot"
 

@@ -47,12 +47,12 @@ def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]
     if "${" not in value:
         return value, ()
     replaced, unresolved = substitute(value, injected, **_rooms(site))
-    text = f"{{}} has no value on {site.robot.called}"
+    text = "{} has no value"
     if isinstance(value, Secret):
         # What looks like a name may be a part of a password.
-        return replaced, tuple(site.problem(path, text.format("a name in this secret"), _REMEDY) for _name in unresolved)
+        return replaced, tuple(site.problem_here(path, text.format("a name in this secret"), _REMEDY) for _name in unresolved)
     remedies = {name: _remedy(name, [*injected, *names_of_robot(site)]) for name in unresolved}
-    return replaced, tuple(site.problem(path, text.format(f"${{{name}}}"), remedy) for name, remedy in remedies.items())
+    return replaced, tuple(site.problem_here(path, text.format(f"${{{name}}}"), remedy) for name, remedy in remedies.items())
 
 
 def _remedy(name: str, known: t.Iterable[str]) -> str:

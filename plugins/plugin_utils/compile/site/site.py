@@ -307,6 +307,10 @@ class Site:
         """An error or a warning at a path in the job file."""
         return self.job.problem(path, message, remedy)
 
+    def problem_here(self, path: str, message: str, remedy: str = "") -> Problem:
+        """The same of what depends on the robot: said once for all robots of which it is true."""
+        return self.problem(path, message, remedy)._replace(robots=self.robot.named)
+
 
 def sites_of(
     jobs: t.Sequence[Job], fleet: Fleet, placement: Placement, robot: Robot, render: Rendering = as_written, find: Finding = nothing_found

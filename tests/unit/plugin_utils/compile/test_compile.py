@@ -69,7 +69,7 @@ def test_a_secret_is_scrubbed_as_it_arrives_and_a_name_in_it_is_not_shown():
     (group,) = compiled(text % "x-${NOMAD_ALLOC_INDEX}-y").plan["jobs"][0]["groups"]
     assert "x-0-y" in group["secrets"]
     refused = refusal(text % "pa${NOMAD_WORD}ss")
-    assert "env.PASSWORD: a name in this secret has no value on robot r1" in refused
+    assert "env.PASSWORD: a name in this secret has no value (for r1)" in refused
     assert "WORD}" not in refused
 
 
@@ -217,7 +217,7 @@ def test_two_groups_on_one_port_of_a_robot_are_refused_and_both_are_named():
 
 def test_a_memory_limit_is_refused_where_the_kernel_has_no_memory_controller():
     job = "{name: job, taskGroups: [{name: g, tasks: [{name: app, resources: {memory: 64Mi}, config: {execConfig: {command: app}}}]}]}"
-    assert "taskGroups[0].tasks[0].resources.memory: robot r1 cannot limit memory" in refusal(
+    assert "taskGroups[0].tasks[0].resources.memory: the robot cannot limit memory" in refusal(
         job, robot=ROBOT._replace(capabilities={"systemd": "252", "cgroup.memory": "no"})
     )
 
@@ -288,7 +288,7 @@ def test_an_unresolved_name_of_ours_is_refused_and_the_programs_own_are_left():
         ("node.unique.nam", "did you mean ${node.unique.name}?"),
         ("NOMAD_TASK_NAM", "did you mean ${NOMAD_TASK_NAME}?"),
     ):
-        assert f"args[1]: ${{{name}}} has no value on robot r1; {remedy}" in refusal(job % f"${{{name}}}")
+        assert f"args[1]: ${{{name}}} has no value (for r1); {remedy}" in refusal(job % f"${{{name}}}")
 
 
 NAME = st.text("abcXYZ019-_.", min_size=1, max_size=63)

@@ -23,10 +23,10 @@ def limited(resources: str, **robot):
 @pytest.mark.parametrize(
     ("cpu", "cores", "words"),
     [
-        ("50", "4", "asks for 50 cores, and robot r1 has 4; did you mean 50m (thousandths of a core)?"),
-        ("12", "2", "asks for 12 cores, and robot r1 has 2; did you mean 12m (thousandths of a core)?"),
-        ("2500m", "2", "asks for 2.5 cores, and robot r1 has 2; write at most 2, or exclude the robot by a constraint"),
-        ("5", "4", "asks for 5 cores, and robot r1 has 4; write at most 4, or exclude the robot by a constraint"),
+        ("50", "4", "asks for 50 cores, and the robot has 4 (for r1); did you mean 50m (thousandths of a core)?"),
+        ("12", "2", "asks for 12 cores, and the robot has 2 (for r1); did you mean 12m (thousandths of a core)?"),
+        ("2500m", "2", "asks for 2.5 cores, and the robot has 2 (for r1); write at most 2, or exclude the robot by a constraint"),
+        ("5", "4", "asks for 5 cores, and the robot has 4 (for r1); write at most 4, or exclude the robot by a constraint"),
     ],
 )
 def test_more_processors_than_the_robot_has_are_refused(cpu, cores, words):
@@ -43,7 +43,7 @@ def test_all_processors_of_the_robot_are_not_too_many_and_one_that_was_never_ask
 def test_more_memory_than_the_robot_has_is_refused():
     with pytest.raises(JobErrors) as raised:
         limited("{memory: 64Gi}", **{"memory.totalbytes": str(2**31)})
-    words = "asks for 65,536 MiB, and robot r1 has 2,048 MiB; write less, or exclude the robot by a constraint"
+    words = "asks for 65,536 MiB, and the robot has 2,048 MiB (for r1); write less, or exclude the robot by a constraint"
     assert f"taskGroups[0].tasks[0].resources.memory: {words}" in str(raised.value)
     assert limited("{memory: 2Gi}", **{"memory.totalbytes": str(2**31)}).warnings == ()
 
@@ -59,12 +59,12 @@ def test_an_old_systemd_is_refused_because_it_would_ignore_what_it_does_not_know
         (
             "{cpus: 0-4}",
             {"cpu.numcores": "4"},
-            "names CPU 4, and robot r1 has 0 to 3; name others, or exclude the robot by a constraint",
+            "names CPU 4, and the robot has 0 to 3 (for r1); name others, or exclude the robot by a constraint",
         ),
         (
             "{realtime: {priority: 9}}",
             {"realtime": "no"},
-            "realtime: robot r1 cannot give real-time scheduling: its kernel, or its container, refuses it",
+            "realtime: the robot cannot give real-time scheduling: its kernel, or its container, refuses it",
         ),
     ],
 )
@@ -82,10 +82,10 @@ def test_what_cgroup_v1_does_not_do_is_a_warning():
     resources = "{memoryHigh: 64Mi, ioWeight: 10, iops: 100, cpus: '0'}"
     remedy = "remove it, or exclude the robot by a constraint"
     assert [str(warning).partition("resources.")[2] for warning in limited(resources, cgroup="1").warnings] == [
-        f"memoryHigh: has no effect on robot r1: it has cgroup v1; {remedy}",
-        f"ioWeight: has no effect on robot r1: it has cgroup v1; {remedy}",
-        f"iops: has no effect on robot r1: it has cgroup v1; {remedy}",
-        f"cpus: a program can undo it on robot r1: it has cgroup v1; {remedy}",
+        f"memoryHigh: has no effect on the robot: it has cgroup v1 (for r1); {remedy}",
+        f"ioWeight: has no effect on the robot: it has cgroup v1 (for r1); {remedy}",
+        f"iops: has no effect on the robot: it has cgroup v1 (for r1); {remedy}",
+        f"cpus: a program can undo it on the robot: it has cgroup v1 (for r1); {remedy}",
     ]
     assert limited(resources, cgroup="2").warnings == ()
 
@@ -94,7 +94,7 @@ def test_a_strict_job_takes_no_limit_that_is_none():
     task = "{name: a, resources: {memoryHigh: 64Mi}, config: {execConfig: {command: a}}}"
     job = "{name: job, strict: true, taskGroups: [{name: g, tasks: [" + task + "]}]}"
     robot = ROBOT._replace(capabilities={"systemd": "252", "cgroup": "1"})
-    assert "memoryHigh: has no effect on robot r1: it has cgroup v1" in refusal(job, robot=robot)
+    assert "memoryHigh: has no effect on the robot: it has cgroup v1 (for r1)" in refusal(job, robot=robot)
     assert compiled(job, robot=ROBOT._replace(capabilities={"systemd": "252", "cgroup": "2"})).warnings == ()
 
 
@@ -102,7 +102,7 @@ def test_a_strict_job_takes_no_limit_that_is_none():
 def test_a_wall_that_an_old_systemd_does_not_have_is_a_warning(version, warned):
     job = "{name: job, taskGroups: [{name: g, tasks: [{name: a, isolation: {pid: host}, config: {execConfig: {command: a}}}]}]}"
     found = [str(warning) for warning in compiled(job, robot=ROBOT._replace(capabilities={"systemd": version})).warnings]
-    words = "tasks[0].isolation.pid: shows other users' processes on robot r1: its systemd is older than 247"
+    words = "tasks[0].isolation.pid: shows other users' processes on the robot: its systemd is older than 247"
     assert [words in text for text in found] == [True] * warned
 
 
@@ -118,7 +118,8 @@ def test_users_of_its_own_are_refused_where_a_robot_cannot_give_them(robot, why)
     robot = ROBOT._replace(capabilities=robot)
     said = refusal(job.replace("USERS", "own"), robot=robot)
     remedy = "remove it, or exclude the robot by a constraint"
-    assert f"taskGroups[0].tasks[0].isolation.users: robot r1 cannot give a task users of its own: {why}; {remedy}" in said
+    found = f"the robot cannot give a task users of its own: {why} (for r1); {remedy}"
+    assert f"taskGroups[0].tasks[0].isolation.users: {found}" in said
     assert compiled(job.replace("USERS", "host"), robot=robot)
     # One that was never asked may.
     assert compiled(job.replace("USERS", "own"))

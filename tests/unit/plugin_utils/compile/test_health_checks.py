@@ -67,8 +67,8 @@ def test_no_unit_takes_its_checks_in():
     ("check", "why"),
     [
         ('type: http, headers: {X: "a\\nb"}', "checks[0].headers.X: an HTTP header cannot contain a newline"),
-        ("type: http, headers: {X: '${meta.window}'}", "checks[0].headers.X: ${meta.window} has no value on robot r1"),
-        ("type: script, command: x, args: ['${NOMAD_META_window}']", "checks[0].args[0]: ${NOMAD_META_window} has no value on robot r1"),
+        ("type: http, headers: {X: '${meta.window}'}", "checks[0].headers.X: ${meta.window} has no value (for r1)"),
+        ("type: script, command: x, args: ['${NOMAD_META_window}']", "checks[0].args[0]: ${NOMAD_META_window} has no value (for r1)"),
         ("type: script, command: x, args: ['${KEY}']", "checks[0].args[0]: a secret cannot be used here"),
     ],
 )

@@ -144,7 +144,7 @@ def test_to_is_what_tasks_find_as_the_inner_port():
 
 def test_a_label_that_nobody_declares():
     task = {**APP, "env": {"CACHE": "${NOMAD_ADDR_redis}"}}
-    assert "env.CACHE: ${NOMAD_ADDR_redis} has no value on robot r1" in refusal(job("a", label("rediss"), task=task))
+    assert "env.CACHE: ${NOMAD_ADDR_redis} has no value (for r1)" in refusal(job("a", label("rediss"), task=task))
     own = environment(job("a", label("redis", static=6379), task=task))
     assert own["CACHE"] == "192.0.2.1:6379"
 
