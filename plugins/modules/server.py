@@ -39,4 +39,9 @@ problem:
   returned: success
   type: str
   sample: "there is no SPIRE server on hub yet; install it with: ansible-playbook k8s4r.robot.provision"
+state:
+  description: Whether the server runs on its machine (V(up)), is installed and does not (V(down)), or is not installed (V(none)).
+  returned: success
+  type: str
+  sample: up
 """

@@ -23,4 +23,4 @@ class ActionModule(ServerAction):
             raise ActionProblem(problem)
         if state is State.NONE:
             problem = NONE_YET.format(host)
-        return {"changed": False, "problem": problem}
+        return {"changed": False, "problem": problem, "state": state.value}

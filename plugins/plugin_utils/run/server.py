@@ -59,7 +59,8 @@ class ServerAction(Action):
         if state is None:
             return Looked(state, _unreachable(host, done.stderr))
         if state is State.DOWN:
-            return Looked(state, f"the SPIRE server on {host} is not running (systemctl status spire-server)")
+            why = "k8s4r.robot.provision starts it, and systemctl status spire-server says why it ended"
+            return Looked(state, f"the SPIRE server on {host} is not running ({why})")
         return Looked(state, "", (done.status, printed, done.stderr))
 
 

@@ -51,7 +51,7 @@ def summary(
     if aside and robots:
         robots[f"not in this run (--limit), left as {'it is' if len(aside) == 1 else 'they are'}"] = list(aside)
     if servers:
-        robots["the SPIRE server: installed first, if there is none yet"] = list(servers)
+        robots["the SPIRE server: installed, or started, first if it does not run"] = list(servers)
     return [{"robots": names, "text": text} for text, names in robots.items()]
 
 
@@ -76,7 +76,7 @@ def _going(answer: Data) -> list[Data]:
 
 def _of_robot(robot: str, answer: Data, moving: t.Mapping[str, Move], shown: t.Mapping[str, str]) -> t.Iterator[str]:
     if answer.get("missing"):
-        yield f"{few(sorted(set(answer['missing'])), MOST)}: installed first"
+        yield f"{few(sorted(set(answer['missing'])), MOST)}: installed, or started, first"
     for change in _changes(answer):
         what = f"{shown.get(change['group'], '')} {change['unit']}".strip()
         why = f" ({few(change['why'], MOST)})" if change["why"] else ""

@@ -70,6 +70,17 @@ def test_a_second_run_changes_nothing_and_a_check_says_so(ansible, provisioned):
     assert [harness.main_pid(provisioned, robot, "spire-agent") for robot in ROBOTS] == before
 
 
+def test_a_check_while_the_server_is_down_says_what_it_cannot_tell(ansible, provisioned):
+    """The run that it is a check of starts the server."""
+    provisioned.ssh("robot1", "systemctl stop spire-server")
+    run = ansible.provision("--check").well()
+    told = "what would change of its SPIRE agent is not known while the server on robot1 is down"
+    assert all(f"{robot}: {told}" in run.output for robot in ROBOTS)
+    assert run.changed["robot1"] > 0
+    assert set(ansible.provision().well().changed.values()) == {0, 1}
+    assert set(ansible.provision("--check").well().changed.values()) == {0}
+
+
 def test_a_change_is_predicted_made_and_seen(ansible, provisioned):
     change = {"spire_agent_log_level": "WARN"}
     before = harness.main_pid(provisioned, "robot2", "spire-agent")

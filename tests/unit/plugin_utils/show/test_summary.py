@@ -79,7 +79,7 @@ def test_what_moves_away_is_said_with_the_robot_that_it_moves_to():
 
 
 def test_robots_that_are_off_and_what_is_installed_have_their_lines():
-    assert lines({"a": {"missing": ["envoy"]}}, lost=["b", "c"]) == ["a: envoy: installed first", "b, c: off, run again"]
+    assert lines({"a": {"missing": ["envoy"]}}, lost=["b", "c"]) == ["a: envoy: installed, or started, first", "b, c: off, run again"]
     assert lines({}, lost=["b", "c"], failed=["c"]) == ["b: off, run again", "c: failed, as said above; run again"]
 
 
@@ -94,9 +94,9 @@ def test_robots_outside_of_the_run_are_named_where_something_changes():
 def test_the_machine_of_the_spire_server_has_the_last_line_if_agents_are_installed():
     answers = {"a": {"missing": ["spire_agent"]}}
     assert [summary.line(said) for said in summary.summary(answers, {}, ["b"], ["hub"])] == [
-        "a: spire_agent: installed first",
+        "a: spire_agent: installed, or started, first",
         "b: off, run again",
-        "hub: the SPIRE server: installed first, if there is none yet",
+        "hub: the SPIRE server: installed, or started, first if it does not run",
     ]
 
 
