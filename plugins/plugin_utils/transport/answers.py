@@ -67,6 +67,7 @@ def _text_by_name(value: t.Any) -> bool:
     return isinstance(value, dict) and all(map(_text, value.values()))
 
 
+_CHECK = {"name": str, "status": str, "said": str}
 _UNIT = {"called": str, "well": bool, "done": bool, "run": str}
 _GROUP = {"name": str, "kept": list, "silent": list, "lacks": list, "units": dict, "usage": dict}
 # Of a unit, what systemd may not have told.
@@ -107,7 +108,10 @@ def _group(value: t.Any) -> bool:
 
 
 def _unit(value: t.Any) -> bool:
-    if not (_has(value, _UNIT) and _usage(value.get("usage"))):
+    if not (_has(value, _UNIT) and _usage(value.get("usage")) and isinstance(value.get("last", False), bool)):
+        return False
+    checks = value.get("checks", [])
+    if not (isinstance(checks, list) and all(_has(check, _CHECK) for check in checks)):
         return False
     return all(key in value and isinstance(value[key], (kind, type(None))) for key, kind in _PERHAPS.items())
 

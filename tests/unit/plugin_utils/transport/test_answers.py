@@ -10,12 +10,14 @@ import typing as t
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.show import table
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import answers
 
 _USAGE = {"cpu": {"percent": 7.4, "limit": None}, "memory": {"current": 3, "limit": None, "oom_kills": 0}}
 _UNIT = {
     "called": "r0 web", "well": True, "done": False, "run": "always", "state": "active", "sub": "running", "restarts": 0,
-    "usage": _USAGE, "seconds": 5, "how": None,
+    "usage": _USAGE, "seconds": 5, "how": None, "last": False,
+    "checks": [{"name": "ready", "status": "passing", "said": "HTTP 200"}],
 }  # fmt: skip
 _GROUP = {
     "name": "default/shop/web",
@@ -72,9 +74,12 @@ def test_an_answer_with_anything_anywhere_is_sane_or_strange(operation):
     for path in _paths(SANE[operation]):
         for value in ANYTHING:
             try:
-                answers.checked(operation, _with(SANE[operation], path, value))
+                sane = answers.checked(operation, _with(SANE[operation], path, value))
             except answers.Strange:
                 continue
+            if operation == "status":
+                # What passes can be shown.
+                table.overview({"robot": sane})
 
 
 def test_what_a_unit_is_called_is_told():
