@@ -117,13 +117,12 @@ def _stage_rest(robot: Robot, manifest: Manifest) -> str:
 
 
 def _behind(journal: Journal) -> list[str]:
-    """That earlier switches could not be rolled back, and why."""
+    """Of each group that an earlier switch could not roll back: why, as the last of its errors says."""
     return [
         f"{text}; what is left of this earlier release is tried again by the next run and at boot"
         for each in journal.get("behind", ())
         for entry in each["groups"].values()
-        if entry["phase"] == "stuck"
-        for text in entry["errors"]
+        for text in entry["errors"][-1:]
     ]
 
 
