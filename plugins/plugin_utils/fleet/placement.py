@@ -19,6 +19,8 @@ from .spread import spread
 GroupKey = tuple[str, str, str]
 # Robots that a message names, of all that it could.
 SHOWN = 8
+# And so many different things that robots have in place of what is required.
+REASONS = 3
 
 
 class Placement(t.NamedTuple):
@@ -102,9 +104,16 @@ def _candidates(job: Job, group: TaskGroup, path: str, fleet: Fleet) -> tuple[li
 
 
 def _nowhere(job: Job, path: str, refused: t.Mapping[str, t.Sequence[Refusal]]) -> Problem:
-    by_rule: dict[str, list[str]] = {}
+    by_rule: dict[str, dict[str, list[str]]] = {}
     for robot, refusals in refused.items():
-        by_rule.setdefault(refusals[0].rule, []).append(robot)
-    ruled_out = "; ".join(f"{rule} (rules out {few(robots, SHOWN)})" for rule, robots in sorted(by_rule.items()))
+        by_rule.setdefault(refusals[0].rule, {}).setdefault(refusals[0].robot, []).append(robot)
+    ruled_out = "; ".join(f"{rule} (rules out {_with_reasons(robots)})" for rule, robots in sorted(by_rule.items()))
     found = f"no robot can run this group: {ruled_out or 'the inventory group `robots` is empty'}"
     return job.problem(path, found, "change the selector or constraint, or the robots' labels")
+
+
+def _with_reasons(robots: t.Mapping[str, t.Sequence[str]]) -> str:
+    """The robots, and what they have instead, where they have little of it."""
+    if len(robots) > REASONS:
+        return few(sorted(name for names in robots.values() for name in names), SHOWN)
+    return "; ".join(f"{few(names, SHOWN)}: {'it' if len(names) == 1 else 'each'} {reason}" for reason, names in robots.items())

@@ -81,6 +81,7 @@ def test_of_a_time_zone_that_a_robot_does_not_know_the_nearest_is_named(tmp_path
 
 
 def test_what_is_no_program_is_said_to_be_what_it_is(script, tmp_path):
+    assert lacks("/bin/sleep 9") == ["is not on this robot; write what follows the program in args"]
     assert lacks(tmp_path) == ["is a directory; name a program"]
     assert lacks(script(b"", 0o644)) == ["is not executable; make it so (chmod +x), or have an init task do so"]
     assert lacks("/dev/null") == ["is no program; name one"]

@@ -298,10 +298,11 @@ def _without_interpreter(path: str, search: str) -> str:
 
 def _lacking(program: Program) -> str:
     found, path = _found(program), program["path"]
+    remedy = "write what follows the program in args" if " " in path else _INSTALL
     if found:
         why = f"cannot be executed: {_without_interpreter(found, program['search'])}"
     elif program["search"]:
-        why = f"is in no directory of its PATH on this robot ({program['search']}); {_INSTALL}"
+        why = f"is in no directory of its PATH on this robot ({program['search']}); {remedy}"
     elif os.path.isdir(path):
         why = "is a directory; name a program"
     elif os.path.isfile(path):
@@ -309,7 +310,7 @@ def _lacking(program: Program) -> str:
     elif os.path.exists(path):
         why = "is no program; name one"
     else:
-        why = f"is not on this robot; {_INSTALL}"
+        why = f"is not on this robot; {remedy}"
     return f"{program['where']}: {path} {why}"
 
 

@@ -330,7 +330,7 @@ def test_an_init_tasks_constraint_removes_robots_too():
               - {name: i, config: {execConfig: {command: a}}, constraints: [{lTarget: "${meta.arm}", operand: "=", rTarget: right}]}
             tasks: [{name: app, config: {execConfig: {command: app}}}]
     """
-    assert "taskGroups[0].initTasks[0].constraints[0] requires ${meta.arm} = right (rules out r1)" in refusal(job)
+    assert "taskGroups[0].initTasks[0].constraints[0] requires ${meta.arm} = right (rules out r1: it has 'left')" in refusal(job)
 
 
 @pytest.mark.parametrize("user", ["k8s4r-p-web-1db223d4", "k8s4r-other-00000000", "spire-agent", "spire-server"])

@@ -115,8 +115,19 @@ def test_an_impossible_placement_names_what_removed_which_robots(kind):
     with pytest.raises(JobErrors) as raised:
         place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,)), type=kind, datacenters=("dc1",))], robots)
     text = str(raised.value)
-    assert "taskGroups[0].constraints[0] requires ${meta.arm} = left (rules out a)" in text
-    assert "datacenters allows dc1 (rules out b)" in text
+    assert "taskGroups[0].constraints[0] requires ${meta.arm} = left (rules out a: it has 'right')" in text
+    assert "datacenters allows dc1 (rules out b: it is in 'attic')" in text
+
+
+def test_what_robots_have_in_its_place_is_said_where_that_is_little():
+    def text(values):
+        robots = fleet(*(Robot(f"r{number}", f"r{number}", labels={"role": value}) for number, value in enumerate(values)))
+        with pytest.raises(JobErrors) as raised:
+            place([job(TaskGroup(name="g", tasks=(TASK,)), robot_selector={"role": "robto"})], robots)
+        return str(raised.value)
+
+    assert "robotSelector.role requires 'robto' (rules out r0, r1: each has 'robot'; r2: it has 'arm')" in text(["robot", "robot", "arm"])
+    assert "robotSelector.role requires 'robto' (rules out r0, r1, r2, r3);" in text("abcd")
 
 
 def test_an_unknown_attribute_is_an_error_that_names_the_robots():
