@@ -106,6 +106,20 @@ def test_who_left_a_unit_down_is_said(tmp_path, noted, asked, text):
     assert endings.of("u.service", values("success", 15, KILLED, state="inactive"), True, str(tmp_path), asked) == text
 
 
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"Restart": "always"}, "it was stopped"),
+        ({"Restart": "on-failure"}, "its program ended with 0"),
+        # It had come to its end, and was up all the same.
+        ({"Type": "oneshot"}, "it was stopped"),
+        ({"Type": "oneshot", "up": False}, "its program ended with 0"),
+    ],
+)
+def test_one_that_ended_well_and_would_not_be_down_by_itself_was_stopped(tmp_path, more, text):
+    assert endings.of("u.service", values("success", state="inactive", **more), True, str(tmp_path)) == text
+
+
 def test_when():
     times = {"InactiveEnterTimestampMonotonic": "100200000", "ExecMainExitTimestampMonotonic": "100100000"}
     assert endings.when(values(state="failed", **times)) == 100.2

@@ -74,12 +74,28 @@ def of(unit: str, values: Properties, stays: bool, runtime: str, asked: str = ""
     elif text == NEVER:
         text += _for_want(unit)
     over = _given_up(unit, runtime) if values.get("ActiveState") in DOWN else ""
+    if not over and _must_have_been_stopped(values):
+        text = STOPPED
     if text == STOPPED and over and not asked:
         text = "its program was asked to end, or ended well"
     if asked:
         # An end that counts as a good one is the one that was asked for.
         text = asked if values.get("Result") == "success" else f"{text}; {asked}"
     return f"{text}; {over}" if over else text
+
+
+def _must_have_been_stopped(values: Properties) -> bool:
+    """Whether a unit is down that its own end would not have left so: systemd would have started it again, or it had come to its end before
+    and counted as up.
+    """
+    if (
+        values.get("ActiveState") != "inactive"
+        or values.get("Result") != "success"
+        or not seconds(values, "ExecMainStartTimestampMonotonic")
+    ):
+        return False
+    remained = values.get("Type") == "oneshot" and not never_up(values)
+    return values.get("Restart") == "always" or remained
 
 
 def _given_up(unit: str, runtime: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROPERTIES = (
     "Id,Type,LoadState,ActiveState,SubState,Result,NRestarts,NeedDaemonReload,Job,ExecMainCode,ExecMainStatus,"
     "ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,"
-    "InactiveExitTimestampMonotonic,TimeoutStartUSec,MemoryCurrent,MainPID"
+    "InactiveExitTimestampMonotonic,TimeoutStartUSec,MemoryCurrent,MainPID,Restart"
 )
 # Of a timer: whether it is set, and for when.
 TIMER_PROPERTIES = "Id,ActiveState,NextElapseUSecMonotonic"
