@@ -51,7 +51,7 @@ def test_root_alone_may_make_them_or_nobody(fleet, deployment, kernel):
     kernel("user.max_user_namespaces", "0")
     why = "its kernel has no user namespaces, or the sysctl user.max_user_namespaces is 0"
     other = job("users", tasks=[{**task("other", SLEEP), **KEYS}])
-    deployment.deploy(other).refused(f"{PATH}: robot {VM} cannot give a task users of its own: {why}")
+    deployment.deploy(other).refused(f"{PATH}: the robot cannot give a task users of its own: {why} (for {VM})")
     # Nor does a robot believe a plan.
     answer = machine.prepare(*plans(machine, {**json.loads(other), "robotSelector": {}}))
     assert answer["status"] == "refused"
