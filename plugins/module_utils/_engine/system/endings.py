@@ -41,6 +41,8 @@ RESULTS = {
 }
 RUNNING, EXITED, DUMPED = "0", "1", "3"
 STOPPED, NEVER = "it was stopped", "it was not started"
+# With these settings of Restart=, systemd does not start a unit again that has ended well; systemd.service(5).
+_LEAVES_DOWN = ("no", "on-failure", "on-abnormal", "on-watchdog", "on-abort")
 # Of one whose program is what runs when it stops.
 LAST_FAILED = "its program, which runs when the others have ended, failed"
 
@@ -95,7 +97,7 @@ def _must_have_been_stopped(values: Properties) -> bool:
     ):
         return False
     remained = values.get("Type") == "oneshot" and not never_up(values)
-    return values.get("Restart") == "always" or remained
+    return values.get("Restart", "no") not in _LEAVES_DOWN or remained
 
 
 def _given_up(unit: str, runtime: str) -> str:
