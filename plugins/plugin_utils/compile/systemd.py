@@ -18,11 +18,12 @@ Directives = t.Sequence[tuple[str, str]]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
 _PLAIN = re.compile(r"[A-Za-z0-9_./@:,+=-]+")
-_ESCAPED = {'"': '\\"', "\\": "\\\\", "%": "%%"}
 # What a unit file may not have as it is: control characters, and what UTF-8 can write and Unicode has no character for.
-_NEVER = re.compile(
-    "[\x00-\x1f\x7f\ufdd0-\ufdef" + "".join(chr(plane + last) for plane in range(0, 2**20 + 1, 2**16) for last in (0xFFFE, 0xFFFF)) + "]"
-)
+_NEVER = (*range(0x20), 0x7F, *range(0xFDD0, 0xFDF0), *(plane + last for plane in range(0, 2**20 + 1, 2**16) for last in (0xFFFE, 0xFFFF)))
+_ESCAPED = {
+    **{number: "".join(f"\\x{byte:02x}" for byte in chr(number).encode()) for number in _NEVER},
+    **str.maketrans({'"': '\\"', "\\": "\\\\", "%": "%%"}),
+}
 
 
 def unit(sections: t.Mapping[str, Directives]) -> str:
@@ -48,11 +49,7 @@ def item(value: str) -> str:
 
 def _quoted(value: str) -> str:
     """The value in double quotes. Only what must be is written as bytes, `\\xNN`: in lists of paths systemd undoes nothing but quotes."""
-    return '"' + "".join(_ESCAPED.get(char) or (_bytes(char) if _NEVER.match(char) else char) for char in value) + '"'
-
-
-def _bytes(char: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in char.encode())
+    return f'"{value.translate(_ESCAPED)}"'
 
 
 def command(argv: t.Sequence[str], prefix: str = "") -> str:
