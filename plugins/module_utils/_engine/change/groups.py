@@ -51,6 +51,12 @@ class Switch:
         self.journal = journal
         self.progress = progress
         self.performer = performer
+        # What may be there of the groups from releases that were stuck on their way back, by the groups' ids.
+        self.overtaken: dict[str, list[Resource]] = {}
+        for release in journal.get("overtaken", ()):
+            earlier = robot.manifest(release)
+            for _job, group in manifests.groups(earlier) if earlier else ():
+                self.overtaken.setdefault(group["id"], []).extend(group["resources"])
 
     def apply(self, members: Members) -> None:
         """Bring groups that go together to the new release, or all of them back. Continues from where the journal has them."""
@@ -143,9 +149,8 @@ class Switch:
             target = self._target(group, record)
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress))
             spared = ledger.known(record) if group["id"] in self.journal["spare"] else ()
-            keep_data, others = self.manifest["keep_data"], self._overtaken(group)
-            todo = survey.plan_steps(self.robot, target["resources"], record, others, keep_data, halted, spared)
-            found.append(todo)
+            keep_data, others = self.manifest["keep_data"], self.overtaken.get(group["id"], [])
+            found.append(survey.plan_steps(self.robot, target["resources"], record, others, keep_data, halted, spared))
         return performers, steps.in_turn(found, turns)
 
     def _work_back(self, members: Members) -> Work:
@@ -158,7 +163,7 @@ class Switch:
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress, record))
             # What was left over before stays so.
             spared = record["leftovers"] if record else ()
-            tried = [*self._target(group, record)["resources"], *self._overtaken(group)]
+            tried = [*self._target(group, record)["resources"], *self.overtaken.get(group["id"], [])]
             found.append(survey.plan_steps(self.robot, target["resources"], record, others=tried, halted=halted, spared=spared))
         return performers, steps.in_turn(found, steps.UNTIL_COMMIT + steps.FROM_COMMIT)
 
@@ -172,12 +177,6 @@ class Switch:
                 except (OSError, CommandFailed):
                     # To go back matters more than to tidy up.
                     continue
-
-    def _overtaken(self, group: ManifestGroup) -> list[Resource]:
-        """What may be there of the group from releases that were stuck on their way back."""
-        earlier = [self.robot.manifest(release) for release in self.journal.get("overtaken", ())]
-        members = [other for manifest in earlier if manifest for _job, other in manifests.groups(manifest)]
-        return [resource for other in members if other["id"] == group["id"] for resource in other["resources"]]
 
     def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
         """The group as this switch makes it, with what stays for now."""

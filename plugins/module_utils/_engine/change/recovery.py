@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..judge import handover
 from ..state import manifest as manifests
-from ..state.journal import under_way
+from ..state.journal import all_of, under_way
 from .conclusion import conclude
 from .groups import Switch
 
@@ -37,18 +37,14 @@ def roll_back(robot: Robot, progress: Progress, boot: bool = False) -> list[str]
     return begun
 
 
-def left_over(robot: Robot, manifest: Manifest) -> tuple[list[Journal], list[str]]:
-    """What is stuck of earlier switches after they were tried again, when a release is to be switched to: the groups that it does not bring
-    up anew, and the releases of those that it does.
+def left_over(tried: Journal | None, manifest: Manifest) -> tuple[list[Journal], list[str]]:
+    """What is stuck of earlier switches after they were ``tried`` again, when a release is to be switched to: the groups that it does not
+    bring up anew, and the releases of those that it does.
     """
-    journal = robot.journal()
-    if journal is None:
-        return [], []
     mine = {group["id"] for _job, group in manifests.groups(manifest)}
-    tried: list[Journal] = [journal, *journal.get("behind", ())]
     behind: list[Journal] = []
     overtaken: list[str] = []
-    for each in tried:
+    for each in all_of(tried):
         stuck = [id for id, entry in each["groups"].items() if entry["phase"] == "stuck"]
         left = [id for id in stuck if id not in mine]
         if left:

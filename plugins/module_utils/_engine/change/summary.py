@@ -148,7 +148,8 @@ class _Summary:
                     found += [(unit["called"], does or "in place", why)] if why else []
                 if self._scripts(unit) != self._scripts(self.former.get(name)):
                     found.append((unit["called"], "in place", ["changeScript"]))
-        return found + [(self.former[name]["called"], "stop", ["a schedule starts it"]) for name in self.stopped]
+        stopped = [self.former[name].get("called", "") for name in self.stopped]
+        return found + [(called, "stop", ["a schedule starts it"]) for called in stopped if called]
 
     def rest(self, anything_new: bool) -> list[str]:
         """What else of the group changes, and restarts nothing. What comes with a new unit is not worth a word."""

@@ -62,8 +62,8 @@ def run(
             if journal:
                 begun += summary.rolls_back(journal)
                 recovery.roll_back(robot, progress)
-            stuck = referred_to(robot.journal())
-            behind, overtaken = recovery.left_over(robot, manifest)
+            stuck = robot.journal()
+            behind, overtaken = recovery.left_over(stuck, manifest)
             # After that, which takes along what nobody needs then.
             _ensure_units(robot, manifest)
             journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}
@@ -75,7 +75,7 @@ def run(
                 if group["id"] in spare and not group["resources"]:
                     journal["groups"][group["id"]] = {"phase": "stays", "errors": []}
             robot.write_journal(journal)
-            for over in set(stuck) - set(referred_to(journal)):
+            for over in set(referred_to(stuck)) - set(referred_to(journal)):
                 robot.forget_manifest(over)
         # From here on, whatever happens, the end of the switch has what is committed registered.
         agent.withdraw(_registrations_gone(robot, manifest, journal["spare"]))

@@ -80,9 +80,7 @@ def _program() -> list[Instruction]:
 
 def _of(calls: _Calls) -> list[Instruction]:
     """For one architecture: each call is looked for by its number, and then judged by its arguments."""
-    found: list[Instruction] = (
-        [(_LOAD, 0, 0, _NUMBER), (_LEAST, 0, 1, _SHORT), _return(_DENY)] if calls is _ALL[0] else [(_LOAD, 0, 0, _NUMBER)]
-    )
+    found: list[Instruction] = [(_LOAD, 0, 0, _NUMBER), (_LEAST, 0, 1, _SHORT), _return(_DENY)]
     judged = {number: _mode(argument) for number, argument in calls.modes.items()}
     for number, argument in calls.opens.items():
         judged[number] = [_argument(argument - 1), (_ANY, 1, 0, _MAKES), _return(_ALLOW), *_mode(argument)]

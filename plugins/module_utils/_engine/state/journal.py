@@ -40,15 +40,16 @@ if TYPE_CHECKING:
 
 def under_way(journal: Journal | None) -> list[str]:
     """The releases whose switch has not come to its end, in the order in which they are rolled back."""
-    return [each["release"] for each in _all(journal)]
+    return [each["release"] for each in all_of(journal)]
 
 
 def referred_to(journal: Journal | None) -> list[str]:
     """The releases whose manifests are needed until then."""
-    return [release for each in _all(journal) for release in (each["release"], *each.get("overtaken", ()))]
+    return [release for each in all_of(journal) for release in (each["release"], *each.get("overtaken", ()))]
 
 
-def _all(journal: Journal | None) -> list[Journal]:
+def all_of(journal: Journal | None) -> list[Journal]:
+    """The journal, and those that are stuck behind it."""
     return [journal, *journal.get("behind", ())] if journal else []
 
 

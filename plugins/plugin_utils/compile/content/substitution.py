@@ -15,7 +15,7 @@ from ...job.substitution import substitute
 from ...job.variables import too_long
 from ..site.site import Site
 
-# As it is shown: a variable of a port, with the port's label.
+# A variable of a port, with the port's label.
 _OF_PORT = re.compile(r"NOMAD_(?:HOST_)?(?:ADDR|IP|PORT)_(\w+)")
 _REMEDY = "define it, or remove it from the text"
 
@@ -47,12 +47,13 @@ def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]
     if "${" not in value:
         return value, ()
     replaced, unresolved = substitute(value, injected, **_rooms(site))
-    text = "{} has no value"
+    if not unresolved:
+        return replaced, ()
     if isinstance(value, Secret):
         # What looks like a name may be a part of a password.
-        return replaced, tuple(site.problem_here(path, text.format("a name in this secret"), _REMEDY) for _name in unresolved)
-    remedies = {name: _remedy(name, [*injected, *names_of_robot(site)]) for name in unresolved}
-    return replaced, tuple(site.problem_here(path, text.format(f"${{{name}}}"), remedy) for name, remedy in remedies.items())
+        return replaced, (site.problem_here(path, "a name in this secret has no value", _REMEDY),)
+    known = [*injected, *names_of_robot(site)]
+    return replaced, tuple(site.problem_here(path, f"${{{name}}} has no value", _remedy(name, known)) for name in unresolved)
 
 
 def _remedy(name: str, known: t.Iterable[str]) -> str:
