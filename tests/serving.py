@@ -10,7 +10,10 @@ Linux takes 40 ms: eight connections that wait for one another then have 180 ans
 from __future__ import annotations
 
 SERVER = """
-import http.server, os
+import os, socket
+# Who comes while the rest is imported waits for it, and is not refused.
+listener = socket.create_server(("127.0.0.1", int(os.environ["NOMAD_PORT_http"])), backlog=128)
+import http.server
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -26,6 +29,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_arguments):
         pass
 
-http.server.ThreadingHTTPServer.request_queue_size = 128
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["NOMAD_PORT_http"])), Handler).serve_forever()
+server = http.server.ThreadingHTTPServer(listener.getsockname(), Handler, bind_and_activate=False)
+server.socket.close()
+server.socket = listener
+server.serve_forever()
 """

@@ -20,7 +20,7 @@ TOGETHER = {
     "provision": (f"{INTEGRATION}provision/",),
     "emulated": (f"{INTEGRATION}emulated/",),
     "kernels": tuple(f"{SYSTEM}test_{name}.py" for name in ("clock", "disks", "power_cut", "quotas", "users", "virtual_machines")),
-    "services": tuple(f"{INTEGRATION}deploy/test_{name}.py" for name in ("discovery", "names")),
+    "services": tuple(f"{INTEGRATION}deploy/test_{name}.py" for name in ("controllers", "discovery", "names")),
 }
 """Modules that are one group: they build on what the ones before them left on the robots, as Envoy, or share a virtual machine."""
 

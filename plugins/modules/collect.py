@@ -81,16 +81,16 @@ moves:
   description:
     - What must not go from each robot yet, by the group's id. C(to) has the robot that is to run each instance. C(after) has, if
       the group ends, the other robots on which something of its job is new. C(callers) are the robots that call it, and have to hear of
-      other endpoints first.
+      other endpoints first. C(absent) are those of the robots in C(to) that the run does not come to, each with the reason.
     - M(k8s4r.robot.switch) lets a robot keep it until then.
   returned: always
   type: dict
-  sample: {robot1: {shop-web-0a1b2c3d: {group: default/shop/web, to: {"1": robot2}, after: {}, callers: []}}}
+  sample: {robot1: {shop-web-0a1b2c3d: {group: default/shop/web, to: {"1": robot2}, after: {}, callers: [], absent: {}}}}
 followers:
   description:
     - By robot and path, the files with endpoints of a service that change only after all robots have switched, with the group that they
       belong to, the service, and the robots that must have switched well.
-    - M(k8s4r.robot.switch) does so with O(k8s4r.robot.switch#module:follow=true).
+    - M(k8s4r.robot.switch) does so with O(k8s4r.robot.switch#module:turn=follow).
   returned: always
   type: dict
   sample:

@@ -75,6 +75,11 @@ placement:
   returned: when every robot is known
   type: dict
   sample: {default/shop/web: {robot1: [0, 2], robot2: [1, 3]}}
+everywhere:
+  description: The groups of system jobs (C(namespace/job/group)), of which each robot has an instance of its own.
+  returned: with O(state=present), when every robot is known
+  type: list
+  elements: str
 files:
   description: By job (C(namespace/job)), the file that describes it.
   returned: with O(state=present), when every robot is known

@@ -28,9 +28,15 @@ options:
       - V(present) creates and updates entries. Use it before the robots switch.
       - V(exact) also deletes the entries that are no longer needed by robots that have committed. A robot that rolled back keeps
         its entries.
+      - Only entries of robots that M(k8s4r.robot.held) has asked are deleted, and none of a unit that the robot has. In check mode, all
+        that this run does not need count as deleted.
     type: str
     choices: [present, exact]
     default: present
+  delete:
+    description: Whether O(state=exact) deletes. With V(false) it only names what it would delete, as RV(superfluous).
+    type: bool
+    default: true
   compiled:
     description: The name under which the result of M(k8s4r.robot.compile) is registered.
     type: str
@@ -43,6 +49,10 @@ options:
     description: The name under which the result of M(k8s4r.robot.switch) is registered, if there was one.
     type: str
     default: k8s4r_switched
+  held:
+    description: The name under which the result of M(k8s4r.robot.held) is registered.
+    type: str
+    default: k8s4r_held
 author:
   - k8s4r.robot contributors (@k8s4r)
 """

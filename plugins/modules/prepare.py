@@ -120,6 +120,11 @@ tell:
   description: For M(k8s4r.robot.switch), the request that tells groups of other jobs on the robot where a service is.
   returned: when there are such groups
   type: dict
+has:
+  description: The jobs that the robot has, as C(namespace/job).
+  returned: when a job is to be removed and the robot has nothing of it
+  type: list
+  elements: str
 errors:
   description: Why the robot refuses, or what failed.
   returned: when refused or failed

@@ -16,6 +16,7 @@ description:
   - An authority that exists is never replaced, not even when it expires soon, because everything that trusts it would be cut
     off. When less than a tenth of its lifetime is left, the module warns.
   - The private key is not returned and does not leave the machine.
+  - Where two runs do so at the same time, there is one authority, of which both have the certificate.
 options:
   private_key_path:
     description: Absolute path of the private key. Its directory must exist.
@@ -72,8 +73,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError
-from ansible_collections.k8s4r.robot.plugins.module_utils._provision.module import place
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError, add
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl import OpenSSL, OpenSSLError, due
 
 WARN_SHARE = 0.1
@@ -82,7 +82,8 @@ WARN_SHARE = 0.1
 def make(module: AnsibleModule, openssl: OpenSSL) -> bool:
     """Make the key and the certificate if they do not exist. Return whether anything was made, or would be in check mode."""
     key, certificate = module.params["private_key_path"], module.params["certificate_path"]
-    have_key, have_certificate = os.path.exists(key), os.path.exists(certificate)
+    # The certificate first: another run may be making both, and then the key is there before it.
+    have_certificate, have_key = os.path.exists(certificate), os.path.exists(key)
     if have_certificate and not have_key:
         module.fail_json(
             msg=f"{certificate} exists, but its private key {key} does not: restore the key from a backup, "
@@ -96,7 +97,11 @@ def make(module: AnsibleModule, openssl: OpenSSL) -> bool:
         temporary = os.path.join(directory, "certificate")
         with open(temporary, "w", encoding="ascii") as file:
             file.write(pem)
-        place(module, temporary, certificate, "0644")
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        add(temporary, certificate)
+    module.set_default_selinux_context(certificate, False)
     return True
 
 

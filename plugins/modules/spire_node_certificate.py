@@ -74,10 +74,8 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision import names
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl import OpenSSL, OpenSSLError
-
-# The characters of a path segment (SPIFFE-ID, 2.2), because the name becomes part of the agent's ID.
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def main() -> None:
@@ -93,8 +91,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     name = module.params["common_name"]
-    if not NAME.fullmatch(name) or name in (".", ".."):
-        module.fail_json(msg=f"a node certificate cannot have the name {name!r}: use 1 to 64 characters of A-Z a-z 0-9 . _ -")
+    if not re.fullmatch(names.AGENT, name):
+        module.fail_json(msg=f"a node certificate cannot have the name {name!r}; such a name has {names.ALLOWED}")
     if module.check_mode:
         module.exit_json(changed=True, certificate="")
     openssl = OpenSSL(module.run_command)

@@ -12,9 +12,9 @@ short_description: Write the files of a SPIRE component and run its unit with th
 version_added: 0.1.0
 author: k8s4r.robot contributors (@k8s4r)
 description:
-  - Writes the files, the configuration only after the program itself found it valid, each in one step. Enables the unit, and starts
-    it, or restarts it if it runs with another configuration, unit or program than what is installed. Then waits until the
-    component says that it is healthy.
+  - Writes the files, each in one step, and none of them before the program itself found a new configuration valid together with the
+    others. Enables the unit, and starts it, or restarts it if it runs with another configuration, unit or program than what is
+    installed. Then waits until the component says that it is healthy.
   - What a run that was cut off left undone, the next one does, because what a unit runs with is not remembered but compared.
 options:
   unit:
@@ -59,6 +59,20 @@ options:
         description: Its mode, as an octal number in quotes.
         type: str
         default: "0644"
+  exchange:
+    description:
+      - Absolute paths of what the component attests with, and of what it keeps of that, in the order in which they change hands. What
+        is to be there next is beside it, with C(.next) behind its name; where nothing is, nothing is to be there.
+    type: list
+    elements: path
+    default: []
+  anew:
+    description:
+      - Whether the files of O(exchange) change hands now, while the unit is down. The old ones stay beside the new ones, with
+        C(.former) behind their names, until the component is healthy. If it does not become healthy, they come back, and the unit
+        runs with them again.
+    type: bool
+    default: false
   program_changes:
     description: Whether a check has found that another program would be installed. Only a check looks at it.
     type: bool
@@ -112,13 +126,16 @@ unit:
   returned: success
 """
 
+import json
 import os
+import tempfile
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError, octal, options, owned, read, write
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.exchange import Exchange
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision.files import FileError, Wanted, octal, options, owned, read, write
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.release import sha256
 
 UNITS = "/etc/systemd/system/"
@@ -136,6 +153,8 @@ class Service:
         self.module = module
         self.parameters: t.Mapping[str, t.Any] = module.params
         self.unit: str = module.params["unit"]
+        self.exchange = Exchange(module.params["exchange"])
+        self.begun = False
 
     def call(self, *words: str) -> str:
         """Run a command that must end well. Return its output."""
@@ -144,21 +163,36 @@ class Service:
             raise UnitError(f"{' '.join(words[:2])} failed: {(err or out).strip()}")
         return str(out)
 
-    def write(self, file: t.Mapping[str, t.Any]) -> t.Optional[t.Dict[str, str]]:
-        """Write a file that is not as it must be. Return the difference; None if there is none."""
-        path, content, group, mode = file["path"], file["content"], file["group"], octal(file["mode"])
-        before = read(path)
-        if before == content and owned(path, group, mode):
-            return None
+    def write(self) -> t.List[t.Dict[str, str]]:
+        """Write the files that are not as they must be. Return the differences."""
+        wanted, differences = [], []
+        for file in self.parameters["files"]:
+            path, content, group, mode = file["path"], file["content"], file["group"], octal(file["mode"])
+            before = read(path)
+            if before != content or not owned(path, group, mode):
+                wanted.append(Wanted(path, content, group, mode))
+                differences.append({"before_header": path, "after_header": path, "before": before or "", "after": content})
         if not self.module.check_mode:
-            write(self.module, path, content, group, mode, self.validate if path == self.parameters["configuration"] else None)
-        return {"before_header": path, "after_header": path, "before": before or "", "after": content}
+            write(self.module, wanted, self.validate)
+        return differences
 
-    def validate(self, path: str) -> None:
-        """Ask the program whether it takes a configuration."""
-        rc, out, err = self.module.run_command([self.parameters["program"], "validate", "-config", path])
+    def validate(self, beside: t.Mapping[str, str]) -> None:
+        """Ask the program whether it takes a new configuration, with all that is new; ``beside``: where that is, by its paths."""
+        configuration = self.parameters["configuration"]
+        if configuration not in beside:
+            return
+        text = read(beside[configuration]) or ""
+        for path, temporary in beside.items():
+            text = text.replace(json.dumps(path), json.dumps(temporary))
+        with tempfile.NamedTemporaryFile("w", prefix="configuration-", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            rc, out, err = self.module.run_command([self.parameters["program"], "validate", "-config", file.name])
         if rc != 0:
-            raise FileError(f"{self.parameters['program']} refuses its configuration, which was not written: {(err or out).strip()}")
+            reason = (err or out).strip().replace(file.name, configuration)
+            for path, temporary in beside.items():
+                reason = reason.replace(temporary, path)
+            raise FileError(f"{self.parameters['program']} refuses its configuration, which was not written: {reason}")
 
     def stale(self, written: t.Sequence[str]) -> bool:
         """Return whether the unit runs with anything else than what is installed, or has not said with what."""
@@ -177,7 +211,7 @@ class Service:
         shown = self.call("systemctl", "show", "--property=UnitFileState,ActiveState,NeedDaemonReload", self.unit)
         state = dict(line.partition("=")[::2] for line in shown.splitlines())
         done = [] if state["UnitFileState"] == "enabled" else ["enabled"]
-        if self.stale(written):
+        if self.parameters["anew"] or self.stale(written):
             done.append("restarted")
         elif state["ActiveState"] not in ("active", "activating", "reloading"):
             done.append("started")
@@ -185,10 +219,26 @@ class Service:
             return done
         if state["NeedDaemonReload"] == "yes" or any(path.startswith(UNITS) for path in written):
             self.call("systemctl", "daemon-reload")
+        if self.parameters["anew"]:
+            self.call("systemctl", "stop", self.unit)
+            self.begun = True
+            self.exchange.begin()
         for word, verb in (("enabled", "enable"), ("restarted", "restart"), ("started", "start")):
             if word in done:
                 self.call("systemctl", verb, self.unit)
         return done
+
+    def go_back(self) -> str:
+        """Have the unit run with what it had before this run exchanged it. Return what to say of that."""
+        if not self.begun:
+            return ""
+        try:
+            self.call("systemctl", "stop", self.unit)
+            self.exchange.go_back()
+            self.call("systemctl", "start", self.unit)
+        except (UnitError, OSError) as error:
+            return f"\n{self.unit} does not run again with the key and the identity that it had before: {error}"
+        return f"\n{self.unit} runs again with the key and the identity that it had before"
 
     def wait(self) -> bool:
         """Wait until the component is healthy. Return whether it is."""
@@ -203,6 +253,8 @@ class Service:
 
     def log(self) -> str:
         """Return the last lines of the unit's log."""
+        # What was written a moment ago may not be there yet.
+        self.module.run_command(["journalctl", "--sync"])
         words = ["journalctl", "--no-pager", "--output=cat", f"--lines={LOG_LINES}", f"--unit={self.unit}"]
         return str(self.module.run_command(words)[1]).strip()
 
@@ -222,6 +274,8 @@ def main() -> None:
                 "required": True,
                 "options": {**options("0644"), "content": {"type": "str", "required": True}},
             },
+            "exchange": {"type": "list", "elements": "path", "default": []},
+            "anew": {"type": "bool", "default": False},
             "program_changes": {"type": "bool", "default": False},
             "ready_seconds": {"type": "int", "default": 60},
             "failure": {"type": "str", "required": True},
@@ -229,16 +283,21 @@ def main() -> None:
         supports_check_mode=True,
     )
     service = Service(module)
+    failure = ""
     try:
-        differences = [difference for difference in map(service.write, module.params["files"]) if difference]
+        differences = service.write()
         written = [difference["after_header"] for difference in differences]
         done = service.run(written)
+        if not module.check_mode and service.wait():
+            service.exchange.finish()
+        elif not module.check_mode:
+            failure = f"{module.params['failure']}. The last lines of its log: {service.log()}"
     except (FileError, OSError) as error:
-        module.fail_json(msg=f"{service.unit}: {error}")
+        failure = f"{service.unit}: {error}"
     except UnitError as error:
-        module.fail_json(msg=f"{service.unit}: {error}. The last lines of its log: {service.log()}")
-    if not module.check_mode and not service.wait():
-        module.fail_json(msg=f"{module.params['failure']}. The last lines of its log: {service.log()}")
+        failure = f"{service.unit}: {error}. The last lines of its log: {service.log()}"
+    if failure:
+        module.fail_json(msg=failure + service.go_back())
     module.exit_json(changed=bool(written or done), diff=differences, written=written, unit=done)
 
 

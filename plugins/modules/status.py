@@ -49,8 +49,9 @@ jobs:
     groups:
       description:
         - By the group's id, its C(name), its C(release), when that was C(committed), its C(ports), those of them on which no process
-          listens (C(silent)), what the group needs but the robot does not have (C(lacks)), the data that it left (C(kept)), what all but
-          its proxy use (C(usage)), and its C(units).
+          listens (C(silent)), what the group needs but the robot does not have (C(lacks)), paths of its own that somebody has removed
+          (C(gone)), its proxies that run without a valid identity and need one (C(unidentified)), the data that it
+          left (C(kept)), what all but its proxy use (C(usage)), and its C(units).
         - For each unit, by name, what people call it (C(called)), whether it does what it should (C(well)) and has done it once and for
           all (C(done)), how it is meant to run (C(run)), C(state), C(sub), C(result), C(restarts), what it uses (C(usage)), C(pid),
           C(exit_status), when it started (C(since)), when it C(ended) and C(how), for how many C(seconds) that has been so, and of a
@@ -73,7 +74,14 @@ interrupted:
 idle:
   description:
     - What serves all groups of the robot and is down, each unit with since when and why. The next deployment of a group that needs it
-      starts it.
+      starts it. SPIRE's agent and server are among them where they are to be started at boot; M(k8s4r.robot.provision) starts these.
+  returned: success
+  type: list
+  elements: str
+unclaimed:
+  description:
+    - Units that have names of this collection's, and are of no job that the robot knows, because the record of their job was deleted.
+      Deploy that job, and remove it if it is not wanted, or stop and delete them by hand.
   returned: success
   type: list
   elements: str

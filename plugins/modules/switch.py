@@ -40,23 +40,20 @@ options:
     type: str
     default: k8s4r_switched
   followed:
-    description: The name under which the result with O(follow=true) is registered.
+    description: The name under which the result with O(turn=follow) is registered.
     type: str
     default: k8s4r_followed
-  follow:
+  turn:
     description:
-      - A switch leaves files with the endpoints of services as they are, if they are there already. Call the action again with V(true)
-        once all robots have switched. Then groups that call a service get its new endpoints, unless the run did not succeed on
-        a robot that has one of them.
-    type: bool
-    default: false
-  moved:
-    description:
-      - Instances that move to another robot stay on this one at first. Call the action again with V(true) once the other robots
-        have switched, after a new M(k8s4r.robot.prepare). Then what moved is given up, unless the run did not succeed on the robot
-        that it moves to.
-    type: bool
-    default: false
+      - A switch has up to three turns, each on all robots before the next one.
+      - In V(begin), the robot switches. Files with the endpoints of services stay as they are, if they are there already, and so do
+        instances that move to another robot.
+      - In V(follow), groups that call a service get its new endpoints, unless the run did not succeed on a robot that has one of them.
+      - In V(give_up), after a new M(k8s4r.robot.prepare), what has moved is given up, unless the run did not succeed on the robot that
+        it moves to.
+    type: str
+    choices: [begin, follow, give_up]
+    default: begin
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
@@ -70,8 +67,8 @@ EXAMPLES = r"""
 RETURN = r"""
 status:
   description:
-    - V(committed), or V(planned) in check mode. V(unchanged) if there was nothing to switch. V(stays) if O(moved=true) and nothing that
-      moves can be given up yet, or if O(follow=true) and callers go on with the endpoints that they have.
+    - V(committed), or V(planned) in check mode. V(unchanged) if there was nothing to switch. V(stays) if O(turn=give_up) and nothing that
+      moves can be given up yet, or if O(turn=follow) and callers go on with the endpoints that they have.
     - When the task fails, V(rolled-back) for a robot that runs the previous release again, V(failed) for one that does not, and
       V(refused) for one that was not touched. The output then says why, with the unit, its exit status and its last log lines.
   returned: when the robot has answered
@@ -88,7 +85,7 @@ groups:
   type: dict
   sample: {shop-web-0a1b2c3d: committed}
 rest:
-  description: The release that waits for O(follow=true); empty if there is none.
+  description: The release that waits for O(turn=follow); empty if there is none.
   returned: on success, when there was something to switch
   type: str
 units:
@@ -129,7 +126,7 @@ stays:
   sample: [default/shop/web]
 untold:
   description: The files with endpoints that stay as they are, because the run did not succeed on a robot that has one of them.
-  returned: if O(follow=true) and there are such files
+  returned: if O(turn=follow) and there are such files
   type: list
   elements: str
   sample: [/etc/k8s4r/groups/front-web-0a1b2c3d/proxy/endpoints-upstream-shop-api-http-0a1b2c3d.json]

@@ -132,6 +132,11 @@ taskgroups:
         done:
           description: Whether it has run to its end and need not run again.
           type: bool
+        leaving:
+          description:
+            - Whether the job does not want it on this robot any more. It stays until the robots that take over are ready.
+            - Of a group that leaves the robot as a whole this is not known.
+          type: bool
         state:
           description: The unit's state, as systemd calls it.
           type: str

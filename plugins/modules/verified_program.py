@@ -45,6 +45,13 @@ options:
     description: The mode of the program, as an octal number in quotes.
     type: str
     default: "0755"
+  trial:
+    description:
+      - Arguments with which the new program is run once, before it takes the place of another one. If it cannot be executed, or ends
+        with another status than 0, nothing is replaced, and the error says what it printed.
+      - Only for the machine that the program is made for. Without this option the program is not run, and neither in check mode.
+    type: list
+    elements: str
   otherwise:
     description: What to do if O(url) cannot be downloaded. The error message ends with it.
     type: str
@@ -54,7 +61,7 @@ options:
     default: 30
 attributes:
   check_mode:
-    description: Reports whether the program would be installed, and downloads nothing.
+    description: Reports whether the program would be installed. Downloads nothing, and runs no program.
     support: full
   diff_mode:
     description: Programs are not text.
@@ -68,6 +75,7 @@ EXAMPLES = r"""
     url: https://github.com/spiffe/spire/releases/download/v1.13.0/spire-1.13.0-linux-amd64-musl.tar.gz
     sha256_url: https://github.com/spiffe/spire/releases/download/v1.13.0/spire-1.13.0-linux-amd64-musl_sha256sum.txt
     member: spire-1.13.0/bin/spire-agent
+    trial: [--version]
 """
 
 RETURN = r"""
@@ -119,6 +127,23 @@ def wanted_digest(parameters: t.Mapping[str, t.Any]) -> str:
     return digest
 
 
+def tried(module: AnsibleModule, program: str, name: str, arguments: t.Sequence[str]) -> None:
+    """Run a program before it is installed. Raises ReleaseError if it does not end well: it may be for another CPU or libc."""
+    os.chmod(program, 0o700)
+    try:
+        status, out, err = module.run_command([program, *arguments], handle_exceptions=False)
+    except FileNotFoundError:
+        # The file is there: so the kernel means its interpreter.
+        reason = "the loader that it needs is missing"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        if status == 0:
+            return
+        reason = f"{' '.join([name, *arguments])} ends with status {status}: {' '.join((err or out).split())}"
+    raise release.ReleaseError(f"it does not run on this machine: {reason}; nothing was replaced")
+
+
 def install(module: AnsibleModule, record: release.Record) -> str:
     """Download, verify, extract and place the program. Return the verified digest of the release's file."""
     parameters: t.Mapping[str, t.Any] = module.params
@@ -146,6 +171,8 @@ def install(module: AnsibleModule, record: release.Record) -> str:
             with open(download, "rb") as file:
                 release.copy(file, program)
         digest = digest or release.sha256(program)
+        if parameters["trial"]:
+            tried(module, program, os.path.basename(path), parameters["trial"])
         place(module, program, path, parameters["mode"])
     record.write(module, source, found, digest)
     return found
@@ -162,6 +189,7 @@ def main() -> None:
             "sha256_url": {"type": "str"},
             "member": {"type": "str"},
             "mode": {"type": "str", "default": "0755"},
+            "trial": {"type": "list", "elements": "str"},
             "otherwise": {"type": "str"},
             "timeout": {"type": "int", "default": 30},
         },

@@ -69,6 +69,14 @@ def test_nothing_forbidden(what):
     assert not found, what
 
 
+def test_what_runs_on_robots_has_no_method_that_came_after_python_3_8():
+    """Ruff looks at the grammar alone, and mypy knows no version that is so old."""
+    newer = re.compile(r"\.remove(prefix|suffix)\(|\b(functools\.cache|math\.lcm|itertools\.pairwise|int\.bit_count)\b|strict=")
+    robots = ("plugins/module_utils/", "plugins/modules/", "plugins/plugin_utils/compile/helpers/", "plugins/plugin_utils/compile/lines.py")
+    found = [f"{name}: {match[0]}" for name in PYTHON if name.startswith(robots) for match in newer.finditer(PYTHON[name])]
+    assert not found
+
+
 def test_no_list_of_ignored_findings():
     assert not [name for name in tree() if re.search(r"(^|/)(\.ansible-lint-ignore|ignore-[0-9.]+\.txt)$", name)]
 

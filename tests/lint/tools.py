@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,12 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def run(command: list[str], seconds: float) -> str:
-    """Run a program of this Python's environment on the checkout, and return what it prints; where it fails, that is the failure's text."""
+def run(command: list[str], seconds: float, telling: str = "") -> str:
+    """Run a program of this Python's environment on the checkout, and return what it prints.
+
+    Where it fails, that is the failure's text. Of a long one only the end may be read: the lines in which ``telling``, a regular
+    expression, is found are repeated there.
+    """
     variables = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"),
@@ -27,5 +32,7 @@ def run(command: list[str], seconds: float) -> str:
         command, cwd=CHECKOUT, env={**os.environ, **variables}, capture_output=True, text=True, timeout=seconds, check=False
     )
     if done.returncode:
-        pytest.fail(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
+        said = f"{done.stdout}\n{done.stderr}"
+        repeated = [line for line in said.splitlines() if telling and re.search(telling, line)]
+        pytest.fail("\n".join([f"{' '.join(command)}: exit status {done.returncode}", said, *repeated]), pytrace=False)
     return done.stdout + done.stderr

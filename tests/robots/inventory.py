@@ -18,7 +18,7 @@ def ssh_options(known_hosts: Path, control: Path) -> list[str]:
     """Options of ssh that hold for every robot; host keys are known beforehand, so checking them is strict."""
     return [
         *("-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes", "-o", "ControlMaster=auto"),
-        *("-o", "ControlPersist=300s", "-o", f"ControlPath={control}/%h", "-o", "ServerAliveInterval=3", "-o", "ServerAliveCountMax=2"),
+        *("-o", "ControlPersist=300s", "-o", f"ControlPath={control}/%h", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=5"),
     ]
 
 
@@ -39,6 +39,8 @@ def inventory(setups: list[Setup], key: Path, options: list[str], variables: dic
                 "ansible_user": "root",
                 "ansible_python_interpreter": "/usr/bin/python3",
                 "ansible_pipelining": True,
+                # Two processors have many robots, and a suite that they are busy with. ServerAlive has the same reason.
+                "ansible_timeout": 30,
                 "ansible_ssh_private_key_file": str(key),
                 "ansible_ssh_args": " ".join(options),
                 "k8s4r_trust_domain": TRUST_DOMAIN,

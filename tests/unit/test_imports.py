@@ -26,7 +26,7 @@ ALONE = (PLAN, f"{ENGINE}.say")
 # A package, and what of ours it may import beside itself.
 PACKAGES = {
     "plugin_utils.job": (),
-    "plugin_utils.fleet": ("plugin_utils.job",),
+    "plugin_utils.fleet": ("plugin_utils.job", "module_utils._provision.names"),
     "plugin_utils.envoy": ("plugin_utils.job",),
     "plugin_utils.consul_template": ("plugin_utils.job",),
     "plugin_utils.compile": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", PLAN),

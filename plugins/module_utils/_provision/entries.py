@@ -66,8 +66,8 @@ ENTRY_ID = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 # A call may carry 4 MB. A thousand entries stay below that, even with every name at its limit.
 BATCH = 1000
 
-# A status code of gRPC.
-NOT_FOUND = 5
+# Status codes of gRPC.
+NOT_FOUND, ALREADY_EXISTS = 5, 6
 
 
 def wanted(entry: Document) -> Entry:
@@ -134,9 +134,10 @@ def in_scope(entry: Entry, scope: t.Sequence[str]) -> bool:
 class Difference:
     """The entries to create, update and delete, so that the server has those that are wanted.
 
-    An entry is ours when its id begins with ``prefix``. ``superfluous`` are the entries of ours in the scope that are not
-    wanted, and only those with one of these ``parents`` if there are any; ``purge`` deletes them. ``conflicts`` are pairs of
-    a wanted entry and one that is not ours but has the same meaning, so that the server would refuse the former.
+    An entry is ours when its id begins with ``prefix``. ``superfluous`` are the entries of ours in the scope that are neither
+    wanted nor, by their ids, ``spared``, and only those with one of these ``parents`` if there are any; ``purge`` deletes them.
+    ``conflicts`` are pairs of a wanted entry and one that is not ours but has the same meaning, so that the server would refuse the
+    former.
     """
 
     def __init__(
@@ -147,12 +148,17 @@ class Difference:
         prefix: str = "",
         purge: bool = False,
         parents: t.Sequence[str] = (),
+        spared: t.Container[str] = (),
     ) -> None:
         have = {entry["entry_id"]: entry for entry in present}
         want = {entry["entry_id"]: entry for entry in entries}
         self.create = [entry for name, entry in want.items() if name not in have]
         self.update = [entry for name, entry in want.items() if name in have and have[name] != entry]
-        ours = (entry for entry in present if entry["entry_id"].startswith(prefix) and in_scope(entry, scope))
+        ours = (
+            entry
+            for entry in present
+            if entry["entry_id"].startswith(prefix) and in_scope(entry, scope) and entry["entry_id"] not in spared
+        )
         self.superfluous = [entry for entry in ours if entry["entry_id"] not in want and (not parents or entry["parent_id"] in parents)]
         self.delete = list(self.superfluous) if purge else []
         self.conflicts: t.List[t.Tuple[Entry, Entry]] = []

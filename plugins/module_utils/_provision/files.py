@@ -59,23 +59,54 @@ def own(path: str, group: str, mode: int) -> None:
     os.chmod(path, mode)
 
 
-def write(module: Module, path: str, text: str, group: str, mode: int, valid: t.Callable[[str], None] | None = None) -> None:
-    """Put a file in place. ``valid`` is given the path of the new text before, and raises what is wrong with it."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}-")
+class Wanted(t.NamedTuple):
+    """A file that is to be at a path."""
+
+    path: str
+    text: str
+    group: str
+    mode: int
+
+
+def write(module: Module, wanted: t.Sequence[Wanted], valid: t.Callable[[t.Mapping[str, str]], None] | None = None) -> None:
+    """Put files in place, in this order. ``valid`` is given, by their paths, where the new texts are before any of them is in its place,
+    and raises what is wrong with them.
+    """
+    beside: t.Dict[str, str] = {}
     try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        own(temporary, group, mode)
+        for file in wanted:
+            beside[file.path] = _beside(file)
         if valid is not None:
-            valid(temporary)
-        # Not Ansible's atomic_move, which opens a new file to others for a moment.
-        os.rename(temporary, path)
+            valid(beside)
+        for path, temporary in list(beside.items()):
+            # Not Ansible's atomic_move, which opens a new file to others for a moment.
+            os.rename(temporary, path)
+            del beside[path]
+            module.set_default_selinux_context(path, False)
+    finally:
+        for temporary in beside.values():
+            os.unlink(temporary)
+
+
+def _beside(file: Wanted) -> str:
+    """Write a file beside its place, and return where."""
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(file.path), prefix=f".{os.path.basename(file.path)}-")
+    try:
+        with open(handle, "w", encoding="utf-8") as stream:
+            stream.write(file.text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        own(temporary, file.group, file.mode)
     except BaseException:
         os.unlink(temporary)
         raise
-    module.set_default_selinux_context(path, False)
+    return temporary
+
+
+def add(temporary: str, path: str) -> None:
+    """Give a file this name, too. What has the name already stays: of two runs at once, both go on with what the first has made."""
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, path)
 
 
 def make_directory(module: Module, path: str, group: str, mode: int) -> None:

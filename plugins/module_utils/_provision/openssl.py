@@ -71,16 +71,15 @@ class OpenSSL:
         return True
 
     def new_key(self, path: str) -> None:
-        """Make a private key that only its owner can read, from its first byte on."""
+        """Make a private key that only its owner can read, from its first byte on. One that another run has made meanwhile stays."""
         # Not Ansible's atomic_move, which opens a new file to others for a moment.
         handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".key-")
         os.close(handle)
         try:
             self._call("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", temporary)
-            os.rename(temporary, path)
-        except BaseException:
+            files.add(temporary, path)
+        finally:
             os.unlink(temporary)
-            raise
 
     def self_signed(self, key_path: str, common_name: str, days: int) -> str:
         """Return the PEM of an authority's certificate, signed with its own key."""

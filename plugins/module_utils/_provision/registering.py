@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes a server's registration entries those that are wanted, for the module `spire_entries` and for the action `entries`.
 
-The options of both are those that the module documents.
+The options of both are those that the module documents; the action may have ``spared``, the ids of entries that are not deleted.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _difference(options: Options, wanted: t.Sequence[entries.Entry], present: t.
     if options["state"] == "absent":
         return entries.removal([entry["entry_id"] for entry in wanted], present)
     purge = options["state"] == "exact"
-    return entries.Difference(wanted, present, options["scope"], options["prefix"], purge, options["parents"])
+    return entries.Difference(wanted, present, options["scope"], options["prefix"], purge, options["parents"], options.get("spared", ()))
 
 
 def _perform(server: Server, change: entries.Difference) -> None:

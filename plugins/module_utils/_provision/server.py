@@ -21,13 +21,15 @@ class ServerError(Exception):
 class Server:
     """One SPIRE server, reached through its program and its administrative socket.
 
-    ``run`` is AnsibleModule.run_command, or a function with the same signature, which may run commands on another machine.
+    ``run`` is AnsibleModule.run_command, or a function with the same signature, which may run commands on another machine. ``machine`` is
+    what people call that one, where it is not the one that an error is printed of.
     """
 
-    def __init__(self, run: Run, program: str, socket: str) -> None:
+    def __init__(self, run: Run, program: str, socket: str, machine: str = "") -> None:
         self._run = run
         self._program = program
         self._socket = socket
+        self._called = f"the SPIRE server on {machine}" if machine else "the SPIRE server"
 
     @property
     def listing(self) -> t.List[str]:
@@ -46,12 +48,19 @@ class Server:
         return self.listed(*self._run(self.listing))
 
     def create(self, wanted: t.Sequence[entries.Entry]) -> None:
-        """Create entries."""
-        self._write("create", wanted)
+        """Create entries. One that is there as it is wanted is no error: a command whose answer was lost is sent again."""
+        for batch in entries.batches(wanted):
+            answer, ids = self._written("create", batch)
+            refused = entries.refusals(answer, ids)
+            if refused and not entries.refusals(answer, ids, accepted=(entries.ALREADY_EXISTS,)):
+                there = {entry["entry_id"]: entry for entry in self.list()}
+                refused = [] if all(there.get(entry["entry_id"]) == entry for entry in batch) else refused
+            self._check("create", refused)
 
     def update(self, wanted: t.Sequence[entries.Entry]) -> None:
         """Replace the entries that have the same ids."""
-        self._write("update", wanted)
+        for batch in entries.batches(wanted):
+            self._check("update", entries.refusals(*self._written("update", batch)))
 
     def delete(self, ids: t.Sequence[str]) -> None:
         """Delete entries by their ids. One that does not exist any more is no error."""
@@ -59,15 +68,15 @@ class Server:
             answer = self._call("delete", "-file", "-", data={"ids": batch})
             self._check("delete", entries.refusals(answer, batch, accepted=(entries.NOT_FOUND,)))
 
-    def _write(self, verb: str, wanted: t.Sequence[entries.Entry]) -> None:
-        for batch in entries.batches(wanted):
-            answer = self._call(verb, "-data", "-", data={"entries": [entries.for_server(entry) for entry in batch]})
-            self._check(verb, entries.refusals(answer, [entry["entry_id"] for entry in batch]))
+    def _written(self, verb: str, batch: t.Sequence[entries.Entry]) -> t.Tuple[entries.Document, t.List[str]]:
+        """What the server answers for a batch, and the ids of its entries."""
+        answer = self._call(verb, "-data", "-", data={"entries": [entries.for_server(entry) for entry in batch]})
+        return answer, [entry["entry_id"] for entry in batch]
 
     def _check(self, verb: str, refused: t.Sequence[str]) -> None:
         if refused:
             what = "1 entry" if len(refused) == 1 else f"{len(refused)} entries"
-            raise ServerError(f"the SPIRE server refused to {verb} {what}: {'; '.join(refused[:20])}")
+            raise ServerError(f"{self._called} refused to {verb} {what}: {'; '.join(refused[:20])}")
 
     def _command(self, verb: str, *arguments: str) -> t.List[str]:
         return [self._program, "entry", verb, "-socketPath", self._socket, "-output", "json", *arguments]
@@ -78,7 +87,7 @@ class Server:
     def _read(self, rc: int, out: str, err: str) -> entries.Document:
         if rc != 0:
             words = (err.strip() or out.strip() or f"exit status {rc}").splitlines()[-1]
-            raise ServerError(f"the SPIRE server does not answer at {self._socket}: {words}")
+            raise ServerError(f"{self._called} does not answer at {self._socket}: {words}; systemctl status spire-server there says more")
         try:
             answer: entries.Document = json.loads(out)
         except ValueError:

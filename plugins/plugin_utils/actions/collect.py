@@ -12,16 +12,16 @@ from ..fleet.catalogue import GROUP
 from ..job.errors import few
 from ..run.action import Action, ActionProblem, Result, Variables, registered
 from ..run.followers import followers
-from ..run.moves import moves
+from ..run.moves import ASIDE, FAILED, OFF, moves
 from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, untold, what_next
 from ..run.server import refuse_mistaken
-from ..show.summary import MOST, Said, line, summary
+from ..show.summary import MOST, Said, line, nothing_to_remove, summary
 
 # A robot may be asked what it can do, and then which ports it has.
 MOST_ROUNDS = 3
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "playbooks" / "tasks"
-NOTHING_TO_REMOVE = "No robot {} has any of these jobs: {}. The playbook k8s4r.robot.status lists the jobs that the robots have."
-
+UNKNOWN = "{}: not reached, and what jobs can use there is not known; the jobs are compiled again without that"
+NOTHING_CHANGES = "nothing changes; the robots only note what their jobs are now"
 ASKED = "{}: asked what jobs can use there; the jobs are compiled again, and the changes follow"
 SAID = "as said above"
 
@@ -40,6 +40,10 @@ class _Heard(t.NamedTuple):
     def stale(self) -> list[str]:
         """Those that are not as they were assumed to be."""
         return sorted(name for name, answer in self.answers.items() if answer["status"] == "stale")
+
+    def absent(self) -> dict[str, str]:
+        """Those that the run does not come to, each with the reason."""
+        return {**dict.fromkeys(self.lost, OFF), **dict.fromkeys(self.failed, FAILED), **dict.fromkeys(self.aside, ASIDE)}
 
 
 def _heard(arguments: Variables, variables: Variables) -> _Heard:
@@ -73,7 +77,8 @@ class ActionModule(Action):
         run = registered(variables, arguments["compiled"], "compile")
         self._tell_of_nothing_to_remove(run, heard)
         told = followers(heard.answers, run.get("placement", {}), run.get("addresses", {}), run.get("unheard", {}))
-        moving = {name: found for name in heard.answers if (found := moves(name, heard.answers, run.get("placement", {}), told))}
+        at = (heard.answers, run.get("placement", {}), told, run.get("everywhere", ()), heard.absent())
+        moving = {name: found for name in heard.answers if (found := moves(name, *at))}
         following = what_next(
             heard.answers,
             heard.servers,
@@ -101,8 +106,9 @@ class ActionModule(Action):
 
     def _tell_of_nothing_to_remove(self, run: Variables, heard: _Heard) -> None:
         if run["state"] == "absent" and {answer["status"] for answer in heard.answers.values()} == {"unchanged"}:
-            asked = "that answered" if heard.lost else "of this run"
-            self._display.display(NOTHING_TO_REMOVE.format(asked, few(sorted(_jobs(run)), MOST)))
+            robots = "that answered" if heard.lost else "of this run"
+            there = {job for answer in heard.answers.values() for job in answer.get("has", ())}
+            self._display.display(nothing_to_remove(robots, sorted(_jobs(run)), sorted(there)))
 
     def _rounds(self, again: bool, heard: _Heard, arguments: Variables, variables: Variables) -> int:
         """How often the jobs have been compiled with this time. Raises `ActionProblem` if once more would not help, either."""
@@ -115,7 +121,8 @@ class ActionModule(Action):
     def _tell(self, again: bool, provisioned: bool, run: Variables, heard: _Heard, changes: t.Sequence[Said]) -> list[str]:
         """Say what will change, as soon as that is known and once; the warnings that belong to it."""
         if again:
-            self._display.display(ASKED.format(few(heard.stale(), MOST)))
+            asked = ASKED.format(few(heard.stale(), MOST)) if heard.stale() else UNKNOWN.format(few(heard.lost, MOST))
+            self._display.display(asked)
             return []
         if provisioned:
             # Where machines have been provisioned, it was said before that.
@@ -123,6 +130,8 @@ class ActionModule(Action):
             return []
         for said in changes:
             self._display.display(line(said))
+        if not changes and any(answer["status"] != "unchanged" for answer in heard.answers.values()):
+            self._display.display(NOTHING_CHANGES)
         return taken_over(heard.answers, run.get("files", {}), run.get("placement", {})) + untold(heard.lost, run.get("robots", {}))
 
     def _refuse_to_provision(self, arguments: Variables, variables: Variables, heard: _Heard) -> None:

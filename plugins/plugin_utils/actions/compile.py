@@ -23,7 +23,7 @@ from ..home.ports import Ports
 from ..job.addresses import plain
 from ..job.errors import JobErrors
 from ..job.model.job import Job
-from ..job.model.vocabulary import NAME
+from ..job.model.vocabulary import NAME, JobType
 from ..run import placing, plans
 from ..run.action import Action, ActionProblem, Result, Variables
 from ..run.job_files.reading import JobFiles
@@ -31,7 +31,7 @@ from ..run.sources import NO_JOB
 
 OR_BY_NAME = "or name the job: add -e job_name=<name> and, unless it is `default`, -e job_namespace=<namespace>"
 ASK_ALL = (
-    "this is based on what the robots last reported, and this run asks only the robots in it; "
+    "this uses the robots' last reports, and a run asks only its own robots; "
     "to ask all robots: ansible-playbook -i <inventory> k8s4r.robot.capabilities"
 )
 NO_ROBOTS = f"the inventory has no robots: put the machines that may run task groups into the group `{GROUP}`"
@@ -51,6 +51,8 @@ class ActionModule(Action):
         "asked": {"type": "bool", "default": False},
     }
     PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*Action.PROBLEMS, JobErrors)
+    # Ansible has no run that fails without a host.
+    OF_RUN: t.ClassVar[str] = "no job was changed on any robot; Ansible counts the error for one robot, but it is the run's"
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         robots = set(variables["groups"].get(GROUP, ()))
@@ -118,10 +120,12 @@ class ActionModule(Action):
             if set(reached) < set(probed):
                 raise ActionProblem(f"{errors}\n{ASK_ALL}") from None
             raise
+        systems = {(job.namespace, job.name) for job in jobs if job.type is JobType.SYSTEM}
         return {
             "robots": _robots(sealed, fleet, probed, remembered.said if outside.concerns(jobs, remembered.said) else {}),
             **({"reasons": _reasons(placement, fleet)} if self._display.verbosity else {}),
             "placement": {"/".join(group): dict(held) for group, held in placement.instances.items()},
+            "everywhere": ["/".join(group) for group in placement.instances if group[:2] in systems],
             "addresses": {name: _addresses(fleet.robot(name)) for name in placing.serving(jobs, placement)},
             "unheard": _unheard(jobs, fleet, remembered.said),
             "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import typing as t
 
-from ...module_utils._provision import registering
+from ...module_utils._provision import entries, registering
 from ...module_utils._provision.server import Server, ServerError
 from ..compile.names import ENTRY_PREFIX
 from ..run.action import ActionProblem, Result, Variables, registered
-from ..run.outcome import AGENT, NO_SERVER, READY, SERVER, SETTLED, registrations
+from ..run.outcome import AGENT, NO_SERVER, READY, SERVER, SETTLED, Wanted, registrations
 from ..run.server import NONE_YET, PROGRAM, SOCKET, ServerAction, State, refuse_mistaken
 
 # What it means that the server cannot be asked.
@@ -27,9 +28,11 @@ class ActionModule(ServerAction):
     PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (*ServerAction.PROBLEMS, ServerError)
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
         "state": {"type": "str", "choices": ["present", "exact"], "default": "present"},
+        "delete": {"type": "bool", "default": True},
         "compiled": {"type": "str", "default": "k8s4r_compiled"},
         "prepared": {"type": "str", "default": "k8s4r_prepared"},
         "switched": {"type": "str", "default": "k8s4r_switched"},
+        "held": {"type": "str", "default": "k8s4r_held"},
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
@@ -50,7 +53,7 @@ class ActionModule(ServerAction):
                 raise ActionProblem(NO_SERVER)
             return {"changed": False}
         refuse_mistaken(self, servers[0], answers, variables)
-        server = Server(functools.partial(self._there, servers[0]), PROGRAM, SOCKET)
+        server = Server(functools.partial(self._there, servers[0]), PROGRAM, SOCKET, servers[0])
         state, away, said = self.look(servers[0], server.listing)
         if state is State.NONE:
             return self._without_server(wanted.entries, servers[0])
@@ -59,11 +62,14 @@ class ActionModule(ServerAction):
         if away:
             return {"changed": False, "warnings": [f"{away}; {UNKNOWN}"]}
         # Compared here: a module on the server's machine would take longer than all else that this needs.
-        options = {"state": arguments["state"], "prefix": ENTRY_PREFIX, **wanted._asdict()}
+        purges = exact and arguments["delete"]
+        present, parents = server.listed(*said), {run["robots"][name]["agent"]: name for name in answers}
+        used = _in_use(present, wanted, parents, self._held(answers, arguments, variables)) if purges else {}
+        options = {"state": "exact" if purges else "present", "prefix": ENTRY_PREFIX, "spared": used, **wanted._asdict()}
         changer = None if self._task.check_mode else server
-        result = registering.registered(options, registering.checked(options), server.listed(*said), changer)
+        result = registering.registered(options, registering.checked(options), present, changer)
         self._tell_repaired(servers[0], answers, result)
-        return result
+        return {**result, "warnings": list(_kept(used.values()))}
 
     def _there(self, host: str, command: list[str], *, data: str | None = None) -> tuple[int, str, str]:
         """Run a command on the server's machine."""
@@ -85,9 +91,20 @@ class ActionModule(ServerAction):
             # What stays on a robot for now needs its identity.
             settled = ended.get("status") in SETTLED and not ended.get("stays")
             planned = self._task.check_mode and ended.get("status") == "planned"
-            if arguments["state"] != "exact" or settled or planned:
+            if arguments["state"] != "exact" or (
+                (settled or planned) and (not self._deletes(arguments) or _said(known, arguments) is not None)
+            ):
                 found[name] = answer
         return found
+
+    def _deletes(self, arguments: Variables) -> bool:
+        """Whether entries go now, which ends what another run may have begun meanwhile."""
+        return bool(arguments["state"] == "exact" and arguments["delete"] and not self._task.check_mode)
+
+    def _held(self, answers: t.Iterable[str], arguments: Variables, variables: Variables) -> dict[str, set[str]]:
+        """The units that each robot has now."""
+        of_hosts = variables["hostvars"]
+        return {name: set(_said(of_hosts.raw_get(name), arguments) or ()) for name in answers} if self._deletes(arguments) else {}
 
     def _tell_repaired(self, host: str, answers: t.Mapping[str, Variables], result: Result) -> None:
         """Where nothing was to change, what had to be written was missing on the server, or somebody else's."""
@@ -114,3 +131,31 @@ def _looked_at(robot: Variables | None, answer: Variables) -> bool:
     a machine of the SPIRE server need not be a robot.
     """
     return robot is not None and ("entries" in answer or all(job["empty"] for job in robot["jobs"]))
+
+
+def _said(known: Variables, arguments: Variables) -> list[str] | None:
+    """The units that a robot has named; None where it has not been asked, or has not answered."""
+    units: list[str] | None = known.get(arguments["held"], {}).get("units")
+    return units
+
+
+def _in_use(
+    present: t.Iterable[entries.Entry], wanted: Wanted, parents: t.Mapping[str, str], held: t.Mapping[str, t.Container[str]]
+) -> dict[str, str]:
+    """The entries that this run does not want, of units that robots have: the robot of each, by the entry's id."""
+    ours = {entry["entry_id"] for entry in wanted.entries}
+    units = [
+        (entry, parents[entry["parent_id"]], value.removeprefix("id:"))
+        for entry in present
+        if entry["parent_id"] in parents and entry["entry_id"] not in ours and entries.in_scope(entry, wanted.scope)
+        for kind, value in entry["selectors"]
+        if kind == "systemd" and value.startswith("id:")
+    ]
+    return {entry["entry_id"]: robot for entry, robot, unit in units if unit in held.get(robot, ())}
+
+
+def _kept(robots: t.Iterable[str]) -> t.Iterator[str]:
+    """Why entries stay, for a person; `robots` has the robot of each."""
+    for robot, count in sorted(collections.Counter(robots).items()):
+        what = "1 identity that this run does not need stays" if count == 1 else f"{count} identities that this run does not need stay"
+        yield f"{robot}: {what} registered, because another run has deployed there meanwhile what has {'it' if count == 1 else 'them'}"

@@ -16,7 +16,7 @@ from ..home.ports import Ports
 from ..run.action import BEGAN, SLOWEST, ActionProblem, Result, RobotAction, Variables, registered
 from ..run.followers import hosts
 from ..run.outcome import READY, TELLS, notices
-from ..run.plans import other_identities
+from ..run.plans import attempt, other_identities
 from ..supply.beside import needed
 from ..supply.refused import Refused
 from ..transport.exec import RobotProblem
@@ -67,7 +67,11 @@ class ActionModule(RobotAction):
             return self._learn(robot, answer)
         warnings = _warnings(robot, answer)
         if answer["status"] == "unchanged" and not run["verify_entries"] and not tells:
-            return {"status": "unchanged", **({"warnings": warnings} if warnings else {})}
+            return {
+                "status": "unchanged",
+                **({"has": answer["has"]} if "has" in answer else {}),
+                **({"warnings": warnings} if warnings else {}),
+            }
         compiled = key.controller_key().unseal(mine["plan"])
         if answer["status"] == "plan-needed":
             answer = self._answer_to_plan(request, compiled["plan"], mine["downloads"] != "robot", variables)
@@ -102,7 +106,7 @@ class ActionModule(RobotAction):
         """What the robot says of its plan, and before it what was done for it here. `everything`: it downloads nothing itself."""
         supply = self._supply(request["refresh"], variables, everything) if everything or needed(plan) else None
         sent = self._supplied(plan, supply, variables) if supply else plan
-        asked = {**request, "plan": sent, "robot": str(variables["inventory_hostname"])}
+        asked = {**request, "plan": sent, "robot": str(variables["inventory_hostname"]), "attempt": attempt()}
         answer = self._ended(self.call(asked, variables, CHECKING if request["check"] else 0), variables)
         if supply and answer["status"] == "refused":
             supply.forget()
@@ -163,6 +167,7 @@ def _request(run: Variables, mine: Variables, check: bool, diff: bool) -> Result
         "keep_data": run["keep_data"],
         "refresh": run["refresh"],
         "who": run["who"],
+        **({"name_jobs": True} if run.get("state") == "absent" else {}),
     }
 
 

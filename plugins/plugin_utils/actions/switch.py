@@ -31,8 +31,7 @@ class ActionModule(RobotAction):
         "collected": {"type": "str", "default": "k8s4r_collected"},
         "switched": {"type": "str", "default": "k8s4r_switched"},
         "followed": {"type": "str", "default": "k8s4r_followed"},
-        "moved": {"type": "bool", "default": False},
-        "follow": {"type": "bool", "default": False},
+        "turn": {"type": "str", "default": "begin", "choices": ["begin", "follow", "give_up"]},
     }
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
@@ -46,13 +45,13 @@ class ActionModule(RobotAction):
         if self._task.check_mode:
             foretold = {"changes": prepared["steps"], "diff": prepared["diff"]}
             return {"changed": bool(prepared["steps"]), "status": "planned", **foretold, **promised}
-        if arguments["follow"]:
+        if arguments["turn"] == "follow":
             return self._follow(turn)
         if prepared["status"] == "recorded":
             return {"changed": False, "status": "committed", **promised}
         if prepared["status"] == TELLS:
             return {"changed": False, "status": "unchanged", **promised}
-        result = self._give_up(turn) if arguments["moved"] else self._begin(turn)
+        result = self._give_up(turn) if arguments["turn"] == "give_up" else self._begin(turn)
         return result if result.get("failed") else {**result, **promised}
 
     def _begin(self, turn: _Turn) -> Result:

@@ -33,8 +33,8 @@ class ActionModule(RobotAction):
         while answer["status"] == "running":
             now, progress = time.monotonic(), answer["progress"]
             if now > began + arguments["seconds"]:
-                found = f"{robot}: {progress}: not over after {arguments['seconds']} s; the job goes on"
-                raise ActionProblem(f"{found}; to wait on: -e wait=true -e wait_seconds=<seconds>")
+                found = f"{robot}: {progress}: not finished after {arguments['seconds']} s, and still running"
+                raise ActionProblem(f"{found}; to keep waiting: -e wait=true -e wait_seconds=<seconds>")
             if now > told + SILENT:
                 self._display.display(f"{robot}: {progress} ({now - began:.0f} s)")
                 told = now

@@ -136,7 +136,10 @@ def _ports(site: Site) -> t.Iterator[Port]:
         place = (listener.address, listener.port, site.where(listener.path))
         chosen = each.spec.static is None
         protocol, addressed = listener.transport.value, listener.where_addressed(site)
-        made = listener.with_served(plan.port(*place, protocol=protocol, called=each.called, chosen=chosen, addressed=addressed))
+        # What the robot has keeps its number there, so it must know what the compiler would never give it.
+        never = ports.in_the_pod(site, each.spec) if chosen else ()
+        made = plan.port(*place, protocol=protocol, called=each.called, chosen=chosen, addressed=addressed, never=never)
+        made = listener.with_served(made)
         terms = offered.terms(site, each)
         yield {**made, "terms": terms} if terms else made
 

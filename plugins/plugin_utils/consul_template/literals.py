@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 from .faults import Fault
 from .lexer import Token
@@ -22,7 +23,10 @@ def text(token: Token) -> str:
 
 def character(token: Token) -> int:
     """The number of a character in single quotes."""
-    return ord(_unescaped(token.text[1:-1], token.line))
+    found = _unescaped(token.text[1:-1], token.line)
+    if len(found) != 1:
+        raise Fault(token.line, "has more than one character, or none, in single quotes", "write a text in double quotes")
+    return ord(found)
 
 
 def _unescaped(text: str, line: int) -> str:
@@ -30,7 +34,14 @@ def _unescaped(text: str, line: int) -> str:
         simple, octal, two, four, eight, wrong = match.groups()
         if wrong is not None:
             raise Fault(line, "has a backslash before a character that cannot be escaped", "write \\\\ for a backslash, or use backquotes")
-        return _ESCAPES[simple] if simple else chr(int(octal, 8) if octal else int(two or four or eight, 16))
+        if simple:
+            return _ESCAPES[simple]
+        found = int(octal, 8) if octal else int(two or four or eight, 16)
+        if (octal or two) and found > 0x7F:
+            raise Fault(line, "has an escape of a single byte above \\x7f, which is no character", "write the character itself, or \\u00e4")
+        if found > sys.maxunicode or 0xD800 <= found <= 0xDFFF:
+            raise Fault(line, "has an escape that is no Unicode character")
+        return chr(found)
 
     return _ESCAPE.sub(meant, text)
 

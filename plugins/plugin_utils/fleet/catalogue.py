@@ -9,6 +9,7 @@ import difflib
 import re
 import typing as t
 
+from ...module_utils._provision import names as agent_names
 from ..job.addresses import plain, plain_port
 from ..job.errors import JobErrors, Problem, few, quoted
 from ..job.model.vocabulary import ADDRESS, HOST_LABEL, HOST_PORT, SPIFFE_ID, TRUST_DOMAIN
@@ -49,12 +50,12 @@ def fleet_from_inventory(
     names = sorted(groups.get(GROUP, ()))
     readers = [Reader(name, raw_variables(name), render, errors) for name in names]
     robots = tuple(_robot(reader, capabilities.get(reader.host, {})) for reader in readers)
-    errors += _odd_names(names)
     errors += _misspelt(readers)
     errors += _from_facts(readers)
     errors += _without_dns(readers, robots)
     errors += _servers(groups.get(SERVER, ()))
     built = _fleet(robots, readers, errors) if readers else Fleet(robots)
+    errors += _odd_names(names, bool(built.trust_domain))
     if errors:
         raise JobErrors(errors)
     return built
@@ -117,11 +118,15 @@ def names_of_one_machine(fleet: Fleet) -> list[str]:
     ]
 
 
-def _odd_names(names: t.Iterable[str]) -> t.Iterator[Problem]:
+def _odd_names(names: t.Iterable[str], agents: bool) -> t.Iterator[Problem]:
+    """`agents`: the robots have SPIRE agents, or may get them."""
     for name in names:
         if not NAME.fullmatch(name):
             allowed = "a name begins with a letter, a digit or _, and has only letters, digits and . _ : - after that"
-            yield Problem("inventory", f"{quoted(name)} cannot be the name of a robot", allowed)
+            yield Problem("inventory", f"{quoted(name)} cannot be the name of a robot", allowed, GROUP)
+        elif agents and not re.fullmatch(agent_names.AGENT, name):
+            found = f"{quoted(name)} cannot be the name of a robot with a SPIRE agent, where it becomes part of the agent's ID"
+            yield Problem("inventory", found, f"such a name has {agent_names.ALLOWED}; an address can be its ansible_host", GROUP)
 
 
 def _misspelt(readers: t.Iterable[Reader]) -> t.Iterator[Problem]:

@@ -68,11 +68,17 @@ def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[
 
     Raises `JobErrors` with all constraints that this robot's own values make invalid, and `UnknownAttribute`.
     """
+    excluded = False
     for label, wanted in sorted(job.robot_selector.items()):
         if robot.labels.get(label) != wanted:
+            excluded = True
             yield Refusal(f"robotSelector.{label} requires {wanted!r}", _has(robot.labels.get(label), "label", label, robot.labels))
     if job.datacenters and robot.datacenter not in job.datacenters:
+        excluded = True
         yield Refusal(f"datacenters allows {', '.join(job.datacenters)}", f"is in {robot.datacenter!r}")
+    if excluded:
+        # Its values need not be known.
+        return
     resolved = [
         (where, constraint, resolve(constraint.l_target, robot), resolve(constraint.r_target, robot))
         for where, constraint in constraints_of(job, group, path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..job.errors import JobErrors, Problem, few
+from ..job.errors import JobErrors, Problem, did_you_mean, few
 from ..job.model.group import TaskGroup
 from ..job.model.job import Job
 from ..job.model.vocabulary import JobType
@@ -92,14 +92,11 @@ def _candidates(job: Job, group: TaskGroup, path: str, fleet: Fleet) -> tuple[li
             refused[robot.name] = refusals
         else:
             matching.append(robot.name)
+    known = {name for robot in fleet.robots for name in robot.capabilities}
     for name, robots in sorted(unknown.items()):
-        problems.append(
-            job.problem(
-                f"{path}.constraints",
-                f"${{attr.{name}}} is unknown for {few(robots, SHOWN)}",
-                "run the playbook k8s4r.robot.capabilities, or set the attribute in k8s4r_attributes",
-            )
-        )
+        meant = did_you_mean(name, known)
+        remedy = meant or "run the playbook k8s4r.robot.capabilities, or set the attribute in k8s4r_attributes"
+        problems.append(job.problem(f"{path}.constraints", f"${{attr.{name}}} is unknown for {few(robots, SHOWN)}", remedy))
     return matching, refused, problems
 
 

@@ -154,13 +154,14 @@ def _remote(get: str, address: str, subdir: str, query: t.Sequence[tuple[str, st
 
 def _server(get: str, address: str) -> tuple[parse.SplitResult, str]:
     """The parts of an address of a server, and its host."""
-    parts = parse.urlsplit(address)
     schemes = ("https", "http", "ssh", "git") if get == "git" else ("https", "http")
     try:
+        parts = parse.urlsplit(address)
         # The port is asked for here, because it raises where it is not a number.
         host, _port = parts.hostname, parts.port
     except ValueError:
-        host = None
+        # What it says may repeat a password.
+        parts, host = parse.urlsplit(""), None
     if parts.scheme not in schemes or not host or re.search(r"[\x00-\x20\x7f]", address):
         raise Mistake("is not the address of a server", f"write {listed(f'{scheme}://' for scheme in schemes)} and a host; a space is %20")
     return parts, host

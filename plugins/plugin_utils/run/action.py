@@ -40,6 +40,8 @@ ANSWER_WITHIN, MORE = 4, 3
 # Bytes per second of the slowest link, and robot, that is waited for when a call carries the engine or a plan.
 SLOWEST = 4096
 INTERVAL = 0.2
+# Seconds. Ansible's own `timeout`, for which the times above are made; and how long its ssh waits at most before it tries again.
+USUAL_TIMEOUT, LONGEST_PAUSE = 10, 30
 
 # Ansible imports an action before it forks a worker for each robot: read here, the engine is read once per run, and all workers know
 # when the run began.
@@ -65,24 +67,26 @@ class Action(ActionBase):
     """An action that needs no connection.
 
     A subclass declares its `ARGUMENTS` as a module does, and does its work in `act`. `PROBLEMS` are the exceptions whose text is
-    the error that the user sees.
+    the error that the user sees. `OF_RUN` is said beside the name of the robot for which Ansible counts the error, where it is none of that
+    robot.
     """
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {}
     PROBLEMS: t.ClassVar[tuple[type[Exception], ...]] = (ActionProblem, KeyProblem, OddCapabilities, RobotProblem)
+    OF_RUN: t.ClassVar[str] = ""
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         wrong = misread(self._task.args, self.ARGUMENTS)
         if wrong:
-            raise failed("\n".join(wrong))
+            raise failed("\n".join(wrong), of_run=self.OF_RUN)
         _specification, arguments = ActionBase.validate_argument_spec(self, self.ARGUMENTS)
         try:
             result.update(self.act(arguments, task_vars or {}))
         except self.PROBLEMS as problem:
             # Without the cause: the message has all that a person needs, and a cause could quote a secret.
-            raise failed(str(problem)) from None
+            raise failed(str(problem), of_run=self.OF_RUN) from None
         except AnsibleConnectionFailure as lost:
             raise Unreachable(str(lost)) from None
         if result.get("failed"):
@@ -97,6 +101,22 @@ class Action(ActionBase):
         """The connection plugin that reaches a host, by its name: the inventory's choice, else the play's or the command line's."""
         known = variables["hostvars"].raw_get(host)
         return str(self._templar.template(known.get("ansible_connection") or self._task.connection))
+
+    def on_this_link(self, seconds: float) -> float:
+        """Seconds that a call may take by this connection if it usually takes at most so many.
+
+        Whoever knows a link to be bad sets two options of Ansible's ssh: `timeout`, to wait longer for a connection, and `retries`, to open
+        another one when one breaks.
+        """
+        seconds += max(0, self._option_of_connection("timeout") - USUAL_TIMEOUT)
+        retries = self._option_of_connection("reconnection_retries")
+        # As in ansible.plugins.connection.ssh.
+        pauses = [min((1 << tried) - 1, LONGEST_PAUSE) for tried in range(retries)]
+        return seconds * (1 + retries) + sum(pauses)
+
+    def _option_of_connection(self, name: str) -> int:
+        """A number; 0 where this connection plugin has no such option."""
+        return int(self._connection.get_option(name) or 0) if self._connection.has_option(name) else 0
 
     def shell(self, command: str, content: bytes | None = None) -> Outcome:
         """Run a shell command on the task's host, with `content` as its standard input."""
@@ -172,7 +192,7 @@ class RobotAction(Action):
     def _execute(self, command: str, content: bytes, longer: float = 0.0, slowest: float = SLOWEST) -> Outcome:
         """A shell command on the robot. How long it may take grows with what is sent, and by `longer` seconds."""
         began, sending = time.monotonic(), len(content) / slowest
-        with in_time(self._patience() + longer + sending):
+        with in_time(self.on_this_link(self._patience() + longer + sending)):
             outcome = self.shell(command, content)
         # How much of it the link took, nobody knows. Of a call that ended soon it is held to be nothing: a slow robot is more likely than
         # such a link, and one that is held to be quick is given up before it has answered.

@@ -13,7 +13,7 @@ from ..compile.site.site import Rendering, as_written
 from ..fleet import constraints
 from ..fleet.placement import Placement
 from ..fleet.robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot
-from ..job.errors import JobErrors, Problem
+from ..job.errors import JobErrors, Problem, together
 from ..job.model.job import Job
 from . import plans
 
@@ -95,5 +95,5 @@ def check(jobs: c.Sequence[Job], render: Rendering = as_written) -> list[str]:
         except JobErrors as found:
             errors |= dict.fromkeys(found.errors)
     if errors:
-        raise JobErrors(errors)
+        raise JobErrors(together(errors))
     return list(warnings)

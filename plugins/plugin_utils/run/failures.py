@@ -34,9 +34,11 @@ class Unreachable(AnsibleConnectionFailure):
     omit_exception_key = True
 
 
-def failed(text: str, result: t.Mapping[str, t.Any] | None = None) -> Failed:
-    """The exception that ends a task with this error, which has been printed if nobody else does, and these results."""
+def failed(text: str, result: t.Mapping[str, t.Any] | None = None, of_run: str = "") -> Failed:
+    """The exception that ends a task with this error, which has been printed if nobody else does, and these results. ``of_run`` is what
+    to say beside the name of a robot where the error is not that robot's.
+    """
     if C.config.get_config_value("DEFAULT_STDOUT_CALLBACK") not in PRINTS_JSON:
-        return Failed(text, result or {})
+        return Failed(f"{text}\n{of_run}" if of_run else text, result or {})
     Display().display(text, color=C.config.get_config_value("COLOR_ERROR"))
-    return Failed(ABOVE, result or {})
+    return Failed(f"{ABOVE}; {of_run}" if of_run else ABOVE, result or {})

@@ -16,21 +16,34 @@ Data = t.Mapping[str, t.Any]
 Placed = t.Mapping[str, t.Mapping[str, t.Sequence[int]]]
 
 
+# Why a run does not come to a robot.
+OFF, FAILED, ASIDE = "is off", "has failed", "is not in this run"
+
+
 class Move(t.TypedDict):
     """What of a group goes from a robot only when other robots are ready: the group's name; by instance, the robot that is to run it;
-    by robot, the group of the same job that is new there, where the robot's own group ends; and the robots that call it at endpoints
-    which they have to forget first.
+    by robot, the group of the same job that is new there, where the robot's own group ends; the robots that call it at endpoints
+    which they have to forget first; and of those that are to run it, which this run does not come to and why: then it stays.
     """
 
     group: str
     to: dict[int, str]
     after: dict[str, str]
     callers: list[str]
+    absent: dict[str, str]
 
 
-def moves(robot: str, answers: t.Mapping[str, Data], placed: Placed, following: Following | None = None) -> dict[str, Move]:
+def moves(
+    robot: str,
+    answers: t.Mapping[str, Data],
+    placed: Placed,
+    following: Following | None = None,
+    everywhere: t.Container[str] = (),
+    absent: t.Mapping[str, str] | None = None,
+) -> dict[str, Move]:
     """By the group's id, what must not go from a robot yet. `answers` are those of all robots to `prepare`; `following` are the files
-    with endpoints that callers are told of first.
+    with endpoints that callers are told of first. `everywhere` are the groups of system jobs: each of their robots has an r0 of its own,
+    which waits for no robot that had one before. `absent` are the robots that the run does not come to, each with the reason.
 
     A group that ends waits for what its job has new on other robots: it may have been renamed. Where the job has something new on the
     same robot, the robot itself lets neither go without the other (handover.py).
@@ -42,13 +55,20 @@ def moves(robot: str, answers: t.Mapping[str, Data], placed: Placed, following: 
         for other, held in placed.get(name, {}).items():
             for index in held if other != robot else ():
                 homes.setdefault(index, []).append(other)
-        # Of a system job every robot has r0: it moves nowhere.
         to = {index: homes[index][0] for index in instances(going["units"]) if len(homes.get(index, ())) == 1}
+        if name in everywhere:
+            to = {index: other for index, other in to.items() if _may_gain(other, name, answers)}
         after = {} if to or not going["whole"] or name in placed else _new_elsewhere(robot, _job(name), answers)
         callers = callers_of(robot, going, following or {})
         if to or after or callers:
-            found[id] = {"group": name, "to": to, "after": after, "callers": callers}
+            without = {other: why for other, why in (absent or {}).items() if other in to.values()}
+            found[id] = {"group": name, "to": to, "after": after, "callers": callers, "absent": without}
     return found
+
+
+def _may_gain(robot: str, group: str, answers: t.Mapping[str, Data]) -> bool:
+    """Whether a group may be new on a robot: of one that the run does not come to, nobody knows."""
+    return robot not in answers or any(change["does"] == "new" and change["group"] == group for change in answers[robot].get("summary", ()))
 
 
 def _new_elsewhere(robot: str, job: str, answers: t.Mapping[str, Data]) -> dict[str, str]:
@@ -77,9 +97,26 @@ def waiting(
     """
     found = {}
     for id, move in moving.items():
-        late = [f"{name}, which is to run r{index}" for index, name in sorted(move["to"].items()) if ended(name) not in SETTLED]
-        late += [f"{name}, which is to run {group}" for name, group in sorted(move["after"].items()) if ended(name) not in SETTLED]
-        late += [f"{name}, which calls it" for name in move["callers"] if told(name) not in SETTLED]
-        if late:
-            found[id] = f"{move['group']} stays here: this run did not succeed on {', '.join(late)}; run again when it does"
+        late = [(name, f"is to take over r{index}") for index, name in sorted(move["to"].items()) if ended(name) not in SETTLED]
+        late += [(name, f"is to take over with {group}") for name, group in sorted(move["after"].items()) if ended(name) not in SETTLED]
+        untold = [name for name in move["callers"] if told(name) not in SETTLED]
+        if late or untold:
+            found[id] = f"{move['group']} is kept here because {_why(late, untold, move['absent'])}"
     return found
+
+
+def _why(late: t.Sequence[tuple[str, str]], untold: t.Sequence[str], absent: t.Mapping[str, str]) -> str:
+    """Which robots are not ready, and what to do. `late` are those that are to take over, with what; who is `absent` has not failed."""
+    off, aside = ([name for name, _what in late if absent.get(name) == why] for why in (OFF, ASIDE))
+    failed = [name for name, _what in late if name not in (*off, *aside)]
+    reasons = [
+        f"the run failed on {name}, which {what}" if name in failed else f"{name}, which {what}, {absent[name]}" for name, what in late
+    ]
+    reasons += [f"{name}, which calls it, does not have its new endpoints yet" for name in untold]
+    fix = f"fix {_each(failed)} and " if failed else ""
+    when = f" when {_each(off)} {'is' if len(set(off)) == 1 else 'are'} on" if off else ""
+    return f"{', and '.join(reasons)}; {fix}run again{f' with {_each(aside)}' if aside else ''}{when}"
+
+
+def _each(names: t.Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))

@@ -73,14 +73,16 @@ def what_next(answers: Answers, servers: t.Sequence[str], check: bool, verify: b
         return Next(INSTALL_MISSING, sorted({*ready, *lacking, *without[SERVER]}), without)
     # A robot that needs no change may still lack an identity on the server.
     changed = [name for name in ready if answers[name]["steps"] or answers[name]["entries_differ"]]
+    # What is to have no identity any more is asked before that is deleted, and with `verify` that may be any robot.
+    machines = [name for name in answers if name not in lacking] if verify else changed
     if changed and moving and not check:
-        return Next(SWITCH_WITH_MOVES, changed, {})
+        return Next(SWITCH_WITH_MOVES, machines, {})
     if changed and following and not check:
-        return Next(SWITCH_WITH_FOLLOWERS, changed, {})
+        return Next(SWITCH_WITH_FOLLOWERS, machines, {})
     if changed:
         others = verify or any(answers[name]["entries_differ"] for name in changed)
-        return Next(SWITCH_WITH_IDENTITIES if others else SWITCH, changed, {})
-    return Next(IDENTITIES, list(answers) if verify and not lacking else [], {})
+        return Next(SWITCH_WITH_IDENTITIES if others else SWITCH, machines, {})
+    return Next(IDENTITIES, machines if verify and not lacking else [], {})
 
 
 def taken_over(answers: Answers, files: t.Mapping[str, str], placed: t.Iterable[str]) -> list[str]:
@@ -155,12 +157,12 @@ def _reached(answer: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if undone and (restored or committed):
         yield f"gone again, because there was no earlier release: {undone}"
     if committed:
-        yield f"not affected, and as this run wants it: {committed}"
+        yield f"deployed as this run wants it: {committed}"
 
 
 def notices(robot: str, answer: t.Mapping[str, t.Any]) -> list[str]:
     """Warnings about a robot on which the run succeeded."""
-    return [f"{robot}: {notice}; k8s4r.robot.status shows more" for notice in answer.get("notices", ())]
+    return [f"{robot}: {notice}; for details, run k8s4r.robot.status" for notice in answer.get("notices", ())]
 
 
 def success(robot: str, answer: t.Mapping[str, t.Any]) -> str:

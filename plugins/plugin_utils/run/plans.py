@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._engine import plan
+from ...module_utils._engine.plan import releases
 from ..compile.mesh import outside, peers
 from ..compile.network import across, choice
 from ..compile.robot import CompiledRobot, compile_robot
@@ -214,3 +215,8 @@ def _without_places(job: Data) -> Data:
 def _entries_of(entries: t.Sequence[Data], namespace: str, job: str) -> list[Data]:
     """A job's registration entries, by the identities that they give out."""
     return [entry for entry in entries if f"/ns/{namespace}/job/{job}/group/" in entry["spiffe_id"]]
+
+
+def attempt() -> str:
+    """A name for what a robot makes of a plan. ssh may send it again (`retries`): both are one attempt."""
+    return releases.new()

@@ -50,7 +50,7 @@ class ServerAction(Action):
     def look(self, host: str, command: t.Sequence[str] = (), data: str = "") -> Looked:
         """Whether the server runs on its machine; if it does, a command is run there, with `data` as its input."""
         try:
-            with in_time(ANSWER if command else FIRST_CALL):
+            with in_time(self.on_this_link(ANSWER if command else FIRST_CALL)):
                 # With nothing to read, Ansible would give the command a terminal, which mixes what it prints with its errors.
                 done = self.shell(LOOK % (shlex.join(command) or "true"), (data or "\n").encode())
         except AnsibleConnectionFailure as failure:
@@ -59,7 +59,7 @@ class ServerAction(Action):
         if state is None:
             return Looked(state, _unreachable(host, done.stderr))
         if state is State.DOWN:
-            why = "k8s4r.robot.provision starts it, and systemctl status spire-server says why it ended"
+            why = "k8s4r.robot.provision starts it, or there systemctl start spire-server; systemctl status spire-server says why it ended"
             return Looked(state, f"the SPIRE server on {host} is not running ({why})")
         return Looked(state, "", (done.status, printed, done.stderr))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..job.errors import few
+from ..job.errors import few, listed, nearest
 from ..run.followers import instances
 from ..run.moves import Move
 
@@ -55,6 +55,23 @@ def summary(
     return [{"robots": names, "text": text} for text, names in robots.items()]
 
 
+def nothing_to_remove(robots: str, jobs: t.Sequence[str], there: t.Sequence[str]) -> str:
+    """That none of the `robots`, in words, has any of these jobs, `namespace/job`, with one that was probably meant, or with all that are
+    `there`.
+    """
+    meant = dict.fromkeys(job for name in jobs for job in _like(name, there))
+    others = f"did you mean {listed(meant)}?" if meant else f"there are: {few(there, MOST)}" if there else "they have no job at all"
+    return f"No robot {robots} has any of these jobs: {few(jobs, MOST)}; {others}"
+
+
+def _like(job: str, there: t.Iterable[str]) -> list[str]:
+    """The jobs of the same name in other namespaces, or else one with nearly the same name."""
+    names = {other: other.partition("/")[2] for other in there}
+    name = job.partition("/")[2]
+    close = nearest(name, names.values())
+    return [other for other, its in names.items() if its == name] or [other for other, its in names.items() if its == close]
+
+
 def line(said: Said) -> str:
     return f"{few(said['robots'], MOST)}: {said['text']}"
 
@@ -89,12 +106,17 @@ def _that_goes(robot: str, going: Data, move: Move | None, group: str) -> t.Iter
     data = f", with {size(going['data'])} of data" if going["data"] else ""
     kept = f"; its {size(going['kept'])} of data stay until a run without keep_data=true" if going["kept"] else ""
     to = move["to"] if move else {}
+    left = [unit for unit in going["units"] if not set(instances([unit])) & to.keys()]
+    if move and move["absent"]:
+        names = [] if going["whole"] else [*(f"r{index}" for index in sorted(to)), *left]
+        because = ", ".join(f"{other} {why}" for other, why in sorted(move["absent"].items()))
+        yield f"{group} {few(names, MOST)}".rstrip() + f": {'stay' if len(names) > 1 else 'stays'} on {robot}, because {because}"
+        return
     for index, other in sorted(to.items()):
         whole = going["whole"] and len(to) == 1
         lost = f"; its {size(going['data'])} of data on {robot} are deleted" if data else kept
         yield f"{group if whole else f'{group} r{index}'}: moves away from {robot} to {other}{lost}"
         data = kept = ""
-    left = [unit for unit in going["units"] if not set(instances([unit])) & to.keys()]
     if not going["units"]:
         yield f"{group}: {size(going['data'])} of kept data go"
     elif going["whole"] and not to:

@@ -22,6 +22,9 @@ OFTEN, RECENTLY = 3, 60
 # So many jobs are named to who asks for one that there is not.
 MOST = 6
 
+# What the job does not want on a robot any more, and what has to stay there until another robot is ready.
+LEAVING = "is to move away"
+
 HEADER: Cells = ("robot", "group", "state", "for", "cpu", "memory", "restarts", "")
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -66,7 +69,7 @@ def _of_robot(robot: str, answer: Data, job: str, problems: bool) -> _Part:
         # What Ansible itself could not reach has no status.
         state = str(answer.get("status", OFF)).upper()
         return _Part([(robot, *_line("", state, note=" ".join(str(answer.get("msg", "")).split())))], 0, 1)
-    notes = [*_interrupted(answer), *answer["idle"], *map(str, answer["unread"])]
+    notes = [*_interrupted(answer), *answer["idle"], *map(str, answer["unread"]), *_unclaimed(answer)]
     # What it is to wait for is said to a run that is refused, and no concern of this one.
     busy = [str(answer["busy"]).partition(";")[0]] if answer.get("busy") else []
     rows: list[Cells] = [("", *_line("", state, note=note)) for state, said in (("busy", busy), ("WRONG", notes)) for note in said]
@@ -93,8 +96,16 @@ def _interrupted(answer: Data) -> t.Iterator[str]:
         yield f"the switch to release {answer['interrupted']} was interrupted; the next run or boot finishes it or rolls it back"
 
 
+def _unclaimed(answer: Data) -> t.Iterator[str]:
+    if answer.get("unclaimed"):
+        remedy = "deploy the job that they belonged to, and remove it if it is not wanted, or stop and delete them by hand"
+        yield f"units of no known job: {few(answer['unclaimed'], MOST)}; {remedy}"
+
+
 def _is_well(group: Data) -> bool:
-    return not (group["lacks"] or group["silent"]) and all(map(_does_well, group["units"].values()))
+    return not any(group.get(wrong) for wrong in ("lacks", "silent", "gone", "unidentified")) and all(
+        map(_does_well, group["units"].values())
+    )
 
 
 def _does_well(values: Data) -> bool:
@@ -125,7 +136,7 @@ def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
     yield "", *_line(name, _state(units), _latest(units), group["usage"], restarts, "; ".join(_notes(group)))
     addresses = {f"r{pod['instance']}": str(pod["address"]) for pod in group.get("pods", ())}
     for unit, values in units.items():
-        if detailed or not _does_well(values):
+        if detailed or values.get("leaving") or not _does_well(values):
             yield _unit(unit, values, addresses, detailed)
     for port in group["ports"] if detailed else ():
         if plain(port["address"]) not in LOOPBACK_HOSTS:
@@ -177,6 +188,10 @@ def _notes(group: Data) -> t.Iterator[str]:
         yield f"{at(port)} NOT LISTENING"
     for need in group["lacks"]:
         yield f"MISSING {need['path']} ({need['what']})"
+    if group.get("unidentified"):
+        yield f"NO IDENTITY: {few(group['unidentified'], 3)}; deploy its job with -e verify_entries=true"
+    if group.get("gone"):
+        yield f"MISSING {few(group['gone'], 1)}; deploy its job again"
     for values in group["units"].values():
         if values.get("next"):
             yield f"runs next at {values['next']}"
@@ -207,7 +222,8 @@ def _unit(unit: str, values: Data, addresses: t.Mapping[str, str], detailed: boo
     killed = (values["usage"] or {}).get("memory", {}).get("oom_kills")
     memory = f"memory ran out {killed} time{'s' * (killed > 1)}" if killed and values["well"] else ""
     address = next((addresses[word] for word in str(values["called"]).split(" ") if word in addresses), "")
-    notes = [text for text in (*checks, again, how, memory, address, unit.removesuffix(".service")) if text]
+    leaving = LEAVING if values.get("leaving") else ""
+    notes = [text for text in (leaving, *checks, again, how, memory, address, unit.removesuffix(".service")) if text]
     return "", *_line(f"  {values['called'] or 'target'}", word, after, values["usage"], values["restarts"] or 0, "; ".join(notes))
 
 

@@ -97,6 +97,8 @@ def _group(value: t.Any) -> bool:
         return False
     return (
         _texts(value["kept"])
+        and _texts(value.get("gone", []))
+        and _texts(value.get("unidentified", []))
         and _texts(value.get("calls", []))
         and _usage(value.get("usage"))
         and all(_has(pod, {"instance": int, "address": str}) for pod in pods)
@@ -161,6 +163,7 @@ _OK: t.Mapping[str, t.Mapping[str, Shape]] = {
     "info": {"taskgroups": _mappings, "unread": _texts},
     "textfile": {"changed": lambda value: isinstance(value, bool)},
     "ended": {"finished": lambda value: isinstance(value, int)},
+    "held": {"units": _texts},
     "tell": {"changes": _texts, "follows": _follows, "diff": _mappings, "notices": _texts, "mesh": _mesh},
     "take": {"at": lambda value: isinstance(value, int) and value >= 0},
 }
@@ -180,9 +183,17 @@ _REQUIRED: t.Mapping[str, t.Mapping[str, Shape]] = {
     "committed": _SWITCHED,
     "rolled-back": _SWITCHED,
 }
-_OPTIONAL: t.Mapping[str, Shape] = {**_PREPARED, **_SWITCHED, "release": _text, "progress": _text, "ports": _numbers, "mesh": _mesh}
+_OPTIONAL: t.Mapping[str, Shape] = {
+    **_PREPARED,
+    **_SWITCHED,
+    "release": _text,
+    "progress": _text,
+    "ports": _numbers,
+    "mesh": _mesh,
+    "has": _texts,
+}
 # And what says nothing without the others.
-_BESIDE: t.Mapping[str, Shape] = {"status": _text, "op": _text, "busy": _perhaps_text, "interrupted": _perhaps_text}
+_BESIDE: t.Mapping[str, Shape] = {"status": _text, "op": _text, "busy": _perhaps_text, "interrupted": _perhaps_text, "unclaimed": _texts}
 _FAILURES = ("refused", "failed")
 # More is no time, number or size.
 _LARGEST = 2**64
@@ -198,6 +209,7 @@ _STATUSES: t.Mapping[str, t.Sequence[str]] = {
     "info": ("ok",),
     "textfile": ("ok",),
     "ended": ("running", "ok"),
+    "held": ("ok",),
     "take": ("ok",),
     "tell": ("ok",),
 }

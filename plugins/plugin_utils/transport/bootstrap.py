@@ -145,6 +145,8 @@ def start():
         path = keep_on_full_disk(header["digest"], content) if header["keep"] else hold(content)
     except OSError as error:
         refuse(NOT_KEPT, str(error))
+    # What it compiles here, the process that does the work need not compile again. Of one that is not kept there is no place for it.
+    sys.dont_write_bytecode = not header["keep"]
     import runpy
 
     sys.argv[:] = [path]

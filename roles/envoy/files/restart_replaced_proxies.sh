@@ -2,16 +2,26 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Restarts each proxy whose program was replaced since it started, and prints its unit. None if the new one does not run at all.
+# Restarts each proxy whose program was replaced since it started, and prints a line for each. None if the new one does not run at all.
+# One that cannot be restarted does not keep the others from it. If any did not start again, the status is 3.
 
 set -eu
 /opt/k8s4r/bin/envoy --version >/dev/null
+status=0
 for unit in $(systemctl show --property=Id --value 'k8s4r-proxy-*.service'); do
   pid=$(systemctl show --property=MainPID --value "$unit")
   case $(readlink "/proc/$pid/exe") in
-    *' (deleted)')
-      systemctl restart "$unit" </dev/null
-      echo "$unit"
-      ;;
+    *' (deleted)') ;;
+    *) continue ;;
   esac
+  if [ "$(systemctl show --property=LoadState --value "$unit")" = not-found ]; then
+    # It runs on, and nothing could start it again.
+    echo "$unit: still runs the replaced program, because its unit file is missing; deploy its job, then provision again"
+  elif error=$(systemctl restart "$unit" 2>&1 </dev/null); then
+    echo "$unit: restarted, because its program was replaced"
+  else
+    echo "$unit: its program was replaced, and it does not start again: $(echo "$error" | tr '\n' ' ')"
+    status=3
+  fi
 done
+exit $status

@@ -22,11 +22,15 @@ ENDS = ("bullseye", "trixie")
 
 ENVOY = "/opt/k8s4r/bin/envoy"
 
+# Who makes the control groups of containers: Docker by itself, as it does by default on cgroup v1, or systemd, as on v2.
+CONTROL_GROUPS = {"bookworm": "cgroupfs", "trixie": "systemd"}
 # Inside of a container there is neither an overlay file system nor the kernel's log, and a network cannot be told to have no IPv6.
 DOCKER = """
 mkdir -p /etc/docker /root/image/bin
 [ -e /dev/kmsg ] || mknod /dev/kmsg c 1 11
-echo '{"storage-driver": "vfs", "insecure-registries": ["127.0.0.1:5000"]}' > /etc/docker/daemon.json
+cat > /etc/docker/daemon.json <<E
+{"storage-driver": "vfs", "insecure-registries": ["127.0.0.1:5000"], "exec-opts": ["native.cgroupdriver=$CONTROL_GROUPS"]}
+E
 mkdir -p /etc/systemd/system/docker.service.d
 printf '[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n' > /etc/systemd/system/docker.service.d/tests.conf
 systemctl daemon-reload; systemctl start docker
@@ -47,7 +51,7 @@ def each_of(names):
     @pytest.fixture(params=names)
     def machine(request, distros):
         machine = Machine(distros, request.param)
-        machine.clean()
+        machine.clean(engine=True)
         return machine
 
     return machine
@@ -83,7 +87,7 @@ def engine(request):
     """A robot with Docker."""
     with borrowed("docker", [RobotSpec(request.param, request.param, labels={"role": "engines"})]) as robots:
         machine = Machine(robots, request.param)
-        machine.sh(DOCKER)
+        machine.sh(f"CONTROL_GROUPS={CONTROL_GROUPS[request.param]}{DOCKER}")
         yield machine
 
 
@@ -92,7 +96,7 @@ def docker(engine):
     """The same with nothing of ours, and with these images."""
     engine.sh("systemctl start docker containerd")
     engine.until("docker info >/dev/null 2>&1")
-    engine.clean()
+    engine.clean(engine=True)
     engine.sh("docker ps -aq | xargs -r docker rm -f; docker images -aq | sort -u | xargs -r docker rmi -f")
     engine.sh("tar -C /root/image -c . | docker import - look:1; tar -C /root/image -c --exclude=bin/sh . | docker import - noshell:1")
     return engine

@@ -36,9 +36,9 @@ def serve():
         with server.accept()[0] as connection:
             connection.sendall(b"app\\n")
 threading.Thread(target=serve, daemon=True).start()
+pathlib.Path("/dev/shm/app").touch()
 for name, place in {"host": "/proc/sys/kernel/hostname", "hosts": "/etc/hosts", "resolution": "/etc/resolv.conf"}.items():
     (alloc / ("app." + name)).write_text(pathlib.Path(place).read_text())
-pathlib.Path("/dev/shm/app").touch()
 while not (alloc / "go").exists():
     time.sleep(0.1)
 (alloc / "app.other").write_text(socket.create_connection(("127.0.0.1", 7002)).recv(9).decode())
@@ -58,14 +58,15 @@ def program(name: str, text: str) -> dict[str, t.Any]:
     return {"name": name, "config": {"execConfig": {"command": "python3", "args": ["-I", "-S", "-c", text]}}}
 
 
-def job(machine: Machine, engine: Engine, *hooks: dict[str, t.Any]) -> dict[str, t.Any]:
+def job(machine: Machine, engine: Engine) -> dict[str, t.Any]:
     inside = 'test "$(cat /proc/sys/kernel/hostname)" = "$POD_NAME" && test -e /sys/class/net/eth0'
-    check = {"name": "c", "type": "script", "command": "/bin/sh", "args": ["-c", inside], "interval": "1s", "timeout": "5s"}
+    check = {"name": "c", "type": "script", "command": "/bin/sh", "args": ["-c", inside], "interval": "1s", "timeout": "20s"}
     container = engine.box(BOX, services=[{"name": "box", "portLabel": "web", "checks": [check]}], Ports=[{"label": "web"}])
     first = {**engine.box("cat /proc/sys/kernel/hostname >/alloc/first"), "name": "first", "lifecycle": {"hook": "prestart"}}
+    last = {**engine.box("cat /proc/sys/kernel/hostname >/alloc/last"), "name": "last", "lifecycle": {"hook": "poststop"}}
     network = {"type": "none", "mode": "group", "ports": [{"label": "web", "static": 8099, "to": 7002}]}
     far = {"name": "h", "network": {"type": "none", "mode": "group"}, "tasks": [program("far", FAR)]}
-    groups = [{"name": "g", "network": network, "tasks": [first, container, program("app", APP), *hooks]}, far]
+    groups = [{"name": "g", "network": network, "tasks": [first, container, program("app", APP), last]}, far]
     (plan,) = plans(machine, {"name": "box", "taskGroups": groups, "update": {**SOON, "healthyDeadline": "60s"}})
     return plan
 
@@ -89,17 +90,16 @@ def is_in(pod: str) -> str:
     )
 
 
-def a_container_and_a_program_of_a_pod_are_together(machine: Machine, engine: Engine, *hooks: dict[str, t.Any]) -> None:
-    """``hooks``: more tasks; if there are any, the last one notes its host name in ``/alloc/last`` when the pod ends."""
+def a_container_and_a_program_of_a_pod_are_together(machine: Machine, engine: Engine) -> None:
     left = machine.sh(LEFT)
-    plan = job(machine, engine, *hooks)
+    plan = job(machine, engine)
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
     assert machine.ask(plan) == {"status": "unchanged"}
     found = pods(plan)
     pod, far = found["g"], found["h"]
     asks = 'timeout 5 bash -c "cat < /dev/tcp/{0}/{1}"'
-    machine.until(f"{asks.format(far['address'], 7003)} | grep -qx far")
+    machine.until(f"{asks.format(far['address'], 7003)} | grep -qx far && [ -s {ALLOC}/app.resolution ]")
     # One that it may reach, and one that it may not.
     machine.execute(f"cat > $(echo {ALLOC})/go", f"{pod['address']} 7001\n{far['address']} 7003\n".encode())
     machine.until(f"[ -e {ALLOC}/box.done ] && [ -e {ALLOC}/app.done ]")
@@ -129,8 +129,7 @@ def a_container_and_a_program_of_a_pod_are_together(machine: Machine, engine: En
     wait_for(lambda: machine.ask(plan) == {"status": "unchanged"}, LONGEST, "a run would change something")
     machine.sh("systemctl stop 'k8s4r-group-box-*.target'")
     engine.nothing_runs(machine)
-    if hooks:
-        assert machine.sh(f"cat {ALLOC}/last") == f"{pod['name']}\n"
+    assert machine.sh(f"cat {ALLOC}/last") == f"{pod['name']}\n"
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     engine.nothing_runs(machine)
     assert machine.sh(LEFT) == left

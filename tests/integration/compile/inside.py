@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from tests.integration.compile.boxes import SOON, Engine, box, deployed, job, unit
+from tests.integration.compile.boxes import SOON, Engine, deployed, job, unit
 from tests.integration.compile.jobs import plans, without_groups
 from tests.integration.engine.harness import Machine
 
@@ -102,7 +102,7 @@ def a_changed_template_reaches_the_program_in_its_container(machine: Machine, en
     script = "trap 'cat /local/signal >>/alloc/got' HUP; touch /alloc/up; while :; do sleep 0.1; done"
 
     def asked(text: str, told: str) -> dict[str, t.Any]:
-        command = {"command": "sh", "args": ["-c", f"echo $NOMAD_TASK_DIR $(cat /local/script) >>/alloc/told; {told}"], "timeout": "5s"}
+        command = {"command": "sh", "args": ["-c", f"echo $NOMAD_TASK_DIR $(cat /local/script) >>/alloc/told; {told}"], "timeout": "30s"}
         templates = [
             template("signal", f"{text}\n", "signal", changeSignal="SIGHUP"),
             template("script", text, "script", changeScript=command),
@@ -126,8 +126,8 @@ def a_changed_template_reaches_the_program_in_its_container(machine: Machine, en
     assert (engine.containers(machine), machine.sh(f"systemctl show -p MainPID {name}")) == (before, main)
 
 
-def init_tasks_are_containers(machine: Machine, engine: Engine, over: str) -> None:
-    """The first step prepares, the second goes on. ``over``: the driver of a hook that comes when all have ended."""
+def init_tasks_are_containers(machine: Machine, engine: Engine) -> None:
+    """The first step prepares, the second goes on. A hook comes when all have ended."""
     machine.sh("rm -rf /srv/x; mkdir -p /srv/x")
     volumes = [{"source": "/srv/x", "target": "/x"}]
 
@@ -141,10 +141,7 @@ def init_tasks_are_containers(machine: Machine, engine: Engine, over: str) -> No
                 "readiness": {"file": "/srv/x/ready"},
             },
         ]
-        last = {**box("cat /alloc/seen >>/x/over", driver=over, Volumes=volumes), "name": "last", "lifecycle": {"hook": "poststop"}}
-        if over == "raw_exec":
-            script = {"command": "/bin/sh", "args": ["-c", "cat $NOMAD_ALLOC_DIR/seen >>/srv/x/over"]}
-            last = {**last, "user": "root", "config": {"execConfig": script}}
+        last = {**engine.box("cat /alloc/seen >>/x/over", Volumes=volumes), "name": "last", "lifecycle": {"hook": "poststop"}}
         main = engine.box("cat /x/made /x/ready >/alloc/seen && exec sleep 1000", Volumes=volumes)
         groups = [{"name": "g", "initTasks": steps, "tasks": [main, last]}]
         (plan,) = plans(machine, {"name": "box", "taskGroups": groups, "update": SOON}, secret={"KEY": "canary"})
@@ -153,6 +150,7 @@ def init_tasks_are_containers(machine: Machine, engine: Engine, over: str) -> No
     plan = whole("echo once >>/x/made")
     result = machine.deploy(plan)
     assert result["status"] == "committed", result
+    machine.until(f"[ -s {alloc(machine)}/seen ]")
     assert machine.sh(f"cat {alloc(machine)}/seen") == "once\n"
     before = engine.containers(machine)
     assert (len(before), machine.ask(plan)["status"]) == (2, "unchanged")

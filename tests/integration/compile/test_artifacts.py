@@ -291,21 +291,25 @@ def lend(machine: Machine, program: str) -> None:
 
 def test_a_robot_needs_zstd_for_what_is_packed_with_it(distros):
     machine = Machine(distros, "bookworm")
-    machine.clean()
+    machine.clean(engine=True)
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("empty"))
-    plain = content.getvalue()
-    # A frame with one block that is not compressed (RFC 8878).
-    frame = b"\x28\xb5\x2f\xfd\xa0" + len(plain).to_bytes(4, "little") + (len(plain) << 3 | 1).to_bytes(3, "little") + plain
-    machine.execute("mkdir -p /srv/k8szst && cat >/srv/k8szst/x.tar.zst", frame)
-    wanted = brings(machine, {"getterSource": "/srv/k8szst/x.tar.zst"})
+
+    def frame(plain: bytes) -> bytes:
+        """One block that is not compressed (RFC 8878)."""
+        return b"\x28\xb5\x2f\xfd\xa0" + len(plain).to_bytes(4, "little") + (len(plain) << 3 | 1).to_bytes(3, "little") + plain
+
+    machine.execute("mkdir -p /srv/k8szst && cat >/srv/k8szst/x.tar.zst", frame(content.getvalue()))
+    machine.execute("cat >/srv/k8szst/map.bin.zst", frame(b"a map"))
+    wanted = brings(machine, *({"getterSource": f"/srv/k8szst/{name}"} for name in ("x.tar.zst", "map.bin.zst")))
     refused = machine.deploy(wanted)
     assert (refused["status"], "this robot has no zstd, which unpacks it; install" in refused["errors"][0]) == ("refused", True), refused
     lend(machine, "zstd")
     try:
         up(machine, wanted)
         machine.sh(f"test -f {TASK}/local/empty")
+        assert machine.sh(f"cat {TASK}/local/map.bin") == "a map"
     finally:
         machine.sh("rm -r /usr/bin/zstd /srv/k8szst")
 
@@ -324,7 +328,7 @@ setpriv --reuid=keeper --clear-groups env HOME=/srv/keeper sh -ec '
 def test_a_repository_comes_over_ssh_by_the_key_of_the_job(distros):
     """From the robot's own sshd, with this machine's git. What the robot itself has of keys is not used."""
     machine = Machine(distros, "bookworm")
-    machine.clean()
+    machine.clean(engine=True)
     lend(machine, "git")
     try:
         machine.sh(REPOSITORY)

@@ -82,13 +82,13 @@ VARIABLES = """\
 
 
 def web(count: int) -> dict[str, t.Any]:
-    checks = [{"name": "up", "type": "http", "interval": "1s"}]
+    checks = [{"name": "up", "type": "http", "interval": "1s", "timeout": "20s"}]
     task = {
         "name": "app",
         "config": {"execConfig": {"command": "/usr/bin/python3", "args": ["-c", SERVES, "${NOMAD_PORT_http}"]}},
         "services": [{"name": "web", "portLabel": "http", "provider": "consul", "tags": ["blue"], "checks": checks}],
         # Whoever has asked Consul before may call it until he hears.
-        "shutdownDelay": "5s",
+        "shutdownDelay": "10s",
     }
     network = {"type": "none", "ports": [{"label": "http"}]}
     return {"name": "shop", "taskGroups": [{"name": "api", "count": count, "network": network, "tasks": [task]}]}
@@ -140,7 +140,7 @@ def agent(machine):
     machine.sh("systemctl restart consul")
     machine.until(f"{FOUND} >/dev/null 2>&1")
     yield machine
-    machine.clean()
+    machine.clean(engine=True)
     machine.sh("rm -f /etc/consul.d/k8s4r-*; systemctl disable --now consul 2>&1; rm -rf /var/lib/consul/*")
 
 

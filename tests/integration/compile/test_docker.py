@@ -178,6 +178,14 @@ def test_secrets_are_seen_by_the_container_alone(machine):
     assert machine.execute("setpriv --reuid=walker --clear-groups grep -rsl 'of two lines' /run /etc /var/lib/k8s4r").stdout == ""
 
 
+def test_root_of_a_container_makes_no_device_for_other_tasks_of_its_group(machine):
+    """An ``exec`` task that runs as root could open it."""
+    deployed(machine, box("mknod /alloc/disk b 7 0; echo status $?; mknod /alloc/pipe p; echo status $?; echo end; exec sleep 1000"))
+    found = said(machine, "^end")
+    assert [line for line in found.splitlines() if line.startswith("status ")] == ["status 1", "status 0"]
+    assert machine.sh("find /var/lib/k8s4r/groups -type b") == ""
+
+
 def test_instances_share_an_image_and_one_that_somebody_else_has_stays(machine):
     plan = deployed(machine, box(), group={"count": 3})
     assert len(containers(machine)) == 3
@@ -216,7 +224,9 @@ def test_a_container_that_wants_too_much_memory_is_told_of(machine):
     machine.until(f"[ $(systemctl show -p ActiveState --value {unit(machine, f'{name}-g-r0-t')}) = failed ]")
     (group,) = machine.call(op="info")["taskgroups"]
     (task,) = group["tasks"]
-    assert (task["result"], task["memory"]["oom_kills"], task["well"]) == ("oom-kill", 1, False), task
+    assert (task["result"], task["well"]) == ("oom-kill", False), task
+    # Before it has let go of its memory, the kernel may kill it once more.
+    assert task["memory"]["oom_kills"] in (1, 2), task
     assert task["how"].startswith("the kernel killed its program because memory ran out")
 
 
@@ -225,6 +235,20 @@ def test_an_image_that_fails_gives_way_to_the_last_good_one(machine):
     deployed(machine, box(), **once)
     machine.sh("tar -C /root/image -c . | docker import --message bad - look:2")
     result = machine.deploy(job(machine, box("exit 3", "look:2"), **once))
+    assert result["status"] == "rolled-back", result
+    machine.until("pgrep -x sleep >/dev/null")
+    assert len(containers(machine)) == 1
+
+
+def test_an_image_that_was_here_for_long_comes_back_although_no_container_used_it(machine):
+    """Of the same name as the new one, which fails."""
+    machine.sh("docker tag look:1 filed:1; docker save filed:1 > /srv/filed.tar; docker rmi filed:1")
+    once = {"group": {"restartPolicy": {"attempts": 0, "interval": "1h", "mode": "fail"}}}
+    plan = deployed(machine, box(image="filed:1", Load="/srv/filed.tar"), **once)
+    machine.sh(f"systemctl stop {unit(machine)}; docker rmi look:1")
+    fails = "tar -C /root/image -c --exclude=bin/sh . | docker import - filed:1; docker save filed:1 > /srv/filed.tar; docker rmi filed:1"
+    machine.sh(f"{fails}; for f in $(find /var/lib/docker -name lastUpdated); do printf 2020-01-01T00:00:00Z > $f; done")
+    result = machine.deploy(plan, refresh=True)
     assert result["status"] == "rolled-back", result
     machine.until("pgrep -x sleep >/dev/null")
     assert len(containers(machine)) == 1

@@ -33,7 +33,7 @@ def test_a_container_that_goes_away_under_its_check_is_no_success(machine):
     inside.a_container_that_goes_away_under_its_check_is_no_success(machine, DOCKER)
 
 
-@pytest.mark.parametrize("engine", ["bookworm"], indirect=True)
+@pytest.mark.parametrize("engine", ["trixie"], indirect=True)
 def test_a_container_is_in_the_network_of_its_pod_with_all_that_the_pod_shares(machine):
     housed.a_container_and_a_program_of_a_pod_are_together(machine, DOCKER)
 
@@ -109,8 +109,53 @@ def test_hooks_may_be_containers(machine):
     nothing_runs(machine)
 
 
+# It takes its time, and Docker is told to wait for whatever it wants.
+LAST = "echo begins >>/alloc/over; echo $NOMAD_TASK_NAME; if test -e /alloc/hang; then sleep 2000; fi; sleep 0.3; echo ends >>/alloc/over"
+
+
+def test_the_last_hook_is_a_container_that_has_its_limits_and_runs_at_a_shutdown_too(machine):
+    limits = "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes pids/pids.max memory.max pids.max"
+    last = {
+        **box(f"({limits}) >/alloc/limits 2>/dev/null; {LAST}", resources={"memory": "64Mi", "tasks": 99}),
+        "name": "last",
+        "lifecycle": {"hook": "poststop"},
+        "timeout": "15s",
+    }
+    plan = deployed(machine, box(), last)
+    place, once = alloc(machine), ["begins", "ends"]
+    target = next(each["name"] for each in plan["groups"][0]["resources"] if each.get("name", "").endswith(".target"))
+    assert len(containers(machine)) == 1
+    assert machine.ask(plan)["status"] == "unchanged"
+    for stop in (f"systemctl stop {target}", "systemctl stop k8s4r.slice"):
+        machine.sh(stop)
+        machine.until(f"grep -qs ends {place}/over")
+        assert machine.sh(f"cat {place}/over").split() == once, stop
+        assert machine.sh(f"cat {place}/limits").split() == [str(64 << 20), "99"]
+        nothing_runs(machine)
+        machine.sh(f"rm {place}/over; systemctl start {target}")
+        machine.until("pgrep -x sleep >/dev/null")
+    machine.fleet.reboot(machine.name)
+    machine.until("pgrep -x sleep >/dev/null")
+    assert machine.sh(f"cat {place}/over").split() == once
+    # One that does not end goes with its time, and without Docker's help.
+    machine.sh(f"rm {place}/over; touch {place}/hang; systemctl stop --no-block {target}")
+    machine.until("pgrep -x -f 'sleep 2000' >/dev/null")
+    machine.sh("mv /usr/sbin/dockerd /usr/sbin/dockerd.away; kill -9 $(pgrep -x dockerd)")
+    try:
+        machine.until("! pgrep -x sleep >/dev/null")
+    finally:
+        machine.sh(
+            "mv /usr/sbin/dockerd.away /usr/sbin/dockerd; systemctl reset-failed docker.service docker.socket; systemctl start docker"
+        )
+    nothing_runs(machine)
+    assert machine.sh(f"cat {place}/over").split() == once[:1]
+    machine.sh(f"rm {place}/hang {place}/over; systemctl start {target}")
+    assert machine.deploy(without_groups(plan))["status"] == "committed"
+    nothing_runs(machine)
+
+
 def test_init_tasks_are_containers(machine):
-    inside.init_tasks_are_containers(machine, DOCKER, "raw_exec")
+    inside.init_tasks_are_containers(machine, DOCKER)
 
 
 def test_the_example_runs_unmodified(machine):

@@ -364,3 +364,70 @@ def test_systemd_knows_all_that_the_first_task_of_a_robot_brings(machine):
     assert ROTATOR in wanted
     assert [name for name in wanted if name.startswith("k8s4r-group-logs-g-")]
     assert set(machine.sh("systemctl show --value -p NeedDaemonReload 'k8s4r-*'").split()) == {"no"}
+
+
+TALKS = "while :; do echo said; sleep 0.2; done"
+FIFOS = "/run/k8s4r/logs"
+
+
+@pytest.mark.parametrize("harm", ["rm -rf {0}", "rm {0}/logs-g-r0-one-*", "rm -rf {0}; mkdir -m 700 {0}"])
+def test_fifos_that_somebody_has_removed_are_named_and_come_back_with_the_next_run(machine, harm):
+    plan = up(machine, shell("one", TALKS), shell("two", SAYS), initTasks=[shell("prepares", "echo ready")])
+    directory, mine = logs(machine, "r0-one"), "k8s4r-task-logs-g-r0-one-*"
+    machine.until(f"grep -q said {directory}/stdout.log")
+    unit = machine.sh(f"systemctl list-units --plain --no-legend '{mine}' | cut -d' ' -f1").strip()
+    pids = {name: machine.sh(f"systemctl show -p MainPID --value 'k8s4r-task-logs-g-r0-{name}-*'").strip() for name in ("one", "two")}
+    lost = f"{FIFOS}/{unit[len('k8s4r-task-') : -len('.service')]}.stdout"
+    machine.sh(harm.format(FIFOS))
+    (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
+    assert lost in group["gone"]
+    assert not any("prepares" in path for path in group["gone"])
+    assert machine.ask(plan) == {"status": "plan-needed"}
+    check = machine.prepare(plan, check=True)
+    why = [change["why"] for change in check["summary"] if change["unit"] == "r0 one"]
+    assert why == [[f"{lost} of its log is missing"]]
+    done = machine.deploy(plan)
+    assert (done["status"], done["changes"]) == ("committed", check["steps"])
+    assert any(text.startswith("restart") and unit in text and lost in text for text in done["changes"])
+    machine.sh(f": > {directory}/stdout.log")
+    machine.until(f"grep -q said {directory}/stdout.log")
+    after = {name: machine.sh(f"systemctl show -p MainPID --value 'k8s4r-task-logs-g-r0-{name}-*'").strip() for name in ("one", "two")}
+    # Only what had lost something has started again.
+    assert (after["one"] != pids["one"], after["two"] != pids["two"]) == (True, "one" not in harm)
+    (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
+    assert group["gone"] == []
+    assert machine.ask(plan) == {"status": "unchanged"}
+
+
+def test_where_fifos_are_lost_tasks_of_other_jobs_write_on_while_one_gets_its_own_back(machine):
+    """A FIFO that nobody reads is full after 256 KiB, and then its program stands still."""
+    others = "i=0; while :; do head -c 65536 /dev/zero; i=$((i+1)); echo $i >$NOMAD_ALLOC_DIR/turn; sleep 0.1; done"
+    (other,) = plans(machine, {"name": "others", "taskGroups": [{"name": "g", "tasks": [shell("writes", others)]}]})
+    assert machine.deploy(other)["status"] == "committed"
+    plan = up(machine, shell("one", TALKS))
+    directory, turn = logs(machine, "r0-one"), "cat /var/lib/k8s4r/groups/others-g-*/alloc/turn"
+    machine.until(f"grep -q said {directory}/stdout.log")
+    machine.sh(f"rm -rf {FIFOS}")
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.sh(f": > {directory}/stdout.log")
+    machine.until(f"grep -q said {directory}/stdout.log")
+    # It would have stood still before that.
+    far = int(machine.sh(turn)) + 20
+    machine.until(f"[ $({turn}) -ge {far} ]")
+    assert machine.deploy(without_groups(other))["status"] == "committed"
+
+
+def test_a_program_that_is_started_again_without_its_fifo_gets_it_back_with_the_next_run(machine):
+    """systemd makes a file in its place, which nobody bounds."""
+    plan = up(machine, shell("one", TALKS), restartPolicy={"attempts": 5, "delay": "0s", "interval": "1m"})
+    directory = logs(machine, "r0-one")
+    unit = machine.sh("systemctl list-units --plain --no-legend 'k8s4r-task-logs-g-r0-one-*' | cut -d' ' -f1").strip()
+    fifo = f"{FIFOS}/{unit[len('k8s4r-task-') : -len('.service')]}.stdout"
+    machine.sh(f"rm {FIFOS}/*; systemctl kill -s KILL {unit}")
+    machine.until(f"[ -f {fifo} ] && systemctl is-active --quiet {unit}")
+    (group,) = machine.call(op="status")["jobs"][0]["groups"].values()
+    assert fifo in group["gone"]
+    assert machine.deploy(plan)["status"] == "committed"
+    machine.sh(f": > {directory}/stdout.log")
+    machine.until(f"[ -p {fifo} ] && grep -q said {directory}/stdout.log")
+    assert machine.ask(plan) == {"status": "unchanged"}

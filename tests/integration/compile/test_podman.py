@@ -54,7 +54,7 @@ def machines():
 def machine(machines, request):
     """A robot with nothing of ours, and with these images."""
     machine = machines[getattr(request, "param", "trixie")]
-    machine.clean()
+    machine.clean(engine=True)
     machine.sh("podman rm --all --force --time=0; podman rmi --all --force")
     machine.sh("tar -C /root/image -c . | podman import - look:1; tar -C /root/image -c --exclude=bin/sh . | podman import - noshell:1")
     return machine
@@ -202,7 +202,10 @@ def test_what_cannot_be_is_refused_and_nothing_is_touched(machine):
     before = containers(machine)
     noshell = box(image="noshell:1", Command="/bin/sleep", Args=["1000"])
     cases = [
-        (job(machine, box(image="away:1", Pull="never")), "found away:1: this robot does not have it, and pull is never"),
+        (
+            job(machine, box(image="away:1", Pull="never")),
+            "found away:1: this robot does not have it, and pull is never",
+        ),
         (job(machine, box(image="127.0.0.1:9/away:1")), "127.0.0.1:9/away:1 cannot be had: "),
         (job(machine, noshell, secret={"KEY": "canary"}), "noshell:1: variables with secret values are set by the image's own shell"),
     ]
@@ -243,8 +246,7 @@ def test_a_script_is_as_one_that_the_container_has_started_and_leaves_nothing(ma
 
 @pytest.mark.parametrize("machine", ["bookworm"], indirect=True)
 def test_a_container_is_in_the_network_of_its_pod_with_all_that_the_pod_shares(machine):
-    last = {**box("cat /proc/sys/kernel/hostname >/alloc/last"), "name": "last", "lifecycle": {"hook": "poststop"}}
-    housed.a_container_and_a_program_of_a_pod_are_together(machine, PODMAN, last)
+    housed.a_container_and_a_program_of_a_pod_are_together(machine, PODMAN)
 
 
 def test_a_container_that_goes_away_under_its_check_is_no_success(machine):
@@ -256,7 +258,7 @@ def test_a_changed_template_reaches_the_program_in_its_container(machine):
 
 
 def test_init_tasks_are_containers(machine):
-    inside.init_tasks_are_containers(machine, PODMAN, "podman")
+    inside.init_tasks_are_containers(machine, PODMAN)
 
 
 def test_an_image_is_loaded_from_a_file_beside_the_job(machine, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import proxy_unit
 from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.compile.looks import MAY, TELL
@@ -103,7 +104,7 @@ def files(plan: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
 
 
 def look(machine: Machine) -> dict[str, t.Any]:
-    machine.clean()
+    machine.clean(engine=True)
     left = machine.sh(LEFT)
     machine.sh(
         "cp /etc/resolv.conf /root/resolv.conf; printf 'nameserver 127.0.0.53\\nnameserver 192.0.2.53\\nsearch lan\\n' >/etc/resolv.conf"
@@ -263,7 +264,7 @@ def test_a_network_that_the_robot_reaches_elsewhere_is_refused(machine: Machine,
 
 def test_checks_and_scripts_look_inside_the_pod(machine: Machine):
     listens = "exec python3 -m http.server --bind 127.0.0.1 8080"
-    every = {"interval": "1s", "timeout": "1s"}
+    every = {"interval": "1s", "timeout": "20s"}
     checks = [
         {"name": "tcp", "type": "tcp", **every},
         {"name": "http", "type": "http", "path": "/", **every},
@@ -300,8 +301,10 @@ def test_raw_exec_is_in_the_pod_too_and_names_change_without_a_restart(machine: 
         assert "192.0.2.90 printer.example" in machine.sh(f"nsenter --mount=/proc/{each}/ns/mnt cat /etc/hosts")
 
 
-def test_each_pod_has_a_proxy_at_the_same_port(envoy: Machine):
+def test_each_pod_has_a_proxy_at_the_same_port(envoy: Machine, monkeypatch: pytest.MonkeyPatch):
     """It comes up before the tasks, and starts again with its pod."""
+    # On a busy machine it takes longer than tasks wait.
+    monkeypatch.setattr(proxy_unit, "AWAIT_READY_SECONDS", 60)
     serve = "while True: c = s.accept()[0]; c.sendall(c.getpeername()[0].encode()); c.close()"
     envoy.sh(
         f"systemd-run -q --unit=beyond python3 -c \"exec('''import socket; s = socket.create_server((\\'0.0.0.0\\', 18080))\\n{serve}''')\""
@@ -328,6 +331,7 @@ def test_each_pod_has_a_proxy_at_the_same_port(envoy: Machine):
         envoy.sh(f"kill -KILL $(systemctl show -p MainPID --value k8s4r-pod-{first}.service)")
         envoy.until(f"! kill -0 {before} 2>/dev/null")
         envoy.until(f"systemctl is-active --quiet k8s4r-proxy-{first}.service")
+        envoy.until(f"ip netns exec k8s4r-{first} ss -ltn | grep -q ':9000 '")
         envoy.sh(f'ip netns exec k8s4r-{first} python3 -c "{ask}"')
     finally:
         envoy.sh("systemctl stop beyond")
@@ -336,7 +340,7 @@ def test_each_pod_has_a_proxy_at_the_same_port(envoy: Machine):
 @pytest.fixture
 def bookworm(distros: Fleet) -> Machine:
     machine = Machine(distros, "bookworm")
-    machine.clean()
+    machine.clean(engine=True)
     return machine
 
 

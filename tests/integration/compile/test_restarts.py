@@ -69,6 +69,21 @@ def test_a_task_is_given_up_after_its_attempts_and_a_restart_on_request_is_none(
     assert (group["units"][unit]["well"], group["units"][unit]["how"]) == (True, None)
 
 
+@pytest.mark.parametrize(("least", "status"), [("9s", "rolled-back"), ("2s", "committed")])
+def test_a_task_that_ends_again_and_again_is_healthy_only_where_it_lives_for_long_enough(machine, least, status):
+    """It does so every three seconds."""
+    tasks = [shell("dies", "sleep 3; exit 7"), shell("lives", "exec sleep 1000")]
+    policy = {"attempts": 50, "interval": "1h", "delay": "1s"}
+    groups = [{"name": "g", "tasks": tasks, "restartPolicy": policy}]
+    (job,) = plans(machine, {"name": "loops", "taskGroups": groups, "update": {"minHealthyTime": least}})
+    result = machine.deploy(job)
+    assert result["status"] == status, result
+    if status == "rolled-back":
+        (said,) = result["errors"]
+        assert "r0 dies" in said
+        assert "its program ended with exit status 7" in said
+
+
 BATCH = """
 name: saves
 type: batch

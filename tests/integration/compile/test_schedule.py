@@ -14,7 +14,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.units.schedule
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.job import Schedule
 from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.compile.jobs import job, without_groups
-from tests.integration.compile.test_hooks import Noted, down, says, stays, unit
+from tests.integration.compile.test_hooks import Noted, says, stays, unit
 
 machine = each_of(ENDS)
 
@@ -70,7 +70,7 @@ def test_the_tasks_run_at_their_times_and_not_when_they_are_deployed(machine, ra
     machine.sh(f"systemctl --no-block start {run}")
     assert noted.lines().count("app up") == 1
     noted.put("end")
-    down(machine, run, *(unit(plan, task["name"]) for task in tasks))
+    machine.down(run, *(unit(plan, task["name"]) for task in tasks))
     assert sorted(noted.lines()) == sorted(["shipper up", "prepare", "app up", "app ended", "shipper down", "cleanup"])
     assert noted.lines()[-3:] == ["app ended", "shipper down", "cleanup"]
     # And the next time.
@@ -123,7 +123,7 @@ def test_what_was_missed_is_made_up_for_once(machine, rarely):
     machine.absent(f"test -e {noted.alloc}/log")
     machine.sh(f"systemctl stop {timer}; touch -d '3 years ago' /var/lib/systemd/timers/stamp-{timer}; systemctl start {timer}")
     noted.wait("app")
-    down(machine, named(plan, ".service"))
+    machine.down(named(plan, ".service"))
     machine.sh(f"systemctl restart {timer}")
     assert machine.state(timer) == "active"
     assert noted.lines() == ["app"]
@@ -137,7 +137,7 @@ def test_a_run_that_failed_says_so_and_the_next_one_has_all_its_attempts(machine
     noted = Noted(machine, "fails")
     for times in (1, 2):
         assert machine.execute(f"systemctl start {named(plan, '.service')}").status != 0
-        down(machine, unit(plan, "cleanup"))
+        machine.down(unit(plan, "cleanup"))
         assert noted.lines() == ["try", "try", "cleanup"] * times
         assert status(machine) == {"schedule": True, "run": False, "r0 app": False, "r0 cleanup": True}
     (group,) = machine.call(op="info")["taskgroups"]

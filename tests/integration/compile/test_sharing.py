@@ -71,7 +71,7 @@ SHARING = ["nobodys", "one", "roots", "two"]
 
 def look(machine: Machine) -> dict[str, t.Any]:
     """What each task finds, and the robot's own namespace of host names."""
-    machine.clean()
+    machine.clean(engine=True)
 
     def program(name: str) -> dict[str, t.Any]:
         return {"execConfig": {"command": "python3", "args": ["-I", "-S", "-c", LOOK, " ".join(NAMES), name]}}
@@ -217,7 +217,7 @@ def test_on_the_way_back_a_task_may_drain_too(machine):
     # By then, the other one is up again in its new place.
     policy = {"restartPolicy": {"attempts": 0, "mode": "fail"}}
     bad = shell("bad", "until [ -e $NOMAD_ALLOC_DIR/up ]; do sleep 0.1; done; exit 3", **GROUP, **policy)
-    assert machine.deploy(job(machine, "life", {**before, **GROUP}, bad))["status"] == "rolled-back"
+    assert machine.deploy(job(machine, "life", {**before, **GROUP}, bad, update={"minHealthyTime": "60s"}))["status"] == "rolled-back"
     assert machine.sh("cat /var/lib/k8s4r/groups/life-g-*/alloc/drained").split() == ["x", "x"]
 
 

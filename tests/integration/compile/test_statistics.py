@@ -85,10 +85,12 @@ def test_a_task_that_wants_too_much_memory_is_ended_and_no_other(machine, driver
     machine.sh(f"cd /var/lib/k8s4r/groups/{name}-g-*/alloc && touch go")
     machine.until(f"systemctl show -p ActiveState --value {tasks['eat']['unit']} | grep -qx 'failed\\|inactive'")
     group, tasks = the_group(machine)
-    assert (tasks["eat"]["result"], tasks["eat"]["memory"]["oom_kills"]) == ("oom-kill", 1)
+    # Before it has let go of its memory, the kernel may kill it once more.
+    kills = tasks["eat"]["memory"]["oom_kills"]
+    assert (tasks["eat"]["result"], kills in (1, 2)) == ("oom-kill", True), kills
     assert tasks["eat"]["how"].startswith("the kernel killed its program because memory ran out")
     assert (tasks["calm"]["well"], tasks["calm"]["restarts"], pid(machine, tasks["calm"]["unit"])) == (True, 0, before)
-    assert (tasks["calm"]["memory"]["oom_kills"], group["memory"]["oom_kills"], group["well"]) == (0, 1, False)
+    assert (tasks["calm"]["memory"]["oom_kills"], group["memory"]["oom_kills"], group["well"]) == (0, kills, False)
     # One that somebody kills has not run out of memory.
     machine.sh(f"systemctl kill -s KILL {tasks['calm']['unit']}")
     machine.until(f"systemctl show -p NRestarts {tasks['calm']['unit']} | grep -qx NRestarts=1")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from tests.integration.compile.jobs import plans, shell, without_groups
@@ -240,3 +241,22 @@ def test_the_longest_run_ends_as_a_stop_does(machine):
         machine.until(f"[ -e {note}.drained ]")
         assert set(machine.sh(f"cat {note}.launcher").split()) == {"SIGQUIT"}
     assert machine.deploy(without_groups(plan))["status"] == "committed"
+
+
+def test_a_run_says_which_program_it_had_to_kill(machine):
+    """systemd forgets it with the next start."""
+
+    def tasks(value: str) -> list[dict[str, t.Any]]:
+        deaf = "trap '' TERM; touch $NOMAD_ALLOC_DIR/$NOMAD_TASK_NAME.up; while :; do sleep 1; done"
+        return [shell(name, deaf, killTimeout="1s", env={"VALUE": value}) for name in ("deaf", "goes")] + [
+            task("hears", "SIGTERM", env={"VALUE": value})
+        ]
+
+    up(machine, *tasks("one"))
+    (plan,) = plans(machine, {"name": "stop", "taskGroups": [{"name": "g", "tasks": [tasks("two")[0], tasks("two")[2]]}]})
+    result = machine.deploy(plan)
+    assert result["status"] == "committed"
+    what = "its program did not end when it was asked to, and was killed"
+    goes, deaf = sorted(result["notices"], key=len)
+    assert re.fullmatch(rf"k8s4r-task-stop-g-r0-goes-\w+\.service: {what}", goes)
+    assert re.fullmatch(rf"r0 deaf \(k8s4r-task-stop-g-r0-deaf-\w+\.service\): {what}", deaf)

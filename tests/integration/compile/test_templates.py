@@ -150,7 +150,7 @@ def test_a_changed_file_restarts_the_task_or_signals_its_program_alone_or_nobody
         return [*named, shell("quiet", STILL, templates=[quiet]), shell("anew", STILL, templates=[template("local/watched", text)])]
 
     for room in ("local", "secrets"):
-        machine.clean()
+        machine.clean(engine=True)
         deployed(machine, *tasks("one", room))
         before = {name: pid(machine, unit(machine, name)) for name in (*WAYS, "quiet", "anew")}
         for text in ("two", "three"):
@@ -177,6 +177,32 @@ def test_a_changed_file_restarts_the_task_or_signals_its_program_alone_or_nobody
         for way in signals:
             assert machine.sh(f"wc -l <{alloc(machine)}/{way}.signals") == "2\n", way
         assert machine.deploy(plan)["status"] == "recorded"
+
+
+def test_a_program_that_dies_of_the_signal_is_told_and_one_that_stays_down_of_it_goes_back(machine):
+    def tasks(text: str) -> list[dict[str, t.Any]]:
+        files = [template("local/watched", text, changeMode="signal", changeSignal="SIGHUP")]
+        return [shell("dies", STILL, templates=files, restartPolicy={"attempts": 3, "delay": "0s"}), watcher("exec", *files)]
+
+    deployed(machine, *tasks("one"))
+    before = {name: pid(machine, unit(machine, name)) for name in ("dies", "exec")}
+    result = machine.deploy(job(machine, "web", *tasks("two")))
+    assert result["status"] == "committed"
+    (notice,) = result["notices"]
+    said = f"r0 dies ({unit(machine, 'dies')}): its program ended when it was told of changed files (signal SIGHUP), and was started again"
+    assert notice == said
+    assert {name for name in before if pid(machine, unit(machine, name)) != before[name]} == {"dies"}
+    assert (machine.state(unit(machine, "dies")), seen(machine, "dies", "local/watched")) == ("active", "two")
+
+    def single(text: str) -> dict[str, t.Any]:
+        return shell("dies", STILL, templates=tasks(text)[0]["templates"], restartPolicy=NO_MORE)
+
+    machine.clean()
+    deployed(machine, single("one"))
+    result = machine.deploy(job(machine, "web", single("two")))
+    assert result["status"] == "rolled-back"
+    assert result["errors"][-1] == f"default/web/g: {said.partition(', and')[0]}", result
+    assert (machine.state(unit(machine, "dies")), seen(machine, "dies", "local/watched")) == ("active", "one")
 
 
 def test_when_a_deployment_goes_back_the_former_file_is_put_back_and_signalled(machine):
@@ -207,7 +233,7 @@ def test_what_a_task_puts_in_the_way_is_said_and_leads_nowhere(machine):
         return [{**watcher("exec", template("local/conf/watched", text, **keys)), "restartPolicy": NO_MORE}]
 
     for mode in ("signal", "restart"):
-        machine.clean()
+        machine.clean(engine=True)
         deployed(machine, *tasks("one", mode), update=SOON)
         home = directory(machine, "exec")
         # Beside it, nothing is in the way.

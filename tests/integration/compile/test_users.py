@@ -114,7 +114,7 @@ ROOTS = [each["name"] for each in TASKS if each["name"] in OWN and each.get("use
 
 def look(machine: Machine) -> dict[str, t.Any]:
     """What each task finds, and what the robot has of them."""
-    machine.clean()
+    machine.clean(engine=True)
     machine.sh(PREPARE)
     [plan] = plans(machine, {"name": "users", "taskGroups": [{"name": "g", "tasks": TASKS}]})
     result = machine.deploy(plan)

@@ -19,7 +19,7 @@ OPEN = ("/run/open", "/run/lock", "/home", "/srv/open", "/var/log/open", "/mnt")
 PREPARE = (
     f"for place in {' '.join(OPEN)}; do mkdir -p $place; chmod 1777 $place; done;"
     " mountpoint -q /mnt || mount -t tmpfs -o mode=1777 none /mnt;"
-    " mkdir -p -m 755 /run/spire/sockets; rm -f /dev/shm/robot; touch /dev/shm/robot; mountpoint -q /dev/mqueue"
+    " rm -rf /run/spire; rm -f /dev/shm/robot; touch /dev/shm/robot; mountpoint -q /dev/mqueue"
 )
 
 # Leaves its mark where tasks might meet, and when it is told to, looks around.
@@ -92,7 +92,7 @@ RAW = ("raw", "raw-neighbour")
 
 
 def look(machine: Machine) -> dict[str, t.Any]:
-    machine.clean()
+    machine.clean(engine=True)
     machine.sh(PREPARE)
     [plan] = plans(machine, {"name": "walls", "taskGroups": GROUPS})
     result = machine.deploy(plan)
@@ -100,7 +100,8 @@ def look(machine: Machine) -> dict[str, t.Any]:
     names = [member["name"] for group in GROUPS for member in group["tasks"]]
     there = "[ $(ls /var/lib/k8s4r/groups/*/alloc/*.{} | wc -l) = {} ]"
     machine.until(there.format("begun", len(names)))
-    machine.sh("for alloc in /var/lib/k8s4r/groups/*/alloc; do touch $alloc/go; done")
+    # The agent may come later than a task.
+    machine.sh("mkdir -p -m 755 /run/spire/sockets; for alloc in /var/lib/k8s4r/groups/*/alloc; do touch $alloc/go; done")
     machine.until(there.format("json", len(names)))
     found = {name: json.loads(machine.sh(f"cat /var/lib/k8s4r/groups/walls-*/alloc/{name}.json")) for name in names}
     found["robot"] = machine.sh("readlink /proc/self/ns/ipc").strip()

@@ -74,5 +74,5 @@ def test_a_task_that_nobody_gives_up_fails_the_run_and_goes_on(deployment):
 def test_patience_has_an_end_and_the_job_goes_on(deployment):
     run = deployment.deploy(job("exec sleep 1000"), wait=True, wait_seconds=1)
     assert run.status == 2
-    assert "robot1: waits for once/g r0 app: not over after 1 s; the job goes on" in run.output
+    assert "robot1: waits for once/g r0 app: not finished after 1 s, and still running" in run.output
     Machine(deployment.fleet, "robot1").processes(1, "sleep 1000")

@@ -169,7 +169,7 @@ def test_callers_go_on_with_what_they_have_where_a_move_fails(shop):
     run = shop.deploy(job("robot2", 1, FAILS))
     assert run.status == 2
     run.refused("default/shop/front keeps its endpoints of default/shop/api/http, because this run did not succeed on robot2")
-    run.refused("robot1: default/shop/api stays here")
+    run.refused("robot1: default/shop/api is kept here")
     assert shop.answered_by() == {"robot1 0"}
     shop.deploy(job("robot2", 1)).well()
     assert shop.answered_by() == {"robot2 0"}
@@ -180,7 +180,7 @@ def test_an_instance_that_moves_nowhere_goes_although_the_other_robot_is_not_rea
     third = "systemctl list-units --plain --no-legend 'k8s4r-task-shop-api-r2-*'"
     (robot,) = [name for name in ("robot1", "robot2") if Machine(shop.fleet, name).sh(third)]
     run = shop.deploy(job("robot1|robot2", 2), "--limit", robot).well()
-    assert "stays here" not in run.output
+    assert "kept here" not in run.output
     assert not Machine(shop.fleet, robot).sh(third)
     assert {name.split()[0] for name in shop.answered_by()} == {"robot1", "robot2"}
 

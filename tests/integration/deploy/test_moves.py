@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.integration.deploy.harness import sleeper
@@ -57,7 +59,7 @@ def test_it_is_given_up_after_the_other_robot_has_it(camera):
 def test_where_the_other_robot_fails_it_stays_with_its_data_and_the_rest_goes_on(camera):
     run = camera.deploy(job("robot2", script=FAILS, value="two"))
     assert run.status == 2
-    run.refused("robot1: default/hello/camera stays here: this run did not succeed on robot2, which is to run r0")
+    run.refused("robot1: default/hello/camera is kept here because the run failed on robot2, which is to take over r0; fix robot2 and run")
     assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (True, False)
     assert camera.sh("robot1", DATA)
     assert camera.value("robot1") == "two"
@@ -67,7 +69,10 @@ def test_where_the_other_robot_fails_it_stays_with_its_data_and_the_rest_goes_on
 
 def test_a_run_that_does_not_reach_the_other_robot_gives_nothing_up(camera):
     run = camera.deploy(job("robot2"), "--limit", "robot1").well()
-    assert "camera stays here" in run.output
+    assert "robot1: camera: stays on robot1, because robot2 is not in this run" in run.output
+    assert "camera is kept here because robot2, which is to take over r0, is not in this run; run again with robot2" in run.output
+    assert "moves away" not in run.output
+    assert "failed on" not in run.output
     assert has_camera(camera, "robot1")
     camera.deploy(job("robot2")).well()
     assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (False, True)
@@ -75,9 +80,50 @@ def test_a_run_that_does_not_reach_the_other_robot_gives_nothing_up(camera):
 
 def test_a_group_that_is_renamed_and_lands_elsewhere_goes_when_the_new_one_runs(camera):
     run = camera.deploy(job("robot2", script=FAILS, name="webcam"))
-    run.refused("robot1: default/hello/camera stays here: this run did not succeed on robot2, which is to run default/hello/webcam")
+    run.refused("robot1: default/hello/camera is kept here because the run failed on robot2, which is to take over with default")
     assert has_camera(camera, "robot1")
     assert camera.sh("robot1", DATA)
     camera.deploy(job("robot2", name="webcam")).well()
     assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (False, True)
     assert not camera.sh("robot1", DATA)
+
+
+def test_an_instance_that_cannot_move_yet_is_shown_and_kept_up_and_comes_back_as_it_was(deployment):
+    """Of two, one stays in any case."""
+
+    def pair(robots):
+        two = job("robot1").replace("count: 1", "count: 2").replace("rTarget: robot1", f"operand: regexp, rTarget: {robots}")
+        # A system job has no such instances. The other group is on both robots all the same.
+        return two.replace("type: system", "type: service").replace("- name: web\n", "- name: web\n    count: 2\n")
+
+    def main_pids():
+        names = "k8s4r-task-hello-camera-r*-main-*.service"
+        return sorted(deployment.sh("robot1", f"systemctl show -p Id,MainPID '{names}'").split())
+
+    def kept():
+        return deployment.deploy(pair("robot."), "--limit", "robot1").well().output
+
+    def status():
+        return deployment.run("k8s4r.robot.status", job_name="hello").well().output
+
+    deployment.deploy(pair("robot1")).well()
+    before = main_pids()
+    for _again in range(2):
+        said = kept()
+        assert re.search(r"robot1: camera r[01]( main)?: stays on robot1, because robot2 is not in this run", said), said
+        assert "camera: start" not in said
+    shown = status()
+    assert "nothing is wrong" in shown
+    leaving = re.search(r"r([01]) main +up .* is to move away; (k8s4r-task-[^ \n]+)", shown)
+    assert leaving, shown
+    unit = f"{leaving[2]}.service"
+    deployment.deploy(pair("robot1")).well()
+    assert main_pids() == before
+    kept()
+    deployment.sh("robot1", f"systemctl stop {unit}")
+    assert "1 OF 2 DOWN" in status()
+    kept()
+    assert deployment.sh("robot1", f"systemctl is-active {unit}").strip() == "active"
+    deployment.deploy(pair("robot.")).well()
+    assert len(main_pids()) == 2
+    assert has_camera(deployment, "robot2")

@@ -70,6 +70,19 @@ def test_a_task_that_was_dead_is_said_to_be_started_and_of_what_it_died(deployme
     assert re.fullmatch(r"robot2: web r0 main: start \(down since .*: .*\)", line), line
 
 
+def test_what_somebody_has_changed_or_removed_on_a_robot_is_not_told_as_a_change_of_the_job(deployment):
+    deployment.deploy(sleeper()).well()
+    deployment.sh("robot1", "sed -i s/TimeoutStopSec=.*/TimeoutStopSec=77/ /etc/systemd/system/k8s4r-task-hello-*; systemctl daemon-reload")
+    deployment.sh("robot2", "systemctl stop 'k8s4r-task-hello-*'; rm /etc/systemd/system/k8s4r-task-hello-*; systemctl daemon-reload")
+    check = deployment.deploy(sleeper(), "--check").well()
+    assert said(check) == [
+        "robot1: web r0 main: restart (changed on the robot by hand: how it is stopped)",
+        "robot2: web r0 main: start (its unit was missing)",
+    ]
+    assert said(deployment.deploy(sleeper()).well()) == said(check)
+    assert said(deployment.deploy(sleeper()).well()) == []
+
+
 def test_an_error_is_said_once(deployment):
     deployment.deploy(sleeper()).well()
     failing = deployment.deploy(sleeper(script="'echo cannot open the camera >&2; exit 3'"))

@@ -82,7 +82,7 @@ def test_a_removed_job_leaves_nothing(deployment, named):
     assert "hello" not in deployment.footprint("robot1")
     again = deployment.remove(**named).well()
     assert set(again.changed.values()) == {0}
-    assert "No robot of this run has any of these jobs" in again.output
+    assert "No robot of this run has any of these jobs: default/hello; " in again.output
 
 
 def test_data_can_be_kept(deployment):
@@ -129,7 +129,9 @@ def test_what_was_assumed_of_a_robot_is_put_right_within_the_run(deployment, con
 def test_another_controllers_digest_sends_the_plan_and_changes_nothing(deployment, tmp_path, monkeypatch):
     deployment.deploy(sleeper()).well()
     monkeypatch.setenv("K8S4R_HOME", str(tmp_path / "other"))
-    assert set(deployment.deploy(sleeper()).well().changed.values()) == {0}
+    run = deployment.deploy(sleeper()).well()
+    assert set(run.changed.values()) == {0}
+    assert "nothing changes; the robots only note what their jobs are now" in run.output
 
 
 def test_a_copied_file_with_the_same_name_is_told_before_it_takes_over(deployment):

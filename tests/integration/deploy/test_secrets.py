@@ -90,7 +90,7 @@ def test_a_file_that_is_vaulted_whole_is_read_and_its_values_are_secrets(deploym
 
 def test_a_vault_without_its_password_is_one_clear_error(deployment):
     value = "!vault |\n              $ANSIBLE_VAULT;1.1;AES256\n              3132"
-    deployment.deploy(sleeper(value=value)).refused("job.yml:", "taskGroups[0].tasks[0].env.VALUE", "no vault secrets found")
+    deployment.deploy(sleeper(value=value)).refused("job.yml:", "taskGroups[0].tasks[0].env.VALUE", "no vault password was given")
 
 
 def test_a_job_file_never_reaches_jinja(deployment, tmp_path):

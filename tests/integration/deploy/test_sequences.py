@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import random
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import typing as t
+import uuid
 
 import pytest
 import yaml
@@ -58,7 +60,9 @@ def version(chance: random.Random) -> str:
 def killed(deployment: Deployment, job: str, seconds: float) -> bool:
     """Start a deployment and kill all of it after some time; whether it was still at work."""
     program = pathlib.Path(sys.executable).with_name("ansible-playbook")
+    mark = str(uuid.uuid4())
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(deployment.collections), "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    environment["K8S4R_KILLED"] = mark
     command = [program, "-i", str(deployment.inventory), "k8s4r.robot.deploy_taskgroup", "-e", f"job={job}"]
     with subprocess.Popen(
         command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
@@ -66,15 +70,25 @@ def killed(deployment: Deployment, job: str, seconds: float) -> bool:
         try:
             run.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(run.pid, signal.SIGKILL)
+            kill_marked(f"K8S4R_KILLED={mark}".encode())
             return True
     return False
 
 
+def kill_marked(mark: bytes) -> None:
+    """Kill every process that has this line in its environment: each of Ansible's workers has a session of its own."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        # It may have ended meanwhile.
+        with contextlib.suppress(OSError):
+            if mark in path.read_bytes().split(b"\0"):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+
+
 def settled(deployment: Deployment) -> None:
-    """What a killed run has begun on a robot goes on by itself: wait until it has ended."""
+    """What a killed run has begun on a robot goes on by itself: wait until it has ended, a call of the engine included."""
+    units = "systemctl list-units --no-legend 'k8s4r-switch-*' 'k8s4r-prepare-*' | grep -q ."
     for robot in ROBOTS:
-        deployment.sh(robot, "while systemctl list-units --no-legend 'k8s4r-switch-*' 'k8s4r-prepare-*' | grep -q .; do sleep 0.1; done")
+        deployment.sh(robot, f"while {units} || pgrep -f '[_]_main__[.]py' >/dev/null; do sleep 0.1; done")
 
 
 def state(deployment: Deployment) -> dict[str, str]:

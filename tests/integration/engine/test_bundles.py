@@ -153,15 +153,62 @@ def test_what_moves_away_runs_on_until_it_is_given_up(machine):
     assert (done["status"], done["groups"]) == ("committed", {"goes": "stays", "stays": "committed"})
     for unit in (moving, goes.unit("main")):
         assert machine.state(unit) == "active"
-    assert machine.sh(f"systemctl show -p WantedBy --value {moving}").strip() == "multi-user.target"
+    assert machine.sh(f"systemctl show -p WantedBy --value {moving}").strip() == stays.target
+    machine.sh(f"systemctl stop {moving} {goes.unit('main')}")
+    again = machine.prepare(job(stays))["release"]
+    done = machine.finish(machine.call(op="switch", release=again, spare=["stays", "goes"]))
+    for unit in (moving, goes.unit("main")):
+        machine.until(f"systemctl is-active --quiet {unit}")
+        assert [text.partition(" (")[0] for text in done["changes"]].count(f"start {unit}") == 1, done["changes"]
     assert machine.ask(job(stays)) == {"status": "plan-needed"}
     assert machine.ask(job(stays), keep_data=True) == {"status": "plan-needed"}
     assert machine.deploy(job(stays))["status"] == "committed"
     assert (machine.state(moving), machine.state(goes.unit("main"))) == ("inactive", "inactive")
-    machine.absent(
-        f"id {goes.user} || test -e /etc/systemd/system/{moving} || test -L /etc/systemd/system/multi-user.target.wants/{moving}"
-    )
+    machine.absent(f"id {goes.user} || test -e /etc/systemd/system/{moving} || test -e /etc/systemd/system/{stays.target}.wants")
     assert machine.ask(job(stays)) == {"status": "unchanged"}
+
+
+def test_what_stays_is_a_part_of_what_the_group_should_run(machine):
+    """It is watched and started like the rest, but a run does not fail because of it; and it need not restart to be wanted again."""
+    works, both, one = "/run/moves-works", Group("web"), Group("web")
+    both.tasks["moves"] = (f"/bin/sh -c 'test -e {works} || exit 7; exec sleep infinity'", "M=1")
+    moving = both.unit("moves")
+    both.ports = [plan.port("127.0.0.1", 5444, "web.5444", called="r1 http"), plan.port("127.0.0.1", 5445, "web.5445", unit=moving)]
+
+    def stay():
+        done = machine.finish(machine.call(op="switch", release=machine.prepare(job(one))["release"], spare=["web"]))
+        assert done["status"] == "committed", done
+
+    def status():
+        (group,) = machine.call(op="status", sample=0)["jobs"][0]["groups"].values()
+        return group
+
+    def words():
+        return [status()["units"][moving][word] for word in ("well", "leaving", "state")]
+
+    machine.sh(f"touch {works}")
+    machine.deploy(job(both))
+    assert words() == [True, False, "active"]
+    began = machine.sh(f"systemctl show -p ActiveEnterTimestampMonotonic {moving}")
+    stay()
+    assert words() == [True, True, "active"]
+    assert [port["port"] for port in status()["ports"]] == [5445]
+    assert machine.sh(f"systemctl show -p WantedBy --value {moving}").strip() == both.target
+    machine.deploy(job(both))
+    assert machine.sh(f"systemctl show -p ActiveEnterTimestampMonotonic {moving}") == began
+    assert words() == [True, False, "active"]
+    machine.absent(f"test -e /etc/systemd/system/{both.target}.wants")
+    for _again in range(2):
+        stay()
+        machine.sh(f"systemctl stop {moving}")
+        assert words() == [False, True, "inactive"]
+    stay()
+    machine.until(f"systemctl is-active --quiet {moving}")
+    machine.sh(f"rm {works}; systemctl stop {moving}")
+    stay()
+    assert machine.deploy(job(one))["status"] == "committed"
+    machine.absent(f"test -e /etc/systemd/system/{both.target}.wants || test -e /etc/systemd/system/{moving}")
+    assert machine.ask(job(one)) == {"status": "unchanged"}
 
 
 def test_a_boot_before_a_renamed_group_is_removed(machine):

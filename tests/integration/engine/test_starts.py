@@ -83,7 +83,7 @@ def test_a_service_that_ends_with_0_at_once_is_not_waited_for(machine):
     group = Group()
     group.tasks["main"] = ("/bin/true", "A=1")
     done = machine.deploy(job(group))
-    said = f"web: {group.unit('main')}: its program ended by itself with 0, 2 times; a service stays in the foreground"
+    said = f"web: {group.unit('main')}: its program ended by itself with 0, 2 times; a service must stay in the foreground"
     assert (done["status"], done["errors"][0]) == ("rolled-back", said), done
 
 
@@ -100,9 +100,17 @@ def test_what_is_said_of_a_unit_by_a_process_that_the_journal_no_longer_knew_is_
     assert "by-nobody" not in said
 
 
+class FirstLast(Group):
+    """The task `first` begins when the others have, of which one fails a moment later: after the first failure not much is waited for."""
+
+    def relations(self, task: str) -> str:
+        others = " ".join(self.unit(each) for each in ("again", "later", "quits"))
+        return super().relations(task) + (f"\nAfter={others}" if task == "first" else "")
+
+
 def test_every_unit_that_failed_gives_its_reason(machine):
     """Also one that is tried again, and one that fails a moment later. Beside them, who waited for another is not mentioned."""
-    group = Group()
+    group = FirstLast()
     group.tasks = {
         "first": ("/var/lib/none", "A=1"),
         "again": ("/bin/sh -c 'echo no camera; exit 3'", "A=1"),

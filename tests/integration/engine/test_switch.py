@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.packing import PACKAGE
 from tests.integration.engine.harness import environment, pid
 from tests.integration.engine.plans import SLEEP, Group, job
 
@@ -32,6 +33,11 @@ def test_first_deploy_then_unchanged(machine):
         f"{group.user} {group.user} 750",
         "root root 600",
     ]
+
+
+def test_what_an_engine_that_has_just_come_compiles_is_not_compiled_again(machine):
+    machine.ask(job(two_tasks()))
+    assert machine.sh(f"cd {machine.engine}/{PACKAGE}/requests/__pycache__ && ls main.*.pyc")
 
 
 def test_editing_one_task_restarts_that_task_alone(machine):

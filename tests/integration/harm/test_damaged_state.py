@@ -39,6 +39,18 @@ def do(machine, harm, *paths):
     machine.sh("; ".join(HARM[harm].format(path) for path in paths))
 
 
+def test_what_somebody_has_removed_is_missed_although_all_runs(machine, group):
+    def gone():
+        return [each["gone"] for found in machine.call(op="status")["jobs"] for each in found["groups"].values() if each["gone"]]
+
+    assert gone() == []
+    removed = sorted([f"/etc/systemd/system/{group.unit('main')}", group.env("main")])
+    machine.sh(f"rm {' '.join(removed)}")
+    assert gone() == [removed]
+    assert machine.deploy(job(group))["status"] == "committed"
+    assert gone() == []
+
+
 def test_a_ledger_file_is_written_anew_from_its_copy(machine, group):
     running = pid(machine, group.unit("main"))
     for harm in HARM:
@@ -80,6 +92,38 @@ def test_a_ledger_file_without_its_copy_is_rebuilt_from_the_plan(machine):
     assert (done["status"], done["errors"]) == ("committed", [])
     machine.sh(f"ls {group.data('main')}/precious")
     assert machine.ask(job(group)) == {"status": "unchanged"}
+
+
+def test_units_whose_job_nobody_knows_any_more_are_named_until_it_is_deployed_again(machine, group):
+    unit = group.unit("main")
+    machine.sh(f"mkdir /etc/systemd/system/{group.unit('main')}.d")
+    assert machine.call(op="status")["unclaimed"] == []
+    machine.sh(f"rm {LEDGER} {LEDGER}.copy")
+    status = machine.call(op="status")
+    assert unit in status["unclaimed"]
+    assert group.target in status["unclaimed"]
+    assert machine.state(unit) == "active"
+    machine.sh(f"rmdir /etc/systemd/system/{group.unit('main')}.d")
+    assert machine.deploy(job(group))["status"] == "committed"
+    assert machine.call(op="status")["unclaimed"] == []
+
+
+@pytest.mark.parametrize("unit", ["spire-server.service", "spire-agent.service"])
+def test_what_gives_out_identities_is_told_of_where_it_should_run_and_does_not(machine, unit):
+    place, link = f"/etc/systemd/system/{unit}", f"/etc/systemd/system/multi-user.target.wants/{unit}"
+    machine.sh(
+        f"printf '[Service]\\nExecStart=/bin/sleep 1000\\n' >{place}; ln -s {place} {link}; systemctl daemon-reload; systemctl start {unit}"
+    )
+    try:
+        assert machine.call(op="status")["idle"] == []
+        machine.sh(f"systemctl stop {unit}")
+        (told,) = machine.call(op="status")["idle"]
+        assert told.startswith(f"{unit} (down since 20")
+        assert told.endswith(": it was stopped); k8s4r.robot.provision starts it")
+        machine.sh(f"rm {link}")
+        assert machine.call(op="status")["idle"] == []
+    finally:
+        machine.sh(f"rm -f {place} {link}; systemctl daemon-reload")
 
 
 def test_the_key_is_restored_from_its_copy(machine, group):

@@ -81,6 +81,25 @@ def test_a_switch_that_meets_a_full_disk_goes_back_and_says_so(machine, mounted)
     assert machine.deploy(job())["status"] == "committed"
 
 
+def test_what_a_ledger_that_cannot_be_written_does_not_have_is_not_forgotten(machine, mounted):
+    """The new release runs, and its job is removed next: nothing of it may run on."""
+    group = hog()
+    release = machine.prepare(job(group))["release"]
+    mounted(f"{STATE}/ledger", f"mount --bind {STATE}/ledger")
+    machine.sh(f"mount -o remount,bind,ro {STATE}/ledger")
+    done = machine.finish(machine.call(op="switch", release=release))
+    assert (done["status"], done["groups"]) == ("failed", {"hog": "commit"}), done
+    (text,) = done["errors"]
+    assert text.startswith(f"hog: read-only: the file system at {STATE}/ledger cannot be changed")
+    assert machine.state(group.unit("main")) == "active"
+    machine.sh(f"mount -o remount,bind,rw {STATE}/ledger")
+    gone = machine.deploy(job())
+    assert (gone["status"], gone["errors"]) == ("committed", []), gone
+    machine.absent(f"test -e {group.data('main')} || test -e /etc/systemd/system/{group.unit('main')}")
+    assert machine.state(group.unit("main")) == "inactive"
+    machine.absent(f"ls {STATE}/releases {STATE}/pending 2>/dev/null | grep json")
+
+
 def test_a_full_run_is_named(machine, mounted):
     assert machine.deploy(job(Group()))["status"] == "committed"
     mounted("/run/k8s4r", "mount -t tmpfs -o size=64k tmpfs")
@@ -89,6 +108,47 @@ def test_a_full_run_is_named(machine, mounted):
     assert refused["status"] == "refused"
     assert refused["errors"][0].startswith("disk full: the file system at /run/k8s4r has no space or no inodes left for /run/k8s4r/")
     assert machine.ask(job(Group())) == {"status": "unchanged"}
+
+
+@pytest.fixture
+def small_run(machine):
+    """/run of the robot has few inodes, and little more than the 16 MiB without which systemd loads no unit files, until the test ends."""
+    machine.sh("mount -o remount,size=40m,nr_inodes=2500 /run")
+    yield machine
+    machine.sh("mount -o remount,size=64m,nr_inodes=100000 /run; systemctl stop 'k8s4r-*' --all; rm -rf /run/k8s4r/secrets")
+
+
+@pytest.mark.parametrize("what", FILL)
+def test_who_fills_the_robots_run_is_named_and_can_be_removed(small_run, what):
+    """What a template puts into the `secrets` of a task is there, and so is what the task puts beside it."""
+    group = hog()
+    group.extra = "RuntimeDirectory=k8s4r/secrets/hog-main"
+    done = small_run.deploy(job(group))
+    assert (done["status"], done["errors"]) == ("committed", []), done
+    fill(small_run, what, "/run/k8s4r/secrets/hog-main")
+    refused = small_run.deploy(job(Group("other"), name="other"))
+    assert refused["status"] in ("refused", "failed"), refused
+    text = "; ".join(refused["errors"])
+    assert "the file system at /run" in text
+    assert "; data of task groups there: hog " in text
+    gone = small_run.deploy(job())
+    assert (gone["status"], gone["errors"]) == ("committed", []), gone
+    small_run.absent("ls -d /run/k8s4r/secrets/hog-main 2>/dev/null | grep .")
+    assert small_run.deploy(job(Group("other"), name="other"))["status"] == "committed"
+    # The reserve has been filled again.
+    assert int(small_run.sh("ls /run/k8s4r/reserve | wc -l")) == 28
+
+
+def test_a_program_that_takes_every_free_byte_of_the_robots_run_is_removed(small_run):
+    group = hog()
+    eater = "while :; do dd if=/dev/zero of=/run/k8s4r/secrets/hog-main/$((n+=1)) bs=4k 2>/dev/null; done"
+    group.tasks["main"] = (f"/bin/sh -c '{eater}'".replace("$", "$$"), "A=1")
+    group.extra = "RuntimeDirectory=k8s4r/secrets/hog-main"
+    done = small_run.deploy(job(group))
+    assert (done["status"], done["errors"]) == ("committed", []), done
+    small_run.until("test $(df --output=avail /run | tail -1) = 0")
+    gone = small_run.deploy(job())
+    assert (gone["status"], gone["errors"]) == ("committed", []), gone
 
 
 def test_a_full_etc_is_named(machine, mounted):

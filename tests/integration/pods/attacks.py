@@ -28,13 +28,13 @@ if sys.argv[1] == "pod":
     sockets = [socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))]
     sockets[0].bind(("eth0", 0))
 else:
-    sockets = [socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP) for family in (socket.AF_INET, socket.AF_INET6)]
+    sockets = [socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP) for family in (socket.AF_INET6, socket.AF_INET)]
 print("ready", flush=True)
 while True:
-    for s in select.select(sockets, [], [])[0]:
-        said = s.recv(2000)
-        if b"forged" in said:
-            print(said.hex(), flush=True)
+    # All that came by IPv6 before anything by IPv4, as the last word does.
+    said = select.select(sockets, [], [])[0][0].recv(2000)
+    if b"forged" in said:
+        print(said.hex(), flush=True)
 """
 
 
@@ -111,7 +111,7 @@ def seen(pods: Pods, sender: str, other: str, forged: t.Sequence[bytes]) -> dict
     outcome = machine.execute(f"ip netns exec k8s4r-{sender} python3 /run/sends.py", json.dumps([each.hex() for each in forged]).encode())
     assert outcome.status == 0, outcome
     # One that is let through comes after them, so what was there to see has been seen.
-    machine.until(f'test -n "$(ip netns exec k8s4r-{sender} python3 -c "{_LAST}"; grep -v ready /run/seen-robot)"')
+    machine.until(f'ip netns exec k8s4r-{sender} python3 -c "{_LAST}"; grep -q {_LAST_WORD.hex()} /run/seen-robot')
     found = {who: machine.sh(f"cat /run/seen-{who}").split()[1:] for who in ("robot", "pod")}
     machine.sh("systemctl stop answers-looks-robot answers-looks-pod")
     found["robot"] = [each for each in found["robot"] if _LAST_WORD.hex() not in each]

@@ -21,7 +21,7 @@ def two():
 @pytest.fixture(scope="module")
 def robots(two):
     machines = [Machine(two, name) for name in ("robot1", "robot2")]
-    machines[0].clean()
+    machines[0].clean(engine=True)
     machines[1].execute("cat > /run/answers.py", ANSWERS.encode())
     machines[1].execute("cat > /run/asks.py", ASKS.encode())
     return machines

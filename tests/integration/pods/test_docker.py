@@ -32,6 +32,21 @@ E
 unshare --mount sh -ec 'mount -t proc proc /proc; cd /proc/sys/net; echo 0 > ipv4/ip_forward; echo 0 > ipv6/conf/all/forwarding'
 systemctl daemon-reload; systemctl start docker
 """
+# Nothing of Docker, as before its first start.
+WITHOUT = """
+systemctl stop docker docker.socket containerd; nft flush ruleset; ip link delete docker0; rm -rf /var/lib/docker/network
+unshare --mount sh -ec 'mount -t proc proc /proc; cd /proc/sys/net; echo 0 > ipv4/ip_forward; echo 0 > ipv6/conf/all/forwarding'
+rm -f /run/k8s4r/pods/.forwarding*
+"""
+# Who has a link to Docker's bridge as its containers have, and somebody of IPv4 on another network of the robot.
+CONTAINED, OUTSIDE_FOUR, HERE_FOUR = "172.17.0.9", "198.51.100.2", "198.51.100.1"
+CONTAINER = f"""
+ip netns add contained && ip link add name vethc type veth peer name eth0 netns contained && ip link set vethc master docker0 up
+ip -n contained address add {CONTAINED}/16 dev eth0 && ip -n contained link set eth0 up && ip -n contained route add default via 172.17.0.1
+ip netns add distant && ip link add name out1 type veth peer name eth0 netns distant && ip link set out1 up
+ip address add {HERE_FOUR}/24 dev out1 && ip -n distant address add {OUTSIDE_FOUR}/24 dev eth0 && ip -n distant link set eth0 up
+ip -n distant route add default via {HERE_FOUR}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +132,36 @@ def test_the_rule_goes_with_the_last_pod(pods):
     finally:
         begin(pods)
     assert passes(pods) == ALL
+
+
+def test_docker_that_comes_after_the_pods_has_its_ways_and_the_robot_is_no_router(pods):
+    """It finds a robot that forwards, and so drops nothing by itself."""
+    machine = pods.machine
+    for id in PODS:
+        machine.sh(f"systemctl stop 'answers-{id}-*'; ip netns delete k8s4r-{id}")
+    machine.sh("ip link delete k8s4r0")
+    machine.sh(WITHOUT)
+    begin(pods)
+    machine.sh("systemctl start docker")
+    machine.until("docker info >/dev/null 2>&1")
+    assert "-P FORWARD ACCEPT\n" in machine.sh("iptables --list-rules FORWARD")
+    machine.sh(CONTAINER)
+    for name in ("distant", "contained"):
+        machine.sh(f"systemd-run --quiet --collect --unit=answers-{name} ip netns exec {name} python3 /run/answers.py 0.0.0.0 {TCP} {UDP}")
+        machine.until(f"ip netns exec {name} ss -ltn | grep -q ':{TCP} '")
+    pods.ensure()
+    elsewhere = machine.fleet.address(machine.name).rpartition(".")[0] + ".1"
+    out = "ip route get {} | grep -q 'dev eth0'"
+    machine.sh(out.format(elsewhere))
+    assert asked(machine, [(OUTSIDE_FOUR, TCP, "tcp"), (OUTSIDE_FOUR, UDP, "udp")], "ip netns exec contained ") == [HERE_FOUR] * 2
+    assert passes(pods) == ALL
+    # From the one network to the other, nothing: of what the robot sends out there, it would see that it was there.
+    watched = "nft add table ip seen; nft add chain ip seen c '{ type filter hook postrouting priority 0; }'; nft add rule ip seen c"
+    machine.sh(f"{watched} ip saddr {OUTSIDE_FOUR} oifname eth0 counter")
+    assert asked(machine, [(elsewhere, TCP, "udp")], "ip netns exec distant ") == [""]
+    assert "packets 0 " in machine.sh("nft list table ip seen")
+    machine.sh("nft flush chain inet k8s4r apart")
+    asked(machine, [(elsewhere, TCP, "udp")], "ip netns exec distant ")
+    assert "packets 0 " not in machine.sh("nft list table ip seen")
+    pods.ensure()
+    machine.sh("nft delete table ip seen; ip netns delete contained; ip netns delete distant")

@@ -19,7 +19,7 @@ OTHERS = "table ip others {\n chain c {\n type filter hook forward priority 5; p
 # What there could be of ours on a robot.
 LEFT = (
     "nft list tables | grep k8s4r; ip rule; tc qdisc show | grep -v noqueue; ls /sys/class/net; find /etc/systemd -name '*walls*';"
-    " ls -A /run/netns; ip -4 route"
+    " ls -A /run/netns; ip -4 route; cat /proc/sys/net/ipv4/ip_forward; ls -A /run/k8s4r/pods 2>/dev/null; true"
 )
 
 
@@ -49,7 +49,7 @@ def addresses(plan, key="address"):
 def deployed(robots):
     """A robot on which somebody else's rules drop what they do not know."""
     machine = robots[0]
-    machine.clean()
+    machine.clean(engine=True)
     machine.execute("cat > /run/answers.py", ANSWERS.encode())
     machine.execute("cat > /run/asks.py", ASKS.encode())
     machine.execute("cat > /run/nft-others && nft -f /run/nft-others", OTHERS.encode())
@@ -63,6 +63,8 @@ def reaches(machine, pod, address):
 def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     """In turn: deploy, change who may come in, remove everybody's rules and wait, and remove the job."""
     machine = deployed
+    # A container forwards from its beginning; most robots do not.
+    machine.sh("unshare --mount sh -ec 'mount -t proc proc /proc; echo 0 > /proc/sys/net/ipv4/ip_forward'")
     left = machine.sh(LEFT)
     plan = job(machine)
     result = machine.deploy(plan)
@@ -98,12 +100,14 @@ def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     assert machine.sh("pgrep -f answers.py") == pids, "who may come in is no matter of the tasks"
 
     before = machine.sh("ip rule; nft --stateless list table inet k8s4r")
-    machine.sh("nft flush ruleset; ip rule delete pref 1466")
+    # Stopped until that has been seen.
+    machine.sh("systemctl stop k8s4r-walls.timer k8s4r-walls.service; nft flush ruleset; ip rule delete pref 1466")
     # In a container, /proc/sys is read-only until it is mounted anew.
     settings = [f"{SETTINGS}/src_valid_mark", "/proc/sys/net/ipv4/ip_forward"]
     unset = "; ".join(f"echo 0 > {each}" for each in settings)
     machine.sh(f"unshare --mount sh -ec 'mount -t proc proc /proc; {unset}'")
     assert asked(robots[1], published) == [""] * 2
+    machine.sh("systemctl start k8s4r-walls.timer")
     machine.until("nft list table inet k8s4r >/dev/null 2>&1 && test $(ip rule | grep -c '^146[456]:') = 3")
     machine.until("test $(systemctl show -p ActiveState --value k8s4r-walls.service) = inactive")
     assert machine.sh("ip rule; nft --stateless list table inet k8s4r") == before

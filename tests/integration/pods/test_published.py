@@ -72,7 +72,7 @@ def test_the_robots_loopback_is_not_open_to_the_network(robots):
 def test_who_goes_on_sending_is_sent_to_the_pod_that_a_port_leads_to_now(pods, robots, lan):
     """The kernel would send him to the former one as long as he sends."""
     send = (
-        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1); s.bind(('', 7777));"
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3); s.bind(('', 7777));"
         f" s.sendto(b'?', ('{lan}', {PORT})); print(s.recv(100).decode())"
     )
     sends = f'python3 -c "{send}"'

@@ -256,7 +256,7 @@ def test_what_is_taken_away_is_put_back_and_a_second_look_finds_nothing(pods):
 def test_who_goes_on_sending_is_sent_to_the_pod_that_a_port_leads_to_now(pods):
     """The kernel would send him to the former one as long as he sends."""
     send = (
-        "import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.settimeout(1); s.bind(('::', 7777));"
+        "import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.settimeout(3); s.bind(('::', 7777));"
         f" s.sendto(b'?', ('{HERE}', {PORT})); print(s.recv(100).decode())"
     )
     sends = f'ip netns exec beyond python3 -c "{send}"'

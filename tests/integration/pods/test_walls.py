@@ -32,9 +32,10 @@ for _ in range(9):
 TALKS = """
 import os, socket, sys, time
 s = socket.create_connection((sys.argv[1], 9000), 3)
-s.settimeout(1.5)
+s.settimeout(10)
 s.sendall(b"a")
 print(s.recv(9), flush=True)
+s.settimeout(1.5)
 open("/run/talks", "w").close()
 while os.path.exists("/run/talks"):
     time.sleep(0.05)

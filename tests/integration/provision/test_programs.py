@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import urllib.request
@@ -77,6 +78,30 @@ def test_proxies_that_run_a_replaced_program_are_restarted_and_no_others(ansible
         provisioned.ssh("robot2", f"systemctl stop {' '.join(units)}; rm /run/systemd/system/k8s4r-proxy-*; systemctl daemon-reload")
 
 
+def test_a_proxy_that_cannot_be_restarted_keeps_no_other_from_it(ansible, provisioned, envoy_digest):
+    """systemd goes through units by their names, so the two that cannot come first."""
+    gone, broken, old = (f"k8s4r-proxy-{name}.service" for name in ("a-gone", "b-broken", "c-old"))
+    try:
+        for name in ("a-gone", "b-broken", "c-old"):
+            provisioned.ssh("robot2", RUNNING.format(name=name, envoy=ENVOY))
+        provisioned.ssh("robot2", f"cp {ENVOY} /tmp/e; mv /tmp/e {ENVOY}; rm /run/systemd/system/{gone}; systemctl daemon-reload")
+        before = [harness.main_pid(provisioned, "robot2", unit) for unit in (gone, old)]
+        said = " ".join(ansible.envoy("robot2").well().output.split())
+        assert f"robot2: {gone}: still runs the replaced program, because its unit file is missing" in said
+        assert all(f"robot2: {unit}: restarted, because its program was replaced" in said for unit in (broken, old))
+        after = [harness.main_pid(provisioned, "robot2", unit) for unit in (gone, old)]
+        assert (after[0] == before[0], after[1] == before[1]) == (True, False)
+
+        provisioned.ssh("robot2", f"cp {ENVOY} /tmp/e; mv /tmp/e {ENVOY}; sed -i /ExecStart/d /run/systemd/system/{broken}")
+        provisioned.ssh("robot2", "systemctl daemon-reload")
+        run = ansible.envoy("robot2")
+        run.refused(f"{broken}: its program was replaced, and it does not start again:", f"{old}: restarted, because")
+        assert harness.main_pid(provisioned, "robot2", old) != after[1]
+        assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
+    finally:
+        provisioned.ssh("robot2", f"systemctl stop {gone} {broken} {old}; rm /run/systemd/system/k8s4r-proxy-*; systemctl daemon-reload")
+
+
 def test_by_way_of_the_controller(ansible, provisioned, envoy_digest, tmp_path):
     provisioned.ssh("robot2", f"rm {ENVOY}")
     by_controller = {"envoy_download_by": "controller", "base_controller_cache": str(tmp_path)}
@@ -99,6 +124,24 @@ def test_from_a_file_on_the_controller(ansible, provisioned, envoy_digest, tmp_p
     wrong = ansible.envoy("robot2", envoy_archive=str(tmp_path / name), envoy_checksum={"amd64": envoy_digest})
     wrong.refused("on the controller has SHA-256", "is pinned")
     ansible.envoy("robot2", envoy_archive=str(tmp_path / "none")).refused("does not exist on the controller")
+
+
+BROKEN = "#!/bin/sh\necho $0 $*: no libc >&2\nexit 127\n"
+
+
+def test_a_program_that_does_not_run_there_replaces_none(ansible, provisioned, envoy_digest, tmp_path):
+    (tmp_path / "envoy").write_text(BROKEN)
+    told = "/opt/k8s4r/bin/envoy was not installed: it does not run on this machine: envoy --version ends with status 127:", "no libc"
+    ansible.envoy("robot2", envoy_archive=str(tmp_path / "envoy")).refused(*told)
+    release = "/tmp/broken/envoyproxy/envoy/releases/download/v9"
+    provisioned.ssh("robot2", f"mkdir -p {release}; cat > {release}/envoy-9-linux-x86_64 <<'END'\n{BROKEN}END")
+    checksum = {"amd64": hashlib.sha256(BROKEN.encode()).hexdigest()}
+    try:
+        ansible.envoy("robot2", envoy_mirror_url="file:///tmp/broken", envoy_version="9", envoy_checksum=checksum).refused(*told)
+    finally:
+        provisioned.ssh("robot2", "rm -r /tmp/broken")
+    assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
+    assert ".install" not in provisioned.ssh("robot2", "ls -A /opt/k8s4r/bin")
 
 
 def test_a_program_that_is_already_there(ansible, provisioned, envoy_digest):

@@ -100,6 +100,9 @@ def test_a_change_is_predicted_made_and_seen(ansible, provisioned):
 
 def test_what_the_agent_refuses_is_told_and_not_written(ansible, provisioned):
     before = harness.digest(provisioned, "robot2", "/etc/spire/agent/agent.conf"), harness.main_pid(provisioned, "robot2", "spire-agent")
+    # As if the server had another root by now: the bundle would be written, too.
+    provisioned.ssh("robot2", "cp -p /etc/spire/agent/node.pem /etc/spire/agent/bundle.pem")
+    bundle = harness.digest(provisioned, "robot2", "/etc/spire/agent/bundle.pem")
     ansible.agent("robot2", spire_agent_sync_interval="never").refused(
         "spire-agent refuses its configuration, which was not written: ", 'invalid duration "never"'
     )
@@ -107,14 +110,19 @@ def test_what_the_agent_refuses_is_told_and_not_written(ansible, provisioned):
         harness.digest(provisioned, "robot2", "/etc/spire/agent/agent.conf"),
         harness.main_pid(provisioned, "robot2", "spire-agent"),
     )
-    assert "agent.conf-" not in provisioned.ssh("robot2", "ls -A /etc/spire/agent")
+    assert "-" not in provisioned.ssh("robot2", "ls -A /etc/spire/agent")
+    assert harness.digest(provisioned, "robot2", "/etc/spire/agent/bundle.pem") == bundle
+    ansible.agent("robot2").well()
+    assert harness.digest(provisioned, "robot2", "/etc/spire/agent/bundle.pem") != bundle
 
 
 @pytest.mark.usefixtures("provisioned")
 def test_an_agent_that_gets_no_identity_is_told_with_its_log(ansible):
     # Nobody listens there.
-    run = ansible.agent("robot2", spire_agent_server_port=9, spire_agent_ready_seconds=2)
-    run.refused("The SPIRE agent on robot2 got no identity from ", ":9 within 2 s. The last lines of its log: ", "connection refused")
+    run = ansible.agent("robot2", spire_agent_server_port=9, spire_agent_ready_seconds=10)
+    run.refused(
+        "The SPIRE agent on robot2 got no identity from ", ", port 9, within 10 s. The last lines of its log: ", "connection refused"
+    )
     assert ansible.agent("robot2").well().changed["robot2"] == 1
 
 

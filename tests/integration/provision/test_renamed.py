@@ -49,19 +49,51 @@ def with_entries(ansible, provisioned):
     ansible.entries(entries=[], state="exact", scope=["/ns/test/job/name/"]).well()
 
 
-def test_a_renamed_robot_and_a_copied_one_attest_under_their_names(ansible, with_entries, tmp_path):
-    """Two runs that set up an agent: 20 s of a processor."""
-    fleet = with_entries
-    assert name(fleet, "robot2") == ("robot2", ["robot2"])
-    inventory = json.loads(fleet.inventory.read_text())
+@pytest.fixture
+def renamed(with_entries, tmp_path):
+    """Runs with an inventory in which robot2 has another name."""
+    inventory = json.loads(with_entries.inventory.read_text())
     robots = inventory["all"]["children"]["robots"]["hosts"]
     robots[NEW] = robots.pop("robot2")
-    renamed = harness.Ansible(fleet)
+    renamed = harness.Ansible(with_entries)
     renamed.inventory = tmp_path / "renamed.json"
     renamed.inventory.write_text(json.dumps(inventory))
+    return renamed
+
+
+def test_a_robot_keeps_what_it_has_until_its_new_name_works(ansible, renamed):
+    """Three runs that set up an agent."""
+    fleet = renamed.fleet
+    key, process = harness.digest(fleet, "robot2", "/etc/spire/agent/node.key"), harness.main_pid(fleet, "robot2", "spire-agent")
+    fleet.ssh("robot1", "mv /etc/spire/server/node-ca.key /root/")
+    try:
+        renamed.agent(NEW).refused(f"the node certificate for {NEW} cannot be issued: ")
+    finally:
+        fleet.ssh("robot1", "mv /root/node-ca.key /etc/spire/server/")
+    assert name(fleet, "robot2") == ("robot2", ["robot2"])
+    assert harness.main_pid(fleet, "robot2", "spire-agent") == process
+
+    # Nobody listens there.
+    run = renamed.agent(NEW, spire_agent_server_port=9, spire_agent_ready_seconds=2)
+    run.refused(", port 9, within 2 s. The last lines of its log: ", "runs again with the key and the identity that it had before")
+    # Nothing says by now that it has this name, or any other.
+    assert name(fleet, "robot2") == ("robot2", [])
+    assert harness.digest(fleet, "robot2", "/etc/spire/agent/node.key") == key
+    assert entries(fleet) == {"k8s4r.name-robot1", "k8s4r.name-robot2"}
+    ansible.agent("robot2").well()
+    assert name(fleet, "robot2") == ("robot2", ["robot2"])
+    assert harness.digest(fleet, "robot2", "/etc/spire/agent/node.key") == key
+    assert fleet.ssh("robot2", "find /etc/spire /var/lib/spire -name '*.former' -o -name '*.next' -o -name '*.exchange'") == ""
+
+
+def test_a_renamed_robot_and_a_copied_one_attest_under_their_names(ansible, renamed):
+    """Two runs that set up an agent: 20 s of a processor."""
+    fleet = renamed.fleet
+    assert name(fleet, "robot2") == ("robot2", ["robot2"])
     said = renamed.agent(NEW).well().output
     assert f"{NEW}: its SPIRE agent has attested as {AGENTS}robot2" in " ".join(said.split())
     assert name(fleet, "robot2") == (NEW, [NEW])
+    assert fleet.ssh("robot2", "find /etc/spire /var/lib/spire -name '*.former' -o -name '*.next' -o -name '*.exchange'") == ""
     assert entries(fleet) == {"k8s4r.name-robot1"}
     assert renamed.agent(NEW).well().changed[NEW] == 0
 

@@ -18,6 +18,16 @@ def test_an_error_is_said_once_as_text(tmp_path):
     assert 'fatal: [localhost]: FAILED! => {"changed": false, "msg": "the reason is above"}' in said
 
 
+def test_an_error_of_the_run_is_said_to_be_no_robots_where_ansible_names_one(tmp_path, monkeypatch):
+    note = "no job was changed on any robot; Ansible counts the error for one robot, but it is the run's"
+    said = play(tmp_path, {"any": 1}, "compile", {"job": "none.yml"})
+    assert f'fatal: [localhost]: FAILED! => {{"changed": false, "msg": "the reason is above; {note}"}}' in said
+    assert said.count("none.yml: No such file or directory") == 1
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "ansible.builtin.minimal")
+    said = play(tmp_path, {"any": 1}, "compile", {"job": "none.yml"})
+    assert (said.count("none.yml: No such file or directory"), said.count(note)) == (1, 1)
+
+
 def test_a_callback_that_prints_otherwise_gets_all_of_it(tmp_path, monkeypatch):
     monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "ansible.builtin.minimal")
     said = play(tmp_path, REFUSED, "collect", {})

@@ -53,7 +53,7 @@ NEEDED = [
 
 @pytest.mark.parametrize(("state", "prepared", "words"), NEEDED)
 def test_a_server_that_is_needed_and_away_is_named_and_no_robot_blamed(tmp_path, state, prepared, words):
-    status, said = run(tmp_path, "entries", {"state": state}, hub=AWAY, prepared=prepared)
+    status, said = run(tmp_path, "entries", {"state": state, "delete": False}, hub=AWAY, prepared=prepared)
     assert status == 2
     assert "hub, the machine of the SPIRE server, cannot be reached (" in said
     assert words in said
@@ -61,7 +61,8 @@ def test_a_server_that_is_needed_and_away_is_named_and_no_robot_blamed(tmp_path,
 
 
 def test_where_nobody_knows_whether_entries_are_left_a_warning_is_enough(tmp_path):
-    status, said = run(tmp_path, "entries", {"state": "exact"}, hub=AWAY, prepared={"status": "unchanged"}, identities=True)
+    options = {"state": "exact", "delete": False}
+    status, said = run(tmp_path, "entries", options, hub=AWAY, prepared={"status": "unchanged"}, identities=True)
     assert status == 0
     assert "if it has identities of these jobs, they are still registered" in said
 

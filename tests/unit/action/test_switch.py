@@ -17,7 +17,7 @@ FOLLOWERS = {
     READY: {"group": "default/shop/front", "services": ["default/shop/ready/http"], "after": ["c"]},
 }
 TELL = {"op": "tell", "files": [{"path": path, "content": "new"} for path in (LATE, READY)], "who": "tester"}
-MOVE = {"group": "default/shop/old", "to": {0: "c"}, "after": {}, "callers": []}
+MOVE = {"group": "default/shop/old", "to": {0: "c"}, "after": {}, "callers": [], "absent": {}}
 
 
 class Vars(dict):
@@ -69,9 +69,9 @@ def test_what_callers_were_not_told_in_their_turn_they_are_not_told_when_somethi
 
     turn("k8s4r_switched")
     assert action.asked.pop()["hold"] == [LATE, READY]
-    assert turn("k8s4r_followed", follow=True)["status"] == ("stays" if held else "committed")
+    assert turn("k8s4r_followed", turn="follow")["status"] == ("stays" if held else "committed")
     action.asked.clear()
-    turn("k8s4r_switched", moved=True)
+    turn("k8s4r_switched", turn="give_up")
     (last,) = action.asked
     assert (last["hold"], last["spare"]) == (held, [])
 
@@ -99,7 +99,7 @@ def followed(status, late, tells="ok", own=False):
     first = action.act(options, variables)
     before = [request for request in action.asked if request["op"] == "switch"]
     action.asked.clear()
-    return first, before, action.act({**options, "follow": True}, variables), action.asked
+    return first, before, action.act({**options, "turn": "follow"}, variables), action.asked
 
 
 @pytest.mark.usefixtures("away")

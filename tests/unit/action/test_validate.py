@@ -73,6 +73,14 @@ def test_without_an_inventory_what_is_wrong_anywhere_is_found_and_nothing_else(t
     assert 'volumes[0].target: found "/usr/x": /usr is the system\'s own' in said
 
 
+def test_a_name_without_a_value_is_one_error_for_the_file(tmp_path):
+    job = ANYWHERE.replace("PORT_web", "PORT_wep") + '        env: {A: "${NOMAD_PORT_wep}"}\n'
+    for inventory in ((), ("-i", "robots.json")):
+        status, said = validate(tmp_path, *inventory, job=job)
+        assert (status, said.count("${NOMAD_PORT_wep} has no value")) == (2, 1), said
+        assert "${NOMAD_PORT_wep} has no value, also on line" in said, said
+
+
 def test_with_one_it_says_what_each_robot_gets_and_cannot_do(tmp_path):
     for robot in ("work1", "work2", "work3"):
         Capabilities(tmp_path).write(robot, OLD)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sys
@@ -14,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import background, main
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import background, ended, main, prepare
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed, Refusal
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, results
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.lock import Lock
 
 AT_WORK = 0.3
 
@@ -40,6 +42,16 @@ def test_who_waits_no_longer_is_not_told_a_result_of_which_the_work_goes_on(robo
     assert background.wait(robot, "r", patience=0) == {"status": "pending", "release": "r", "op": "switch", "progress": "cleaning up"}
 
 
+@pytest.mark.parametrize(("state", "status"), [("inactive", "failed"), (background.systemd.NO_ANSWER, "pending")])
+def test_who_works_while_systemd_gives_no_answer_is_not_taken_for_one_that_has_ended(robot, monkeypatch, state, status):
+    formats.save(robot.request_path("r"), {"op": "switch"})
+    results.Result(robot, "r", "switch").progress("starting")
+    monkeypatch.setattr(background.systemd, "state", lambda _unit: state)
+    assert background.wait(robot, "r", patience=0)["status"] == status
+    background.sweep(robot)
+    assert os.path.exists(robot.request_path("r")) == (status == "pending")
+
+
 @pytest.mark.parametrize("content", ["{", '{"version":99}'])
 @pytest.mark.parametrize("operation", ["prepare", "switch"])
 def test_a_request_that_cannot_be_read_is_refused_in_the_result(robot, operation, content):
@@ -59,6 +71,19 @@ def test_a_result_that_cannot_be_read_is_named_in_plain_words(robot, content, mo
     monkeypatch.setattr(sys, "argv", ["engine", "work", "r"])
     assert main.main(robot) == 1
     assert robot.result_path("r") in capsys.readouterr().err
+
+
+def test_what_goes_wrong_behind_a_result_does_not_replace_it(robot, monkeypatch, capsys):
+    def switch(_robot, _request, _release, result):
+        result.end({"status": "committed", "rest": "r-rest"})
+        raise OSError(errno.EIO, "Input/output error", "/var/lib/k8s4r/pending")
+
+    monkeypatch.setattr(background, "_OPERATIONS", {"switch": switch})
+    formats.save(robot.request_path("r"), {"op": "switch"})
+    results.Result(robot, "r", "switch").progress("starting")
+    background.work(robot, "r")
+    assert background.wait(robot, "r", patience=0) == {"status": "committed", "rest": "r-rest", "op": "switch"}
+    assert capsys.readouterr().err == "Input/output error (/var/lib/k8s4r/pending)\n"
 
 
 def test_a_request_whose_unit_does_not_start_leaves_no_secrets(robot):
@@ -83,3 +108,41 @@ def test_a_request_whose_unit_is_about_to_start_stays(robot):
     background.sweep(robot)
     assert robot.has_requests()
     os.close(starting)
+
+
+def test_who_asks_while_another_one_starts_the_work_is_told_that_it_is_about_to_begin(robot, monkeypatch):
+    """ssh has sent the request once more: what the first one left must not be taken away before its unit runs."""
+    formats.save(robot.request_path("r"), {"op": "switch"})
+    results.Result(robot, "r", "switch").progress("starting")
+    monkeypatch.setattr(background.systemd, "state", lambda _unit: "inactive")
+    starting = os.open(robot.runtime + "/requests", os.O_RDONLY)
+    fcntl.flock(starting, fcntl.LOCK_SH)
+    assert background.wait(robot, "r", patience=0)["status"] == "pending"
+    assert robot.has_requests()
+    os.close(starting)
+    assert background.wait(robot, "r", patience=0)["status"] == "failed"
+    assert not robot.has_requests()
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_plan_that_is_sent_again_is_the_same_attempt(robot, monkeypatch, check):
+    """Once, the second one was refused because of the first: "me is changing this robot"."""
+    request = {"jobs": [], "plan": {}, "check": check, "attempt": "20261130T063000-0123abcd", "who": "me"}
+    results.Result(robot, request["attempt"], "prepare").end({"status": "staged"})
+    monkeypatch.setattr(prepare.capabilities, "probe", lambda _runtime: {})
+    monkeypatch.setattr(prepare, "unchanged", None)
+    with Lock(robot.runtime, "me", "prepare"):
+        answer = prepare.answer(robot, request)
+    # A check stages nothing that one could come back to.
+    assert answer["status"] == ("refused" if check else "staged")
+
+
+@pytest.mark.parametrize("attempt", ["../../etc/passwd", "a/b", "-" * 65])
+def test_an_attempt_leads_nowhere_else(robot, attempt):
+    with pytest.raises(Refusal, match="is no name of a release"):
+        prepare.answer(robot, {"jobs": [], "plan": {}, "attempt": attempt})
+
+
+def test_a_batch_job_that_somebody_has_removed_has_not_come_to_its_end(robot):
+    answer = ended.answer(robot, [{"namespace": "default", "name": "count"}])
+    assert answer == {"status": "failed", "errors": ["count: another run has removed it meanwhile"]}

@@ -90,6 +90,13 @@ def test_what_the_robot_has_stays_whatever_a_controller_thinks(named):
     assert named([group("a", chosen(FREE + 1))], before) == {}
 
 
+def test_what_the_robot_has_does_not_stay_where_it_cannot_be(named):
+    before = {"j": [group("a", chosen(FREE))]}
+    assert named([group("a", chosen(FREE + 2, never=[FREE, FREE + 3]))], before) == {}
+    with stranger(FREE + 2):
+        assert named([group("a", chosen(FREE + 2, never=[FREE, FREE + 3]))], before) == {"a": {"r0 http": FREE + 1}}
+
+
 def test_it_gives_way_to_nothing_new_in_the_release(named):
     before = {"j": [group("b", chosen(FREE))]}
     assert named([group("a", chosen(FREE)), group("b", chosen(FREE + 1))], before) == {"a": {"r0 http": FREE + 1}, "b": {"r0 http": FREE}}

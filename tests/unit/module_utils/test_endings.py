@@ -33,14 +33,14 @@ NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive",
         ({"LoadState": "not-found"}, "there is no such unit"),
         (NEVER, "it was not started"),
         (dict(NEVER, Result="resources"), "systemd could not prepare its start"),
-        (dict(NEVER, Result="exit-code"), "what prepares its start failed"),
+        (dict(NEVER, Result="exit-code"), "a step before its start failed"),
         (
             dict(NEVER, Result="exit-code", ActiveEnterTimestampMonotonic="5", InactiveExitTimestampMonotonic="7"),
-            "what prepares its start failed",
+            "a step before its start failed",
         ),
         (
             dict(NEVER, Result="exit-code", ActiveEnterTimestampMonotonic="5", InactiveExitTimestampMonotonic="4"),
-            "its program, which runs when the others have ended, failed",
+            "its poststop program failed",
         ),
         # A target, a timer, and a last hook, whose program is what runs when it stops.
         (dict(NEVER, Result=""), "it was not started"),
@@ -51,8 +51,8 @@ NEVER = values("success", ExecMainStartTimestampMonotonic="0", state="inactive",
         (values("success", 0, state="deactivating", Job="7"), "it is being stopped"),
         # Its restart policy is at work.
         (values("exit-code", 7, state="deactivating", Job="0"), "its program ended with exit status 7"),
-        (values("success", restarts=3), "its program ended by itself with 0, 4 times; a service stays in the foreground"),
-        (values("success"), "its program ended by itself with 0; a service stays in the foreground"),
+        (values("success", restarts=3), "its program ended by itself with 0, 4 times; a service must stay in the foreground"),
+        (values("success"), "its program ended by itself with 0; a service must stay in the foreground"),
         (values("success", state="inactive"), "its program ended with 0"),
         (values(status=7), "its program ended with exit status 7"),
         (values(status=7, restarts=1), "its program ended with exit status 7, 2 times"),
@@ -92,8 +92,8 @@ def test_words_for_what_may_end():
     ("noted", "asked", "text"),
     [
         ("100 3", "", "it was stopped"),
-        ("100 3 over", "", "its program was asked to end, or ended well; its restart policy has given up, after 2 restarts"),
-        ("ended 0a1b 2 over", "", "its program was asked to end, or ended well; its restart policy has given up, after 1 restart"),
+        ("100 3 over", "", "its program was stopped, or exited with 0; its restart policy has given up, after 2 restarts"),
+        ("ended 0a1b 2 over", "", "its program was stopped, or exited with 0; its restart policy has given up, after 1 restart"),
         ("ended 0a1b", "", "it was stopped"),
         ("100 1 over", "it was asked to end", "it was asked to end; its restart policy has given up"),
         ("100 3", "it was asked to end", "it was asked to end"),
@@ -154,3 +154,12 @@ def test_who_was_not_started_because_of_another_names_it(monkeypatch, states, wh
     text = endings.of("a.service", NEVER, True, "/nowhere")
     assert text.startswith(f"it was not started{why}")
     assert (text == "it was not started") == (not why)
+
+
+@pytest.mark.parametrize(
+    ("kind", "executed", "seconds"), [("exec", 2.5, 0.5), ("exec", 0.5, 2.0), ("exec", 9.0, 2.0), ("simple", 2.5, 2.0)]
+)
+def test_a_program_lasts_from_when_it_was_executed_where_systemd_tells_that_of_this_start(kind, executed, seconds):
+    times = {"ExecMainStart": 1.0, "ExecMainExit": 3.0, "ActiveEnter": executed}
+    shown = {f"{event}TimestampMonotonic": str(int(at * 1e6)) for event, at in times.items()}
+    assert endings.lasted({"Type": kind, **shown}) == pytest.approx(seconds)

@@ -387,3 +387,16 @@ def test_a_server_that_never_comes_to_the_point_is_given_up(cache, monkeypatch, 
         with pytest.raises(Unfetched, match=r"no answer within 0\.3 s"):
             find(cache, source(server, url=url))
         assert time.monotonic() - began < 5
+
+
+def test_all_is_written_where_a_full_disk_takes_a_part_of_it_at_first():
+    """Once, what was cut off at its very end was taken for complete, and kept."""
+    taken = []
+
+    class Stream:
+        def write(self, data):
+            taken.append(bytes(data[:3]))
+            return len(taken[-1])
+
+    caches.write(Stream(), b"0123456789")
+    assert b"".join(taken) == b"0123456789"

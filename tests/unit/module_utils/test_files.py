@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -161,3 +163,114 @@ def test_the_size_of_a_directory_is_found_in_bounded_time_at_any_depth(tmp_path)
         (tmp_path / str(number)).write_bytes(b"x" * 4096)
     assert files.size(str(tmp_path), most=10) < 30 * 4096
     files.remove(str(tmp_path / "d"))
+
+
+# Users of nobody.
+BEFORE, AFTER, OTHER = 54321, 54322, 54323
+
+
+def owners(directory):
+    return {path.name: path.lstat().st_uid for path in [directory, *directory.rglob("*")]}
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A directory of one user with files of several, and links that lead out of it."""
+    outside, given = tmp_path / "outside", tmp_path / "given"
+    for directory in (outside, given, given / "sub"):
+        directory.mkdir()
+        os.chown(directory, BEFORE, -1)
+    for path, user in {given / "own": BEFORE, given / "others": OTHER, given / "sub/own2": BEFORE, outside / "own3": BEFORE}.items():
+        path.write_text("x")
+        os.chown(path, user, -1)
+    for name in ("link", "sub/link2"):
+        (given / name).symlink_to(outside)
+        os.lchown(given / name, BEFORE, -1)
+    return given
+
+
+def test_what_belongs_to_a_user_changes_hands_and_nothing_else(given):
+    files.hand_over(str(given), BEFORE, AFTER, itself=False)
+    within = {"own": AFTER, "others": OTHER, "sub": AFTER, "own2": AFTER, "link": AFTER, "link2": AFTER}
+    assert owners(given) == {"given": BEFORE, **within}
+    files.hand_over(str(given), BEFORE, AFTER)
+    assert owners(given) == {"given": AFTER, **within}
+    assert set(owners(given.parent / "outside").values()) == {BEFORE}
+    files.hand_over(str(given / "link"), AFTER, OTHER)
+    assert owners(given)["link"] == OTHER
+    assert owners(given.parent / "outside")["own3"] == BEFORE
+    files.hand_over(str(given / "missing"), BEFORE, AFTER)
+
+
+def test_the_directory_itself_changes_hands_last(given, monkeypatch):
+    """By its owner, a run that follows one that was killed knows that there is more to do."""
+    real = os.chown
+
+    def noted(path, *arguments, **options):
+        assert given.stat().st_uid == BEFORE
+        real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "chown", noted)
+    files.hand_over(str(given), BEFORE, AFTER)
+    assert given.stat().st_uid == AFTER
+
+
+def test_directories_of_any_depth_change_hands(tmp_path):
+    deepen(tmp_path)
+    (tmp_path / "d/end").write_text("x")
+    given = (tmp_path / "d/d", tmp_path / "d/end")
+    for path in given:
+        os.chown(path, BEFORE, -1)
+    try:
+        files.hand_over(str(tmp_path / "d"), BEFORE, AFTER)
+        assert {path.stat().st_uid for path in given} == {AFTER}
+    finally:
+        # Python's own removal, and so pytest's, does not get down there.
+        files.remove(str(tmp_path / "d"))
+
+
+# Exchanges the names of two files without end.
+SWAPPING = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+one, two = (os.fsencode(path) for path in sys.argv[1:])
+print(flush=True)
+while True:
+    libc.renameat2(-100, one, -100, two, 2)
+"""
+
+
+def test_a_task_that_exchanges_files_gets_none_that_is_not_its_own(given):
+    """It has a directory where it may move also what belongs to others, and goes on while the directory changes hands."""
+    own, others = given / "own", given / "others"
+    command = [sys.executable, "-c", SWAPPING, str(own), str(others)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as swapping:
+        try:
+            swapping.stdout.readline()
+            for _again in range(300):
+                files.hand_over(str(given), BEFORE, AFTER)
+                files.hand_over(str(given), AFTER, BEFORE)
+        finally:
+            swapping.kill()
+    # It may have been missed.
+    files.hand_over(str(given), AFTER, BEFORE)
+    assert sorted((own.stat().st_uid, others.stat().st_uid)) == [BEFORE, OTHER]
+
+
+def test_a_directory_that_is_moved_away_meanwhile_leads_nowhere(given, monkeypatch):
+    """Above where it is by then, things are nobody's business."""
+    elsewhere, real = given.parent / "elsewhere", os.listdir
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "own4").write_text("x")
+    os.chown(elsewhere / "own4", BEFORE, -1)
+
+    def moved(directory):
+        found = real(directory)
+        if "own2" in found and (given / "sub").exists():
+            (given / "sub").rename(elsewhere / "deep/sub")
+        return found
+
+    monkeypatch.setattr(os, "listdir", moved)
+    files.hand_over(str(given), BEFORE, AFTER)
+    assert (elsewhere / "own4").stat().st_uid == BEFORE
+    assert owners(given) == {"given": AFTER, "own": AFTER, "others": OTHER, "link": AFTER}

@@ -324,7 +324,7 @@ def test_a_program_that_systemd_would_wait_for_without_end_is_given_up():
     assert hook.verdict(dict(begun, ActiveState="inactive"), NOW + 21) is verdicts.Verdict.WAITING
     assert hook.verdict(begun, NOW + 21) is verdicts.Verdict.FAILED
     assert hook.late
-    assert hook.failing == ["has not ended within 20 s; set its timeout, or a longer update.healthyDeadline"]
+    assert hook.failing == ["has not ended within 20 s; give it a timeout, or raise update.healthyDeadline"]
     assert hook.due == verdicts.UNKNOWN
 
 

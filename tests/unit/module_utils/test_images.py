@@ -1,18 +1,21 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Docker's engine says while an image comes. The rest is tried with a real one, on robots."""
+"""What Docker's engine says while an image comes, and which images go. The rest is tried with a real one, on robots."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import pathlib
 import socket
 import threading
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import api, docker, failures
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import api, docker, failures, ours
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import ledger
 
 
 def pulled(monkeypatch, tmp_path, *news, head=b"HTTP/1.0 200 OK\r\nServer: Docker\r\n\r\n"):
@@ -71,3 +74,83 @@ def test_an_error_is_one_however_the_answer_began(monkeypatch, tmp_path, head, n
 def test_an_engine_that_says_nothing_is_not_there(monkeypatch, tmp_path):
     with pytest.raises(failures.Unavailable):
         pulled(monkeypatch, tmp_path, head=b"")
+
+
+class Engine:
+    """An engine of containers with images, all of which it has had for long; no container uses any of them."""
+
+    def __init__(self, **images):
+        self.tags = {f"sha256:{id}": list(names) for id, names in images.items()}
+
+    def identity(self, name):
+        return next((id for id, names in self.tags.items() if name in names), None)
+
+    def images(self):
+        return [{"Id": id, "RepoTags": list(names)} for id, names in self.tags.items()]
+
+    def age(self, _image):
+        return 10 * ours.KEPT
+
+    def tag(self, image, name):
+        self.remove(name)
+        self.tags[image].append(name)
+
+    def remove(self, name):
+        for id, names in list(self.tags.items()):
+            if name in names:
+                names.remove(name)
+                if not names:
+                    del self.tags[id]
+
+
+NAME = "k8s4r.local/g:0123456789ab"
+MARK = "k8s4r.local/pulled:0-"
+IMAGE = {"name": NAME, "reference": "a:1", "pull": "missing", "where": "", "load": "", "shell": False, "gpus": False}
+
+
+def called(robot, id):
+    """A resource of this image, as releases have it."""
+    return {"kind": "image", **IMAGE, "digest": robot.store.put(f"sha256:{id}\n".encode())}
+
+
+def recorded(robot, resource):
+    group = {"name": "g", "release": "r1", "committed": 1.0, "resources": [resource], "leftovers": [], "started": {}}
+    group.update(needs=[], ports=[], secrets=None)
+    job = {"namespace": "n", "name": "j"}
+    robot.ledger.save({**job, **ledger.whole("d"), "groups": {"g": group}})
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    engine = Engine(old=[NAME, f"{MARK}old"], new=[f"{MARK}new"], stray=[f"{MARK}stray"])
+    monkeypatch.setattr(ours.engines, "of", lambda _resource: engine)
+    return engine
+
+
+def test_the_image_of_the_last_good_release_stays_until_the_new_one_is_committed(robot, engine):
+    """Its container may be down: then the engine itself would let go of it."""
+    old, new = called(robot, "old"), called(robot, "new")
+    recorded(robot, old)
+    kinds.of(new).fix(new, robot)
+    assert engine.tags == {"sha256:old": [f"{MARK}old"], "sha256:new": [f"{MARK}new", NAME]}
+    # Another job goes meanwhile.
+    gone = {**called(robot, "more"), "name": "k8s4r.local/other:0123456789ab"}
+    engine.tags["sha256:more"] = [gone["name"], f"{MARK}more"]
+    kinds.of(gone).remove(gone, robot)
+    assert set(engine.tags) == {"sha256:old", "sha256:new"}
+    kinds.of(old).fix(old, robot)
+    assert engine.identity(NAME) == "sha256:old"
+    engine.tags["sha256:new"] = [f"{MARK}new"]
+    kinds.of(new).fix(new, robot)
+    recorded(robot, new)
+    kinds.of(gone).remove(gone, robot)
+    assert set(engine.tags) == {"sha256:new"}
+
+
+def test_where_a_record_cannot_be_read_every_image_stays(robot, engine):
+    new = called(robot, "new")
+    recorded(robot, called(robot, "old"))
+    for path in pathlib.Path(robot.ledger.directory).iterdir():
+        path.write_text("{")
+    kinds.of(new).fix(new, robot)
+    assert set(engine.tags) == {"sha256:old", "sha256:new", "sha256:stray"}

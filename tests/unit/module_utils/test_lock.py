@@ -53,6 +53,20 @@ def test_a_holder_that_has_just_come_is_named(tmp_path):
     os.close(holder)
 
 
+def test_who_must_not_give_up_waits(tmp_path):
+    """At boot, what rolls an interrupted switch back: a run that comes so early has the lock for a moment."""
+    other = lock.Lock(str(tmp_path), "carol", "prepare")
+    with other:
+        done = threading.Timer(0.3, other.__exit__)
+        done.start()
+        with lock.Lock(str(tmp_path), "the robot itself", "rolling back", patience=20.0):
+            assert lock.held(str(tmp_path / "lock")).startswith("the robot itself is changing")
+        done.join()
+        other.fd = os.open(tmp_path / "lock", os.O_RDWR)
+    with other, pytest.raises(Refusal, match="carol"), lock.Lock(str(tmp_path), "the robot itself", "rolling back", patience=0.2):
+        pass
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", '"x"', '{"who":1,"since":"never","purpose":2}', '{"who":"x","since":1e300,"purpose":"y"}', "\0"]
 )

@@ -113,6 +113,36 @@ def test_another_project_of_a_quota_gets_copies(task, monkeypatch):
     assert os.listdir(task.local) == []
 
 
+@pytest.mark.parametrize("at", range(4))
+def test_copies_of_a_run_that_died_are_taken_out(task, tmp_path, monkeypatch, at):
+    """Their inodes are not those that were unpacked, and of the one that it died in a part is there."""
+    (tmp_path / "unpacked/0").mkdir(parents=True)
+    (tmp_path / "unpacked/0/link").symlink_to("a/x")
+    real, copied = os.rename, []
+
+    def other(source, target, **keys):
+        if keys.get("src_dir_fd") != keys.get("dst_dir_fd"):
+            raise OSError(errno.EXDEV, "other project")
+        if source == place.TEMPORARY:
+            if len(copied) == at:
+                raise KeyboardInterrupt
+            copied.append(target)
+        real(source, target, **keys)
+
+    monkeypatch.setattr(os, "rename", other)
+    (task.local / "mine").write_text("mine")
+    tree = {"a/x": "1", "a/z": "", "y": "1"}
+    with pytest.raises(KeyboardInterrupt):
+        task(tree)
+    assert sum(place.TEMPORARY in names for _at, _directories, names in os.walk(task.local)) == 1
+    place.take_out(task.marker)
+    assert os.listdir(task.local) == ["mine"]
+    # What of the task's has such a name is in nobody's way.
+    (task.local / "a" / place.TEMPORARY).mkdir(parents=True)
+    place._take_out([{"to": str(task.local), "files": {"y": [place.COPIED, 1, 1]}, "directories": ["a"]}], keep=())
+    assert (task.local / "a" / place.TEMPORARY).is_dir()
+
+
 def test_a_directory_of_the_tasks_is_in_the_way_of_a_file_and_the_other_way_round(task, tmp_path):
     (task.local / "data/below").mkdir(parents=True)
     (task.local / "data/below/precious").write_text("mine")

@@ -117,6 +117,32 @@ def test_what_is_not_a_number_is_written_nowhere() -> None:
     assert 'oifname { "wlan0" }' in text
 
 
+def test_what_is_neither_from_a_pod_nor_to_one_stays_where_the_robot_forwards_for_pods_alone() -> None:
+    pods = {"a": six("172.26.64.7")}
+    links = ["br0", "eth0", 'wg0"; accept', "wlan0"]
+    found = chains(rules.ruleset(pods, links, apart=(["ip6"], ["br0"], ["wlan0", "x y"])))
+    assert found["between"][-1] == "ip6 daddr != ff00::/8 goto apart"
+    assert not [rule for rule in found["between"] if "224.0.0.0" in rule], "of IPv4 it did so before"
+    assert found["apart"][:4] == [
+        'iifname { "wlan0" } accept',
+        'oifname { "wlan0" } accept',
+        'iifname "br0" oifname "br0" accept',
+        'iifname { "br0", "eth0", "wlan0" } goto beyond',
+    ]
+    # A link that comes later is closed already.
+    assert 'iifname "en*" goto beyond' in found["apart"]
+    assert [rule.replace("oifname", "iifname").replace(" drop", " goto beyond") for rule in found["beyond"]] == found["apart"][3:]
+    both = rules.ruleset(pods, links, apart=(["ip", "ip6"], [], []))
+    assert chains(both)["between"][-2:] == ["ip daddr != 224.0.0.0/4 goto apart", "ip6 daddr != ff00::/8 goto apart"]
+    assert "apart" not in rules.ruleset(pods, links)
+
+
+def test_of_a_robot_that_forwards_for_others_after_its_last_pod_this_alone_remains() -> None:
+    found = chains(rules.remains(["eth0"], (["ip"], [], [])))
+    assert sorted(found) == ["apart", "between", "beyond"]
+    assert found["between"][1:] == ["ip daddr != 224.0.0.0/4 goto apart"]
+
+
 def test_networks_within_others_are_not_told_twice() -> None:
     pods = {"a": pod("10.0.1.7", range="10.0.1.0/24"), "b": pod("10.0.2.7", range="10.0.0.0/16"), "c": pod("172.26.64.7")}
     text = rules.ruleset(pods)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
 import typing as t
@@ -14,6 +15,7 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods import addresses, files, names, trial
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.across import links
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.kernel import forwarding, settings
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.pods.six import family
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats
@@ -253,6 +255,56 @@ def test_who_forwarded_before_goes_on(tmp_path: pathlib.Path, monkeypatch: pytes
     monkeypatch.setattr(forwarding, "FORWARDED_SIX", str(tmp_path / "forwarded"))
     assert forwarding.begin_six() == forwarding.end_six() == []
     assert (tmp_path / "ipv6/conf/all/forwarding").read_text() == "1\n"
+
+
+def test_who_began_to_forward_is_known_as_long_as_others_need_it(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod that is restarted beside somebody else's bridge, which came later, must not make a router of its robot."""
+    for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        (tmp_path / setting).parent.mkdir(parents=True)
+        (tmp_path / setting).write_text("0\n")
+    (tmp_path / "devices/docker0/bridge").mkdir(parents=True)
+    monkeypatch.setattr(settings, "SETTINGS", str(tmp_path))
+    monkeypatch.setattr(forwarding, "_DEVICES", str(tmp_path / "devices"))
+    monkeypatch.setattr(forwarding, "FORWARDED", str(tmp_path / "four"))
+    monkeypatch.setattr(forwarding, "FORWARDED_SIX", str(tmp_path / "six"))
+    # Before it is switched on, so that walls are there first.
+    assert (forwarding.ours(six=True), forwarding.ours(six=False), forwarding.left()) == (["ip", "ip6"], ["ip"], [])
+    assert [*forwarding.begin(), *forwarding.begin_six()] == ["ipv4/ip_forward", "ipv6/conf/all/forwarding"]
+    forwarding.end()
+    assert [(tmp_path / each).read_text().strip() for each in ("ipv4/ip_forward", "ipv6/conf/all/forwarding")] == ["1", "1"]
+    assert forwarding.ours(six=False) == forwarding.left() == ["ip", "ip6"]
+    (tmp_path / "devices/docker0/bridge").rmdir()
+    forwarding.end()
+    assert [(tmp_path / each).read_text().strip() for each in ("ipv4/ip_forward", "ipv6/conf/all/forwarding")] == ["0", "0"]
+    assert forwarding.left() == []
+
+
+def test_a_robot_that_forwarded_before_is_a_router_of_its_own_accord(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ipv4").mkdir()
+    (tmp_path / "ipv4/ip_forward").write_text("1\n")
+    monkeypatch.setattr(settings, "SETTINGS", str(tmp_path))
+    monkeypatch.setattr(forwarding, "FORWARDED", str(tmp_path / "four"))
+    monkeypatch.setattr(forwarding, "FORWARDED_SIX", str(tmp_path / "six"))
+    assert forwarding.begin() == forwarding.ours(six=True) == forwarding.left() == []
+
+
+def test_links_that_networkmanager_shares_are_known_while_it_serves_them(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = pathlib.Path("/proc/self/comm").read_text().strip()
+    monkeypatch.setattr(links, "_LENT", str(tmp_path))
+    monkeypatch.setattr(links, "_SERVER", own)
+    (tmp_path / "nm-dnsmasq-wlan0.pid").write_text(f"{os.getpid()}\n")
+    (tmp_path / "nm-dnsmasq-wlan1.pid").write_text("99999999\n")
+    (tmp_path / "nm-dnsmasq-wlan2.pid").write_text("")
+    (tmp_path / "nm-dnsmasq-wlan3.pid").write_text("1\n")
+    assert links.lent() == ["wlan0"]
+
+
+def test_bridges_with_a_device_are_links_of_the_robot(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in ("lo", "eth0/device", "eth0/brport", "wlan0/device", "br0/bridge", "br0/brif/eth0", "docker0/bridge", "docker0/brif/veth1"):
+        (tmp_path / each).mkdir(parents=True)
+    (tmp_path / "k8s4r0/bridge").mkdir(parents=True)
+    monkeypatch.setattr(links, "LINKS", str(tmp_path))
+    assert (links.uplinks(), links.switches()) == (["br0", "wlan0"], ["br0"])
 
 
 def test_a_robot_without_ipv6_is_refused_with_a_way_out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
@@ -144,6 +145,35 @@ def test_at_boot_what_is_stuck_behind_is_tried_too_and_is_not_in_its_way(robot, 
     robot.ledger.save({**JOB, **ledger.whole("old"), "groups": {"g": RECORD}})
     assert boot()[0] == 0
     assert robot.journal() is None
+
+
+@pytest.fixture
+def never_cleared(robot, monkeypatch):
+    """The journal cannot be taken away, as on a disk that has become read-only; called, it can."""
+
+    def fail():
+        raise OSError(errno.EROFS, "Read-only file system", "/dev/null")
+
+    monkeypatch.setattr(robot, "end_journal", fail)
+    return lambda: monkeypatch.delattr(robot, "end_journal")
+
+
+def test_a_result_stands_where_what_is_left_cannot_be_cleared_away(robot, interrupted, never_cleared, capsys):
+    """The next run does it, and does not begin the end of the switch again: somebody may be at the rest of it."""
+    del interrupted
+    robot.write_journal({**robot.journal(), "groups": {"g": {"phase": "back", "errors": ["g: exit status 7"]}}})
+    recovery.roll_back(robot, perform.silence)
+    assert capsys.readouterr().err.startswith("not all that release r2 left could be cleared away; the next run does it: read-only: ")
+    assert results.load(robot, "r2")["errors"] == ["g: exit status 7"]
+    robot.ledger.save({**JOB, **ledger.whole("later"), "groups": {"g": RECORD}})
+    result = Path(robot.result_path("r2")).stat()
+    recovery.roll_back(robot, perform.silence)
+    assert robot.journal()["release"] == "r2"
+    never_cleared()
+    recovery.roll_back(robot, perform.silence)
+    assert (robot.journal(), robot.manifest("r2")) == (None, None)
+    assert Path(robot.result_path("r2")).stat().st_ino == result.st_ino
+    assert ledger.state_of(robot.ledger.of(JOB)) == ledger.whole("later")
 
 
 def test_a_boot_after_no_interrupted_switch_is_well(boot):

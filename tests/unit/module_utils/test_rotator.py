@@ -92,6 +92,16 @@ def test_a_line_begins_in_the_file_in_which_it_ends(task):
     assert found["stdout.log"] == b"".join(map(line, range(20, 25)))
 
 
+def test_a_task_that_makes_its_pipe_one_of_packets_stops_nobody(task):
+    """Near the end of a file, what is in the pipe is looked at first, through a pipe that all tasks share."""
+    fcntl.fcntl(task.writer, fcntl.F_SETFL, fcntl.fcntl(task.writer, fcntl.F_GETFL) | os.O_DIRECT)
+    for _burst in range(40):
+        for _packet in range(15):
+            os.write(task.writer, b"p\n")
+        task.work()
+    assert b"".join(task.files().values()) == b"p\n" * 600
+
+
 def test_the_oldest_goes(task):
     task.write(b"".join(map(line, range(100))))
     found = task.files()
@@ -213,6 +223,28 @@ def test_on_a_full_disk_the_task_waits(task, monkeypatch):
     assert task.files()["stdout.log"] == line(1)
 
 
+def test_nothing_is_lost_where_the_file_system_cannot_splice_and_is_full(task, monkeypatch):
+    written = os.write
+
+    def unable(_pipe, _file, _count):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    def short(file, data):
+        return written(file, data[:7]) if os.fstat(file).st_size < 7 else full(file, data)
+
+    monkeypatch.setattr(kernel, "move", unable)
+    task.write(line(1))
+    assert task.files()["stdout.log"] == line(1)
+    assert os.write(task.writer, line(2)) == len(line(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", short)
+        task.work()
+    assert task.files()["stdout.log"] == line(1)
+    time.sleep(1.1)
+    task.work()
+    assert task.files()["stdout.log"] == line(1) + line(2)
+
+
 def test_dropped_lines_are_counted_and_the_next_one_is_whole(tmp_path, monkeypatch):
     task = Task(tmp_path, onFull="drop")
     with monkeypatch.context() as patched:
@@ -251,6 +283,29 @@ def test_a_task_that_is_started_anew_gets_other_fifos(task):
     assert sorted(task.files()["stdout.log"].splitlines()) == [line(1).strip(), line(2).strip()]
 
 
+def test_where_somebody_has_removed_the_directory_both_the_old_fifos_and_the_new_ones_are_read(task):
+    task.write(line(1))
+    for stream in ("stdout", "stderr"):
+        (task.base / f"fifos/app.{stream}").unlink()
+    (task.base / "fifos").rename(task.base / "removed")
+    assert not task.rotator.is_displaced()
+    (task.base / "fifos").mkdir()
+    assert task.rotator.is_displaced()
+    task.rotator.watch_again()
+    assert not task.rotator.is_displaced()
+    # The task that runs still writes where it did.
+    task.write(line(2))
+    former = [*task.held, task.writer]
+    task.held.clear()
+    task.make_fifos()
+    task.writer = os.open(task.base / "fifos/app.stdout", os.O_WRONLY | os.O_NONBLOCK)
+    os.write(former[-1], line(3))
+    task.write(line(4))
+    assert sorted(task.files()["stdout.log"].splitlines()) == [line(number).strip() for number in (1, 2, 3, 4)]
+    for descriptor in former:
+        os.close(descriptor)
+
+
 def test_a_task_that_goes_has_its_last_lines_written_and_nothing_stays_open(task):
     task.work()
     before = len(os.listdir("/proc/self/fd"))
@@ -263,10 +318,13 @@ def test_a_task_that_goes_has_its_last_lines_written_and_nothing_stays_open(task
 
 
 def test_what_is_no_configuration_hides_no_other_one(task, capsys):
-    (task.base / "configurations/broken").write_text("{", encoding="utf-8")
+    others = {"broken": "{", "empty": "{}", "list": "[]", "none": '{"maxFiles": 0, "maxFileSize": 1, "onFull": "block"}', "text": '"x"'}
+    for name, content in others.items():
+        (task.base / "configurations" / name).write_text(content, encoding="utf-8")
     task.write(line(1))
     assert task.files()["stdout.log"] == line(1)
-    assert "configurations/broken: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert [name for name in others if f"configurations/{name}: " not in said] == []
 
 
 def test_systemd_is_told(tmp_path, monkeypatch):

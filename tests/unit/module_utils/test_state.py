@@ -108,6 +108,10 @@ def test_a_manifest_holds_digests_and_the_groups_that_go(robot):
     assert (job["digest"], job["before"], job["base"]) == ("new", ledger.whole("d"), {"old": "r1", "g": "r7"})
     assert "sesame" not in str(found)
     assert set().union(*(manifest.contents(group["resources"], group) for group in job["groups"])) == set(kept)
+    # What an unfinished switch may bring into the ledger before this one begins goes, too.
+    begun = [{**found, "jobs": [{**job, "groups": [{**job["groups"][1], "id": "new", "name": "n"}]}, {**job, "name": "other"}]}]
+    (again,) = manifest.build(request, "r9", robot.ledger, keep, begun)["jobs"]
+    assert [(entry["id"], entry["resources"] == []) for entry in again["groups"]] == [("new", True), ("old", True), ("g", False)]
 
 
 def test_garbage_goes_and_what_is_needed_stays(robot):

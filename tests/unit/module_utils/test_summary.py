@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pathlib
+import re
 
 import pytest
 
@@ -66,10 +68,13 @@ def kept(resources):
     ]
 
 
-def said(old, new, units=None, seen=None, dead=(), silent=(), finished=()):
-    """The lines for a group that was `old` and shall be `new`; `units` are in other states than running; see `steps.Situation`."""
+def said(old, new, units=None, seen=None, dead=(), silent=(), finished=(), now=(), whole=True):
+    """The lines for a group that was `old` and shall be `new`; `units` are in other states than running; see `steps.Situation`.
+    `now`: what somebody has made of some of it. `whole`: no switch of it was interrupted.
+    """
     old, new = merged(old), merged(new)
-    contents = Contents(old, new)
+    contents = Contents([*old, *now], new)
+    seen = {**{kinds.place(each): kinds.expected(each) for each in kept(now)}, **(seen or {})}
     before, after = kept(old), kept(new)
     found = dict.fromkeys(map(kinds.place, [*after, *before]))
     found.update({kinds.place(each): kinds.expected(each) for each in before})
@@ -79,7 +84,7 @@ def said(old, new, units=None, seen=None, dead=(), silent=(), finished=()):
         after, before, found, shown, finished, steps.run_digests(before, digest), dict(silent), dict(dead), steps.holdings(before)
     )
     todo = steps.between(situation, digest)
-    changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents)
+    changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents, whole)
     assert all(change["group"] == "default/shop/web" for change in changes)
     return [(change["unit"], change["does"], change["why"]) for change in changes]
 
@@ -257,12 +262,76 @@ def test_what_requires_a_changed_init_task_restarts_with_it():
     ]
 
 
+def test_what_was_to_leave_and_is_wanted_again_is_said():
+    leaving = [{**each, "leaving": True} for each in task("r1 store")]
+    assert said([*BEFORE, *leaving], [*BEFORE, *task("r1 store")]) == [("r1 store", "in place", ["it stays here after all"])]
+
+
 def test_what_was_changed_by_hand_is_said():
     directory = plan.directory("/var/lib/k8s4r/tasks/a", "u", "u")
     wrong = {**kinds.expected(directory), "mode": "0777"}
     assert said([*BEFORE, directory], [*BEFORE, directory], seen={directory["path"]: wrong}) == [
         ("", "in place", ["directory /var/lib/k8s4r/tasks/a"])
     ]
+
+
+BY_HAND = "changed on the robot by hand"
+
+
+def test_a_unit_that_was_changed_by_hand_is_not_told_as_a_change_of_the_job():
+    edited = task(ExecStart="/bin/b", MemoryMax="5")[:1]
+    assert said(BEFORE, BEFORE, now=edited) == [("r0 store", "restart", [f"{BY_HAND}: command, limits"])]
+
+
+def test_what_the_job_changes_is_told_apart_from_what_was_changed_by_hand():
+    edited, new = [env('SPEED="9"\n')], [*BEFORE, *task(ExecStart="/bin/b")[:1]]
+    assert said(BEFORE, new, now=edited) == [("r0 store", "restart", ["command", f"{BY_HAND}: env MODE, env SPEED"])]
+    edited = task(ExecStart="/bin/c", MemoryMax="5")[:1]
+    assert said(BEFORE, new, now=edited) == [("r0 store", "restart", ["command", "limits", f"its unit was {BY_HAND}, too"])]
+
+
+def test_what_changes_in_place_and_was_changed_by_hand_is_said():
+    edited = [plan.unit("k8s4r-g_1.slice", "[Slice]\nMemoryMax=9\n")]
+    assert said(BEFORE, BEFORE, now=edited) == [("", "in place", [f"{BY_HAND}: limits"])]
+
+
+def test_what_an_interrupted_switch_has_left_was_not_changed_by_hand():
+    edited = task(ExecStart="/bin/b")[:1]
+    assert said(BEFORE, BEFORE, now=edited, whole=False) == [("r0 store", "restart", ["command"])]
+
+
+def test_a_unit_that_was_down_and_has_lost_its_file_is_missing_and_not_new():
+    timer = plan.unit("k8s4r-run-a.timer", "[Timer]\nOnCalendar=*-*-*\n", run="always", called="schedule")
+    down = {timer["name"]: {"LoadState": "not-found", "ActiveState": "inactive"}}
+    dead = {timer["name"]: "down: there is no such unit"}
+    lines = said([*BEFORE, timer], [*BEFORE, timer], units=down, seen={kinds.place(timer): None}, dead=dead)
+    assert lines == [("schedule", "start", ["its unit was missing"])]
+    lines = said([timer], [timer], units=down, seen={kinds.place(timer): None}, dead=dead)
+    assert lines == [("schedule", "start", ["its unit was missing"])]
+
+
+def test_files_that_somebody_has_removed_were_missing():
+    checks = plan.file("/etc/k8s4r/checks/a", "{}")
+    checked = [{**BEFORE[0], "checks": checks["path"]}, *BEFORE[1:], checks]
+    gone = {checks["path"]: None, BEFORE[1]["path"]: None}
+    assert said(checked, checked, seen=gone) == [
+        ("r0 store", "restart", ["missing: env/r0.env"]),
+        ("", "in place", ["missing: health checks of r0 store"]),
+    ]
+
+
+def test_no_directive_of_systemd_is_told_that_the_compiler_writes():
+    texts = [path.read_text() for path in (pathlib.Path(__file__).parents[2] / "golden/cases").glob("*.txt")]
+    names = {name for text in texts for name in re.findall(r"^[ +-] +\| ([A-Z][A-Za-z0-9]+)=", text, re.MULTILINE) if not name.isupper()}
+    assert {"ConditionPathExists", "OnCalendar", "MemoryMax"} <= names
+    # That is the address of a pod.
+    names.remove("Environment")
+    assert [word for name in sorted(names) for word in summary.of_unit("", f"{name}=a\n") if not word[0].islower()] == []
+
+
+def test_a_schedule_and_the_type_of_a_job_are_told_in_its_own_words():
+    assert summary.of_unit("OnCalendar=*-*-*\n", "OnCalendar=*-*-1\n") == ["schedule"]
+    assert summary.of_unit("", "ConditionPathExists=!/done\n") == ["type"]
 
 
 def test_a_unit_whose_file_somebody_has_removed_is_not_told_by_all_that_is_in_it():
@@ -272,6 +341,20 @@ def test_a_unit_whose_file_somebody_has_removed_is_not_told_by_all_that_is_in_it
 
 def test_what_goes_is_not_said_here():
     assert said([*BEFORE, *task("r1 store")], BEFORE) == []
+
+
+def group(*names):
+    target = plan.unit("k8s4r-group-g-1.target", f"[Unit]\nWants={' '.join(names)}\n", run="always")
+    return [each for name in names for each in task(name)] + [target]
+
+
+def test_where_only_the_target_changes_because_an_instance_goes_nothing_starts():
+    assert said(group("r0 store", "r1 store"), group("r0 store")) == []
+
+
+def test_a_group_whose_target_is_down_starts():
+    down = {"k8s4r-group-g-1.target": {**RUNNING, "ActiveState": "inactive", "SubState": "dead"}}
+    assert said(group("r0 store"), group("r0 store"), units=down) == [("", "start", [])]
 
 
 def test_an_interrupted_switch_is_rolled_back_first():

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import CommandFailed
@@ -47,6 +49,44 @@ def test_socket_units_stop_when_all_others_are_down(monkeypatch):
     systemd.stop(["a.socket", "a.service", "b.socket", "b.target"])
     systemd.stop(["c.socket"])
     assert asked == [["a.service", "b.target"], ["a.socket", "b.socket"], ["c.socket"]]
+
+
+@pytest.mark.parametrize(("said", "fails", "stopped"), [("canceled", 3, True), ("timeout", 3, False)])
+def test_a_stop_that_others_cancel_is_asked_for_again(monkeypatch, said, fails, stopped):
+    """They are started again just then, and want what is to stop."""
+    answers = [(1, f"Job for a.service {said}.")] * fails + [(0, "")]
+    monkeypatch.setattr(systemd, "ask", lambda _argv, _timeout=None: answers.pop(0))
+    monkeypatch.setattr(systemd, "show", lambda _units, _what: {"a.service": {"ActiveState": "deactivating"}})
+    with contextlib.nullcontext() if stopped else pytest.raises(CommandFailed, match=r"did not stop a\.service: Job for"):
+        systemd.stop(["a.service"])
+    assert len(answers) == (0 if stopped else fails)
+
+
+@pytest.mark.parametrize(
+    ("states", "process"),
+    [
+        (["activating start-pre 0", "activating start 7", "active running 8"], 8),
+        (["activating auto-restart 0"], 0),
+        (["active running 7"], 7),
+        (["activating start 7"] * 99, 7),
+    ],
+    ids=["starts", "waits for its next try", "runs", "never comes up"],
+)
+def test_of_what_just_starts_the_program_is_known_when_it_has(monkeypatch, states, process):
+    """Before, systemd would tell it nothing. What waits for its next try reads its files then."""
+
+    def show(_units, _what):
+        return {"a.service": dict(zip(("ActiveState", "SubState", "MainPID"), states.pop(0).split(), strict=True))}
+
+    monkeypatch.setattr(systemd, "show", show)
+    assert systemd.program_of("a.service", patience=0.5) == process
+
+
+def test_no_answer_is_no_state(monkeypatch):
+    """While systemd reads its units from a slow disk, what works is not taken for what has ended."""
+    monkeypatch.setattr(systemd, "PATIENCE", 0.0)
+    monkeypatch.setattr(systemd.command, "run", lambda _argv, **_how: (1, "Failed to retrieve unit state: Connection timed out\n"))
+    assert systemd.state("a.service") == systemd.NO_ANSWER
 
 
 def test_units_that_systemd_has_are_told_with_a_mark_or_without(monkeypatch):

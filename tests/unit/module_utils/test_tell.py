@@ -12,9 +12,11 @@ import pwd
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import perform, switch
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.mesh import known
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import prepare, status, tell
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import Refusal
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import ledger, manifest
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.lock import Lock
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import capabilities
 
@@ -68,6 +70,21 @@ def test_a_check_says_what_would_change_and_changes_nothing(caller):
     assert (caller.content(), known.digest(caller.robot)) == ("old", before)
 
 
+def test_a_release_that_was_prepared_before_does_not_take_it_back(caller, monkeypatch):
+    """The other one's run has not heard of it, and would not hear of it again."""
+    robot, job = caller.robot, {"namespace": "default", "name": "front"}
+    before = ledger.state_of(robot.ledger.of(job))
+    staged = {**job, "digest": "two", "before": before, "base": manifest.base(robot.ledger.of(job)), "groups": []}
+    robot.keep_manifest({"release": "two", "who": "another", "robot": "", "keep_data": False, "jobs": [staged]})
+    tell.answer(robot, caller.request())
+    # What comes behind the refusal needs a robot.
+    monkeypatch.setattr(switch, "boot_unit", None)
+    with pytest.raises(Refusal) as refused:
+        switch.run(robot, "two", perform.silence)
+    text = "default/front: another run changed this job on this robot after this run had prepared it; run again"
+    assert refused.value.errors == [text]
+
+
 def test_who_is_told_has_it_on_the_disk_and_in_the_ledger(caller):
     answer = tell.answer(caller.robot, caller.request())
     assert caller.content() == "new"
@@ -93,7 +110,8 @@ def test_no_other_file_is_ever_written(caller, name):
     assert (caller.content(), os.path.exists(path)) == ("old", False)
 
 
-def test_nothing_is_told_while_a_switch_is_under_way_or_was_interrupted(caller):
+def test_nothing_is_told_while_a_switch_is_under_way_or_was_interrupted(caller, monkeypatch):
+    monkeypatch.setattr(tell, "PATIENCE", 0.1)
     caller.robot.write_journal({"release": "one", "groups": {}, "changes": [], "spare": []})
     with pytest.raises(Refusal, match="was interrupted; deploy its job again"):
         tell.answer(caller.robot, caller.request())
@@ -123,6 +141,10 @@ def test_a_robot_says_if_others_know_it_wrong(caller, monkeypatch):
     assert prepare.answer(caller.robot, right)["status"] == "stale"
     # All that it has to say, it says at once.
     assert prepare.answer(caller.robot, {**right, "assumptions": {"systemd": "1"}})["mesh"] == known.of(caller.robot)
+    # A removal shows what is there where it finds nothing.
+    nothing = {**right, "mesh": known.digest(caller.robot), "jobs": [{"namespace": "default", "name": "x", "digest": "", "empty": True}]}
+    assert prepare.answer(caller.robot, nothing) == {"status": "unchanged"}
+    assert prepare.answer(caller.robot, {**nothing, "name_jobs": True}) == {"status": "unchanged", "has": ["default/front"]}
     # Nobody waits for a comparison that matters to nobody.
     os.unlink(f"{caller.robot.runtime}/mesh.json")
     assert prepare.answer(caller.robot, request) == {"status": "unchanged"}

@@ -128,6 +128,7 @@ def test_checks():
         {"ports": [plan.port("127.0.0.1", 80, "here", called="r0 a", chosen=True)]},
         {"ports": [plan.port("127.0.0.1", 20000, "here", chosen=True)]},
         {"ports": [plan.port("127.0.0.1", 20000, "here", called=7)]},
+        {"ports": [{**plan.port("127.0.0.1", 20000, "here"), "never": 20001}]},
         {"secrets": [7]},
     ],
 )

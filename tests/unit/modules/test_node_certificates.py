@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision import openssl
 from ansible_collections.k8s4r.robot.plugins.modules import spire_authority, spire_node_certificate, spire_node_request
 
 
@@ -191,3 +192,50 @@ def test_names_that_no_agent_can_have(issue, name):
 def test_a_request_that_is_none(issue, authority):
     assert authority["changed"]
     assert issue("nothing")["msg"].startswith("the node certificate for robot1 cannot be issued: openssl req failed")
+
+
+class Interrupted:
+    """openssl as one run calls it, while another run, from the same moment on, makes all that it makes."""
+
+    def __init__(self, before, other):
+        self.before, self.other = before, other
+
+    def __call__(self, arguments, *, data=None):
+        if arguments[1] == self.before:
+            self.before, other = "", self.other
+            other()
+        done = subprocess.run(arguments, input=data, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("before", ["genpkey", "req"])
+def test_two_runs_at_once_make_one_authority(monkeypatch, tmp_path, call, before):
+    options = {"private_key_path": str(tmp_path / "ca.key"), "certificate_path": str(tmp_path / "ca.pem"), "common_name": "nodes"}
+    run, found = openssl.OpenSSL.__init__, {}
+
+    def other():
+        monkeypatch.setattr(openssl.OpenSSL, "__init__", run)
+        found.update(call(spire_authority.main, **options), key=(tmp_path / "ca.key").read_text())
+
+    monkeypatch.setattr(openssl.OpenSSL, "__init__", lambda self, _run: run(self, Interrupted(before, other)))
+    first = call(spire_authority.main, **options)
+    assert first["certificate"] == found["certificate"] == (tmp_path / "ca.pem").read_text()
+    assert (tmp_path / "ca.key").read_text() == found["key"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ca.key", "ca.pem"]
+
+
+def test_an_authority_that_another_run_makes_meanwhile_has_its_key(monkeypatch, tmp_path, call):
+    """The certificate is looked for before the key: what comes later than it is there, too."""
+    options = {"private_key_path": str(tmp_path / "ca.key"), "certificate_path": str(tmp_path / "ca.pem"), "common_name": "nodes"}
+    exists, paths = spire_authority.os.path.exists, []
+
+    def looked(path):
+        was = exists(path)
+        if path in options.values() and path not in paths:
+            paths.append(path)
+            if len(paths) == 1:
+                call(spire_authority.main, **options)
+        return was
+
+    monkeypatch.setattr(spire_authority.os.path, "exists", looked)
+    assert call(spire_authority.main, **options)["certificate"] == (tmp_path / "ca.pem").read_text()

@@ -24,13 +24,13 @@ class Plain:
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "agent.conf"
 
-    def refuse(temporary):
-        assert pathlib.Path(temporary).read_text() == "new"
+    def refuse(beside):
+        assert pathlib.Path(beside[str(path)]).read_text() == "new"
         raise files.FileError("no")
 
-    files.write(Plain(), str(path), "old", "root", 0o640)
+    files.write(Plain(), [files.Wanted(str(path), "old", "root", 0o640)])
     with pytest.raises(files.FileError):
-        files.write(Plain(), str(path), "new", "root", 0o640, refuse)
+        files.write(Plain(), [files.Wanted(str(path), "new", "root", 0o640)], refuse)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
     assert files.owned(str(path), "root", 0o640)

@@ -156,6 +156,44 @@ def test_a_mismatch_leaves_the_program_that_was_there(call, wanted, tmp_path):
     assert (tmp_path / "bin" / "tool").read_bytes() == PROGRAM
 
 
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (b"#!/bin/sh\necho $*: no libc >&2; exit 3\n", "tool --version ends with status 3: --version: no libc"),
+        (b"#!/bin/sh\necho on stdout; exit 3\n", "tool --version ends with status 3: on stdout"),
+        (b"#!/nowhere/loader\n", "the loader that it needs is missing"),
+        (b"\x7fELF of another machine", "Exec format error"),
+    ],
+)
+def test_a_program_that_does_not_run_replaces_none(call, wanted, tmp_path, program, message):
+    call(main, **wanted)
+    file = tmp_path / "new"
+    file.write_bytes(program)
+    options = {"path": wanted["path"], "src": str(file), "sha256": hashlib.sha256(program).hexdigest(), "trial": ["--version"]}
+    result = call(main, **options)
+    assert "tool was not installed: it does not run on this machine: " in result["msg"]
+    assert message in result["msg"]
+    assert result["msg"].endswith("; nothing was replaced")
+    assert (tmp_path / "bin" / "tool").read_bytes() == PROGRAM
+    assert leftovers(tmp_path) == [".tool.json", "tool"]
+    # Nothing is tried, because nothing is installed.
+    assert call(main, check=True, **options)["changed"]
+
+
+@pytest.mark.parametrize("source", ["url", "src"])
+def test_a_program_that_runs_is_installed(call, wanted, releases, tmp_path, source):
+    program = f'#!/bin/sh\n[ "$*" = "a b" ] && touch {tmp_path}/tried\n'.encode()
+    (releases / "tool").write_bytes(program)
+    where = {"url": (releases / "tool").as_uri()} if source == "url" else {"src": str(releases / "tool")}
+    options = {"path": wanted["path"], "sha256": hashlib.sha256(program).hexdigest(), "trial": ["a", "b"], **where}
+    assert call(main, **options)["changed"]
+    assert (tmp_path / "bin" / "tool").read_bytes() == program
+    (tmp_path / "tried").unlink()
+    # Once, when it is installed.
+    assert not call(main, **options)["changed"]
+    assert not (tmp_path / "tried").exists()
+
+
 def test_a_checksum_file_that_does_not_name_the_file(call, wanted, releases):
     (releases / "sums.txt").write_text("0" * 64 + "  another.tar.gz\n")
     assert "does not name tool-1.tar.gz" in call(main, **wanted)["msg"]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..checks import units as check_units
 from ..consul import agent
 from ..dns import units as dns_units
@@ -13,9 +15,10 @@ from ..mesh import known
 from ..pods import names as pod_names
 from ..pods import units as wall_units
 from ..resources import kinds
+from ..say.answers import failed
 from ..state import garbage, ledger
 from ..state import manifest as manifests
-from ..state.journal import referred_to
+from ..state.journal import FINAL, referred_to
 from ..state.results import Result
 from ..state.scrub import of_release
 from ..system import ports, systemd
@@ -64,7 +67,7 @@ def conclude(robot: Robot, manifest: Manifest, journal: Journal) -> None:
         "changes": scrub(journal["changes"]),
         "groups": {group["id"]: entries[group["id"]]["phase"] for _job, group in manifests.groups(manifest)},
         "units": _units(robot, manifest),
-        "notices": [*_without_listener(robot, manifest), *unsettled, *_behind(journal)],
+        "notices": [*scrub(journal.get("notices", [])), *_without_listener(robot, manifest), *unsettled, *_behind(journal)],
         "restored": [name for name, record in back if record],
         "undone": [name for name, record in back if not record],
         "committed": [group["name"] for _job, group in _in_phase(manifest, entries, "committed") if group["resources"]],
@@ -117,7 +120,7 @@ def _stage_rest(robot: Robot, manifest: Manifest) -> str:
 
 
 def _behind(journal: Journal) -> list[str]:
-    """Of each group that an earlier switch could not roll back: why, as the last of its errors says."""
+    """Of each group that an earlier switch could not roll back, or not write down: why, as the last of its errors says."""
     return [
         f"{text}; what is left of this earlier release is tried again by the next run and at boot"
         for each in journal.get("behind", ())
@@ -142,10 +145,18 @@ def _status(phases: set[Phase]) -> t.Literal["committed", "rolled-back", "failed
 
 
 def clear(robot: Robot, release: str) -> None:
-    """After the result: nothing is under way any more, and nothing staged."""
+    """After the result: nothing is under way, and nothing staged. Where that fails, the next run does it: the result stands."""
+    try:
+        _clear(robot, release)
+    except Exception as error:
+        why = "; ".join(failed(error)["errors"])
+        sys.stderr.write(f"not all that release {release} left could be cleared away; the next run does it: {why}\n")
+
+
+def _clear(robot: Robot, release: str) -> None:
     journal = robot.journal()
     if journal and journal["release"] == release:
-        if any(entry["phase"] == "stuck" for entry in journal["groups"].values()):
+        if any(entry["phase"] not in FINAL for entry in journal["groups"].values()):
             return
         robot.end_journal()
         for overtaken in set(journal.get("overtaken", ())) - set(referred_to(robot.journal())):

@@ -9,6 +9,7 @@ Nothing is written down, and nothing removed, before all of them run.
 from __future__ import annotations
 
 from ..judge import handover, room
+from ..plan import RESTART_COUNTS
 from ..resources import kinds
 from ..say.answers import failed
 from ..say.errors import CommandFailed
@@ -17,7 +18,7 @@ from ..state import ledger
 from ..state import manifest as manifests
 from ..state.journal import FINAL
 from ..state.scrub import of_release
-from ..system import files
+from ..system import files, systemd
 from . import steps, survey
 from .health.wait import Unhealthy
 from .perform import Performer
@@ -100,19 +101,30 @@ class Switch:
             self._enter(members, "commit")
 
     def _finish(self, members: Members, turns: steps.Turns) -> None:
-        """Write down what runs now; then remove what nothing needs any more."""
+        """Write down what runs now; then remove what nothing needs any more. What cannot be written down now, is later."""
         errors: dict[str, list[str]] = {}
+        phases: dict[str, Phase] = {group["id"]: "committed" for _job, group in members}
+        unwritten = False
         performers, todo = self._work(members, turns)
         for number, step in todo:
             group = members[number][1]
-            if errors and step["do"] != "commit":
+            if errors and step["do"] not in ("stop", "commit"):
                 # Leftovers only wait for their removal, and the next run sees them.
                 break
             try:
                 self._perform(performers[number], step)
             except Exception as error:
-                errors[group["id"]] = self._shown(_explained(group, error))
-        self._end({group["id"]: "failed" if group["id"] in errors else "committed" for _job, group in members}, errors)
+                phases[group["id"]] = "failed"
+                texts = self._shown(_explained(group, error))
+                if step["do"] == "commit":
+                    unwritten = True
+                    later = "the next run and each boot try again"
+                    texts = [f"{text}; the new release runs, but this is not written down yet: {later}" for text in texts]
+                errors.setdefault(group["id"], []).extend(texts)
+        if unwritten:
+            # No record has all that is here. So the journal stays, and all that is written down with the others is, once more.
+            phases = dict.fromkeys(phases, "commit")
+        self._end(phases, errors)
 
     def _roll_back(self, members: Members, boot: bool = False) -> None:
         """Make each group what the ledger has of it: its last good release, or nothing."""
@@ -181,13 +193,17 @@ class Switch:
     def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
         """The group as this switch makes it, with what stays for now."""
         if record and group["id"] in self.journal["spare"]:
-            group = survey.with_what_stays(group, record)
+            others = [port for _job, other in manifests.groups(self.manifest) if other is not group for port in other["ports"]]
+            group = survey.with_what_stays(group, record, [*group["ports"], *others])
         return survey.with_what_is_held(group, record, self.journal.get("hold", ())) if record else group
 
     def _perform(self, performer: Performer, step: Step) -> None:
         if step["text"]:
             self.journal["changes"].append(step["text"])
         performer.perform(step)
+        if performer.notices:
+            self.journal.setdefault("notices", []).extend(performer.notices)
+            performer.notices = []
 
     def _phase(self, member: Member) -> Phase | None:
         """None: the switch has not come to this group."""
@@ -222,6 +238,24 @@ class Switch:
     def _shown(self, texts: list[str]) -> list[str]:
         """Error texts that may quote program output: secrets are removed first, then control characters and long lines."""
         return [harmless(text) for text in of_release(self.robot, self.manifest)(texts)]
+
+
+def keep_up(robot: Robot, record: GroupRecord) -> list[str]:
+    """Start what is down of a group that stays here as a whole until other robots are ready; what was started. What does not come up is no
+    concern of the switch: that may be why it is to run elsewhere.
+    """
+    units = kinds.that_run(record["resources"])
+    down = survey.dead(record, systemd.show([unit["name"] for unit in units]), robot.runtime)
+    for name in down:
+        files.remove(f"{robot.runtime}/{RESTART_COUNTS}/{name}")
+    if down:
+        systemd.reset_failed([*down])
+        try:
+            systemd.start([*down])
+        except CommandFailed:
+            # A file of it is missing: `status` shows what that comes to.
+            return []
+    return [f"start {name} ({why})" for name, why in down.items()]
 
 
 def _explained(group: ManifestGroup, error: Exception) -> list[str]:

@@ -13,7 +13,7 @@ from ..logs.words import LastWords, make_way
 from ..plan import RESTART_COUNTS
 from ..pods import units as wall_units
 from ..resources import kinds
-from ..system import files, ports, systemd
+from ..system import endings, files, ports, systemd
 from . import steps
 from .health.report import last_lines
 from .health.wait import Unhealthy, wait
@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..plan.resources import Resource
     from ..state.ledger import GroupRecord, JobName
     from ..state.manifest import ManifestGroup
     from ..state.robot import Robot
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     Progress = t.Callable[[str], None]
 
 
+# Seconds, for which a start is waited for before a unit is told of changed files.
+STARTING = 90.0
 # Behind the name of a file that says of a unit that it has run: it had before the switch.
 BEFORE = ".before"
 
@@ -61,22 +64,26 @@ class Performer:
         self.progress = progress
         self.record = record
         self.began = time.monotonic()
+        # What a person should know of units that do well now.
+        self.notices: list[str] = []
+        # Units that were told of changed files: what each was told, its process then, and when, of the monotonic clock.
+        self._told: dict[str, tuple[str, int | None, float]] = {}
         self.words = LastWords()
         self._verbs: dict[str, t.Callable[[Step], None]] = {
             "make": lambda step: kinds.of(step["resource"]).fix(step["resource"], robot),
             "extend": lambda step: kinds.of(step["resource"]).extend(step["resource"], robot),
-            "halt": lambda step: systemd.stop(step["units"]),
+            "halt": lambda step: self._take_down(step["units"]),
             "reload": lambda _step: systemd.reload(),
             "stop": self._stop,
             "clear": self._clear,
-            "down": lambda step: systemd.stop(step["units"]),
+            "down": self._down,
             "start": self._start,
             "refresh": self._refresh,
             "healthy": self._healthy,
             "commit": self._commit,
-            "remove": lambda step: kinds.of(step["resource"]).remove(step["resource"]),
+            "remove": lambda step: kinds.of(step["resource"]).remove(step["resource"], robot),
             "unload": lambda _step: systemd.reload(),
-            "discard": lambda step: kinds.of(step["resource"]).remove(step["resource"]),
+            "discard": lambda step: kinds.of(step["resource"]).remove(step["resource"], robot),
             "pruned": self._pruned,
         }
 
@@ -85,8 +92,25 @@ class Performer:
             self.progress(step["text"])
         self._verbs[step["do"]](step)
 
+    def _take_down(self, units: t.Sequence[str]) -> None:
+        """Stop units. That one had to be killed is seen only now: systemd forgets it with the next start."""
+        systemd.stop(units)
+        shown = systemd.show([unit for unit in units if unit.endswith(".service")], "Id,ActiveState,Result,ExecMainCode,ExecMainStatus")
+        killed = [name for name, values in shown.items() if endings.had_to_be_killed(values)]
+        self.notices += [f"{self._called(name)}: {endings.KILLED}" for name in killed]
+
+    def _down(self, step: Step) -> None:
+        self._take_down(step["units"])
+        # One that came to its end on its own before it was stopped has written that down once more.
+        self._forget_restarts(step["units"])
+        self._forget_done(step["done"])
+
+    def _called(self, name: str) -> str:
+        found = [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] == name]
+        return kinds.called(found[0]) if found else name
+
     def _stop(self, step: Step) -> None:
-        systemd.stop(step["units"])
+        self._take_down(step["units"])
         self._forget_restarts(step["units"])
         # A unit that failed would stay in systemd's memory when its file is gone.
         systemd.reset_failed(step["units"])
@@ -104,13 +128,30 @@ class Performer:
         for unit in [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in step["units"]]:
             self.words.from_here_on(kinds.of(unit).logs(unit))
             began = time.monotonic()
-            if not systemd.refresh(unit["name"]):
+            refreshes = kinds.of(unit).refreshes(unit)
+            does = sorted({refreshes[path] for path in step["files"] if refreshes.get(path)})
+            # systemd would do nothing for one that just starts, and that may have read the files before.
+            before = systemd.program_of(unit["name"], STARTING)
+            # One that has died since it was looked at hears nothing: it finds the files when it starts.
+            told = does if before else []
+            went_well = systemd.refresh(unit["name"])
+            self._has_told(unit, told, before)
+            if not went_well:
+                # Where the program has ended before systemd was through, and is not started again, systemd calls the reload failed.
+                if systemd.program_of(unit["name"]) != before:
+                    continue
                 lines = "".join("\n    " + line for line in last_lines(unit, began, self.words))
                 raise Unhealthy([f"{kinds.called(unit)} could not take in its changed files{':' if lines else ''}{lines}"])
             failed = telling.tell(unit, step["files"])
+            self._has_told(unit, told, before)
             # On the way back, a script fails that failed on the way there.
             if failed and self.record is None:
                 raise Unhealthy(failed)
+
+    def _has_told(self, unit: Resource, does: t.Sequence[str], process: int | None) -> None:
+        """What it has been told, and just now: to tell it may take longer than the time for which its program is looked at afterwards."""
+        if does:
+            self._told[unit["name"]] = (", ".join(does), process, time.monotonic())
 
     def _forget_restarts(self, units: t.Iterable[str]) -> None:
         for unit in units:
@@ -118,15 +159,30 @@ class Performer:
 
     def _clear(self, step: Step) -> None:
         """Take away what would keep a unit from a fresh start, and the record that it started."""
+        self._remember_done(step["done"])
         self._forget_starts(step["units"])
         self._forget_restarts(step["units"])
-        for path in step["done"]:
-            if self.record is None:
-                _begin(path)
-            else:
-                _undo(path)
+        self._forget_done(step["done"])
         if step["known"]:
             systemd.reset_failed(step["known"])
+
+    def _forget_done(self, done: t.Iterable[str]) -> None:
+        for path in done:
+            if self.record is None or not os.path.exists(path + BEFORE):
+                files.remove(path)
+            else:
+                # What had been done before the switch is not done once more.
+                files.write(path, b"", 0, 0, 0o644)
+
+    def _remember_done(self, done: t.Container[str]) -> None:
+        """That a unit has run is of the last good release as long as the ledger has the record of its start; afterwards it is of the
+        release that is tried, also where the switch was killed and goes on.
+        """
+        group = self.robot.ledger.group(self.job, self.group["id"])
+        for unit in kinds.that_run(self.group["resources"]):
+            path = unit.get("done")
+            if path and path in done and group and unit["name"] in group["started"] and os.path.exists(path):
+                os.replace(path, path + BEFORE)
 
     def _forget_starts(self, units: t.Iterable[str]) -> None:
         """Before the restart: a run that dies after it must not take the record of the earlier start for the new one."""
@@ -143,12 +199,17 @@ class Performer:
             self.progress(waits)
         # A last good release may come back because its checks have failed, too.
         checked = self.record is None
-        shown = wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}" if text else waits))
+        told = {name: at for name, (_does, _process, at) in self._told.items()} if checked else {}
+        try:
+            shown = wait(units, self.began, self.words, checked, lambda text: self.progress(f"{waits}: {text}" if text else waits), told)
+        except Unhealthy as unhealthy:
+            raise Unhealthy([*unhealthy.errors, *self._ended_by_it(systemd.show([*told]))]) from None
+        self.notices += self._ended_by_it(shown)
         # A task that cannot have its port ends, or does without; a proxy runs on without the listener that it could not have.
         wanted = [port for port in self.group["ports"] if not port.get("called")]
         silent = ports.without_listener(wanted)
         heard = [port for port in wanted if port not in silent]
-        own = {unit["name"] for unit in units}
+        own = {unit["name"] for unit in kinds.that_run(self.group["resources"])}
         # One that began to listen after the first look is well; one that has the port as the end of a connection keeps itself out.
         taken = ports.taken(heard, own) + ports.taken(silent, own, own_ends=False)
         for unit in units:
@@ -160,8 +221,21 @@ class Performer:
         if wrong:
             raise Unhealthy(wrong)
 
+    def _ended_by_it(self, shown: systemd.Shown) -> list[str]:
+        """Of the programs that were told of changed files, those that ended by it."""
+        text = "{}: its program ended when it was told of changed files ({}){}"
+        return [
+            text.format(self._called(name), does, ", and was started again" if systemd.up(shown[name]) else "")
+            for name, (does, process, _at) in self._told.items()
+            if name in shown and systemd.number(shown[name], "MainPID") != process
+        ]
+
     def _commit(self, step: Step) -> None:
         resources = self.group["resources"]
+        record = self.robot.ledger.group(self.job, self.group["id"])
+        before = record["started"] if record else {}
+        # With other files than these, where they have changed: so it did not begin anew.
+        leaving = {unit["name"]: before[unit["name"]] for unit in resources if unit.get("leaving") and unit.get("name") in before}
         self._write_down(
             {
                 "name": self.group["name"],
@@ -169,7 +243,7 @@ class Performer:
                 "committed": self.record["committed"] if self.record else time.time(),
                 "resources": resources,
                 "leftovers": step["leftovers"],
-                "started": steps.run_digests(resources, self.robot.digest),
+                "started": {**steps.run_digests(resources, self.robot.digest), **leaving},
                 "needs": self.group["needs"],
                 "ports": self.group["ports"],
                 "secrets": self.group["secrets"],
@@ -192,19 +266,3 @@ class Performer:
         else:
             record["groups"].pop(self.group["id"], None)
         self.robot.ledger.save(record)
-
-
-def _begin(done: str) -> None:
-    """The unit is to run again."""
-    try:
-        os.replace(done, done + BEFORE)
-    except FileNotFoundError:
-        files.remove(done + BEFORE)
-
-
-def _undo(done: str) -> None:
-    """As it was before the switch: work that had been done by then is not done once more. It may be called again."""
-    if os.path.exists(done + BEFORE):
-        files.write(done, b"", 0, 0, 0o644)
-    else:
-        files.remove(done)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from ..judge import handover
 from ..state import manifest as manifests
-from ..state.journal import all_of, under_way
-from .conclusion import conclude
+from ..state import results
+from ..state.journal import FINAL, all_of, under_way
+from .conclusion import clear, conclude
 from .groups import Switch
 
 TYPE_CHECKING = False
@@ -38,14 +39,14 @@ def roll_back(robot: Robot, progress: Progress, boot: bool = False) -> list[str]
 
 
 def left_over(tried: Journal | None, manifest: Manifest) -> tuple[list[Journal], list[str]]:
-    """What is stuck of earlier switches after they were ``tried`` again, when a release is to be switched to: the groups that it does not
-    bring up anew, and the releases of those that it does.
+    """What is stuck of earlier switches, or still not written down, after they were ``tried`` again, when a release is to be switched to:
+    the groups that it does not bring up anew, and the releases of those that it does.
     """
     mine = {group["id"] for _job, group in manifests.groups(manifest)}
     behind: list[Journal] = []
     overtaken: list[str] = []
     for each in all_of(tried):
-        stuck = [id for id, entry in each["groups"].items() if entry["phase"] == "stuck"]
+        stuck = [id for id, entry in each["groups"].items() if entry["phase"] not in FINAL]
         left = [id for id in stuck if id not in mine]
         if left:
             behind.append({**each, "groups": {id: each["groups"][id] for id in left}, "about": left, "behind": []})
@@ -61,6 +62,10 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
         # Nothing was changed before both were written, and the manifest is the first to be written, the last to go.
         robot.end_journal()
         return
+    if _has_been_told(robot, journal):
+        # Somebody may have gone on with the rest of it.
+        clear(robot, journal["release"])
+        return
     if "about" in journal:
         manifest = manifests.part(manifest, journal["about"])
     for job, group in manifests.groups(manifest):
@@ -71,6 +76,13 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
     for members in handover.bundles(manifest, robot.ledger, journal["spare"]):
         switch.recover(members, boot)
     conclude(robot, manifest, journal)
+
+
+def _has_been_told(robot: Robot, journal: Journal) -> bool:
+    """Whether the switch has come to its end, and its result says so."""
+    reached = {id: entry["phase"] for id, entry in journal["groups"].items()}
+    told = results.ended(robot, journal["release"], "switch")
+    return set(reached.values()) <= {*FINAL} and told is not None and told.get("groups") == reached
 
 
 def _back_to(record: GroupRecord | None) -> str:

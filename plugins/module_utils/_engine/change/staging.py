@@ -16,6 +16,7 @@ from ..resources import kinds
 from ..say.errors import Refusal
 from ..state import garbage, ledger
 from ..state import manifest as manifests
+from ..state.journal import under_way
 from ..state.lock import Lock
 from ..state.scrub import Scrubber, of_release
 from ..system import capabilities, own
@@ -150,7 +151,9 @@ class Staging:
         self.notices = notices
         self.groups = [group for job in request["plan"]["jobs"] for group in job["groups"]]
         self.contents: dict[str, bytes] = {}
-        self.manifest = manifests.build(request, release, robot.ledger, self._content)
+        self.interrupted = under_way(robot.journal())
+        begun = [manifest for manifest in map(robot.manifest, self.interrupted) if manifest]
+        self.manifest = manifests.build(request, release, robot.ledger, self._content, begun)
         self.scrub = of_release(robot, self.manifest, [secret for group in self.groups for secret in group.get("secrets", [])])
         self.changes: list[summary.Change] = []
         self.planned = self._plan()
@@ -224,7 +227,7 @@ class Staging:
         job, group = member
         situation = survey.look(self.robot, group["resources"], self.robot.ledger.group(job, group["id"]))
         found = steps.between(situation, self.robot.digest, self.manifest["keep_data"], halted)
-        self.changes += summary.of_group(group["id"], group["name"], situation, found, Contents(self.contents))
+        self.changes += summary.of_group(group["id"], group["name"], situation, found, Contents(self.contents), whole=not self.interrupted)
         return found
 
     def _going(self) -> dict[str, survey.Going]:

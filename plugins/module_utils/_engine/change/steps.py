@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         now: State | None  # of make, remove and discard: what is there before it
         units: list[str]  # of halt, stop, clear, down, start, refresh and healthy
         files: list[str]  # of refresh: those that have changed
-        done: list[str]  # of clear: the files that say of a unit that it has run
+        done: list[str]  # of clear and down: the files that say of a unit that it has run
         known: list[str]  # of clear: units of which systemd may remember failures
         leftovers: list[Resource]  # of commit and pruned
 
@@ -99,6 +99,10 @@ class Situation:
 
     def is_up(self, unit: str) -> bool:
         return systemd.up(self.units.get(unit, {}))
+
+    def may_run(self, unit: str) -> bool:
+        """Whether it runs, or may at any moment: what waits for its next try comes up by itself."""
+        return self.units.get(unit, {}).get("ActiveState", "inactive") not in systemd.DOWN
 
     def mark_down(self, units: t.Iterable[str]) -> None:
         """These will have been stopped before anything else."""
@@ -158,7 +162,8 @@ def between(
     begun = _starts(situation, makes, digest)
     steps += begun + _refreshes(situation, makes, [name for step in begun for name in step["units"]])
     if steps:
-        steps.append({"do": "healthy", "text": "", "units": [unit["name"] for unit in kinds.that_run(wanted)]})
+        # What only stays for now is not waited for: it may be why it is to run on another robot.
+        steps.append({"do": "healthy", "text": "", "units": [unit["name"] for unit in kinds.that_run(wanted) if not _is_leaving(unit)]})
     steps.append({"do": "commit", "text": "", "leftovers": gone + kept})
     last = _data_and_around(gone)
     steps += [_removal("remove", situation, resource) for resource in gone if resource not in last]
@@ -198,7 +203,7 @@ def _removal(verb: t.Literal["remove", "discard"], situation: Situation, resourc
 
 
 def _halts(situation: Situation, halted: t.Container[str]) -> list[Step]:
-    names = [name for name in kinds.units([*situation.wanted, *situation.old]) if name in halted and situation.is_up(name)]
+    names = [name for name in kinds.units([*situation.wanted, *situation.old]) if name in halted and situation.may_run(name)]
     names = list(dict.fromkeys(names))
     situation.mark_down(names)
     return [{"do": "halt", "text": f"stop {', '.join(names)} while ports change hands", "units": names}] if names else []
@@ -212,10 +217,13 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
     units = [
         unit["name"]
         for unit in kinds.that_run(situation.wanted)
-        if any(is_held(unit, place) for place in places)
-        or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
+        if not _is_leaving(unit)
+        and (
+            any(is_held(unit, place) for place in places)
+            or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
+        )
     ]
-    names = [name for name in reversed(units) if situation.is_up(name)]
+    names = [name for name in reversed(units) if situation.may_run(name)]
     return [{"do": "halt", "text": "", "units": names}] if names else []
 
 
@@ -259,49 +267,56 @@ def no_longer_running(situation: Situation) -> list[str]:
     """
     run, wanted = {unit["name"] for unit in kinds.that_run(situation.wanted)}, set(kinds.units(situation.wanted))
     ran = [unit["name"] for unit in kinds.that_run(situation.old) if kinds.of(unit).restarts(unit)]
-    return [name for name in ran if name in wanted and name not in run and situation.is_up(name)]
+    return [name for name in ran if name in wanted and name not in run and situation.may_run(name)]
 
 
 def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> list[Step]:
-    restart, start = _to_begin(situation, makes, digest)
+    restart, start, anew = _to_begin(situation, makes, digest)
     both = restart + start
     if not both:
         return []
     begun = [unit["name"] for unit in both]
-    done = [path for path in (unit.get("done") for unit in both) if path]
+    # What only was not up had not run to its end; where it has meanwhile, that counts.
+    done = [path for path in (unit.get("done") for unit in both if unit["name"] in anew) if path]
     steps: list[Step] = [{"do": "clear", "text": "", "units": begun, "done": done, "known": _with_a_start_limit(situation, begun)}]
     down = _to_stop(situation, restart)
     text = ", ".join(_beginning(situation, unit) for unit in both)
     if down:
         # Nothing of the group starts before all of this is down: one request starts it all, so that what depends on a unit
         # that fails fails with it. A restart of each would make systemd try that unit again for each of its dependents.
-        steps.append({"do": "down", "text": text, "units": down})
+        steps.append({"do": "down", "text": text, "units": down, "done": done})
     steps.append({"do": "start", "text": "" if down else text, "units": begun})
     return steps
 
 
-def _to_begin(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> tuple[list[Resource], list[Resource]]:
-    """The units that are to begin anew with what they take in, and those that only have to be up."""
+def _to_begin(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> tuple[list[Resource], list[Resource], set[str]]:
+    """The units that are to be down first, and those that only have to be up; and the names of all that take in something new. What is
+    leaving is only kept up.
+    """
     changed = {
         kinds.place(resource)
         for resource in makes
         if situation.is_replaced(resource) or kinds.of(resource).changes_hands(resource, situation.now(resource))
     }
     restart, start = [], []
+    anew = set()
     for unit in kinds.that_run(situation.wanted):
         name = unit["name"]
         taken_in = [kinds.place(unit), *kinds.of(unit).reads(unit)]
-        differs = (
+        differs = not _is_leaving(unit) and (
             situation.started.get(name) != run_digest(unit, situation.wanted, digest)
             or not changed.isdisjoint(taken_in)
             or any(is_held(unit, place) for place in changed)
+            or name in situation.silent
         )
+        if differs:
+            anew.add(name)
         if kinds.of(unit).restarts(unit):
-            if differs or name in situation.silent or not (situation.is_up(name) or name in situation.finished):
+            if differs or not (situation.is_up(name) or name in situation.finished):
                 restart.append(unit)
         elif differs or not situation.is_up(name):
             start.append(unit)
-    return restart, start
+    return restart, start, anew
 
 
 def _with_a_start_limit(situation: Situation, begun: t.Sequence[str]) -> list[str]:
@@ -326,7 +341,7 @@ def _refreshes(situation: Situation, makes: t.Sequence[Resource], begun: t.Conta
     steps: list[Step] = []
     for unit in kinds.that_run(situation.wanted):
         name, refreshes = unit["name"], kinds.of(unit).refreshes(unit)
-        if name not in begun and situation.is_up(name) and not changed.isdisjoint(refreshes):
+        if name not in begun and situation.is_up(name) and not _is_leaving(unit) and not changed.isdisjoint(refreshes):
             files = sorted(changed.intersection(refreshes))
             does = sorted({refreshes[path] for path in files if refreshes[path]})
             text = f"refresh {name} ({', '.join(does)})" if does else f"refresh {name}"
@@ -339,6 +354,11 @@ def _beginning(situation: Situation, unit: Resource) -> str:
     verb = "restart" if kinds.of(unit).restarts(unit) and situation.is_up(name) else "start"
     why = situation.silent.get(name) or situation.dead.get(name)
     return f"{verb} {name} ({why})" if why else f"{verb} {name}"
+
+
+def _is_leaving(unit: Resource) -> bool:
+    """Whether a unit runs on only until another robot has what it does."""
+    return unit.get("leaving", False)
 
 
 def is_held(unit: Resource, place: str) -> bool:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import re
 
-from ..plan import CHECKS, CONFIGURATION
+from ..plan import CHECKS, CONFIGURATION, UNIT_DIRECTORY
 from ..resources import kinds
 from ..say import compare
+from ..say.units import of_unit
 from ..state.journal import under_way
 from .steps import is_held, no_longer_running
 
@@ -52,41 +53,28 @@ if TYPE_CHECKING:
             """What will be there."""
 
 
-# What people call directives of systemd, where that is another word. A few units have a word, and so share it.
-_CALLED = {
-    "command": ("ExecStart",),
-    "devices": ("DeviceAllow", "DevicePolicy"),
-    "groups": ("SupplementaryGroups",),
-    "how it is stopped": ("ExecStop", "KillMode", "KillSignal", "SuccessExitStatus", "TimeoutStopFailureMode", "TimeoutStopSec"),
-    "limits": (
-        *("AllowedCPUs", "CPUAffinity", "CPUQuota", "CPUSchedulingPolicy", "CPUSchedulingPriority", "IOAccounting", "IOWeight"),
-        *("LimitMEMLOCK", "LimitNOFILE", "LimitRTPRIO", "MemoryHigh", "MemoryMax", "MemorySwapMax", "Nice", "TasksMax"),
-    ),
-    "log": ("StandardError", "StandardOutput", "SyslogIdentifier"),
-    "privileges": ("AmbientCapabilities", "CapabilityBoundingSet", "NoNewPrivileges"),
-    "readiness": ("ExecStartPost",),
-    "restart policy": ("ExecStopPost", "Restart", "RestartForceExitStatus", "RestartSec"),
-    "timeout": ("RuntimeMaxSec",),
-    "user": ("Group", "SocketUser", "User"),
-}
-_WORDS = {directive: word for word, directives in _CALLED.items() for directive in directives}
 NOT_RUNNING = "it was not running"
+MISSING = "its unit was missing"
+BY_HAND = "changed on the robot by hand"
+# There, no program of a job may write.
+_NOT_OF_PROGRAMS = (f"{CONFIGURATION}/", f"{UNIT_DIRECTORY}/")
+NOT_LEAVING = "it stays here after all"
 # Each port of a group comes as several variables.
 _PORT = re.compile(r"NOMAD_(?:(?:HOST_)?(?:ADDR|IP|PORT)|ALLOC_PORT)_(\w+)")
-# These say nothing that a person has to know: a description, and the order of units, which changes whenever one comes or goes.
-_UNTOLD = ("Description", "After", "Before", "Wants", "Requires", "PartOf")
 
 
-def of_group(id: str, name: str, situation: Situation, todo: t.Sequence[Step], contents: Contents) -> list[Change]:
-    """What the steps of one group do to it; nothing for what goes."""
-    summary = _Summary(id, situation, todo, contents)
+def of_group(id: str, name: str, situation: Situation, todo: t.Sequence[Step], contents: Contents, whole: bool = True) -> list[Change]:
+    """What the steps of one group do to it; nothing for what goes. ``whole``: no switch was interrupted, which would have left some of it
+    otherwise than the ledger has it; what differs all the same, somebody else has changed.
+    """
+    summary = _Summary(id, situation, todo, contents, whole)
     changes = summary.units()
     if changes and all(does == "new" for _unit, does, _why in changes) and len(changes) == len(summary.called):
         return [{"group": name, "unit": "", "does": "new", "why": [unit for unit, _does, _why in changes]}]
     rest = summary.rest(any(does == "new" for _unit, does, _why in changes))
     if rest:
         changes.append(("", "in place", rest))
-    if not changes and summary.begun:
+    if not changes and summary.starts_anything():
         changes.append(("", "start", []))
     if not changes and not any(step["do"] in ("remove", "discard") for step in todo):
         texts = [step["text"] for step in todo if step["text"]]
@@ -107,7 +95,7 @@ def of_robot(interrupted: Journal | None, idle: t.Iterable[str]) -> list[Change]
 
 
 class _Summary:
-    def __init__(self, id: str, situation: Situation, todo: t.Sequence[Step], contents: Contents) -> None:
+    def __init__(self, id: str, situation: Situation, todo: t.Sequence[Step], contents: Contents, whole: bool) -> None:
         self.home = f"{CONFIGURATION}/groups/{id}/"
         self.situation = situation
         self.contents = contents
@@ -120,6 +108,8 @@ class _Summary:
         # What people call the unit that each place belongs to: a task of an instance with hooks takes in what its siblings have, too.
         self.owner = {place: unit["called"] for unit in self.called for place in self._places(unit)}
         self.former = {unit["name"]: unit for unit in situation.old if kinds.of(unit).unit(unit)}
+        # What the ledger has, by its place.
+        self.known = {kinds.place(resource): resource for resource in situation.old} if whole else {}
         # By the name of a unit, what of the changes it takes in or has open.
         self.own = {unit["name"]: self._own(unit) for unit in self.called}
 
@@ -130,12 +120,16 @@ class _Summary:
         for unit in self.called:
             name = unit["name"]
             up = self._is_up(name)
-            if self.situation.now(unit) is None and not up:
+            is_missing = self.situation.now(unit) is None
+            if is_missing and not up and name not in self.former:
                 found.append((unit["called"], "new", []))
             elif name in self.begun and up:
                 found.append((unit["called"], "restart", self._causes(unit) or [self._without_cause(name)]))
             elif name in self.begun and name in self.situation.finished:
                 found.append((unit["called"], "run again", self._causes(unit)))
+            elif name in self.begun and is_missing:
+                # That is why it is down, too.
+                found.append((unit["called"], "start", self._causes(unit)))
             elif name in self.begun:
                 found.append((unit["called"], "start", _and_changed(self.situation.dead.get(name, NOT_RUNNING), self._causes(unit))))
             elif name in pulled and up:
@@ -148,8 +142,17 @@ class _Summary:
                     found += [(unit["called"], does or "in place", why)] if why else []
                 if self._scripts(unit) != self._scripts(self.former.get(name)):
                     found.append((unit["called"], "in place", ["changeScript"]))
+                if name in self.former and self.former[name].get("leaving"):
+                    found.append((unit["called"], "in place", [NOT_LEAVING]))
         stopped = [self.former[name].get("called", "") for name in self.stopped]
         return found + [(called, "stop", ["a schedule starts it"]) for called in stopped if called]
+
+    def starts_anything(self) -> bool:
+        """Whether anything begins that does not run. A target whose file has changed is started although it is up: its units stay as
+        they are.
+        """
+        begun = [unit for unit in kinds.that_run(self.situation.wanted) if unit["name"] in self.begun]
+        return any(kinds.of(unit).restarts(unit) or not self._is_up(unit["name"]) for unit in begun)
 
     def rest(self, anything_new: bool) -> list[str]:
         """What else of the group changes, and restarts nothing. What comes with a new unit is not worth a word."""
@@ -217,14 +220,39 @@ class _Summary:
         return held and self.situation.is_replaced(resource)
 
     def _of_content(self, resource: Resource) -> list[str]:
+        """What differs in a file that a unit takes in, and whether it was the job that changed it, or somebody on the robot."""
         if "digest" not in resource:
             return [f"{kinds.label(resource)} is made again"]
+        is_unit = kinds.of(resource).unit(resource) is not None
+        if self._was_lost(resource):
+            return [MISSING if is_unit else f"missing: {self._label(resource)}"]
+        found = self._differences(resource)
+        if not self._is_by_hand(resource):
+            return found
+        if self.known[kinds.place(resource)].get("digest") == resource["digest"]:
+            return [f"{BY_HAND}: {', '.join(found)}"]
+        return [*found, f"{'its unit' if is_unit else self._label(resource)} was {BY_HAND}, too"]
+
+    def _was_lost(self, resource: Resource) -> bool:
+        return self.situation.now(resource) is None and kinds.place(resource) in self.known
+
+    def _is_by_hand(self, resource: Resource) -> bool:
+        """Whether what is there is not what the ledger has. Elsewhere, programs of the job may have changed it; and what follows others may
+        be newer than the ledger, where whoever wrote it was killed.
+        """
+        place = kinds.place(resource)
+        known, now = self.known.get(place), self.situation.now(resource)
+        if known is None or now is None or known.get("follows") or not place.startswith(_NOT_OF_PROGRAMS):
+            return False
+        return now != kinds.expected(known)
+
+    def _differences(self, resource: Resource) -> list[str]:
         before, after = self.contents.before(resource), self.contents.after(resource)
         if resource.get("label"):
             return [resource["label"]]
         if kinds.of(resource).unit(resource):
             if self.situation.now(resource) is None:
-                return ["its unit was missing"]
+                return [MISSING]
             return of_unit(before, after) or ["what it starts after"]
         differences = kinds.of(resource).differences(before, after)
         if differences:
@@ -253,9 +281,12 @@ class _Summary:
         return {**before, "stop": None} == {**after, "stop": None}
 
     def _in_place(self, resource: Resource) -> list[str]:
+        if self._was_lost(resource):
+            return [f"missing: {self._label(resource)}"]
+        found = [self._label(resource)]
         if kinds.of(resource).unit(resource) and self.situation.now(resource) is not None:
-            return of_unit(self.contents.before(resource), self.contents.after(resource))
-        return [self._label(resource)]
+            found = of_unit(self.contents.before(resource), self.contents.after(resource))
+        return [f"{BY_HAND}: {', '.join(found)}"] if found and self._is_by_hand(resource) else found
 
     def _label(self, resource: Resource) -> str:
         """A file by its path in the group's configuration, without the ending that tells its form."""
@@ -272,17 +303,3 @@ class _Summary:
 def _and_changed(why: str, changes: t.Sequence[str]) -> list[str]:
     """Why a unit starts, and apart from that what has changed: it would have started without it."""
     return [f"{why}; changed: {changes[0]}", *changes[1:]] if changes else [why]
-
-
-def of_unit(before: str, after: str) -> list[str]:
-    """What differs between two texts of a unit, as people call it; of systemd's words only those that none of ours stands for. The program
-    of a last hook is what runs when its unit stops.
-    """
-    names = compare.differing(compare.directives(before), compare.directives(after))
-    if before and "NetworkNamespacePath" in names:
-        # A task that moves into a pod, or out of one, runs in another way altogether.
-        return ["network mode"]
-    words = {**_WORDS, "ExecStop": "command"} if "ExecStart" not in compare.directives(after) else _WORDS
-    if "Environment=POD_IP" in before and "Environment=POD_IP" in after:
-        words = {**words, "Environment": "address of the pod"}
-    return sorted({words.get(name, name) for name in names if name not in _UNTOLD})

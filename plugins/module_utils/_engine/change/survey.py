@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import time
+
 from .. import plan
 from ..judge import silent
 from ..resources import kinds
 from ..state import manifest as manifests
 from ..state.ledger import known
-from ..system import endings, files, systemd
+from ..system import endings, files, ports, systemd
 from ..system.observe import Observer
 from . import steps
 from .health import report
@@ -19,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
-    from ..plan import Resource
+    from ..plan import Port, Resource
     from ..state.ledger import GroupRecord
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
         units: list[str]  # as people call them
         data: int  # bytes on the disk that go with them
         kept: int  # and that stay, because this run keeps data
+
+
+# Seconds: for so long a program that ends is waited for, and looked at so often.
+ENDING, INTERVAL = 5.0, 0.1
 
 
 def plan_steps(
@@ -60,7 +66,8 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
     seen = {kinds.place(resource): kinds.actual(resource, observer) for resource in everything}
     absent = {name for resource in everything if seen[kinds.place(resource)] is None for name in kinds.units([resource])}
     there = systemd.known(absent)
-    shown = systemd.show([name for name in kinds.units(everything) if name not in absent or name in there])
+    names = [name for name in kinds.units(everything) if name not in absent or name in there]
+    shown = _shown(names, {unit["name"] for unit in kinds.that_run(everything) if unit.get("done")})
     return steps.Situation(
         wanted,
         old,
@@ -68,11 +75,29 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
         units=shown,
         finished={unit["name"] for unit in kinds.that_run(wanted) if kinds.of(unit).finished(unit)},
         started=record["started"] if record else {},
-        silent={**silent.units(record["ports"], shown), **silent.inside(record["resources"])} if record else {},
+        silent=_unheard(record, shown) if record else {},
         dead=dead(record, shown, robot.runtime) if record else {},
         # On the way back, a unit may be of the release that did not get through.
         held=steps.holdings([*known(record), *others]),
     )
+
+
+def _shown(names: t.Sequence[str], to_their_end: t.Container[str]) -> systemd.Shown:
+    """What systemd says of units; of those that run `to_their_end` once none is about to end, for it has not written that down yet."""
+    deadline = time.monotonic() + ENDING
+    while True:
+        shown = systemd.show(names)
+        ending = [name for name, values in shown.items() if values.get("ActiveState") == "deactivating" and name in to_their_end]
+        if not ending or time.monotonic() >= deadline:
+            return shown
+        time.sleep(INTERVAL)
+
+
+def _unheard(record: GroupRecord, shown: systemd.Shown) -> dict[str, str]:
+    """The units that run and must start again all the same, each with why."""
+    resources = record["resources"]
+    unlogged = {name: f"{lost} of its log is missing" for name, lost in silent.unlogged(resources, shown).items()}
+    return {**unlogged, **silent.units(record["ports"], shown), **silent.inside(resources)}
 
 
 def dead(record: GroupRecord, shown: systemd.Shown, runtime: str) -> dict[str, str]:
@@ -89,7 +114,11 @@ def dead(record: GroupRecord, shown: systemd.Shown, runtime: str) -> dict[str, s
 
 def idle(groups: t.Iterable[GroupRecord]) -> list[str]:
     """The engine's own units that these groups need and that are down, each with since when and why, for a person."""
-    names = kinds.served_by(resource for group in groups for resource in group["resources"])
+    return down(kinds.served_by(resource for group in groups for resource in group["resources"]))
+
+
+def down(names: t.Sequence[str]) -> list[str]:
+    """Those of some units that are down, each with since when and why, for a person."""
     found = []
     for name, values in systemd.show(names).items():
         if not systemd.up(values):
@@ -112,14 +141,31 @@ def idle_here(robot: Robot, manifest: Manifest) -> list[str]:
     return idle(record for record in kept if record)
 
 
-def with_what_stays(group: ManifestGroup, record: GroupRecord) -> ManifestGroup:
-    """A group, with those units that it does not want any more and that go on here. A link of its own starts each at boot: the
-    group's target does so no longer.
+def with_what_stays(group: ManifestGroup, record: GroupRecord, taken: t.Sequence[Port]) -> ManifestGroup:
+    """A group, with what it does not want any more and what has to stay here for now, as its record has it.
+
+    Its target's file does not have these units: they hang on it by links beside that. What was left over before is no part of this, and
+    neither is a unit whose port is ``taken``, which the release gives to another group: it has been stopped for that.
     """
-    wanted = set(kinds.units(group["resources"]))
-    going = [unit["name"] for unit in kinds.that_run(known(record)) if unit["name"] not in wanted]
-    links = [plan.link(f"{plan.STARTED_AT_BOOT}/{name}", f"../{name}") for name in going]
-    return {**group, "resources": merge(group["resources"], links)}
+    wanted, names = {kinds.place(resource) for resource in group["resources"]}, set(kinds.units(group["resources"]))
+    unwanted = [resource for resource in record["resources"] if kinds.place(resource) not in wanted]
+    theirs = [port for port in record["ports"] if _is_of(port, unwanted) and not _is_of(port, group["resources"])]
+    lost = [port for port in theirs if any(ports.meet(port, other) for other in taken)]
+    stays: list[Resource] = [{**resource, "leaving": True} for resource in unwanted if not any(_is_of(port, [resource]) for port in lost)]
+    hung = [unit["name"] for unit in kinds.that_run(stays) if unit["name"] not in names]
+    for target in [unit for unit in group["resources"] if kinds.of(unit).starts_the_others(unit)] if hung else ():
+        directory = f"{kinds.place(target)}.wants"
+        links = [plan.directory(directory), *(plan.link(f"{directory}/{name}", f"../{name}") for name in hung)]
+        stays = merge(stays, [{**link, "leaving": True} for link in links])
+    kept = [port for port in theirs if port not in lost]
+    return {**group, "resources": merge(group["resources"], stays), "ports": [*group["ports"], *kept]}
+
+
+def _is_of(port: Port, resources: t.Iterable[Resource]) -> bool:
+    """Whether a port is one of these units', or of the instance to which one of them belongs."""
+    instance = port.get("called", "").partition(" ")[0]
+    units = kinds.that_run(resources)
+    return any(port["unit"] == unit["name"] or (instance and instance == unit.get("called", "").partition(" ")[0]) for unit in units)
 
 
 def with_what_is_held(group: ManifestGroup, record: GroupRecord, held: t.Container[str]) -> ManifestGroup:

@@ -23,7 +23,7 @@ from ..state.journal import referred_to
 from ..state.lock import Lock
 from ..system import own
 from . import boot_unit, conclusion, recovery, summary, survey
-from .groups import Switch
+from .groups import Switch, keep_up
 from .perform import Performer
 
 TYPE_CHECKING = False
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from ..state.manifest import Manifest
     from ..state.robot import Robot
     from .perform import Progress
+
+# Seconds, for another run that has something prepared on this robot.
+PATIENCE = 120.0
 
 
 def run(
@@ -52,7 +55,8 @@ def run(
     manifest = robot.manifest(release)
     if manifest is None:
         raise Refusal([f"release {release} is no longer staged on this robot; run again"])
-    with Lock(robot.runtime, manifest["who"], f"switch to release {release}", own.worker("switch", release)):
+    # Its run has begun on other robots by now, and is not to fail half way for another one that only prepares.
+    with Lock(robot.runtime, manifest["who"], f"switch to release {release}", own.worker("switch", release), PATIENCE):
         journal = robot.journal()
         if journal is None or journal["release"] != release:
             _refuse_if_overtaken(robot, manifest)
@@ -71,9 +75,11 @@ def run(
                 journal["behind"] = behind
             if overtaken:
                 journal["overtaken"] = overtaken
-            for _job, group in manifests.groups(manifest):
+            for job, group in manifests.groups(manifest):
                 if group["id"] in spare and not group["resources"]:
                     journal["groups"][group["id"]] = {"phase": "stays", "errors": []}
+                    record = robot.ledger.group(job, group["id"])
+                    begun += keep_up(robot, record) if record else []
             robot.write_journal(journal)
             for over in set(referred_to(stuck)) - set(referred_to(journal)):
                 robot.forget_manifest(over)

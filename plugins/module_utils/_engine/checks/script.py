@@ -84,6 +84,7 @@ class _Script:
         deadline = monotonic() + self._check["timeout"]
         output, writer = os.pipe()
         go, ready = os.pipe()
+        status = None
         script = os.fork()
         if not script:
             os.close(ready)
@@ -97,6 +98,9 @@ class _Script:
             os.write(ready, b"!")
             status, said = self._wait(script, output, deadline)
         finally:
+            if status is None:
+                # It may not lead a process group yet, nor have its mark.
+                os.kill(script, signal.SIGKILL)
             self._kill(script)
         if status is None:
             return Outcome(CRITICAL, f"no result within {self._check['timeout']:g} s", states.last_line(said))

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ..resources import kinds
 from ..system import systemd
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     import typing as t
 
     from ..plan import Resource, Script
+
+# Seconds between the end of a program and systemd's last word of it.
+ENDING = 1.0
 
 
 def tell(unit: Resource, files: t.Iterable[str]) -> list[str]:
@@ -30,7 +35,7 @@ def _run(unit: Resource, asked: Script, how: t.Mapping[str, t.Any]) -> list[str]
     from . import children, script, states
 
     name = unit["name"]
-    process = systemd.number(systemd.show([name], "Id,MainPID").get(name, {}), "MainPID")
+    process = systemd.program_of(name)
     if not process:
         # The program is not running: it finds the files when it starts.
         return []
@@ -41,9 +46,20 @@ def _run(unit: Resource, asked: Script, how: t.Mapping[str, t.Any]) -> list[str]
     while not over:
         found, over = running.more()
         outcomes += found
+    outcomes += running.end()
+    bad = [outcome for _task, _check, outcome in outcomes if outcome.status != states.PASSING]
+    if bad and _has_ended(name, process):
+        # systemd may have killed the script with its program; and that finds the files when it starts.
+        return []
     called = f"{kinds.called(unit)}: the script for {asked['name']}"
-    return [
-        f"{called}: {outcome.said}" + (f": {outcome.output}" if outcome.output else "")
-        for _task, _check, outcome in outcomes + running.end()
-        if outcome.status != states.PASSING
-    ]
+    return [f"{called}: {outcome.said}" + (f": {outcome.output}" if outcome.output else "") for outcome in bad]
+
+
+def _has_ended(name: str, process: int) -> bool:
+    """Whether a unit's program ends about now. What holds its walls up ends a moment after it."""
+    deadline = time.monotonic() + ENDING
+    while systemd.program_of(name) == process:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.1)
+    return True

@@ -181,6 +181,13 @@ def drop(path: str) -> None:
         os.unlink(path)
 
 
+def write(stream: t.BinaryIO, data: bytes | memoryview) -> None:
+    """All of it: where the disk is full, less than that is written at first, and that is no error yet."""
+    left = memoryview(data)
+    while left:
+        left = left[stream.write(left) :]
+
+
 def digest_of(path: str, algorithm: str) -> str:
     found = hashlib.new(algorithm)
     buffer = memoryview(bytearray(CHUNK))

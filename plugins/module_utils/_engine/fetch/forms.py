@@ -56,7 +56,8 @@ def _zstd(archive: int) -> t.BinaryIO:
     if program is None:
         raise Hostile(NO_ZSTD)
     reader, writer = os.pipe()
-    if not os.fork():
+    child = os.fork()
+    if not child:
         try:
             os.dup2(archive, 0)
             os.dup2(writer, 1)
@@ -65,23 +66,28 @@ def _zstd(archive: int) -> t.BinaryIO:
         finally:
             os._exit(127)
     os.close(writer)
-    return io.BufferedReader(_Ended(reader))
+    return io.BufferedReader(_Ended(reader, child))
 
 
 class _Ended(io.RawIOBase):
     """What a child prints. If it ends badly, that is an error and not the end of the file."""
 
-    def __init__(self, reader: int) -> None:
+    def __init__(self, reader: int, child: int) -> None:
         super().__init__()
         self.reader = reader
+        # None once it has been waited for: who reads may come to the end more than once.
+        self.child: int | None = child
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: t.Any) -> int:
         content = os.read(self.reader, len(buffer))
-        if not content and os.wait()[1]:
-            raise EOFError
+        if not content and self.child is not None:
+            status = os.waitpid(self.child, 0)[1]
+            self.child = None
+            if status:
+                raise EOFError
         buffer[: len(content)] = content
         return len(content)
 

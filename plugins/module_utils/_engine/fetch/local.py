@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 
-from .cache import CHUNK, Unfetched, digest_of, drop
+from .cache import CHUNK, Unfetched, digest_of, drop, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def fetch(source: Source, partial: str, _before: Pin, room: Room, _tell: Tell) -
             if not count:
                 return {"sha256": digest.hexdigest()}
             digest.update(buffer[:count])
-            stream.write(buffer[:count])
+            write(stream, buffer[:count])
 
 
 def _opened(path: str) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .shapes import Item
 
-    # What a file was when it was put there: its inode, its size, and when it was last written to.
+    # What a file was when it was put there: its inode or COPIED, its size, and when it was last written to.
     Mark = t.List[int]
 
     class Brought(t.TypedDict):
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LIST = ".files"
 TEMPORARY = ".k8s4r~"
+# The inode of a copy that is not known yet: its run may be killed before it is.
+COPIED = 0
 # Components of the paths that are sure to be there: /var/lib/k8s4r/tasks/<id>/local and /var/lib/k8s4r/groups/<id>/alloc.
 OWN = 7
 
@@ -59,24 +61,34 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
     for number, item in enumerate(items):
         root = os.open(f"{place}/{number}", _DIRECTORY)
         try:
-            # A file keeps its mark when it is moved, so all marks are known before the first move.
+            # A file keeps its mark when it is moved, so all marks are known before the first move; a copy keeps it but for the inode.
             brought.append(_listed(root, base(item), owner))
         finally:
             os.close(root)
     _write(path + LIST, before + brought)
     # From here on it is no longer complete.
     files.remove(f"{place}/complete")
+    loose: list[Brought] = []
+
+    def copies() -> None:
+        if not loose:
+            loose.extend({**each, "files": {name: [COPIED, *mark[1:]] for name, mark in each["files"].items()}} for each in brought)
+            _write(path + LIST, before + loose)
+
     for number, found in enumerate(brought):
         root = os.open(f"{place}/{number}", _DIRECTORY)
         try:
             witnesses += [f"{found['to']}/{name}" for name in sorted(os.listdir(root))[:1]]
             target = _opened(found["to"], owner)
             try:
-                _merge(root, target, "", found, owner)
+                _merge(root, target, "", found, owner, copies)
             finally:
                 os.close(target)
         finally:
             os.close(root)
+    if loose:
+        # Copies, unlike what was moved, have not been on the disk since all was unpacked; and soon it is said that they are there.
+        os.sync()
     _take_out(before, keep=brought)
     _write(path + LIST, brought)
     files.remove(place)
@@ -188,8 +200,10 @@ def _entered(fd: int, name: str, owner: t.Tuple[int, int]) -> int:
     return below
 
 
-def _merge(source: int, target: int, where: str, brought: Brought, owner: t.Tuple[int, int]) -> None:
-    """Move everything from one opened directory into another: directories are merged, anything else is replaced."""
+def _merge(source: int, target: int, where: str, brought: Brought, owner: t.Tuple[int, int], copies: t.Callable[[], None]) -> None:
+    """Move everything from one opened directory into another: directories are merged, anything else is replaced. ``copies``: called
+    before anything is copied.
+    """
     for name in os.listdir(source):
         found = os.lstat(name, dir_fd=source)
         there = _there(target, name)
@@ -202,7 +216,7 @@ def _merge(source: int, target: int, where: str, brought: Brought, owner: t.Tupl
             try:
                 if there is None:
                     os.fchmod(below, stat.S_IMODE(found.st_mode))
-                _merge(inner, below, f"{where}{name}/", brought, owner)
+                _merge(inner, below, f"{where}{name}/", brought, owner, copies)
             finally:
                 os.close(inner)
                 os.close(below)
@@ -210,6 +224,7 @@ def _merge(source: int, target: int, where: str, brought: Brought, owner: t.Tupl
             if there is not None and stat.S_ISDIR(there.st_mode):
                 files.remove_at(target, name)
             if not _moved(source, target, name):
+                copies()
                 brought["files"][where + name] = _copied(source, target, name, found, owner)
 
 
@@ -237,6 +252,7 @@ def _copied(source: int, target: int, name: str, found: os.stat_result, owner: t
     if stat.S_ISLNK(found.st_mode):
         os.symlink(os.readlink(name, dir_fd=source), TEMPORARY, dir_fd=target)
         os.chown(TEMPORARY, *owner, dir_fd=target, follow_symlinks=False)
+        os.utime(TEMPORARY, ns=(found.st_atime_ns, found.st_mtime_ns), dir_fd=target, follow_symlinks=False)
     else:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         into = os.fdopen(os.open(TEMPORARY, flags, 0o600, dir_fd=target), "wb")
@@ -256,16 +272,21 @@ def _take_out(before: t.Iterable[Brought], keep: t.Iterable[Brought]) -> None:
         for name, mark in each["files"].items():
             if f"{each['to']}/{name}" not in kept:
                 _take(f"{each['to']}/{name}", mark)
+        if any(mark[0] == COPIED for mark in each["files"].values()):
+            for name in ("", *each["directories"]):
+                _take(os.path.join(each["to"], name, TEMPORARY))
         for name in sorted(each["directories"], reverse=True):
             _take_empty(f"{each['to']}/{name}")
 
 
-def _take(path: str, mark: Mark) -> None:
+def _take(path: str, mark: Mark | None = None) -> None:
+    """Remove a file that is as it was put there; without a mark, whatever it is."""
     try:
         with files.Parent(path) as (directory, name):
-            if _mark(os.lstat(name, dir_fd=directory)) == mark:
+            found = _mark(os.lstat(name, dir_fd=directory))
+            if mark is None or found == mark or (mark[0] == COPIED and found[1:] == mark[1:]):
                 os.unlink(name, dir_fd=directory)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return
     except OSError as error:
         if error.errno != errno.ELOOP:

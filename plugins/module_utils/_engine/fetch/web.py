@@ -20,7 +20,7 @@ from urllib import error, parse, request
 
 from ..say import disk
 from ..system import files
-from .cache import CHUNK, Unfetched, drop
+from .cache import CHUNK, Unfetched, drop, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _received(partial: str, answer: t.Any, had: int, room: Room, tell: Tell) -> 
             if not chunk:
                 break
             digest.update(chunk)
-            stream.write(chunk)
+            write(stream, chunk)
             done += len(chunk)
             if time.monotonic() - since >= PATIENCE:
                 if done - before < PATIENCE * SLOWEST:

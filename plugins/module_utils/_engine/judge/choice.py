@@ -78,7 +78,8 @@ class _Choice:
         following = (lowest + (port["port"] - lowest + offset) % (highest - lowest + 1) for offset in range(highest - lowest + 1))
         for number in (*((kept,) if kept else ()), *following):
             candidate: Port = {**port, "port": number}
-            if not any(ports.meet(candidate, other) for other in self.taken) and not self.live.taken(group, [candidate]):
+            taken = number in port.get("never", ()) or any(ports.meet(candidate, other) for other in self.taken)
+            if not taken and not self.live.taken(group, [candidate]):
                 self.found.setdefault(group["id"], {})[port["called"]] = number
                 self.taken.append(candidate)
                 return

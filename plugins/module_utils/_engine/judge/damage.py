@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from ..plan import ROOTS
+from ..plan import ROOTS, UNIT_DIRECTORY
 from ..resources import kinds
 from ..state import formats, garbage
 from ..state.journal import referred_to
@@ -19,6 +19,8 @@ from ..system import files, own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import typing as t
+
     from ..plan import JobPlan, RobotPlan
     from ..state.ledger import GroupRecord, JobRecord
     from ..state.robot import Robot
@@ -93,14 +95,25 @@ def _unclaimed(robot: Robot, plan: RobotPlan) -> list[str]:
     """What is ours by its name, and belongs to no job that the plan or the ledger knows."""
     places = [kinds.place(resource) for job in plan["jobs"] for group in job["groups"] for resource in group["resources"]]
     places += [kinds.place(r) for record in robot.ledger.read()[0] for group in record["groups"].values() for r in known(group)]
-    found = []
-    for root in ROOTS:
-        directory, _slash, start = root.rpartition("/")
-        claimed = {place[len(directory) + 1 :].partition("/")[0] for place in places if place.startswith(root)}
-        for name in files.names(directory):
-            if name.startswith(start) and name not in claimed and not own.is_own(name):
-                found.append(f"{directory}/{name}")
+    found = [path for root in ROOTS for path in _others(root, places)]
     if not found:
         return []
     what = "belongs to no job in this robot's ledger; deploy the job it belonged to and remove that job, or delete it by hand"
     return [f"{', '.join(found)}: {what}"]
+
+
+def units_of_no_job(records: t.Iterable[JobRecord]) -> list[str]:
+    """The names of units that are ours by their names, and belong to none of these jobs, which are all that the ledger knows."""
+    places = [kinds.place(r) for record in records for group in record["groups"].values() for r in known(group)]
+    found = [os.path.basename(path) for path in _others(f"{UNIT_DIRECTORY}/k8s4r-", places)]
+    claimed = {os.path.basename(place) for place in places}
+    # Beside the file of a unit there may be directories of links and of additions.
+    return [name for name in found if not (name.endswith((".wants", ".d")) and name.rpartition(".")[0] in {*claimed, *found})]
+
+
+def _others(root: str, places: t.Iterable[str]) -> list[str]:
+    """What is there of a root, and at none of these places, nor around them."""
+    directory, _slash, start = root.rpartition("/")
+    claimed = {place[len(directory) + 1 :].partition("/")[0] for place in places if place.startswith(root)}
+    names = (name for name in files.names(directory) if name.startswith(start))
+    return [f"{directory}/{name}" for name in names if name not in claimed and not own.is_own(name)]

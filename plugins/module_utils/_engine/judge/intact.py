@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     class Compared(_Compared, total=False):
         notices: list[str]  # of unchanged, if there are any; Ansible shows them as warnings
+        has: list[str]  # of unchanged, where it was asked for: the jobs that the robot has, with their namespaces
 
 
 # A unit that systemd has started again this often, and within so many seconds, is not well, though it is up.
@@ -46,13 +47,15 @@ def answer(robot: Robot, groups: t.Sequence[GroupRecord], keep_data: bool) -> Co
     wanted = [port for port, _users in owned]
     units = [unit for group in groups for unit in kinds.that_run(group["resources"])]
     names, servers = [unit["name"] for unit in units], kinds.served_by(resource for group in groups for resource in group["resources"])
-    deaf = silent.inside(units)
-    if not deaf and not ports.without_listener(wanted, held) and systemd.calm([*names, *servers], OFTEN_RESTARTED):
+    deaf, unlogged = silent.inside(units), silent.without_fifos(units)
+    if not deaf and not unlogged and not ports.without_listener(wanted, held) and systemd.calm([*names, *servers], OFTEN_RESTARTED):
         return {"status": "unchanged"}
     shown = systemd.show([*names, *servers], PROPERTIES)
     if not all(systemd.up(shown.get(name, {})) for name in servers):
         return {"status": "plan-needed"}
-    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units) or deaf or silent.units(wanted, shown, held):
+    if deaf or silent.units(wanted, shown, held) or silent.unlogged(units, shown):
+        return {"status": "plan-needed"}
+    if not all(_as_wanted(unit, shown.get(unit["name"], {})) for unit in units):
         return {"status": "plan-needed"}
     notices = [text for unit in units for text in _often_restarted(unit, shown[unit["name"]])]
     return {"status": "unchanged", "notices": notices} if notices else {"status": "unchanged"}
@@ -63,7 +66,9 @@ def _is_intact(group: GroupRecord, observer: Observer) -> bool:
 
 
 def _has_no_rest(group: GroupRecord, keep_data: bool) -> bool:
-    """Whether nothing is left over but data that is to be kept."""
+    """Whether nothing is left over but data that is to be kept, and nothing is leaving."""
+    if any(resource.get("leaving") for resource in group["resources"]):
+        return False
     left = group["leftovers"]
     data = [resource["path"] for resource in left if resource.get("data")]
     return not left or (keep_data and all(kinds.of(resource).outlives(resource, data) for resource in left))

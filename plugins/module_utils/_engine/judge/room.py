@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 
+from ..plan import RUNTIME, TASKS
 from ..resources import kinds
 from ..say import disk
+from ..say.errors import CommandFailed
 from ..state.ledger import known
 from ..system import command, files, reserve
 
@@ -36,6 +38,8 @@ SPARE_INODES = 64
 KEPT_BACK = 12
 # What a file takes beyond its bytes.
 BLOCK = 4096
+# In systemd's words, that it has no room.
+_FULL = ("No space left on device", "not enough space available")
 
 
 def errors(robot: Robot, contents: t.Mapping[str, bytes], changes: t.Sequence[Change]) -> list[str]:
@@ -90,19 +94,30 @@ def _lacking(robot: Robot, written: t.Sequence[Written]) -> list[str]:
 
 def _reserved(written: t.Sequence[Written]) -> bool:
     """Whether the reserve takes these files."""
-    left = reserve.left()
+    left = reserve.left(most=reserve.LARGEST)
     same = bool(left) and os.stat(reserve.DIRECTORY).st_dev == os.stat(written[0][0]).st_dev
-    return same and len(left) - KEPT_BACK >= len(written) and max(size for _directory, size, _new in written) <= max(reserve.SIZES)
+    return same and len(left) - KEPT_BACK >= len(written) and max(size for _directory, size, _new in written) <= reserve.LARGEST
 
 
 def explained(robot: Robot, error: Exception) -> list[str]:
     """Who fills the disk, where it is a full disk that an error is about."""
-    if not isinstance(error, OSError) or error.errno not in files.NO_SPACE or not isinstance(error.filename, str):
+    full = _full(robot, error)
+    if not full:
         return []
-    directory = _existing(os.path.dirname(error.filename))
+    directory = _existing(full)
     found = os.statvfs(directory)
     shown = f"{disk.size(found.f_bfree * found.f_frsize)} and {found.f_ffree} inodes are free"
     return [f"the file system at {disk.mount_point(directory)}: {shown}{who_fills(robot, directory, inodes=not found.f_ffree)}"]
+
+
+def _full(robot: Robot, error: Exception) -> str:
+    """The directory in which there was no room; empty where an error is about something else."""
+    if isinstance(error, CommandFailed):
+        # systemd keeps what it makes in /run, and reloads nothing where that has less than 16 MiB.
+        return robot.runtime if any(words in str(error) for words in _FULL) else ""
+    if isinstance(error, OSError) and error.errno in files.NO_SPACE and str(error.filename).startswith("/"):
+        return os.path.dirname(str(error.filename))
+    return ""
 
 
 def who_fills(robot: Robot, directory: str, inodes: bool = False) -> str:
@@ -112,8 +127,8 @@ def who_fills(robot: Robot, directory: str, inodes: bool = False) -> str:
     for record in robot.ledger.read()[0]:
         for group in record["groups"].values():
             for resource in known(group):
-                if resource.get("data") and _on(device, resource["path"]):
-                    owners[resource["path"]] = group["name"]
+                if resource.get("data"):
+                    owners.update({path: group["name"] for path in _places(resource["path"]) if _on(device, path)})
     if not owners:
         return ""
     sums: dict[str, int] = {}
@@ -124,6 +139,12 @@ def who_fills(robot: Robot, directory: str, inodes: bool = False) -> str:
             sums[owners[path]] = sums.get(owners[path], 0) + int(count)
     shown = [f"{name} {count if inodes else disk.size(count)}" for name, count in sorted(sums.items(), key=lambda pair: -pair[1])]
     return f"; data of task groups there: {', '.join(shown)}" if shown else ""
+
+
+def _places(path: str) -> list[str]:
+    """Where the data is of which the ledger has a directory: of a task, also what it finds in its `secrets`, which may be in /run."""
+    task = path[len(TASKS) + 1 :] if path.startswith(f"{TASKS}/") else ""
+    return [path, f"{RUNTIME}/secrets/{task}"] if task and "/" not in task else [path]
 
 
 def _on(device: int, path: str) -> bool:

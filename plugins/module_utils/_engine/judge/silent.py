@@ -1,12 +1,15 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Units that run but do not listen where they should: Envoy tries once to have a port, and goes on without it."""
+"""Units that run and are not heard: Envoy tries once to have a port, and goes on without it; a log may have lost its FIFOs."""
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 
+from ..plan import fifos
 from ..resources import kinds
 from ..system import ports, systemd
 
@@ -46,6 +49,37 @@ def inside(resources: t.Iterable[Resource]) -> dict[str, str]:
             for port in ports.without_listener(kinds.of(unit).listens(unit), held):
                 found.setdefault(unit["name"], f"nobody listens on port {port['port']} of {port['address']} in its pod")
     return found
+
+
+def unlogged(resources: t.Iterable[Resource], shown: systemd.Shown) -> dict[str, str]:
+    """{unit: FIFO} of those whose program runs, and whose log has lost one: once what reads it is restarted, nobody reads what the program
+    writes, and the program could not be started again.
+    """
+    found = {}
+    for name, lost in without_fifos(resources).items():
+        values = shown.get(name, {})
+        if systemd.up(values) and values.get("SubState") != "exited":
+            found[name] = lost
+    return found
+
+
+def without_fifos(resources: t.Iterable[Resource]) -> dict[str, str]:
+    """{unit: FIFO} of those that should run and have a log, and lack a FIFO of it; the first one."""
+    found = {}
+    for unit in kinds.that_run(resources):
+        logs = kinds.of(unit).logs(unit)
+        lost = next((path for path in fifos(logs) if not _is_fifo(path)), "") if logs else ""
+        if lost:
+            found[unit["name"]] = lost
+    return found
+
+
+def _is_fifo(path: str) -> bool:
+    """Of a program that is started where there is none, systemd makes a file."""
+    try:
+        return stat.S_ISFIFO(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _is_settled(values: systemd.Properties) -> bool:

@@ -93,6 +93,9 @@ def _port(where: str, port: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     serves = port.get("serves", [])
     if not isinstance(serves, list) or not all(isinstance(name, str) for name in serves):
         yield f"{where}.serves: must be a list of strings"
+    never = port.get("never", [])
+    if not isinstance(never, list) or not all(isinstance(each, int) for each in never):
+        yield f"{where}.never: must be a list of numbers"
     if not isinstance(port.get("terms", {}), dict):
         yield f"{where}.terms: must be an object"
     if port.get("protocol", "tcp") not in ports.PROTOCOLS:

@@ -331,9 +331,15 @@ class _Directory:
 
     def __enter__(self) -> str:
         self.path = tempfile.mkdtemp(prefix="k8s4r-check-", dir="/run")
-        for name, content in self._contents.items():
-            with open(f"{self.path}/{name}", "w", encoding="utf-8") as stream:
-                stream.write(content)
+        try:
+            for name, content in self._contents.items():
+                with open(f"{self.path}/{name}", "w", encoding="utf-8") as stream:
+                    stream.write(content)
+        except OSError as error:
+            # What could not be written says of itself nothing of where that was.
+            error.filename = error.filename or f"{self.path}/{name}"
+            files.remove(self.path)
+            raise
         return self.path
 
     def __exit__(self, *_error: object) -> None:

@@ -37,7 +37,6 @@ BREATH = 3.0
 # When it is asked to end, it empties the FIFOs first, for at most so long.
 LAST_BREATH = 5.0
 NEVER = float("inf")
-STREAMS = ("stdout", "stderr")
 
 
 class Rotator:
@@ -52,10 +51,9 @@ class Rotator:
         os.makedirs(fifos, mode=0o700, exist_ok=True)
         # At a boot, a task's socket may have made it.
         os.chmod(fifos, 0o700)
-        self._watch = kernel.watch(configurations, fifos)
         self._peephole = kernel.Peephole()
         self._poll = select.epoll()
-        self._poll.register(self._watch, select.EPOLLIN)
+        self._begin_to_watch()
         self._files: dict[tuple[str, str], Files] = {}
         self._streams: dict[int, Stream] = {}
         # The inode of each FIFO that is open, by its descriptor; and when each stream wants to be called again.
@@ -64,6 +62,26 @@ class Rotator:
         self._configured: dict[str, tuple[int, t.Any]] = {}
         # When to look at all FIFOs again, though none has come or gone.
         self._again = NEVER
+
+    def is_displaced(self) -> bool:
+        """Whether there is another directory in the place of one that is watched: whoever removed that took the watch away."""
+        now = {directory: _inode(directory) for directory in self._watched}
+        return None not in now.values() and now != self._watched
+
+    def watch_again(self) -> None:
+        """Watch what is there now. The FIFOs that are open are read on: their tasks write there until they start again, and would have to
+        wait for ever if nobody read it.
+        """
+        self._poll.unregister(self._watch)
+        os.close(self._watch)
+        self._begin_to_watch()
+        self.look()
+
+    def _begin_to_watch(self) -> None:
+        directories = (self._configurations, self._fifos)
+        self._watch = kernel.watch(*directories)
+        self._watched = {directory: _inode(directory) for directory in directories}
+        self._poll.register(self._watch, select.EPOLLIN)
 
     def wake_by(self, descriptor: int) -> None:
         """Have a turn end when there is something to read."""
@@ -103,7 +121,7 @@ class Rotator:
             if self._configured.get(name, (0, None))[0] != version:
                 self._configure(name, configuration)
             self._configured[name] = (version, configuration)
-            for which in STREAMS:
+            for which in plan.STREAMS:
                 self._open(name, which, configuration)
 
     def _read(self) -> dict[str, tuple[int, t.Any]]:
@@ -117,7 +135,7 @@ class Rotator:
                     found[name] = known
                     continue
                 with open(path, encoding="utf-8") as stream:
-                    found[name] = (version, jsontext.loads(stream.read()))
+                    found[name] = (version, _checked(jsontext.loads(stream.read())))
             except (OSError, ValueError) as error:
                 # A file that is on its way: of a name with a dot, and gone in a moment.
                 if not name.startswith("."):
@@ -126,7 +144,7 @@ class Rotator:
 
     def _configure(self, name: str, configuration: t.Any) -> None:
         limits = Limits(configuration["maxFiles"], configuration["maxFileSize"])
-        for which in STREAMS:
+        for which in plan.STREAMS:
             if (name, which) in self._files:
                 self._files[name, which].set_limits(limits)
             else:
@@ -154,7 +172,7 @@ class Rotator:
         self._due[fifo] = NOW
 
     def _of(self, name: str) -> list[Stream]:
-        files = [self._files.get((name, which)) for which in STREAMS]
+        files = [self._files.get((name, which)) for which in plan.STREAMS]
         return [stream for stream in self._streams.values() if stream.files in files]
 
     def _work(self, descriptor: int, now: float) -> None:
@@ -186,8 +204,23 @@ class Rotator:
                     break
             if stream.fifo in self._streams:
                 self._close(stream.fifo)
-        for which in STREAMS:
+        for which in plan.STREAMS:
             self._files.pop((name, which)).close()
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _checked(configuration: t.Any) -> t.Any:
+    """Raises `ValueError` where it is none: a damaged file must not end the program that all tasks write to."""
+    numbers = [configuration.get(name) for name in ("maxFiles", "maxFileSize")] if isinstance(configuration, dict) else []
+    if not numbers or not all(isinstance(number, int) and number > 0 for number in numbers) or "onFull" not in configuration:
+        raise ValueError("it does not say how much of its task's output is kept")
+    return configuration
 
 
 def main() -> None:
@@ -207,6 +240,8 @@ def main() -> None:
         if time.monotonic() - told >= BREATH:
             told = time.monotonic()
             notify("WATCHDOG=1")
+            if rotator.is_displaced():
+                rotator.watch_again()
     rotator.empty(LAST_BREATH)
 
 

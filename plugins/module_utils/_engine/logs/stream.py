@@ -117,8 +117,13 @@ class Stream:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            # A file system that cannot splice.
-            os.write(file, os.read(self.fifo, count))
+            # A file system that cannot splice. What cannot be written stays in the FIFO.
+            seen = self._peephole.look(self.fifo)
+            if not seen:
+                raise Ended from None
+            written = os.write(file, seen[:count])
+            while written:
+                written -= len(os.read(self.fifo, written))
 
     def _drop(self) -> bool:
         """Drop complete lines, as long as the files cannot be written; whether there may be more."""

@@ -82,6 +82,10 @@ def ensure(robot: Robot) -> None:
     os.makedirs(plan.TASKS, mode=0o755, exist_ok=True)
     wanted = content(robot.state + "/engine/current", Digester(b"")(_program()))
     changed = own.put({own.ROTATOR: wanted, own.HOLDER: own.HOLDER_UNIT}, own.ROTATOR, soon=True, runs=True)
+    # Its unit makes them when it starts. Somebody may have removed them since, and it goes on: it alone still reads what tasks write that
+    # have not started again.
+    os.makedirs(plan.LOGS, mode=0o755, exist_ok=True)
+    os.makedirs(plan.FIFOS, mode=0o700, exist_ok=True)
     began = monotonic()
     try:
         systemd.need(["systemctl", "restart" if changed else "start", own.ROTATOR], timeout=90)

@@ -14,8 +14,6 @@ from .. import plan
 from ..say import texts
 from ..system import files
 
-# The errors last, where they are seen first.
-STREAMS = ("stdout", "stderr")
 # At most so many bytes of a file are looked at.
 MOST = 65536
 # Seconds that a line may take from the program into the file.
@@ -30,7 +28,7 @@ class LastWords:
 
     def from_here_on(self, directory: str) -> None:
         """Only what is written into the files of this directory from now on counts."""
-        for stream in STREAMS:
+        for stream in plan.STREAMS:
             with _File(f"{directory}/{stream}.log") as file:
                 self._before[file.path] = (file.inode, file.size)
 
@@ -38,7 +36,8 @@ class LastWords:
         """The last lines of both files, without empty ones."""
         _settle(directory)
         found: list[str] = []
-        for stream in reversed(STREAMS):
+        # The errors last, where they are seen first.
+        for stream in reversed(plan.STREAMS):
             found = texts.once(self._lines(f"{directory}/{stream}.log"))[-lines:] + found
             lines -= len(found)
             if lines <= 0:
@@ -91,21 +90,16 @@ def make_way(directory: str) -> None:
     """Remove what is in the place of a task's FIFOs and is none. A task that was started before it had a log may be stopped by commands
     that have one already, and systemd makes a file for what they say.
     """
-    for path in _fifos(directory):
+    for path in plan.fifos(directory):
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISFIFO(os.lstat(path).st_mode):
                 os.unlink(path)
 
 
-def _fifos(directory: str) -> list[str]:
-    """The FIFOs of the task with this directory of log files."""
-    return [f"{plan.FIFOS}/{os.path.basename(os.path.dirname(directory))}.{stream}" for stream in STREAMS]
-
-
 def _settle(directory: str) -> None:
     """Wait until the log files have what is in the FIFOs."""
     deadline = time.monotonic() + PATIENCE
-    paths = _fifos(directory)
+    paths = plan.fifos(directory)
     while any(_waiting(path) for path in paths) and time.monotonic() < deadline:
         time.sleep(INTERVAL)
 

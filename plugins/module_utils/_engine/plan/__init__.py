@@ -86,6 +86,7 @@ RESTART_COUNTS, SHARED_MEMORY = "restarts", "memory"
 # What tasks write goes through two FIFOs for each, of the task's id and `.stdout` or `.stderr`, into files below TASKS, in the directory
 # `logs` of each. LOGS has a file for each task, of that name, with the limits.
 TASKS, LOGS, FIFOS = STATE + "/tasks", CONFIGURATION + "/logs", RUNTIME + "/logs"
+STREAMS = ("stdout", "stderr")
 # CHECKS has a file for each task with health checks, of its id; CHECK_STATES has what came of them.
 CHECKS, CHECK_STATES = CONFIGURATION + "/checks", RUNTIME + "/checks"
 # Of all that is kept on a robot for a later engine (state/formats.py).
@@ -158,6 +159,11 @@ def group(
     }
 
 
+def fifos(logs: str) -> list[str]:
+    """Those of the task that has its log files in this directory."""
+    return [f"{FIFOS}/{logs.split('/')[-2]}.{stream}" for stream in STREAMS]
+
+
 def check(name: str, argv: t.Iterable[str], files: t.Mapping[str, str]) -> Check:
     """A command that must exit 0 before the switch: ``files`` ({name: content}) are put into a private directory,
     ``{dir}`` in an argument is that directory. Its output is shown when it fails.
@@ -201,13 +207,14 @@ def port(
     called: str = "",
     chosen: bool = False,
     addressed: str = "",
+    never: t.Iterable[int] = (),
 ) -> Port:
     """A port that the group listens on; ``where`` is the job file's path of it, for the message of a conflict.
 
     ``unit``: the one that listens. It is started again where nobody does; empty for none. ``protocol``: tcp or udp. ``called``: by this
     the group knows one of its tasks' ports, where tasks may listen and need not: ``r0 http``. ``chosen``: any other number of CHOSEN
     would do as well, and the robot says which, where it cannot be this one. ``addressed``: the job file's path of the address, where that
-    is a particular one of the robot's.
+    is a particular one of the robot's. ``never``: numbers that one which is chosen cannot have.
     """
     made: Port = {"address": address, "port": number, "where": where, "unit": unit}
     if protocol != "tcp":
@@ -216,4 +223,9 @@ def port(
         made["called"] = called
     if addressed:
         made["addressed"] = addressed
-    return {**made, "chosen": True} if chosen else made
+    if chosen:
+        made["chosen"] = True
+        numbers = sorted(number for number in never if CHOSEN[0] <= number <= CHOSEN[1])
+        if numbers:
+            made["never"] = numbers
+    return made

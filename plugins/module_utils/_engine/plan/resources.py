@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         protocol: str
         called: str
         chosen: bool
+        never: list[int]  # of one that is chosen: what it cannot be, since something else in its pod has that number
         addressed: str
         serves: list[str]  # what is found there, by the names that others follow
         terms: t.Mapping[str, t.Any]  # what a run of those who call it must know: the robot keeps it, and gives it no meaning
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
         size: int
         directories: list[str]
         blobs: list[str]  # added by the robot: the SHA-256 of what it has downloaded for it
+        leaving: bool  # added by the robot: the group does not want it here any more, and it has to stay for now
         reference: str
         pull: str
         load: str

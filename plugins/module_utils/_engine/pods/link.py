@@ -70,7 +70,6 @@ def up(id: str, pod: Pod) -> None:
     ]
     _ip(lines)
     _within(own, pod)
-    forwarding.begin()
 
 
 def down(id: str) -> None:

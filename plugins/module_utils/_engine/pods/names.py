@@ -15,6 +15,7 @@ import os
 from .. import plan
 from ..system import files as disk
 from . import files
+from .kernel import forwarding
 from .six import family
 
 TYPE_CHECKING = False
@@ -94,7 +95,9 @@ def _refresh(directory: str) -> None:
         if os.path.exists(f"{directory}/{id}/hosts"):
             write(id, pod, directory)
     if not files.any_there() and os.path.isdir(directory):
-        disk.remove(directory)
+        # What is noted there of forwarding is still true where others need it.
+        if not forwarding.left():
+            disk.remove(directory)
         with contextlib.suppress(OSError):
             os.rmdir(plan.PODS)
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     Asked = t.Dict[str, t.Dict[t.Tuple[int, int], t.Set[int]]]
     # How chains are called, the links that packets come in by, and by the addresses of senders the pods that they reach.
     Reached = t.Tuple[str, str, t.Dict[t.Tuple[int, ...], t.List[int]]]
+    # What nobody may send from one network of the robot to another: the words of families of which the robot forwards for its pods alone,
+    # bridges that are links of the robot, and links by which somebody else lets packets in and out.
+    Apart = t.Tuple[t.Sequence[str], t.Iterable[str], t.Iterable[str]]
 
 TABLE = "k8s4r"
 # In a packet's mark, one bit says that it may go where it goes, another that what others have between interfaces does not concern it.
@@ -46,6 +49,10 @@ _PROTOCOLS = ("tcp", "udp")
 _NEAR = "{ ::1, fe80::/10 }"
 # What neighbours and routers tell each other.
 _MESSAGES = "{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect }"
+# Links as the kernel and systemd call them; one that comes later than the rules is closed from its beginning.
+_USUAL = ("en*", "eth*", "usb*", "wl*", "ww*")
+# Forwarding of packets to many is another program's, with or without ours.
+_MANY = {"ip": "224.0.0.0/4", "ip6": "ff00::/8"}
 _LINK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 _EMPTY = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 
@@ -111,7 +118,11 @@ class _Side:
 
 
 def ruleset(
-    pods: t.Mapping[str, Pod], uplinks: t.Iterable[str] = (), across: t.Sequence[Network] = (), across_six: t.Sequence[Network] = ()
+    pods: t.Mapping[str, Pod],
+    uplinks: t.Iterable[str] = (),
+    across: t.Sequence[Network] = (),
+    across_six: t.Sequence[Network] = (),
+    apart: Apart = ((), (), ()),
 ) -> str:
     """What `nft -f` makes the table of, in one step, whatever it was before. ``uplinks``: links that lead away from this robot.
     ``across``: the networks of other robots' pods to which it has a route; ``across_six``: those of IPv6.
@@ -127,12 +138,19 @@ def ruleset(
         *_publish(sides),
         _chain("allow", [f"meta mark set meta mark | {ALLOWED:#010x}"]),
         *_walls(sides),
-        _forward(uplinks),
+        *_apart(uplinks, apart),
+        _hook("between", "filter", "forward", -10, [*_forward(uplinks), *_keeps_apart(apart)]),
         # A pod cannot reach another but through this robot, whatever the kernel thinks of the way.
         _hook("redirects", "filter", "output", 0, [f'oifname "{BRIDGE}" {each} drop' for each in redirects]),
         _hook("leaves", "nat", "postrouting", 100, [rule for side in sides for rule in _leaves(side)]),
     ]
     return _EMPTY + f"table inet {TABLE} {{\n" + "".join(chains) + "}\n"
+
+
+def remains(uplinks: t.Iterable[str], apart: Apart) -> str:
+    """The same where the last pod is gone and the robot goes on to forward for others."""
+    between = _hook("between", "filter", "forward", -10, _keeps_apart(apart))
+    return _EMPTY + f"table inet {TABLE} {{\n" + "".join([*_apart(uplinks, apart), between]) + "}\n"
 
 
 def _entrance(sides: t.Sequence[_Side]) -> str:
@@ -279,19 +297,41 @@ def _ways_across(side: _Side) -> t.Iterator[Way]:
             yield of.number(pod["address"]), tuple(sorted(senders))
 
 
-def _forward(uplinks: t.Iterable[str]) -> str:
+def _forward(uplinks: t.Iterable[str]) -> list[str]:
     """The wall once more, for a robot whose rules for routing somebody has removed; and a mark for Docker's chain, which drops what it
     does not know. Where pods send to, but for other bridges of this robot: those have walls of their own.
     """
     passes = f"meta mark set meta mark | {PASSES:#010x}"
-    away = [f'"{link}"' for link in sorted(uplinks) if _LINK.fullmatch(link)]
+    away = _links(uplinks)
     rules = [
         f'oifname "{BRIDGE}" meta mark & {ALLOWED:#010x} != {ALLOWED:#010x} drop',
         f'oifname "{BRIDGE}" {passes}',
     ]
     if away:
         rules.append(f'iifname "{BRIDGE}" oifname {_set(away)} {passes}')
-    return _hook("between", "filter", "forward", -10, rules)
+    return rules
+
+
+def _keeps_apart(apart: Apart) -> list[str]:
+    """What is neither from a pod nor to one comes so far only because the robot forwards, and it does for pods alone."""
+    return [f"{word} daddr != {_MANY[word]} goto apart" for word in apart[0]]
+
+
+def _apart(uplinks: t.Iterable[str], apart: Apart) -> t.Iterator[str]:
+    """From a link that leads away from the robot to another. Networks inside of it, as those of other containers, are their owners'."""
+    families, switches, lent = apart
+    if not families:
+        return
+    names = [*([_set(_links(uplinks))] if _links(uplinks) else []), *(f'"{each}"' for each in _USUAL)]
+    open_to = [f"{end} {_set(_links(lent))} accept" for end in ("iifname", "oifname") if _links(lent)]
+    crossed = [f"iifname {each} oifname {each} accept" for each in _links(switches)]
+    # In the nft of Debian 11, `out` is a word of its own, and no name.
+    yield _chain("beyond", [f"oifname {each} drop" for each in names])
+    yield _chain("apart", [*open_to, *crossed, *(f"iifname {each} goto beyond" for each in names)])
+
+
+def _links(names: t.Iterable[str]) -> list[str]:
+    return [f'"{name}"' for name in sorted(names) if _LINK.fullmatch(name)]
 
 
 def _leaves(side: _Side) -> t.Iterator[str]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..plan import Resource
     from ..state.robot import Robot
 
-# Seconds between two looks. Meanwhile nothing is open that should not be: what is missing closes.
+# Seconds between two looks. Meanwhile no pod is open to whom it should not be: what is missing closes. The ways between the robot's own
+# networks are open for so long after a flush of all rules.
 PERIOD = 30
 TIMER = own.timer("walls between pods", f"OnActiveSec={PERIOD}s", f"OnUnitActiveSec={PERIOD}s", "AccuracySec=5s")
 

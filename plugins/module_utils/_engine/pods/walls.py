@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """k8s4r-walls.service: has the walls and published ports of all pods as their files say, and mends what others have removed.
 
-What brings a pod up calls `ensure` as soon as the pod has a link, and before anything runs in it.
+What brings a pod up calls `cover` as soon as the pod has a link, and before anything runs in it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import fcntl
 import hashlib
 import os
 import sys
+import time
 
 from .. import plan
 from ..say import jsontext
 from ..say.errors import CommandFailed
 from . import files, names, rules
-from .across import robots, routes
-from .across.links import uplinks
+from .across import links, robots, routes
 from .force import bridge, filters, kept, routing, table
 from .kernel import forwarding
 from .neighbours import Neighbours
@@ -52,6 +52,7 @@ def cover(id: str, directory: str = plan.PODS) -> None:
     with _locked():
         if not _covers(id, _described(directory)):
             _ensure(directory)
+        forwarding.begin()
 
 
 @contextlib.contextmanager
@@ -69,11 +70,13 @@ def _described(directory: str) -> dict[str, Pod]:
 
 
 def _ensure(directory: str) -> list[str]:
-    try:
-        return _have_all(directory)
-    except (CommandFailed, FileNotFoundError):
-        # A pod may have gone, and its link with it, while that was looked at.
-        return _have_all(directory)
+    for _time in range(2):
+        try:
+            return _have_all(directory)
+        except (CommandFailed, OSError):
+            # A pod may have gone, and its link with it, while that was looked at; and it may be about to come again.
+            time.sleep(0.3)
+    return _have_all(directory)
 
 
 def _have_all(directory: str) -> list[str]:
@@ -83,9 +86,11 @@ def _have_all(directory: str) -> list[str]:
     if not pods:
         # None can be read. What stands opens nothing to those that are still up.
         return []
+    # What is switched on for pods with IPv6 goes with them, and then what is written no longer tells of it.
+    ended = [] if family.of_six(pods) else forwarding.end_six()
     # Ways are closed before there is anything that they lead to.
     ways, ordinary, ways_six, six, ruleset = whole = _whole(pods)
-    found = [*routing.ensure(ordinary, ways), *routing.ensure_six(six, ways_six), *table.ensure(ruleset)]
+    found = [*ended, *routing.ensure(ordinary, ways), *routing.ensure_six(six, ways_six), *table.ensure(ruleset)]
     if found:
         _forget(pods)
     found += [
@@ -102,8 +107,12 @@ def _have_all(directory: str) -> list[str]:
 def _whole(pods: t.Mapping[str, Pod]) -> Whole:
     ways, across = _ways(pods, FOUR)
     ways_six, across_six = _ways(pods, SIX)
-    ruleset = rules.ruleset(pods, uplinks(), across, across_six)
+    ruleset = rules.ruleset(pods, links.uplinks(), across, across_six, _apart(forwarding.ours(bool(family.of_six(pods)))))
     return ways, rules.routing(pods, across), ways_six, rules.routing(pods, across_six, SIX), ruleset
+
+
+def _apart(families: t.Sequence[str]) -> rules.Apart:
+    return families, links.switches(), links.lent()
 
 
 def _ways(pods: t.Mapping[str, Pod], of: Family) -> tuple[list[routes.Route], list[rules.Network]]:
@@ -145,8 +154,10 @@ def _forget(pods: t.Mapping[str, Pod]) -> None:
 
 
 def _remove() -> list[str]:
-    """Nothing of it: there are no pods."""
-    found = [*routing.ensure([], []), *routing.ensure_six([], []), *forwarding.end_six(), *Neighbours().remove(), *table.remove()]
+    """Nothing of it: there are no pods. Where others need what was switched on for pods, the robot is still no router for anybody else."""
+    found = [*routing.ensure([], []), *routing.ensure_six([], []), *forwarding.end_six(), *Neighbours().remove()]
+    families = forwarding.left()
+    found += table.ensure(rules.remains(links.uplinks(), _apart(families))) if families else table.remove()
     kept.remove("filters", "whole")
     return found
 

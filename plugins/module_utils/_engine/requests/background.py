@@ -15,9 +15,9 @@ import sys
 import time
 
 from ..say.answers import failed, is_internal
-from ..say.errors import Refusal
+from ..say.errors import CommandFailed, Refusal
 from ..state import formats, results
-from ..system import own, systemd
+from ..system import own, reserve, systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,11 +44,6 @@ INTERVAL = 0.03
 CLEANING = 30.0
 
 
-def new_release() -> str:
-    """A name that sorts by time and is unique."""
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
-
-
 def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[str, t.Any]) -> Answer:
     """Start ``prepare`` or ``switch`` in its unit; the result if it comes soon, else ``pending``."""
     robot.make()
@@ -56,13 +51,15 @@ def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[s
     try:
         formats.save(robot.request_path(release), {**request, "op": operation, "mended": robot.mended})
         results.Result(robot, release, operation).progress("starting")
-        _start_unit(operation, release)
+        alone = _start_unit(robot, operation, release)
     except BaseException:
         # Nothing would ever take it away, and it may hold secrets.
         formats.remove(robot.request_path(release))
         raise
     finally:
         os.close(requests)
+    if not alone:
+        work(robot, release)
     return wait(robot, release)
 
 
@@ -95,14 +92,25 @@ def sweep(robot: Robot) -> None:
 
 
 def _at_work(unit: str) -> bool:
-    return systemd.state(unit) in ("active", "activating", "reloading", "deactivating")
+    return systemd.state(unit) in ("active", "activating", "reloading", "deactivating", systemd.NO_ANSWER)
 
 
-def _start_unit(operation: Operation, release: str) -> None:
-    """Asking twice does no harm: the second one finds no request any more."""
+def _start_unit(robot: Robot, operation: Operation, release: str) -> bool:
+    """Whether a unit does the work: asking twice does no harm, the second one finds no request any more. systemd starts none where a
+    program takes every free byte of /run, and that program must be removable: then the work is done here, at the risk of the connection.
+    """
     properties = [f"Description=k8s4r: {operation} of release {release}", "Restart=on-failure", "RestartSec=1", "TimeoutStopSec=20"]
     argv = [sys.executable, "-I", "-S", own.engine_home(), "work", release]
-    systemd.run_in_unit(own.worker(operation, release), properties, argv)
+    while True:
+        freed = reserve.make_room(robot.runtime)
+        try:
+            systemd.run_in_unit(own.worker(operation, release), properties, argv)
+            return True
+        except CommandFailed:
+            if not reserve.is_short(robot.runtime):
+                raise
+            if not freed:
+                return False
 
 
 def wait(robot: Robot, release: str, patience: float = ANSWER_WITHIN) -> Answer:
@@ -136,14 +144,22 @@ def _is_fresh(robot: Robot, release: str) -> bool:
 
 def _pending(robot: Robot, release: str, result: Answer) -> Answer:
     """Still at work; unless its unit has ended, beyond what starting it again could repair."""
-    name = own.worker(result["op"], release)
-    if _at_work(name):
+    try:
+        requests = _requests(robot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # Somebody has just asked for it, and is about to start it.
         return result
-    again = results.load(robot, release)
-    if again and again["status"] != results.PENDING:
-        return again
-    # It may hold secrets.
-    formats.remove(robot.request_path(release))
+    try:
+        name = own.worker(result["op"], release)
+        if _at_work(name):
+            return result
+        again = results.load(robot, release)
+        if again and again["status"] != results.PENDING:
+            return again
+        # It may hold secrets.
+        formats.remove(robot.request_path(release))
+    finally:
+        os.close(requests)
     text = f"{name} ended without a result; the next run repairs what it left. See: journalctl -u {name}"
     return {"status": "failed", "release": release, "errors": [text]}
 
@@ -159,10 +175,17 @@ def work(robot: Robot, release: str) -> None:
             request: Work = formats.load(robot.request_path(release), "request")
             _OPERATIONS[known["op"]](robot, request, release, result)
         except Exception as error:
+            from ..judge import room
+
             if is_internal(error) and own.is_damaged():
                 own.retire()
                 error = Refusal([own.DAMAGED])
-            result.end({**failed(error), "release": release})
+            answer = failed(error)
+            if results.ended(robot, release, known["op"]):
+                # Whatever went wrong behind it, that is what was reached.
+                sys.stderr.write("".join([f"{text}\n" for text in answer["errors"]]))
+            else:
+                result.end({**answer, "errors": [*answer["errors"], *room.explained(robot, error)], "release": release})
     elif known["op"] == "switch":
         # Killed between the result and the end.
         from ..change import conclusion

@@ -34,10 +34,14 @@ if TYPE_CHECKING:
 
 
 INTERVAL = 0.25
+DEFAULT = "default/"
 
 
 def answer(robot: Robot, jobs: t.Sequence[JobName]) -> Ended:
     """What became of the units that run once, of all groups of these jobs."""
+    gone = [_short(f"{job['namespace']}/{job['name']}") for job in jobs if robot.ledger.of(job)["state"] == "empty"]
+    if gone:
+        return {"status": "failed", "errors": [f"{', '.join(gone)}: another run has removed it meanwhile"]}
     groups = robot.ledger.groups(jobs)
     deadline = robot.began + ANSWER_WITHIN
     while True:
@@ -63,7 +67,7 @@ def _now(groups: t.Sequence[GroupRecord], scrub: Scrubber) -> Ended:
     # What keeps running beside the others waits for them, and is not waited for when they have failed.
     busy = [(group, unit) for group, unit in going if kinds.of(unit).ends(unit)]
     if busy or (going and not failed):
-        names = [f"{group['name'].removeprefix('default/')} {unit['called']}" for group, unit in busy or going]
+        names = [f"{_short(group['name'])} {unit['called']}" for group, unit in busy or going]
         return {"status": "running", "progress": f"waits for {', '.join(sorted(names))}"}
     if failed:
         return {"status": "failed", "errors": [harmless(text) for text in scrub(_errors(failed, shown))]}
@@ -84,9 +88,14 @@ def _errors(failed: t.Sequence[tuple[GroupRecord, Resource]], shown: systemd.Sho
     texts = []
     for group in {id(group): group for group, _unit in failed}.values():
         units = [unit for other, unit in failed if other is group]
-        name = group["name"].removeprefix("default/")
+        name = _short(group["name"])
         texts += [f"{name}: {text}" for text in report.of_ended(units, shown, 0.0, LastWords())]
         # Nobody ever gives these up.
         endless = ", ".join(unit["called"] for unit in units if unit.get("endless"))
         texts += [f"{name}: {endless}: the robot goes on trying, because no restartPolicy says when to give up"] if endless else []
     return texts
+
+
+def _short(name: str) -> str:
+    """Of a job or a group, without the namespace that everybody has."""
+    return name[len(DEFAULT) :] if name.startswith(DEFAULT) else name

@@ -78,4 +78,4 @@ def _unit(name: str, unit: status.UnitStatus, addresses: t.Mapping[int, str]) ->
     }
 
 
-_OF_A_UNIT = ("well", "done", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how", "checks")
+_OF_A_UNIT = ("well", "done", "leaving", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how", "checks")

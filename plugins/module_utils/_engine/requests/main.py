@@ -87,6 +87,12 @@ def _ended(robot: Robot, request: Request) -> Answer:
     return ended.answer(robot, request["jobs"])
 
 
+def _held(robot: Robot, request: Request) -> Answer:
+    from . import held
+
+    return held.answer(robot, request["jobs"])
+
+
 def _take(robot: Robot, request: Request) -> Answer:
     from . import take
 
@@ -123,6 +129,7 @@ OPERATIONS: t.Mapping[str, t.Callable[[Robot, Request], Answer]] = {
     "info": _info,
     "textfile": _textfile,
     "ended": _ended,
+    "held": _held,
     "take": _take,
     "recover": _recover,
 }
@@ -184,4 +191,9 @@ def _attempt(operation: t.Callable[[Robot, Request], Answer], robot: Robot, requ
         if is_internal(error) and own.is_damaged():
             own.retire()
             raise Damaged from error
-        return failed(error)
+        found = failed(error)
+        if isinstance(error, OSError):
+            from ..judge import room
+
+            return {**found, "errors": [*found["errors"], *room.explained(robot, error)]}
+        return found

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
 
 
+# Seconds. A run that comes so early may have the lock for a moment; one that works may wait for units that start after this program.
+PATIENCE = 30.0
+
+
 def at_boot(robot: Robot) -> Answer:
     """Called by k8s4r-recover.service before any group starts: no unit of ours runs, and none may be waited for.
 
@@ -23,7 +27,7 @@ def at_boot(robot: Robot) -> Answer:
     in the way. The answer's ``did`` is what was done, one text per group. ``failed`` where a group could not be rolled back.
     """
     robot.make()
-    with Lock(robot.runtime, "the robot itself", "rolling back an interrupted switch"):
+    with Lock(robot.runtime, "the robot itself", "rolling back an interrupted switch", patience=PATIENCE):
         try:
             releases = recovery.roll_back(robot, progress=silence, boot=True)
         except formats.Unread as error:

@@ -11,7 +11,9 @@ import time
 from ..change import survey
 from ..change.health import report
 from ..checks import states
-from ..plan import NAMES, PODS
+from ..judge import damage, silent
+from ..mesh import identity
+from ..plan import NAMES, PODS, RUNTIME, STARTED_AT_BOOT
 from ..pods import files
 from ..resources import kinds
 from ..state import formats, lock
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         well: bool  # it runs and no check of it is critical; or it has done what it should do once, or waits for the next time
         done: bool
         last: bool  # up without a program: it runs one when the others have ended
+        leaving: bool  # the job does not want it here any more: it goes when another robot is ready
         run: str  # as in plan.unit; none for what a timer runs
         state: str | None
         sub: str | None
@@ -65,6 +68,8 @@ if TYPE_CHECKING:
         ports: list[Port]
         silent: list[Port]
         lacks: list[Need]
+        gone: list[str]  # paths of what the release has put there and somebody has removed; units start as long as systemd remembers them
+        unidentified: list[str]  # its proxies that have no valid identity and need one
         usage: Usage  # of all but the proxy
         units: dict[str, UnitStatus]
         pods: list[PodStatus]  # the instances, where each is one
@@ -82,11 +87,14 @@ if TYPE_CHECKING:
         busy: str | None  # who is changing this robot, as a sentence
         interrupted: str | None  # the release whose switch was interrupted
         idle: list[str]  # the engine's own units that are down although a group needs them, each with since when and why
+        unclaimed: list[str]  # the names of units that are ours by their names, and of no job that is known
         unread: list[str]  # the engine's own files that cannot be read, each with the reason
 
 
 # Seconds, within which it is seen how busy the units keep the processor.
 SAMPLE = 0.5
+# The units of SPIRE's roles.
+IDENTITY = ("spire-agent.service", "spire-server.service")
 
 
 def answer(robot: Robot, sample: float = SAMPLE) -> Status:
@@ -106,9 +114,17 @@ def answer(robot: Robot, sample: float = SAMPLE) -> Status:
         "busy": busy,
         # Whoever is at work has not been interrupted.
         "interrupted": journal["release"] if journal and not busy else None,
-        "idle": survey.idle([group for record in records for group in record["groups"].values()]),
+        "idle": survey.idle([group for record in records for group in record["groups"].values()]) + _without_identities(),
+        # Those of a switch that is under way, or was interrupted, are in no ledger yet; nor are those of one that cannot be read.
+        "unclaimed": [] if busy or journal or unread else damage.units_of_no_job(records),
         "unread": unread,
     }
+
+
+def _without_identities() -> list[str]:
+    """What gives out identities here and is down, though it is to be started at boot: all is well until one has run out."""
+    units = [unit for unit in IDENTITY if os.path.lexists(f"{STARTED_AT_BOOT}/{unit}")]
+    return [f"{text}; k8s4r.robot.provision starts it" for text in survey.down(units)]
 
 
 # What people call it, and nothing else of a group; that of a pod has its instance behind it.
@@ -163,11 +179,11 @@ def _next(timers: t.Sequence[str]) -> dict[str, str]:
 
 
 def _job(record: JobRecord, now: _Now) -> JobStatus:
-    groups = {id: _group(group, now) for id, group in record["groups"].items()}
+    groups = {id: _group(id, group, now) for id, group in record["groups"].items()}
     return {"namespace": record["namespace"], "name": record["name"], "whole": record["state"] == "whole", "groups": groups}
 
 
-def _group(group: GroupRecord, now: _Now) -> GroupStatus:
+def _group(id: str, group: GroupRecord, now: _Now) -> GroupStatus:
     return {
         "name": group["name"],
         "release": group["release"],
@@ -176,11 +192,20 @@ def _group(group: GroupRecord, now: _Now) -> GroupStatus:
         "ports": group["ports"],
         "silent": ports.without_listener(group["ports"]),
         "lacks": [need for need in group["needs"] if not os.path.exists(need["path"])],
+        "gone": _gone(group, now),
+        "unidentified": identity.missing(id, group),
         "usage": now.usage_of_all(group),
         "units": {unit["name"]: _unit(unit, now) for unit in kinds.with_a_name(group["resources"])},
         "pods": _pods(group),
         "calls": sorted(_called(group)),
     }
+
+
+def _gone(group: GroupRecord, now: _Now) -> list[str]:
+    """What is in memory alone comes back when it is needed, but for what a running program writes its log into."""
+    paths = [kinds.of(resource).on_disk(resource) for resource in group["resources"]]
+    lost = {path for path in paths if path and not path.startswith(RUNTIME + "/") and not os.path.lexists(path)}
+    return sorted(lost.union(silent.unlogged(group["resources"], now.shown).values()))
 
 
 def _called(group: GroupRecord) -> set[str]:
@@ -230,6 +255,7 @@ def _unit(unit: Resource, now: _Now) -> UnitStatus:
         "well": done or (well and all(check["status"] != states.CRITICAL for check in checks)),
         "done": done,
         "last": up and endings.is_last(values),
+        "leaving": unit.get("leaving", False),
         "run": unit["run"],
         "state": values.get("ActiveState"),
         "sub": values.get("SubState"),

@@ -52,12 +52,16 @@ if TYPE_CHECKING:
         mesh: known.Known
 
 
+# Seconds. Whoever asks waits for the answer.
+PATIENCE = 3.0
+
+
 def answer(robot: Robot, request: t.Mapping[str, t.Any]) -> Told:
     """What would change, in a check; else it has."""
     wanted: list[File] = request["files"]
     if request.get("check"):
         return {**_told(robot, request, wanted), "notices": [], "mesh": known.of(robot)}
-    with Lock(robot.runtime, request["who"], "tell"):
+    with Lock(robot.runtime, request["who"], "tell", patience=PATIENCE):
         if robot.interrupted():
             raise Refusal(["a switch of this robot was interrupted; deploy its job again, then run again"])
         told = _told(robot, request, wanted)

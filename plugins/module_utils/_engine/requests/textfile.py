@@ -12,6 +12,7 @@ import sys
 from ..change import boot_unit
 from ..plan import STATE
 from ..say.errors import Refusal
+from ..state.lock import Lock
 from ..system import files, own, systemd
 from ..usage import textfile
 from . import info
@@ -46,14 +47,31 @@ def answer(robot: Robot, directory: str, check: bool = False) -> Done:
     changed = (before, own.text(own.TEXTFILE_TIMER)) != (wanted, _TIMER if directory else "")
     changed = changed or (bool(directory) and systemd.state(own.TEXTFILE_TIMER) != "active")
     if changed and not check:
-        _remove(before)
         if directory:
             robot.make()
-            if not robot.interrupted():
-                boot_unit.use(robot)
-            own.put({own.TEXTFILE: wanted, own.TEXTFILE_TIMER: _TIMER}, own.TEXTFILE_TIMER)
-            systemd.need(["systemctl", "start", own.TEXTFILE_TIMER, own.TEXTFILE], timeout=90)
+            # A switch that begins in between must find its own engine at boot, and not this one.
+            with Lock(robot.runtime, "provisioning", "statistics for Prometheus"):
+                _write_into(robot, directory, wanted, before)
+        else:
+            _remove(before)
     return {"status": "ok", "changed": changed}
+
+
+def _write_into(robot: Robot, directory: str, wanted: str, before: str) -> None:
+    """The old units go on until the new ones are there."""
+    if not robot.interrupted():
+        boot_unit.use(robot)
+    own.put({own.TEXTFILE: wanted, own.TEXTFILE_TIMER: _TIMER}, own.TEXTFILE_TIMER)
+    systemd.stop([own.TEXTFILE_TIMER, own.TEXTFILE])
+    for former in _written_into(before):
+        if former != directory:
+            files.remove(f"{former}/{textfile.NAME}")
+    systemd.need(["systemctl", "start", own.TEXTFILE_TIMER, own.TEXTFILE], timeout=90)
+
+
+def _written_into(unit: str) -> list[str]:
+    """Where the service has written: only its unit file says so."""
+    return [line[len(_INTO) :] for line in unit.splitlines() if line.startswith(_INTO)]
 
 
 def write(robot: Robot, directory: str) -> Done:
@@ -67,10 +85,8 @@ def _remove(before: str) -> None:
     if not before:
         return
     systemd.stop([own.TEXTFILE_TIMER, own.TEXTFILE])
-    # Only the unit says where the file is.
-    for line in before.splitlines():
-        if line.startswith(_INTO):
-            files.remove(f"{line[len(_INTO) :]}/{textfile.NAME}")
+    for directory in _written_into(before):
+        files.remove(f"{directory}/{textfile.NAME}")
     own.remove(own.TEXTFILE_TIMER, own.TEXTFILE)
 
 

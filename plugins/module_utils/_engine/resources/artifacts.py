@@ -137,10 +137,10 @@ class Artifacts(Kind):
         try:
             unpack.prepare(cache.Cache(f"{robot.state}/{CACHE}"), _items(resource, robot), _unpacked(resource, robot), tell)
         except cache.Unfetched as error:
-            remedy = "where the job has no checksum for it, -e refresh=true asks its address again"
+            remedy = "if the job has no checksum for it, -e refresh=true downloads it again"
             raise Refusal([f"{resource['where']}: {error}; {remedy}"]) from None
 
-    def remove(self, resource: Resource) -> None:
+    def remove(self, resource: Resource, _robot: Robot) -> None:
         from ..fetch import place
 
         place.take_out(resource["path"])

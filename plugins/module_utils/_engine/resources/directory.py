@@ -47,10 +47,10 @@ class Directory(Kind):
             files.hand_over(path, before, owner)
         files.make_directory(path, owner, group_id(resource["group"]), int(resource["mode"], 8))
 
-    def remove(self, resource: Resource) -> None:
+    def remove(self, resource: Resource, robot: Robot) -> None:
         if resource.get("volatile"):
             files.unmount(resource["path"])
-        super().remove(resource)
+        super().remove(resource, robot)
 
     def changes_hands(self, resource: Resource, now: State | None) -> bool:
         return bool(resource.get("users")) and now is not None and now.get("owner") != resource["owner"]

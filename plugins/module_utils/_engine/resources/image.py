@@ -54,6 +54,9 @@ class Image(Kind):
         """No file is there: an engine of containers has it. But by this path it is known, and read."""
         return f"{CALLED}/{resource['name']}"
 
+    def on_disk(self, _resource: Resource) -> str:
+        return ""
+
     def comes_from_elsewhere(self, _resource: Resource) -> bool:
         return True
 
@@ -76,9 +79,9 @@ class Image(Kind):
         return made
 
     def stage(self, resource: Resource, robot: Robot, _tell: t.Callable[[str], None]) -> None:
-        from .images import obtain
+        from .images import obtain, ours
 
-        obtain.try_out(resource, robot.store.read(resource["digest"]).decode("ascii").strip())
+        obtain.try_out(resource, ours.id_of(resource, robot))
 
     def of_anyone(self, _resource: Resource) -> bool:
         return True
@@ -103,13 +106,13 @@ class Image(Kind):
     def fix(self, resource: Resource, robot: Robot) -> None:
         from .images import ours
 
-        ours.give(resource, robot.store.read(resource["digest"]).decode("ascii").strip())
+        ours.give(resource, ours.id_of(resource, robot), robot)
 
-    def remove(self, resource: Resource) -> None:
+    def remove(self, resource: Resource, robot: Robot) -> None:
         from .images import failures, ours
 
         try:
-            ours.take(resource)
+            ours.take(resource, robot)
         except (failures.Unavailable, failures.Refused):
             # What Docker has is found by the next run that has to do with images.
             return

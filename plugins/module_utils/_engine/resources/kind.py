@@ -37,6 +37,10 @@ class Kind:
         """The path by which it is known; two resources of one place would be in each other's way."""
         return resource["path"]
 
+    def on_disk(self, resource: Resource) -> str:
+        """A path that is there as long as it is; empty where no path tells that."""
+        return self.place(resource)
+
     def expected(self, resource: Resource) -> State:
         """What should be, comparable with `actual`."""
         raise NotImplementedError
@@ -76,7 +80,7 @@ class Kind:
     def stage(self, resource: Resource, robot: Robot, tell: t.Callable[[str], None]) -> None:
         """Do beforehand what would keep the switch waiting. Raises `Refusal`."""
 
-    def remove(self, resource: Resource) -> None:
+    def remove(self, resource: Resource, _robot: Robot) -> None:
         """Make it absent."""
         files.remove(self.place(resource))
 

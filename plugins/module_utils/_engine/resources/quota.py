@@ -110,7 +110,7 @@ class Quota(Kind):
         projects.bound(device, number, resource["size"])
         claims.write(place, wanted)
 
-    def remove(self, resource: Resource) -> None:
+    def remove(self, resource: Resource, _robot: Robot) -> None:
         from .quotas import claims, projects
 
         number, place = resource["project"], self.place(resource)

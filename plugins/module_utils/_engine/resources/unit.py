@@ -99,8 +99,8 @@ class Unit(Kind):
         files.write(self.place(resource), robot.store.read(resource["digest"]), 0, 0, 0o644)
         _remove_additions(resource)
 
-    def remove(self, resource: Resource) -> None:
-        super().remove(resource)
+    def remove(self, resource: Resource, robot: Robot) -> None:
+        super().remove(resource, robot)
         _remove_additions(resource)
         if resource["name"].endswith(".timer"):
             # If it ever comes back, it has missed nothing.

@@ -65,7 +65,7 @@ class User(Kind):
             command.need(["systemd-sysusers", "--inline", declaration(resource, str(_number(resource["name"], robot)))], timeout=60)
         files.write(self.place(resource), declaration(resource).encode("utf-8"), 0, 0, 0o644)
 
-    def remove(self, resource: Resource) -> None:
+    def remove(self, resource: Resource, _robot: Robot) -> None:
         from ..system import processes
 
         if user_exists(resource["name"]):

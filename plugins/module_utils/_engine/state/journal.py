@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     # phase        final  what is true then
     # forward      no     steps towards the new release are under way
-    # commit       no     the new release runs, as do all that go with it; what it needs no more is given up
+    # commit       no     the new release runs, as do all that go with it; what it needs no more is given up. Where the ledger cannot be
+    #                     written, the journal stays, and the next run tries again
     # back         no     steps back to the last good release are under way
     # committed    yes    the new release runs, and the ledger has it
     # rolled-back  yes    the last good release runs again, or nothing where there was none
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         spare: list[str]  # ids of the groups of which nothing goes
 
     class Journal(_Journal, total=False):
+        notices: list[str]  # what a person should know of units that have begun, or go on, all the same
         hold: list[str]  # paths of the files that stay as they are, and whose turn comes with a release of their own
         behind: list[Journal]  # switches before it that are stuck
         about: list[str]  # of one of these: the ids of the groups that are left of it

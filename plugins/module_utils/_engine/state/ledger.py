@@ -105,6 +105,11 @@ class Ledger:
                 records += [record] if record else []
         return records, unread
 
+    def jobs(self) -> list[str]:
+        """All jobs that have a file here, as `namespace/job`."""
+        names = [path[len(self.directory) + 1 : -len(".json")] for path in self._paths()]
+        return [name.replace("@", "/", 1) for name in names]
+
     def _paths(self) -> list[str]:
         found = {name[: -len(files.COPY)] if name.endswith(files.COPY) else name for name in files.names(self.directory)}
         # A file that a killed run had half written begins with a dot.

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
         keep_data: bool
         plan: RobotPlan
         robot: str  # the name of this machine in the inventory
+        name_jobs: bool  # whether the answer `unchanged` is to name the jobs that are there; a removal shows them where it finds nothing
         refresh: bool  # whether addresses are asked again that were asked before
+        attempt: str  # the name of the release that the plan becomes; the same where a request is sent again
         mended: list[str]  # added by the robot: what it found damaged, and put right, when the request came
 
     class ManifestGroup(t.TypedDict):
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     class ManifestJob(JobName):
         digest: str  # of its plan, as the controller keyed it
         before: JobState  # when the release was prepared
-        base: dict[str, str]  # {group: release that it was at then}
+        base: dict[str, str]  # {group: release that it was at then, and what it had been told since}
         groups: list[ManifestGroup]  # those that go are first: they may use what the others want (a port)
 
     class Manifest(t.TypedDict):
@@ -66,19 +68,28 @@ if TYPE_CHECKING:
     Keep = t.Callable[[bytes], str]
 
 
-def build(request: PrepareRequest, release: str, ledger: Ledger, keep: Keep) -> Manifest:
-    """The manifest of a request's plan. ``keep``: called with each content, gives its digest."""
+def build(request: PrepareRequest, release: str, ledger: Ledger, keep: Keep, begun: t.Sequence[Manifest] = ()) -> Manifest:
+    """The manifest of a request's plan. ``keep``: called with each content, gives its digest. ``begun``: releases whose switch has not
+    come to its end. Before this one is switched to, that end may bring groups of theirs into the ledger.
+    """
     digests = {(job["namespace"], job["name"]): job["digest"] for job in request["jobs"]}
-    jobs = [_job(job, digests[job["namespace"], job["name"]], ledger, keep) for job in request["plan"]["jobs"]]
+    jobs = [_job(job, digests[job["namespace"], job["name"]], ledger, keep, begun) for job in request["plan"]["jobs"]]
     robot, keep_data = request.get("robot", ""), bool(request.get("keep_data"))
     return {"release": release, "who": request["who"], "robot": robot, "keep_data": keep_data, "jobs": jobs}
 
 
-def _job(job: JobPlan, digest: str, ledger: Ledger, keep: Keep) -> ManifestJob:
+def _job(job: JobPlan, digest: str, ledger: Ledger, keep: Keep, begun: t.Sequence[Manifest]) -> ManifestJob:
     record = ledger.of(job)
     wanted = [_group(group, keep) for group in job["groups"]]
     ids = {group["id"] for group in wanted}
-    gone = [nothing(id, group["name"], group["secrets"]) for id, group in record["groups"].items() if id not in ids]
+    there: dict[str, ManifestGroup | GroupRecord] = {
+        group["id"]: group
+        for manifest in begun
+        for other, group in groups(manifest)
+        if (other["namespace"], other["name"]) == (job["namespace"], job["name"])
+    }
+    there.update(record["groups"])
+    gone = [nothing(id, group["name"], group["secrets"]) for id, group in there.items() if id not in ids]
     return {
         "namespace": job["namespace"],
         "name": job["name"],
@@ -107,8 +118,11 @@ def last_good(id: str, record: GroupRecord) -> ManifestGroup:
 
 
 def base(record: JobRecord) -> dict[str, str]:
-    """Which release each group of a job's record is at."""
-    return {id: group["release"] for id, group in record["groups"].items()}
+    """Which release each group of a job's record is at, and what files have that `tell` may have changed since: by their digests."""
+    return {
+        id: " ".join([group["release"], *(resource["digest"] for resource in group["resources"] if resource.get("follows"))])
+        for id, group in record["groups"].items()
+    }
 
 
 def _group(group: GroupPlan, keep: Keep) -> ManifestGroup:

@@ -45,3 +45,12 @@ def load(robot: Robot, release: str) -> dict[str, t.Any] | None:
     if found:
         found.pop("version", None)
     return found
+
+
+def ended(robot: Robot, release: str, operation: Operation) -> dict[str, t.Any] | None:
+    """The answer with which this work on a release ended; one that cannot be read is none."""
+    try:
+        found = load(robot, release)
+    except formats.Unread:
+        return None
+    return found if found and found.get("op") == operation and found["status"] != PENDING else None

@@ -51,7 +51,9 @@ class Robot:
         try:
             # Two first runs at once would take each other's half-written key away.
             fcntl.flock(alone, fcntl.LOCK_EX)
-            reserve.fill(self.state + "/reserve")
+            ledger = self.ledger.directory
+            reserve.fill(self.state + "/reserve", ledger=max([files.size(f"{ledger}/{name}") for name in files.names(ledger)], default=0))
+            reserve.fill(self.runtime + "/reserve", reserve.SIZES_IN_MEMORY)
             self.mended += digest.create(self.state + "/key")
         finally:
             os.close(alone)

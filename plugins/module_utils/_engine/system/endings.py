@@ -26,6 +26,7 @@ NO_NAMESPACE = 226
 REASONS = {
     200: "its working directory cannot be entered",
     203: "it cannot be executed",
+    209: "its log cannot be opened",
     216: "its group does not exist",
     217: "its user does not exist",
     NO_NAMESPACE: "its view of the file system cannot be set up",
@@ -43,8 +44,9 @@ RUNNING, EXITED, DUMPED = "0", "1", "3"
 STOPPED, NEVER = "it was stopped", "it was not started"
 # With these settings of Restart=, systemd does not start a unit again that has ended well; systemd.service(5).
 _LEAVES_DOWN = ("no", "on-failure", "on-abnormal", "on-watchdog", "on-abort")
+KILLED = "its program did not end when it was asked to, and was killed"
 # Of one whose program is what runs when it stops.
-LAST_FAILED = "its program, which runs when the others have ended, failed"
+LAST_FAILED = "its poststop program failed"
 
 
 def words(values: Properties, stays: bool = False) -> str:
@@ -63,7 +65,7 @@ def words(values: Properties, stays: bool = False) -> str:
     text = _after_timeout(values, stays) if result == "timeout" else RESULTS.get(result) or _of_program(values, stays)
     restarts = number(values, "NRestarts") or 0
     times = f"{text}, {restarts + 1} times" if restarts else text
-    return f"{times}; a service stays in the foreground" if stays and by_itself(values) else times
+    return f"{times}; a service must stay in the foreground" if stays and by_itself(values) else times
 
 
 def of(unit: str, values: Properties, stays: bool, runtime: str, asked: str = "") -> str:
@@ -79,7 +81,7 @@ def of(unit: str, values: Properties, stays: bool, runtime: str, asked: str = ""
     if not over and _must_have_been_stopped(values):
         text = STOPPED
     if text == STOPPED and over and not asked:
-        text = "its program was asked to end, or ended well"
+        text = "its program was stopped, or exited with 0"
     if asked:
         # An end that counts as a good one is the one that was asked for.
         text = asked if values.get("Result") == "success" else f"{text}; {asked}"
@@ -141,7 +143,7 @@ def _without_program(values: Properties, result: str) -> str:
         return STOPPED if seconds(values, "ActiveEnterTimestampMonotonic") else NEVER
     if result == "timeout":
         return "it did not end within its time, and was killed"
-    return RESULTS.get(result) or (LAST_FAILED if is_last(values) else "what prepares its start failed")
+    return RESULTS.get(result) or (LAST_FAILED if is_last(values) else "a step before its start failed")
 
 
 def is_last(values: Properties) -> bool:
@@ -165,8 +167,14 @@ def _after_timeout(values: Properties, stays: bool) -> str:
     if never_up(values):
         return f"{'it was not ready' if stays else 'it did not end'} within {values.get('TimeoutStartUSec', 'its time')}"
     if values.get("ExecMainStatus") == str(int(signal.SIGKILL)):
-        return "its program did not end when it was asked to, and was killed"
+        return KILLED
     return "its program ran for longer than it may, and was stopped"
+
+
+def had_to_be_killed(values: Properties) -> bool:
+    """Whether a unit that was stopped did not end within the time that it has for that."""
+    killed = values.get("ExecMainCode") != EXITED and values.get("ExecMainStatus") == str(int(signal.SIGKILL))
+    return values.get("ActiveState") in DOWN and values.get("Result") == "timeout" and killed
 
 
 def _of_program(values: Properties, stays: bool) -> str:
@@ -225,7 +233,12 @@ def _at_once(values: Properties) -> bool:
 
 def lasted(values: Properties) -> float:
     """For how long the program of a unit ran that has ended, in seconds."""
-    return seconds(values, "ExecMainExitTimestampMonotonic") - seconds(values, "ExecMainStartTimestampMonotonic")
+    began, ended = (seconds(values, f"ExecMain{end}TimestampMonotonic") for end in ("Start", "Exit"))
+    if values.get("Type") == "exec":
+        # What systemd itself does before it executes the program takes long on a busy robot, and is none of its time.
+        executed = seconds(values, "ActiveEnterTimestampMonotonic")
+        began = executed if began <= executed <= ended else began
+    return ended - began
 
 
 def started(values: Properties, since: float) -> bool:

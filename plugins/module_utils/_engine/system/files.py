@@ -26,6 +26,8 @@ OWN = (plan.STATE + "/", plan.RUNTIME + "/", "/run/")
 COPY = ".copy"
 # How the name of a file ends that is about to replace another one.
 TEMPORARY = ".k8s4r~"
+# How often a directory is gone through that changes hands while somebody moves what is in it.
+TIMES = 3
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -134,14 +136,14 @@ def _complete(directory: int, name: str, how: int, content: bytes, uid: int, gid
         os.fsync(fd)
 
 
-def _with_room(make: t.Callable[[], None]) -> None:
-    """Make something small; on a full disk, in the room of a file of the reserve."""
+def _with_room(directory: int, make: t.Callable[[], None]) -> None:
+    """Make something small in an opened directory; on a full disk, in the room of a file of the reserve."""
     try:
         make()
     except OSError as error:
         from . import reserve
 
-        if error.errno not in NO_SPACE or not reserve.give_up():
+        if error.errno not in NO_SPACE or not reserve.give_up(directory):
             raise
         make()
 
@@ -150,7 +152,7 @@ def link(path: str, target: str) -> None:
     """Put a symbolic link in place by rename."""
     with Parent(path, make=True) as (directory, name):
         temporary = _temporary(directory, name)
-        _with_room(lambda: os.symlink(target, temporary, dir_fd=directory))
+        _with_room(directory, lambda: os.symlink(target, temporary, dir_fd=directory))
         _clear(directory, name, stat.S_ISLNK)
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
@@ -160,7 +162,7 @@ def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
     """Make a directory, or repair the owner and mode of the one that is there; what is in it stays."""
     with Parent(path, make=True) as (directory, name):
         _clear(directory, name, stat.S_ISDIR)
-        _with_room(lambda: _mkdir(directory, name))
+        _with_room(directory, lambda: _mkdir(directory, name))
         fd = os.open(name, _LINK_FREE, dir_fd=directory)
         try:
             os.fchown(fd, uid, gid)
@@ -187,12 +189,67 @@ def hand_over(path: str, before: int, after: int, itself: bool = True) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     with parent as (directory, name):
-        # As with rm below: any depth, and no link is followed.
-        there = f"/proc/{os.getpid()}/fd/{directory}/{name}"
-        kept = owner(path)
-        command.need(["chown", "--recursive", "-P", "--no-dereference", f"--from={before}", str(after), "--", there])
-        if not itself and kept is not None:
-            os.chown(name, kept, -1, dir_fd=directory, follow_symlinks=False)
+        for _time in range(TIMES):
+            if _handed_over(directory, name, before, after, itself):
+                return
+        raise OSError(errno.EBUSY, "directories below it are moved while they change hands")
+
+
+def _handed_over(top: int, name: str, before: int, after: int, itself: bool) -> bool:
+    """The same below an opened directory; False where one was moved away meanwhile, from which nothing leads back.
+
+    Not by the program chown: between its look at who owns something and the change, a task could put another one's file in that place.
+    So each is opened first, and what is opened is looked at and changed. A directory has its turn after all that is in it.
+    """
+    here = os.dup(top)
+    # Of each directory down to here: which it is, and the names in it that are still to come.
+    way = [(_identity(here), [name])]
+    try:
+        while True:
+            if way[-1][1]:
+                here = _entered(here, way, before, after)
+                continue
+            way.pop()
+            if not way:
+                return True
+            if len(way) > 1 or itself:
+                _give(here, before, after)
+            above = os.open("..", _DIRECTORY, dir_fd=here)
+            os.close(here)
+            here = above
+            if _identity(here) != way[-1][0]:
+                return False
+    finally:
+        os.close(here)
+
+
+def _entered(here: int, way: list[tuple[tuple[int, int], list[str]]], before: int, after: int) -> int:
+    """Give the next thing of an opened directory away; one that is a directory is returned, opened, in place of the one before."""
+    try:
+        fd = os.open(way[-1][1].pop(), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+    except FileNotFoundError:
+        return here
+    try:
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
+            _give(fd, before, after)
+            return here
+        below = os.open(f"/proc/self/fd/{fd}", _DIRECTORY)
+    finally:
+        os.close(fd)
+    way.append((_identity(below), os.listdir(below)))
+    os.close(here)
+    return below
+
+
+def _give(fd: int, before: int, after: int) -> None:
+    """Change who owns what is opened; a link itself, since nothing is looked up any more."""
+    if os.fstat(fd).st_uid == before:
+        os.chown(f"/proc/self/fd/{fd}", after, -1)
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
 
 
 def unmount(path: str) -> None:

@@ -42,8 +42,14 @@ GONE = (
     "Connection reset by peer",
     "Connection refused",
     "Broken pipe",
+    # It reads all units anew, from a slow disk.
+    "Connection timed out",
 )
 PATIENCE, INTERVAL = 15.0, 0.1
+# The state of a unit of which systemd has not told within that time.
+NO_ANSWER = "no answer"
+# Seconds: for so long a stop is asked for again that others cancel.
+STOPPING = 120.0
 # A unit is asked for that is there already.
 THERE = ("was already loaded", "already exists")
 
@@ -53,10 +59,14 @@ def ask(argv: list[str], timeout: float | None = None) -> tuple[int, str]:
 
     Its exit status and what it printed, as `command.run` has them. What is asked for may be done twice.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = None
     while True:
         code, output = command.run(argv, timeout=timeout)
-        if not code or not any(text in output for text in GONE) or time.monotonic() > deadline:
+        if not code or not any(text in output for text in GONE):
+            return code, output
+        # From the first answer on that is none: it may itself have taken long.
+        deadline = deadline or time.monotonic() + PATIENCE
+        if time.monotonic() > deadline:
             return code, output
         time.sleep(INTERVAL)
 
@@ -184,12 +194,17 @@ def stop(units: t.Sequence[str]) -> None:
 
 
 def _stop(units: t.Sequence[str]) -> None:
-    code, output = ask(["systemctl", "stop", "--", *units])
-    if not code:
-        return
-    still = sorted(name for name, values in show(units, "Id,ActiveState").items() if values.get("ActiveState") not in DOWN)
-    if still:
-        raise CommandFailed(f"systemctl stop did not stop {', '.join(still)}: {output.strip()[-2000:]}")
+    deadline = time.monotonic() + STOPPING
+    while True:
+        code, output = ask(["systemctl", "stop", "--", *units])
+        if not code:
+            return
+        still = sorted(name for name, values in show(units, "Id,ActiveState").items() if values.get("ActiveState") not in DOWN)
+        if not still:
+            return
+        # A unit that wants one of them, and is started again by its Restart= just now, makes systemd drop the stop.
+        if "canceled" not in output or time.monotonic() >= deadline:
+            raise CommandFailed(f"systemctl stop did not stop {', '.join(still)}: {output.strip()[-2000:]}")
 
 
 def reset_failed(units: t.Sequence[str]) -> None:
@@ -202,9 +217,22 @@ def start(units: t.Sequence[str]) -> None:
     need(["systemctl", "--no-block", "start", "--", *units], timeout=90)
 
 
+def program_of(unit: str, patience: float = 0.0) -> int | None:
+    """The process of a unit's program, 0 where none runs; of one that just starts, when it has started or so many seconds have gone."""
+    deadline = time.monotonic() + patience
+    while True:
+        values = show([unit], "Id,ActiveState,SubState,MainPID").get(unit, {})
+        if values.get("ActiveState") != "activating" or not up(values) or time.monotonic() >= deadline:
+            return number(values, "MainPID")
+        time.sleep(INTERVAL)
+
+
 def refresh(unit: str) -> bool:
-    """Have a unit that is up take in changed files, by its ExecReload=, and wait for that; whether it went well."""
-    return ask(["systemctl", "try-reload-or-restart", "--", unit], timeout=90)[0] == 0
+    """Have a unit that is up take in changed files, by its ExecReload=, and wait for that; whether it went well.
+
+    It does not wait for the start of those that it was started after, which may take them an hour.
+    """
+    return ask(["systemctl", "--job-mode=ignore-dependencies", "try-reload-or-restart", "--", unit], timeout=90)[0] == 0
 
 
 def run_in_unit(name: str, properties: t.Iterable[str], argv: t.Sequence[str]) -> None:
@@ -218,8 +246,9 @@ def run_in_unit(name: str, properties: t.Iterable[str], argv: t.Sequence[str]) -
 
 
 def state(unit: str) -> str:
-    """The state of a unit; inactive also where there is no such unit. What the loader of programs may say goes before it."""
-    return (ask(["systemctl", "is-active", unit])[1].split() or [""])[-1]
+    """The state of a unit, or NO_ANSWER; inactive also where there is no such unit. What the loader of programs may say goes before it."""
+    output = ask(["systemctl", "is-active", unit])[1]
+    return NO_ANSWER if any(text in output for text in GONE) else (output.split() or [""])[-1]
 
 
 def last_words(unit: str, since: float, lines: int = 10) -> list[str]:

@@ -109,7 +109,8 @@ def _of_controller(site: Site, name: str, where: str) -> tuple[dict[str, t.Any] 
     return {**dict.fromkeys(empty, ""), **found, "headers": {}, "depth": 0}, []
 
 
-def container(site: Site, task: PlacedTask[Task], environment: Environment, entered: Entered | None) -> Container:
+def container(site: Site, task: PlacedTask[Task], environment: Environment, entered: Entered | None, processes: int) -> Container:
+    """``processes``: so many threads it may have, where no slice of the task's own says so."""
     config, where = task.spec.config.docker_config, f"{task.path}.config.dockerConfig"
     if config is None:
         # The job's rules have refused it.
@@ -131,7 +132,7 @@ def container(site: Site, task: PlacedTask[Task], environment: Environment, ente
         **program,
         "Labels": {"k8s4r.task": task.id, "k8s4r.image": reference},
         "ExposedPorts": {inner: {} for inner in published},
-        "HostConfig": {**_host(site, task, config, entered), "PortBindings": published},
+        "HostConfig": {**_host(site, task, config, entered), **_apart(task, processes), "PortBindings": published},
     }
     content = json.dumps(_described(site, task, hidden, body, entered), sort_keys=True, separators=(",", ":")) + "\n"
     file = plan.file(description(task), content, mode="0600")
@@ -240,6 +241,9 @@ def _host(site: Site, task: PlacedTask[Task], config: DockerConfig, entered: Ent
         "RestartPolicy": {"Name": "no"},
         "Ulimits": [{"Name": name, "Soft": int(most), "Hard": int(most)} for name, most in limits.items() if most is not None],
     }
+    if task.spec.driver.value == DEFAULT:
+        # A device that root of a container makes in a directory of the group's is one for its other tasks, too. Podman's have none.
+        found["CapDrop"] = ["MKNOD"]
     # The slice has them too, but programs that adapt to their limits look for these.
     if resources.memory:
         found |= {"Memory": int(resources.memory), "MemorySwap": int(resources.memory)}
@@ -252,6 +256,11 @@ def _host(site: Site, task: PlacedTask[Task], config: DockerConfig, entered: Ent
     if config.gpus:
         found["DeviceRequests"] = [{"Driver": "", "Count": config.gpus, "Capabilities": [["gpu"]]}]
     return found
+
+
+def _apart(task: PlacedTask[Task], processes: int) -> dict[str, int]:
+    """Docker cannot start the last container of an instance in a slice that systemd stops: it has limits of its own alone."""
+    return {"PidsLimit": processes} if task.hook is Hook.POSTSTOP and task.spec.driver.value == DEFAULT else {}
 
 
 def _bind(source: str, target: str, read_only: bool) -> dict[str, t.Any]:

@@ -53,7 +53,8 @@ def substituted(site: Site, value: str, path: str, injected: t.Mapping[str, str]
         # What looks like a name may be a part of a password.
         return replaced, (site.problem_here(path, "a name in this secret has no value", _REMEDY),)
     known = [*injected, *names_of_robot(site)]
-    return replaced, tuple(site.problem_here(path, f"${{{name}}} has no value", _remedy(name, known)) for name in unresolved)
+    problems = (site.problem_here(path, f"${{{name}}} has no value", _remedy(name, known)) for name in unresolved)
+    return replaced, tuple(problem._replace(cause=problem.message) for problem in problems)
 
 
 def _remedy(name: str, known: t.Iterable[str]) -> str:

@@ -13,16 +13,19 @@ noted() {
     note=${1#k8s4r-task-}
     note=$directory/${note%.service}
 }
-# Two that end at the same time must not wait for each other, so each leaves a mark before it looks. The mark is of this run of the
-# unit: whoever starts it again makes it invalid. restart-policy begins to count anew when it finds one.
-run() {
+# systemd gives no answer for a moment while it executes itself anew (daemon-reexec).
+ask() {
     tries=0
-    # systemd gives no answer for a moment while it executes itself anew (daemon-reexec).
-    until systemctl show --property=InvocationID --value "$1"; do
+    until systemctl "$@"; do
         tries=$((tries + 1))
         [ "$tries" -lt 15 ] || return 1
         sleep 0.2
     done
+}
+# Two that end at the same time must not wait for each other, so each leaves a mark before it looks. The mark is of this run of the
+# unit: whoever starts it again makes it invalid. restart-policy begins to count anew when it finds one.
+run() {
+    ask show --property=InvocationID --value "$1"
 }
 mkdir -p @RESTARTS@
 # That its restart policy has given it up stays noted, for who looks why it is down.
@@ -44,7 +47,7 @@ shift
 if [ -n "$all" ]; then
     for other; do
         noted "$other"
-        touch "$note"
+        touch "$note" && sync "$note" "$directory"
     done
 fi
-exec systemctl --no-block stop "$@"
+ask --no-block stop "$@"

@@ -22,5 +22,6 @@ case "$jobs" in
     # A job of the type start only waits for this end, as when the group's target is started just now.
     *" stop "* | *" restart "* | *" try-restart "*) exit 0 ;;
 esac
-[ -z "$file" ] || : >"$file"
+# On the disk at once: many a robot is switched off when it has done its work.
+[ -z "$file" ] || { : >"$file" && sync "$file" "${file%/*}"; }
 [ $# -eq 0 ] || exec "$@"

@@ -43,21 +43,29 @@ def main() -> None:
     path, *whom = sys.argv[1:]
     with open(path, encoding="utf-8") as stream:
         listed = json.load(stream)
-    signals = []
-    try:
-        for template in listed["templates"]:
+    signals, problems = [], []
+    for template in listed["templates"]:
+        try:
             if place(template, listed["user"], listed["group"], bool(whom)) and template["signal"]:
                 signals.append(template["signal"])
-        if "variables" in listed and not whom:
+        except Problem as problem:
+            problems.append(problem)
+            if not whom:
+                break
+    if "variables" in listed and not whom and not problems:
+        try:
             keep_variables(listed)
-    except Problem as problem:
-        sys.exit(f"template {problem}")
+        except Problem as problem:
+            problems.append(problem)
     process = program(int(os.environ["MAINPID"]), *whom) if whom and signals else None
     for number in sorted(set(signals)):
         # It may have ended meanwhile.
         with contextlib.suppress(ProcessLookupError):
             if process:
                 os.kill(process, number)
+    if problems:
+        # Only now: what is in its place does not differ any more, so its signal would never come.
+        sys.exit("\n".join(f"template {problem}" for problem in problems))
 
 
 def place(template: dict[str, t.Any], user: str, group: str, compare: bool) -> bool:

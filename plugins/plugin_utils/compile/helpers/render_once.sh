@@ -21,4 +21,4 @@ if [ "$ended" -eq 124 ] || [ "$ended" -eq 137 ]; then
 fi
 [ "$ended" -eq 0 ] || exit "$ended"
 # The note is gone before the first of them changes, and comes when all are on the disk.
-sync -f "$results" && rm -f "$stamp" && mv -f "$results/once"/* "$results" && sync -f "$results" && printf '%s\n' "$now" >"$stamp"
+sync "$results/once"/* && rm -f "$stamp" && mv -f "$results/once"/* "$results" && sync "$results" && printf '%s\n' "$now" >"$stamp"

@@ -62,6 +62,13 @@ systemctl stop "$timer" 2>/dev/null
 group=$(systemctl show --property=PartOf --value "$unit")
 if systemd-run --quiet --on-active="$rest" --unit="$unit" --description="Starts $unit again" \
     --timer-property=AccuracySec=1s --timer-property=PartOf="$unit" ${group:+--timer-property=PartOf="$group"}; then
+    # Who has stopped the unit meanwhile has found no timer to stop with it.
+    case $(systemctl list-jobs --no-legend --plain "$unit") in
+        *" stop "* | *" restart "* | *" try-restart "*)
+            systemctl stop "$timer"
+            exit 0
+            ;;
+    esac
     echo "restart policy: $attempts $word used up, next start in $rest s"
     # This stop must not reach the timer.
     exec systemctl --no-block --job-mode=ignore-dependencies stop "$unit"

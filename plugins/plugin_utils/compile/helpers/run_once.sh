@@ -6,14 +6,22 @@
 #
 # Called at each time of a job's schedule: starts all these units, waits until each TASK has run to its end or is given up, and then
 # stops the OTHERs: sidecars, hooks that have run, and the last hooks. Exits with 1 if a unit failed.
+# What systemd is asked for while it executes itself anew (daemon-reexec), it does not hear.
+ask() {
+    tries=0
+    until systemctl "$@"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 15 ] || return 1
+        sleep 0.2
+    done
+}
 going() {
-    # Waits for its next try, or for the end of its restartPolicy's interval.
-    systemctl --quiet is-active "${1%.service}.timer" && return 0
     case $(systemctl show --property=ActiveState --property=Job "$1") in
         # It gives no answer for a moment while it executes itself anew (daemon-reexec).
         "" | *=activating* | *=active* | *=deactivating* | *=reloading* | *Job=[1-9]*) return 0 ;;
     esac
-    return 1
+    # It waits for the end of its restartPolicy's interval. (Asked last: the timer is set before the unit is down.)
+    systemctl --quiet is-active "${1%.service}.timer"
 }
 any_going() {
     for unit; do
@@ -27,16 +35,18 @@ for unit; do
     rm -f "@RESTARTS@/$unit"
 done
 systemctl reset-failed "$@" 2>/dev/null
-systemctl --no-block start "$@" || exit 1
+ask --no-block start "$@" || exit 1
 pause=1
 while any_going "$@"; do
     sleep "$pause"
     [ "$pause" -ge 5 ] || pause=$((pause + 1))
 done
-systemctl --quiet is-failed "$@" && failed=yes
+case $(ask show --property=ActiveState --value "$@") in
+    *failed*) failed=yes ;;
+esac
 while [ "$1" != -- ]; do
     shift
 done
 shift
-[ $# -eq 0 ] || systemctl stop "$@"
+[ $# -eq 0 ] || ask stop "$@"
 [ -z "$failed" ]

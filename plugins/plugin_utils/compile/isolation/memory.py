@@ -23,6 +23,13 @@ if t.TYPE_CHECKING:
     from ..site.site import Site
 
 
+# With a size it is started again with each task, because another release or another instance may have changed the size; and nothing
+# stays that an earlier one without a size has left.
+_AGAIN: systemd.Directives = [("StartLimitIntervalSec", "0"), ("StopWhenUnneeded", "yes")]
+# Nobody is told each time that this was done.
+_QUIET: systemd.Directives = [("LogLevelMax", "notice"), ("SyslogLevel", "notice")]
+
+
 def sees(site: Site, spec: Task) -> bool:
     """Whether a task sees it; others see the robot's own, and a container that is in no pod has one of its own."""
     return shares(spec).ipc is not Sharing.HOST or enters(site, spec)
@@ -49,13 +56,30 @@ def resources(site: Site) -> list[Resource]:
 
 def _mounted(site: Site, instance: int | None) -> list[Resource]:
     at = place(site, instance)
-    mount = Call(helpers.SHARE_MEMORY, (at, site.user))
+    size = bound(site, instance)
+    mount = Call(helpers.SHARE_MEMORY, (at, site.user, *([str(size)] if size else [])))
     more = () if instance is None else (f"r{instance}",)
     sections: dict[str, systemd.Directives] = {
-        "Unit": [("Description", systemd.text(site.title(*more, "memory")))],
-        "Service": [("Type", "oneshot"), ("RemainAfterExit", "yes"), ("ExecStart", systemd.command(mount.command(site.bin)))],
+        "Unit": [("Description", systemd.text(site.title(*more, "memory"))), *(_AGAIN if size else [])],
+        "Service": [
+            ("Type", "oneshot"),
+            *(_QUIET if size else [("RemainAfterExit", "yes")]),
+            ("ExecStart", systemd.command(mount.command(site.bin))),
+        ],
     }
     return [plan.directory(at, "root", site.user, "1770", volatile=True), plan.unit(unit(site, instance), systemd.unit(sections))]
+
+
+def bound(site: Site, instance: int | None) -> int | None:
+    """The most bytes that it holds: the group's memory, or that of all tasks that see it, where each has a limit. What a task leaves there
+    when it ends counts as no other's, so their own limits would let it grow with each restart.
+    """
+    whole = site.group.resources.memory if site.group.resources else None
+    each = [spec.resources.memory for spec in site.group.tasks if sees(site, spec)]
+    limited = [int(memory) for memory in each if memory is not None]
+    times = len(site.instances) if instance is None else 1
+    sums = [sum(limited) * times] if limited and len(limited) == len(each) else []
+    return min([*sums, *([int(whole)] if whole is not None else [])], default=None)
 
 
 def called(site: Site) -> set[helpers.Helper]:

@@ -7,35 +7,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ...job.declare.keys import Seconds
+from ...job.model.policies import Restarts
 from ...job.model.task import Task
-from ...job.model.vocabulary import JobType, RestartMode
+from ...job.model.vocabulary import JobType
 from .. import helpers, systemd
 from ..site.placed import PlacedTask
 from ..site.site import Site
 
 
-class Policy(t.NamedTuple):
-    """A restartPolicy with every key filled in. Times are in seconds."""
-
-    attempts: int
-    interval: Seconds
-    delay: Seconds
-    mode: RestartMode
-
-
-def policy(site: Site, spec: Task) -> Policy | None:
-    """The task's policy, or else the group's. Keys that are left out get Nomad's defaults for the type of job."""
+def policy(site: Site, spec: Task) -> Restarts | None:
+    """The task's policy, or else the group's."""
     written = spec.restart_policy or site.group.restart_policy
-    if written is None:
-        return None
-    attempts, interval = (3, Seconds(86400)) if site.job.type is JobType.BATCH else (2, Seconds(1800))
-    return Policy(
-        attempts=attempts if written.attempts is None else written.attempts,
-        interval=interval if written.interval is None else written.interval,
-        delay=Seconds(15) if written.delay is None else written.delay,
-        mode=written.mode or RestartMode.FAIL,
-    )
+    return written.complete(site.job.type) if written else None
 
 
 def calls(site: Site, task: PlacedTask[Task], over: helpers.Call | None = None) -> list[helpers.Call]:

@@ -15,8 +15,9 @@ from ..site.site import Site
 from . import hooks, restarts, service
 from .drivers import DRIVERS
 
-# Whatever its driver: a task that held thousands of connections to the SPIRE agent would keep proxies from their identities.
-_HIDDEN = ("InaccessiblePaths", f"-{paths.SPIRE_RUNTIME}")
+# Whatever its driver: a task that held thousands of connections to the SPIRE agent would keep proxies from their identities. The agent may
+# come later than the task, so the place is made where it is not there yet, as InaccessiblePaths= would not.
+_HIDDEN = ("TemporaryFileSystem", f"{paths.SPIRE_RUNTIME}:ro,mode=0000")
 
 
 def units(site: Site, group: environment.Environment) -> list[service.Unit]:

@@ -15,6 +15,7 @@ from dataclasses import MISSING
 
 # Under another name, because pylint lets `field` be called only in a class that `dataclass` itself decorates.
 from dataclasses import field as attribute
+from types import MappingProxyType
 
 
 class Support(enum.Enum):
@@ -51,7 +52,8 @@ class Key(t.NamedTuple):
     ``expected`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, suggested where one is mistyped.
     ``key_pattern`` applies to the keys of a mapping of text, and ``names`` is what they name, with a remedy. ``secret``
     allows a ``!vault`` value here. ``refused_values`` are enumeration members not supported yet.
-    ``meant_by`` are other words for the key, of people who know the matter from elsewhere: it is suggested for them.
+    ``meant_by`` are other words for the key, of people who know the matter from elsewhere: it is suggested for them. ``values_elsewhere``
+    maps such words for members of an enumeration to these.
     ``shorthand`` maps a truth value to what it is short for. ``text_is`` names the key of an object that a text in its place is.
     """
 
@@ -73,6 +75,7 @@ class Key(t.NamedTuple):
     secret: bool = False
     refused_values: tuple[enum.Enum, ...] = ()
     meant_by: tuple[str, ...] = ()
+    values_elsewhere: t.Mapping[str, str] = MappingProxyType({})
     shorthand: t.Mapping[bool, t.Any] | None = None
     text_is: str | None = None
 

@@ -52,11 +52,11 @@ def size(text: str) -> Bytes:
 
 
 def spelled(size: float) -> str:
-    """A number of bytes in the largest unit of which it is a multiple, ``4Mi``."""
+    """A number of bytes in the largest unit of which it is a multiple, ``4Mi`` or ``12M``."""
     number = int(size)
-    units = ((40, "Ti"), (30, "Gi"), (20, "Mi"), (10, "Ki"))
-    power, unit = next(((power, unit) for power, unit in units if number and number % 2**power == 0), (0, ""))
-    return f"{number >> power}{unit}"
+    units = sorted(((factor * 10**power, unit) for unit, (factor, power) in _SUFFIXES.items() if unit and power >= 0), reverse=True)
+    factor, unit = next(((factor, unit) for factor, unit in units if number and number % factor == 0), (1, ""))
+    return f"{number // factor}{unit}"
 
 
 def seconds(text: str) -> Seconds:

@@ -30,7 +30,7 @@ class Job:
     """Task groups and the robots that may run them."""
 
     name: str = key("Name, unique in its namespace.", pattern=NAME)
-    task_groups: tuple[TaskGroup, ...] = key("At least one task group.", min_items=1)
+    task_groups: tuple[TaskGroup, ...] = key("At least one task group.", min_items=1, meant_by=("group", "groups"))
     namespace: str = key("Jobs of the same name are different jobs in different namespaces.", default=DEFAULT_NAMESPACE, pattern=NAME)
     type: JobType = key("`service` keeps running, `batch` runs to its end, `system` keeps running on every robot.", default=JobType.SERVICE)
     robot_selector: t.Mapping[str, str] = key("Labels that a robot must have, all of them. Default: any robot.", factory=dict)

@@ -166,6 +166,8 @@ class Network:
         "its own.",
         default=NetworkMode.HOST,
         ours=True,
+        # Nomad's and Docker's word for a network of one's own behind a bridge.
+        values_elsewhere={"bridge": NetworkMode.GROUP.value},
     )
     hostname: str | None = key(
         "Of pods: their host name. Default: the pod's name.",

@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a group may run, and what happens when a task ends, a robot fails or a new version replaces the old one."""
 
+import typing as t
+
 from ..declare.keys import Seconds, Support, key
 from ..declare.record import record
-from .vocabulary import DelayFunction, Operand, RestartMode
+from .vocabulary import DelayFunction, JobType, Operand, RestartMode
 
 
 @record
@@ -17,18 +19,39 @@ class Constraint:
     r_target: str = key("What to compare it with.", default="", aliases=("rtarget",))
 
 
+class Restarts(t.NamedTuple):
+    """A restartPolicy with every key filled in. Times are in seconds."""
+
+    attempts: int
+    interval: Seconds
+    delay: Seconds
+    mode: RestartMode
+
+
 @record
 class RestartPolicy:
     """What happens when a task ends that should keep running. Restarts are counted within one interval."""
 
     attempts: int | None = key("Restarts allowed within one interval. Default: 2, in a batch job 3.", default=None, minimum=0, maximum=1000)
     interval: Seconds | None = key(
-        "How long restarts are counted, from the first one. Default: 30m, in a batch job 24h.", default=None, minimum=1
+        "How long restarts are counted, from the first one; not less than `attempts` times `delay`. Default: 30m, in a batch job 24h.",
+        default=None,
+        minimum=1,
     )
     delay: Seconds | None = key("Pause before a restart. Default: 15s.", default=None, minimum=0)
     mode: RestartMode | None = key(
         "After the last attempt, `fail` gives up; `delay` waits until the interval ends and starts over. Default: `fail`.", default=None
     )
+
+    def complete(self, of: JobType) -> Restarts:
+        """Keys that are left out get Nomad's defaults for the type of job."""
+        attempts, interval = (3, Seconds(86400)) if of is JobType.BATCH else (2, Seconds(1800))
+        return Restarts(
+            attempts=attempts if self.attempts is None else self.attempts,
+            interval=interval if self.interval is None else self.interval,
+            delay=Seconds(15) if self.delay is None else self.delay,
+            mode=self.mode or RestartMode.FAIL,
+        )
 
 
 @record

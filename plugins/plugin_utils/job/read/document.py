@@ -12,11 +12,12 @@ import re
 import yaml
 
 from ..declare.shape import by_name
-from ..errors import Mistake, quoted
+from ..errors import Mistake, Problem, quoted, together
 from ..model.job import Job
 from ..model.vocabulary import NAME
 from ..rules.job import checked
 from . import nodes, texts
+from .elsewhere import Above
 from .objects import Objects
 
 API_VERSION, KIND = "robot.k8s4r.io/v1alpha1", "Job"
@@ -34,6 +35,12 @@ class Document(Objects):
 
     def read(self, node: yaml.Node) -> Job | None:
         """The job, or None when it has errors."""
+        job = self._checked(node)
+        self.errors, self.warnings = together(_once(self.errors)), together(_once(self.warnings))
+        return None if self.errors else job
+
+    def _checked(self, node: yaml.Node) -> Job | None:
+        """What there is of the job; nothing where it cannot be read at all."""
         try:
             job = self.parse(node)
         except nodes.NotYaml as mistake:
@@ -44,7 +51,7 @@ class Document(Objects):
             return None
         if job is None:
             return None
-        result = checked(job, {problem.path for problem in self.errors})
+        result = checked(job, {problem.path for problem in self.errors} | self.meant)
         self.positions = dict(result.job.positions)
         self.errors += [self._problem(*finding) for finding in result.errors]
         if job.strict:
@@ -52,7 +59,7 @@ class Document(Objects):
             self.errors += self.warnings
             self.warnings = []
         self.warnings += [self._problem(*finding) for finding in result.warnings]
-        return None if self.errors else result.job
+        return result.job
 
     def parse(self, node: yaml.Node) -> Job | None:
         """The job as its keys say, each checked by itself; wrong ones are noted and left out, or None."""
@@ -72,7 +79,7 @@ class Document(Objects):
             name, namespace, body = self._envelope(entries)
             if body is None:
                 return None
-            del known["namespace"]
+            self._above.append(Above("metadata", {"namespace": known.pop("namespace")}, ["namespace"] if namespace else []))
             values = self._values(known, body, "spec")
             own = values.get("name")
             if name and own not in (None, name):
@@ -92,9 +99,13 @@ class Document(Objects):
 
     def _envelope(self, entries: nodes.Entries) -> tuple[str, str, yaml.Node | None]:
         """Name, namespace and spec of a k8s4r document."""
+        for key, (node, _value) in entries.items():
+            if key not in DOCUMENT_KEYS:
+                below = "metadata" if key in (*NAMED, *IGNORED_METADATA) else "spec" if key in by_name(Job) else ""
+                self._unknown(key, node, "", DOCUMENT_KEYS, f"it belongs below {below}" if below else "")
         for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
             if key not in entries:
-                self.error(key, Mistake("is missing", f"add {key}: {wanted}"))
+                self._missing(key, f"add {key}: {wanted}")
                 continue
             value = entries[key][1]
             self.positions[key] = nodes.position(value)
@@ -102,9 +113,6 @@ class Document(Objects):
                 self.error(key, Mistake(f"only {wanted} is supported", value=nodes.kind(value)))
                 # What is of another kind has other keys: an error for each would not help.
                 return "", "", None
-        for key, (node, _value) in entries.items():
-            if key not in DOCUMENT_KEYS:
-                self._unknown(key, node, "", DOCUMENT_KEYS)
         name = namespace = ""
         remedy = "metadata is a mapping with name and namespace"
         metadata = self._entries(entries["metadata"][1], "metadata", remedy) if "metadata" in entries else {}
@@ -113,9 +121,21 @@ class Document(Objects):
                 text = self._one(by_name(Job)[key], value, f"metadata.{key}")
                 name, namespace = (text or name, namespace) if key == "name" else (name, text or namespace)
             elif key not in IGNORED_METADATA:
-                self._unknown(key, node, "metadata", (*NAMED, "labels", "annotations"))
-        if metadata is not None and "name" not in metadata:
-            self.error("metadata.name", Mistake("is missing", "required: the job's name"))
+                belongs = "it belongs below spec" if key in by_name(Job) else ""
+                self._unknown(key, node, "metadata", (*NAMED, "labels", "annotations"), belongs)
+        if metadata is not None and "name" not in metadata and "metadata" not in self.meant:
+            self._missing("metadata.name", "required: the job's name")
         if "spec" not in entries:
-            self.error("spec", Mistake("is missing", "required: the job's keys, such as taskGroups"))
+            self._missing("spec", "required: the job's keys, such as taskGroups")
         return name, namespace, entries["spec"][1] if "spec" in entries else None
+
+    def _missing(self, path: str, remedy: str) -> None:
+        if path not in self.meant:
+            self.error(path, Mistake("is missing", remedy))
+
+
+def _once(problems: list[Problem]) -> list[Problem]:
+    """What is wrong with one place of the file, once: aliases may read it many times, for as many paths."""
+    return list(
+        {(each.line, each.column, each.path.rpartition(".")[2], each.message, each.remedy): each for each in reversed(problems)}.values()
+    )[::-1]

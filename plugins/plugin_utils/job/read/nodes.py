@@ -32,6 +32,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # The scanner of libyaml 0.2.6 (PyYAML 6.0.4) reads up to 1024 characters ahead and has a limit of its own, a thousand levels.
 _LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
 
+# Ends what PyYAML says of things whose end is written.
+_CLOSED = ("flow sequence", "flow mapping", "quoted scalar")
+
 
 class _Levels:
     """Counts levels while nodes are composed: libyaml's composer recurses in C, and would overflow the stack."""
@@ -85,8 +88,8 @@ def compose(text: str | bytes) -> c.Iterator[yaml.Node]:
         if error.problem == _LIBYAML_TOO_DEEP:
             raise _too_deep() from None
         mark = error.problem_mark or error.context_mark
-        reason = ", ".join(printable(str(part)) for part in (error.context, error.problem) if part)
-        place = (mark.line + 1, mark.column + 1) if mark else None
+        reason = ", ".join(printable(str(part)) for part in (_context(error), error.problem) if part)
+        place = _position(mark) if mark else None
         raise NotYaml(f"not valid YAML: {reason}", _remedy(text, mark), at=place) from None
     except yaml.reader.ReaderError as error:
         at = _place(text, error.position)
@@ -98,14 +101,39 @@ def _place(text: str, index: int) -> Position:
     return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
 
 
+def _context(error: yaml.MarkedYAMLError) -> str | None:
+    """What was being read, with its beginning where it may lack its end: then the mistake is rather there than where it is noticed."""
+    began = error.context_mark
+    if began is None or not str(error.context).endswith(_CLOSED):
+        return error.context
+    return f"{error.context} that begins on line {began.line + 1}, column {began.column + 1}"
+
+
 def _remedy(text: str, mark: t.Any) -> str:
     lines = text.splitlines()
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    quote = _quote_to(text, mark) if mark else None
+    if quote:
+        return f"the quoted text that ends here begins on line {quote[0]}, column {quote[1]}: is its quote missing there?"
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "indent with spaces, not with tabs"
     if "{{" in line:
         return f"quote it; {JINJA}"
     return ""
+
+
+def _quote_to(text: str, mark: t.Any) -> Position | None:
+    """Where the quoted text of several lines begins after which this mark is: its quote may be meant as the beginning of another one."""
+    found = None
+    try:
+        for token in yaml.scan(text, Loader=_LOADER):
+            if (token.start_mark.line, token.start_mark.column) >= (mark.line, mark.column):
+                break
+            quoted_lines = isinstance(token, yaml.ScalarToken) and token.style in ("'", '"') and token.start_mark.line < token.end_mark.line
+            found = _position(token.start_mark) if quoted_lines and token.end_mark.line == mark.line else None
+    except yaml.YAMLError:
+        pass
+    return found
 
 
 class Walk:
@@ -146,7 +174,11 @@ class Walk:
 
 def position(node: yaml.Node) -> Position:
     """Line and column, from 1."""
-    return node.start_mark.line + 1, node.start_mark.column + 1
+    return _position(node.start_mark)
+
+
+def _position(mark: t.Any) -> Position:
+    return mark.line + 1, mark.column + 1
 
 
 _KINDS = {INT: "the number", FLOAT: "the number", BOOL: "the truth value", TAG + "timestamp": "the date"}

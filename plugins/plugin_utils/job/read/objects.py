@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import collections.abc as c
-import dataclasses
 import enum
 import re
 import typing as t
@@ -15,9 +14,11 @@ import yaml
 
 from ..declare.keys import Secret, Support
 from ..declare.shape import Field, by_name
-from ..errors import Mistake, Position, Problem, child, listed, nearest, position_of, quoted
-from . import nodes, scalars, texts
+from ..errors import ALIKE, VERY, Mistake, Position, Problem, child, nearest, position_of, quoted
+from . import elsewhere, nodes, scalars, texts
 from .source import Options, Source
+
+PASSWORD = "add --vault-password-file <file with the password>, or --ask-vault-pass to be asked for it"
 
 
 class Objects:
@@ -27,8 +28,12 @@ class Objects:
         self.source, self.options = source, options
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
+        # Keys that were probably meant by others that are unknown.
+        self.meant: set[str] = set()
         self.positions: dict[str, Position] = {"": (0, 0)}
         self.walk = nodes.Walk()
+        # The objects that contain the one that is being read, from the outermost.
+        self._above: list[elsewhere.Above] = []
 
     def error(self, path: str, mistake: Mistake) -> None:
         self.errors.append(self._problem(path, mistake))
@@ -63,16 +68,18 @@ class Objects:
             self.error(path, mistake)
         return True
 
-    def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str], below: str = "", meant: str = "") -> str:
-        """Note an unknown key, and return which was probably meant; empty if none was. `below` is the key of this object that has one of
-        that name, and `meant` one that is called so elsewhere.
+    def _unknown(self, key: str, node: yaml.Node, path: str, known: c.Iterable[str], belongs: str = "", meant: str = "") -> str:
+        """Note an unknown key, and return which was probably meant; empty if none was. `belongs` says where there is a key of that name,
+        and `meant` is one that is called so elsewhere.
         """
         at = child(path, key)
         self.positions[at] = nodes.position(node)
-        # One that is nearly a key of this place is rather that, spelt wrong, than one of another place.
-        close = meant or nearest(key, known) or ""
-        belongs = f"did you mean {close}?" if close else f"it belongs below {below}" if below else f"known keys: {', '.join(known)}"
-        self.error(at, Mistake("unknown key", belongs))
+        # One that is very nearly a key of this place is rather that, spelt wrong, than one of another place.
+        close = meant or nearest(key, known, VERY if belongs else ALIKE) or ""
+        remedy = f"did you mean {close}?" if close else belongs or f"known keys: {', '.join(known)}"
+        self.error(at, Mistake("unknown key", remedy))
+        if close:
+            self.meant.add(child(path, close))
         return close
 
     def _object(self, cls: type, node: yaml.Node, path: str) -> t.Any:
@@ -84,11 +91,13 @@ class Objects:
         misspelt: set[str] = set()
         if entries is None:
             entries = self._entries(node, path, f"known keys: {', '.join(offered(known))}")
+        self._above.append(elsewhere.Above(path, known, entries or {}))
         for key, (key_node, value) in (entries or {}).items():
             field = known.get(key)
             at = child(path, key)
             if field is None:
-                misspelt.add(self._unknown(key, key_node, path, offered(known), _below(known, key), _meant(known, key)))
+                belongs = elsewhere.remedy(key, known, self._above[:-1])
+                misspelt.add(self._unknown(key, key_node, path, offered(known), belongs, _meant(known, key)))
             elif field.key.support is Support.REFUSED:
                 self.positions[at] = nodes.position(key_node)
                 self.error(at, Mistake(scalars.NOT_SUPPORTED, "remove it"))
@@ -99,6 +108,7 @@ class Objects:
                 values[field.attribute] = self._value(field, value, at)
                 if field.key.support is Support.NO_EFFECT:
                     self.warn(at, Mistake(field.key.never or "has no effect yet"))
+        self._above.pop()
         for field in known.values():
             if not field.required:
                 if values.get(field.attribute, 0) is None:
@@ -178,14 +188,11 @@ class Objects:
     def _decrypted(self, node: yaml.Node) -> str:
         encrypted = texts.vaulted(node)
         if self.options.decrypt is None:
-            raise Mistake(
-                "found a vaulted value, but no vault password was given",
-                "use --vault-id, --vault-password-file or --ask-vault-pass",
-            )
+            raise Mistake("found a vaulted value, but no vault password was given", PASSWORD, cause="no password")
         try:
             text = self.options.decrypt(encrypted)
         except ValueError as error:
-            raise Mistake(f"cannot be decrypted ({error})", "check the vault password") from None
+            raise Mistake(f"cannot be decrypted ({error})", "check the vault password", cause="wrong password") from None
         texts.valid_text(text)
         return text
 
@@ -193,13 +200,6 @@ class Objects:
 def offered(known: t.Mapping[str, Field]) -> list[str]:
     """Keys worth naming to someone who looks for one."""
     return [name for name, field in known.items() if field.name == name and field.key.support is not Support.REFUSED]
-
-
-def _below(known: t.Mapping[str, Field], key: str) -> str:
-    """The keys of objects whose own keys include this one."""
-    single = {name: field for name, field in known.items() if field.many is None and field.key.support is Support.WORKS}
-    found = [name for name, field in single.items() if dataclasses.is_dataclass(t.cast(object, field.type)) and key in by_name(field.type)]
-    return listed(found) if found else ""
 
 
 def _meant(known: t.Mapping[str, Field], key: str) -> str:

@@ -33,8 +33,8 @@ def load(sources: c.Iterable[Source], options: Options = DEFAULTS) -> tuple[list
                 found += 1
                 document = Document(source, options)
                 job = document.read(node)
-                errors += sorted(document.errors, key=_place)
-                warnings += sorted(document.warnings, key=_place)
+                errors += document.errors
+                warnings += document.warnings
                 if job is not None:
                     jobs.append(job)
         except nodes.NotYaml as mistake:
@@ -49,10 +49,6 @@ def load(sources: c.Iterable[Source], options: Options = DEFAULTS) -> tuple[list
     if errors:
         raise JobErrors(errors, warnings)
     return jobs, warnings
-
-
-def _place(problem: Problem) -> tuple[int, int]:
-    return problem.line, problem.column
 
 
 def _twice(jobs: list[Job]) -> c.Iterator[Problem]:

@@ -62,7 +62,8 @@ def member(field: Field, node: yaml.Node) -> enum.Enum:
             if value in field.key.refused_values:
                 raise Mistake(NOT_SUPPORTED, f"supported: {listed(supported(field))}", value=found)
             return t.cast(enum.Enum, value)
-    meant = did_you_mean(found, supported(field))
+    elsewhere = field.key.values_elsewhere.get(found)
+    meant = f"did you mean {elsewhere}?" if elsewhere else did_you_mean(found, supported(field))
     raise Mistake(f"expected {listed(supported(field))}", value=quoted(found), value_remedy=meant)
 
 
@@ -91,7 +92,9 @@ def memory(field: Field, node: yaml.Node) -> Bytes:
     try:
         value = quantities.size(found)
     except ValueError:
-        raise Mistake(f"expected {MEMORY}", value=quoted(found)) from None
+        bytes_too = re.fullmatch(r"([0-9.]+) ?([KkMG]i?)[Bb]", found)
+        meant = f"did you mean {bytes_too[1]}{bytes_too[2].replace('K', 'Ki').replace('ii', 'i')}?" if bytes_too else ""
+        raise Mistake(f"expected {MEMORY}", value=quoted(found), value_remedy=meant) from None
     if field.key.minimum is not None and value < field.key.minimum:
         number = re.match(r"[0-9.]*", found)
         mebibytes = f"{number.group() if number else ''}Mi"

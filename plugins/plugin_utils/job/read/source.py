@@ -26,7 +26,7 @@ class Source(t.NamedTuple):
     def problem(self, mistake: Mistake, path: str = "", position: Position = NOWHERE) -> Problem:
         """The mistake as an error or warning about this file."""
         message = mistake.message(self.vaulted) + (" (after rendering)" if self.rendered else "")
-        return Problem(self.name, message, mistake.way_out(self.vaulted), path, *(mistake.at or position))
+        return Problem(self.name, message, mistake.way_out(self.vaulted), path, *(mistake.at or position), cause=mistake.cause)
 
 
 class Options(t.NamedTuple):

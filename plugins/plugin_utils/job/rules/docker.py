@@ -54,8 +54,11 @@ def _of_task(task: Task, path: str) -> c.Iterator[Finding]:
     if isinstance(task, InitTask):
         yield from _of_init(task, path)
     if task.driver is Driver.DOCKER and task.lifecycle and task.lifecycle.hook is Hook.POSTSTOP:
-        why = "Docker has systemd start each container, and systemd starts none in a group that it stops"
-        yield f"{path}.driver", Mistake(why, "use podman, exec or raw_exec for a poststop hook", value=task.driver.value)
+        limits = {"memoryHigh": task.resources.memory_high, "iops": task.resources.iops, "ioWeight": task.resources.io_weight}
+        for key, limit in limits.items():
+            if limit is not None:
+                why = "the container of a poststop hook is not in its group's slice, which is being stopped, and Docker has no such option"
+                yield f"{path}.resources.{key}", Mistake(why, "remove it, or use exec")
     for key, value in (("nice", task.resources.nice), ("realtime", task.resources.realtime)):
         if value is not None:
             yield f"{path}.resources.{key}", Mistake(_NO_WAY, "remove it, or use exec")

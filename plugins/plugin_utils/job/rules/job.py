@@ -12,9 +12,10 @@ import collections.abc as c
 import dataclasses
 import typing as t
 
-from ..errors import Finding, Mistake, Position
+from ..errors import Finding, Mistake, Position, without_consequences
 from ..model.group import TaskGroup
 from ..model.job import Job
+from ..model.policies import RestartPolicy
 from ..model.vocabulary import JobType
 from . import docker, isolation, lifecycle, names, network, pods, ports, resources, schedule, services, tasks
 
@@ -30,8 +31,8 @@ class Checked(t.NamedTuple):
     warnings: list[Finding]
 
 
-def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
-    """The job after every check. ``wrong``: paths that have an error already."""
+def checked(job: Job, wrong: c.Collection[str] = ()) -> Checked:
+    """The job after every check. ``wrong``: paths that have an error already. What may be a consequence of these is left out."""
     groups: list[TaskGroup | None] = []
     errors: list[Finding] = []
     warnings: list[Finding] = []
@@ -44,16 +45,19 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
             errors += [*_group(job, group, path, wrong), *lift.mistakes]
             if lift.origin:
                 positions = {**_moved(job.positions, lift.origin, path), **positions}
+                wrong = {*wrong, *_moved(dict.fromkeys(wrong, (0, 0)), lift.origin, path)}
+            taken: list[Finding] = []
             if group.network:
                 errors += network.errors(job, group.network, f"{path}.network", wrong)
-                errors += ports.errors(group.network, f"{path}.network", job.root)
+                taken += ports.errors(group, group.network, f"{path}.network", job.root)
                 warnings += network.warnings(group.network, f"{path}.network")
             for member, task in enumerate(group.tasks or ()):
                 if task is not None:
                     warnings += tasks.warnings(task, f"{path}.tasks[{member}]")
                     warnings += services.warnings(group, task, f"{path}.tasks[{member}]")
                     warnings += docker.warnings(group, task, f"{path}.tasks[{member}]")
-            errors += pods.errors(job, group, path, job.root)
+            # Two ports that are the same on the robot are so in the pod, too.
+            errors += [*taken, *pods.errors(job, group, path, job.root, {at for at, _mistake in taken})]
             errors += services.errors(job, group, path)
             errors += docker.errors(group, path)
         groups.append(group)
@@ -63,7 +67,7 @@ def checked(job: Job, wrong: c.Container[str] = ()) -> Checked:
         errors += services.of_update(job.update, f"{job.root}update")
     errors += schedule.errors(job, f"{job.root}schedule", wrong)
     job = dataclasses.replace(job, task_groups=tuple(group for group in groups if group is not None), positions=positions)
-    return Checked(job, errors, warnings)
+    return Checked(job, without_consequences(errors, wrong), without_consequences(warnings, wrong))
 
 
 def _moved(positions: t.Mapping[str, Position], task: str, group: str) -> dict[str, Position]:
@@ -80,6 +84,8 @@ def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.
         for number, task in enumerate(members):
             if task is not None:
                 yield from tasks.errors(task, f"{path}.{key}[{number}]", wrong)
+                yield from _restarts(job, task.restart_policy, f"{path}.{key}[{number}].restartPolicy", wrong)
+    yield from _restarts(job, group.restart_policy, f"{path}.restartPolicy", wrong)
     yield from resources.errors(group, path)
     yield from lifecycle.errors(group, path)
     yield from isolation.among(group, path)
@@ -87,4 +93,17 @@ def _group(job: Job, group: TaskGroup, path: str, wrong: c.Container[str]) -> c.
     serves = group.network and (group.network.services or group.network.ingress)
     if not group.tasks and f"{path}.tasks" not in wrong and not serves:
         remedy = "add one: only a group with an inbound service (network.services) or an ingress (network.ingress) may have none"
-        yield f"{path}.tasks", Mistake("has no task", remedy)
+        outside = (f"{path}.network.services", f"{path}.network.ingress")
+        yield f"{path}.tasks", Mistake("has no task", remedy, rests_on=outside)
+
+
+def _restarts(job: Job, written: RestartPolicy | None, path: str, wrong: c.Container[str]) -> c.Iterator[Finding]:
+    """As Nomad has it: an interval that is over before its restarts are used up begins anew for ever."""
+    if written is None or any(f"{path}.{key}" in wrong for key in ("attempts", "interval", "delay")):
+        return
+    policy = written.complete(job.type)
+    least = policy.attempts * policy.delay
+    if least > policy.interval:
+        why = f"less than attempts times delay ({policy.attempts} x {policy.delay:g}s), so the attempts would never be used up"
+        remedy = f"write at least {least:g}s, or remove restartPolicy for restarts without a limit"
+        yield f"{path}.interval", Mistake(why, remedy, value=f"{policy.interval:g}s")

@@ -66,12 +66,15 @@ def upstreams(declared: c.Iterable[tuple[str, Upstream]]) -> c.Iterator[Finding]
                 break
 
 
-def not_of_this_job(name: str, groups: c.Iterable[str]) -> Mistake:
-    """A group that is named without its job, and is none of this one."""
+def not_of_this_job(job: Job, name: str, path: str) -> Mistake:
+    """A group that is named at `path` without its job, and is none of this one."""
     remedy = "if it is a group of another job, name that job"
-    known = [*groups]
+    known = [group.name for group in job.task_groups if group and group.name]
     there = f"this job has {listed(known, 'and')}; {remedy}" if known else ""
-    return Mistake("not a group of this job", remedy, value=quoted(name), value_remedy=did_you_mean(name, known) or there)
+    meant = did_you_mean(name, known) or there
+    names = [f"{job.root}taskGroups[{number}].name" for number in range(len(job.task_groups))]
+    rests_on = [f"{path}.job", f"{path}.namespace", *names]
+    return Mistake("not a group of this job", remedy, value=quoted(name), value_remedy=meant, rests_on=rests_on)
 
 
 def not_pods(name: str) -> Mistake:

@@ -181,4 +181,4 @@ def _service(job: Job, service: InboundService, path: str) -> c.Iterator[Finding
         if allowed is None or allowed.group is None or allowed.group in groups:
             continue
         if allowed.job in (None, job.name) and allowed.namespace in (None, job.namespace):
-            yield f"{path}.allow[{number}].group", names.not_of_this_job(allowed.group, groups)
+            yield f"{path}.allow[{number}].group", names.not_of_this_job(job, allowed.group, f"{path}.allow[{number}]")

@@ -38,8 +38,10 @@ def _sharing(task: Task) -> Task:
     return dataclasses.replace(task, isolation=shared)
 
 
-def errors(job: Job, group: TaskGroup, path: str, root: str) -> c.Iterator[Finding]:
-    """What is wrong with a group, at `path`, that has a network. ``root``: what precedes the paths of ports."""
+def errors(job: Job, group: TaskGroup, path: str, root: str, known: c.Container[str] = ()) -> c.Iterator[Finding]:
+    """What is wrong with a group, at `path`, that has a network. ``root``: what precedes the paths of ports. ``known``: paths of ports
+    with an error already.
+    """
     network = group.network
     if network is None:
         return
@@ -49,11 +51,11 @@ def errors(job: Job, group: TaskGroup, path: str, root: str) -> c.Iterator[Findi
         given["dns"] = network.dns and (network.dns.servers or network.dns.searches)
         for name, value in given.items():
             if value:
-                yield f"{here}.{name}", Mistake(_HOST, "write mode: group, or remove it")
+                yield f"{here}.{name}", Mistake(_HOST, "write mode: group, or remove it", rests_on=[f"{here}.mode"])
         return
     yield from _reach(job, network, f"{here}.reach")
     yield from _addresses(network, here, root)
-    yield from _within(network, here, root)
+    yield from (finding for finding in _within(network, here, root) if finding[0] not in known)
 
 
 def _reach(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
@@ -64,7 +66,7 @@ def _reach(job: Job, network: Network, path: str) -> c.Iterator[Finding]:
             continue
         named = groups.get(each.group)
         if named is None:
-            yield f"{path}[{number}].group", names.not_of_this_job(each.group, groups)
+            yield f"{path}[{number}].group", names.not_of_this_job(job, each.group, f"{path}[{number}]")
         elif not named.are_pods:
             yield f"{path}[{number}].group", names.not_pods(each.group)
 

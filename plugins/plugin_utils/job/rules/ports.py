@@ -35,6 +35,14 @@ def lifted(group: TaskGroup, path: str) -> TaskGroup:
     return dataclasses.replace(group, network=dataclasses.replace(group.network or Network(type=NetworkType.NONE), ports=tuple(ports)))
 
 
+def declared(group: TaskGroup, path: str) -> list[str]:
+    """Where a group at `path` may declare its ports: one that could not be read is none, and its label is not known."""
+    members = [(f"{path}.{key}", tasks) for key, tasks in (("initTasks", group.init_tasks), ("tasks", group.tasks))]
+    tasks = [f"{where}[{number}]" for where, them in members for number, _task in enumerate(them or ())]
+    of_tasks = [f"{task}.{key}" for task in tasks for key in ("resources.networks", "config.dockerConfig.ports")]
+    return [f"{path}.network.ports", f"{path}.resources.networks", *of_tasks]
+
+
 def _of_network(network: Network | None, path: str) -> c.Iterator[Port]:
     for number, port in enumerate(network.ports if network else ()):
         if port and port.label:
@@ -65,7 +73,7 @@ def _of_container(task: Task | None, path: str, known: c.Container[str]) -> c.It
             yield Port(label=port.label, static=port.value, to=port.to, host_ip=port.host_ip, path=here, number_path=at)
 
 
-def errors(network: Network, path: str, root: str) -> c.Iterator[Finding]:
+def errors(group: TaskGroup, network: Network, path: str, root: str) -> c.Iterator[Finding]:
     """What is wrong with the ports of a group's network, at `path`, and with what refers to them. ``root``: what precedes their paths."""
     yield from _labels(network.ports, root)
     yield from _numbers(network, path, root)
@@ -75,7 +83,7 @@ def errors(network: Network, path: str, root: str) -> c.Iterator[Finding]:
             reason, remedy = "not the usual spelling of this address", "write it in its shortest form"
             at = f"{root}{port.path}.hostIP"
             yield at, Mistake(reason, remedy, value=quoted(port.host_ip), value_remedy=f"write {usual}")
-    known = {port.label: port for port in network.ports}
+    known, there = {port.label: port for port in network.ports}, declared(group, path.removesuffix(".network"))
     for number, service in enumerate(network.services):
         if service is None or service.to is None or ":" in service.to:
             continue
@@ -83,7 +91,8 @@ def errors(network: Network, path: str, root: str) -> c.Iterator[Finding]:
         if named is None:
             meant = did_you_mean(service.to, known)
             remedy = "write host:port, or the label of a port in network.ports"
-            mistake = Mistake("no port of the group has this label", remedy, value=quoted(service.to), value_remedy=meant)
+            why = "no port of the group has this label"
+            mistake = Mistake(why, remedy, value=quoted(service.to), value_remedy=meant, rests_on=there)
             yield f"{path}.services[{number}].to", mistake
         elif named.protocol is Transport.UDP:
             yield f"{path}.services[{number}].to", Mistake("this is a UDP port", "name a TCP port", value=quoted(service.to))

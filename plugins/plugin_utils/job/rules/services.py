@@ -15,6 +15,7 @@ from ..model.policies import Update
 from ..model.services import Check, Service
 from ..model.task import Task
 from ..model.vocabulary import CheckProtocol, CheckType, Hook, JobType, Provider
+from . import ports
 
 # What only some types of checks take in.
 _SCRIPT, _TLS, _HTTP = ("command", "args"), ("protocol", "tls_skip_verify", "server_name"), ("method", "headers", "expect")
@@ -29,10 +30,11 @@ _KEYS = {"port_label": "portLabel", "tls_skip_verify": "tlsSkipVerify", "server_
 
 def errors(job: Job, group: TaskGroup, path: str) -> c.Iterator[Finding]:
     """What is wrong with the checks of a group at `path`, whose network is known."""
+    there = ports.declared(group, path)
     for key, members in (("initTasks", group.init_tasks), ("tasks", group.tasks)):
         for number, task in enumerate(members or ()):
             if task is not None:
-                yield from _of_task(group, task, f"{path}.{key}[{number}]", key == "initTasks")
+                yield from _of_task(group, task, f"{path}.{key}[{number}]", key == "initTasks", there)
                 if job.type is JobType.BATCH and not task.lifecycle:
                     yield from _restarts(task, f"{path}.{key}[{number}]")
 
@@ -48,15 +50,15 @@ def of_update(update: Update, path: str) -> c.Iterator[Finding]:
 
 def warnings(group: TaskGroup, task: Task, path: str) -> c.Iterator[Finding]:
     """What is read of a task's services, but does less than it seems to."""
-    ports = [port.label for port in group.network.ports if port] if group.network else []
+    labelled = [port.label for port in group.network.ports if port] if group.network else []
     for number, service in enumerate(task.services or ()):
         looked_up = service and not service.checks and service.provider is not Provider.CONSUL
-        if looked_up and service.port_label and service.port_label not in ports:
+        if looked_up and service.port_label and service.port_label not in labelled:
             why = "has no effect: templates look up services whose portLabel is a label of network.ports"
             yield f"{path}.services[{number}]", Mistake(why)
 
 
-def _of_task(group: TaskGroup, task: Task, path: str, init: bool) -> c.Iterator[Finding]:
+def _of_task(group: TaskGroup, task: Task, path: str, init: bool, ports_at: c.Sequence[str]) -> c.Iterator[Finding]:
     first: dict[str, str] = {}
     for number, service in enumerate(task.services or ()):
         if service is None or not service.checks:
@@ -70,7 +72,7 @@ def _of_task(group: TaskGroup, task: Task, path: str, init: bool) -> c.Iterator[
             remedy = "remove them, or make it a sidecar"
             yield f"{here}.checks", Mistake("a hook runs to its end, and its exit status says whether it went well", remedy)
             continue
-        yield from _labels(group, service, here)
+        yield from _labels(group, service, here, ports_at)
         for place, check in enumerate(service.checks):
             if check is not None:
                 yield from _check(check, f"{here}.checks[{place}]")
@@ -109,8 +111,8 @@ def _check(check: Check, path: str) -> c.Iterator[Finding]:
         yield f"{path}.path", Mistake("does not begin with /", "write the path alone", value=quoted(check.path))
 
 
-def _labels(group: TaskGroup, service: Service, path: str) -> c.Iterator[Finding]:
-    """A port that is checked is one that somebody declares."""
+def _labels(group: TaskGroup, service: Service, path: str, ports_at: c.Sequence[str]) -> c.Iterator[Finding]:
+    """A port that is checked is one that somebody declares, at one of `ports_at`."""
     used: dict[str, str | None] = {}
     for number, check in enumerate(service.checks):
         if check is not None and check.type not in (None, CheckType.SCRIPT):
@@ -121,4 +123,5 @@ def _labels(group: TaskGroup, service: Service, path: str) -> c.Iterator[Finding
     for place, label in used.items():
         if label and labels.resolve(group.network, label) is None:
             meant = did_you_mean(label, known)
-            yield place, Mistake("no port of the group has this label", allowed, value=quoted(label), value_remedy=meant)
+            why = "no port of the group has this label"
+            yield place, Mistake(why, allowed, value=quoted(label), value_remedy=meant, rests_on=ports_at)

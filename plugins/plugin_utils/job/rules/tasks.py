@@ -42,7 +42,7 @@ def errors(task: Task, path: str, wrong: c.Container[str]) -> c.Iterator[Finding
             yield f"{path}.groups[{number}]", Mistake("its members may do what root may", remedy, value=name)
     yield from templates.errors(task, path, wrong)
     if isinstance(task, InitTask) and task.readiness is not None:
-        yield from _readiness(task.readiness, f"{path}.readiness", task.daemon)
+        yield from _readiness(task, task.readiness, path)
 
 
 def warnings(task: Task, path: str) -> c.Iterator[Finding]:
@@ -61,12 +61,13 @@ def _environment(variables: c.Mapping[str, str], path: str) -> c.Iterator[Findin
             yield child(path, name), Mistake(why, _IN_A_FILE)
 
 
-def _readiness(readiness: Readiness, path: str, daemon: bool) -> c.Iterator[Finding]:
+def _readiness(task: InitTask, readiness: Readiness, task_path: str) -> c.Iterator[Finding]:
+    path = f"{task_path}.readiness"
     given = [key for key in READY_WHEN if getattr(readiness, key) not in (None, False)]
     remedy = f"write exactly one of {listed(READY_WHEN, 'and')}"
     if not given:
         yield path, Mistake("does not say when the daemon is ready", remedy)
     elif len(given) > 1:
         yield path, Mistake(f"has {listed(given, 'and')}", remedy)
-    if not daemon:
-        yield path, Mistake("is for daemons only", "add daemon: true, or remove readiness")
+    if not task.daemon:
+        yield path, Mistake("is for daemons only", "add daemon: true, or remove readiness", rests_on=[f"{task_path}.daemon"])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import contextlib
 import datetime
 import functools
 import os
@@ -22,9 +23,11 @@ from ...compile.site.rendering import Unrendered
 from ...job.errors import JobErrors, Problem, quoted
 from ...job.model.job import Job
 from ...job.read import reader
+from ...job.read.objects import PASSWORD
 from ...job.read.source import Options, Source
 from ..certificates.reading import Certificates
 from ..sources import WANTED, Readers, Unreadable, read
+from ..templating import memory
 from ..templating.renderer import Renderer
 
 Variables = t.Mapping[str, t.Any]
@@ -47,7 +50,7 @@ class JobFiles(t.NamedTuple):
     def read(self, job: t.Any) -> tuple[list[Job], list[str]]:
         """The jobs that the option `job` names, and warnings; no job where the option names no file. Raises `JobErrors`."""
         sources = self.sources(job)
-        jobs, warnings = reader.load(sources, Options(self._decrypt, self.deployed))
+        jobs, warnings = reader.load(sources, Options(self._decrypt if self._has_password() else None, self.deployed))
         return jobs, [str(warning) for warning in warnings]
 
     def sources(self, job: t.Any) -> list[Source]:
@@ -73,13 +76,19 @@ class JobFiles(t.NamedTuple):
         try:
             return str(self.loader.get_text_file_contents(path))
         except AnsibleError as error:
-            raise Unreadable(f"cannot be decrypted ({reason(error)}); check the vault password") from None
+            if not self._has_password():
+                raise Unreadable("is encrypted, but no vault password was given", PASSWORD) from None
+            raise Unreadable(f"cannot be decrypted ({reason(error).rstrip('.')})", "check the vault password") from None
 
     def _decrypt(self, text: str) -> str:
         try:
             return str(self.loader.load(f"!vault |\n{textwrap.indent(text, '  ')}"))
         except AnsibleError as error:
-            raise ValueError(reason(error)) from None
+            raise ValueError(reason(error).rstrip(".")) from None
+
+    def _has_password(self) -> bool:
+        # Ansible has no other way to ask.
+        return bool(self.loader._vault.secrets)
 
     def _render(self, text: str, path: str) -> str:
         """A template may use what is the same for every robot: extra variables, and `k8s4r_vars` of the inventory's group `all`."""
@@ -95,8 +104,12 @@ class JobFiles(t.NamedTuple):
         visible = {"k8s4r_vars": everywhere, **load_extra_vars(self.loader)}
         templar = self.templar.copy_with_new_env(searchpath=[str(directory)], available_variables=visible)
         try:
-            return str(templar.template(trust_as_template(text)))
+            # Whoever may have programs run may have them take what they please; and they would have the limit, too.
+            with contextlib.nullcontext() if self.lookups else memory.limit():
+                return str(templar.template(trust_as_template(text)))
         except AnsibleError as error:
+            if isinstance(error.__cause__, MemoryError):
+                raise Unreadable(f"cannot be rendered: {memory.SAID}", memory.REMEDY) from None
             remedy = COMMENT if "comment tag" in str(error) else ""
             raise Unreadable(f"cannot be rendered: {reason(error)}", remedy, templates.line_of(text, error)) from None
 

@@ -12,6 +12,7 @@ import typing as t
 
 from ...compile.site.rendering import InConsul, LookedUp, Unfound, Watched
 from ...job.model.vocabulary import Provider
+from . import memory
 
 # Looks services up by name; raises `Unfound`.
 Services = t.Callable[[str], LookedUp]
@@ -107,7 +108,8 @@ class _ConsulTemplate:
         if self._watched:
             return Watched(self._text)
         try:
-            rendered = self._render(self._template, environment, instances)
+            with memory.limit():
+                rendered = self._render(self._template, environment, instances)
             if not watched:
                 return rendered
             if native:
@@ -119,7 +121,9 @@ class _ConsulTemplate:
                 return Watched(self._text)
             also = [Mistake(each.line, str(each), each.remedy, depends=True) for each in fault.also]
             raise Mistake(fault.line, str(fault), fault.remedy, depends=True, also=also) from None
-        except (ValueError, RecursionError, MemoryError) as error:
+        except MemoryError:
+            raise Mistake(0, memory.SAID, memory.REMEDY, depends=True) from None
+        except (ValueError, RecursionError) as error:
             # Python's own errors: their texts may repeat values.
             raise Mistake(0, f"cannot be evaluated ({type(error).__name__})", depends=True) from None
 
@@ -130,14 +134,18 @@ class _Jinja:
 
         self._wrong, self._environment = jinja.Wrong, jinja.ENVIRONMENT
         try:
-            self._template = jinja.Template(text, left, right)
+            with memory.limit():
+                self._template = jinja.Template(text, left, right)
         except jinja.Wrong as wrong:
             raise Mistake(wrong.line, str(wrong), wrong.remedy) from None
 
     def render(self, environment: t.Mapping[str, str], host: Host, _services: Services) -> str:
         names = [name for name in sorted(self._template.names) if name != self._environment and host.has(name)]
+        # Before there is a limit: for them, Ansible may load libraries and start programs.
+        values = {name: host.value(name) for name in names}
         try:
-            return self._template.render({self._environment: dict(environment), **{name: host.value(name) for name in names}})
+            with memory.limit():
+                return self._template.render({self._environment: dict(environment), **values})
         except self._wrong as wrong:
             also = [Mistake(each.line, str(each), each.remedy, depends=True) for each in wrong.also]
             raise Mistake(wrong.line, str(wrong), wrong.remedy, depends=True, also=also) from None

@@ -18,6 +18,8 @@ import yaml
 from jinja2 import meta, nodes, sandbox
 from jinja2.exceptions import SecurityError
 
+from . import memory
+
 # By this name, a template has the task's environment.
 ENVIRONMENT = "env"
 # Characters. No configuration file is larger.
@@ -65,6 +67,8 @@ class Template:
         except jinja2.TemplateSyntaxError as error:
             remedy = COMMENT if "comment tag" in str(error.message) else ""
             raise Wrong(error.lineno, f"is not valid Jinja: {error.message}", remedy) from None
+        except MemoryError:
+            raise Wrong(0, memory.SAID, memory.REMEDY) from None
         except (RecursionError, SyntaxError, ValueError) as error:
             raise Wrong(0, f"is more than Jinja can read ({type(error).__name__})", "simplify it") from None
 
@@ -84,6 +88,8 @@ class Template:
             raise Wrong(_line(error), "does something that templates are not allowed to do") from None
         except Wrong:
             raise
+        except MemoryError as error:
+            raise Wrong(_line(error), memory.SAID, memory.REMEDY) from None
         # Filters and operators raise whatever Python and its libraries raise, and the texts of these errors repeat values.
         except Exception as error:
             raise Wrong(_line(error), f"cannot be evaluated ({type(error).__name__})") from None

@@ -15,7 +15,9 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import steps
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 
-TABLE = yaml.safe_load(pathlib.Path(__file__).with_name("cases.yml").read_text(encoding="utf-8"))
+TABLE, LEAVING = (
+    yaml.safe_load(pathlib.Path(__file__).with_name(name).read_text(encoding="utf-8")) for name in ("cases.yml", "leaving.yml")
+)
 RUNNING = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no"}
 STATES = {
     "dead": {**RUNNING, "ActiveState": "inactive", "SubState": "dead"},
@@ -89,10 +91,35 @@ def words(step):
     return [f"{verb}, left are {' '.join(map(name_of, left))}" if left else verb]
 
 
-@pytest.mark.parametrize("case", TABLE["cases"], ids=lambda case: case["case"])
+@pytest.mark.parametrize("case", [*TABLE["cases"], *LEAVING["cases"]], ids=lambda case: case["case"])
 def test_steps(case):
     found = between(case)
     assert [text for step in found for text in words(step)] == case["steps"]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("what works in a directory stands still while its files change hands", "housed"),
+        ("a unit that holds a port which changes hands is down before anything else, and comes up with its new file", "task"),
+    ],
+)
+def test_what_waits_for_its_next_try_stands_still_like_what_runs(name, unit):
+    """It would come up in the middle of it."""
+    (case,) = (case for case in TABLE["cases"] if case["case"] == name)
+    assert words(between({**case, "units": {unit: "crashing"}})[0]) == [case["steps"][0]] == ["halt k8s4r-task-a.service"]
+
+
+@pytest.mark.parametrize("state", ["crashing", "starting"])
+def test_what_is_to_run_by_itself_no_longer_does_not_come_up_once_more(state):
+    found = between({"old": ["other"], "wanted": [{"other": {"run": "none"}}], "units": {"other": state}})
+    assert "stop k8s4r-task-b.service" in [text for step in found for text in words(step)]
+
+
+@pytest.mark.parametrize(("changed", "forgets"), [({}, []), ({"digest": "new"}, ["/var/lib/k8s4r/done"])])
+def test_what_came_to_its_end_meanwhile_does_not_run_again_unless_it_has_changed(changed, forgets):
+    found = between({"old": ["env", "once"], "wanted": [{"env": changed}, "once"], "units": {"once": "dead"}})
+    assert [step["done"] for step in found if step["do"] in ("clear", "down")] == [forgets] * 2
 
 
 def test_steps_hold_whole_resources():

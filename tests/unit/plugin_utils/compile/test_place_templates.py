@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import pathlib
 import sys
@@ -48,3 +49,25 @@ def test_what_is_left_behind_of_a_file_goes_with_the_next_one(directory, tmp_pat
     assert len(list(tmp_path.iterdir())) == 2
     place_templates.replace(directory, "a", b"2", OWNED)
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_one_that_cannot_be_placed_keeps_no_signal_from_the_others(tmp_path, monkeypatch):
+    """The next reload would find nothing new about them."""
+    called = [{"called": name, "signal": "SIGHUP" if name == "good" else ""} for name in ("good", "bad")]
+    listed = tmp_path / "list.json"
+    listed.write_text(json.dumps({"templates": called, "user": "root", "group": "root"}))
+
+    def place(template: dict[str, str], *_rest: object) -> bool:
+        if template["called"] == "bad":
+            raise place_templates.Problem("bad: a directory is in its place")
+        return True
+
+    told: list[tuple[int, str]] = []
+    monkeypatch.setattr(sys, "argv", ["place-templates", str(listed), "main"])
+    monkeypatch.setenv("MAINPID", "7")
+    monkeypatch.setattr(place_templates, "place", place)
+    monkeypatch.setattr(place_templates, "program", lambda _process, _whom: 8)
+    monkeypatch.setattr(os, "kill", lambda *what: told.append(what))
+    with pytest.raises(SystemExit, match="template bad: a directory is in its place"):
+        place_templates.main()
+    assert told == [(8, "SIGHUP")]

@@ -10,6 +10,9 @@ import json
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import choice
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import manifest
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state.robot import Robot as Machine
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.names import group_id, pod_name
 
 from .one_robot import ROBOT, compiled, refusal
@@ -80,6 +83,24 @@ def test_a_port_that_is_chosen_is_none_that_the_proxy_of_its_pod_has():
     upstream = {"name": "up", "localPort": chosen["to"], "upstream": "192.0.2.9:1", "tls": False}
     ((other,),) = [pod["ports"] for pod in pods(job(ports=ports, upstreams=[upstream])).values()]
     assert (other["port"], other["to"]) == (chosen["port"] + 1, chosen["to"] + 1)
+
+
+def test_robot_and_compiler_agree_on_a_port_whose_number_something_else_in_the_pod_has_now(tmp_path):
+    machine = Machine(str(tmp_path / "state"), str(tmp_path / "run"))
+    machine.make()
+
+    def built(held, *upstreams):
+        plan = compiled(job(ports=[{"label": "x"}], upstreams=upstreams), held=held).plan
+        request = {"jobs": [{"namespace": "default", "name": "a", "digest": ""}], "plan": plan, "who": ""}
+        return manifest.build(request, "r", machine.ledger, machine.store.put)
+
+    ((group,),) = [each["groups"] for each in built({})["jobs"]]
+    (port,) = group["ports"]
+    record = {**group, "release": "one", "committed": 0, "leftovers": [], "started": {}}
+    machine.ledger.save({"namespace": "default", "name": "a", "state": "whole", "plan": "", "groups": {group["id"]: record}, "robot": ""})
+    upstream = {"name": "up", "localPort": port["port"], "upstream": "192.0.2.9:1", "tls": False}
+    held = {group["id"]: {port["called"]: port["port"]}}
+    assert choice.others(machine, built(held, upstream)) == {}
 
 
 SIX = ROBOT._replace(pods6="fd4b:9a12:7c30::/64")

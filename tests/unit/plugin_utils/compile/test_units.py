@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
@@ -200,3 +201,30 @@ def test_a_jar_that_is_not_the_tasks_own_must_be_there():
     group = compiled("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}").plan["jobs"][0]["groups"][0]
     assert [(each["what"], each["name"]) for each in group["expects"] if each["what"] == "jar"] == [("jar", "/srv/jars/a.jar")]
     assert [(each["path"], each["where"].split(": ")[-1]) for each in group["programs"]] == [("java", "taskGroups[0].tasks[0].driver")]
+
+
+def memories(*tasks, count=1, mode="host", group=None):
+    """The sizes of what tasks of a group see as /dev/shm; None: no size of its own."""
+    made = [{"name": f"t{number}", "config": {"execConfig": {"command": "app"}}, **each} for number, each in enumerate(tasks)]
+    groups = [{"name": "g", "count": count, "network": {"mode": mode}, "tasks": made, **({"resources": group} if group else {})}]
+    (found,) = compiled(json.dumps({"name": "a", "taskGroups": groups})).plan["jobs"][0]["groups"]
+    units = [each["content"] for each in found["resources"] if each.get("name", "").startswith("k8s4r-memory-")]
+    calls = [next(line for line in unit.splitlines() if line.startswith("ExecStart=")).split() for unit in units]
+    return [int(call[4]) >> 20 if len(call) > 4 else None for call in calls]
+
+
+def limit(memory, **more):
+    return {"resources": {"memory": f"{memory}Mi"}, **more}
+
+
+def test_shared_memory_holds_what_those_who_see_it_may_have():
+    assert memories(limit(32), limit(16)) == [48]
+    assert memories(limit(32), limit(16), count=2) == [96]
+    assert memories(limit(32), limit(16), count=2, mode="group") == [48, 48]
+    # One without a limit may fill it; but not beyond what the group may have.
+    assert memories(limit(32), {}) == memories({}) == [None]
+    assert memories(limit(32), {}, group={"memory": "64Mi"}) == [64]
+    assert memories(limit(32), count=3, group={"memory": "64Mi"}) == [64]
+    assert memories(limit(32), group={"memory": "64Mi"}) == [32]
+    # Who sees the robot's own counts for nothing.
+    assert memories(limit(32), {"isolation": {"ipc": "host"}}) == [32]

@@ -44,6 +44,8 @@ def unit(driver: str, more: str) -> str:
         ("killMode: all", ["how it is stopped"]),
         ("killTimeout: 7s", ["how it is stopped"]),
         ("timeout: 7s", ["timeout"]),
+        ("volumes: [{source: /srv/maps, target: /srv/data}]", ["volumes"]),
+        ("templates: [{embeddedTmpl: a, destPath: local/a}]", ["templates"]),
         ("restartPolicy: {attempts: 7, interval: 1h, delay: 3s, mode: fail}", ["restart policy"]),
     ],
 )

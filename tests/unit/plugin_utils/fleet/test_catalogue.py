@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
-import pytest
+import pathlib
+import re
 
+import pytest
+import yaml
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._provision import names
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.catalogue import fleet_from_inventory, names_of_one_machine
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 
@@ -27,6 +32,37 @@ def test_what_cannot_be_a_robots_name_is_refused_with_what_can(name):
 @pytest.mark.parametrize("name", ["arm1", "Arm-1.site_2", "192.0.2.10", "2001:db8::1", "_x"])
 def test_what_can_be_a_robots_name(name):
     assert fleet_of({name: {}}).robot(name).name == name
+
+
+@pytest.mark.parametrize("name", ["2001:db8::1", "x" * 65, "x" * 200])
+def test_a_name_that_no_agent_can_have_is_refused_where_robots_have_agents(name):
+    assert fleet_of({name: {}}).robot(name).name == name
+    domain = {"k8s4r_trust_domain": "fleet.example"}
+    with pytest.raises(JobErrors) as errors:
+        fleet_of({name: domain, "arm1": domain})
+    (error,) = map(str, errors.value.errors)
+    assert error.startswith(f'inventory: robots: "{name[:60]}')
+    assert "cannot be the name of a robot with a SPIRE agent, where it becomes part of the agent's ID; " in error
+    assert error.endswith(f"such a name has {names.ALLOWED}; an address can be its ansible_host")
+
+
+@pytest.mark.parametrize("name", ["arm1", "Arm-1.site_2", "192.0.2.10", "_x", "x" * 64])
+def test_what_an_agent_can_be_called_a_robot_can_be(name):
+    assert re.fullmatch(names.AGENT, name)
+    assert fleet_of({name: {"k8s4r_trust_domain": "fleet.example"}}).robot(name).name == name
+
+
+@pytest.mark.parametrize("name", ["r/x", "a b", "", "-x", ".", "..", "a\nb"])
+def test_what_no_robot_can_be_called_no_agent_can_be(name):
+    assert not re.fullmatch(names.AGENT, name)
+
+
+def test_the_role_of_the_agent_has_the_same_rule():
+    """It is looked at again there: a play of somebody else's may have the role alone."""
+    path = pathlib.Path(__file__).parents[4] / "roles/spire_agent/tasks/preflight.yml"
+    (check,) = [each for each in yaml.safe_load(path.read_text())[0]["loop"] if "inventory_hostname" in each["that"]]
+    assert check["that"] == f"inventory_hostname is match('^{names.AGENT}$')"
+    assert check["otherwise"].endswith(f" has {names.ALLOWED}")
 
 
 def test_names_of_one_machine_are_told():

@@ -135,6 +135,16 @@ def test_an_unknown_attribute_is_an_error_that_names_the_robots():
     robots = fleet(Robot("a", "a", capabilities={"gpu": "yes"}), Robot("b", "b"))
     with pytest.raises(JobErrors, match=r"\$\{attr\.gpu\} is unknown for b"):
         place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,)))], robots)
+    meant = Constraint("${attr.gpuu}", Operand.EQUAL, "yes")
+    with pytest.raises(JobErrors, match=r"\$\{attr\.gpuu\} is unknown for a, b; did you mean gpu\?"):
+        place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(meant,)))], robots)
+
+
+def test_of_a_robot_that_is_ruled_out_by_its_label_nothing_need_be_known():
+    constraint = Constraint("${attr.gpu}", Operand.EQUAL, "yes")
+    robots = fleet(Robot("a", "a", labels={"role": "work"}, capabilities={"gpu": "yes"}), Robot("b", "b", labels={"role": "dc"}))
+    group = TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,))
+    assert set(place([job(group, robot_selector={"role": "work"})], robots).instances[KEY]) == {"a"}
 
 
 def test_a_label_that_breaks_a_condition_is_an_error_that_names_the_robot():

@@ -11,7 +11,7 @@ import re
 import pytest
 import yaml
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors, Problem
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors, Problem, together
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import nodes
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.nodes import MAX_NODES
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read.reader import load
@@ -105,6 +105,32 @@ def test_errors_are_data():
     )
 
 
+def test_a_cause_is_reported_once_with_all_its_lines_and_robots():
+    def problem(line, robot, file="job.yml", cause="${a} has no value"):
+        return Problem(file, "${a} has no value", "define it", f"env.{line}", line, 1, (robot,), cause)
+
+    found = [problem(9, "r1"), problem(3, "r1"), problem(9, "r2"), problem(3, "r2"), problem(4, "r1"), problem(3, "r1", "other.yml")]
+    once = together(found)
+    assert [str(each) for each in once] == [
+        "job.yml:3:1: env.3: ${a} has no value, also on line 9 (for r1, r2); define it",
+        "job.yml:4:1: env.4: ${a} has no value (for r1); define it",
+        "other.yml:3:1: env.3: ${a} has no value (for r1); define it",
+    ]
+    assert together([*once, problem(5, "r1")._replace(robots=("r1", "r2"))])[0].also == (5, 9)
+    assert len(together([problem(1, "r1", cause=""), problem(2, "r1", cause="")])) == 2
+    many = together([problem(line, "r1") for line in range(1, 20)])
+    assert ", also on lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more (for r1)" in str(many[0])
+
+
+def test_errors_are_in_the_order_of_the_lines_in_that_of_the_files():
+    places = [("b.yml", 9, 5), ("a.yml", 2, 1), ("b.yml", 9, 2), ("b.yml", 0, 0), ("b.yml", 4, 7)]
+    found = together(Problem(file, "is wrong", line=line, column=column) for file, line, column in places)
+    assert [(each.file, each.line, each.column) for each in found] == [
+        *(("b.yml", *place) for place in ((0, 0), (4, 7), (9, 2), (9, 5))),
+        ("a.yml", 2, 1),
+    ]
+
+
 def test_a_file_name_cannot_forge_lines():
     with pytest.raises(JobErrors, match=re.escape("a\\nb.yml: contains no job")):
         load([Source("a\nb.yml", "")])
@@ -166,8 +192,18 @@ class TestVault:
 
     def test_without_a_password(self):
         [line] = errors(JOB % ", env: {A: !vault good}")
-        remedy = "use --vault-id, --vault-password-file or --ask-vault-pass"
+        remedy = "add --vault-password-file <file with the password>, or --ask-vault-pass to be asked for it"
         assert line.endswith(f"env.A: found a vaulted value, but no vault password was given; {remedy}")
+
+    def test_no_password_is_one_error_however_many_values_there_are(self):
+        env = ", env: {A: !vault good,\n B: !vault good,\n C: x y, D: !vault good}, user: a b"
+        lines = errors(JOB % env)
+        assert [line.partition(";")[0] for line in lines] == [
+            "job.yml:2:92: taskGroups[0].tasks[0].env.A: found a vaulted value, but no vault password was given, also on lines 3, 4",
+            lines[1].partition(";")[0],
+        ]
+        assert "user: found" in lines[1]
+        assert len(errors(JOB % env.replace("good", "bad"), Options(self.decrypt))) == 2
 
     def test_with_a_wrong_password(self):
         [line] = errors(JOB % ", env: {A: !vault bad}", Options(self.decrypt))

@@ -63,6 +63,15 @@ def test_an_address_in_its_parts(source):
     assert {name: found[name] for name in READ[source]} == READ[source]
 
 
+@pytest.mark.parametrize(
+    "source", ["https://[::1/x.tar", "https://bob:hunter2@h\u2100/x.tar", "https://bob:hunter2@h:x1/x", "git::ssh://[/x"]
+)
+def test_an_address_that_is_none_is_not_repeated(source):
+    with pytest.raises(Mistake, match="is not the address of a server") as found:
+        parsed(source, {})
+    assert "hunter2" not in str(found.value)
+
+
 def test_half_a_key_of_s3_is_none():
     with pytest.raises(Mistake, match="S3 key is incomplete"):
         parsed("s3::https://s3.amazonaws.com/b/x", {"aws_access_key_id": "a"})

@@ -45,6 +45,16 @@ def test_amounts_are_rounded_up_exactly(number, suffix):
     assert quantities.millicores(number + suffix) == -(-(exact * 1000).numerator // (exact * 1000).denominator)
 
 
+@pytest.mark.parametrize("text", ["0", "1500", "1k", "12M", "1024M", "4Mi", "16Mi", "3T", "2Ti"])
+def test_an_amount_of_memory_is_spelled_as_a_person_would(text):
+    assert quantities.spelled(quantities.size(text)) == text
+
+
+@given(st.integers(0, 2**60))
+def test_what_is_spelled_is_the_same_amount(number):
+    assert quantities.size(quantities.spelled(number)) == number
+
+
 @pytest.mark.parametrize("text", ["", "m", "-1", "+1", "1 Mi", "1MB", "1KiB", "0x10", "1_000", "1,5", "NaN", "inf", "1e999", "٣", "1Mi\n"])
 def test_no_amounts(text):
     for parse in (quantities.millicores, quantities.size):

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pathlib
+import resource
+import textwrap
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
@@ -14,6 +16,7 @@ from ansible.template import Templar
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files.reading import COMMENT, JobFiles
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating import memory
 
 WANTED = "job= takes a file or a directory; separate several with commas"
 SECRETS = [("default", VaultSecret(b"password"))]
@@ -75,6 +78,24 @@ def test_vaulted_files_that_hold_no_text(job_files):
     ]
 
 
+def test_without_the_vault_password_it_is_said_what_to_do(job_files):
+    job = "name: x\nmeta:\n  A: !vault |\n%s\ntaskGroups: [{name: g, tasks: [{name: t, config: {execConfig: {command: x}}}]}]\n"
+    encrypted = VaultLib(SECRETS).encrypt(b"s3cret").decode()
+    pathlib.Path("all.yml").write_text(encrypted, encoding="utf-8")
+    pathlib.Path("value.yml").write_text(job % textwrap.indent(encrypted, "    "), encoding="utf-8")
+    job_files.loader.set_vault_secrets([])
+    what, remedy = (
+        "no vault password was given",
+        "add --vault-password-file <file with the password>, or --ask-vault-pass to be asked for it",
+    )
+    assert errors(job_files, "all.yml") == [f"all.yml: is encrypted, but {what}; {remedy}"]
+    assert errors(job_files, "value.yml") == [f"value.yml:3:6: meta.A: found a vaulted value, but {what}; {remedy}"]
+    job_files.loader.set_vault_secrets([("other", VaultSecret(b"wrong"))])
+    [wrong] = errors(job_files, "all.yml")
+    assert wrong.startswith("all.yml: cannot be decrypted (")
+    assert wrong.endswith("); check the vault password")
+
+
 def test_a_template_that_makes_half_a_character(job_files):
     pathlib.Path("a.yml.j2").write_text('name: {{ "%c" % 55296 }}', encoding="utf-8")
     assert errors(job_files, "a.yml.j2") == [
@@ -129,6 +150,14 @@ def test_a_file_that_is_only_checked_runs_no_program(job_files, text):
     assert not pathlib.Path("ran").exists()
     job_files.sources("a.yml.j2")
     assert pathlib.Path("ran").exists()
+
+
+@pytest.mark.parametrize("text", ["name: {{ 'x' * 2000000000 }}", "a: 1\nname: {{ 'x' | center(2000000000) }}"])
+def test_a_file_that_is_only_checked_takes_no_more_memory_than_it_may(job_files, text):
+    pathlib.Path("a.yml.j2").write_text(text, encoding="utf-8")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    assert errors(job_files._replace(lookups=False), "a.yml.j2") == [f"a.yml.j2: cannot be rendered: {memory.SAID}; {memory.REMEDY}"]
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
 @pytest.mark.parametrize("text", ["name: {{ 'a' | to_json }}", "name: {{ 'a' if 'a' is ansible.builtin.match('a') else 'b' }}"])

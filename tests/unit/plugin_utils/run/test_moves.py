@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.moves import moves, waiting
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.moves import ASIDE, FAILED, OFF, moves, waiting
 
 WEB = "default/shop/web"
 PLACED = {WEB: {"b": [0, 1], "c": [2]}}
@@ -30,11 +30,18 @@ def goes(*units, group=WEB):
     ids=["to one robot", "to two", "none runs it any more", "the group ends", "no instance", "nothing goes"],
 )
 def test_what_moves_away(answer, to):
-    assert moves("a", {"a": {"goes": answer}}, PLACED) == ({"id": {"group": WEB, "to": to, "after": {}, "callers": []}} if to else {})
+    assert moves("a", {"a": {"goes": answer}}, PLACED) == (
+        {"id": {"group": WEB, "to": to, "after": {}, "callers": [], "absent": {}}} if to else {}
+    )
 
 
 def test_an_instance_that_every_robot_has_moves_nowhere():
-    assert moves("a", {"a": {"goes": goes("r0 server")}}, {WEB: {"b": [0], "c": [0]}}) == {}
+    leaves = {"a": {"goes": goes("r0 server")}}
+    for answers, placed in ((leaves, {"b": [0], "c": [0]}), ({**leaves, "b": {}}, {"b": [0]})):
+        assert moves("a", answers, {WEB: placed}, everywhere=[WEB]) == {}
+    # But where it is new, or may be, it takes over from the robot that it leaves.
+    for answers in ({**leaves, "b": new(WEB)}, leaves):
+        assert moves("a", answers, {WEB: {"b": [0]}}, everywhere=[WEB])["id"]["to"] == {0: "b"}
 
 
 def test_what_a_robot_runs_itself_does_not_move_away_from_it():
@@ -61,9 +68,9 @@ OLD = goes("r0 server", group="default/shop/old")
 )
 def test_a_group_that_ends_waits_for_what_its_job_has_new_elsewhere(a, b, after):
     found = moves("a", {"a": {"goes": OLD, **a}, "b": b}, PLACED)
-    assert found == ({"id": {"group": "default/shop/old", "to": {}, "after": after, "callers": []}} if after else {})
+    assert found == ({"id": {"group": "default/shop/old", "to": {}, "after": after, "callers": [], "absent": {}}} if after else {})
     assert list(waiting(found, lambda _robot: "rolled-back").values()) == [
-        f"default/shop/old stays here: this run did not succeed on b, which is to run {after['b']}; run again when it does"
+        f"default/shop/old is kept here because the run failed on b, which is to take over with {after['b']}; fix b and run again"
         for _once in after
     ]
 
@@ -72,8 +79,8 @@ def test_a_group_that_ends_waits_for_what_its_job_has_new_elsewhere(a, b, after)
     ("statuses", "late"),
     [
         ({"b": "committed", "c": "unchanged"}, []),
-        ({"b": "committed", "c": "rolled-back"}, ["c, which is to run r2"]),
-        ({"b": "", "c": "committed"}, ["b, which is to run r0"]),
+        ({"b": "committed", "c": "rolled-back"}, ["the run failed on c, which is to take over r2; fix c and run again"]),
+        ({"b": "", "c": "committed"}, ["the run failed on b, which is to take over r0; fix b and run again"]),
     ],
 )
 def test_it_goes_when_all_that_it_moves_to_have_it(statuses, late):
@@ -88,6 +95,33 @@ def test_what_is_called_goes_when_its_callers_have_other_endpoints(told, stays):
     """Also where it moves to no other robot: there may be one instance less."""
     following = {"c": {"/path": {"group": "default/shop/front", "services": [f"{WEB}/http"], "after": []}}}
     found = moves("a", {"a": {"goes": goes("r7 server")}}, PLACED, following)
-    assert found == {"id": {"group": WEB, "to": {}, "after": {}, "callers": ["c"]}}
+    assert found == {"id": {"group": WEB, "to": {}, "after": {}, "callers": ["c"], "absent": {}}}
     reasons = waiting(found, lambda _robot: "committed", lambda _robot: told)
-    assert list(reasons.values()) == [f"{WEB} stays here: this run did not succeed on c, which calls it; run again when it does"] * stays
+    why = f"{WEB} is kept here because c, which calls it, does not have its new endpoints yet; run again"
+    assert list(reasons.values()) == [why] * stays
+
+
+@pytest.mark.parametrize(
+    ("absent", "why"),
+    [
+        ({"b": ASIDE}, "b, which is to take over r0, is not in this run; run again with b"),
+        ({"b": OFF}, "b, which is to take over r0, is off; run again when b is on"),
+        ({"b": FAILED}, "the run failed on b, which is to take over r0; fix b and run again"),
+        (
+            {"b": OFF, "c": ASIDE},
+            "b, which is to take over r0, is off, and c, which is to take over r2, is not in this run; run again with c when b is on",
+        ),
+        (
+            {"c": ASIDE},
+            (
+                "the run failed on b, which is to take over r0, and c, which is to take over r2, is not in this run;"
+                " fix b and run again with c"
+            ),
+        ),
+    ],
+)
+def test_a_robot_that_the_run_does_not_reach_has_not_failed(absent, why):
+    units = ["r0 server", "r2 server"][: 2 if "c" in absent else 1]
+    found = moves("a", {"a": {"goes": goes(*units)}}, PLACED, absent={**absent, "z": OFF})
+    assert found["id"]["absent"] == absent
+    assert waiting(found, lambda _robot: "") == {"id": f"{WEB} is kept here because {why}"}

@@ -35,7 +35,7 @@ def test_the_server_is_asked_only_where_an_identity_may_change():
 
 def test_the_server_is_asked_where_that_is_wanted():
     assert what_next({"a": UNCHANGED}, verify=True) == ("identities", ["a"], {})
-    assert what_next({"a": UNCHANGED, "b": PREPARED}, verify=True) == ("switch_with_identities", ["b"], {})
+    assert what_next({"a": UNCHANGED, "b": PREPARED}, verify=True) == ("switch_with_identities", ["a", "b"], {})
 
 
 def test_what_moves_is_given_up_after_the_others_have_it_and_a_check_moves_nothing():
@@ -101,12 +101,12 @@ def test_a_failed_switch_says_how_it_ended_and_why():
     of_several = {"restored": ["default/a/b"], "undone": ["default/c/d"], "committed": ["default/e/f"], "errors": ["unit x"]}
     assert outcome.failure("arm1", {"status": "rolled-back", **of_several}).splitlines()[0] == (
         "arm1: the switch failed and was rolled back; back on the last good release: default/a/b; gone again, because there was no "
-        "earlier release: default/c/d; not affected, and as this run wants it: default/e/f"
+        "earlier release: default/c/d; deployed as this run wants it: default/e/f"
     )
     assert outcome.failure("arm1", {"status": "rolled-back", "undone": ["default/c/d"], "errors": ["unit x"]}).splitlines()[0] == (
         "arm1: the switch failed and was rolled back; there was no earlier release to return to"
     )
-    assert "not affected, and as this run wants it: default/e/f" in outcome.failure("arm1", {"status": "failed", **of_several})
+    assert "deployed as this run wants it: default/e/f" in outcome.failure("arm1", {"status": "failed", **of_several})
     assert outcome.failure("arm1", {"status": "odd"}) == "arm1: the switch ended with the unexpected status 'odd'"
 
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
+import resource
 import types
 import typing as t
 
@@ -19,6 +21,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys impor
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.brings.templates import Template
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import Provider
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files.reading import HostVariables
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating import memory
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating import renderer as rendering
 
 SITE: t.Any = types.SimpleNamespace(job=types.SimpleNamespace(path="jobs/web.yml", opaque=False), robot=types.SimpleNamespace(name="r1"))
@@ -104,6 +107,15 @@ def test_other_delimiters_are_those_of_either_dialect(tmp_path):
         ("{{ 'a' * 2000000 }}", "line 1 of the template: cannot be evaluated (OverflowError) (depends)"),
         ("{{ 9 ** 999 }}", "line 1 of the template: cannot be evaluated (OverflowError) (depends)"),
         ("{{ range(1000000) | list }}", "line 1 of the template: cannot be evaluated (OverflowError) (depends)"),
+        ("a\n{{ 'a' | center(3000000000) }}", f"line 2 of the template: {memory.SAID} (depends)"),
+        ("{{ '%3000000000d' | format(1) }}", f"line 1 of the template: {memory.SAID} (depends)"),
+        ("{{ name.ljust(3000000000) }}", f"line 1 of the template: {memory.SAID} (depends)"),
+        ("{{ '{:3000000000}'.format(1) }}", f"line 1 of the template: {memory.SAID} (depends)"),
+        (
+            "{% set x = namespace(a='aaaa') %}{% for i in range(40) %}{% set x.a = x.a ~ x.a %}{% endfor %}{{ x.a | length }}",
+            f"line 1 of the template: {memory.SAID} (depends)",
+        ),
+        ("{{ ports | map('center', 3000000000) | list | length }}", f"line 1 of the template: {memory.SAID} (depends)"),
         ("{% for i in range(99999) %}{{ '%50d' % i }}{% endfor %}", "the template: renders to more than 1 MiB (depends)"),
         ("{% import 'x' as y %}", "line 1 of the template: a template cannot include another file"),
         ("{{ x", "line 1 of the template: is not valid Jinja: unexpected end of template, expected 'end of print statement'."),
@@ -279,3 +291,35 @@ def test_what_asks_consul_is_left_to_the_robot(tmp_path, text, keys):
 )
 def test_what_cannot_ask_consul_is_refused(tmp_path, text, keys, said):
     assert refused(tmp_path, text, **keys) == f"embeddedTmpl: {said}"
+
+
+class Measuring:
+    """The variables of a robot: each is what limit this process has while Ansible tells it."""
+
+    def has(self, name):
+        return name == "limit"
+
+    def value(self, _name):
+        return list(resource.getrlimit(resource.RLIMIT_AS))
+
+
+def test_memory_is_limited_for_the_template_alone(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    render = rendering.Renderer(tmp_path, str, lambda _robot: Measuring())
+    template = Template(dest_path="local/a", embedded_tmpl="{{ limit | to_json }}")
+    assert render(SITE, template, {}, services) == json.dumps(before)
+    assert memory.SAID in refused(tmp_path, "{{ 'a' | center(3000000000) }}")
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_a_lower_limit_of_somebody_else_stays(monkeypatch):
+    monkeypatch.setattr(memory, "_taken", lambda: 4)
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (5, 10))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_both: pytest.fail("it is changed"))
+    with memory.limit():
+        pass
+
+
+def test_a_large_template_has_the_memory_that_it_takes(tmp_path):
+    lines = "{% for i in range(9000) %}{% set x = {'a': [i, i], 'b': 'c' * 40} %}{{ x | to_json }}\n{% endfor %}"
+    assert 600_000 < len(rendered(tmp_path, lines)) < 2**20

@@ -16,11 +16,25 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport.exec import 
 ANSWER_AFTER = 0.3
 
 
+class Connection:
+    """A connection plugin with these options."""
+
+    def __init__(self, **options: int | None) -> None:
+        self.options = options
+
+    def has_option(self, name: str) -> bool:
+        return name in self.options
+
+    def get_option(self, name: str) -> int | None:
+        return self.options[name]
+
+
 class Slow(action.RobotAction):
     """An action whose robot takes its time."""
 
     def __init__(self) -> None:
         """Without a task: none of it is needed for a command."""
+        self._connection = Connection()
 
     def shell(self, command: str, content: bytes | None = None) -> Outcome:
         """Answers after a while."""
@@ -55,7 +69,7 @@ def test_a_call_may_take_longer_when_it_carries_more(monkeypatch):
     ],
 )
 def test_who_is_slow_to_answer_at_once_may_be_slower_when_there_is_work(monkeypatch, took, patience):
-    asked = action.RobotAction.__new__(action.RobotAction)
+    asked = Slow()
     clock = [0.0]
 
     def answers(seconds):
@@ -70,3 +84,22 @@ def test_who_is_slow_to_answer_at_once_may_be_slower_when_there_is_work(monkeypa
         monkeypatch.setattr(asked, "shell", answers(seconds), raising=False)
         asked._execute("true", b"x" * int(action.SLOWEST * sending))
     assert asked._patience() == pytest.approx(patience)
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [
+        # As of Ansible's `local`, and of its ssh with nothing set.
+        ({}, 8),
+        ({"timeout": 10, "reconnection_retries": 0}, 8),
+        ({"timeout": 5, "reconnection_retries": None}, 8),
+        ({"timeout": 30, "reconnection_retries": 0}, 28),
+        # Four times, and Ansible waits 0, 1 and 3 s before it tries again.
+        ({"timeout": 10, "reconnection_retries": 3}, 36),
+        ({"timeout": 12, "reconnection_retries": 7}, 80 + 0 + 1 + 3 + 7 + 15 + 30 + 30),
+    ],
+)
+def test_whoever_tells_ssh_to_be_patient_is_not_cut_short(options, seconds):
+    asked = Slow()
+    asked._connection = Connection(**options)
+    assert asked.on_this_link(8) == seconds

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.moves import moves
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.moves import ASIDE, FAILED, OFF, moves
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.show import summary
 
 RESTART = {"group": "default/shop/web", "unit": "r0 store", "does": "restart", "why": ["env SPEED"]}
@@ -17,8 +17,8 @@ def goes(name="default/shop/old", whole=True, units=("r0 store",), data=12_000_0
     return {"old-1": {"name": name, "whole": whole, "units": list(units), "data": data, "kept": kept}}
 
 
-def lines(answers, placed=None, lost=(), aside=(), jobs=(), failed=()):
-    moving = {name: moves(name, answers, placed or {}) for name in answers}
+def lines(answers, placed=None, lost=(), aside=(), jobs=(), failed=(), absent=None):
+    moving = {name: moves(name, answers, placed or {}, absent=absent or {}) for name in answers}
     return [summary.line(said) for said in summary.summary(answers, moving, list(lost), aside=list(aside), jobs=jobs, failed=failed)]
 
 
@@ -78,6 +78,20 @@ def test_what_moves_away_is_said_with_the_robot_that_it_moves_to():
     ]
 
 
+@pytest.mark.parametrize("why", [ASIDE, OFF, FAILED])
+def test_what_cannot_move_now_is_said_to_stay(why):
+    absent = {"b": why}
+    placed = {"default/shop/old": {"b": [0, 1]}}
+    assert lines({"a": {"goes": goes()}}, placed, absent=absent) == [f"a: old: stays on a, because b {why}"]
+    several = goes(units=["r0 store", "r1 store"])
+    assert lines({"a": {"goes": several}}, placed, absent=absent) == [f"a: old: stays on a, because b {why}"]
+    part = goes(whole=False, units=["r1 store"])
+    assert lines({"a": {"goes": part}}, placed, absent=absent) == [f"a: old r1: stays on a, because b {why}"]
+    # Nothing of the group goes before all of it may.
+    part = goes(whole=False, units=["r1 store", "r2 store"])
+    assert lines({"a": {"goes": part}}, placed, absent=absent) == [f"a: old r1, r2 store: stay on a, because b {why}"]
+
+
 def test_robots_that_are_off_and_what_is_installed_have_their_lines():
     assert lines({"a": {"missing": ["envoy"]}}, lost=["b", "c"]) == ["a: envoy: installed, or started, first", "b, c: off, run again"]
     assert lines({}, lost=["b", "c"], failed=["c"]) == ["b: off, run again", "c: failed, as said above; run again"]
@@ -112,3 +126,17 @@ def test_an_interrupted_switch_is_rolled_back_first():
 )
 def test_an_amount_of_data(number, text):
     assert summary.size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("jobs", "there", "said"),
+    [
+        (["default/wbe"], ["default/db", "default/web"], "default/wbe; did you mean default/web?"),
+        (["default/web"], ["fleet/web", "test/web", "default/wep"], "default/web; did you mean fleet/web or test/web?"),
+        (["default/x", "default/wbe"], ["default/web"], "default/x, default/wbe; did you mean default/web?"),
+        (["default/x"], ["default/db", "default/web"], "default/x; there are: default/db, default/web"),
+        (["default/x"], [], "default/x; they have no job at all"),
+    ],
+)
+def test_a_removal_that_finds_nothing_names_what_is_there(jobs, there, said):
+    assert summary.nothing_to_remove("of this run", jobs, there) == f"No robot of this run has any of these jobs: {said}"

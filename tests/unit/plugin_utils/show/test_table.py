@@ -60,6 +60,18 @@ def test_a_fleet_that_is_well_is_a_line_for_each_group():
     ]
 
 
+def test_what_is_to_move_away_has_its_line_though_it_is_well():
+    leaves = {**NEXT, "called": "r1 web", "leaving": True}
+    units = {"k8s4r-task-r1.service": leaves, "k8s4r-task-web.service": {**NEXT, "leaving": False}}
+    lines = table.overview({"work1": robot(group(units=units))})
+    assert [line.split()[:3] for line in lines[1:-1]] == [["work1", "shop/web", "2"], ["r1", "web", "up"]]
+    assert lines[2].endswith("  is to move away; k8s4r-task-r1")
+    units["k8s4r-task-r1.service"] = {**DOWN, "leaving": True}
+    lines = table.overview({"work1": robot(group(units=units))})
+    assert lines[2].endswith("  is to move away; its program ended with exit status 7; k8s4r-task-r1")
+    assert lines[-1].endswith("1 thing is wrong")
+
+
 def test_a_schedule_says_when_it_runs_next():
     timer = {**NEXT, "called": "schedule", "next": "2026-11-28T14:00:00Z"}
     (_head, line, _sum) = table.overview({"work1": robot(group(units={"k8s4r-run-web.timer": timer}))})
@@ -110,6 +122,12 @@ def test_what_a_group_lacks_and_where_nobody_listens_is_wrong():
     lines = table.overview({"work1": robot(group(silent=[PORT], lacks=[{"path": "/run/agent.sock", "what": "spire_agent"}]))})
     assert lines[1].endswith("127.0.0.1:5432 NOT LISTENING; MISSING /run/agent.sock (spire_agent)")
     assert "1 thing is wrong" in lines[-1]
+    removed = ["/etc/k8s4r/groups/web/env/a.env", "/etc/systemd/system/k8s4r-task-a.service"]
+    lines = table.overview({"work1": robot(group(gone=removed))})
+    assert lines[1].endswith(f"MISSING {removed[0]} and 1 more; deploy its job again")
+    assert lines[-1] == "1 robot, 1 group: 1 thing is wrong"
+    lines = table.overview({"work1": robot(group(unidentified=["proxy"]))}, problems=True)
+    assert lines[1].endswith("NO IDENTITY: proxy; deploy its job with -e verify_entries=true")
     lines = table.overview({"work1": robot(group(silent=[{**PORT, "address": "::"}]))})
     assert lines[1].endswith("[::]:5432 NOT LISTENING")
 
@@ -153,6 +171,7 @@ def test_one_job_with_all_its_units():
         ({"busy": "anna is changing this robot"}, "anna is changing this robot"),
         ({"interrupted": "r2"}, "the switch to release r2 was interrupted"),
         ({"unread": ["/var/x is damaged"]}, "/var/x is damaged"),
+        ({"unclaimed": ["k8s4r-group-a.target"]}, "units of no known job: k8s4r-group-a.target; deploy the job that they belonged to"),
         ({"idle": ["k8s4r-logs.service (down: it was stopped)"]}, "k8s4r-logs.service (down: it was stopped)"),
     ],
 )

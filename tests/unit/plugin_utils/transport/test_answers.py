@@ -33,7 +33,7 @@ _GROUP = {
 _PREPARED = {
     "status": "staged",
     "release": "1",
-    **{key: ["a text"] for key in ("steps", "missing", "needed", "holds", "notices")},
+    **{key: ["a text"] for key in ("steps", "missing", "needed", "holds", "notices", "has")},
     "diff": [{"before": "", "after": ""}],
     "goes": {"id": {"name": "web", "whole": True, "units": ["r0 web"], "data": 0, "kept": 0}},
     "before": [{"state": "absent", "plan": ""}],

@@ -38,9 +38,10 @@ class Verdict(enum.Enum):
 class Watch:
     """One unit, asked for again and again: counts its restarts, and for how long it is neither up nor down."""
 
-    def __init__(self, unit: Resource, restarts: int = 0, checked: bool = False, patience: float = DEADLINE) -> None:
+    def __init__(self, unit: Resource, restarts: int = 0, checked: bool = False, patience: float = DEADLINE, told: float = 0.0) -> None:
         """``unit``: its resource. ``restarts``: systemd's count of them when the watch begins. ``checked``: its health checks count.
-        ``patience``: seconds that it has where the unit itself does not say.
+        ``patience``: seconds that it has where the unit itself does not say. ``told``: when its program was told of changed files, of the
+        monotonic clock; of that, too, it may end.
         """
         self.unit = unit
         # Its checks that do not pass; whether their time is up, and whether the next run of one is worth waiting for.
@@ -50,6 +51,7 @@ class Watch:
         # In how many seconds it will have been well for long enough, if nothing happens; without end if that cannot be told.
         self.due = UNKNOWN
         self._restarts = restarts
+        self._told = told
         self._pending_since: float | None = None
         self._checks = kinds.of(unit).checks(unit) if checked and kinds.of(unit).steady(unit) else ""
         settles, deadline = kinds.of(unit).settles(unit), kinds.of(unit).deadline(unit)
@@ -119,7 +121,7 @@ class Watch:
         if not endless or not began or now - began < self._patience:
             return False
         what = "ended" if comes_to_an_end(values) else "become ready"
-        self.failing = [f"has not {what} within {self._patience:g} s; set its timeout, or a longer update.healthyDeadline"]
+        self.failing = [f"has not {what} within {self._patience:g} s; give it a timeout, or raise update.healthyDeadline"]
         return True
 
     def _often_restarted(self, values: systemd.Properties, now: float) -> Verdict:
@@ -141,7 +143,7 @@ class Watch:
 
     def _is_fresh(self, values: systemd.Properties, now: float, seconds: float = STEADY) -> bool:
         """Whether the unit has become active only just now; until it is not, it is not due."""
-        self.due = fresh(values, now, seconds)
+        self.due = max(fresh(values, now, seconds), self._told + seconds - now if values.get("ActiveState") == "active" else 0.0)
         return self.due > 0
 
     def _inactive(self, values: systemd.Properties, _now: float) -> Verdict:

@@ -43,21 +43,23 @@ def wait(
     words: LastWords,
     checked: bool = False,
     tell: t.Callable[[str], None] = lambda _text: None,
+    told: t.Mapping[str, float] | None = None,
 ) -> systemd.Shown:
     """Wait until all units are healthy; their properties then. Raises `Unhealthy`.
 
     ``units``: resources. ``since``: when the switch began, of the monotonic clock. ``words``: of their log files. ``checked``: their
     health checks must pass, too. ``tell`` is called with what is waited for, whenever that changes; with nothing where all are up.
+    ``told``: when units that go on were told of changed files, of the monotonic clock, by their names.
     """
-    vigil, told = _Vigil(units, since, words, checked), ""
+    vigil, last = _Vigil(units, since, words, checked, told or {}), ""
     while units:
         now = time.monotonic()
         if vigil.are_well(now):
             break
         text = vigil.awaited()
-        if text != told:
+        if text != last:
             tell(text)
-        told = text
+        last = text
         vigil.pause(now)
         vigil.look()
     return vigil.shown
@@ -66,13 +68,15 @@ def wait(
 class _Vigil:
     """The units that are waited for, as systemd shows them: ``shown`` is of the last look."""
 
-    def __init__(self, units: t.Sequence[Resource], since: float, words: LastWords, checked: bool) -> None:
+    def __init__(self, units: t.Sequence[Resource], since: float, words: LastWords, checked: bool, told: t.Mapping[str, float]) -> None:
         self.units, self.since, self.words = units, since, words
         self.names = [unit["name"] for unit in units]
         self._changes, self.shown = systemd.changes(self.names), systemd.show(self.names)
         # All units are of one job, and not all carry what it says.
         patience = next((found for found in (kinds.of(unit).deadline(unit) for unit in units) if found is not None), DEADLINE)
-        self._watches = {unit["name"]: Watch(unit, restarts_of(self._of(unit["name"])), checked, patience) for unit in units}
+        self._watches = {
+            unit["name"]: Watch(unit, restarts_of(self._of(unit["name"])), checked, patience, told.get(unit["name"], 0.0)) for unit in units
+        }
         self._verdicts: dict[str, Verdict] = {}
         # What systemd showed of each that had ended, at whichever look: it may have been started again since.
         self._ends: dict[str, systemd.Properties] = {}
@@ -88,7 +92,9 @@ class _Vigil:
     def are_well(self, now: float) -> bool:
         """Whether all are. Raises `Unhealthy` where one has failed, as soon as nothing more is to be learnt from the others."""
         self._verdicts = {name: watch.verdict(self._of(name), now) for name, watch in self._watches.items()}
-        self._ends.update({name: self._of(name) for name in self.names if _has_ended(self._verdicts[name], self._of(name))})
+        # Of one that is up again, systemd has forgotten how it ended.
+        ended = [name for name in self.names if _has_ended(self._verdicts[name], self._of(name))]
+        self._ends.update({name: self._of(name) for name in ended if not (name in self._ends and systemd.up(self._of(name)))})
         if Verdict.FAILED not in self._verdicts.values():
             return Verdict.WAITING not in self._verdicts.values()
         self._moment = self._moment or now + MOMENT

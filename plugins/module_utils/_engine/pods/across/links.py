@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from ...say import jsontext
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LINKS = "/sys/class/net"
 ROUTES, ROUTES_SIX = "/proc/net/route", "/proc/net/ipv6_route"
+# Where NetworkManager says which process serves the addresses of a link that it shares (its source, nm-dnsmasq-manager.c).
+_LENT, _SERVES, _SERVER = "/run", re.compile(r"nm-dnsmasq-(.+)\.pid"), "dnsmasq"
 # Bits of the network of a route that leads somewhere in particular.
 _NARROW = 8
 _OURS = "k8s4r"
@@ -41,6 +44,32 @@ def uplinks() -> list[str]:
         if name != "lo" and not name.startswith(_OURS) and not inner and not os.path.exists(place + "/brport"):
             found.append(name)
     return sorted(found)
+
+
+def switches() -> list[str]:
+    """Bridges among these: what crosses one from port to port may pass the firewall as well (br_netfilter), and is not routed."""
+    return [name for name in uplinks() if os.path.isdir(f"{LINKS}/{name}/bridge")]
+
+
+def lent() -> list[str]:
+    """Links by which NetworkManager lets others use this robot's network, as by a hotspot. It has rules of its own for them."""
+    found = []
+    for file in os.listdir(_LENT):
+        match = _SERVES.fullmatch(file)
+        # One that did not end by itself has left its number.
+        if match and _runs(f"{_LENT}/{file}"):
+            found.append(match.group(1))
+    return sorted(found)
+
+
+def _runs(file: str) -> bool:
+    try:
+        with open(file, encoding="ascii") as stream:
+            number = int(stream.read())
+        with open(f"/proc/{number}/comm", encoding="ascii", errors="replace") as stream:
+            return stream.read().strip() == _SERVER
+    except (OSError, ValueError):
+        return False
 
 
 def shared(of: Family = FOUR) -> list[Link]:

@@ -11,7 +11,7 @@ from ... import plan
 from ...say import jsontext
 from ...system import command
 from .. import files, rules
-from ..kernel import settings
+from ..kernel import forwarding, settings
 from ..six import bridge
 from . import kept
 from .filters import is_link
@@ -37,10 +37,11 @@ def addresses(pods: t.Mapping[str, Pod]) -> list[str]:
 
 
 def told(pods: t.Mapping[str, Pod]) -> list[str]:
-    """What the kernel is told about the bridge. Only behind the filter there may it route to the loopback, for answers that go there."""
+    """What the kernel is told about the bridge. Only behind the filter there may it route to the loopback, for answers that go there.
+    It forwards last of all, when the walls are there.
+    """
     here = f"ipv4/conf/{plan.BRIDGE}"
     wanted = {
-        "ipv4/ip_forward": "1",
         f"{here}/route_localnet": "1" if rules.published(pods) else "0",
         # A source is looked up with the mark: without, the rules for routing let no way lead back.
         f"{here}/src_valid_mark": "1",
@@ -55,4 +56,4 @@ def told(pods: t.Mapping[str, Pod]) -> list[str]:
     others = {name: value for name, value in wanted.items() if settings.read(name) not in ("", value)}
     if others:
         settings.configure(others)
-    return sorted(others)
+    return [*sorted(others), *forwarding.begin()]

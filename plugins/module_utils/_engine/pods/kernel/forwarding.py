@@ -16,17 +16,34 @@ from ... import plan
 from ...system import files
 from . import settings
 
-# Here is noted that the robot forwarded nothing before its first pod, or before its first pod with IPv6.
+# Here is noted that the robot forwarded nothing before its first pod, or before its first pod with IPv6: as long as it forwards for us
+# alone, it is no router for anybody else (`ours`).
 FORWARDED, FORWARDED_SIX = plan.POD_STATES + "/.forwarding", plan.POD_STATES + "/.forwarding6"
 _DEVICES = "/sys/class/net"
 _FOUR, _SIX, _EACH = "ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf"
 
 
-def begin() -> None:
-    """Packets of pods are forwarded by the robot. Where it did so for nobody before, that is noted."""
-    if settings.read(_FOUR) == "0":
-        files.replace(FORWARDED, b"")
-        settings.configure({_FOUR: "1"})
+def ours(six: bool) -> list[str]:
+    """Of which families the robot forwards packets for its pods alone, or is about to, in nft's words. ``six``: it has pods with IPv6.
+
+    What is asked here is asked before anything is switched on, so that a robot is never a router in between.
+    """
+    found = ["ip"] if os.path.exists(FORWARDED) or settings.read(_FOUR) == "0" else []
+    return [*found, "ip6"] if os.path.exists(FORWARDED_SIX) or (six and settings.read(_SIX) == "0") else found
+
+
+def left() -> list[str]:
+    """The same of a robot without pods: of which families it goes on because others have come who need it."""
+    return [word for word, note in (("ip", FORWARDED), ("ip6", FORWARDED_SIX)) if os.path.exists(note)]
+
+
+def begin() -> list[str]:
+    """Packets of pods are forwarded by the robot; what was not so. Where it did so for nobody before, that is noted."""
+    if settings.read(_FOUR) != "0":
+        return []
+    files.replace(FORWARDED, b"")
+    settings.configure({_FOUR: "1"})
+    return [_FOUR]
 
 
 def begin_six() -> list[str]:
@@ -39,19 +56,18 @@ def begin_six() -> list[str]:
 
 
 def end() -> None:
-    """But where others have come who need it: whoever else has a bridge."""
-    if os.path.exists(FORWARDED):
+    """But where others have come who need it, whoever else has a bridge: then the note stays, too, because we still are who began."""
+    if os.path.exists(FORWARDED) and not _others():
         files.remove(FORWARDED)
-        if not _others():
-            settings.configure({_FOUR: "0"})
+        settings.configure({_FOUR: "0"})
     end_six()
 
 
 def end_six() -> list[str]:
-    if not os.path.exists(FORWARDED_SIX):
+    if not os.path.exists(FORWARDED_SIX) or _others():
         return []
     files.remove(FORWARDED_SIX)
-    if _others() or settings.read(_SIX) != "1":
+    if settings.read(_SIX) != "1":
         return []
     _switch("0")
     return [_SIX]

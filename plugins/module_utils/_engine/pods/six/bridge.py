@@ -41,9 +41,7 @@ def wanted(pods: t.Mapping[str, Pod]) -> dict[str, str]:
 def ensure(pods: t.Mapping[str, Pod], batch: Batch) -> list[str]:
     """Have the bridge as these pods need it, and the robot forward; what was not so. ``batch``: of `ip -6`."""
     six = of_six(pods)
-    if not six:
-        return forwarding.end_six()
-    if not os.path.isdir(f"{settings.SETTINGS}/ipv6/conf/{BRIDGE}"):
+    if not six or not os.path.isdir(f"{settings.SETTINGS}/ipv6/conf/{BRIDGE}"):
         return []
     lines = [*_addresses(six), *_places(pods, six)]
     batch(lines)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import typing as t
 
 SOCKET = "/run/docker.sock"
-# Seconds, for an answer of the engine.
-ANSWER = 20
+# Seconds, for an answer of the engine, and for one that comes when it has made or started a container.
+ANSWER, WORK = 20, 120
 
 
 def answers() -> bool:
@@ -62,7 +62,7 @@ def ask(method: str, path: str, content: object = None, upgrade: bool = False) -
     lines += [f"Content-Type: application/{kind}", *(["Connection: Upgrade", "Upgrade: tcp"] if upgrade else [])]
     connection = socket.socket(socket.AF_UNIX)
     # An engine that has lost its containerd waits long for what it removes; the processes have ended by then.
-    connection.settimeout(KILLED / 2 if method == "DELETE" else ANSWER)
+    connection.settimeout({"DELETE": KILLED / 2, "POST": WORK}.get(method, ANSWER))
     connection.connect(SOCKET)
     if nobody_is_behind(connection):
         raise ValueError("systemd holds the socket, and there is no engine yet")

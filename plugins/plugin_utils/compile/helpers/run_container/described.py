@@ -10,6 +10,7 @@ import os
 import re
 
 from .notes import TAKES_THEM, VARIABLES
+from .processes import ALWAYS_UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def body(task: dict[str, t.Any], by_systemd: bool, of_image: t.Callable[[str], t
     host = made["HostConfig"]
     host["CgroupParent"] = os.path.basename(task["slice"]) if by_systemd else task["slice"]
     if task.get("last"):
-        # While systemd stops the slice, it starts nothing in it. What Podman makes there itself must not be called a slice.
-        host["CgroupParent"] = f"{task['slice']}/last"
+        # While systemd stops the slice, it starts nothing in it. What is made there without it must not be called a slice.
+        host["CgroupParent"] = ALWAYS_UP if by_systemd and not by_podman(task) else f"{task['slice']}/last"
     paths = sorted(path for pattern in task["devices"] for path in glob.glob(pattern))
     host["Devices"] = [{"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rw"} for path in paths]
     user, group = identity(task)

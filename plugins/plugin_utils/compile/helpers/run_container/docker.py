@@ -17,6 +17,7 @@ from .anchor import anchored, unanchored
 from .api import answers, ask, gone, need, request
 from .described import body
 from .notes import leave, leave_how, tell_systemd
+from .processes import ALWAYS_UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def run_by_docker(task: dict[str, t.Any]) -> int:
     if task.get("pod"):
         made["HostConfig"].update(anchored(task, made))
     own = need("POST", f"/containers/create?name={task['name']}", made)["Id"]
+    if made["HostConfig"]["CgroupParent"] == ALWAYS_UP:
+        leave(task, "apart", f"/{ALWAYS_UP}/docker-{own}.scope")
     output, _head = ask("POST", f"/containers/{own}/attach?stream=1&stdout=1&stderr=1", upgrade=True)
     ended, _head = ask("POST", f"/containers/{own}/wait?condition=next-exit")
     need("POST", f"/containers/{own}/start")

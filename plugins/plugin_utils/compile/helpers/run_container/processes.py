@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Seconds: between two looks; for the end of what was killed.
 INTERVAL, KILLED = 0.2, 10
+# The slice that systemd does not stop, at a shutdown either.
+ALWAYS_UP = "system.slice"
 
 
 def send(processes: t.Iterable[int], number: int) -> None:
@@ -23,8 +25,11 @@ def send(processes: t.Iterable[int], number: int) -> None:
 
 
 def in_slice(task: dict[str, t.Any]) -> list[int]:
-    """The processes of the container."""
-    return processes_in(task["slice"])
+    """The processes of the container, which may be apart from its slice."""
+    found = processes_in(task["slice"])
+    with contextlib.suppress(OSError), open(f"{task['runtime']}/apart", encoding="ascii") as stream:
+        found += processes_in(stream.read())
+    return found
 
 
 def processes_in(group: str) -> list[int]:

@@ -75,7 +75,8 @@ def removal(site: Site, task: PlacedTask[Task]) -> Directives:
 
 def brings(site: Site, task: PlacedTask[Task], environment: Environment) -> Brought:
     """The image, the file that describes the container, and the slice that it is alone in."""
-    made, own = container.container(site, task, environment, _pod(site, task)), container.slice_of(site, task)
+    processes = task.spec.resources.tasks or limits.TASKS_MAX
+    made, own = container.container(site, task, environment, _pod(site, task), processes), container.slice_of(site, task)
     config, where = task.spec.config.docker_config, f"{task.path}.config.dockerConfig.volumes"
     limited = {
         "Unit": [("Description", systemd.text(site.title(task.called, "container")))],

@@ -62,12 +62,18 @@ def _change(template: Template, where: str, ends: bool, wrong: c.Container[str])
     if mode is ChangeMode.SIGNAL and signal is None and f"{where}.changeSignal" not in wrong:
         yield f"{where}.changeSignal", Mistake("is missing", "changeMode: signal needs it, such as SIGHUP")
     if signal is not None and mode is not None and mode is not ChangeMode.SIGNAL:
-        yield f"{where}.changeSignal", Mistake("is for changeMode: signal only", "add that, or remove changeSignal")
+        yield (
+            f"{where}.changeSignal",
+            Mistake("is for changeMode: signal only", "add that, or remove changeSignal", rests_on=[f"{where}.changeMode"]),
+        )
     script = template.change_script
     if mode is ChangeMode.SCRIPT and script is None and f"{where}.changeScript" not in wrong:
         yield f"{where}.changeScript", Mistake("is missing", "changeMode: script needs it")
     if script is not None and mode is not None and mode is not ChangeMode.SCRIPT:
-        yield f"{where}.changeScript", Mistake("is for changeMode: script only", "add that, or remove changeScript")
+        yield (
+            f"{where}.changeScript",
+            Mistake("is for changeMode: script only", "add that, or remove changeScript", rests_on=[f"{where}.changeMode"]),
+        )
     if template.env and mode is not None and mode is not ChangeMode.RESTART:
         why = "variables reach a program only when it starts"
         yield f"{where}.changeMode", Mistake(why, "write restart for a template with env: true", value=mode.value)

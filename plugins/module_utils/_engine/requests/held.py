@@ -1,0 +1,33 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``held``: the units that this robot has of some jobs, or may soon have: whose identities must stay registered."""
+
+from __future__ import annotations
+
+from ..resources import kinds
+from ..state import garbage
+from ..state import manifest as manifests
+from ..state.ledger import known
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ..state.ledger import JobName
+    from ..state.robot import Robot
+
+    class Held(t.TypedDict):
+        status: t.Literal["ok"]
+        units: list[str]
+
+
+def answer(robot: Robot, jobs: t.Sequence[JobName]) -> Held:
+    """Also those of a release that is staged: another run registers identities before it switches to it."""
+    wanted = {(job["namespace"], job["name"]) for job in jobs}
+    found = [resource for group in robot.ledger.groups(jobs) for resource in known(group)]
+    for release in garbage.staged(robot):
+        manifest = robot.manifest(release)
+        for job, group in manifests.groups(manifest) if manifest else ():
+            found += group["resources"] if (job["namespace"], job["name"]) in wanted else []
+    return {"status": "ok", "units": sorted(set(kinds.units(found)))}
