@@ -12,8 +12,21 @@ from ..fleet.catalogue import GROUP
 from ..job.errors import few
 from ..run.action import Action, ActionProblem, Result, Variables, registered
 from ..run.followers import followers
-from ..run.moves import ASIDE, FAILED, OFF, moves
-from ..run.outcome import AGAIN, AGENT, NO_SERVER, SERVER, Answers, missing, refusals, still_missing, taken_over, untold, what_next
+from ..run.moves import ASIDE, FAILED, OFF, homes, moves
+from ..run.outcome import (
+    AGAIN,
+    AGENT,
+    NO_SERVER,
+    SERVER,
+    Answers,
+    missing,
+    refusals,
+    still_missing,
+    taken_over,
+    untold,
+    was_reached,
+    what_next,
+)
 from ..run.server import refuse_mistaken
 from ..show.summary import MOST, Said, line, nothing_to_remove, summary
 
@@ -54,7 +67,7 @@ def _heard(arguments: Variables, variables: Variables) -> _Heard:
     return _Heard(
         answers={robot: registered(of_hosts.raw_get(robot), name, "prepare") for robot in reached},
         lost=lost,
-        failed=[robot for robot in lost if _has_failed(of_hosts.raw_get(robot), name)],
+        failed=[robot for robot in lost if was_reached(of_hosts.raw_get(robot).get(name))],
         aside=sorted(robots.difference(begun)),
         servers=variables["groups"].get(SERVER, []),
     )
@@ -86,6 +99,7 @@ class ActionModule(Action):
             verify=run["verify_entries"] or run["identities"],
             moving=bool(moving),
             following=bool(told),
+            homes=homes(moving),
         )
         again = following.file == AGAIN
         rounds = self._rounds(again, heard, arguments, variables)
@@ -145,12 +159,6 @@ class ActionModule(Action):
         refuse_mistaken(self, servers[0] if servers else "", identified, variables)
         if without_agent and not servers and not variables.get("spire_agent_server"):
             raise ActionProblem(NO_SERVER)
-
-
-def _has_failed(of_host: Variables, name: str) -> bool:
-    """Whether a host that is no longer in the play was reached all the same."""
-    result = of_host.get(name)
-    return isinstance(result, t.Mapping) and bool(result.get("failed")) and not result.get("unreachable")
 
 
 def _jobs(run: Variables) -> set[str]:

@@ -125,7 +125,10 @@ class ActionModule(RobotAction):
     def _told(self, request: Result, variables: Variables) -> Result:
         """What would change where groups of other jobs are told; `tell` is the request that does it."""
         answer = self.call({**request, "check": True, "diff": self._task.diff}, variables)
-        return {**answer, "tell": request} if answer["status"] == "ok" else {"status": "refused", "errors": answer["errors"]}
+        if answer["status"] != "ok":
+            return {"status": "refused", "errors": answer["errors"]}
+        files = [{**file, "was": answer["follows"][file["path"]]["before"]} for file in request["files"]]
+        return {**answer, "tell": {**request, "files": files}}
 
     def _supply(self, refresh: bool, variables: Variables, everything: bool) -> Supply:
         """For a robot that downloads nothing itself, or is to get a file of the controller's."""

@@ -80,7 +80,7 @@ class ActionModule(RobotAction):
 
     def _give_up(self, turn: _Turn) -> Result:
         """The last turn: what other robots run now goes. What callers were not told in their turn, they are not told in this one either."""
-        stays = waiting(turn.moving, turn.ended, turn.ended_following)
+        stays = waiting(turn.moving, turn.ended, turn.ended_following, turn.lost)
         reasons = turn.warnings(why for why in stays.values() if why)
         if turn.moving.keys() == stays.keys():
             return {"changed": False, "status": "stays", "stays": turn.groups(stays), "warnings": reasons}
@@ -154,6 +154,11 @@ class _Turn:
     def ended_following(self, other: str) -> str:
         """The same of the turn in which callers are told of new endpoints."""
         return self._ended(other, "followed")
+
+    def lost(self, other: str, group: str) -> bool:
+        """Whether a robot that was asked again would have to begin a group anew, because another run has taken it away meanwhile."""
+        answer: Variables = self.variables["hostvars"].raw_get(other).get(self.arguments["prepared"]) or {}
+        return any(change["does"] == "new" and change["group"] == group for change in answer.get("summary", ()))
 
     def groups(self, ids: t.Iterable[str]) -> list[str]:
         """The names of groups that move."""

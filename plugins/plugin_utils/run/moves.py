@@ -18,6 +18,8 @@ Placed = t.Mapping[str, t.Mapping[str, t.Sequence[int]]]
 
 # Why a run does not come to a robot.
 OFF, FAILED, ASIDE = "is off", "has failed", "is not in this run"
+# Why a robot that it has come to does not have what it was to take over.
+LOST = "has lost it again to another run"
 
 
 class Move(t.TypedDict):
@@ -31,6 +33,11 @@ class Move(t.TypedDict):
     after: dict[str, str]
     callers: list[str]
     absent: dict[str, str]
+
+
+def homes(moving: t.Mapping[str, t.Mapping[str, Move]]) -> set[str]:
+    """The robots that are to take something over; `moving` is what moves, by robot and by the group's id."""
+    return {name for found in moving.values() for move in found.values() for name in (*move["to"].values(), *move["after"])}
 
 
 def moves(
@@ -88,29 +95,37 @@ def _job(group: str) -> str:
 
 
 def waiting(
-    moving: t.Mapping[str, Move], ended: t.Callable[[str], str], told: t.Callable[[str], str] = lambda _robot: SETTLED[0]
+    moving: t.Mapping[str, Move],
+    ended: t.Callable[[str], str],
+    told: t.Callable[[str], str] = lambda _robot: SETTLED[0],
+    lost: t.Callable[[str, str], bool] = lambda _robot, _group: False,
 ) -> dict[str, str]:
     """By the group's id, why what moves away from a robot must stay for now; groups that can go are left out.
 
     `ended(robot)` is the status with which the run ended on a robot, empty where it has none, and `told(robot)` the one with which its
-    callers were told of new endpoints.
+    callers were told of new endpoints. `lost(robot, group)`: whether a robot on which it ended well has the group no more.
     """
     found = {}
     for id, move in moving.items():
-        late = [(name, f"is to take over r{index}") for index, name in sorted(move["to"].items()) if ended(name) not in SETTLED]
-        late += [(name, f"is to take over with {group}") for name, group in sorted(move["after"].items()) if ended(name) not in SETTLED]
+        homes = [(name, f"is to take over r{index}", move["group"]) for index, name in sorted(move["to"].items())]
+        homes += [(name, f"is to take over with {group}", group) for name, group in sorted(move["after"].items())]
+        gone = {name for name, _what, group in homes if ended(name) in SETTLED and lost(name, group)}
+        late = [(name, what) for name, what, _group in homes if name in gone or ended(name) not in SETTLED]
+        why = {**move["absent"], **dict.fromkeys(gone, LOST)}
         untold = [name for name in move["callers"] if told(name) not in SETTLED]
         if late or untold:
-            found[id] = f"{move['group']} is kept here because {_why(late, untold, move['absent'])}"
+            found[id] = f"{move['group']} is kept here because {_why(late, untold, why)}"
     return found
 
 
-def _why(late: t.Sequence[tuple[str, str]], untold: t.Sequence[str], absent: t.Mapping[str, str]) -> str:
-    """Which robots are not ready, and what to do. `late` are those that are to take over, with what; who is `absent` has not failed."""
-    off, aside = ([name for name, _what in late if absent.get(name) == why] for why in (OFF, ASIDE))
-    failed = [name for name, _what in late if name not in (*off, *aside)]
+def _why(late: t.Sequence[tuple[str, str]], untold: t.Sequence[str], known: t.Mapping[str, str]) -> str:
+    """Which robots are not ready, and what to do. `late` are those that are to take over, with what; on one of which it is not `known` why
+    it is not ready, the run has failed.
+    """
+    off, aside = ([name for name, _what in late if known.get(name) == why] for why in (OFF, ASIDE))
+    failed = [name for name, _what in late if known.get(name, FAILED) == FAILED]
     reasons = [
-        f"the run failed on {name}, which {what}" if name in failed else f"{name}, which {what}, {absent[name]}" for name, what in late
+        f"the run failed on {name}, which {what}" if name in failed else f"{name}, which {what}, {known[name]}" for name, what in late
     ]
     reasons += [f"{name}, which calls it, does not have its new endpoints yet" for name in untold]
     fix = f"fix {_each(failed)} and " if failed else ""

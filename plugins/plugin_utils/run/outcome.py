@@ -54,13 +54,21 @@ class Next(t.NamedTuple):
     without: dict[str, list[str]]
 
 
-def what_next(answers: Answers, servers: t.Sequence[str], check: bool, verify: bool, moving: bool, following: bool = False) -> Next:
+def what_next(
+    answers: Answers,
+    servers: t.Sequence[str],
+    check: bool,
+    verify: bool,
+    moving: bool,
+    following: bool = False,
+    homes: t.Container[str] = (),
+) -> Next:
     """What the robots' answers ask for; `servers` are the machines of the SPIRE server.
 
     A robot that is not as it was assumed to be may change where instances belong: then all are compiled again. Where agents
     are missing, there may be no server yet either. Check mode only names what is missing. `verify`: the identities are compared
-    with the server even where nothing changes. `moving`: whether something moves from one robot to another.
-    `following`: whether callers of a service are to be told where it is.
+    with the server even where nothing changes. `moving`: whether something moves from one robot to another, and `homes` to which:
+    these are asked again before it goes. `following`: whether callers of a service are to be told where it is.
     """
     if any(answer.get("status") in ("stale", "waiting") for answer in answers.values()):
         # Also the server's machines: what is included later on is only for those that are here.
@@ -76,7 +84,7 @@ def what_next(answers: Answers, servers: t.Sequence[str], check: bool, verify: b
     # What is to have no identity any more is asked before that is deleted, and with `verify` that may be any robot.
     machines = [name for name in answers if name not in lacking] if verify else changed
     if changed and moving and not check:
-        return Next(SWITCH_WITH_MOVES, machines, {})
+        return Next(SWITCH_WITH_MOVES, [name for name in answers if name in machines or (name in homes and name not in lacking)], {})
     if changed and following and not check:
         return Next(SWITCH_WITH_FOLLOWERS, machines, {})
     if changed:
@@ -109,6 +117,14 @@ def untold(lost: t.Iterable[str], robots: t.Mapping[str, t.Mapping[str, t.Any]])
     """Those on lost robots who are not in the run, and should hear where a service is. `robots` is what `compile` returned of them."""
     text = "{} was not reached: {} keeps the endpoints that it has; run again"
     return [text.format(name, group) for name in lost for group in robots.get(name, {}).get("tells", ())]
+
+
+def was_reached(result: t.Any) -> bool:
+    """Whether a robot that the play has lost is not off, but has failed: in `prepare`, or later, while it was provisioned.
+
+    `result` is its last one of `prepare`, as Ansible has registered it.
+    """
+    return isinstance(result, t.Mapping) and bool(result.get("failed") or "status" in result) and not result.get("unreachable")
 
 
 def missing(answer: t.Mapping[str, t.Any]) -> list[str]:

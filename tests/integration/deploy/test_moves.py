@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+import threading
 
 import pytest
 
 from tests.integration.deploy.harness import sleeper
+from tests.integration.engine.harness import Machine
 
 pytestmark = pytest.mark.robots
 
@@ -73,6 +76,38 @@ def test_a_run_that_does_not_reach_the_other_robot_gives_nothing_up(camera):
     assert "camera is kept here because robot2, which is to take over r0, is not in this run; run again with robot2" in run.output
     assert "moves away" not in run.output
     assert "failed on" not in run.output
+    assert has_camera(camera, "robot1")
+    camera.deploy(job("robot2")).well()
+    assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (False, True)
+
+
+def test_it_stays_if_another_run_takes_it_away_from_the_other_robot_meanwhile(camera):
+    """Of two runs with opposite wishes, each may find on one robot what it wants there, and give up what the other one counts on."""
+    first = Machine(camera.fleet, "robot1")
+    wait = ["-c", "until [ -e /run/goes-on ]; do sleep 0.1; done"]
+    init = json.dumps([{"name": "wait", "driver": "raw_exec", "config": {"execConfig": {"command": "/bin/sh", "args": wait}}}])
+    slow = f"""
+  - name: slow
+    constraints: [{{lTarget: "${{node.unique.name}}", rTarget: robot1}}]
+    initTasks: {init}
+    tasks: [{{name: main, config: {{execConfig: {{command: sleep, args: [infinity]}}}}}}]
+"""
+    first.sh("rm -f /run/goes-on")
+    # It has moved already for somebody else, who did not reach the first robot.
+    camera.deploy(job("robot2"), "--limit", "robot2").well()
+    ended = []
+    file = camera.job(job("robot2") + slow, "slow.yml")
+    run = threading.Thread(target=lambda: ended.append(camera.run("k8s4r.robot.deploy_taskgroup", job=file)))
+    run.start()
+    try:
+        first.until("systemctl is-active 'k8s4r-init-hello-slow-*' | grep activating")
+        camera.run("k8s4r.robot.remove_taskgroup", "--limit", "robot2", job_name="hello").well()
+        assert not has_camera(camera, "robot2")
+    finally:
+        first.sh("touch /run/goes-on")
+        run.join()
+    said = " ".join(ended[0].output.split())
+    assert "camera is kept here because robot2, which is to take over r0, has lost it again to another run; run again" in said
     assert has_camera(camera, "robot1")
     camera.deploy(job("robot2")).well()
     assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (False, True)

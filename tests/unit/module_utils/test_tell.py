@@ -101,6 +101,18 @@ def test_who_is_told_has_it_on_the_disk_and_in_the_ledger(caller):
     assert tell.answer(caller.robot, caller.request())["status"] == "ok"
 
 
+def test_what_another_run_has_told_meanwhile_is_not_taken_back(caller):
+    """Which of the two knows more, nobody knows. Whoever is refused gives nothing up that its callers may still use."""
+    file = {**caller.file(), "was": "old"}
+    tell.answer(caller.robot, caller.request({**file, "content": "newer"}))
+    with pytest.raises(Refusal) as refusal:
+        tell.answer(caller.robot, caller.request(file))
+    assert refusal.value.errors == [f"{caller.path}: {tell.OVERTAKEN}"]
+    assert caller.content() == "newer"
+    # Both may want the same.
+    assert tell.answer(caller.robot, caller.request({**file, "content": "newer"}))["status"] == "ok"
+
+
 @pytest.mark.parametrize("name", ["template", "several", "own", "none"])
 def test_no_other_file_is_ever_written(caller, name):
     path = f"{os.path.dirname(caller.path)}/{name}"

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
 
     class File(t.TypedDict):
-        """A file that is to have this content: of which group of which job, by its id and its name."""
+        """A file that is to have this content: of which group of which job, by its id and its name. ``was``, in all but a check: what it
+        had in that.
+        """
 
         namespace: str
         job: str
         id: str
         path: str
         content: str
+        was: t.NotRequired[str]
 
     # The record of its job, that of its group, and the resource that it is.
     Place = t.Tuple[JobRecord, GroupRecord, Resource]
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
 
 # Seconds. Whoever asks waits for the answer.
 PATIENCE = 3.0
+# What the other one knows may be newer, and this run must not give up what it has told nobody of.
+OVERTAKEN = "another run has changed this since this run looked; nothing here was changed; run again"
 
 
 def answer(robot: Robot, request: t.Mapping[str, t.Any]) -> Told:
@@ -74,15 +79,20 @@ def _told(robot: Robot, request: t.Mapping[str, t.Any], wanted: t.Sequence[File]
     follows: dict[str, Following] = {}
     changes: list[str] = []
     diff: list[Difference] = []
+    overtaken: list[str] = []
     for file in wanted:
         _job, group, resource = _place(robot, file)
-        now, content = _now(resource), file["content"].encode("utf-8")
-        follows[file["path"]] = {"group": group["name"], "follows": resource["follows"], "before": now.decode("utf-8", "replace")}
+        now, content = _now(resource).decode("utf-8", "replace"), file["content"].encode("utf-8")
+        if now not in (file.get("was", now), file["content"]):
+            overtaken.append(f"{file['path']}: {OVERTAKEN}")
+        follows[file["path"]] = {"group": group["name"], "follows": resource["follows"], "before": now}
         changes.append(f"change {kinds.label(resource)}")
         if request.get("diff"):
             contents = Contents({"": content})
             before, after = contents.before(resource), contents.after({**resource, "digest": ""})
             diff.append({"before_header": file["path"], "after_header": file["path"], "before": before, "after": after})
+    if overtaken:
+        raise Refusal(overtaken)
     return {"status": "ok", "changes": changes, "follows": follows, "diff": diff}
 
 

@@ -90,6 +90,12 @@ def test_it_goes_when_all_that_it_moves_to_have_it(statuses, late):
         assert text in found["id"]
 
 
+def test_it_stays_where_another_run_has_taken_it_away_again_from_the_robot_that_had_it():
+    found = moves("a", {"a": {"goes": goes("r0 server", "r2 server")}}, PLACED)
+    said = waiting(found, lambda _robot: "unchanged", lost=lambda robot, group: (robot, group) == ("c", WEB))
+    assert said == {"id": f"{WEB} is kept here because c, which is to take over r2, has lost it again to another run; run again"}
+
+
 @pytest.mark.parametrize(("told", "stays"), [("committed", False), ("unchanged", False), ("stays", True), ("rolled-back", True)])
 def test_what_is_called_goes_when_its_callers_have_other_endpoints(told, stays):
     """Also where it moves to no other robot: there may be one instance less."""

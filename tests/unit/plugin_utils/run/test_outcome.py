@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import outcome
 
 UNCHANGED = {"status": "unchanged"}
@@ -12,8 +14,8 @@ PREPARED = {"status": "staged", "steps": ["start x"], "missing": [], "entries_di
 BARE = {"status": "lacking", "steps": ["start x"], "missing": ["envoy", "spire_agent"], "entries_differ": True}
 
 
-def what_next(answers, servers=(), check=False, verify=False, moving=False):
-    return outcome.what_next(answers, servers, check, verify, moving)
+def what_next(answers, servers=(), check=False, verify=False, moving=False, homes=()):
+    return outcome.what_next(answers, servers, check, verify, moving, homes=homes)
 
 
 def test_nothing_is_left_to_do_where_nothing_changed():
@@ -41,6 +43,12 @@ def test_the_server_is_asked_where_that_is_wanted():
 def test_what_moves_is_given_up_after_the_others_have_it_and_a_check_moves_nothing():
     assert what_next({"a": PREPARED}, moving=True).file == "switch_with_moves"
     assert what_next({"a": PREPARED}, moving=True, check=True).file == "switch"
+
+
+def test_a_robot_that_has_what_moves_to_it_already_is_asked_again_all_the_same():
+    answers = {"a": UNCHANGED, "b": PREPARED, "c": UNCHANGED}
+    assert what_next(answers, moving=True, homes={"a", "off"}).machines == ["a", "b"]
+    assert what_next(answers, homes={"a"}).machines == ["b"]
 
 
 def test_what_is_missing_is_provided_first_with_the_server_of_the_agents():
@@ -124,3 +132,17 @@ def test_a_file_that_takes_over_another_files_job_is_named_with_what_goes():
     (said,) = outcome.taken_over(answers, files, ["default/web/front", "x/web/b"])
     assert said.startswith("x.yml has none of the groups of job x/web that robots run: group a goes from a. If")
     assert outcome.taken_over({"a": {"holds": []}}, files, []) == []
+
+
+@pytest.mark.parametrize(
+    ("result", "reached"),
+    [
+        (None, False),
+        ({"changed": False, "unreachable": True, "msg": "no route to host"}, False),
+        ({"changed": False, "failed": True, "msg": "no Python"}, True),
+        # It has answered, and then its provisioning did not succeed.
+        (BARE, True),
+    ],
+)
+def test_a_robot_that_has_answered_is_not_off(result, reached):
+    assert outcome.was_reached(result) is reached
