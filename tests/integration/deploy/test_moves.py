@@ -93,10 +93,12 @@ def test_it_stays_if_another_run_takes_it_away_from_the_other_robot_meanwhile(ca
     tasks: [{{name: main, config: {{execConfig: {{command: sleep, args: [infinity]}}}}}}]
 """
     first.sh("rm -f /run/goes-on")
+    # Of a system job, each robot has an instance of its own, which does not move.
+    moved = job("robot2").replace("type: system", "type: service").replace("- name: web\n", "- name: web\n    count: 2\n")
     # It has moved already for somebody else, who did not reach the first robot.
-    camera.deploy(job("robot2"), "--limit", "robot2").well()
+    camera.deploy(moved, "--limit", "robot2").well()
     ended = []
-    file = camera.job(job("robot2") + slow, "slow.yml")
+    file = camera.job(moved + slow, "slow.yml")
     run = threading.Thread(target=lambda: ended.append(camera.run("k8s4r.robot.deploy_taskgroup", job=file)))
     run.start()
     try:
@@ -109,7 +111,7 @@ def test_it_stays_if_another_run_takes_it_away_from_the_other_robot_meanwhile(ca
     said = " ".join(ended[0].output.split())
     assert "camera is kept here because robot2, which is to take over r0, has lost it again to another run; run again" in said
     assert has_camera(camera, "robot1")
-    camera.deploy(job("robot2")).well()
+    camera.deploy(moved).well()
     assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (False, True)
 
 
