@@ -40,6 +40,9 @@ class ActionModule(ServerAction):
         run = registered(variables, arguments["compiled"], "compile")
         answers = self._answers(run, arguments, variables)
         wanted = registrations(run["robots"], answers)
+        if self._deletes(arguments):
+            # Where nobody has said what there is now, nothing goes.
+            wanted = wanted._replace(parents=registrations(run["robots"], self._asked(answers, arguments, variables)).parents)
         deletes = exact and bool(wanted.parents)
         had_identities = any(AGENT in answer.get("needed", ()) for answer in answers.values())
         # Whether the server must be asked; where it only may have something of these jobs, the run ends well without it.
@@ -91,11 +94,14 @@ class ActionModule(ServerAction):
             # What stays on a robot for now needs its identity.
             settled = ended.get("status") in SETTLED and not ended.get("stays")
             planned = self._task.check_mode and ended.get("status") == "planned"
-            if arguments["state"] != "exact" or (
-                (settled or planned) and (not self._deletes(arguments) or _said(known, arguments) is not None)
-            ):
+            if arguments["state"] != "exact" or settled or planned:
                 found[name] = answer
         return found
+
+    def _asked(self, answers: t.Mapping[str, Variables], arguments: Variables, variables: Variables) -> dict[str, Variables]:
+        """Those of robots that have said what they have now."""
+        of_hosts = variables["hostvars"]
+        return {name: answer for name, answer in answers.items() if _said(of_hosts.raw_get(name), arguments) is not None}
 
     def _deletes(self, arguments: Variables) -> bool:
         """Whether entries go now, which ends what another run may have begun meanwhile."""

@@ -67,6 +67,9 @@ while True:
     os.rename(os.environ["NOMAD_TASK_DIR"] + "/new", os.environ["NOMAD_TASK_DIR"] + "/answers")
     time.sleep(0.005)
 """
+# A start that takes until there is a file.
+STARTS = "/run/systemd/system/k8s4r-task-.service.d"
+WAITS = "[Service]\nExecStartPre=+/bin/sh -c 'until [ -e /run/goes-on ]; do sleep 0.1; done'\n"
 NOTES = "trap 'echo told >> told' HUP; while :; do sleep 0.1; done"
 TEMPLATE = """\
 greeting={{ key "greeting" }} {{ env "TONE" }}
@@ -225,6 +228,17 @@ def test_templates_and_upstreams_follow_what_is_in_consul(agent):
     # A template with `changeMode: restart`.
     agent.sh("consul kv put start now")
     agent.until(f"grep -qx now {task}/local/start.conf && test $(systemctl show -p MainPID --value {unit}) != {started}")
+
+    # What changes while the task starts again, when it has copied its files already.
+    agent.execute(f"mkdir -p {STARTS} && cat > {STARTS}/waits.conf", WAITS.encode())
+    agent.sh("systemctl daemon-reload; consul kv put start then")
+    agent.until(f"systemctl is-active {unit} | grep -qx activating && grep -qx then {task}/local/start.conf")
+    agent.sh("consul kv put greeting meanwhile")
+    agent.until(f"grep -rq meanwhile {task}/consul")
+    agent.sh(f"touch /run/goes-on; rm -r {STARTS}; systemctl daemon-reload")
+    agent.until(f"systemctl --quiet is-active {unit} && grep -q meanwhile {task}/local/all.conf")
+    agent.sh("rm /run/goes-on; consul kv put greeting good-day")
+    agent.until(f"grep -q good-day {task}/local/all.conf")
 
     # A variable that root's own programs would obey: the task does not start with it.
     agent.sh("consul kv put loader LD_PRELOAD=/tmp/mine.so")

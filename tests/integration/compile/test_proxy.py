@@ -247,6 +247,6 @@ def test_a_robot_that_moves_to_another_network_reaches_its_upstreams_within_a_mi
 
 
 def answers(machine: Machine, host: str) -> None:
-    """Wait until the upstream is this host; for a minute, and no longer."""
-    asked = "python3 -c 'import urllib.request; print(urllib.request.urlopen(\"http://127.0.0.1:19000\", timeout=1).read().decode())'"
-    machine.sh(f"timeout 60 sh -c {shlex.quote(f'until {asked} 2>/dev/null | grep -qx {host}; do sleep 0.5; done')}")
+    """Wait until the upstream is this host; for a minute, and for the look that may be under way then."""
+    asked = "python3 -c 'import urllib.request; print(urllib.request.urlopen(\"http://127.0.0.1:19000\", timeout=5).read().decode())'"
+    machine.sh(f"timeout 65 sh -c {shlex.quote(f'until {asked} 2>/dev/null | grep -qx {host}; do sleep 0.5; done')}")

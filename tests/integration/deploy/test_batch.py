@@ -50,7 +50,7 @@ def test_a_run_waits_for_the_end_and_so_does_one_that_changes_nothing(deployment
 
 
 def test_a_task_that_fails_fails_the_run_once_with_its_status_and_its_last_lines(deployment):
-    script = "sleep 3; [ $NOMAD_ALLOC_INDEX = 0 ] || exit 0; echo >>$NOMAD_ALLOC_DIR/tries; echo the disk is upside down >&2; exit 9"
+    script = "sleep 10; [ $NOMAD_ALLOC_INDEX = 0 ] || exit 0; echo >>$NOMAD_ALLOC_DIR/tries; echo the disk is upside down >&2; exit 9"
     run = deployment.deploy(job(script, LIMITED), wait=True)
     assert run.status == 2
     assert run.output.count("r0 app (k8s4r-task-once-g-r0-app-") == 1

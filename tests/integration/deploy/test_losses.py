@@ -19,12 +19,15 @@ pytestmark = pytest.mark.robots
 
 
 def test_a_robot_that_is_not_there_does_not_keep_the_others(deployment, fleet):
+    """A dead link is given up after two tries, of at most 100 s together; the rest is what a deployment takes."""
+    started = time.monotonic()
     deployment.deploy(sleeper()).well()
+    usually = time.monotonic() - started
     fleet.cut_network("robot2")
     try:
         started = time.monotonic()
         run = deployment.deploy(sleeper(value="two"))
-        assert time.monotonic() - started < 100
+        assert time.monotonic() - started < 100 + usually
         assert run.status == 4
         run.refused("robot2: off, run again")
         assert deployment.value("robot1") == "two"

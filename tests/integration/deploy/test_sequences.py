@@ -77,11 +77,16 @@ def killed(deployment: Deployment, job: str, seconds: float) -> bool:
 
 def kill_marked(mark: bytes) -> None:
     """Kill every process that has this line in its environment: each of Ansible's workers has a session of its own."""
-    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
-        # It may have ended meanwhile.
-        with contextlib.suppress(OSError):
-            if mark in path.read_bytes().split(b"\0"):
-                os.kill(int(path.parent.name), signal.SIGKILL)
+    found = True
+    # One that is being killed may just have started another.
+    while found:
+        found = False
+        for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+            # It may have ended meanwhile.
+            with contextlib.suppress(OSError):
+                if mark in path.read_bytes().split(b"\0"):
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+                    found = True
 
 
 def settled(deployment: Deployment) -> None:

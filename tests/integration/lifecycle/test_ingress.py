@@ -137,8 +137,9 @@ def edge(two, tmp_path_factory):
         edge.certify()
         edge.deploy(jobs()).well()
         for robot in ("robot1", "robot2"):
-            for path in ("/", "/api"):
-                wait_for(lambda robot=robot, path=path: ask(edge, f"http://left.example{path}", robot=robot).status == 200, 30, "no answer")
+            # Each has a proxy with an identity of its own.
+            for url in ("http://left.example/", "http://left.example/api", "https://left.example/", "https://right.example/"):
+                wait_for(lambda robot=robot, url=url: ask(edge, url, robot=robot).status == 200, 180, f"no answer from {url}")
         yield edge
 
 
@@ -234,7 +235,7 @@ def test_a_service_that_is_down_is_said_to_be(edge):
         assert ask(edge, "https://left.example/").status == 200
     finally:
         edge.sh("robot2", "systemctl start $(cd /etc/systemd/system && echo k8s4r-proxy-web-right-*)")
-    wait_for(lambda: ask(edge, "https://right.example/").status == 200, 30, "it does not come back")
+    wait_for(lambda: ask(edge, "https://right.example/").status == 200, 180, "it does not come back")
 
 
 def test_routes_and_certificates_change_while_people_are_there(edge):
@@ -244,21 +245,21 @@ def test_routes_and_certificates_change_while_people_are_there(edge):
         assert socket.said("hello") == "hello"
         with visitors.crowd(edge.address(), "left.example", edge.directory / "edge.crt") as crowd:
             edge.deploy(jobs({**LEFT, "host": "new.example"}, {**LEFT, "path": "/new", "service": "web/right/web"})).well()
-            wait_for(lambda: ask(edge, "https://left.example/new").json["who"] == "right", 30, "the new route is not there")
+            wait_for(lambda: ask(edge, "https://left.example/new").json["who"] == "right", 180, "the new route is not there")
             assert ask(edge, "https://new.example/").json["who"] == "left"
             assert socket.said("a route more") == "a route more"
             # What the crowd asks for is suddenly served by what no route has led to before.
             edge.deploy(jobs(left={**LEFT, "service": "web/right/other"})).well()
-            wait_for(lambda: ask(edge, "https://left.example/").json["who"] == "right", 30, "the route does not move")
+            wait_for(lambda: ask(edge, "https://left.example/").json["who"] == "right", 180, "the route does not move")
             assert ask(edge, "https://new.example/").status == 404
             edge.deploy(jobs()).well()
-            wait_for(lambda: ask(edge, "https://left.example/").json["who"] == "left", 30, "the route does not move back")
+            wait_for(lambda: ask(edge, "https://left.example/").json["who"] == "left", 180, "the route does not move back")
             assert socket.said("a route less") == "a route less"
         assert crowd.failures == []
         assert crowd.answers > 100
         renewed = edge.certify()
         run = edge.deploy(jobs(), "--diff").well()
-        wait_for(lambda: ask(edge, "https://left.example/").certificate != before, 30, "the old certificate is still shown")
+        wait_for(lambda: ask(edge, "https://left.example/").certificate != before, 180, "the old certificate is still shown")
         assert socket.said("a new certificate") == "a new certificate"
     assert edge.starts() == starts
     assert ask(edge, "https://left.example/").certificate == renewed.serial

@@ -70,8 +70,8 @@ while waiting and looks > 0:
             pass
 print(json.dumps(answers))
 """
-# What is let through answers within milliseconds; what is not, mostly never.
-PATIENCE = 0.7
+# What is let through answers within milliseconds, or after 1 s if its first packet was lost; what is not, mostly never.
+PATIENCE = 1.5
 
 Question = tuple[str, int, str]
 

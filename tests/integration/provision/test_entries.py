@@ -43,13 +43,19 @@ def clean(ansible, provisioned):
 
 
 def test_the_right_unit_and_user_and_nobody_else_gets_the_identity_within_3_seconds(ansible, clean):
-    began = time.monotonic()
-    assert harness.identities(clean, "robot2", "probe.service", "nobody") == []
-    # On a busy machine, to ask takes longer than to be told.
-    asking = time.monotonic() - began
+    took = []
+
+    def asked():
+        began = time.monotonic()
+        found = harness.identities(clean, "robot2", "probe.service", "nobody")
+        took.append(time.monotonic() - began)
+        return found
+
+    assert asked() == []
     ansible.entries(entries=[entry("web", dns_names=["robot2"])]).well()
     written = time.monotonic()
-    while not (got := harness.identities(clean, "robot2", "probe.service", "nobody")) and time.monotonic() < written + 3 + asking:
+    # On a busy machine, to ask takes longer than to be told.
+    while not (got := asked()) and time.monotonic() < written + 3 + 2 * max(took):
         time.sleep(0.1)
     assert got == [f"{DOMAIN}/ns/test/job/web/group/g"]
     assert harness.identities(clean, "robot2", "other.service", "nobody") == []

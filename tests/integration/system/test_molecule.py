@@ -12,6 +12,6 @@ from tests.lint.tools import run
 
 @pytest.mark.robots
 def test_all_scenarios():
-    said = run(["make", "molecule"], seconds=2400, telling="fatal: |FAILED! |failed: ")
+    said = run(["make", "molecule"], seconds=3600, telling="fatal: |FAILED! |failed: ")
     # To molecule a step without its playbook is a step well done.
     assert "Missing playbook" not in said, said

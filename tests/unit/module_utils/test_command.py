@@ -28,7 +28,7 @@ def test_a_program_that_takes_too_long_is_ended_with_all_that_it_has_started(tmp
     """The second one is deaf to being asked."""
     for deaf in ("", "trap '' TERM;"):
         script = f"{deaf} echo begun; (sleep 1000 & echo $! >{tmp_path}/child; wait)"
-        assert command.run(["sh", "-c", script], timeout=0.3) == (command.LATE, "begun\n\nit did not end within 0.3 s")
+        assert command.run(["sh", "-c", script], timeout=3) == (command.LATE, "begun\n\nit did not end within 3 s")
         child = (tmp_path / "child").read_text().strip()
         assert (
             command.run(
@@ -39,7 +39,7 @@ def test_a_program_that_takes_too_long_is_ended_with_all_that_it_has_started(tmp
 
 
 def test_who_prints_without_end_is_ended():
-    code, output = command.run(["sh", "-c", "while :; do echo y; done"], timeout=0.3)
+    code, output = command.run(["sh", "-c", "while :; do echo y; done"], timeout=3)
     assert (code, output[:4]) == (command.LATE, "y\ny\n")
 
 
@@ -48,5 +48,5 @@ def test_a_program_that_closes_its_output_is_waited_for():
 
 
 def test_what_it_leaves_behind_holds_nobody_up():
-    code, output = command.run(["sh", "-c", "echo out; setsid sleep 2 & exit 5"], timeout=0.5)
+    code, output = command.run(["sh", "-c", "echo out; setsid sleep 20 & exit 5"], timeout=3)
     assert (code, output) == (5, "out\n")

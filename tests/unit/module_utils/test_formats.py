@@ -172,6 +172,23 @@ def test_status_shows_the_jobs_that_can_be_read(robot):
     assert [text in line for text, line in zip(shown["unread"], lines[1:])] == [True] * 2
 
 
+def test_status_looks_again_where_a_switch_has_ended_meanwhile(robot, monkeypatch):
+    """Else its new units would be told of as those of no job."""
+    looks = []
+    look = status.damage.units_of_no_job
+
+    def switched(records):
+        looks.append([record["name"] for record in records])
+        robot.ledger.save({**JOB, **ledger.whole("d"), "groups": {"g": GROUP}})
+        return look(records)
+
+    monkeypatch.setattr(status.damage, "units_of_no_job", switched)
+    assert [job["name"] for job in status.answer(robot, sample=0)["jobs"]] == ["j"]
+    assert looks == [[], ["j"]]
+    status.answer(robot, sample=0)
+    assert looks == [[], ["j"], ["j"]]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

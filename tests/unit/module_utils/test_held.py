@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests.main import OPERATIONS
 
@@ -40,3 +42,19 @@ def test_what_another_run_has_staged_and_is_about_to_switch_to(robot):
     assert held(robot)["units"] == ["k8s4r-proxy-g.service"]
     robot.forget_manifest("r2")
     assert held(robot)["units"] == []
+
+
+def test_what_was_staged_and_has_been_overtaken_is_nothing_that_anybody_will_have(robot):
+    """Whoever staged it, and went, would be refused: his identities need not stay for it. Nor does a damaged file keep them."""
+    recorded(robot, JOB, unit("k8s4r-proxy-g.service"))
+    groups = [{"id": "g", "name": "g", "resources": [unit("k8s4r-proxy-old.service")], "needs": [], "ports": [], "secrets": None}]
+    job = {**JOB, "digest": "d", "before": {"state": "empty", "plan": ""}, "base": {"g": "r0"}, "groups": groups}
+    manifest = {"release": "r2", "who": "w", "robot": "robot1", "keep_data": False, "jobs": [job]}
+    robot.keep_manifest(manifest)
+    assert held(robot)["units"] == ["k8s4r-proxy-g.service"]
+    robot.write_journal({"release": "r2", "groups": {}, "changes": [], "spare": []})
+    assert held(robot)["units"] == ["k8s4r-proxy-g.service", "k8s4r-proxy-old.service"]
+    robot.end_journal()
+    for path in pathlib.Path(robot.manifest_path("r2")).parent.iterdir():
+        path.write_text("rubbish")
+    assert held(robot)["units"] == ["k8s4r-proxy-g.service"]

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import perform
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.health.wait import Unhealthy
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.perform import Performer, silence
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import ledger, manifest
 
@@ -95,3 +97,17 @@ def test_what_was_done_stays_so_where_a_switch_is_killed_before_it_forgets_that_
         batch.forward()
     batch.forward()
     assert batch.back()
+
+
+@pytest.mark.parametrize(("runs", "well"), [(0, True), (7, False)])
+def test_who_waits_to_be_started_again_need_not_take_anything_in(robot, monkeypatch, runs, well):
+    """systemd refuses a reload of such a unit. It reads its files when it starts; of one that runs, the reload has failed."""
+    unit = {**plan.unit("s.service", "", run="service"), "digest": "d"}
+    del unit["content"]
+    group = {"name": "g", "release": "r1", "committed": 1.0, "resources": [unit], "leftovers": [], "started": {}}
+    monkeypatch.setattr(perform.systemd, "program_of", lambda *_: runs)
+    monkeypatch.setattr(perform.systemd, "refresh", lambda _unit: False)
+    monkeypatch.setattr(perform, "last_lines", lambda *_: [])
+    performer = Performer(robot, "r2", JOB, manifest.last_good("g", {**group, "needs": [], "ports": [], "secrets": None}), silence)
+    with contextlib.nullcontext() if well else pytest.raises(Unhealthy, match="could not take in its changed files"):
+        performer.perform({"do": "refresh", "text": "", "units": ["s.service"], "files": []})

@@ -137,8 +137,8 @@ class Performer:
             went_well = systemd.refresh(unit["name"])
             self._has_told(unit, told, before)
             if not went_well:
-                # Where the program has ended before systemd was through, and is not started again, systemd calls the reload failed.
-                if systemd.program_of(unit["name"]) != before:
+                # Where the program has ended before systemd was through, and is not started again at once, systemd calls the reload failed.
+                if before == 0 or systemd.program_of(unit["name"]) != before:
                     continue
                 lines = "".join("\n    " + line for line in last_lines(unit, began, self.words))
                 raise Unhealthy([f"{kinds.called(unit)} could not take in its changed files{':' if lines else ''}{lines}"])

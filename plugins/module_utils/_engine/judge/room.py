@@ -102,12 +102,17 @@ def _reserved(written: t.Sequence[Written]) -> bool:
 def explained(robot: Robot, error: Exception) -> list[str]:
     """Who fills the disk, where it is a full disk that an error is about."""
     full = _full(robot, error)
-    if not full:
+    try:
+        return [_filled(robot, _existing(full))] if full else []
+    except OSError:
+        # The error itself is what has to be told.
         return []
-    directory = _existing(full)
+
+
+def _filled(robot: Robot, directory: str) -> str:
     found = os.statvfs(directory)
     shown = f"{disk.size(found.f_bfree * found.f_frsize)} and {found.f_ffree} inodes are free"
-    return [f"the file system at {disk.mount_point(directory)}: {shown}{who_fills(robot, directory, inodes=not found.f_ffree)}"]
+    return f"the file system at {disk.mount_point(directory)}: {shown}{who_fills(robot, directory, inodes=not found.f_ffree)}"
 
 
 def _full(robot: Robot, error: Exception) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from ..resources import kinds
 from ..state import garbage
 from ..state import manifest as manifests
+from ..state.formats import Unread
+from ..state.journal import referred_to
 from ..state.ledger import known
 
 TYPE_CHECKING = False
@@ -26,8 +28,16 @@ def answer(robot: Robot, jobs: t.Sequence[JobName]) -> Held:
     """Also those of a release that is staged: another run registers identities before it switches to it."""
     wanted = {(job["namespace"], job["name"]) for job in jobs}
     found = [resource for group in robot.ledger.groups(jobs) for resource in known(group)]
+    begun = referred_to(robot.journal())
     for release in garbage.staged(robot):
-        manifest = robot.manifest(release)
+        try:
+            manifest = robot.manifest(release)
+        except Unread:
+            if release in begun:
+                raise
+            continue
         for job, group in manifests.groups(manifest) if manifest else ():
-            found += group["resources"] if (job["namespace"], job["name"]) in wanted else []
+            # One that has been overtaken since is refused if anybody wants to switch to it.
+            comes = release in begun or manifests.base(robot.ledger.of(job)) == job["base"]
+            found += group["resources"] if comes and (job["namespace"], job["name"]) in wanted else []
     return {"status": "ok", "units": sorted(set(kinds.units(found)))}

@@ -99,6 +99,13 @@ IDENTITY = ("spire-agent.service", "spire-server.service")
 
 def answer(robot: Robot, sample: float = SAMPLE) -> Status:
     """Per job and group the units that should run, with what they do and use, and the last good release."""
+    found, settled = _look(robot, sample)
+    # A switch that has ended meanwhile: its new units were on the disk before the ledger knew of them, or its old ones were gone.
+    return found if settled else _look(robot, sample)[0]
+
+
+def _look(robot: Robot, sample: float) -> tuple[Status, bool]:
+    """What the robot says, and whether no job has changed while it was looked at."""
     records, problems = robot.ledger.read()
     unread = [text for error in problems for text in error.errors]
     now = _Now([group for record in records for group in record["groups"].values()], sample, robot.runtime)
@@ -108,7 +115,7 @@ def answer(robot: Robot, sample: float = SAMPLE) -> Status:
         journal = None
         unread += error.errors
     busy = lock.held(robot.runtime + "/lock")
-    return {
+    found: Status = {
         "status": "ok",
         "jobs": [_job(record, now) for record in records],
         "busy": busy,
@@ -119,6 +126,7 @@ def answer(robot: Robot, sample: float = SAMPLE) -> Status:
         "unclaimed": [] if busy or journal or unread else damage.units_of_no_job(records),
         "unread": unread,
     }
+    return found, robot.ledger.read()[0] == records
 
 
 def _without_identities() -> list[str]:

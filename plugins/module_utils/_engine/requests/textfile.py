@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Seconds.
 EVERY = 30
+# Seconds. Somebody may just be preparing a job.
+PATIENCE = 3.0
 # What needs no quoting in a unit, but for the root.
 _DIRECTORY = r"(/[A-Za-z0-9_.@:+-]+)+"
 _INTO = "ConditionPathIsDirectory="
@@ -50,7 +52,7 @@ def answer(robot: Robot, directory: str, check: bool = False) -> Done:
         if directory:
             robot.make()
             # A switch that begins in between must find its own engine at boot, and not this one.
-            with Lock(robot.runtime, "provisioning", "statistics for Prometheus"):
+            with Lock(robot.runtime, "provisioning", "statistics for Prometheus", patience=PATIENCE):
                 _write_into(robot, directory, wanted, before)
         else:
             _remove(before)

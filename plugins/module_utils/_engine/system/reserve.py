@@ -117,6 +117,8 @@ def give_up(beside: int | str) -> bool:
 def make_room(directory: str) -> bool:
     """Free what systemd needs to start a unit, where a file system in memory lacks it; whether anything was freed."""
     freed = False
+    if _beside(directory) != IN_MEMORY:
+        return False
     while is_short(directory) and len(left(0, IN_MEMORY)) > KEPT_BACK and give_up(directory):
         freed = True
     return freed

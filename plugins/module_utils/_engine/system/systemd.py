@@ -205,6 +205,7 @@ def _stop(units: t.Sequence[str]) -> None:
         # A unit that wants one of them, and is started again by its Restart= just now, makes systemd drop the stop.
         if "canceled" not in output or time.monotonic() >= deadline:
             raise CommandFailed(f"systemctl stop did not stop {', '.join(still)}: {output.strip()[-2000:]}")
+        time.sleep(INTERVAL)
 
 
 def reset_failed(units: t.Sequence[str]) -> None:

@@ -90,6 +90,7 @@ RUN_CONTAINER = _read(*(f"run_container/{part}.py" for part in _PARTS))
 RUN_ONCE = _read("run_once.sh")
 SHARE_MEMORY = _read("share_memory.sh")
 STOP_PROGRAM = _read("stop_program.sh")
+TELL_TASK = _read("tell_task.sh")
 
 HELPERS = (
     AWAIT_COMMAND,
@@ -109,4 +110,5 @@ HELPERS = (
     RUN_ONCE,
     SHARE_MEMORY,
     STOP_PROGRAM,
+    TELL_TASK,
 )

@@ -50,20 +50,19 @@ KEY = {"destPath": "local/a", "embeddedTmpl": '{{ key "a" }}'}
 
 
 @pytest.mark.parametrize(
-    ("keys", "verb"),
-    [
-        ({}, "try-restart"),
-        ({"changeMode": "noop"}, "try-reload-or-restart"),
-        ({"changeMode": "signal", "changeSignal": "SIGHUP"}, "try-reload-or-restart"),
-    ],
+    ("keys", "restarts"),
+    [({}, True), ({"changeMode": "noop"}, False), ({"changeMode": "signal", "changeSignal": "SIGHUP"}, False)],
 )
-def test_a_change_is_told_as_the_template_says_and_never_before_the_task_has_started(keys, verb):
+def test_a_change_is_told_as_the_template_says_and_never_before_the_task_has_started(keys, restarts):
     found, _group = resources({**KEY, **keys})
     _unit, once, always = watch(found)
     assert "command" not in once["template"][0]
-    command = always["template"][0].pop("command")
-    assert command[:3] == ["systemctl", "--no-block", verb]
-    assert command[3] in found
+    *command, task = always["template"][0].pop("command")
+    assert task in found
+    (helper,) = [path for path in found if path.endswith("/tell-task")] or [""]
+    assert command == (["systemctl", "--no-block", "try-restart"] if restarts else ["/bin/sh", helper])
+    # Whoever has a long start is told when it is over.
+    assert always["template"][0].pop("command_timeout") == "3600s"
     # What is rendered the first time is put in place when all of it is there.
     (first,), (later,) = once["template"], always["template"]
     directory, _slash, name = later["destination"].rpartition("/")

@@ -29,6 +29,8 @@ PROGRAM = "consul-template"
 # How long the first rendering may take, for whatever needs the result.
 SECONDS = 10
 MEMORY_MAX = 128 * 2**20
+# How long whoever is told may take: a task hears of it when it has started. consul-template itself would wait for 30 s.
+TOLD_SECONDS = 3600
 # Whatever PATH a task has.
 _ENV = ("/usr/bin/env", f"PATH={paths.SEARCH}")
 # These would read files and run programs as root.
@@ -107,7 +109,7 @@ def of_task(site: Site, task: PlacedTask[Task], environment: Environment) -> Wat
             templates.result_of(site, task, each),
             left=each.template.left_delim,
             right=each.template.right_delim,
-            command=_told(task, each),
+            command=_told(site, task, each),
         )
         for each in watched
     ]
@@ -126,12 +128,13 @@ def of_task(site: Site, task: PlacedTask[Task], environment: Environment) -> Wat
     )
 
 
-def _told(task: PlacedTask[Task], each: Rendered) -> tuple[str, ...]:
+def _told(site: Site, task: PlacedTask[Task], each: Rendered) -> tuple[str, ...]:
     """A task that runs to its end is told nothing; the next time it finds the file."""
     if task.spec.runs_to_its_end:
         return ()
-    verb = "try-restart" if each.template.change_mode is ChangeMode.RESTART else "try-reload-or-restart"
-    return "systemctl", "--no-block", verb, task.unit
+    if each.template.change_mode is ChangeMode.RESTART:
+        return "systemctl", "--no-block", "try-restart", task.unit
+    return Call(helpers.TELL_TASK, (task.unit,)).command(site.bin)
 
 
 def watch(site: Site, order: Order) -> Watch:
@@ -140,6 +143,7 @@ def watch(site: Site, order: Order) -> Watch:
     once = _configuration([_once(text) for text in order.texts])
     always = _configuration(order.texts, settles={"wait": {"min": "500ms", "max": "5s"}})
     reads = [order.once, order.always, *order.sources]
+    tells = [helpers.TELL_TASK] if any(helpers.TELL_TASK.path(site.bin) in text.command for text in order.texts) else []
     return Watch(
         resources=(
             order.results,
@@ -149,7 +153,7 @@ def watch(site: Site, order: Order) -> Watch:
         ),
         programs=(plan.program(PROGRAM, where, paths.SEARCH),),
         expects=(plan.expected("consul", order.asks, where),),
-        helpers=frozenset((helpers.RENDER_ONCE,)),
+        helpers=frozenset((helpers.RENDER_ONCE, *tells)),
         order=(("Wants", name), ("After", name)),
     )
 
@@ -200,9 +204,13 @@ def _configuration(texts: t.Sequence[Text], settles: t.Mapping[str, t.Any] | Non
     """Of consul-template. Changes that come together are one, where it `settles`."""
     # It goes on trying, and what is there stays.
     retry = {"attempts": 0, "backoff": "250ms", "max_backoff": "10s"}
-    told = [{**_text(text), **({"command": list(text.command)} if text.command else {})} for text in texts]
+    told = [{**_text(text), **(_command(text.command) if text.command else {})} for text in texts]
     found = {"consul": {"retry": retry}, "log_level": "warn", "template": told, **(settles or {})}
     return json.dumps(found, sort_keys=True, indent=1) + "\n"
+
+
+def _command(command: t.Sequence[str]) -> dict[str, t.Any]:
+    return {"command": list(command), "command_timeout": f"{TOLD_SECONDS}s"}
 
 
 def _text(text: Text) -> dict[str, t.Any]:
