@@ -11,7 +11,7 @@ from tests.integration.compile.jobs import plans
 from tests.integration.engine.harness import Machine
 
 # What fails is not waited for, and what is well not for long. On a busy machine, containers take seconds to begin.
-SOON = {"minHealthyTime": "500ms", "healthyDeadline": "30s"}
+SOON = {"minHealthyTime": "500ms", "healthyDeadline": "120s"}
 
 
 def box(script: str = "exec sleep 1000", image: str = "look:1", **keys: t.Any) -> dict[str, t.Any]:

@@ -23,7 +23,7 @@ echo $POD_IP $HOSTNAME $NOMAD_PORT_web >box.told; touch /dev/shm/box
 echo 192.0.2.1 forged >>/etc/hosts || touch box.closed
 until [ -e go ]; do sleep 0.1; done
 nc localhost 7001 </dev/null >box.other; nc $HOSTNAME 7001 </dev/null >>box.other; ls /dev/shm >box.memory
-while read address port; do nc -w 2 $address $port </dev/null; done <go >box.walls 2>/dev/null
+while read address port; do nc -w 10 $address $port </dev/null; done <go >box.walls 2>/dev/null
 touch box.done; wait
 """
 # One of the robot's programs, which does the same.
@@ -67,7 +67,7 @@ def job(machine: Machine, engine: Engine) -> dict[str, t.Any]:
     network = {"type": "none", "mode": "group", "ports": [{"label": "web", "static": 8099, "to": 7002}]}
     far = {"name": "h", "network": {"type": "none", "mode": "group"}, "tasks": [program("far", FAR)]}
     groups = [{"name": "g", "network": network, "tasks": [first, container, program("app", APP), last]}, far]
-    (plan,) = plans(machine, {"name": "box", "taskGroups": groups, "update": {**SOON, "healthyDeadline": "60s"}})
+    (plan,) = plans(machine, {"name": "box", "taskGroups": groups, "update": SOON})
     return plan
 
 

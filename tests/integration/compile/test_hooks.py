@@ -151,13 +151,13 @@ def test_a_prestart_that_fails_brings_the_group_back(machine):
 def test_a_hook_that_hangs_is_waited_for_as_long_as_the_job_says(machine):
     hangs = says("prepare", "prestart", "echo waiting for the lidar >&2; sleep 1001")
     (plan,) = plans(
-        machine, {"name": "hang", "update": {"healthyDeadline": "3s"}, "taskGroups": [{"name": "g", "tasks": [stays("app"), hangs]}]}
+        machine, {"name": "hang", "update": {"healthyDeadline": "10s"}, "taskGroups": [{"name": "g", "tasks": [stays("app"), hangs]}]}
     )
     answer = machine.deploy(plan)
     assert answer["status"] == "rolled-back"
     (error,) = answer["errors"]
     assert "r0 prepare" in error
-    assert "has not ended within 3 s; give it a timeout, or raise update.healthyDeadline" in error
+    assert "has not ended within 10 s; give it a timeout, or raise update.healthyDeadline" in error
     assert "waiting for the lidar" in error
     machine.gone("sleep 1001")
 

@@ -39,7 +39,7 @@ def family_of(address):
 
 def ask(address, port):
     try:
-        with socket.create_connection((address, port), 2) as connection:
+        with socket.create_connection((address, port), 60) as connection:
             return connection.recv(99).decode()
     except OSError as error:
         return type(error).__name__
@@ -120,7 +120,7 @@ def look(machine: Machine) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {name: json.loads(machine.sh(f"cat {DIRECTORY}/{name}.json")) for name in WHO}
     found["pods"] = files(plan)
     addresses = [pod[key] for key in ("address", "address6") for pod in found["pods"].values()]
-    ask = "import socket,sys; print(socket.create_connection((sys.argv[1], 7001), 2).recv(9).decode())"
+    ask = "import socket,sys; print(socket.create_connection((sys.argv[1], 7001), 60).recv(9).decode())"
     found["from the robot"] = [machine.sh(f'python3 -c "{ask}" {address}').strip() for address in addresses]
     found["named"] = machine.sh("for each in $(ls /run/netns); do ip netns exec $each ip -o -4 addr show dev eth0; done")
     found["ports"] = machine.sh("for each in $(ls /sys/class/net/k8s4r0/brif); do cat /sys/class/net/k8s4r0/brif/$each/isolated; done")
@@ -310,7 +310,7 @@ def test_each_pod_has_a_proxy_at_the_same_port(envoy: Machine, monkeypatch: pyte
         f"systemd-run -q --unit=beyond python3 -c \"exec('''import socket; s = socket.create_server((\\'0.0.0.0\\', 18080))\\n{serve}''')\""
     )
     envoy.listens(18080)
-    ask = "import socket; print(socket.create_connection(('127.0.0.1', 9000), 5).recv(99).decode())"
+    ask = "import socket; print(socket.create_connection(('127.0.0.1', 9000), 60).recv(99).decode())"
     script = f'python3 -c "{ask}" >$NOMAD_ALLOC_DIR/asked$NOMAD_ALLOC_INDEX; exec sleep 10001'
     upstreams = [{"name": "beyond", "localPort": 9000, "upstream": "172.26.64.1:18080", "tls": False}]
     plan = job(envoy, shell("asks", script), type="envoy", upstreams=upstreams)

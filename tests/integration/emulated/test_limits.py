@@ -136,8 +136,13 @@ def test_what_they_use_is_counted(group):
     (slice_,) = group.sh("systemctl list-units --plain --no-legend 'k8s4r-limits*.slice' | cut -d' ' -f1").split()
     counted = dict(line.split() for line in group.kernel(slice_, "memory.events").splitlines())
     assert found["eat"]["memory"]["oom_kills"] == int(counted["oom_kill"]) > 0
-    # A busy machine may give it less than its limit.
-    assert 0 < found["spin"]["cpu"]["percent_of_limit"] < 130
+
+    # A busy machine may give it less than its limit; and one that stands still, for the two seconds of a look, all or nothing.
+    def percent():
+        (spin,) = (task for task in group.info()["tasks"] if task["task"] == "spin")
+        return spin["cpu"]["percent_of_limit"]
+
+    wait_for(lambda: 0 < percent() < 130, 300, "it does not use what it may")
     assert found["spin"]["cpu"]["throttled_seconds"] > 0
     assert found["loop"]["memory"]["limit"] is None
     assert 0 < found["loop"]["memory"]["current"] <= found["loop"]["memory"]["peak"]

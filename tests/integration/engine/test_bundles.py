@@ -134,6 +134,7 @@ def test_a_port_that_a_task_of_this_job_holds_without_a_word_is_not_free(machine
     holder, taker = listener("holder", 5441), Group("taker")
     holder.ports = []
     machine.deploy(job(holder, taker))
+    listens_as(machine, holder, 5441)
     refused = machine.prepare(job(holder, listener("taker", 5441)))
     assert refused["status"] == "refused"
     assert holder.unit("main") in refused["errors"][0]

@@ -76,6 +76,12 @@ PATIENCE = 1.5
 Question = tuple[str, int, str]
 
 
+def listening(pod: str, *ports: int) -> str:
+    """A condition: whether somebody listens on all of these ports in a pod."""
+    sockets = f"$(ip netns exec k8s4r-{pod} ss -Hltun)"
+    return " && ".join(f"echo \"{sockets}\" | grep -q ':{port} '" for port in ports)
+
+
 def six(address: str) -> str:
     """The address of IPv6 of a pod that has this one of IPv4."""
     return family.address(RANGE6, address)

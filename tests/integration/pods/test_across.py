@@ -20,7 +20,7 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from tests.integration.compile.jobs import without_groups
 from tests.integration.engine.harness import known
 from tests.integration.pods import attacks
-from tests.integration.pods.network import ANSWERS, ASKS, TCP, UDP, asked
+from tests.integration.pods.network import ANSWERS, ASKS, TCP, UDP, asked, listening
 from tests.integration.pods.test_mended import LEFT, addresses
 
 RANGES = {"robot1": "10.213.64.0/20", "robot2": "10.213.80.0/20"}
@@ -154,6 +154,8 @@ def test_pods_of_two_robots_reach_each_other_as_themselves_if_they_may(clean, sp
     (web_id, web), found = addresses(wanted[0], spoken.key)["web"], addresses(wanted[1], spoken.key)
     (api_id, api), (lamp_id, _address) = found["api"], found["lamp"]
     web_pod, api_pod, lamp_pod = (f"k8s4r-{id}" for id in (web_id, api_id, lamp_id))
+    first.until(listening(web_id, TCP, UDP))
+    second.until(listening(api_id, TCP, UDP))
 
     assert ask(second, api_pod, web) == [api] * 2
     assert ask(first, web_pod, api) == [web] * 2

@@ -10,7 +10,7 @@ import json
 import pytest
 
 from tests.integration.compile.jobs import plans, without_groups
-from tests.integration.pods.network import ANSWERS, ASKS, TCP, UDP, asked
+from tests.integration.pods.network import ANSWERS, ASKS, TCP, UDP, asked, listening
 
 PORT = 20345
 SETTINGS = "/proc/sys/net/ipv4/conf/k8s4r0"
@@ -72,6 +72,8 @@ def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     (api, _own), (_id, web) = addresses(plan)["api"], addresses(plan)["web"]
     outside = robots[1].fleet.address(robots[1].name)
     published = [(lan, PORT, "tcp"), (lan, PORT, "udp")]
+    for id, _address in addresses(plan).values():
+        machine.until(listening(id, TCP, UDP))
     # Another table drops what has no mark of ours.
     assert asked(robots[1], published) == [outside] * 2
     assert reaches(machine, api, web) == [False, False]
@@ -92,7 +94,9 @@ def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     assert result["status"] == "rolled-back", result
     assert [text for text in result["errors"] if "the walls between pods could not be put up" in text and "No space left" in text]
     assert reaches(machine, api, web) == [False, False]
-    machine.sh("umount /run/k8s4r/walls && rm -r /run/kept")
+    # What mends the walls may be at it.
+    machine.until("umount /run/k8s4r/walls 2>/dev/null")
+    machine.sh("rm -r /run/kept")
 
     result = machine.deploy(job(machine, "api"))
     assert result["status"] == "committed", result
@@ -113,7 +117,7 @@ def test_walls_of_a_job_stand_are_mended_and_go_with_it(deployed, robots, lan):
     assert machine.sh("ip rule; nft --stateless list table inet k8s4r") == before
     assert machine.sh(f"cat {' '.join(settings)}").split() == ["1", "1"]
     assert asked(robots[1], published) == [outside] * 2
-    assert "put right: " in machine.sh("journalctl --unit k8s4r-walls.service --output cat")
+    assert "put right: " in machine.sh("journalctl --sync; journalctl --unit k8s4r-walls.service --output cat")
 
     # Files that cannot be read are no sign that there are no pods.
     machine.sh("mkdir /run/kept && cp /etc/k8s4r/pods/* /run/kept && for each in /etc/k8s4r/pods/*; do echo > $each; done")

@@ -256,18 +256,19 @@ def test_what_is_taken_away_is_put_back_and_a_second_look_finds_nothing(pods):
 def test_who_goes_on_sending_is_sent_to_the_pod_that_a_port_leads_to_now(pods):
     """The kernel would send him to the former one as long as he sends."""
     send = (
-        "import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.settimeout(3); s.bind(('::', 7777));"
+        "import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.settimeout({seconds}); s.bind(('::', 7777));"
         f" s.sendto(b'?', ('{HERE}', {PORT})); print(s.recv(100).decode())"
     )
     sends = f'ip netns exec beyond python3 -c "{send}"'
-    assert pods.machine.sh(sends).strip() == OUTSIDE
+    answered, silent = (sends.replace("{seconds}", each) for each in ("30", "3"))
+    assert pods.machine.sh(answered).strip() == OUTSIDE
     pods.file("web", "default/fleet/web", FOUR["web"], reach=["default/fleet/api"], both=True)
     pods.file("lamp", "default/lamp/lamp", LAMP, ports=PUBLISHED, both=True)
     pods.ensure()
-    assert pods.machine.sh(sends).strip() == OUTSIDE
+    assert pods.machine.sh(answered).strip() == OUTSIDE
     pods.file("lamp", "default/lamp/lamp", LAMP, both=True)
     pods.ensure()
-    assert pods.machine.execute(sends).status == 1
+    assert pods.machine.execute(silent).status == 1
 
 
 @pytest.mark.usefixtures("changed")
