@@ -27,17 +27,19 @@ if TYPE_CHECKING:
     from ..state.ledger import GroupRecord, JobRecord
     from ..state.robot import Robot
 
-    class File(t.TypedDict):
-        """A file that is to have this content: of which group of which job, by its id and its name. ``was``, in all but a check: what it
-        had in that.
-        """
+    class _File(t.TypedDict):
+        """A file that is to have this content: of which group of which job, by its id and its name."""
 
         namespace: str
         job: str
         id: str
         path: str
         content: str
-        was: t.NotRequired[str]
+
+    class File(_File, total=False):
+        """``was``, in all but a check: what it had in that."""
+
+        was: str
 
     # The record of its job, that of its group, and the resource that it is.
     Place = t.Tuple[JobRecord, GroupRecord, Resource]
