@@ -12,7 +12,7 @@ from ..fleet.catalogue import GROUP
 from ..job.errors import few
 from ..run.action import Action, ActionProblem, Result, Variables, registered
 from ..run.followers import followers
-from ..run.moves import ASIDE, FAILED, OFF, homes, moves
+from ..run.moves import ASIDE, FAILED, OFF, destinations, moves
 from ..run.outcome import (
     AGAIN,
     AGENT,
@@ -99,7 +99,7 @@ class ActionModule(Action):
             verify=run["verify_entries"] or run["identities"],
             moving=bool(moving),
             following=bool(told),
-            homes=homes(moving),
+            destinations=destinations(moving),
         )
         again = following.file == AGAIN
         rounds = self._rounds(again, heard, arguments, variables)

@@ -40,9 +40,6 @@ class ActionModule(ServerAction):
         run = registered(variables, arguments["compiled"], "compile")
         answers = self._answers(run, arguments, variables)
         wanted = registrations(run["robots"], answers)
-        if self._deletes(arguments):
-            # Where nobody has said what there is now, nothing goes.
-            wanted = wanted._replace(parents=registrations(run["robots"], self._asked(answers, arguments, variables)).parents)
         deletes = exact and bool(wanted.parents)
         had_identities = any(AGENT in answer.get("needed", ()) for answer in answers.values())
         # Whether the server must be asked; where it only may have something of these jobs, the run ends well without it.
@@ -65,7 +62,7 @@ class ActionModule(ServerAction):
         if away:
             return {"changed": False, "warnings": [f"{away}; {UNKNOWN}"]}
         # Compared here: a module on the server's machine would take longer than all else that this needs.
-        purges = exact and arguments["delete"]
+        purges = deletes and arguments["delete"]
         present, parents = server.listed(*said), {run["robots"][name]["agent"]: name for name in answers}
         used = _in_use(present, wanted, parents, self._held(answers, arguments, variables)) if purges else {}
         options = {"state": "exact" if purges else "present", "prefix": ENTRY_PREFIX, "spared": used, **wanted._asdict()}
@@ -94,14 +91,11 @@ class ActionModule(ServerAction):
             # What stays on a robot for now needs its identity.
             settled = ended.get("status") in SETTLED and not ended.get("stays")
             planned = self._task.check_mode and ended.get("status") == "planned"
-            if arguments["state"] != "exact" or settled or planned:
+            if arguments["state"] != "exact" or (
+                (settled or planned) and (not self._deletes(arguments) or _said(known, arguments) is not None)
+            ):
                 found[name] = answer
         return found
-
-    def _asked(self, answers: t.Mapping[str, Variables], arguments: Variables, variables: Variables) -> dict[str, Variables]:
-        """Those of robots that have said what they have now."""
-        of_hosts = variables["hostvars"]
-        return {name: answer for name, answer in answers.items() if _said(of_hosts.raw_get(name), arguments) is not None}
 
     def _deletes(self, arguments: Variables) -> bool:
         """Whether entries go now, which ends what another run may have begun meanwhile."""

@@ -16,7 +16,7 @@ from ..home.capabilities import OddCapabilities
 from ..home.mesh import Mesh
 from ..run.action import ActionProblem, Result, RobotAction, Variables, registered
 from ..run.followers import unready
-from ..run.moves import waiting
+from ..run.moves import LOST, SILENT, waiting
 from ..run.outcome import READY, TELLS, failure, notices, success
 
 if t.TYPE_CHECKING:
@@ -155,10 +155,12 @@ class _Turn:
         """The same of the turn in which callers are told of new endpoints."""
         return self._ended(other, "followed")
 
-    def lost(self, other: str, group: str) -> bool:
-        """Whether a robot that was asked again would have to begin a group anew, because another run has taken it away meanwhile."""
+    def lost(self, other: str, group: str) -> str:
+        """Why a robot that was asked again may no longer have a group: it would have to start it anew, or another run is at work there."""
         answer: Variables = self.variables["hostvars"].raw_get(other).get(self.arguments["prepared"]) or {}
-        return any(change["does"] == "new" and change["group"] == group for change in answer.get("summary", ()))
+        if answer.get("status") not in (*READY, "unchanged"):
+            return SILENT
+        return LOST if any(change["does"] == "new" and change["group"] == group for change in answer.get("summary", ())) else ""
 
     def groups(self, ids: t.Iterable[str]) -> list[str]:
         """The names of groups that move."""

@@ -18,8 +18,8 @@ Placed = t.Mapping[str, t.Mapping[str, t.Sequence[int]]]
 
 # Why a run does not come to a robot.
 OFF, FAILED, ASIDE = "is off", "has failed", "is not in this run"
-# Why a robot that it has come to does not have what it was to take over.
-LOST = "has lost it again to another run"
+# Why a robot that it has come to may not have what it was to take over.
+LOST, SILENT = "no longer has it, because another run took it away", "could not say whether it still has it"
 
 
 class Move(t.TypedDict):
@@ -35,7 +35,7 @@ class Move(t.TypedDict):
     absent: dict[str, str]
 
 
-def homes(moving: t.Mapping[str, t.Mapping[str, Move]]) -> set[str]:
+def destinations(moving: t.Mapping[str, t.Mapping[str, Move]]) -> set[str]:
     """The robots that are to take something over; `moving` is what moves, by robot and by the group's id."""
     return {name for found in moving.values() for move in found.values() for name in (*move["to"].values(), *move["after"])}
 
@@ -98,20 +98,20 @@ def waiting(
     moving: t.Mapping[str, Move],
     ended: t.Callable[[str], str],
     told: t.Callable[[str], str] = lambda _robot: SETTLED[0],
-    lost: t.Callable[[str, str], bool] = lambda _robot, _group: False,
+    lost: t.Callable[[str, str], str] = lambda _robot, _group: "",
 ) -> dict[str, str]:
     """By the group's id, why what moves away from a robot must stay for now; groups that can go are left out.
 
     `ended(robot)` is the status with which the run ended on a robot, empty where it has none, and `told(robot)` the one with which its
-    callers were told of new endpoints. `lost(robot, group)`: whether a robot on which it ended well has the group no more.
+    callers were told of new endpoints. `lost(robot, group)`: why a robot on which it ended well may no longer have the group, or nothing.
     """
     found = {}
     for id, move in moving.items():
         homes = [(name, f"is to take over r{index}", move["group"]) for index, name in sorted(move["to"].items())]
         homes += [(name, f"is to take over with {group}", group) for name, group in sorted(move["after"].items())]
-        gone = {name for name, _what, group in homes if ended(name) in SETTLED and lost(name, group)}
+        gone = {name: reason for name, _what, group in homes if ended(name) in SETTLED and (reason := lost(name, group))}
         late = [(name, what) for name, what, _group in homes if name in gone or ended(name) not in SETTLED]
-        why = {**move["absent"], **dict.fromkeys(gone, LOST)}
+        why = {**move["absent"], **gone}
         untold = [name for name in move["callers"] if told(name) not in SETTLED]
         if late or untold:
             found[id] = f"{move['group']} is kept here because {_why(late, untold, why)}"
@@ -119,8 +119,8 @@ def waiting(
 
 
 def _why(late: t.Sequence[tuple[str, str]], untold: t.Sequence[str], known: t.Mapping[str, str]) -> str:
-    """Which robots are not ready, and what to do. `late` are those that are to take over, with what; on one of which it is not `known` why
-    it is not ready, the run has failed.
+    """Which robots are not ready, and what to do. `late` are those that are to take over, with what. `known` is why a robot is not ready;
+    on one without a reason, the run has failed.
     """
     off, aside = ([name for name, _what in late if known.get(name) == why] for why in (OFF, ASIDE))
     failed = [name for name, _what in late if known.get(name, FAILED) == FAILED]

@@ -61,13 +61,13 @@ def what_next(
     verify: bool,
     moving: bool,
     following: bool = False,
-    homes: t.Container[str] = (),
+    destinations: t.Container[str] = (),
 ) -> Next:
     """What the robots' answers ask for; `servers` are the machines of the SPIRE server.
 
     A robot that is not as it was assumed to be may change where instances belong: then all are compiled again. Where agents
     are missing, there may be no server yet either. Check mode only names what is missing. `verify`: the identities are compared
-    with the server even where nothing changes. `moving`: whether something moves from one robot to another, and `homes` to which:
+    with the server even where nothing changes. `moving`: whether something moves from one robot to another, and `destinations` to which:
     these are asked again before it goes. `following`: whether callers of a service are to be told where it is.
     """
     if any(answer.get("status") in ("stale", "waiting") for answer in answers.values()):
@@ -84,7 +84,7 @@ def what_next(
     # What is to have no identity any more is asked before that is deleted, and with `verify` that may be any robot.
     machines = [name for name in answers if name not in lacking] if verify else changed
     if changed and moving and not check:
-        return Next(SWITCH_WITH_MOVES, [name for name in answers if name in machines or (name in homes and name not in lacking)], {})
+        return Next(SWITCH_WITH_MOVES, [name for name in answers if name in machines or name in destinations], {})
     if changed and following and not check:
         return Next(SWITCH_WITH_FOLLOWERS, machines, {})
     if changed:

@@ -220,11 +220,12 @@ def test_a_task_at_its_limit_of_processes_is_asked_too(machine):
 def test_no_time_at_all_is_a_stop_at_once(machine):
     """And neither the 5 s of a task that says nothing, nor systemd's 90 s, nor no limit, which is what 0 means to systemd."""
     deaf = [task(way, "SIGPWR", way, killSignal="SIGUSR1", killTimeout="0s") for way in WAYS]
-    plan, _alloc = up(machine, *deaf)
+    plan, alloc = up(machine, *deaf)
 
     def longest() -> float:
         machine.sh(f"systemctl start {' '.join(units(plan))}")
-        machine.sh(f"timeout 100 systemctl stop {' '.join(units(plan))}")
+        machine.until(f"[ $(ls {alloc}/*.up | wc -l) = {len(deaf)} ]")
+        machine.sh(f"rm {alloc}/*.up; timeout 100 systemctl stop {' '.join(units(plan))}")
         assert states(machine, plan) == {"timeout failed"}
         shown = [
             machine.sh(f"systemctl show -p ActiveExitTimestampMonotonic -p InactiveEnterTimestampMonotonic {name}") for name in units(plan)

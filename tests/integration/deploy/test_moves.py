@@ -109,7 +109,8 @@ def test_it_stays_if_another_run_takes_it_away_from_the_other_robot_meanwhile(ca
         first.sh("touch /run/goes-on")
         run.join()
     said = " ".join(ended[0].output.split())
-    assert "camera is kept here because robot2, which is to take over r0, has lost it again to another run; run again" in said
+    why = "robot2, which is to take over r0, no longer has it, because another run took it away; run again"
+    assert f"camera is kept here because {why}" in said
     assert has_camera(camera, "robot1")
     camera.deploy(moved).well()
     assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (False, True)

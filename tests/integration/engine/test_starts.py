@@ -81,7 +81,7 @@ def test_what_can_never_start_is_given_up_at_once(machine, command, words):
 def test_a_service_that_ends_with_0_at_once_is_not_waited_for(machine):
     """Its second end is enough: it lacks nothing that might come up later."""
     group = Group()
-    # Whoever is late to look would see one start more.
+    # Whoever looks late would see one more start.
     group.extra = "RestartSec=10"
     group.tasks["main"] = ("/bin/true", "A=1")
     done = machine.deploy(job(group))

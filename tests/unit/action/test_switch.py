@@ -10,6 +10,7 @@ import types
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.actions import switch
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import moves
 
 LATE, READY = "/proxy/endpoints-late.json", "/proxy/endpoints-ready.json"
 FOLLOWERS = {
@@ -59,7 +60,8 @@ def test_what_callers_were_not_told_in_their_turn_they_are_not_told_when_somethi
         "k8s4r_prepared": {"status": "staged", "release": "one", "endpoints": [], "steps": [], "diff": []},
         "k8s4r_collected": {"moves": {"a": {"old": MOVE}}, "followers": {"a": FOLLOWERS}},
     }
-    others = {"b": {"k8s4r_switched": {"status": late}}, "c": {"k8s4r_switched": {"status": "committed"}}}
+    asked_again = {"k8s4r_prepared": {"status": "unchanged"}}
+    others = {"b": {"k8s4r_switched": {"status": late}, **asked_again}, "c": {"k8s4r_switched": {"status": "committed"}, **asked_again}}
     variables = {**of_a, "hostvars": Vars(a=of_a, **others)}
     options = {name: option["default"] for name, option in action.ARGUMENTS.items()}
 
@@ -74,6 +76,34 @@ def test_what_callers_were_not_told_in_their_turn_they_are_not_told_when_somethi
     turn("k8s4r_switched", turn="give_up")
     (last,) = action.asked
     assert (last["hold"], last["spare"]) == (held, [])
+
+
+@pytest.mark.parametrize(
+    ("again", "why"),
+    [
+        ({"status": "unchanged"}, ""),
+        # It gives something up itself.
+        ({"status": "staged", "summary": [{"group": "default/shop/late", "unit": "r0 app", "does": "goes", "why": []}]}, ""),
+        ({"status": "staged", "summary": [{"group": MOVE["group"], "unit": "", "does": "new", "why": []}]}, moves.LOST),
+        # Another run is at work there.
+        ({"status": "refused", "errors": ["somebody is changing this robot"]}, moves.SILENT),
+        ({"status": "stale"}, moves.SILENT),
+        ({}, moves.SILENT),
+    ],
+)
+def test_nothing_goes_before_the_robot_that_took_it_over_has_said_that_it_still_has_it(again, why):
+    action = Switch()
+    of_a = {
+        "inventory_hostname": "a",
+        "ansible_play_hosts": ["a", "c"],
+        "k8s4r_prepared": {"status": "staged", "release": "one", "endpoints": [], "steps": [], "diff": []},
+        "k8s4r_collected": {"moves": {"a": {"old": MOVE}}},
+    }
+    other = {"k8s4r_switched": {"status": "unchanged"}, "k8s4r_prepared": again}
+    options = {name: option["default"] for name, option in action.ARGUMENTS.items()}
+    result = action.act({**options, "turn": "give_up"}, {**of_a, "hostvars": Vars(a=of_a, c=other)})
+    assert (result["status"], len(action.asked)) == (("stays", 0) if why else ("committed", 1))
+    assert [why in text for text in result["warnings"]] == [True] * bool(why)
 
 
 @pytest.fixture

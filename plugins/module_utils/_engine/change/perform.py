@@ -138,6 +138,7 @@ class Performer:
             self._has_told(unit, told, before)
             if not went_well:
                 # Where the program has ended before systemd was through, and is not started again at once, systemd calls the reload failed.
+                # It also refuses the reload of one that waits to be started again: no program. Both read their files when they start.
                 if before == 0 or systemd.program_of(unit["name"]) != before:
                     continue
                 lines = "".join("\n    " + line for line in last_lines(unit, began, self.words))

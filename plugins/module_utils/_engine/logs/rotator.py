@@ -76,7 +76,7 @@ class Rotator:
         self.look()
 
     def _begin_to_watch(self) -> None:
-        # A task's socket may have made it.
+        # A task's socket may have made the directory, with another mode.
         os.chmod(self._fifos, 0o700)
         directories = (self._configurations, self._fifos)
         self._watch = kernel.watch(*directories)

@@ -37,7 +37,9 @@ def answer(robot: Robot, jobs: t.Sequence[JobName]) -> Held:
                 raise
             continue
         for job, group in manifests.groups(manifest) if manifest else ():
-            # One that has been overtaken since is refused if anybody wants to switch to it.
-            comes = release in begun or manifests.base(robot.ledger.of(job)) == job["base"]
-            found += group["resources"] if comes and (job["namespace"], job["name"]) in wanted else []
+            if (job["namespace"], job["name"]) not in wanted:
+                continue
+            # A release that has been overtaken is refused when somebody wants to switch to it.
+            if release in begun or manifests.base(robot.ledger.of(job)) == job["base"]:
+                found += group["resources"]
     return {"status": "ok", "units": sorted(set(kinds.units(found)))}

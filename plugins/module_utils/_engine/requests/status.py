@@ -100,7 +100,7 @@ IDENTITY = ("spire-agent.service", "spire-server.service")
 def answer(robot: Robot, sample: float = SAMPLE) -> Status:
     """Per job and group the units that should run, with what they do and use, and the last good release."""
     found, settled = _look(robot, sample)
-    # A switch that has ended meanwhile: its new units were on the disk before the ledger knew of them, or its old ones were gone.
+    # A switch may have ended meanwhile. Its new units were then on the disk before the ledger knew them, or its old units already gone.
     return found if settled else _look(robot, sample)[0]
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         content: str
 
     class File(_File, total=False):
-        """``was``, in all but a check: what it had in that."""
+        """``was``: what the file had when it was checked. A check itself has none."""
 
         was: str
 
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
 
 # Seconds. Whoever asks waits for the answer.
 PATIENCE = 3.0
-# What the other one knows may be newer, and this run must not give up what it has told nobody of.
-OVERTAKEN = "another run has changed this since this run looked; nothing here was changed; run again"
+# The other run may know something newer. And this run must not give up a service whose callers it has not told.
+OVERTAKEN = "another run has changed this file since this run looked at it; no file of another job was changed; run again"
 
 
 def answer(robot: Robot, request: t.Mapping[str, t.Any]) -> Told:
@@ -85,7 +85,7 @@ def _told(robot: Robot, request: t.Mapping[str, t.Any], wanted: t.Sequence[File]
     for file in wanted:
         _job, group, resource = _place(robot, file)
         now, content = _now(resource).decode("utf-8", "replace"), file["content"].encode("utf-8")
-        if now not in (file.get("was", now), file["content"]):
+        if now and now not in (file.get("was", now), file["content"]):
             overtaken.append(f"{file['path']}: {OVERTAKEN}")
         follows[file["path"]] = {"group": group["name"], "follows": resource["follows"], "before": now}
         changes.append(f"change {kinds.label(resource)}")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Seconds.
 EVERY = 30
-# Seconds. Somebody may just be preparing a job.
+# Seconds. Somebody may be preparing a job at this moment.
 PATIENCE = 3.0
 # What needs no quoting in a unit, but for the root.
 _DIRECTORY = r"(/[A-Za-z0-9_.@:+-]+)+"

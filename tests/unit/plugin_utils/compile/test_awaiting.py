@@ -60,7 +60,7 @@ def test_what_was_awaited_in_vain_is_said(command, helper, argument, words, numb
     with subprocess.Popen(argv, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True) as waiting:
         try:
             # It sets this one last.
-            while not catches(waiting.pid, signal.SIGTERM):
+            while waiting.poll() is None and not catches(waiting.pid, signal.SIGTERM):
                 time.sleep(0.05)
             time.sleep(0.5)
             os.killpg(waiting.pid, number)

@@ -235,15 +235,16 @@ def test_nothing_is_left_for_the_others_of_a_batch_job_only_if_all_main_tasks_ha
     assert sorted(path.name for path in ending.done.iterdir()) == ["a", "b", "s", "t"]
 
 
-def test_a_task_is_told_of_changed_files_when_it_has_started(command, tmp_path):
-    """systemd drops a reload of a unit that is still starting."""
+@pytest.mark.parametrize("then", ["running", "auto-restart", "dead"])
+def test_a_task_is_told_of_changed_files_when_it_has_started(command, tmp_path, then):
+    """systemd drops a reload of a unit that is still starting. Whoever waits for its next try is not waited for."""
     calls, states = tmp_path / "calls", tmp_path / "states"
-    states.write_text("activating\nactivating\nactive\n")
+    states.write_text(f"start-pre\nstart\n{then}\n")
     show = f'[ "$1" != show ] || {{ head -n 1 {states}; sed -i 1d {states}; }}'
     program(tmp_path / "systemctl", f'echo "$@" >>{calls}; {show}')
     assert run(command(helpers.TELL_TASK), "t.service", PATH=f"{tmp_path}:{ENVIRONMENT['PATH']}").returncode == 0
     *shown, told = calls.read_text().splitlines()
-    assert shown == ["show --property ActiveState --value -- t.service"] * 3
+    assert shown == ["show --property SubState --value -- t.service"] * 3
     assert told == "--no-block try-reload-or-restart -- t.service"
 
 

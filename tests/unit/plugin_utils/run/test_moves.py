@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.moves import ASIDE, FAILED, OFF, moves, waiting
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.moves import ASIDE, FAILED, LOST, OFF, moves, waiting
 
 WEB = "default/shop/web"
 PLACED = {WEB: {"b": [0, 1], "c": [2]}}
@@ -92,8 +92,10 @@ def test_it_goes_when_all_that_it_moves_to_have_it(statuses, late):
 
 def test_it_stays_where_another_run_has_taken_it_away_again_from_the_robot_that_had_it():
     found = moves("a", {"a": {"goes": goes("r0 server", "r2 server")}}, PLACED)
-    said = waiting(found, lambda _robot: "unchanged", lost=lambda robot, group: (robot, group) == ("c", WEB))
-    assert said == {"id": f"{WEB} is kept here because c, which is to take over r2, has lost it again to another run; run again"}
+    said = waiting(found, lambda _robot: "unchanged", lost=lambda robot, group: LOST if (robot, group) == ("c", WEB) else "")
+    assert said == {
+        "id": f"{WEB} is kept here because c, which is to take over r2, no longer has it, because another run took it away; run again"
+    }
 
 
 @pytest.mark.parametrize(("told", "stays"), [("committed", False), ("unchanged", False), ("stays", True), ("rolled-back", True)])

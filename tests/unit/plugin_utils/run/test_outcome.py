@@ -14,8 +14,8 @@ PREPARED = {"status": "staged", "steps": ["start x"], "missing": [], "entries_di
 BARE = {"status": "lacking", "steps": ["start x"], "missing": ["envoy", "spire_agent"], "entries_differ": True}
 
 
-def what_next(answers, servers=(), check=False, verify=False, moving=False, homes=()):
-    return outcome.what_next(answers, servers, check, verify, moving, homes=homes)
+def what_next(answers, servers=(), check=False, verify=False, moving=False, destinations=()):
+    return outcome.what_next(answers, servers, check, verify, moving, destinations=destinations)
 
 
 def test_nothing_is_left_to_do_where_nothing_changed():
@@ -47,8 +47,8 @@ def test_what_moves_is_given_up_after_the_others_have_it_and_a_check_moves_nothi
 
 def test_a_robot_that_has_what_moves_to_it_already_is_asked_again_all_the_same():
     answers = {"a": UNCHANGED, "b": PREPARED, "c": UNCHANGED}
-    assert what_next(answers, moving=True, homes={"a", "off"}).machines == ["a", "b"]
-    assert what_next(answers, homes={"a"}).machines == ["b"]
+    assert what_next(answers, moving=True, destinations={"a", "off"}).machines == ["a", "b"]
+    assert what_next(answers, destinations={"a"}).machines == ["b"]
 
 
 def test_what_is_missing_is_provided_first_with_the_server_of_the_agents():

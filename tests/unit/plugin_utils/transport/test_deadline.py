@@ -40,5 +40,5 @@ def test_an_outer_alarm_still_rings_when_it_is_due():
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert len(rung) == 1
-    # That long sleep is over by then.
+    # By then the long sleep would be over.
     assert 0.3 < rung[0] - started < 5

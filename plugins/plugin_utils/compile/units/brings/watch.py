@@ -29,7 +29,8 @@ PROGRAM = "consul-template"
 # How long the first rendering may take, for whatever needs the result.
 SECONDS = 10
 MEMORY_MAX = 128 * 2**20
-# How long whoever is told may take: a task hears of it when it has started. consul-template itself would wait for 30 s.
+# How long telling a task may take: it waits until the task has started. consul-template by itself would give up after 30 s. At the end
+# of this time, its unit starts it again.
 TOLD_SECONDS = 3600
 # Whatever PATH a task has.
 _ENV = ("/usr/bin/env", f"PATH={paths.SEARCH}")
