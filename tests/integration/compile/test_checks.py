@@ -208,6 +208,23 @@ def test_a_script_is_as_one_that_its_task_has_started_and_leaves_nothing(machine
     assert machine.sh("systemctl list-units --all --plain --no-legend 'k8s4r-checks*'") == ""
 
 
+def test_root_runs_no_script_among_files_that_a_task_has_put_there(machine):
+    """In a user namespace of its own, a task of nobody's rights mounts what it likes; the robot's setuid programs would obey that."""
+    forged = "mount --bind $NOMAD_TASK_DIR /etc; touch $NOMAD_ALLOC_DIR/mounted; exec sleep 1000"
+    check = {"name": "c", "type": "script", "command": "touch", "args": ["../../ran"], "interval": "1s", "timeout": "20s"}
+    task = shell(
+        "escapes",
+        f"exec unshare --user --map-root-user --mount sh -c '{forged}'",
+        driver="raw_exec",
+        services=[{"name": "s", "portLabel": "22", "checks": [check]}],
+    )
+    document = {"name": "escape", "taskGroups": [{"name": "g", "tasks": [task]}], "update": {"healthyDeadline": "10s"}}
+    (plan,) = plans(machine, document)
+    result = machine.deploy(plan)
+    assert result["status"] == "rolled-back", result
+    assert "its program has made a user namespace, and root enters none of those" in " ".join(result["errors"])
+
+
 def test_what_serves_all_groups_is_told_of_where_it_is_down_and_started_by_the_next_run(machine):
     check = {"name": "port", "type": "tcp", "interval": "60s", "timeout": "1s"}
     task = shell("app", "exec sleep 1000", services=[{"name": "app", "portLabel": "22", "checks": [check]}])

@@ -48,6 +48,8 @@ def test_it_grows_with_instances_and_limits_and_what_is_in_use_is_kept(machine):
     deploy(machine, "32Mi")
     before = machine.sh(f"systemctl show -p InvocationID {UNIT}")
     assert size(machine) == 32 * MIB
+    # Empty files take memory, too.
+    assert int(machine.sh("df --output=itotal /run/k8s4r/memory/* | tail -1")) == 32 * MIB // 4096 + 64
     deploy(machine, "32Mi", count=2)
     assert size(machine) == 64 * MIB
     assert machine.sh(f"systemctl show -p InvocationID {UNIT}") == before, "one that is there already goes on"

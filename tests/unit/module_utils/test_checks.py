@@ -126,12 +126,23 @@ def test_what_is_asked():
         # Each piece comes in time.
         (Server(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", again=True, pause=0.2), CRITICAL, 1),
         (Server(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000, again=True), CRITICAL, 0),
+        # Answers before the answer.
+        (Server(b"HTTP/1.1 102 Processing\r\n\r\n" * 500, again=True), CRITICAL, 0),
         # What matters was said.
         (Server(http(200), b"x" * 65536, again=True), PASSING, 0),
         (Server(http(500), b"x" * 65536, again=True), CRITICAL, 0),
         (Server(http(200, b"so "), b"far", stays=True), PASSING, 1),
     ],
-    ids=["silent", "half a head", "dripping", "endless head", "endless body", "endless excuse", "body without an end"],
+    ids=[
+        "silent",
+        "half a head",
+        "dripping",
+        "endless head",
+        "endless interim answers",
+        "endless body",
+        "endless excuse",
+        "body without an end",
+    ],
 )
 def test_no_answer_takes_longer_than_the_check_may_or_more_than_is_read(server, status, times):
     began = time.monotonic()
@@ -395,3 +406,27 @@ def test_a_server_without_tls_is_not_taken_for_one_with():
         found = network.run(server.check(tls={"verify": False, "name": ""}))
     assert found.status == CRITICAL
     assert "TLS" in found.said
+
+
+@pytest.mark.parametrize(("own", "refused"), [([], False), (["--user", "--map-root-user", "--mount"], True)])
+def test_root_enters_no_namespace_of_files_that_a_task_has_made(own, refused):
+    """In a user namespace of its own it could have put its own program, or its own loader, in the place of the robot's."""
+    with subprocess.Popen(["unshare", *own, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        program.stdin.write(b"up")
+        program.stdin.flush()
+        assert program.stdout.read(2) == b"up"
+        process = script.Process(program.pid)
+        assert process.has_users_of_its_own() is refused
+        how = {
+            "environment": os.devnull,
+            "path": "/bin",
+            "user": "root",
+            "group": "root",
+            "groups": [],
+            "directory": "/",
+            "confined": False,
+        }
+        if refused:
+            with pytest.raises(OSError, match="root enters none of those"):
+                script._Script({"argv": ["true"], "timeout": 10}, how, process)
+        program.kill()

@@ -9,6 +9,7 @@ import os
 import stat
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
@@ -163,6 +164,21 @@ def test_the_size_of_a_directory_is_found_in_bounded_time_at_any_depth(tmp_path)
         (tmp_path / str(number)).write_bytes(b"x" * 4096)
     assert files.size(str(tmp_path), most=10) < 30 * 4096
     files.remove(str(tmp_path / "d"))
+
+
+def test_the_size_of_a_directory_takes_little_memory_whatever_a_task_has_made_there(tmp_path):
+    """The names of all that is there, each with its whole path, were ten megabytes here, and four gigabytes for the worst task."""
+    deep = tmp_path.joinpath(*(f"{level}".rjust(250, "d") for level in range(10)))
+    deep.mkdir(parents=True)
+    for number in range(2000):
+        (deep / f"{number}".rjust(250, "f")).touch()
+        (deep / f"{number}".rjust(250, "e")).mkdir()
+    tracemalloc.start()
+    try:
+        files.size(str(tmp_path))
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
 
 
 # Users of nobody.

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -209,6 +210,15 @@ def test_a_file_that_somebody_removed_or_emptied(task):
     assert task.files()["stdout.log"] == line(3)
 
 
+def test_a_file_of_no_number_that_a_task_has_made_stops_nobody(task):
+    """To Python such a character is a digit, and still no number."""
+    task.write(line(1))
+    (task.directory / "stdout.log.²").touch()
+    (task.directory / "stdout.log").unlink()
+    task.write(line(2))
+    assert task.files() == {"stdout.log": line(2), "stdout.log.²": b""}
+
+
 def full(*_arguments):
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -243,6 +253,40 @@ def test_nothing_is_lost_where_the_file_system_cannot_splice_and_is_full(task, m
     time.sleep(1.1)
     task.work()
     assert task.files()["stdout.log"] == line(1) + line(2)
+
+
+def test_a_task_that_reads_its_own_pipe_keeps_nobody(tmp_path, monkeypatch):
+    """What has been seen is gone, and nobody is left who writes."""
+    task = Task(tmp_path)
+    look, looks = kernel.Peephole.look, []
+
+    def seen(peephole, fifo):
+        found = look(peephole, fifo)
+        looks.append(found)
+        # The second one is right before it is written.
+        if len(looks) == 2:
+            os.read(fifo, len(found))
+            task.end()
+            task.held.clear()
+        return found
+
+    def unable(_pipe, _file, _count):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    def late(*_signal):
+        raise AssertionError("it is kept")
+
+    monkeypatch.setattr(kernel, "move", unable)
+    monkeypatch.setattr(kernel.Peephole, "look", seen)
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(10)
+    try:
+        os.write(task.writer, line(1))
+        task.work()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert looks[:2] == [line(1)] * 2
 
 
 def test_dropped_lines_are_counted_and_the_next_one_is_whole(tmp_path, monkeypatch):

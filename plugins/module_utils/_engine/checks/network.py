@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # So much of the head of an answer is read, and of its body.
 HEAD, BODY = 16384, 65536
+# So many interim answers are passed over: each costs something, and an answer needs one or two.
+INTERIM = 8
 TOO_MANY_REQUESTS = 429
 
 
@@ -32,11 +34,12 @@ def http(check: Check) -> Outcome:
         connection.send(_request(check))
         head, found, body = _head(connection, b"")
         code = _code(head) if found else None
-        while code is not None and 100 <= code < 200:
+        for _interim in range(INTERIM):
             # RFC 9110, 15.2: the answer itself comes after it.
-            head, found, body = _head(connection, body)
-            code = _code(head) if found else None
-        if code is None:
+            if code is not None and 100 <= code < 200:
+                head, found, body = _head(connection, body)
+                code = _code(head) if found else None
+        if code is None or code < 200:
             return Outcome(CRITICAL, "the answer is not one of HTTP/1.1", last_line((head + found + body)[:HEAD]))
         if "expect" in check or not _is_good(code):
             body = _body(connection, body, _length(head))

@@ -72,6 +72,10 @@ class _Script:
         self._cpus, self._nice = os.sched_getaffinity(process.pid), os.getpriority(os.PRIO_PROCESS, process.pid)
         namespaces = [(process.open(f"ns/{name}"), kind) for name, kind in NAMESPACES]
         self._users = process.open("ns/user") if how.get("users") == "own" else None
+        # In a user namespace that it has made, anybody may mount what he likes, also in the place of the robot's programs. Asked when the
+        # others are open: nobody comes back out of one.
+        if self._users is None and process.has_users_of_its_own():
+            raise OSError(errno.EPERM, "its program has made a user namespace, and root enters none of those")
         user = pwd.getpwnam(how["user"])
         self._uid = user.pw_uid
         self._gid = _group(how["group"])
@@ -234,6 +238,10 @@ class Process:
     def is_of(self, unit: str) -> bool:
         """Whether it is a process of this unit: root alone moves one elsewhere."""
         return f"/{unit}/" in self.control_groups()[0]
+
+    def has_users_of_its_own(self) -> bool:
+        """Whether it is in another user namespace than this program."""
+        return self.inode("ns/user") != os.stat("/proc/self/ns/user").st_ino
 
     def limits(self) -> list[tuple[int, int]]:
         """Its limits, by the kernel's numbers of them, as setrlimit(2) takes them. To ask for those of another user's process takes a

@@ -122,5 +122,6 @@ class Files:
     def _older(self) -> t.Iterator[tuple[int, str]]:
         for name in os.listdir(self._directory):
             before, _dot, number = name.rpartition(".")
-            if before == self._name and number.isdigit():
+            # A task that is root can make files here. `int` takes none of the other digits that there are.
+            if before == self._name and number.isascii() and number.isdigit():
                 yield int(number), name

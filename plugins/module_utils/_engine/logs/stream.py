@@ -121,9 +121,15 @@ class Stream:
             seen = self._peephole.look(self.fifo)
             if not seen:
                 raise Ended from None
-            written = os.write(file, seen[:count])
-            while written:
-                written -= len(os.read(self.fifo, written))
+            self._forget(os.write(file, seen[:count]))
+
+    def _forget(self, count: int) -> None:
+        """Take so many bytes out of the FIFO. A task that has read them itself may leave none."""
+        while count:
+            taken = len(os.read(self.fifo, count))
+            if not taken:
+                raise Ended
+            count -= taken
 
     def _drop(self) -> bool:
         """Drop complete lines, as long as the files cannot be written; whether there may be more."""
@@ -136,8 +142,7 @@ class Stream:
                 if not count:
                     return False
                 self._dropped += seen.count(b"\n", 0, count)
-                while count:
-                    count -= len(os.read(self.fifo, count))
+                self._forget(count)
         except BlockingIOError:
             return False
         return True

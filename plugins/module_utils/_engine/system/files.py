@@ -284,25 +284,39 @@ def size(path: str, most: int = 100000) -> int:
 
     A file with several names counts once, as it does for a quota. What cannot be read counts as nothing.
     """
-    found, left, waiting = 0, most, [path]
+    found, left = 0, most
     linked: set[tuple[int, int]] = set()
-    while waiting and left:
-        left -= 1
-        path = waiting.pop()
+    # Of directories alone, and each with the path of its parent as it is: below a path of 4,000 characters, a task may have made many.
+    waiting = [os.path.split(path)]
+    if not os.path.isdir(path) or os.path.islink(path):
+        return _taken(path, linked)
+    while waiting and left > 0:
+        directory = os.path.join(*waiting.pop())
         try:
-            state = os.lstat(path)
-            if not stat.S_ISDIR(state.st_mode):
-                if state.st_nlink == 1 or (state.st_dev, state.st_ino) not in linked:
-                    found += state.st_blocks * 512
-                if state.st_nlink > 1:
-                    linked.add((state.st_dev, state.st_ino))
-            else:
-                with os.scandir(path) as entries:
-                    waiting += [entry.path for entry, _number in zip(entries, range(left - len(waiting)))]
+            with os.scandir(directory) as entries:
+                for entry, _number in zip(entries, range(left)):
+                    left -= 1
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append((directory, entry.name))
+                    else:
+                        found += _taken(entry.path, linked)
         except OSError:
             # It went while we looked, or its path is too long.
             continue
     return found
+
+
+def _taken(path: str, linked: set[tuple[int, int]]) -> int:
+    """The bytes that a file takes up, unless it is among those that have several names and were counted."""
+    try:
+        state = os.lstat(path)
+    except OSError:
+        return 0
+    if state.st_nlink > 1:
+        if (state.st_dev, state.st_ino) in linked:
+            return 0
+        linked.add((state.st_dev, state.st_ino))
+    return state.st_blocks * 512
 
 
 def _temporary(directory: int, name: str) -> str:
