@@ -49,6 +49,8 @@ class Rotator:
         os.makedirs(configurations, mode=0o755, exist_ok=True)
         # Whoever could open another's FIFO could read what is in it.
         os.makedirs(fifos, mode=0o700, exist_ok=True)
+        # At a boot, a task's socket may have made it.
+        os.chmod(fifos, 0o700)
         self._peephole = kernel.Peephole()
         self._poll = select.epoll()
         self._begin_to_watch()
@@ -76,8 +78,6 @@ class Rotator:
         self.look()
 
     def _begin_to_watch(self) -> None:
-        # A task's socket may have made the directory, with another mode.
-        os.chmod(self._fifos, 0o700)
         directories = (self._configurations, self._fifos)
         self._watch = kernel.watch(*directories)
         self._watched = {directory: _inode(directory) for directory in directories}
