@@ -32,13 +32,13 @@ def tcp(check: Check) -> Outcome:
 def http(check: Check) -> Outcome:
     with Connection(check) as connection:
         connection.send(_request(check))
-        head, found, body = _head(connection, b"")
-        code = _code(head) if found else None
-        for _interim in range(INTERIM):
-            # RFC 9110, 15.2: the answer itself comes after it.
-            if code is not None and 100 <= code < 200:
-                head, found, body = _head(connection, body)
-                code = _code(head) if found else None
+        body = b""
+        for _answer in range(INTERIM + 1):
+            # RFC 9110, 15.2: the answer itself comes after those of 1xx.
+            head, found, body = _head(connection, body)
+            code = _code(head) if found else None
+            if code is None or code >= 200:
+                break
         if code is None or code < 200:
             return Outcome(CRITICAL, "the answer is not one of HTTP/1.1", last_line((head + found + body)[:HEAD]))
         if "expect" in check or not _is_good(code):
