@@ -37,6 +37,15 @@ options:
     type: raw
 """
 
+    # For actions that take up what `compile` has returned.
+    COMPILED = r"""
+options:
+  compiled:
+    description: The name under which the result of M(k8s4r.robot.compile) is registered.
+    type: str
+    default: k8s4r_compiled
+"""
+
     # For actions that connect to a robot.
     ROBOT = r"""
 options: {}

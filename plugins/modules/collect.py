@@ -16,6 +16,7 @@ description:
   - Opens no connection. Run it once, with C(run_once).
 extends_documentation_fragment:
   - k8s4r.robot.deployment
+  - k8s4r.robot.deployment.compiled
 options:
   again:
     description: Whether all robots were compiled again. A robot that reports something else of itself three times is an error.
@@ -25,10 +26,6 @@ options:
     description: Whether provisioning has run. If so, a program that is still missing is an error.
     type: bool
     default: false
-  compiled:
-    description: The name under which the result of M(k8s4r.robot.compile) is registered.
-    type: str
-    default: k8s4r_compiled
   prepared:
     description: The name under which the result of M(k8s4r.robot.prepare) is registered.
     type: str

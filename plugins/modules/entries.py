@@ -18,6 +18,7 @@ description:
     the connection C(local), as with C(ansible-pull).
 extends_documentation_fragment:
   - k8s4r.robot.deployment
+  - k8s4r.robot.deployment.compiled
 attributes:
   diff_mode:
     description: Shows the entries that differ.
@@ -37,10 +38,6 @@ options:
     description: Whether O(state=exact) deletes. With V(false) it only names what it would delete, as RV(superfluous).
     type: bool
     default: true
-  compiled:
-    description: The name under which the result of M(k8s4r.robot.compile) is registered.
-    type: str
-    default: k8s4r_compiled
   prepared:
     description: The name under which the result of M(k8s4r.robot.prepare) is registered.
     type: str

@@ -17,11 +17,7 @@ description:
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
-options:
-  compiled:
-    description: The name under which the result of M(k8s4r.robot.compile) is registered.
-    type: str
-    default: k8s4r_compiled
+  - k8s4r.robot.deployment.compiled
 author:
   - k8s4r.robot contributors (@k8s4r)
 """

@@ -19,15 +19,12 @@ description:
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
+  - k8s4r.robot.deployment.compiled
 attributes:
   diff_mode:
     description: Returns what would change, without secrets. M(k8s4r.robot.switch) shows it.
     support: full
 options:
-  compiled:
-    description: The name under which the result of M(k8s4r.robot.compile) is registered.
-    type: str
-    default: k8s4r_compiled
   moved:
     description: Whether this run has switched the robot before. What groups of other jobs call is then not looked at again.
     type: bool

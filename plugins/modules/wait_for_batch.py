@@ -18,15 +18,12 @@ description:
 extends_documentation_fragment:
   - k8s4r.robot.deployment
   - k8s4r.robot.deployment.robot
+  - k8s4r.robot.deployment.compiled
 options:
   seconds:
     description: How many seconds to wait.
     type: int
     default: 3600
-  compiled:
-    description: The name under which the result of M(k8s4r.robot.compile) is registered.
-    type: str
-    default: k8s4r_compiled
 author:
   - k8s4r.robot contributors (@k8s4r)
 """
