@@ -72,6 +72,8 @@ def _read(*files: str) -> Helper:
     return Helper((folder or path.stem).replace("_", "-"), text, _PYTHON if path.suffix == ".py" else _SHELL)
 
 
+# Of several programs.
+ASK = "ask.sh"
 AWAIT_COMMAND = _read("await_command.sh")
 AWAIT_FILE = _read("await_file.sh")
 AWAIT_IDENTITY = _read("await_identity.sh")
@@ -79,15 +81,15 @@ AWAIT_PORT = _read("await_port.py")
 AWAIT_PROXY = _read("await_proxy.py")
 BIND_NAMESPACES = _read("bind_namespaces.sh")
 DELAY_STOP = _read("delay_stop.py")
-END_INSTANCE = _read("end_instance.sh")
-MARK_FINISHED = _read("mark_finished.sh")
+END_INSTANCE = _read(ASK, "end_instance.sh")
+MARK_FINISHED = _read(ASK, "mark_finished.sh")
 PLACE_TEMPLATES = _read("../lines.py", "place_templates.py")
 RENDER_ONCE = _read("render_once.sh")
-RESTART_POLICY = _read("restart_policy.sh")
+RESTART_POLICY = _read(ASK, "restart_policy.sh")
 RETRY = _read("retry.sh")
 _PARTS = ("processes", "notes", "described", "api", "anchor", "docker", "podman", "main")
 RUN_CONTAINER = _read(*(f"run_container/{part}.py" for part in _PARTS))
-RUN_ONCE = _read("run_once.sh")
+RUN_ONCE = _read(ASK, "run_once.sh")
 SHARE_MEMORY = _read("share_memory.sh")
 STOP_PROGRAM = _read("stop_program.sh")
 TELL_TASK = _read("tell_task.sh")

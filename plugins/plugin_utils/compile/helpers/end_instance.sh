@@ -13,15 +13,6 @@ noted() {
     note=${1#k8s4r-task-}
     note=$directory/${note%.service}
 }
-# systemd gives no answer for a moment while it executes itself anew (daemon-reexec).
-ask() {
-    tries=0
-    until systemctl "$@"; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 15 ] || return 1
-        sleep 0.2
-    done
-}
 # Two that end at the same time must not wait for each other, so each leaves a mark before it looks. The mark is of this run of the
 # unit: whoever starts it again makes it invalid. restart-policy begins to count anew when it finds one.
 run() {

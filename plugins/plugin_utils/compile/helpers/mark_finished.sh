@@ -11,13 +11,7 @@
 unit=$1 file=$2
 shift 2
 [ "$SERVICE_RESULT" = success ] && [ "$EXIT_STATUS" = 0 ] || exit 0
-# systemd gives no answer for a moment while it executes itself anew (daemon-reexec).
-tries=0
-until jobs=$(systemctl list-jobs --no-legend --plain "$unit"); do
-    tries=$((tries + 1))
-    [ "$tries" -lt 15 ] || exit 1
-    sleep 0.2
-done
+jobs=$(ask list-jobs --no-legend --plain "$unit") || exit 1
 case "$jobs" in
     # A job of the type start only waits for this end, as when the group's target is started just now.
     *" stop "* | *" restart "* | *" try-restart "*) exit 0 ;;

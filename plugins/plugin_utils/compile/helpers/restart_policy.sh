@@ -14,13 +14,7 @@
 unit=$1 attempts=$2 interval=$3 mode=$4 type=$5
 shift 5
 count_file=@RESTARTS@/$unit
-# systemd gives no answer for a moment while it executes itself anew (daemon-reexec).
-tries=0
-until jobs=$(systemctl list-jobs --no-legend --plain "$unit"); do
-    tries=$((tries + 1))
-    [ "$tries" -lt 15 ] || break
-    sleep 0.2
-done
+jobs=$(ask list-jobs --no-legend --plain "$unit")
 case "$jobs" in
     # A job of the type start is no request to end: it only waits for this end, or it is the start that just failed.
     *" stop "* | *" restart "* | *" try-restart "*) exit 0 ;;

@@ -6,15 +6,6 @@
 #
 # Called at each time of a job's schedule: starts all these units, waits until each TASK has run to its end or is given up, and then
 # stops the OTHERs: sidecars, hooks that have run, and the last hooks. Exits with 1 if a unit failed.
-# What systemd is asked for while it executes itself anew (daemon-reexec), it does not hear.
-ask() {
-    tries=0
-    until systemctl "$@"; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 15 ] || return 1
-        sleep 0.2
-    done
-}
 going() {
     case $(systemctl show --property=ActiveState --property=Job "$1") in
         # It gives no answer for a moment while it executes itself anew (daemon-reexec).
