@@ -86,7 +86,7 @@ def test_a_container_runs_as_it_was_asked(machine):
         },
         groups=["audio"],
         devices=["/dev/serial/by-path/pci-*"],
-        resources={"memory": "32Mi", "cpu": "500m", "cpus": "0", "tasks": 5, "openFiles": 512},
+        resources={"memory": "32Mi", "cpu": "500m", "cpus": "0", "tasks": 10, "openFiles": 512},
     )
     plan = deployed(machine, task, secret={"KEY": "it's a $canary \"\\x\nof two lines"}, meta={"who": "me"})
     found = said(machine, "^end")
@@ -114,7 +114,7 @@ def test_a_container_runs_as_it_was_asked(machine):
     # Only the container is in its slice, with the task's limits: Podman itself would not fit.
     slice_ = "/sys/fs/cgroup/{}/k8s4r.slice/*/*-box_g_r0_t_*.slice"
     assert machine.sh(f"cat {slice_.format('memory')}/memory.limit_in_bytes").strip() == str(32 << 20)
-    assert machine.sh(f"cat {slice_.format('pids')}/pids.max").strip() == "5"
+    assert machine.sh(f"cat {slice_.format('pids')}/pids.max").strip() == "10"
     assert machine.sh(f"cat {slice_.format('systemd')}/*/cgroup.procs").split() == machine.sh("cat /run/k8s4r/containers/*/pid").split()
     (of_task,) = [
         each for each in machine.call(op="status")["jobs"][0]["groups"].values() for each in each["units"].values() if each["usage"]

@@ -57,7 +57,7 @@ class Resources:
         expected="numbers of CPUs and ranges of them, such as 2-3 or 0,2",
     )
     tasks: int | None = key(
-        "Processes and threads at a time. Default: 1024 for a task, no limit for a group.",
+        "Processes and threads at a time; 10 or more where there is a container. Default: 1024 for a task, no limit for a group.",
         default=None,
         ours=True,
         minimum=1,

@@ -7,21 +7,28 @@ from __future__ import annotations
 
 import collections.abc as c
 
+from ..declare.quantities import spelled
 from ..errors import Finding, Mistake, quoted
 from ..model.brings.docker import DockerConfig
 from ..model.brings.volumes import Volume
 from ..model.group import TaskGroup
 from ..model.network import Network
+from ..model.resources import Resources
 from ..model.task import InitTask, Task
 from ..model.vocabulary import DockerNetwork, Driver, Hook, NetworkType, Pull
 
 # Where a container finds what is its task's, and what Docker makes itself.
 _TAKEN = ("/local", "/secrets", "/alloc", "/k8s4r", "/proc", "/sys", "/dev")
 _NO_WAY = "no engine of containers has an option for it"
+# What starts a container, runc, is within the container's own limits until the program takes its place. It has had seven threads there,
+# and ends with a dump of its registers where it may not have one more. Docker takes no lower limit of memory.
+_LEAST_TASKS, _LEAST_MEMORY = 10, 6 * 2**20
 
 
 def errors(group: TaskGroup, path: str) -> c.Iterator[Finding]:
     """What is wrong with the containers of a group at `path`, whose network is known."""
+    if group.resources and any(task is not None and task.contained for task in (*(group.init_tasks or ()), *(group.tasks or ()))):
+        yield from _room(group.resources, f"{path}.resources")
     members: tuple[tuple[str, tuple[Task | None, ...]], ...] = (("initTasks", group.init_tasks or ()), ("tasks", group.tasks or ()))
     for key, tasks in members:
         for number, task in enumerate(tasks):
@@ -62,7 +69,18 @@ def _of_task(task: Task, path: str) -> c.Iterator[Finding]:
     for key, value in (("nice", task.resources.nice), ("realtime", task.resources.realtime)):
         if value is not None:
             yield f"{path}.resources.{key}", Mistake(_NO_WAY, "remove it, or use exec")
+    yield from _room(task.resources, f"{path}.resources")
     yield from _targets(task.volumes, f"{path}.volumes")
+
+
+def _room(resources: Resources, path: str) -> c.Iterator[Finding]:
+    """Limits in which no container could start."""
+    if resources.tasks is not None and resources.tasks < _LEAST_TASKS:
+        why = "what starts a container has threads of its own in it"
+        yield f"{path}.tasks", Mistake(why, f"write {_LEAST_TASKS} or more", value=str(resources.tasks))
+    if resources.memory is not None and resources.memory < _LEAST_MEMORY:
+        why = "no container starts with so little memory"
+        yield f"{path}.memory", Mistake(why, f"write {spelled(_LEAST_MEMORY)} or more", value=spelled(resources.memory))
 
 
 def _of_init(init: InitTask, path: str) -> c.Iterator[Finding]:
