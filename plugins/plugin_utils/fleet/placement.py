@@ -94,7 +94,7 @@ def _candidates(job: Job, group: TaskGroup, path: str, fleet: Fleet) -> tuple[li
             matching.append(robot.name)
     known = {name for robot in fleet.robots for name in robot.capabilities}
     for name, robots in sorted(unknown.items()):
-        meant = did_you_mean(name, known)
+        meant = "" if name in known else did_you_mean(name, known)
         remedy = meant or "run the playbook k8s4r.robot.capabilities, or set the attribute in k8s4r_attributes"
         problems.append(job.problem(f"{path}.constraints", f"${{attr.{name}}} is unknown for {few(robots, SHOWN)}", remedy))
     return matching, refused, problems

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.spread import spread
 from tests.integration.deploy.harness import sleeper
 from tests.integration.engine.harness import Machine
 
@@ -28,6 +30,7 @@ CAMERA = """
 """
 LONG = "exec sleep 2147483647"
 FAILS = "exit 3"
+PORT = "7321"
 DATA = "find /var/lib/k8s4r/tasks -name precious"
 
 
@@ -165,3 +168,28 @@ def test_an_instance_that_cannot_move_yet_is_shown_and_kept_up_and_comes_back_as
     deployment.deploy(pair("robot.")).well()
     assert len(main_pids()) == 2
     assert has_camera(deployment, "robot2")
+
+
+def test_an_instance_that_moves_lets_go_of_its_port_for_the_one_that_comes_in_its_place(deployment):
+    """With a second instance, the first one may be better off elsewhere: a robot then gives up one and takes the other, in one switch."""
+
+    def listeners(group, count):
+        program = {"command": "python3", "args": ["-m", "http.server", PORT, "--bind", "127.0.0.1"]}
+        task = {"name": "main", "config": {"execConfig": program}, "restartPolicy": {"attempts": 0, "mode": "fail"}}
+        network = {"ports": [{"label": "http", "static": int(PORT)}]}
+        groups = [{"name": group, "count": count, "network": network, "tasks": [task]}]
+        return json.dumps({"name": "hello", "type": "service", "taskGroups": groups})
+
+    def where(group, count):
+        return spread("\0".join(("default", "hello", group)), count, ("robot1", "robot2"))
+
+    names = (f"camera{number}" for number in itertools.count())
+    group = next(name for name in names if where(name, 1) == {"robot1": [0]} and where(name, 2) == {"robot1": [1], "robot2": [0]})
+    deployment.deploy(listeners(group, 1)).well()
+    run = deployment.deploy(listeners(group, 2)).well()
+    assert re.search(rf"robot1: {group} r0( main)?: moves away", run.output), run.output
+    units = "systemctl list-units --plain --no-legend 'k8s4r-task-hello-camera*.service'"
+    for robot, instance in (("robot1", "r1"), ("robot2", "r0")):
+        assert f"-{instance}-main-" in deployment.sh(robot, f"{units} --state=active")
+        assert deployment.sh(robot, units).count("k8s4r-task-") == 1
+    assert set(deployment.deploy(listeners(group, 2)).well().changed.values()) == {0}

@@ -52,6 +52,21 @@ def test_who_works_while_systemd_gives_no_answer_is_not_taken_for_one_that_has_e
     assert os.path.exists(robot.request_path("r")) == (status == "pending")
 
 
+def test_who_works_without_a_unit_is_not_taken_for_one_that_has_ended(robot, monkeypatch):
+    """systemd starts none where /run is full, and whoever lost the connection meanwhile asks how far it is."""
+
+    def switch(_robot, _request, _release, result):
+        assert background.wait(robot, "r", patience=0)["status"] == "pending"
+        background.sweep(robot)
+        assert os.path.exists(robot.request_path("r"))
+        result.end({"status": "committed"})
+
+    monkeypatch.setattr(background, "_start_unit", lambda *_asked: False)
+    monkeypatch.setitem(background._OPERATIONS, "switch", switch)
+    assert background.start(robot, "switch", "r", {})["status"] == "committed"
+    assert not os.path.exists(robot.request_path("r"))
+
+
 @pytest.mark.parametrize("content", ["{", '{"version":99}'])
 @pytest.mark.parametrize("operation", ["prepare", "switch"])
 def test_a_request_that_cannot_be_read_is_refused_in_the_result(robot, operation, content):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -430,3 +431,17 @@ def test_root_enters_no_namespace_of_files_that_a_task_has_made(own, refused):
             with pytest.raises(OSError, match="root enters none of those"):
                 script._Script({"argv": ["true"], "timeout": 10}, how, process)
         program.kill()
+
+
+def test_where_the_kernel_has_no_user_namespaces_nobody_is_in_one(monkeypatch):
+    """Then no process has such a file."""
+    stat = os.stat
+
+    def without(path, **how):
+        if str(path).endswith("ns/user"):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return stat(path, **how)
+
+    process = script.Process(os.getpid())
+    monkeypatch.setattr(script.os, "stat", without)
+    assert not process.has_users_of_its_own()

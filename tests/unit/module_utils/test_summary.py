@@ -358,12 +358,26 @@ def test_a_group_whose_target_is_down_starts():
 
 
 def test_an_interrupted_switch_is_rolled_back_first():
-    changes = summary.of_robot({"release": "r1"}, ["a.service (down)"])
+    changes = summary.of_robot(journal("r1", "forward", "committed"), ["a.service (down)"])
     assert [(change["group"], change["does"]) for change in changes] == [
         ("", "start a.service (down)"),
         ("", "rolls back release r1, whose switch was interrupted"),
     ]
     assert summary.of_robot(None, []) == []
+
+
+def test_one_that_could_only_not_be_written_down_is_finished():
+    unwritten = journal("r2", "commit", "commit")
+    (change,) = summary.of_robot(unwritten, [])
+    assert change["does"] == "finishes release r2, whose switch was interrupted"
+    assert summary.mends({**unwritten, "behind": [journal("r1", "stuck")]}) == [
+        "finish release r2, whose switch was interrupted",
+        "roll back release r1, whose switch was interrupted",
+    ]
+
+
+def journal(release, *phases):
+    return {"release": release, "groups": {f"g{number}": {"phase": phase, "errors": []} for number, phase in enumerate(phases)}}
 
 
 def test_the_variables_of_an_environment_file():

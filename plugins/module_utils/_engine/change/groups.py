@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import typing as t
 
     from ..judge.handover import Member, Members
-    from ..plan import Resource
+    from ..plan import Port, Resource
     from ..state.journal import Journal, Phase
     from ..state.ledger import GroupRecord
     from ..state.manifest import Manifest, ManifestGroup
@@ -162,7 +162,8 @@ class Switch:
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress))
             spared = ledger.known(record) if group["id"] in self.journal["spare"] else ()
             keep_data, others = self.manifest["keep_data"], self.overtaken.get(group["id"], [])
-            found.append(survey.plan_steps(self.robot, target["resources"], record, others, keep_data, halted, spared))
+            down = [*halted, *self._ousted(group, record)] if turns is steps.UNTIL_COMMIT else []
+            found.append(survey.plan_steps(self.robot, target["resources"], record, others, keep_data, down, spared))
         return performers, steps.in_turn(found, turns)
 
     def _work_back(self, members: Members) -> Work:
@@ -193,9 +194,16 @@ class Switch:
     def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
         """The group as this switch makes it, with what stays for now."""
         if record and group["id"] in self.journal["spare"]:
-            others = [port for _job, other in manifests.groups(self.manifest) if other is not group for port in other["ports"]]
-            group = survey.with_what_stays(group, record, [*group["ports"], *others])
+            group = survey.with_what_stays(group, record, self._ports())
         return survey.with_what_is_held(group, record, self.journal.get("hold", ())) if record else group
+
+    def _ousted(self, group: ManifestGroup, record: GroupRecord | None) -> list[str]:
+        """Units of the group that stay in their files alone: another instance, perhaps of the same group, has their port from now on."""
+        return survey.ousted(group, record, self._ports()) if record and group["id"] in self.journal["spare"] else []
+
+    def _ports(self) -> list[Port]:
+        """All that the release wants on this robot."""
+        return [port for _job, group in manifests.groups(self.manifest) for port in group["ports"]]
 
     def _perform(self, performer: Performer, step: Step) -> None:
         if step["text"]:

@@ -15,7 +15,7 @@ from ..plan import CHECKS, CONFIGURATION, UNIT_DIRECTORY
 from ..resources import kinds
 from ..say import compare
 from ..say.units import of_unit
-from ..state.journal import under_way
+from ..state.journal import FINAL, all_of
 from .steps import is_held, no_longer_running
 
 TYPE_CHECKING = False
@@ -82,15 +82,23 @@ def of_group(id: str, name: str, situation: Situation, todo: t.Sequence[Step], c
     return [{"group": name, "unit": unit, "does": does, "why": why} for unit, does, why in changes]
 
 
-def rolls_back(interrupted: Journal | None) -> list[str]:
-    """That interrupted switches are rolled back, as steps."""
-    return [f"roll back release {release}, whose switch was interrupted" for release in under_way(interrupted)]
+def mends(interrupted: Journal | None) -> list[str]:
+    """That interrupted switches are rolled back, or finished, as steps."""
+    whose = "whose switch was interrupted"
+    return [f"{'finish' if _is_done(each) else 'roll back'} release {each['release']}, {whose}" for each in all_of(interrupted)]
+
+
+def _is_done(journal: Journal) -> bool:
+    """Whether what a switch was to start runs: only what comes after that was interrupted."""
+    phases = {entry["phase"] for entry in journal["groups"].values()}
+    return bool(phases) and phases.issubset(("commit", *FINAL))
 
 
 def of_robot(interrupted: Journal | None, idle: t.Iterable[str]) -> list[Change]:
     """What is done before anything else: where a switch was interrupted, and where what serves all groups is ``idle``."""
     does = [f"start {unit}" for unit in idle]
-    does += [f"rolls back release {release}, whose switch was interrupted" for release in under_way(interrupted)]
+    whose = "whose switch was interrupted"
+    does += [f"{'finishes' if _is_done(each) else 'rolls back'} release {each['release']}, {whose}" for each in all_of(interrupted)]
     return [{"group": "", "unit": "", "does": each, "why": []} for each in does]
 
 

@@ -145,12 +145,11 @@ def with_what_stays(group: ManifestGroup, record: GroupRecord, taken: t.Sequence
     """A group, with what it does not want any more and what has to stay here for now, as its record has it.
 
     Its target's file does not have these units: they hang on it by links beside that. What was left over before is no part of this, and
-    neither is a unit whose port is ``taken``, which the release gives to another group: it has been stopped for that.
+    neither is a unit whose port is ``taken``, which the release gives to something else here: it is stopped for that (`ousted`).
     """
-    wanted, names = {kinds.place(resource) for resource in group["resources"]}, set(kinds.units(group["resources"]))
-    unwanted = [resource for resource in record["resources"] if kinds.place(resource) not in wanted]
-    theirs = [port for port in record["ports"] if _is_of(port, unwanted) and not _is_of(port, group["resources"])]
-    lost = [port for port in theirs if any(ports.meet(port, other) for other in taken)]
+    names = set(kinds.units(group["resources"]))
+    theirs, unwanted = _not_wanted(group, record)
+    lost = [port for port in theirs if _meets(port, taken)]
     stays: list[Resource] = [{**resource, "leaving": True} for resource in unwanted if not any(_is_of(port, [resource]) for port in lost)]
     hung = [unit["name"] for unit in kinds.that_run(stays) if unit["name"] not in names]
     for target in [unit for unit in group["resources"] if kinds.of(unit).starts_the_others(unit)] if hung else ():
@@ -161,11 +160,29 @@ def with_what_stays(group: ManifestGroup, record: GroupRecord, taken: t.Sequence
     return {**group, "resources": merge(group["resources"], stays), "ports": [*group["ports"], *kept]}
 
 
+def ousted(group: ManifestGroup, record: GroupRecord, taken: t.Sequence[Port]) -> list[str]:
+    """The units that would have to stay here for now, and cannot: their port is ``taken``."""
+    theirs, unwanted = _not_wanted(group, record)
+    lost = [port for port in theirs if _meets(port, taken)]
+    return [unit["name"] for unit in kinds.that_run(unwanted) if any(_is_of(port, [unit]) for port in lost)]
+
+
+def _not_wanted(group: ManifestGroup, record: GroupRecord) -> tuple[list[Port], list[Resource]]:
+    """Of what the ledger has of a group, the ports and the resources that the group does not want any more."""
+    wanted = {kinds.place(resource) for resource in group["resources"]}
+    unwanted = [resource for resource in record["resources"] if kinds.place(resource) not in wanted]
+    return [port for port in record["ports"] if _is_of(port, unwanted) and not _is_of(port, group["resources"])], unwanted
+
+
+def _meets(port: Port, others: t.Iterable[Port]) -> bool:
+    return any(ports.meet(port, other) for other in others)
+
+
 def _is_of(port: Port, resources: t.Iterable[Resource]) -> bool:
     """Whether a port is one of these units', or of the instance to which one of them belongs."""
     instance = port.get("called", "").partition(" ")[0]
     units = kinds.that_run(resources)
-    return any(port["unit"] == unit["name"] or (instance and instance == unit.get("called", "").partition(" ")[0]) for unit in units)
+    return any(port.get("unit") == unit["name"] or (instance and instance == unit.get("called", "").partition(" ")[0]) for unit in units)
 
 
 def with_what_is_held(group: ManifestGroup, record: GroupRecord, held: t.Container[str]) -> ManifestGroup:

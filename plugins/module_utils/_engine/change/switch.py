@@ -64,7 +64,7 @@ def run(
             # An older engine could not roll back at boot what this one records.
             boot_unit.ensure(robot)
             if journal:
-                begun += summary.rolls_back(journal)
+                begun += summary.mends(journal)
                 recovery.roll_back(robot, progress)
             stuck = robot.journal()
             behind, overtaken = recovery.left_over(stuck, manifest)

@@ -240,8 +240,12 @@ class Process:
         return f"/{unit}/" in self.control_groups()[0]
 
     def has_users_of_its_own(self) -> bool:
-        """Whether it is in another user namespace than this program."""
-        return self.inode("ns/user") != os.stat("/proc/self/ns/user").st_ino
+        """Whether it is in another user namespace than this program. Nobody is where the kernel was built without them."""
+        try:
+            ours = os.stat("/proc/self/ns/user").st_ino
+        except FileNotFoundError:
+            return False
+        return self.inode("ns/user") != ours
 
     def limits(self) -> list[tuple[int, int]]:
         """Its limits, by the kernel's numbers of them, as setrlimit(2) takes them. To ask for those of another user's process takes a

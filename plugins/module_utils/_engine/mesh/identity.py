@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import typing as t
 
     from ..state.ledger import GroupRecord
+    from ..state.manifest import ManifestGroup
 
 # By this a group says that its proxies need an identity: the role that provisions whoever gives it (`Need`).
 _AGENT = "spire_agent"
@@ -27,9 +28,14 @@ _QUESTION = b"GET /certs HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n"
 _PATIENCE, _MOST = 1.0, 1 << 20
 
 
+def needed(group: GroupRecord | ManifestGroup) -> bool:
+    """Whether a group needs an identity."""
+    return any(need["what"] == _AGENT for need in group["needs"])
+
+
 def missing(id: str, group: GroupRecord) -> list[str]:
     """Which proxies of a group run without a valid identity; of pods, each with its instance behind it. `id` is the group's."""
-    if not any(need["what"] == _AGENT for need in group["needs"]):
+    if not needed(group):
         return []
     try:
         homes = sorted(name for name in os.listdir(_PROXIES) if name == id or name.rpartition("-r")[0] == id)

@@ -51,15 +51,15 @@ def start(robot: Robot, operation: Operation, release: str, request: t.Mapping[s
     try:
         formats.save(robot.request_path(release), {**request, "op": operation, "mended": robot.mended})
         results.Result(robot, release, operation).progress("starting")
-        alone = _start_unit(robot, operation, release)
+        if not _start_unit(robot, operation, release):
+            # As long as the lock is held, nobody takes it for work that nothing does any more.
+            work(robot, release)
     except BaseException:
         # Nothing would ever take it away, and it may hold secrets.
         formats.remove(robot.request_path(release))
         raise
     finally:
         os.close(requests)
-    if not alone:
-        work(robot, release)
     return wait(robot, release)
 
 

@@ -1,10 +1,11 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``held``: the units that this robot has of some jobs, or may soon have: whose identities must stay registered."""
+"""``held``: the units that this robot has, or may soon have, of groups that need an identity: theirs must stay registered."""
 
 from __future__ import annotations
 
+from ..mesh import identity
 from ..resources import kinds
 from ..state import garbage
 from ..state import manifest as manifests
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def answer(robot: Robot, jobs: t.Sequence[JobName]) -> Held:
     """Also those of a release that is staged: another run registers identities before it switches to it."""
     wanted = {(job["namespace"], job["name"]) for job in jobs}
-    found = [resource for group in robot.ledger.groups(jobs) for resource in known(group)]
+    found = [resource for group in robot.ledger.groups(jobs) if identity.needed(group) for resource in known(group)]
     begun = referred_to(robot.journal())
     for release in garbage.staged(robot):
         try:
@@ -37,7 +38,7 @@ def answer(robot: Robot, jobs: t.Sequence[JobName]) -> Held:
                 raise
             continue
         for job, group in manifests.groups(manifest) if manifest else ():
-            if (job["namespace"], job["name"]) not in wanted:
+            if (job["namespace"], job["name"]) not in wanted or not identity.needed(group):
                 continue
             # A release that has been overtaken is refused when somebody wants to switch to it.
             if release in begun or manifests.base(robot.ledger.of(job)) == job["base"]:

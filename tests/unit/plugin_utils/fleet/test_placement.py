@@ -133,7 +133,7 @@ def test_what_robots_have_in_its_place_is_said_where_that_is_little():
 def test_an_unknown_attribute_is_an_error_that_names_the_robots():
     constraint = Constraint("${attr.gpu}", Operand.EQUAL, "yes")
     robots = fleet(Robot("a", "a", capabilities={"gpu": "yes"}), Robot("b", "b"))
-    with pytest.raises(JobErrors, match=r"\$\{attr\.gpu\} is unknown for b"):
+    with pytest.raises(JobErrors, match=r"\$\{attr\.gpu\} is unknown for b; run the playbook k8s4r\.robot\.capabilities, or set"):
         place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,)))], robots)
     meant = Constraint("${attr.gpuu}", Operand.EQUAL, "yes")
     with pytest.raises(JobErrors, match=r"\$\{attr\.gpuu\} is unknown for a, b; did you mean gpu\?"):
