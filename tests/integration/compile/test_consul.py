@@ -59,7 +59,7 @@ import collections, os, time, urllib.request
 answers = collections.Counter()
 while True:
     try:
-        answers[urllib.request.urlopen("http://127.0.0.1:7100/", timeout=5).read().decode().strip()] += 1
+        answers[urllib.request.urlopen("http://127.0.0.1:7100/", timeout=15).read().decode().strip()] += 1
     except OSError as error:
         answers[f"failed: {error}"] += 1
     with open(os.environ["NOMAD_TASK_DIR"] + "/new", "w") as stream:
@@ -91,7 +91,7 @@ def web(count: int) -> dict[str, t.Any]:
         "config": {"execConfig": {"command": "/usr/bin/python3", "args": ["-c", SERVES, "${NOMAD_PORT_http}"]}},
         "services": [{"name": "web", "portLabel": "http", "provider": "consul", "tags": ["blue"], "checks": checks}],
         # Whoever has asked Consul before may call it until he hears.
-        "shutdownDelay": "10s",
+        "shutdownDelay": "20s",
     }
     network = {"type": "none", "ports": [{"label": "http"}]}
     return {"name": "shop", "taskGroups": [{"name": "api", "count": count, "network": network, "tasks": [task]}]}

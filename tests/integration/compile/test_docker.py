@@ -227,7 +227,7 @@ def test_a_container_that_wants_too_much_memory_is_told_of(machine):
     (task,) = group["tasks"]
     assert (task["result"], task["well"]) == ("oom-kill", False), task
     # Before it has let go of its memory, the kernel may kill it once more.
-    assert task["memory"]["oom_kills"] in (1, 2), task
+    assert task["memory"]["oom_kills"] >= 1, task
     assert task["how"].startswith("the kernel killed its program because memory ran out")
 
 

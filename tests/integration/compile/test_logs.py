@@ -204,13 +204,14 @@ def test_the_bound_holds_for_who_writes_as_fast_as_it_can(machine):
     while [ $(date +%s) -lt $end ]; do
         now=$(du -cb {directory}/stdout.log* 2>/dev/null | tail -n 1 | cut -f1); [ $now -gt $most ] && most=$now
     done
-    echo $most $(grep -E '^Pss:' /proc/{main_pid(machine)}/smaps_rollup)
+    echo $most $(grep -E '^Pss_Anon:' /proc/{main_pid(machine)}/smaps_rollup)
     """
     most, _name, memory, _unit = machine.sh(measure).split()
     # A file may be counted twice, when it is renamed in between.
     assert int(most) <= 5 * 2**20
     assert int(most) > 3 * 2**20
-    assert int(memory) < 8192
+    # Its own memory: how much of Python's files counts as its own depends on who else has them open.
+    assert int(memory) < 6144
     assert machine.sh(f"cat {directory}/stdout.log.? | sort | uniq -c | wc -l").strip() == "1", "a line was split"
 
 

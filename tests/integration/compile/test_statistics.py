@@ -43,12 +43,12 @@ def test_what_tasks_and_their_group_use_is_counted(machine):
     machine.until("[ -e /var/lib/k8s4r/groups/stats-g-*/alloc/wrote ]")
     # On a busy machine it may take until it was held back.
     wait_for(lambda: the_group(machine)[1]["spin"]["cpu"]["throttled_seconds"] > 0, 100, "it is never held back")
+    # It may get less than its limit; and where the machine stands still for the two seconds of a look, nothing, or all.
+    wait_for(lambda: 0 < the_group(machine, sample=2.0)[1]["spin"]["cpu"]["percent_of_limit"] < 130, 100, "it does not use what it may")
     group, tasks = the_group(machine, sample=2.0)
     assert sorted(tasks) == ["calm", "spin", "write"]
     spin, write, calm = (tasks[name] for name in ("spin", "write", "calm"))
     assert spin["cpu"]["limit"] == 0.2
-    # A busy machine may give it less than its limit.
-    assert 0 < spin["cpu"]["percent_of_limit"] < 130
     assert spin["cpu"]["seconds"] > 0
     assert spin["memory"]["limit"] == 64 << 20
     assert 100_000 < spin["memory"]["current"] <= spin["memory"]["peak"] <= 64 << 20
@@ -85,9 +85,9 @@ def test_a_task_that_wants_too_much_memory_is_ended_and_no_other(machine, driver
     machine.sh(f"cd /var/lib/k8s4r/groups/{name}-g-*/alloc && touch go")
     machine.until(f"systemctl show -p ActiveState --value {tasks['eat']['unit']} | grep -qx 'failed\\|inactive'")
     group, tasks = the_group(machine)
-    # Before it has let go of its memory, the kernel may kill it once more.
+    # Before it has let go of its memory, the kernel may kill it once more. The numbers of others tell whether it is its own.
     kills = tasks["eat"]["memory"]["oom_kills"]
-    assert (tasks["eat"]["result"], kills in (1, 2)) == ("oom-kill", True), kills
+    assert (tasks["eat"]["result"], kills >= 1) == ("oom-kill", True), kills
     assert tasks["eat"]["how"].startswith("the kernel killed its program because memory ran out")
     assert (tasks["calm"]["well"], tasks["calm"]["restarts"], pid(machine, tasks["calm"]["unit"])) == (True, 0, before)
     assert (tasks["calm"]["memory"]["oom_kills"], group["memory"]["oom_kills"], group["well"]) == (0, kills, False)

@@ -50,19 +50,24 @@ def ask(address, port, protocol):
         pass
     except OSError:
         return None
-    if protocol == "udp":
-        try:
-            s.send(b"?")
-        except OSError:
-            return None
-    return s
+    return s if protocol == "tcp" or says(s) else None
+def says(s):
+    try:
+        return s.send(b"?")
+    except OSError:
+        return 0
 answers = [""] * len(asked)
 waiting = {s: place for place, each in enumerate(asked) if (s := ask(*each))}
 # Looks in vain are counted, not the time: a robot that has stood still for a second looks for what came meanwhile.
-looks = float(sys.argv[1]) / 0.05
+looks = round(float(sys.argv[1]) / 0.05)
 while waiting and looks > 0:
     ready = select.select(list(waiting), [], [], 0.05)[0]
     looks -= not ready
+    # TCP asks again by itself after a second.
+    if not ready and looks % 10 == 0:
+        for s in waiting:
+            if s.type == socket.SOCK_DGRAM:
+                says(s)
     for s in ready:
         try:
             answers[waiting.pop(s)] = s.recv(100).decode()

@@ -146,13 +146,15 @@ def test_what_is_asked():
     ],
 )
 def test_no_answer_takes_longer_than_the_check_may_or_more_than_is_read(server, status, times):
+    # What takes no time has more of it on a machine that stands still for a while.
+    limit = LIMIT if times else 4 * LIMIT
     began = time.monotonic()
     with server:
         expects = {"expect": "so far"} if server.pieces[:1] == (http(200, b"so "),) else {}
-        found = network.run(server.check(timeout=LIMIT, **expects))
+        found = network.run(server.check(timeout=limit, **expects))
     assert found.status == status
     # Once, and not once for each part of the answer.
-    assert times * LIMIT <= time.monotonic() - began < (times + 0.95) * LIMIT
+    assert times * limit <= time.monotonic() - began < (times + 0.95) * limit
     assert len(found.output) <= states.LONGEST
 
 
@@ -216,11 +218,11 @@ def robot(monkeypatch, tmp_path):
 
 def test_checks_run_at_the_same_time_and_a_slow_one_holds_up_no_other(robot):
     with Server(stays=True) as slow, Server(http(200)) as quick, Server(http(503)) as ill:
-        slowly = [slow.check(name=f"slow{number}", timeout=3.0) for number in range(5)]
+        slowly = [slow.check(name=f"slow{number}", timeout=5.0) for number in range(5)]
         robot.describe(*slowly, quick.check(name="quick"), ill.check(name="ill"))
         began = time.monotonic()
         robot.run()
-        assert time.monotonic() - began < 9
+        assert time.monotonic() - began < 20
     found = robot.states()
     late = {check["name"]: CRITICAL for check in slowly}
     assert {name: state["status"] for name, state in found.items()} == {**late, "quick": PASSING, "ill": CRITICAL}

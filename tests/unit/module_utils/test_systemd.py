@@ -63,23 +63,23 @@ def test_a_stop_that_others_cancel_is_asked_for_again(monkeypatch, said, fails, 
 
 
 @pytest.mark.parametrize(
-    ("states", "process"),
+    ("states", "process", "patience"),
     [
-        (["activating start-pre 0", "activating start 7", "active running 8"], 8),
-        (["activating auto-restart 0"], 0),
-        (["active running 7"], 7),
-        (["activating start 7"] * 99, 7),
+        (["activating start-pre 0", "activating start 7", "active running 8"], 8, 60),
+        (["activating auto-restart 0"], 0, 60),
+        (["active running 7"], 7, 60),
+        (["activating start 7"] * 99, 7, 0.5),
     ],
     ids=["starts", "waits for its next try", "runs", "never comes up"],
 )
-def test_of_what_just_starts_the_program_is_known_when_it_has(monkeypatch, states, process):
+def test_of_what_just_starts_the_program_is_known_when_it_has(monkeypatch, states, process, patience):
     """Before, systemd would tell it nothing. What waits for its next try reads its files then."""
 
     def show(_units, _what):
         return {"a.service": dict(zip(("ActiveState", "SubState", "MainPID"), states.pop(0).split(), strict=True))}
 
     monkeypatch.setattr(systemd, "show", show)
-    assert systemd.program_of("a.service", patience=0.5) == process
+    assert systemd.program_of("a.service", patience=patience) == process
 
 
 def test_no_answer_is_no_state(monkeypatch):
