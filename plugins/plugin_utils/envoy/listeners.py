@@ -60,7 +60,10 @@ _INBOUND_HTTP: Data = {
 
 
 def listening(name: str, address: Address, filters: list[Data]) -> Data:
-    listener: Data = {"name": name, "address": socket_address(address), "filter_chains": [{"filters": filters}]}
+    """By its address and its name: Envoy first removes the listeners whose names are gone, and then takes in the others one by one. It
+    refuses one at the address of another: of two that exchange their ports, each would go on at its old one.
+    """
+    listener: Data = {"name": f"{name}@{address}", "address": socket_address(address), "filter_chains": [{"filters": filters}]}
     if address.numeric and address.host not in ALWAYS_THERE:
         # At boot the robot may not have this address yet, and Envoy tries to bind only once.
         listener["freebind"] = True

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from tests.integration.compile import housed, inside
-from tests.integration.compile.boxes import DOCKER, SOON, box, containers, deployed, nothing_runs, unit
+from tests.integration.compile.boxes import DOCKER, SOON, box, containers, deployed, job, nothing_runs, said, unit
 from tests.integration.compile.inside import alloc
-from tests.integration.compile.jobs import plans, without_groups
+from tests.integration.compile.jobs import plans, shell, without_groups
 
 EXAMPLE = pathlib.Path(__file__).parents[3] / "examples" / "docker.yml"
 
@@ -169,4 +169,18 @@ def test_the_example_runs_unmodified(machine):
     machine.sh(f"systemctl stop {name}")
     assert machine.sh(f"systemctl show -p Result --value {name}").strip() == "success"
     assert machine.deploy(without_groups(plan))["status"] == "committed"
+    assert machine.sh("docker ps -aq") == ""
+
+
+def test_a_task_that_becomes_a_container_and_one_again_is_asked_to_end_in_its_own_way(machine):
+    """By the unit that started it: the new one would not know how, and would leave the container behind."""
+    script = "trap 'echo asked >{0}/{1}; exit 0' USR1; echo {1} up; while :; do sleep 0.2; done"
+    program = {**shell("t", script.format("$NOMAD_ALLOC_DIR", "program")), "killSignal": "SIGUSR1"}
+    container = box(script.format("/alloc", "container"), killSignal="SIGUSR1")
+    deployed(machine, program)
+    for task, before in ((container, "program"), (program, "container")):
+        said(machine, f"{before} up")
+        result = machine.deploy(job(machine, task))
+        assert (result["status"], result["notices"]) == ("committed", []), result
+        assert machine.sh(f"cat /var/lib/k8s4r/groups/box-g-*/alloc/{before}") == "asked\n"
     assert machine.sh("docker ps -aq") == ""

@@ -364,6 +364,24 @@ def test_instances_become_pods_come_back_after_a_boot_and_become_none_again(book
     assert bookworm.ask(host) == {"status": "unchanged"}
 
 
+def test_what_was_a_pod_is_asked_by_its_checks_where_it_is_now(bookworm: Machine):
+    """The robot's port led into the pod. A check that still got there would fail, and the robot go back, at each try."""
+    serves = {"execConfig": {"command": "python3", "args": ["-m", "http.server", "8412"]}}
+    check = {"name": "c", "type": "http", "path": "/", "interval": "1s", "timeout": "5s"}
+    task = {"name": "t", "config": serves, "services": [{"name": "s", "portLabel": "http", "checks": [check]}]}
+
+    def serving(mode: str) -> dict[str, t.Any]:
+        network = {"type": "none", "mode": mode, "ports": [{"label": "http", "static": 8412}]}
+        groups = [{"name": "g", "network": network, "tasks": [task]}]
+        (plan,) = plans(bookworm, {"name": "pods", "taskGroups": groups, "update": {"healthyDeadline": "30s"}})
+        return plan
+
+    for mode in ("group", "host", "group"):
+        result = bookworm.deploy(serving(mode))
+        assert result["status"] == "committed", result
+        assert bookworm.ask(serving(mode)) == {"status": "unchanged"}
+
+
 def test_a_pod_is_there_for_the_last_hook_and_not_after_it(bookworm: Machine):
     note = "echo $NOMAD_TASK_NAME $(hostname) $(cat /proc/1/comm) >>$NOMAD_ALLOC_DIR/notes"
     shared = {"isolation": {"pid": "group"}}

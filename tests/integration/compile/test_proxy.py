@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import shlex
@@ -161,6 +162,50 @@ def test_a_proxy_that_was_kept_out_of_its_port_is_mended_by_the_next_run(envoy):
     assert envoy.deploy(pod)["status"] == "committed"
     envoy.until(f"{inside} ss -ltn | grep -q :19002")
     assert envoy.ask(pod) == {"status": "unchanged"}
+
+
+SAYS = """
+import socketserver
+class Says(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"{0}")
+socketserver.ThreadingTCPServer(("127.0.0.1", {0}), Says).serve_forever()
+"""
+
+
+def test_upstreams_exchange_their_ports(envoy):
+    """Envoy takes listeners in one by one, and refuses one whose address another one has."""
+    for number in (19031, 19032):
+        envoy.sh(f"systemd-run --quiet --collect --unit says-{number} python3 -c {shlex.quote(SAYS.format(number))}")
+        envoy.listens(number)
+
+    def plan(**ports: int) -> t.Any:
+        upstreams = [
+            {"name": name, "localPort": port, "upstream": f"127.0.0.1:1903{name[-1]}", "tls": False} for name, port in ports.items()
+        ]
+        tasks = [{"name": "app", "config": {"execConfig": {"command": "sleep", "args": ["infinity"]}}}]
+        group = {"name": "g", "network": {"upstreams": upstreams}, "tasks": tasks}
+        jobs, _warnings = reader.load([reader.Source("job.yml", json.dumps({"name": "turns", "taskGroups": [group]}))])
+        return plans_for(envoy.name, jobs, trust_domain="fleet.example")[0]
+
+    def answers(port: int) -> str:
+        ask = f"import socket; print(socket.create_connection(('127.0.0.1', {port}), 10).recv(9).decode())"
+        return envoy.sh(f"python3 -c {shlex.quote(ask)}").strip()
+
+    proxy = "systemctl show -p InvocationID 'k8s4r-proxy-turns-*'"
+    try:
+        assert envoy.deploy(plan(up1=19021, up2=19022))["status"] == "committed"
+        wait_for(lambda: (answers(19021), answers(19022)) == ("19031", "19032"), 60, "not through the proxy")
+        started = envoy.sh(proxy)
+        assert envoy.deploy(plan(up2=19021, up1=19022))["status"] == "committed"
+        wait_for(lambda: (answers(19021), answers(19022)) == ("19032", "19031"), 20, "the ports have not been exchanged")
+        # A new one takes the port that another one leaves.
+        assert envoy.deploy(plan(new2=19022, up1=19023))["status"] == "committed"
+        wait_for(lambda: (answers(19022), answers(19023)) == ("19032", "19031"), 20, "the port has not been taken over")
+        assert envoy.ask(plan(new2=19022, up1=19023)) == {"status": "unchanged"}
+        assert envoy.sh(proxy) == started
+    finally:
+        envoy.sh("systemctl stop 'says-*'")
 
 
 # Answers and asks again and again on one connection, as busy programs do.

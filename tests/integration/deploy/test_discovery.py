@@ -183,6 +183,16 @@ def test_callers_go_on_with_what_they_have_where_a_move_fails(shop):
     shop.is_answered_by("robot2 0")
 
 
+def test_a_port_goes_from_a_task_to_its_own_proxy(shop):
+    """Envoy tries once to have it, while it goes on: the task must have let go by then."""
+    open_to_all = job("robot2", 1).replace("{label: http, hostIP: 127.0.0.1}", "{label: http, static: 7100}")
+    shop.deploy(open_to_all).well()
+    behind = job("robot2", 1).replace("port: 7000", "port: 7100")
+    assert "listening" not in shop.deploy(behind).well().output
+    shop.is_answered_by("robot2 0")
+    assert set(shop.deploy(behind).well().changed.values()) == {0}
+
+
 def test_an_instance_that_moves_nowhere_goes_although_the_other_robot_is_not_reached(shop):
     shop.deploy(job("robot1|robot2", 3)).well()
     third = "systemctl list-units --plain --no-legend 'k8s4r-task-shop-api-r2-*'"

@@ -170,26 +170,80 @@ def test_an_instance_that_cannot_move_yet_is_shown_and_kept_up_and_comes_back_as
     assert has_camera(deployment, "robot2")
 
 
-def test_an_instance_that_moves_lets_go_of_its_port_for_the_one_that_comes_in_its_place(deployment):
-    """With a second instance, the first one may be better off elsewhere: a robot then gives up one and takes the other, in one switch."""
+def listener(name, count=1, mode="host", **group):
+    """A group that has a port of its robot."""
+    program = {"command": "python3", "args": ["-m", "http.server", PORT, "--bind", "0.0.0.0"]}
+    task = {"name": "main", "config": {"execConfig": program}, "restartPolicy": {"attempts": 0, "mode": "fail"}}
+    network = {"mode": mode, "ports": [{"label": "http", "static": int(PORT)}]}
+    return {"name": name, "count": count, "network": network, "tasks": [task], **group}
 
-    def listeners(group, count):
-        program = {"command": "python3", "args": ["-m", "http.server", PORT, "--bind", "127.0.0.1"]}
-        task = {"name": "main", "config": {"execConfig": program}, "restartPolicy": {"attempts": 0, "mode": "fail"}}
-        network = {"ports": [{"label": "http", "static": int(PORT)}]}
-        groups = [{"name": group, "count": count, "network": network, "tasks": [task]}]
-        return json.dumps({"name": "hello", "type": "service", "taskGroups": groups})
 
-    def where(group, count):
-        return spread("\0".join(("default", "hello", group)), count, ("robot1", "robot2"))
+def serves(deployment, robot):
+    """What asks for the robot's port from the other one: the first instance to come may not be there yet."""
+    asks = f"python3 -c 'import urllib.request; urllib.request.urlopen(\"http://{deployment.fleet.address(robot)}:{PORT}\", timeout=10)'"
+    other = {"robot1": "robot2", "robot2": "robot1"}[robot]
+    return Machine(deployment.fleet, other).execute(asks).status == 0
+
+
+def running(deployment, robot):
+    """The groups and instances of which a task runs."""
+    units = "systemctl list-units --plain --no-legend 'k8s4r-task-hello-*.service' --state=active"
+    return sorted(re.findall(r"k8s4r-task-hello-(\w+-r\d)-main-", deployment.sh(robot, units)))
+
+
+@pytest.fixture
+def swapped():
+    """A group of whose instances the first one moves from one robot to the other when there is a second one."""
+
+    def where(name, count):
+        return spread("\0".join(("default", "hello", name)), count, ("robot1", "robot2"))
 
     names = (f"camera{number}" for number in itertools.count())
-    group = next(name for name in names if where(name, 1) == {"robot1": [0]} and where(name, 2) == {"robot1": [1], "robot2": [0]})
-    deployment.deploy(listeners(group, 1)).well()
-    run = deployment.deploy(listeners(group, 2)).well()
-    assert re.search(rf"robot1: {group} r0( main)?: moves away", run.output), run.output
-    units = "systemctl list-units --plain --no-legend 'k8s4r-task-hello-camera*.service'"
-    for robot, instance in (("robot1", "r1"), ("robot2", "r0")):
-        assert f"-{instance}-main-" in deployment.sh(robot, f"{units} --state=active")
-        assert deployment.sh(robot, units).count("k8s4r-task-") == 1
-    assert set(deployment.deploy(listeners(group, 2)).well().changed.values()) == {0}
+    return next(name for name in names if where(name, 1) == {"robot1": [0]} and where(name, 2) == {"robot1": [1], "robot2": [0]})
+
+
+def of(*groups):
+    return json.dumps({"name": "hello", "type": "service", "taskGroups": groups})
+
+
+def test_an_instance_that_moves_lets_go_of_its_port_for_the_one_that_comes_in_its_place(deployment, swapped):
+    """A robot gives up one and takes the other, in one switch."""
+    deployment.deploy(of(listener(swapped))).well()
+    run = deployment.deploy(of(listener(swapped, 2))).well()
+    assert re.search(rf"robot1: {swapped} r0( main)?: moves away", run.output), run.output
+    assert [running(deployment, robot) for robot in ("robot1", "robot2")] == [[f"{swapped}-r1"], [f"{swapped}-r0"]]
+    assert set(deployment.deploy(of(listener(swapped, 2))).well().changed.values()) == {0}
+
+
+def test_a_pod_that_cannot_move_yet_goes_on_serving_beside_the_one_that_comes(deployment, swapped):
+    """Both have the port, each in a network of its own."""
+    deployment.deploy(of(listener(swapped, mode="group"))).well()
+    deployment.deploy(of(listener(swapped, 2, mode="group")), "--limit", "robot1").well()
+    assert running(deployment, "robot1") == [f"{swapped}-r0", f"{swapped}-r1"]
+    assert serves(deployment, "robot1")
+    deployment.deploy(of(listener(swapped, 2, mode="group"))).well()
+    assert [running(deployment, robot) for robot in ("robot1", "robot2")] == [[f"{swapped}-r1"], [f"{swapped}-r0"]]
+    assert serves(deployment, "robot1")
+    assert serves(deployment, "robot2")
+
+
+def test_groups_that_exchange_their_robots_and_have_the_same_port(deployment):
+    """Neither robot can have what comes before it has stopped what goes; and where that fails, it is back."""
+
+    def on(robot):
+        return {"constraints": [{"lTarget": "${node.unique.name}", "rTarget": robot}]}
+
+    def exchanged(tasks=None):
+        return of(listener("left", **on("robot2")), listener("right", **on("robot1"), **({"tasks": tasks} if tasks else {})))
+
+    deployment.deploy(of(listener("left", **on("robot1")), listener("right", **on("robot2")))).well()
+    deployment.sh("robot2", "touch $(ls -d /var/lib/k8s4r/tasks/*right*)/local/precious")
+    fails = listener("right")["tasks"][0] | {"config": {"execConfig": {"command": "false"}}}
+    deployment.deploy(exchanged([fails])).refused("back on the last good release: default/hello/left")
+    assert running(deployment, "robot1") == ["left-r0"]
+    # What robot1 was to take over has not lost its data.
+    assert deployment.sh("robot2", DATA)
+    deployment.deploy(exchanged()).well()
+    assert [running(deployment, robot) for robot in ("robot1", "robot2")] == [["right-r0"], ["left-r0"]]
+    assert not deployment.sh("robot2", DATA)
+    assert set(deployment.deploy(exchanged()).well().changed.values()) == {0}

@@ -107,8 +107,13 @@ def test_names_are_answered_in_pods_and_follow_a_service(names):
     # Its own robot asks for a name that only this server knows.
     asks = f"python3 - <<'E'\n{LOOPBACK.format(f'{pod}.pod.k8s4r.internal')}E"
     assert names.caller.sh(asks).strip() == address
-    server = names.caller.sh("systemctl show -p InvocationID k8s4r-dns")
     assert set(names.deploy(pods("robot1|robot2", 2), **settings).well().changed.values()) == {0}
+    # Somebody has stopped the server: it is said, and the next run has it answer.
+    names.caller.sh("systemctl stop k8s4r-dns")
+    assert "k8s4r-dns.service" in names.run("k8s4r.robot.status", job_name="shop").output
+    assert "start k8s4r-dns.service" in names.deploy(pods("robot1|robot2", 2), **settings).well().output
+    assert names.found(*asked)[0][:3] == own
+    server = names.caller.sh("systemctl show -p InvocationID k8s4r-dns")
     # What moves is taken up by the server that runs; what has gone has no name.
     names.deploy(pods("robot2", 1), **settings).well()
     assert [names.found(f"{each}.pod.k8s4r.internal")[0] for each in (pod, far)] == [["gaierror"]] * 2

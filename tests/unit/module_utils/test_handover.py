@@ -59,6 +59,12 @@ def test_a_group_that_stays_until_another_robot_has_it_is_left_out(bundles):
     assert bundles({"j": [group("old", runs=False), group("a"), group("b")]}, before, ["old"]) == [["a"], ["b"]]
 
 
+def test_a_group_that_stays_and_whose_port_another_one_takes_goes_with_that_one(bundles):
+    """It cannot run on here: if the other one does not come up, it is started again."""
+    before = {"j": [group("old", 1), group("a")]}
+    assert bundles({"j": [group("old", runs=False), group("a"), group("b", 1)]}, before, ["old"]) == [["old", "b"], ["a"]]
+
+
 def test_a_group_that_changes_and_loses_an_instance_is_not_left_out(bundles):
     assert bundles({"j": [group("a")]}, {"j": [group("a")]}, ["a"]) == [["a"]]
 

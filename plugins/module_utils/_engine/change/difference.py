@@ -57,7 +57,7 @@ def of_steps(steps: t.Iterable[Step], contents: Contents, known: t.Mapping[str, 
     lines: list[str] = []
     files: list[Difference] = []
     for step in steps:
-        if step["do"] in ("remove", "discard"):
+        if step["do"] in ("close", "remove", "discard"):
             lines.append(f"- {kinds.label(step['resource'])}")
         elif step["do"] == "make":
             resource, now = step["resource"], step["now"]

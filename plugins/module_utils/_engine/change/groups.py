@@ -9,7 +9,8 @@ Nothing is written down, and nothing removed, before all of them run.
 from __future__ import annotations
 
 from ..judge import handover, room
-from ..plan import RESTART_COUNTS
+from ..plan import RESTART_COUNTS, STARTED_AT_BOOT
+from ..pods import units as wall_units
 from ..resources import kinds
 from ..say.answers import failed
 from ..say.errors import CommandFailed
@@ -160,7 +161,7 @@ class Switch:
             record = self.robot.ledger.group(job, group["id"])
             target = self._target(group, record)
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress))
-            spared = ledger.known(record) if group["id"] in self.journal["spare"] else ()
+            spared = self._spared(group, record)
             keep_data, others = self.manifest["keep_data"], self.overtaken.get(group["id"], [])
             down = [*halted, *self._ousted(group, record)] if turns is steps.UNTIL_COMMIT else []
             found.append(survey.plan_steps(self.robot, target["resources"], record, others, keep_data, down, spared))
@@ -193,17 +194,29 @@ class Switch:
 
     def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
         """The group as this switch makes it, with what stays for now."""
-        if record and group["id"] in self.journal["spare"]:
-            group = survey.with_what_stays(group, record, self._ports())
+        if record and group["resources"] and group["id"] in self.journal["spare"]:
+            group = survey.with_what_stays(group, record, self._taken_from(group, record))
         return survey.with_what_is_held(group, record, self.journal.get("hold", ())) if record else group
 
     def _ousted(self, group: ManifestGroup, record: GroupRecord | None) -> list[str]:
         """Units of the group that stay in their files alone: another instance, perhaps of the same group, has their port from now on."""
-        return survey.ousted(group, record, self._ports()) if record and group["id"] in self.journal["spare"] else []
+        if not record or group["id"] not in self.journal["spare"]:
+            return []
+        return survey.ousted(group, record, self._taken_from(group, record)) if group["resources"] else kinds.units(record["resources"])
 
-    def _ports(self) -> list[Port]:
-        """All that the release wants on this robot."""
-        return [port for _job, group in manifests.groups(self.manifest) for port in group["ports"]]
+    def _spared(self, group: ManifestGroup, record: GroupRecord | None) -> list[Resource]:
+        """What stays of the group, although it does not want it any more. Of one that does not run on (`handover.staying`), no boot starts
+        anything either.
+        """
+        if not record or group["id"] not in self.journal["spare"]:
+            return []
+        stays = ledger.known(record)
+        return stays if group["resources"] else [each for each in stays if not kinds.place(each).startswith(f"{STARTED_AT_BOOT}/")]
+
+    def _taken_from(self, group: ManifestGroup, record: GroupRecord) -> list[Port]:
+        """The ports of the release that nothing of the group may keep. Two pods of a group may: the robot's port leads to one."""
+        pods = wall_units.has_pods(record["resources"])
+        return [port for _job, other in manifests.groups(self.manifest) if not (pods and other is group) for port in other["ports"]]
 
     def _perform(self, performer: Performer, step: Step) -> None:
         if step["text"]:

@@ -75,6 +75,7 @@ class Performer:
             "halt": lambda step: self._take_down(step["units"]),
             "reload": lambda _step: systemd.reload(),
             "stop": self._stop,
+            "close": self._close,
             "clear": self._clear,
             "down": self._down,
             "start": self._start,
@@ -114,6 +115,13 @@ class Performer:
         self._forget_restarts(step["units"])
         # A unit that failed would stay in systemd's memory when its file is gone.
         systemd.reset_failed(step["units"])
+
+    def _close(self, step: Step) -> None:
+        """The way to a pod that has been stopped."""
+        kinds.of(step["resource"]).remove(step["resource"], self.robot)
+        wrong = wall_units.enforce([step["resource"]])
+        if wrong:
+            raise Unhealthy(wrong)
 
     def _start(self, step: Step) -> None:
         """All at once: a request for each would make systemd try a unit that failed again, for each that depends on it."""

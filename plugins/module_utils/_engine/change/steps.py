@@ -10,6 +10,7 @@ that the next one does not see.
 from __future__ import annotations
 
 from ..plan import UNIT_DIRECTORY
+from ..pods.units import has_pods
 from ..resources import kinds
 from ..system import systemd
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         "make",
         "reload",
         "stop",
+        "close",
         "clear",
         "down",
         "start",
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
         text: str  # what a person reads; empty where there is nothing to report
 
     class Step(_Step, total=False):
-        resource: Resource  # of make, extend, remove and discard
-        now: State | None  # of make, remove and discard: what is there before it
+        resource: Resource  # of make, extend, close, remove and discard
+        now: State | None  # of make, close, remove and discard: what is there before it
         units: list[str]  # of halt, stop, clear, down, start, refresh and healthy
         files: list[str]  # of refresh: those that have changed
         done: list[str]  # of clear and down: the files that say of a unit that it has run
@@ -54,8 +56,18 @@ if TYPE_CHECKING:
 
 
 # The turns of groups that go together: first all files, then all stops, since a program that goes may hold what another one wants,
-# then all starts. After the commit, units go before their data, and data before its owner.
-UNTIL_COMMIT: Turns = (("halt",), ("extend", "make", "reload"), ("stop",), ("clear", "down"), ("start",), ("refresh",), ("healthy",))
+# then all starts. The ways to pods that were stopped are closed before that. After the commit, units go before their data, and data before
+# its owner.
+UNTIL_COMMIT: Turns = (
+    ("halt",),
+    ("extend", "make", "reload"),
+    ("stop",),
+    ("close",),
+    ("clear", "down"),
+    ("start",),
+    ("refresh",),
+    ("healthy",),
+)
 FROM_COMMIT: Turns = (("commit",), ("remove",), ("unload",), ("discard",), ("pruned",))
 # Once more: a boot may have begun to start what goes.
 RESUMED: Turns = (("stop",), *FROM_COMMIT)
@@ -159,6 +171,9 @@ def between(
     if stale or any(_is_systemd(resource) for resource in makes):
         steps.append({"do": "reload", "text": "reload systemd's units"})
     steps += _stops(situation, gone)
+    # The robot's ports would lead to pods that are gone, and what takes their place here could not be reached.
+    closed = [] if has_pods(wanted) else [resource for resource in gone if wanted and has_pods([resource])]
+    steps += [_removal("close", situation, resource) for resource in closed]
     begun = _starts(situation, makes, digest)
     steps += begun + _refreshes(situation, makes, [name for step in begun for name in step["units"]])
     if steps:
@@ -166,7 +181,7 @@ def between(
         steps.append({"do": "healthy", "text": "", "units": [unit["name"] for unit in kinds.that_run(wanted) if not _is_leaving(unit)]})
     steps.append({"do": "commit", "text": "", "leftovers": gone + kept})
     last = _data_and_around(gone)
-    steps += [_removal("remove", situation, resource) for resource in gone if resource not in last]
+    steps += [_removal("remove", situation, resource) for resource in gone if resource not in last and resource not in closed]
     if any(_is_systemd(resource) for resource in gone):
         steps.append({"do": "unload", "text": ""})
     steps += [_removal("discard", situation, resource) for resource in last]
@@ -198,21 +213,24 @@ def _data_and_around(gone: t.Sequence[Resource]) -> list[Resource]:
     return [resource for resource in gone if kinds.of(resource).outlives(resource, data)]
 
 
-def _removal(verb: t.Literal["remove", "discard"], situation: Situation, resource: Resource) -> Step:
+def _removal(verb: t.Literal["close", "remove", "discard"], situation: Situation, resource: Resource) -> Step:
     return {"do": verb, "text": f"remove {kinds.label(resource)}", "resource": resource, "now": situation.now(resource)}
 
 
 def _halts(situation: Situation, halted: t.Container[str]) -> list[Step]:
-    names = [name for name in kinds.units([*situation.wanted, *situation.old]) if name in halted and situation.may_run(name)]
-    names = list(dict.fromkeys(names))
+    # As for what goes: each may be down before the next is named.
+    units = reversed(kinds.units([*situation.wanted, *situation.old]))
+    names = list(dict.fromkeys(name for name in units if name in halted and situation.may_run(name)))
     situation.mark_down(names)
     return [{"do": "halt", "text": f"stop {', '.join(names)} while ports change hands", "units": names}] if names else []
 
 
 def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
-    """What must not run while things change hands: it would go on making files as their old owner. And what held a place that it is to
-    hold no longer: it would be killed with what made that place.
+    """What must not run while things change hands: it would go on making files as their old owner. What held a place that it is to
+    hold no longer: it would be killed with what made that place. And what becomes a container, or is one no longer: the new unit would
+    not know how to stop it.
     """
+    before = {unit["name"]: unit for unit in kinds.that_run(situation.old)}
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
     units = [
         unit["name"]
@@ -221,6 +239,7 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
         and (
             any(is_held(unit, place) for place in places)
             or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
+            or bool(unit.get("container")) != bool(before.get(unit["name"], unit).get("container"))
         )
     ]
     names = [name for name in reversed(units) if situation.may_run(name)]

@@ -75,8 +75,9 @@ def run(
                 journal["behind"] = behind
             if overtaken:
                 journal["overtaken"] = overtaken
+            stays = handover.staying(manifest, robot.ledger, spare)
             for job, group in manifests.groups(manifest):
-                if group["id"] in spare and not group["resources"]:
+                if group["id"] in stays:
                     journal["groups"][group["id"]] = {"phase": "stays", "errors": []}
                     record = robot.ledger.group(job, group["id"])
                     begun += keep_up(robot, record) if record else []

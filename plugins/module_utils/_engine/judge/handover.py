@@ -27,14 +27,15 @@ def bundles(manifest: Manifest, ledger: Ledger, spare: t.Container[str] = ()) ->
 
     A group that goes is given up only for all that its job wants, so that job is one bundle. A group that takes a port which
     another one gives up could not give it back alone. Every other group is a bundle of its own. ``spare``: ids of groups that
-    stay here although their job does not want them any more.
+    stay here although their job does not want them any more (`staying`).
     """
-    members = [(job, group) for job in manifest["jobs"] for group in job["groups"] if group["resources"] or group["id"] not in spare]
+    stays = staying(manifest, ledger, spare)
+    members = [(job, group) for job in manifest["jobs"] for group in job["groups"] if group["id"] not in stays]
     records = _records(members, ledger)
     links = _handed_over(members, records)
     for job in manifest["jobs"]:
         mine = [number for number, member in enumerate(members) if member[0] is job]
-        if any(_goes(members[number][1], records) for number in mine):
+        if any(_goes(group, records) and group["id"] not in spare for group in (members[number][1] for number in mine)):
             links += [(mine[0], number) for number in mine]
     labels = list(range(len(members)))
     for first, second in links:
@@ -42,15 +43,27 @@ def bundles(manifest: Manifest, ledger: Ledger, spare: t.Container[str] = ()) ->
     return [[member for number, member in enumerate(members) if labels[number] == label] for label in dict.fromkeys(labels)]
 
 
+def staying(manifest: Manifest, ledger: Ledger, spare: t.Container[str]) -> set[str]:
+    """The ids of the groups that stay here as a whole, although their job does not want them: until another robot has what they run.
+
+    One whose port the release gives to another group cannot run on: of that one, only the files stay.
+    """
+    members = [(job, group) for job in manifest["jobs"] for group in job["groups"]]
+    records = _records(members, ledger)
+    losing = {members[giver][1]["id"] for giver, _taker in _handed_over(members, records)}
+    return {group["id"] for _job, group in members if group["id"] in spare and not group["resources"] and group["id"] not in losing}
+
+
 def listening(members: Members, ledger: Ledger) -> list[str]:
     """The units that must be down while ports change hands: of the groups concerned, those that listen now.
 
     A program that finds its new port still in use may never try again, and one that takes up changes as it runs would do so before
-    the other has let go.
+    the other has let go. That may also be another program of the same group.
     """
     records = _records(members, ledger)
     found: set[str] = set()
-    for number in {number for pair in _handed_over(members, records) for number in pair}:
+    handing = {number for pair in _handed_over(members, records) for number in pair}
+    for number in {*handing, *(number for number, (_job, group) in enumerate(members) if _hands_on(group, records[group["id"]]))}:
         group = members[number][1]
         record = records[group["id"]]
         held = [*group["ports"], *(record["ports"] if record else ())]
@@ -73,6 +86,18 @@ def _handed_over(members: Members, records: Records) -> list[tuple[int, int]]:
         for taker, (_other_job, other) in enumerate(members)
         if record and taker != giver and any(gives_up(group, record, port) for port in other["ports"])
     ]
+
+
+def _hands_on(group: ManifestGroup, record: GroupRecord | None) -> bool:
+    """Whether a unit of a group that goes on, as its proxy does, is to have a port that another one of its units has."""
+    if not record:
+        return False
+    known = set(kinds.units(record["resources"]))
+    return any(
+        new.get("unit") in known and new.get("unit") != old.get("unit") and ports.meet(new, old)
+        for new in group["ports"]
+        for old in record["ports"]
+    )
 
 
 def _records(members: Members, ledger: Ledger) -> Records:

@@ -52,7 +52,7 @@ def service(engine: str) -> str:
 
 def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
     """Have both there as this engine has them, if these resources need them or others have needed them before."""
-    if own.text(own.WALLS) or _has_pods(resources):
+    if own.text(own.WALLS) or has_pods(resources):
         own.put({own.WALLS: service(robot.state + "/engine/current")}, own.WALLS)
         if own.put({own.WALLS_TIMER: TIMER}, own.WALLS_TIMER, runs=True):
             systemd.need(["systemctl", "--no-block", "restart", own.WALLS_TIMER], timeout=90)
@@ -61,7 +61,7 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
 
 def enforce(resources: t.Iterable[Resource]) -> list[str]:
     """Have the walls as the files of all pods say now, where there is a pod among these resources; what prevents it, in a text."""
-    return _in_force() if _has_pods(resources) else []
+    return _in_force() if has_pods(resources) else []
 
 
 def settle() -> list[str]:
@@ -82,7 +82,8 @@ def settle() -> list[str]:
     return []
 
 
-def _has_pods(resources: t.Iterable[Resource]) -> bool:
+def has_pods(resources: t.Iterable[Resource]) -> bool:
+    """Whether there is a pod among these."""
     return any(resource.get("path", "").startswith(plan.PODS + "/") for resource in resources)
 
 

@@ -85,11 +85,14 @@ def with_a_name(resources: t.Iterable[Resource]) -> list[Resource]:
 
 
 def served_by(resources: t.Iterable[Resource]) -> list[str]:
-    """The engine's own units without which resources do not do what they should: what writes logs, runs health checks,
-    and looks at the walls between pods.
+    """The engine's own units without which resources do not do what they should: what writes logs, runs health checks, looks at the walls
+    between pods, and answers for names where the robot has such a server.
     """
     places = [place(resource) for resource in resources]
-    return [unit for room, unit in _SERVED if any(each.startswith(room + "/") for each in places)]
+    found = [unit for room, unit in _SERVED if any(each.startswith(room + "/") for each in places)]
+    if any(each.startswith((plan.PODS + "/", plan.NAMES + "/")) for each in places) and own.text(own.DNS):
+        found.append(own.DNS)
+    return found
 
 
 def users(resources: t.Iterable[Resource]) -> list[str]:
