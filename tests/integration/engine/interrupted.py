@@ -32,7 +32,7 @@ robot = Robot()
 if {recover}:
     recover.at_boot(robot)
 else:
-    switch.run(robot, {release!r}, perform.silence, Killed)
+    switch.run(robot, {release!r}, perform.silence, Killed, spare={spare!r})
 print("steps:", *steps)
 """
 INIT, ONCE = "k8s4r-init-web.service", "k8s4r-batch-web.service"
@@ -66,15 +66,15 @@ def old_and_new():
     return Release("old", ("a", "b"), old), Release("new", ("b", "c"), new)
 
 
-def drive(machine, release, kill_before=None, recover=False):
+def drive(machine, release, kill_before=None, recover=False, spare=()):
     """The number of steps that a switch took, or None when it was killed before one of them (a number or a verb)."""
-    verbs = taken(machine, release, kill_before, recover)
+    verbs = taken(machine, release, kill_before, recover, spare)
     return None if verbs is None else len(verbs)
 
 
-def taken(machine, release, kill_before=None, recover=False):
+def taken(machine, release, kill_before=None, recover=False, spare=()):
     """The verbs of those steps."""
-    outcome = machine.script(DRIVER.format(kill_before=kill_before, release=release, recover=recover))
+    outcome = machine.script(DRIVER.format(kill_before=kill_before, release=release, recover=recover, spare=spare))
     if outcome.status:
         assert "Traceback" not in outcome.stderr, outcome.stderr
         return None

@@ -169,6 +169,29 @@ def test_what_moves_away_runs_on_until_it_is_given_up(machine):
     assert machine.ask(job(stays)) == {"status": "unchanged"}
 
 
+@pytest.mark.parametrize("killed", [None, "start", "commit", "remove", "unload"])
+def test_what_is_to_move_away_and_loses_its_port_stays_in_its_files_alone(machine, killed):
+    """Also over a boot, and where the switch was killed: what has been written down of it is finished, and all else goes back."""
+    old, new = listener("old", 5443), listener("new", 5443)
+    machine.deploy(job(old))
+    content = precious(machine, old)
+    release = machine.prepare(job(new))["release"]
+    if killed:
+        assert drive(machine, release, killed, spare=["old"]) is None
+    else:
+        assert machine.finish(machine.call(op="switch", release=release, spare=["old"]))["status"] == "committed"
+    machine.fleet.power_cut(machine.name)
+    machine.fleet.start(machine.name)
+    machine.fleet.wait_ssh(machine.name)
+    assert machine.sh("systemctl is-system-running --wait").strip() == "running"
+    runs, rests = (old, new) if killed == "start" else (new, old)
+    listens_as(machine, runs, 5443)
+    assert machine.state(rests.unit("main")) == "inactive"
+    assert machine.sh(content).strip() == "precious"
+    assert machine.deploy(job(new))["status"] == "committed"
+    assert_runs(machine, job(new))
+
+
 def test_what_stays_is_a_part_of_what_the_group_should_run(machine):
     """It is watched and started like the rest, but a run does not fail because of it; and it need not restart to be wanted again."""
     works, both, one = "/run/moves-works", Group("web"), Group("web")

@@ -34,7 +34,8 @@ def bundles(tmp_path):
             records = {one["id"]: {**one, "release": "r1", "committed": 1.0, "leftovers": [], "started": {}} for one in held}
             book.save({"namespace": "n", "name": name, **ledger.whole("old"), "groups": records})
         wanted = [{"namespace": "n", "name": name, "groups": groups} for name, groups in jobs.items()]
-        found = handover.bundles({"release": "r2", "who": "me", "keep_data": False, "jobs": wanted}, book, spare)
+        manifest = {"release": "r2", "who": "me", "keep_data": False, "jobs": wanted}
+        found = handover.bundles(manifest, book, spare, handover.staying(manifest, book, spare))
         return [[one["id"] for _job, one in members] for members in found]
 
     return find

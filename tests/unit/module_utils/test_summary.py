@@ -81,7 +81,16 @@ def said(old, new, units=None, seen=None, dead=(), silent=(), finished=(), now=(
     found.update(seen or {})
     shown = {**dict.fromkeys(kinds.units(before), RUNNING), **(units or {})}
     situation = steps.Situation(
-        after, before, found, shown, finished, steps.run_digests(before, digest), dict(silent), dict(dead), steps.holdings(before)
+        after,
+        before,
+        found,
+        shown,
+        finished,
+        steps.run_digests(before, digest),
+        dict(silent),
+        dict(dead),
+        steps.holdings(before),
+        steps.contained(before),
     )
     todo = steps.between(situation, digest)
     changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents, whole)

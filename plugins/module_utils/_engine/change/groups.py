@@ -9,7 +9,7 @@ Nothing is written down, and nothing removed, before all of them run.
 from __future__ import annotations
 
 from ..judge import handover, room
-from ..plan import RESTART_COUNTS, STARTED_AT_BOOT
+from ..plan import REGISTERED, RESTART_COUNTS, STARTED_AT_BOOT
 from ..pods import units as wall_units
 from ..resources import kinds
 from ..say.answers import failed
@@ -164,7 +164,10 @@ class Switch:
             spared = self._spared(group, record)
             keep_data, others = self.manifest["keep_data"], self.overtaken.get(group["id"], [])
             down = [*halted, *self._ousted(group, record)] if turns is steps.UNTIL_COMMIT else []
-            found.append(survey.plan_steps(self.robot, target["resources"], record, others, keep_data, down, spared))
+            todo = survey.plan_steps(self.robot, target["resources"], record, others, keep_data, down, spared)
+            if turns is steps.RESUMED:
+                todo = [*self._stopped_again(group, record), *todo]
+            found.append(todo)
         return performers, steps.in_turn(found, turns)
 
     def _work_back(self, members: Members) -> Work:
@@ -202,16 +205,24 @@ class Switch:
         """Units of the group that stay in their files alone: another instance, perhaps of the same group, has their port from now on."""
         if not record or group["id"] not in self.journal["spare"]:
             return []
-        return survey.ousted(group, record, self._taken_from(group, record)) if group["resources"] else kinds.units(record["resources"])
+        return survey.ousted(group, record, self._taken_from(group, record)) if group["resources"] else kinds.units(ledger.known(record))
+
+    def _stopped_again(self, group: ManifestGroup, record: GroupRecord | None) -> list[Step]:
+        """A boot may have begun to start these."""
+        ousted = [] if group["resources"] else self._ousted(group, record)
+        there = systemd.known(set(ousted))
+        units = [name for name in reversed(ousted) if name in there]
+        return [{"do": "stop", "text": "", "units": units}] if units else []
 
     def _spared(self, group: ManifestGroup, record: GroupRecord | None) -> list[Resource]:
         """What stays of the group, although it does not want it any more. Of one that does not run on (`handover.staying`), no boot starts
-        anything either.
+        anything either, and Consul has nothing.
         """
         if not record or group["id"] not in self.journal["spare"]:
             return []
         stays = ledger.known(record)
-        return stays if group["resources"] else [each for each in stays if not kinds.place(each).startswith(f"{STARTED_AT_BOOT}/")]
+        goes = (f"{STARTED_AT_BOOT}/", f"{REGISTERED}/")
+        return stays if group["resources"] else [each for each in stays if not kinds.place(each).startswith(goes)]
 
     def _taken_from(self, group: ManifestGroup, record: GroupRecord) -> list[Port]:
         """The ports of the release that nothing of the group may keep. Two pods of a group may: the robot's port leads to one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..judge import handover
 from ..state import manifest as manifests
 from ..state import results
-from ..state.journal import FINAL, all_of, under_way
+from ..state.journal import FINAL, all_of, staying, under_way
 from .conclusion import clear, conclude
 from .groups import Switch
 
@@ -73,7 +73,7 @@ def roll_back_interrupted(robot: Robot, journal: Journal, progress: Progress, bo
         if entry and entry["phase"] == "forward":
             entry["errors"] = [f"{group['name']}: the switch was interrupted; {_back_to(robot.ledger.group(job, group['id']))}"]
     switch = Switch(robot, manifest, journal, progress)
-    for members in handover.bundles(manifest, robot.ledger, journal["spare"]):
+    for members in handover.bundles(manifest, robot.ledger, journal["spare"], staying(journal)):
         switch.recover(members, boot)
     conclude(robot, manifest, journal)
 

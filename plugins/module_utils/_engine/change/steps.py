@@ -70,7 +70,7 @@ UNTIL_COMMIT: Turns = (
 )
 FROM_COMMIT: Turns = (("commit",), ("remove",), ("unload",), ("discard",), ("pruned",))
 # Once more: a boot may have begun to start what goes.
-RESUMED: Turns = (("stop",), *FROM_COMMIT)
+RESUMED: Turns = (("stop",), ("close",), *FROM_COMMIT)
 
 
 class Situation:
@@ -80,7 +80,8 @@ class Situation:
     ``seen``: {place: what is there}, for each of them. ``units``: what systemd reported of those among them. ``finished``:
     the units that shall run once and have. ``started``: {unit: run digest with which it last started well}. ``silent``: {unit that
     runs and does not listen where it should: why}. ``dead``: {unit that should run and does not: since when and of what}.
-    ``held``: {unit that may run: directories that it has open}, of each release that it may be of.
+    ``held``: {unit that may run: directories that it has open}, of each release that it may be of. ``contained``: {the same:
+    whether it is a container}.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Situation:
         silent: t.Mapping[str, str],
         dead: t.Mapping[str, str],
         held: t.Mapping[str, t.Collection[str]],
+        contained: t.Mapping[str, set[bool]],
     ) -> None:
         self.wanted = wanted
         self.old = old
@@ -104,6 +106,7 @@ class Situation:
         self.silent = silent
         self.dead = dead
         self.held = held
+        self.contained = contained
 
     def now(self, resource: Resource) -> State | None:
         """What is at a resource's place."""
@@ -135,6 +138,14 @@ def holdings(resources: t.Iterable[Resource]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for unit in kinds.that_run(resources):
         found.setdefault(unit["name"], set()).update(kinds.of(unit).holds(unit))
+    return found
+
+
+def contained(resources: t.Iterable[Resource]) -> dict[str, set[bool]]:
+    """Whether each unit that should run is a container, by its name; of one that is there twice, both."""
+    found: dict[str, set[bool]] = {}
+    for unit in kinds.that_run(resources):
+        found.setdefault(unit["name"], set()).add(bool(unit.get("container")))
     return found
 
 
@@ -172,7 +183,8 @@ def between(
         steps.append({"do": "reload", "text": "reload systemd's units"})
     steps += _stops(situation, gone)
     # The robot's ports would lead to pods that are gone, and what takes their place here could not be reached.
-    closed = [] if has_pods(wanted) else [resource for resource in gone if wanted and has_pods([resource])]
+    pods_follow = has_pods(resource for resource in wanted if not _is_leaving(resource))
+    closed = [resource for resource in gone if wanted and not pods_follow and has_pods([resource])]
     steps += [_removal("close", situation, resource) for resource in closed]
     begun = _starts(situation, makes, digest)
     steps += begun + _refreshes(situation, makes, [name for step in begun for name in step["units"]])
@@ -230,7 +242,6 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
     hold no longer: it would be killed with what made that place. And what becomes a container, or is one no longer: the new unit would
     not know how to stop it.
     """
-    before = {unit["name"]: unit for unit in kinds.that_run(situation.old)}
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
     units = [
         unit["name"]
@@ -239,7 +250,7 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
         and (
             any(is_held(unit, place) for place in places)
             or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
-            or bool(unit.get("container")) != bool(before.get(unit["name"], unit).get("container"))
+            or not situation.contained.get(unit["name"], set()).issubset({bool(unit.get("container"))})
         )
     ]
     names = [name for name in reversed(units) if situation.may_run(name)]

@@ -19,7 +19,7 @@ from ..pods import addresses
 from ..pods import units as wall_units
 from ..say.errors import CommandFailed, Refusal
 from ..state import manifest as manifests
-from ..state.journal import referred_to
+from ..state.journal import referred_to, staying
 from ..state.lock import Lock
 from ..system import own
 from . import boot_unit, conclusion, recovery, summary, survey
@@ -30,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..state.journal import Journal
     from ..state.manifest import Manifest
     from ..state.robot import Robot
     from .perform import Progress
@@ -85,9 +86,9 @@ def run(
             for over in set(referred_to(stuck)) - set(referred_to(journal)):
                 robot.forget_manifest(over)
         # From here on, whatever happens, the end of the switch has what is committed registered.
-        agent.withdraw(_registrations_gone(robot, manifest, journal["spare"]))
+        agent.withdraw(_registrations_gone(robot, manifest, _kept_registered(manifest, journal)))
         switch = Switch(robot, manifest, journal, progress, performer)
-        for members in handover.bundles(manifest, robot.ledger, journal["spare"]):
+        for members in handover.bundles(manifest, robot.ledger, journal["spare"], staying(journal)):
             switch.apply(members)
         conclusion.conclude(robot, manifest, journal)
 
@@ -105,6 +106,12 @@ def _ensure_units(robot: Robot, manifest: Manifest) -> None:
         conclusion.settle_networks()
         conclusion.settle(robot)
         raise
+
+
+def _kept_registered(manifest: Manifest, journal: Journal) -> set[str]:
+    """The ids of the groups of which something runs on that their job does not want."""
+    wanted = {group["id"] for _job, group in manifests.groups(manifest) if group["resources"]}
+    return staying(journal) | wanted.intersection(journal["spare"])
 
 
 def _registrations_gone(robot: Robot, manifest: Manifest, spare: t.Container[str]) -> set[str]:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from ..pods.units import has_pods
 from ..resources import kinds
+from ..state.ledger import known
 from ..system import ports
 
 TYPE_CHECKING = False
@@ -22,14 +24,13 @@ if TYPE_CHECKING:
     Records = t.Mapping[str, t.Optional[GroupRecord]]
 
 
-def bundles(manifest: Manifest, ledger: Ledger, spare: t.Container[str] = ()) -> list[Members]:
+def bundles(manifest: Manifest, ledger: Ledger, spare: t.Container[str] = (), stays: t.Container[str] = ()) -> list[Members]:
     """The groups of a release in their order, each with those that it goes forward or back with.
 
     A group that goes is given up only for all that its job wants, so that job is one bundle. A group that takes a port which
-    another one gives up could not give it back alone. Every other group is a bundle of its own. ``spare``: ids of groups that
-    stay here although their job does not want them any more (`staying`).
+    another one gives up could not give it back alone. Every other group is a bundle of its own. ``spare``: ids of groups of which
+    nothing goes. ``stays``: of those that are left as they are, although their job does not want them any more (`staying`).
     """
-    stays = staying(manifest, ledger, spare)
     members = [(job, group) for job in manifest["jobs"] for group in job["groups"] if group["id"] not in stays]
     records = _records(members, ledger)
     links = _handed_over(members, records)
@@ -46,11 +47,13 @@ def bundles(manifest: Manifest, ledger: Ledger, spare: t.Container[str] = ()) ->
 def staying(manifest: Manifest, ledger: Ledger, spare: t.Container[str]) -> set[str]:
     """The ids of the groups that stay here as a whole, although their job does not want them: until another robot has what they run.
 
-    One whose port the release gives to another group cannot run on: of that one, only the files stay.
+    One whose port the release gives to another group cannot run on: of that one, only the files stay. Pods have their ports each for
+    itself. Decided once, before the ledger changes: the journal has it.
     """
     members = [(job, group) for job in manifest["jobs"] for group in job["groups"]]
     records = _records(members, ledger)
     losing = {members[giver][1]["id"] for giver, _taker in _handed_over(members, records)}
+    losing = {id for id in losing if not has_pods(known(records[id]))}
     return {group["id"] for _job, group in members if group["id"] in spare and not group["resources"] and group["id"] not in losing}
 
 
@@ -89,15 +92,12 @@ def _handed_over(members: Members, records: Records) -> list[tuple[int, int]]:
 
 
 def _hands_on(group: ManifestGroup, record: GroupRecord | None) -> bool:
-    """Whether a unit of a group that goes on, as its proxy does, is to have a port that another one of its units has."""
+    """Whether a unit of a group that goes on, as its proxy does, is to have a port that another one of its units has, or the reverse."""
     if not record:
         return False
-    known = set(kinds.units(record["resources"]))
-    return any(
-        new.get("unit") in known and new.get("unit") != old.get("unit") and ports.meet(new, old)
-        for new in group["ports"]
-        for old in record["ports"]
-    )
+    goes_on = set(kinds.units(record["resources"])).intersection(kinds.units(group["resources"]))
+    pairs = [(new, old) for new in group["ports"] for old in record["ports"] if new.get("unit") != old.get("unit") and ports.meet(new, old)]
+    return any(new.get("unit") in goes_on or old.get("unit") in goes_on for new, old in pairs)
 
 
 def _records(members: Members, ledger: Ledger) -> Records:

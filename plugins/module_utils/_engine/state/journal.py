@@ -55,4 +55,9 @@ def all_of(journal: Journal | None) -> list[Journal]:
     return [journal, *journal.get("behind", ())] if journal else []
 
 
+def staying(journal: Journal) -> set[str]:
+    """The ids of the groups that its switch leaves as they are."""
+    return {id for id, entry in journal["groups"].items() if entry["phase"] == "stays"}
+
+
 FINAL = ("committed", "rolled-back", "failed", "stays")

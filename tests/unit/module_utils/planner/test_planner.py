@@ -67,7 +67,11 @@ def between(case):
     if "halted" in case:
         options["halted"] = [TABLE["resources"][name]["name"] for name in case["halted"]]
     return steps.between(
-        steps.Situation(wanted, old, seen, units, finished, started, silent, case.get("dead", {}), steps.holdings(old)), digest, **options
+        steps.Situation(
+            wanted, old, seen, units, finished, started, silent, case.get("dead", {}), steps.holdings(old), steps.contained(old)
+        ),
+        digest,
+        **options,
     )
 
 
