@@ -28,7 +28,6 @@ def mixed(ansible, provisioned, tmp_path):
     """robot1's agent attests with a certificate, robot2's with a token. Both do with a certificate again afterwards."""
     inventory = json.loads(provisioned.inventory.read_text())
     inventory["all"]["children"]["robots"]["hosts"]["robot2"]["spire_agent_attestor"] = "join_token"
-    inventory["all"]["vars"]["spire_agent_ready_seconds"] = 30
     mixed = harness.Ansible(provisioned)
     mixed.inventory = tmp_path / "mixed.json"
     mixed.inventory.write_text(json.dumps(inventory))

@@ -11,7 +11,7 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests.main import OPERATIONS
 
 JOB = {"namespace": "n", "name": "j"}
-NEEDS = [plan.need("/run/spire/agent.sock", "spire_agent")]
+NEEDS = (plan.need("/run/spire/agent.sock", "spire_agent"),)
 
 
 def unit(name):
@@ -42,7 +42,7 @@ def test_what_needs_no_identity_any_more_is_not_held(robot):
 
 def test_what_another_run_has_staged_and_is_about_to_switch_to(robot):
     """It has registered the identity by then."""
-    groups = [{"id": "g", "name": "g", "resources": [unit("k8s4r-proxy-g.service")], "needs": NEEDS, "ports": [], "secrets": None}]
+    groups = [{"id": "g", "name": "g", "resources": [unit("k8s4r-proxy-g.service")], "needs": list(NEEDS), "ports": [], "secrets": None}]
     jobs = [{**JOB, "digest": "d", "before": {"state": "empty", "plan": ""}, "base": {}, "groups": groups}]
     jobs.append({**jobs[0], "name": "other", "groups": [{**groups[0], "resources": [unit("k8s4r-proxy-other.service")]}]})
     robot.keep_manifest({"release": "r2", "who": "w", "robot": "robot1", "keep_data": False, "jobs": jobs})
@@ -54,7 +54,7 @@ def test_what_another_run_has_staged_and_is_about_to_switch_to(robot):
 def test_what_was_staged_and_has_been_overtaken_is_nothing_that_anybody_will_have(robot):
     """Whoever staged it, and went, would be refused: his identities need not stay for it. Nor does a damaged file keep them."""
     recorded(robot, JOB, unit("k8s4r-proxy-g.service"))
-    groups = [{"id": "g", "name": "g", "resources": [unit("k8s4r-proxy-old.service")], "needs": NEEDS, "ports": [], "secrets": None}]
+    groups = [{"id": "g", "name": "g", "resources": [unit("k8s4r-proxy-old.service")], "needs": list(NEEDS), "ports": [], "secrets": None}]
     job = {**JOB, "digest": "d", "before": {"state": "empty", "plan": ""}, "base": {"g": "r0"}, "groups": groups}
     manifest = {"release": "r2", "who": "w", "robot": "robot1", "keep_data": False, "jobs": [job]}
     robot.keep_manifest(manifest)
