@@ -183,4 +183,11 @@ def test_a_task_that_becomes_a_container_and_one_again_is_asked_to_end_in_its_ow
         result = machine.deploy(job(machine, task))
         assert (result["status"], result["notices"]) == ("committed", []), result
         assert machine.sh(f"cat /var/lib/k8s4r/groups/box-g-*/alloc/{before}") == "asked\n"
+    # And on the way back, where it runs and is not well.
+    machine.sh("rm /var/lib/k8s4r/groups/box-g-*/alloc/container")
+    check = {"name": "c", "type": "tcp", "interval": "1s", "timeout": "1s"}
+    unwell = {**container, "services": [{"name": "s", "portLabel": "9", "checks": [check]}]}
+    result = machine.deploy(job(machine, unwell, update={"minHealthyTime": "500ms", "healthyDeadline": "20s"}))
+    assert (result["status"], result["notices"]) == ("rolled-back", []), result
+    assert machine.sh("cat /var/lib/k8s4r/groups/box-g-*/alloc/container") == "asked\n"
     assert machine.sh("docker ps -aq") == ""

@@ -103,7 +103,7 @@ def test_tasks_that_share_processes_see_one_another_and_no_others(found):
     assert found["raw"]["seen"] == sorted(NAMES)
 
 
-def test_process_ids_are_unique_among_tasks_that_share_them_and_in_all_likelihood_on_the_robot(found):
+def test_process_ids_are_unique_among_tasks_that_share_them_and_none_is_of_the_first(found):
     """Programs that take their process ID for an identity, as DDS does, meet on the robot's network."""
     asked = [*SHARING, "other"]
     ids = set(of(found, "pid", asked).values())

@@ -179,10 +179,10 @@ def listener(name, count=1, mode="host", **group):
 
 
 def serves(deployment, robot):
-    """What asks for the robot's port from the other one: the first instance to come may not be there yet."""
+    """Somebody answers at the robot's port, from the other one. One that has only just started may need a while."""
     asks = f"python3 -c 'import urllib.request; urllib.request.urlopen(\"http://{deployment.fleet.address(robot)}:{PORT}\", timeout=10)'"
     other = {"robot1": "robot2", "robot2": "robot1"}[robot]
-    return Machine(deployment.fleet, other).execute(asks).status == 0
+    Machine(deployment.fleet, other).until(asks)
 
 
 def running(deployment, robot):
@@ -220,11 +220,11 @@ def test_a_pod_that_cannot_move_yet_goes_on_serving_beside_the_one_that_comes(de
     deployment.deploy(of(listener(swapped, mode="group"))).well()
     deployment.deploy(of(listener(swapped, 2, mode="group")), "--limit", "robot1").well()
     assert running(deployment, "robot1") == [f"{swapped}-r0", f"{swapped}-r1"]
-    assert serves(deployment, "robot1")
+    serves(deployment, "robot1")
     deployment.deploy(of(listener(swapped, 2, mode="group"))).well()
     assert [running(deployment, robot) for robot in ("robot1", "robot2")] == [[f"{swapped}-r1"], [f"{swapped}-r0"]]
-    assert serves(deployment, "robot1")
-    assert serves(deployment, "robot2")
+    serves(deployment, "robot1")
+    serves(deployment, "robot2")
 
 
 def test_groups_that_exchange_their_robots_and_have_the_same_port(deployment):

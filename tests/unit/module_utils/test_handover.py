@@ -66,6 +66,17 @@ def test_a_group_that_stays_and_whose_port_another_one_takes_goes_with_that_one(
     assert bundles({"j": [group("old", runs=False), group("a"), group("b", 1)]}, before, ["old"]) == [["old", "b"], ["a"]]
 
 
+def test_a_group_that_has_been_given_up_in_the_ledger_is_not_forgotten_by_the_rest_of_its_switch(tmp_path):
+    """Whether it stays was decided before: what is left to do of it is done."""
+    book = Ledger(str(tmp_path))
+    ended = {**group("old", runs=False), "release": "r2", "committed": 1.0, "leftovers": SOMETHING, "started": {}}
+    book.save({"namespace": "n", "name": "j", **ledger.whole("new"), "groups": {"old": ended}})
+    jobs = [{"namespace": "n", "name": "j", "groups": [group("old", runs=False), group("b", 1)]}]
+    manifest = {"release": "r2", "who": "me", "keep_data": False, "jobs": jobs}
+    found = [[one["id"] for _job, one in members] for members in handover.bundles(manifest, book, ["old"], set())]
+    assert found == [["old"], ["b"]]
+
+
 def test_a_group_that_changes_and_loses_an_instance_is_not_left_out(bundles):
     assert bundles({"j": [group("a")]}, {"j": [group("a")]}, ["a"]) == [["a"]]
 

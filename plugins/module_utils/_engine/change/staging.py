@@ -277,7 +277,7 @@ class Staging:
 
 
 def _texts(todo: t.Iterable[steps.Step], interrupted: Journal | None, idle: t.Iterable[str]) -> list[str]:
-    """The steps for a person. First what serves all groups and is ``idle`` is started, and an interrupted switch rolled back."""
+    """The steps for a person. First what serves all groups and is ``idle`` is started, and an interrupted switch ended."""
     texts = [f"start {unit}" for unit in idle]
     texts += summary.mends(interrupted)
     return texts + [step["text"] for step in todo if step["text"]]

@@ -84,8 +84,12 @@ def of_group(id: str, name: str, situation: Situation, todo: t.Sequence[Step], c
 
 def mends(interrupted: Journal | None) -> list[str]:
     """That interrupted switches are rolled back, or finished, as steps."""
-    whose = "whose switch was interrupted"
-    return [f"{'finish' if _is_done(each) else 'roll back'} release {each['release']}, {whose}" for each in all_of(interrupted)]
+    return _mended(interrupted, "finish", "roll back")
+
+
+def _mended(interrupted: Journal | None, finish: str, roll_back: str) -> list[str]:
+    verbs = [(finish if _is_done(each) else roll_back, each["release"]) for each in all_of(interrupted)]
+    return [f"{verb} release {release}, whose switch was interrupted" for verb, release in verbs]
 
 
 def _is_done(journal: Journal) -> bool:
@@ -96,9 +100,7 @@ def _is_done(journal: Journal) -> bool:
 
 def of_robot(interrupted: Journal | None, idle: t.Iterable[str]) -> list[Change]:
     """What is done before anything else: where a switch was interrupted, and where what serves all groups is ``idle``."""
-    does = [f"start {unit}" for unit in idle]
-    whose = "whose switch was interrupted"
-    does += [f"{'finishes' if _is_done(each) else 'rolls back'} release {each['release']}, {whose}" for each in all_of(interrupted)]
+    does = [*(f"start {unit}" for unit in idle), *_mended(interrupted, "finishes", "rolls back")]
     return [{"group": "", "unit": "", "does": each, "why": []} for each in does]
 
 

@@ -149,34 +149,31 @@ def with_what_stays(group: ManifestGroup, record: GroupRecord, taken: t.Sequence
     neither is a unit whose port is ``taken``, which the release gives to something else here: it is stopped for that (`ousted`).
     """
     names = set(kinds.units(group["resources"]))
-    theirs, unwanted = _not_wanted(group, record)
-    lost = [port for port in theirs if _meets(port, taken)]
+    unwanted, lost, kept = _not_wanted(group, record, taken)
     stays: list[Resource] = [{**resource, "leaving": True} for resource in unwanted if not any(_is_of(port, [resource]) for port in lost)]
     hung = [unit["name"] for unit in kinds.that_run(stays) if unit["name"] not in names]
     for target in [unit for unit in group["resources"] if kinds.of(unit).starts_the_others(unit)] if hung else ():
         directory = f"{kinds.place(target)}.wants"
         links = [plan.directory(directory), *(plan.link(f"{directory}/{name}", f"../{name}") for name in hung)]
         stays = merge(stays, [{**link, "leaving": True} for link in links])
-    kept = [port for port in theirs if port not in lost]
     return {**group, "resources": merge(group["resources"], stays), "ports": [*group["ports"], *kept]}
 
 
 def ousted(group: ManifestGroup, record: GroupRecord, taken: t.Sequence[Port]) -> list[str]:
     """The units that would have to stay here for now, and cannot: their port is ``taken``."""
-    theirs, unwanted = _not_wanted(group, record)
-    lost = [port for port in theirs if _meets(port, taken)]
+    unwanted, lost, _kept = _not_wanted(group, record, taken)
     return [unit["name"] for unit in kinds.that_run(unwanted) if any(_is_of(port, [unit]) for port in lost)]
 
 
-def _not_wanted(group: ManifestGroup, record: GroupRecord) -> tuple[list[Port], list[Resource]]:
-    """Of what the ledger has of a group, the ports and the resources that the group does not want any more."""
+def _not_wanted(group: ManifestGroup, record: GroupRecord, taken: t.Sequence[Port]) -> tuple[list[Resource], list[Port], list[Port]]:
+    """Of what the ledger has of a group, the resources that the group does not want any more, and their ports: those that are ``taken``,
+    and the others.
+    """
     wanted = {kinds.place(resource) for resource in group["resources"]}
     unwanted = [resource for resource in record["resources"] if kinds.place(resource) not in wanted]
-    return [port for port in record["ports"] if _is_of(port, unwanted) and not _is_of(port, group["resources"])], unwanted
-
-
-def _meets(port: Port, others: t.Iterable[Port]) -> bool:
-    return any(ports.meet(port, other) for other in others)
+    theirs = [port for port in record["ports"] if _is_of(port, unwanted) and not _is_of(port, group["resources"])]
+    lost = [port for port in theirs if any(ports.meet(port, other) for other in taken)]
+    return unwanted, lost, [port for port in theirs if port not in lost]
 
 
 def _is_of(port: Port, resources: t.Iterable[Resource]) -> bool:

@@ -86,7 +86,7 @@ def run(
             for over in set(referred_to(stuck)) - set(referred_to(journal)):
                 robot.forget_manifest(over)
         # From here on, whatever happens, the end of the switch has what is committed registered.
-        agent.withdraw(_registrations_gone(robot, manifest, _kept_registered(manifest, journal)))
+        agent.withdraw(_registrations_gone(robot, manifest, journal))
         switch = Switch(robot, manifest, journal, progress, performer)
         for members in handover.bundles(manifest, robot.ledger, journal["spare"], staying(journal)):
             switch.apply(members)
@@ -108,16 +108,12 @@ def _ensure_units(robot: Robot, manifest: Manifest) -> None:
         raise
 
 
-def _kept_registered(manifest: Manifest, journal: Journal) -> set[str]:
-    """The ids of the groups of which something runs on that their job does not want."""
-    wanted = {group["id"] for _job, group in manifests.groups(manifest) if group["resources"]}
-    return staying(journal) | wanted.intersection(journal["spare"])
-
-
-def _registrations_gone(robot: Robot, manifest: Manifest, spare: t.Container[str]) -> set[str]:
-    """What Consul has of these groups and they do not want any more."""
-    wanted = [resource for _job, group in manifests.groups(manifest) for resource in group["resources"]]
-    records = [robot.ledger.group(job, group["id"]) for job, group in manifests.groups(manifest) if group["id"] not in spare]
+def _registrations_gone(robot: Robot, manifest: Manifest, journal: Journal) -> set[str]:
+    """What Consul has of these groups and they do not want any more, but for those of which something runs on all the same."""
+    groups = list(manifests.groups(manifest))
+    wanted = [resource for _job, group in groups for resource in group["resources"]]
+    goes_on = staying(journal).union(group["id"] for _job, group in groups if group["resources"] and group["id"] in journal["spare"])
+    records = [robot.ledger.group(job, group["id"]) for job, group in groups if group["id"] not in goes_on]
     held = [resource for record in records if record for resource in record["resources"]]
     return agent.registrations(held) - agent.registrations(wanted)
 

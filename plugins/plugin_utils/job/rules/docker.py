@@ -27,9 +27,9 @@ _LEAST_TASKS, _LEAST_MEMORY = 10, 6 * 2**20
 
 def errors(group: TaskGroup, path: str) -> c.Iterator[Finding]:
     """What is wrong with the containers of a group at `path`, whose network is known."""
-    if group.resources and any(task is not None and task.contained for task in (*(group.init_tasks or ()), *(group.tasks or ()))):
-        yield from _room(group.resources, f"{path}.resources")
     members: tuple[tuple[str, tuple[Task | None, ...]], ...] = (("initTasks", group.init_tasks or ()), ("tasks", group.tasks or ()))
+    if group.resources and any(task is not None and task.contained for _key, tasks in members for task in tasks):
+        yield from _room(group.resources, f"{path}.resources")
     for key, tasks in members:
         for number, task in enumerate(tasks):
             if task is not None and task.contained:
