@@ -78,11 +78,15 @@ import base64
 import json
 import os
 import re
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision.openssl import OpenSSL, OpenSSLError
+
+STARTING = 5.0
+"""For how many seconds a file without a bundle is read again."""
 
 CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 
@@ -96,6 +100,16 @@ def kept(path: str) -> t.Dict[str, t.List[str]]:
     except (FileNotFoundError, ValueError, AttributeError, TypeError, LookupError):
         # SPIRE itself attests again if it cannot read its file.
         return {"svid": [], "bundle": []}
+
+
+def settled(path: str) -> t.Dict[str, t.List[str]]:
+    """Return what the agent keeps, once it is whole: an agent that starts (1.13.0) writes its file for a moment without the bundle."""
+    until = time.monotonic() + STARTING
+    found = kept(path)
+    while found["svid"] and not found["bundle"] and time.monotonic() < until:
+        time.sleep(0.05)
+        found = kept(path)
+    return found
 
 
 def certificates(pem: str) -> t.Set[str]:
@@ -144,7 +158,7 @@ def main() -> None:
     )
     directory, name = module.params["directory"], module.params["note"]
     try:
-        agent = kept(module.params["data"])
+        agent = settled(module.params["data"])
         certificate = "".join(agent["svid"][:1])
         found = OpenSSL(module.run_command).spiffe_id(certificate) if certificate else ""
         names = noted(directory)

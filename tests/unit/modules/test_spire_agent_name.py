@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.modules.spire_agent_name import main
+from ansible_collections.k8s4r.robot.plugins.modules.spire_agent_name import main, settled
 
 PEM = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n".format
 # The same, with other ends of lines.
@@ -51,6 +52,20 @@ def bundle(*pems):
 )
 def test_whether_an_agent_trusts_its_server(read, kept, servers, other):
     assert read(kept, servers) == ("", other)
+
+
+def test_an_agent_that_starts_is_given_the_moment_in_which_its_file_has_no_bundle(tmp_path):
+    path, whole = tmp_path / "agent-data.json", {"svid": [base64.b64encode(PEM("c3ZpZA").encode()).decode()], **bundle(PEM("b25l"))}
+    path.write_text(json.dumps({**whole, "bundle": None}))
+
+    def write_it_whole():
+        (tmp_path / "next").write_text(json.dumps(whole))
+        (tmp_path / "next").rename(path)
+
+    agent = threading.Timer(0.3, write_it_whole)
+    agent.start()
+    assert settled(str(path)) == {"svid": [PEM("c3ZpZA")], "bundle": [PEM("b25l")]}
+    agent.join()
 
 
 def test_the_note_of_a_name_is_written_alone_and_withdrawn(call, tmp_path):
