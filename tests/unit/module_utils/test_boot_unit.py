@@ -11,6 +11,9 @@ import subprocess
 import sys
 import zipfile
 
+import pytest
+
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import own
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import packing
 
 # The unit is there already, so systemd need not be told.
@@ -24,7 +27,7 @@ robot = Robot(state, runtime)
 boot_unit.own.UNIT_DIRECTORY = boot_unit.own.STARTED_AT_BOOT = units
 boot_unit.files.link(units + "/" + boot_unit.own.RECOVERY, "unit")
 with open(units + "/unit", "w") as stream:
-    stream.write(boot_unit.content(sys.executable, state + "/engine/current", robot.journal_path))
+    stream.write(boot_unit.content(boot_unit.own.python(), state + "/engine/current", robot.journal_path))
 boot_unit.ensure(robot)
 """
 
@@ -41,3 +44,15 @@ def test_an_engine_that_was_called_by_its_link_stays_the_one_of_the_boot_unit(tm
     argv = [sys.executable, "-I", "-S", "-c", PROGRAM, *map(str, (state, runtime, units))]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr, os.readlink(current)) == (0, "", engine.digest)
+
+
+@pytest.mark.parametrize(("real", "usual"), [("usual", "usual"), ("another", "own")])
+def test_the_engines_units_run_python_by_the_name_that_outlives_an_upgrade(tmp_path, monkeypatch, real, usual):
+    for name in ("usual", "another"):
+        (tmp_path / name).touch()
+    (tmp_path / "own").symlink_to(real)
+    monkeypatch.setattr(own, "PYTHON", str(tmp_path / "usual"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "own"))
+    assert own.python() == str(tmp_path / usual)
+    monkeypatch.setattr(own, "PYTHON", str(tmp_path / "none"))
+    assert own.python() == str(tmp_path / "own")

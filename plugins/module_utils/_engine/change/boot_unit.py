@@ -10,7 +10,6 @@ change with an upgrade.
 from __future__ import annotations
 
 import os
-import sys
 
 from ..plan import ROOT_SLICE
 from ..system import files, own
@@ -52,4 +51,4 @@ def use(robot: Robot) -> str:
 
 def ensure(robot: Robot) -> None:
     """Make this engine the one that rolls an interrupted switch back."""
-    own.put({own.RECOVERY: content(sys.executable, use(robot), robot.journal_path)}, own.RECOVERY)
+    own.put({own.RECOVERY: content(own.python(), use(robot), robot.journal_path)}, own.RECOVERY)

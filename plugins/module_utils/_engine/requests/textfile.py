@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 
 from ..change import boot_unit
 from ..plan import STATE
@@ -103,7 +102,7 @@ def _service(directory: str) -> str:
             "",
             "[Service]",
             "Type=oneshot",
-            f"ExecStart={sys.executable} -I -S {STATE}/engine/current textfile {directory}",
+            f"ExecStart={own.python()} -I -S {STATE}/engine/current textfile {directory}",
             "TimeoutStartSec=30",
             "Nice=10",
             "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_SYS_PTRACE CAP_SYSLOG",

@@ -44,6 +44,8 @@ WALLS, WALLS_TIMER = "k8s4r-walls.service", "k8s4r-walls.timer"
 DNS = "k8s4r-dns.service"
 # Every unit of the engine, as a pattern: no job may have a unit of such a name.
 UNITS = r"k8s4r-((recover|dns|logs|log@.*|checks|textfile|walls|prepare-.*|switch-.*)\.service|(checks|textfile|walls)\.timer)"
+# What distributions call their Python, of whatever version it is.
+PYTHON = "/usr/bin/python3"
 DAMAGED = "files of the engine on this robot are damaged; run again to replace them"
 
 
@@ -99,10 +101,21 @@ def engine_home() -> str:
     return os.path.dirname(package)
 
 
+def python() -> str:
+    """The Python that the engine's units run: this one, by the name that it still has after an upgrade of the distribution.
+
+    Ansible may have been told, or have found, one with its version in its name, or one of a virtual environment.
+    """
+    try:
+        return PYTHON if os.path.samefile(PYTHON, sys.executable) else sys.executable
+    except OSError:
+        return sys.executable
+
+
 def program(engine: str, module: str) -> str:
     """The command line of a program that is none of the engine's requests: `main` of one of its modules. ``engine``: a link to it."""
     package = __name__.partition(".")[0]
-    return f"{sys.executable} -I -S -c \"import sys; sys.path.insert(0, '{engine}'); from {package}.{module} import main; main()\""
+    return f"{python()} -I -S -c \"import sys; sys.path.insert(0, '{engine}'); from {package}.{module} import main; main()\""
 
 
 def timer(description: str, *when: str) -> str:
