@@ -33,7 +33,7 @@ from ..show.summary import MOST, Said, line, nothing_to_remove, summary
 # A robot may be asked what it can do, and then which ports it has.
 MOST_ROUNDS = 3
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "playbooks" / "tasks"
-UNKNOWN = "{}: not reached, and what jobs can use there is not known; the jobs are compiled again without that"
+UNKNOWN = "{}: not reached, so what jobs can use there is unknown; the jobs are compiled again without it"
 NOTHING_CHANGES = "nothing changes; the robots only note what their jobs are now"
 ASKED = "{}: asked what jobs can use there; the jobs are compiled again, and the changes follow"
 SAID = "as said above"

@@ -76,7 +76,7 @@ class ActionModule(Action):
     def _removal(self, arguments: Variables, variables: Variables, reached: t.Sequence[str]) -> Result:
         """The jobs, given by their files or one by its name, are taken from every robot that is reached."""
         if arguments["job"] and arguments["name"]:
-            raise ActionProblem(f"job names files, and job_name is {arguments['name']}: give one of them")
+            raise ActionProblem(f"both job (files) and job_name ({arguments['name']}) are given: give only one of them")
         if not arguments["name"]:
             try:
                 jobs, warnings = self._read(arguments, variables, f"{NO_JOB}; {OR_BY_NAME}")

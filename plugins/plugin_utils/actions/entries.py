@@ -158,4 +158,4 @@ def _kept(robots: t.Iterable[str]) -> t.Iterator[str]:
     """Why entries stay, for a person; `robots` has the robot of each."""
     for robot, count in sorted(collections.Counter(robots).items()):
         what = "1 identity that this run does not need stays" if count == 1 else f"{count} identities that this run does not need stay"
-        yield f"{robot}: {what} registered, because another run has deployed there meanwhile what has {'it' if count == 1 else 'them'}"
+        yield f"{robot}: {what} registered, because another run has since deployed there what uses {'it' if count == 1 else 'them'}"

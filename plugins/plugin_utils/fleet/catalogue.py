@@ -111,8 +111,8 @@ def names_of_one_machine(fleet: Fleet) -> list[str]:
     for robot in fleet.robots:
         names.setdefault(robot.way, []).append(robot.name)
     return [
-        f"inventory: {few(same, 3)} have one address, {way[0]}: "
-        "if they are one machine, each of them undoes what was deployed to the others; give a machine one name"
+        f"inventory: {few(same, 3)} have the same address, {way[0]}: "
+        "if they are one machine, deploying to one name undoes what was deployed to the others; give each machine one name"
         for way, same in names.items()
         if len(same) > 1 and way
     ]

@@ -51,7 +51,7 @@ def summary(
     if aside and robots:
         robots[f"not in this run (--limit), left as {'it is' if len(aside) == 1 else 'they are'}"] = list(aside)
     if servers:
-        robots["the SPIRE server: installed, or started, first if it does not run"] = list(servers)
+        robots["the SPIRE server is installed or started first if it does not run"] = list(servers)
     return [{"robots": names, "text": text} for text, names in robots.items()]
 
 
@@ -92,8 +92,9 @@ def _going(answer: Data) -> list[Data]:
 
 
 def _of_robot(robot: str, answer: Data, moving: t.Mapping[str, Move], shown: t.Mapping[str, str]) -> t.Iterator[str]:
-    if answer.get("missing"):
-        yield f"{few(sorted(set(answer['missing'])), MOST)}: installed, or started, first"
+    missing = sorted(set(answer.get("missing", ())))
+    if missing:
+        yield f"{few(missing, MOST)} {'is' if len(missing) == 1 else 'are'} installed or started first"
     for change in _changes(answer):
         what = f"{shown.get(change['group'], '')} {change['unit']}".strip()
         why = f" ({few(change['why'], MOST)})" if change["why"] else ""
@@ -118,7 +119,7 @@ def _that_goes(robot: str, going: Data, move: Move | None, group: str) -> t.Iter
         yield f"{group if whole else f'{group} r{index}'}: moves away from {robot} to {other}{lost}"
         data = kept = ""
     if not going["units"]:
-        yield f"{group}: {size(going['data'])} of kept data go"
+        yield f"{group}: {size(going['data'])} of kept data is deleted"
     elif going["whole"] and not to:
         yield f"{group}: goes{data}{kept}"
     elif left and not going["whole"]:

@@ -251,6 +251,17 @@ def test_what_serves_all_groups_is_told_of_where_it_is_down_and_started_by_the_n
     assert told.endswith(": its file is not there)")
     assert machine.deploy(plan)["status"] == "committed"
     assert machine.ask(plan)["status"] == "unchanged"
+    # What the timer starts fails.
+    override = "/run/systemd/system/k8s4r-checks.service.d"
+    machine.sh(
+        f"mkdir {override}; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >{override}/fails.conf; systemctl daemon-reload"
+    )
+    machine.until("systemctl start k8s4r-checks.service; systemctl is-failed --quiet k8s4r-checks.service")
+    (told,) = machine.call(op="status")["idle"]
+    assert told.startswith("k8s4r-checks.service (its last run failed at 20")
+    assert told.endswith("exit status 1); see journalctl -u k8s4r-checks.service")
+    machine.sh(f"rm -r {override}; systemctl daemon-reload; systemctl start k8s4r-checks.service")
+    assert machine.call(op="status")["idle"] == []
     # Whoever goes needs neither.
     machine.sh(f"systemctl stop {servers[0]}")
     assert [change for change in machine.prepare(without_groups(plan), check=True)["steps"] if change.startswith("start")] == []

@@ -315,7 +315,7 @@ def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its
     assert "private" not in machine.sh("docker images -a")
     wrong = machine.deploy(job(machine, box(image=registry, Auth=auth("wrong-canary"))))
     assert wrong["status"] == "refused"
-    assert "box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: 127.0.0.1:5000/private:1 cannot be had" in wrong["errors"][0]
+    assert "box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: 127.0.0.1:5000/private:1 cannot be obtained" in wrong["errors"][0]
     assert "canary" not in json.dumps(wrong)
     plan = deployed(machine, box(image=registry, Auth=auth("right-canary")))
     machine.until("pgrep -x sleep >/dev/null")
@@ -361,7 +361,7 @@ def test_an_image_is_loaded_from_a_file_of_the_robot_or_an_artifact(machine):
     machine.sh(f"docker rmi keep:1; docker rmi --force {ids[2]}")
     broken = {"getterSource": "/etc/hostname", "relativeDest": "local/i.tar", "getterMode": "file"}
     result = machine.deploy(job(machine, box(image="filed:1", Load="local/i.tar", artifacts=[broken])))
-    assert (result["status"], "filed:1 cannot be had: " in result["errors"][0]) == ("refused", True), result
+    assert (result["status"], "filed:1 cannot be obtained: " in result["errors"][0]) == ("refused", True), result
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     assert "k8s4r.local" not in machine.sh("docker images")
 
@@ -370,7 +370,7 @@ def test_an_image_is_loaded_from_a_file_of_the_robot_or_an_artifact(machine):
 REFUSED: tuple[tuple[dict[str, t.Any], str], ...] = (
     ({"image": "away:1", "Pull": "never"}, "found away:1: this robot does not have it, and pull is never"),
     ({"image": "other:1"}, "other:1 is for linux/s390x, and this robot is linux/amd64; name one that is for it"),
-    ({"image": "away:1", "Load": "/srv/away.tar"}, "away:1 cannot be had: this robot has no file /srv/away.tar"),
+    ({"image": "away:1", "Load": "/srv/away.tar"}, "away:1 cannot be obtained: this robot has no file /srv/away.tar"),
     ({"Gpus": 1}, "gpus: this robot has no container runtime of NVIDIA's"),
 )
 
@@ -385,7 +385,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_touched(machine):
     assert (result["status"], len(result["errors"])) == ("refused", len(REFUSED)), result
     # What takes no network comes first.
     away = machine.deploy(job(machine, box(image="127.0.0.1:9/away:1")))
-    whys = [*enumerate(why for _keys, why in REFUSED), (0, "127.0.0.1:9/away:1 cannot be had: ")]
+    whys = [*enumerate(why for _keys, why in REFUSED), (0, "127.0.0.1:9/away:1 cannot be obtained: ")]
     for (number, why), error in zip(whys, [*result["errors"], *away["errors"]], strict=True):
         assert error.startswith(f"box.yml: taskGroups[0].tasks[{number}].config.dockerConfig.image: {why}"), error
     assert containers(machine) == before

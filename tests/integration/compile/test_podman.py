@@ -176,7 +176,7 @@ def test_an_image_is_pulled_with_a_password_that_stays_nowhere_and_goes_with_its
     machine.sh(PUSH.format(image, "nc"))
     wrong = machine.deploy(job(machine, box(image=image, Auth={"username": "somebody", "password": "wrong-canary"})))
     assert wrong["status"] == "refused"
-    assert f"box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: {image} cannot be had" in wrong["errors"][0]
+    assert f"box.yml: taskGroups[0].tasks[0].config.dockerConfig.image: {image} cannot be obtained" in wrong["errors"][0]
     assert "canary" not in json.dumps(wrong)
     plan = deployed(machine, box(image=image, Auth={"username": "somebody", "password": "right-canary"}))
     machine.absent("grep -rsl right-canary /var/lib/k8s4r /etc/k8s4r /run/k8s4r/results /run/containers /etc/containers")
@@ -206,7 +206,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_touched(machine):
             job(machine, box(image="away:1", Pull="never")),
             "found away:1: this robot does not have it, and pull is never",
         ),
-        (job(machine, box(image="127.0.0.1:9/away:1")), "127.0.0.1:9/away:1 cannot be had: "),
+        (job(machine, box(image="127.0.0.1:9/away:1")), "127.0.0.1:9/away:1 cannot be obtained: "),
         (job(machine, noshell, secret={"KEY": "canary"}), "noshell:1: variables with secret values are set by the image's own shell"),
     ]
     for plan, text in cases:

@@ -103,8 +103,8 @@ def test_a_machine_with_two_names_is_told_at_the_start(deployment, fleet, tmp_pa
     (tmp_path / "twin.yml").write_text(yaml.safe_dump(twin))
     run = deployment.deploy(sleeper(value="two"), "-i", str(tmp_path / "twin.yml"), "--limit", "twin").well()
     told = " ".join(run.output.split())
-    assert f"inventory: robot1, twin have one address, {fleet.address('robot1')}: if they are one machine" in told
-    assert "twin: this machine was robot1 when the job was last deployed to it, and is twin now" in told
+    assert f"inventory: robot1, twin have the same address, {fleet.address('robot1')}: if they are one machine" in told
+    assert "twin: this machine was called robot1 when the job was last deployed to it, and is called twin now" in told
     again = deployment.deploy(sleeper(value="two")).well()
     assert "this machine was" not in again.output
     twin["all"]["children"]["robots"]["hosts"] = {"r/../x": {}}

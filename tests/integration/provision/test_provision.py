@@ -74,7 +74,7 @@ def test_a_check_while_the_server_is_down_says_what_it_cannot_tell(ansible, prov
     """The run that it is a check of starts the server."""
     provisioned.ssh("robot1", "systemctl stop spire-server")
     run = ansible.provision("--check").well()
-    told = "what would change of its SPIRE agent is not known while the server on robot1 is down"
+    told = "while the server on robot1 is down, it is not known what would change for its SPIRE agent"
     assert all(f"{robot}: {told}" in run.output for robot in ROBOTS)
     assert run.changed["robot1"] > 0
     assert set(ansible.provision().well().changed.values()) == {0, 1}

@@ -92,7 +92,7 @@ def settle_networks() -> list[str]:
         pod_names.refresh()
         failed = []
     except OSError as error:
-        failed = [f"the pods' files of names could not be updated: {error}"]
+        failed = [f"the pods' hosts and resolv.conf could not be updated: {error}"]
     return [*failed, *wall_units.settle(), *dns_units.settle(), *agent.settle()]
 
 

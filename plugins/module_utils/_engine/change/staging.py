@@ -262,7 +262,8 @@ class Staging:
         mine = self.manifest["robot"]
         others = sorted({self.robot.ledger.of(job).get("robot", "") for job in self.manifest["jobs"]} - {mine, ""})
         text = (
-            f"this machine was {{}} when the job was last deployed to it, and is {mine} now: in one inventory, a machine must have one name"
+            f"this machine was called {{}} when the job was last deployed to it, and is called {mine} now: "
+            "a machine must have only one name in an inventory"
         )
         return [text.format(name) for name in others] if mine else []
 

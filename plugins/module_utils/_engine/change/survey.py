@@ -129,6 +129,18 @@ def down(names: t.Sequence[str]) -> list[str]:
     return found
 
 
+def failing(groups: t.Iterable[GroupRecord]) -> list[str]:
+    """What timers start again and again for these groups and whose last run failed, each with when and why, for a person."""
+    served = kinds.served_by(resource for group in groups for resource in group["resources"])
+    timers, found = [unit for unit in served if unit.endswith(".timer")], []
+    for name, values in systemd.show([f"{timer.partition('.')[0]}.service" for timer in timers]).items():
+        if values.get("ActiveState") == "failed":
+            ended = endings.when(values)
+            at = f" at {endings.wall(ended)}" if ended else ""
+            found.append(f"{name} (its last run failed{at}: {endings.words(values)}); see journalctl -u {name}")
+    return found
+
+
 def _why_idle(values: systemd.Properties) -> str:
     if values.get("LoadState") == "not-found":
         return "its file is not there"

@@ -150,7 +150,7 @@ def _forget(pods: t.Mapping[str, Pod]) -> None:
     try:
         connections.forget(pods)
     except OSError as error:
-        sys.stderr.write(f"connections to ports that now lead elsewhere go on until they end: {error}\n")
+        sys.stderr.write(f"connections to ports that now lead elsewhere could not be closed, and stay open until they end: {error}\n")
 
 
 def _remove() -> list[str]:

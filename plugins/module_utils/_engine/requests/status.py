@@ -86,7 +86,7 @@ if TYPE_CHECKING:
         jobs: list[JobStatus]
         busy: str | None  # who is changing this robot, as a sentence
         interrupted: str | None  # the release whose switch was interrupted
-        idle: list[str]  # the engine's own units that are down although a group needs them, each with since when and why
+        idle: list[str]  # the engine's own units that are down, or fail, although a group needs them, each with since when and why
         unclaimed: list[str]  # the names of units that are ours by their names, and of no job that is known
         unread: list[str]  # the engine's own files that cannot be read, each with the reason
 
@@ -108,7 +108,8 @@ def _look(robot: Robot, sample: float) -> tuple[Status, bool]:
     """What the robot says, and whether no job has changed while it was looked at."""
     records, problems = robot.ledger.read()
     unread = [text for error in problems for text in error.errors]
-    now = _Now([group for record in records for group in record["groups"].values()], sample, robot.runtime)
+    groups = [group for record in records for group in record["groups"].values()]
+    now = _Now(groups, sample, robot.runtime)
     try:
         journal = robot.journal()
     except formats.Unread as error:
@@ -121,7 +122,7 @@ def _look(robot: Robot, sample: float) -> tuple[Status, bool]:
         "busy": busy,
         # Whoever is at work has not been interrupted.
         "interrupted": journal["release"] if journal and not busy else None,
-        "idle": survey.idle([group for record in records for group in record["groups"].values()]) + _without_identities(),
+        "idle": survey.idle(groups) + survey.failing(groups) + _without_identities(),
         # Those of a switch that is under way, or was interrupted, are in no ledger yet; nor are those of one that cannot be read.
         "unclaimed": [] if busy or journal or unread else damage.units_of_no_job(records),
         "unread": unread,

@@ -143,8 +143,8 @@ def _no_reference(site: Site, path: str, reference: str) -> list[Problem]:
     """What a robot's labels and the job's meta have made of the image's name: the engine would take a part of it for something else."""
     if re.fullmatch(IMAGE, reference):
         return []
-    found = "what has become of it on" if site.job.opaque else f"{quoted(reference)}, which it has become on"
-    remedy = "change the label or the meta of which a part of it is"
+    found = "what it becomes on" if site.job.opaque else f"{quoted(reference)}, which it becomes on"
+    remedy = "correct the label or meta that it is made from"
     return [site.problem(path, f"{found} {site.robot.called}, is not an image name, such as registry.example:5000/team/app:1.2", remedy)]
 
 

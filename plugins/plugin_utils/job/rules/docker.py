@@ -76,7 +76,7 @@ def _of_task(task: Task, path: str) -> c.Iterator[Finding]:
 def _room(resources: Resources, path: str) -> c.Iterator[Finding]:
     """Limits in which no container could start."""
     if resources.tasks is not None and resources.tasks < _LEAST_TASKS:
-        why = "what starts a container has threads of its own in it"
+        why = "what starts the container needs some of these for its own threads"
         yield f"{path}.tasks", Mistake(why, f"write {_LEAST_TASKS} or more", value=str(resources.tasks))
     if resources.memory is not None and resources.memory < _LEAST_MEMORY:
         why = "no container starts with so little memory"

@@ -33,7 +33,7 @@ def errors(task: Task, path: str) -> c.Iterator[Finding]:
     asked, path = task.isolation or Isolation(), f"{path}.isolation"
     if task.contained:
         if asked != Isolation():
-            yield path, Mistake("a container has the walls that its engine gives it", "remove it, or use exec")
+            yield path, Mistake("a container is isolated by its engine, not by these keys", "remove it, or use exec")
         return
     if isinstance(task, InitTask) or not task.confined:
         yield from _without_walls(task, asked, path)

@@ -71,7 +71,7 @@ def must_belong_together(found: Chain, private: Key) -> None:
     if not of_key:
         raise Wrong(KEY, f"does not match the certificate of {subject(found[0])}", "name the key that the certificate was made for")
     if of_key[0]:
-        what = f"begins with the certificate of {subject(found[0])}, and the key is that of the one of {subject(found[of_key[0]])}"
+        what = f"begins with the certificate of {subject(found[0])}, but the key belongs to that of {subject(found[of_key[0]])}"
         raise Wrong(CERTIFICATES, what, "put that one first, and its authorities after it")
 
 

@@ -45,8 +45,8 @@ def test_names_are_replaced_in_an_image(which, name, found):
 def test_what_an_image_has_become_is_looked_at_again(which, name):
     refused = refusal(JOB % (which, name))
     became = name.replace("${meta.which}", which)
-    assert f'taskGroups[0].tasks[0].config.dockerConfig.image: "{became}", which it has become on robot ' in refused
-    assert refused.rstrip("']").endswith("change the label or the meta of which a part of it is")
+    assert f'taskGroups[0].tasks[0].config.dockerConfig.image: "{became}", which it becomes on robot ' in refused
+    assert refused.rstrip("']").endswith("correct the label or meta that it is made from")
 
 
 @pytest.mark.parametrize("secret", ["team/app:1", "No Name!"])

@@ -68,9 +68,9 @@ def test_the_role_of_the_agent_has_the_same_rule():
 def test_names_of_one_machine_are_told():
     one = {"ansible_host": "192.0.2.10"}
     (warning,) = names_of_one_machine(fleet_of({"arm1": one, "arm2": one, "base": {"ansible_host": "192.0.2.11"}}))
-    assert warning.startswith("inventory: arm1, arm2 have one address, 192.0.2.10: if they are one machine")
+    assert warning.startswith("inventory: arm1, arm2 have the same address, 192.0.2.10: if they are one machine")
     (warning,) = names_of_one_machine(fleet_of({f"arm{number}": one for number in range(9)}))
-    assert "arm0, arm1, arm2 and 6 more have one address" in warning
+    assert "arm0, arm1, arm2 and 6 more have the same address" in warning
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_what_is_no_certificate_or_no_key_is_said(refused, tmp_path):
         f"{KEY}does not match the certificate of app.example; name the key that the certificate was made for"
     )
     assert refused(other.pem + made.pem, made.key_pem) == (
-        f"{CERTIFICATE}begins with the certificate of app.example, and the key is that of the one of app.example; "
+        f"{CERTIFICATE}begins with the certificate of app.example, but the key belongs to that of app.example; "
         "put that one first, and its authorities after it"
     )
 

@@ -62,7 +62,7 @@ def test_what_goes_is_said_with_its_data():
         f"a: old: moves away from a to b; {stays}"
     ]
     # Of a group that was removed before, whose data was kept.
-    assert lines({"a": {"goes": goes(units=[])}}) == ["a: old: 11.4 MiB of kept data go"]
+    assert lines({"a": {"goes": goes(units=[])}}) == ["a: old: 11.4 MiB of kept data is deleted"]
     assert lines({"a": {"goes": goes(whole=False, units=["r1 store", "r1 report"])}}) == [
         "a: old r1 store, r1 report: go, with 11.4 MiB of data",
     ]
@@ -93,7 +93,7 @@ def test_what_cannot_move_now_is_said_to_stay(why):
 
 
 def test_robots_that_are_off_and_what_is_installed_have_their_lines():
-    assert lines({"a": {"missing": ["envoy"]}}, lost=["b", "c"]) == ["a: envoy: installed, or started, first", "b, c: off, run again"]
+    assert lines({"a": {"missing": ["envoy"]}}, lost=["b", "c"]) == ["a: envoy is installed or started first", "b, c: off, run again"]
     assert lines({}, lost=["b", "c"], failed=["c"]) == ["b: off, run again", "c: failed, as said above; run again"]
 
 
@@ -108,9 +108,9 @@ def test_robots_outside_of_the_run_are_named_where_something_changes():
 def test_the_machine_of_the_spire_server_has_the_last_line_if_agents_are_installed():
     answers = {"a": {"missing": ["spire_agent"]}}
     assert [summary.line(said) for said in summary.summary(answers, {}, ["b"], ["hub"])] == [
-        "a: spire_agent: installed, or started, first",
+        "a: spire_agent is installed or started first",
         "b: off, run again",
-        "hub: the SPIRE server: installed, or started, first if it does not run",
+        "hub: the SPIRE server is installed or started first if it does not run",
     ]
 
 

@@ -82,7 +82,7 @@ def _refusing(resource: Resource) -> t.Iterator[None]:
     except Unavailable as error:
         raise Refusal([f"{where}: {engines.of(resource).explain(error)}, or exclude the robot by a constraint: {CONSTRAINT}"]) from error
     except Refused as error:
-        raise Refusal([f"{where}: {reference} cannot be had: {error}"]) from error
+        raise Refusal([f"{where}: {reference} cannot be obtained: {error}"]) from error
 
 
 def _brought(resource: Resource, asking: Asking, tell: t.Callable[[str], None]) -> str | None:
@@ -95,7 +95,7 @@ def _brought(resource: Resource, asking: Asking, tell: t.Callable[[str], None]) 
     try:
         return asking.fetcher.find(source, tell) or ""
     except Unfetched as error:
-        raise Refusal([f"{resource['where']}: {resource['load']} cannot be had: {error}"]) from None
+        raise Refusal([f"{resource['where']}: {resource['load']} cannot be obtained: {error}"]) from None
 
 
 def _fetch(resource: Resource, before: t.Any, asking: Asking, tell: t.Callable[[str], None], brought: str | None) -> t.Any:
