@@ -17,7 +17,8 @@ description:
   - An agent also keeps the trust bundle of its server. If the server lost its data and was built again with a new root, the agent
     trusts it no more, and never gets an identity by itself again.
   - This module reads the agent's own certificate and trust bundle. It runs on the robot.
-  - The note is an empty file in O(directory), whose name is the robot's. A deployment that needs an identity looks for it.
+  - The note is an empty file in O(directory), whose name is the robot's, with C(@join_token) behind it where the agent has attested with a
+    join token. A deployment that needs an identity looks for it.
 options:
   data:
     description: Absolute path of the file in which the agent keeps its certificate and its trust bundle.
@@ -32,7 +33,7 @@ options:
     type: path
     default: /etc/spire/agent/names
   note:
-    description: The robot's name, to be noted as the agent's. Any other note is removed. Nothing is noted without this option.
+    description: The name of the file, to be noted as the agent's. Any other note is removed. Nothing is noted without this option.
     type: str
   withdraw:
     description: Whether any note is removed, and none written.

@@ -135,6 +135,13 @@ def agent_id(trust_domain: str, robot: str, attestor: str) -> str:
     return f"spiffe://{trust_domain}/{path}/{robot}"
 
 
+def agent_note(robot: str, attestor: str) -> str:
+    """The name of the file by which the role spire_agent notes as whom a robot's agent has attested. Whoever attests in another way has
+    another id, and so other registration entries.
+    """
+    return robot if attestor == "x509pop" else f"{robot}@{attestor}"
+
+
 def spiffe_id(trust_domain: str, namespace: str, job: str, group: str) -> str:
     return f"spiffe://{trust_domain}/ns/{namespace}/job/{job}/group/{group}"
 

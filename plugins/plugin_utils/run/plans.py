@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._engine import plan
-from ...module_utils._engine.plan import releases
+from ...module_utils._engine.plan import digests, releases
 from ..compile.mesh import outside, peers
 from ..compile.network import across, choice
 from ..compile.robot import CompiledRobot, compile_robot
@@ -20,9 +20,6 @@ from ..job.model.job import Job
 from .parts import in_parts
 
 Data = t.Mapping[str, t.Any]
-
-# Between the two parts of a job's digest: that of its plan, and that of its registration entries.
-_AND_ENTRIES = "."
 
 
 class Sealing(t.Protocol):
@@ -161,7 +158,7 @@ def sealed_plan(compiled: CompiledRobot, sealing: Sealing, tells: t.Sequence[out
         {
             "namespace": job["namespace"],
             "name": job["name"],
-            "digest": f"{sealing.digest(_without_places(job))}{_AND_ENTRIES}{_digest_of_entries(compiled, job, sealing)}",
+            "digest": digests.of_both(sealing.digest(_without_places(job)), _digest_of_entries(compiled, job, sealing)),
             "empty": not job["groups"],
         }
         for job in compiled.plan["jobs"]
@@ -187,18 +184,14 @@ def other_identities(jobs: t.Sequence[Data], before: t.Sequence[Data]) -> bool:
     """
     if len(jobs) != len(before):
         return True
-    return any(_part_for_entries(job["digest"]) != _had_entries(had) for job, had in zip(jobs, before, strict=True))
-
-
-def _part_for_entries(digest: str) -> str:
-    return digest.partition(_AND_ENTRIES)[2]
+    return any(digests.of_entries(job["digest"]) != _had_entries(had) for job, had in zip(jobs, before, strict=True))
 
 
 def _had_entries(before: Data) -> str | None:
     """None where nobody knows: the robot had a part of the job, or has a digest that an older version made."""
     if before["state"] == "empty":
         return ""
-    return _part_for_entries(before["plan"]) if _AND_ENTRIES in before["plan"] else None
+    return digests.of_entries(before["plan"]) if digests.AND_ENTRIES in before["plan"] else None
 
 
 def _without_places(job: Data) -> Data:

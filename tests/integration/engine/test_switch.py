@@ -148,6 +148,22 @@ def test_another_controller_finds_all_as_it_should_be(machine):
     assert pid(machine, group.unit("one")) == before
 
 
+def test_a_robot_has_a_job_only_when_its_registration_entries_are_there(machine):
+    """They are created between prepare and switch. A run that ends there has not noted that all is done."""
+    group = two_tasks()
+    machine.deploy(job(group), digest="plan.entries")
+    before = pid(machine, group.unit("one"))
+    for _run in range(2):
+        prepared = machine.prepare(job(group), digest="plan.others")
+        assert (prepared["status"], prepared["steps"]) == ("staged", [])
+    assert machine.ask(job(group), digest="plan.others") == {"status": "plan-needed"}
+    done = machine.deploy(job(group), digest="plan.others")
+    assert (done["status"], done["changes"]) == ("committed", [])
+    assert machine.ask(job(group), digest="plan.others") == {"status": "unchanged"}
+    assert machine.prepare(job(group), digest="another.others")["status"] == "recorded"
+    assert pid(machine, group.unit("one")) == before
+
+
 def test_a_file_of_members_never_lacks_one_that_is_referred_to(machine):
     group = two_tasks()
 

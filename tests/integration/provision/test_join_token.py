@@ -21,7 +21,6 @@ def stranger(ansible, provisioned):
     """robot2 without its agent's identity; x509pop's again afterwards."""
     provisioned.ssh("robot2", "systemctl stop spire-agent; rm /var/lib/spire/agent/*")
     yield provisioned
-    provisioned.ssh("robot2", "systemctl stop spire-agent; rm -f /var/lib/spire/agent/*")
     ansible.agent("robot2").well()
 
 
@@ -38,6 +37,7 @@ def test_a_token_is_made_once_and_used_once(ansible, stranger):
 
     stranger.ssh("robot2", "systemctl restart spire-agent")
     assert ansible.agent("robot2", **TOKENS).well().changed["robot2"] == 0
+    assert stranger.ssh("robot2", "ls /etc/spire/agent/names").split() == ["robot2@join_token"]
     assert len(by_token(stranger)) == 1
 
     entry = {
@@ -53,3 +53,10 @@ def test_a_token_is_made_once_and_used_once(ansible, stranger):
 
     wait_for(told, 60, "the agent is not told of the entry")
     ansible.entries(entries=[{"entry_id": "k8s4r.token"}], state="absent").well()
+
+    run = ansible.agent("robot2").well()
+    told = " ".join(run.output.split())
+    assert "robot2: its SPIRE agent has attested as spiffe://fleet.example/spire/agent/join_token/" in told
+    assert "and spire_agent_attestor is x509pop now. It attests anew" in told
+    assert "afterwards deploy all jobs" in told
+    assert stranger.ssh("robot2", "ls /etc/spire/agent/names").split() == ["robot2"]

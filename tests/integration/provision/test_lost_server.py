@@ -50,5 +50,5 @@ def test_agents_of_a_server_that_lost_its_data_attest_again(mixed):
     for said in (check.output, run.output):
         assert all(words.format(robot=robot) in " ".join(said.split()) for words in SAID for robot in ROBOTS), said
     assert {path.split("/")[3] for path in harness.agents(fleet)} == {"x509pop", "join_token"}
-    assert [fleet.ssh(robot, "ls /etc/spire/agent/names").split() for robot in ROBOTS] == [["robot1"], ["robot2"]]
+    assert [fleet.ssh(robot, "ls /etc/spire/agent/names").split() for robot in ROBOTS] == [["robot1"], ["robot2@join_token"]]
     assert mixed.provision(**NO_SERVER).well().changed == dict.fromkeys(ROBOTS, 0)

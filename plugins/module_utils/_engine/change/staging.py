@@ -9,7 +9,8 @@ import json
 
 from ..judge import choice, conflicts, damage, handover, room, validate, verify
 from ..judge.fetching import Fetching
-from ..mesh import known
+from ..mesh import identity, known, node
+from ..plan import digests
 from ..pods import addresses
 from ..pods.across import told
 from ..resources import kinds
@@ -96,7 +97,7 @@ def stage(robot: Robot, request: PrepareRequest, release: str, progress: Progres
             fetching.fetch(progress)
             staging = Staging(robot, fetching, release, notices)
             prepared = staging.judge()
-        if not prepared["steps"]:
+        if not prepared["steps"] and not staging.needs_other_entries():
             staging.record()
             fetching.settle()
             return {**prepared, "status": "recorded", "mesh": known.of(robot)}
@@ -178,6 +179,7 @@ class Staging:
             "notices": self.request.get("mended", [])
             + self.notices
             + self._other_names()
+            + (node.expiring() if any(map(identity.needed, self.groups)) else [])
             + told.unreached(self.manifest, self.contents.__getitem__),
         }
 
@@ -196,6 +198,13 @@ class Staging:
             performer.perform(step)
         for job in self.manifest["jobs"]:
             self.robot.ledger.set_state(job, ledger.whole(job["digest"]), self.manifest["robot"])
+
+    def needs_other_entries(self) -> bool:
+        """Whether jobs need other registration entries than before. Who notes that the robot has a job is not asked again for these, so it
+        is noted by the switch, which follows once they are there.
+        """
+        jobs = self.manifest["jobs"]
+        return any(digests.of_entries(job["digest"]) != digests.of_entries(job["before"]["plan"]) for job in jobs)
 
     def _content(self, content: bytes) -> str:
         digest = self.robot.digest(content)

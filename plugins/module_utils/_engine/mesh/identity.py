@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    from ..plan import GroupPlan
     from ..state.ledger import GroupRecord
     from ..state.manifest import ManifestGroup
 
@@ -28,7 +29,7 @@ _QUESTION = b"GET /certs HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n"
 _PATIENCE, _MOST = 1.0, 1 << 20
 
 
-def needed(group: GroupRecord | ManifestGroup) -> bool:
+def needed(group: GroupPlan | GroupRecord | ManifestGroup) -> bool:
     """Whether a group needs an identity."""
     return any(need["what"] == _AGENT for need in group["needs"])
 

@@ -12,7 +12,7 @@ from ..change import survey
 from ..change.health import report
 from ..checks import states
 from ..judge import damage, silent
-from ..mesh import identity
+from ..mesh import identity, node
 from ..plan import NAMES, PODS, RUNTIME, STARTED_AT_BOOT
 from ..pods import files
 from ..resources import kinds
@@ -133,7 +133,7 @@ def _look(robot: Robot, sample: float) -> tuple[Status, bool]:
 def _without_identities() -> list[str]:
     """What gives out identities here and is down, though it is to be started at boot: all is well until one has run out."""
     units = [unit for unit in IDENTITY if os.path.lexists(f"{STARTED_AT_BOOT}/{unit}")]
-    return [f"{text}; k8s4r.robot.provision starts it" for text in survey.down(units)]
+    return [f"{text}; k8s4r.robot.provision starts it" for text in survey.down(units)] + node.expiring()
 
 
 # What people call it, and nothing else of a group; that of a pod has its instance behind it.

@@ -18,7 +18,7 @@ from ...envoy.ingress import overload
 from ...envoy.tls import Data
 from ...fleet.robots import DEFAULT_AGENT_SOCKET
 from ...job.errors import Problem
-from .. import paths
+from .. import names, paths
 from ..content.environment import Environment
 from ..network import ports
 from ..site.site import Site
@@ -103,11 +103,11 @@ def _port(site: Site, unit: str, listener: ports.Listener, terms: t.Mapping[str,
 
 
 def _agent(site: Site, socket: str | None) -> t.Iterator[Need]:
-    """A running agent, and one of ours under this robot's name: entries for the name would not reach another robot's."""
+    """A running agent, and one of ours that has attested under this robot's name, in its way: entries would not reach another."""
     if socket:
         yield plan.need(socket, "spire_agent")
     if socket == DEFAULT_AGENT_SOCKET:
-        yield plan.need(f"{paths.AGENT_NAMES}/{site.robot.name}", "spire_agent")
+        yield plan.need(f"{paths.AGENT_NAMES}/{names.agent_note(site.robot.name, site.robot.attestor)}", "spire_agent")
 
 
 def _resources(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import names
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import Robot
 
@@ -316,9 +317,13 @@ def test_dashes_do_not_collide():
 
 def test_the_parent_of_an_entry_is_the_robots_agent_whichever_way_it_joined():
     job = network("{name: a, localPort: 8080, upstream: 'h:1', tls: {mode: spiffe, spiffeId: 'spiffe://a/b'}}")
-    (popped,), (joined,) = compiled(job).entries, compiled(job, robot=ROBOT._replace(attestor="join_token")).entries
-    assert popped["parent_id"] == "spiffe://fleet.example/spire/agent/x509pop/r1"
-    assert joined["parent_id"] == "spiffe://fleet.example/robot/r1"
+    popped, joined = compiled(job), compiled(job, robot=ROBOT._replace(attestor="join_token"))
+    assert [entry["parent_id"] for entry in popped.entries] == ["spiffe://fleet.example/spire/agent/x509pop/r1"]
+    assert [entry["parent_id"] for entry in joined.entries] == ["spiffe://fleet.example/robot/r1"]
+    # An agent that has attested in the other way is not the parent: it is to attest anew first.
+    for robot, note in ((popped, "r1"), (joined, "r1@join_token")):
+        (group,) = robot.plan["jobs"][0]["groups"]
+        assert plan.need(f"/etc/spire/agent/names/{note}", "spire_agent") in group["needs"]
 
 
 def test_an_init_tasks_constraint_removes_robots_too():
