@@ -75,7 +75,8 @@ idle:
   description:
     - What serves all groups of the robot and is down, each unit with since when and why. The next deployment of a group that needs it
       starts it. What a timer starts again and again, for health checks and for the walls between pods, is here while its last run has
-      failed. The certificate of SPIRE's agent is, when a quarter of its time is left. SPIRE's agent and server are among them where they are to be started at boot; M(k8s4r.robot.provision) starts these.
+      failed. SPIRE's agent and server are among them where they are to be started at boot; M(k8s4r.robot.provision) starts these. So is
+      the agent's certificate when a quarter of its time is left; M(k8s4r.robot.provision) renews it.
   returned: success
   type: list
   elements: str
