@@ -70,6 +70,19 @@ def test_what_is_in_the_table_is_changed_to_what_there_should_be() -> None:
     assert routes.changes([], wanted) == gone
 
 
+def test_a_robot_whose_range_has_changed_has_pods_in_both(tmp_path: pathlib.Path) -> None:
+    """Those of a job that was not deployed since then are where they were, and the robot is where it is now."""
+    for age, (name, text) in enumerate(
+        {"newer": told_of(a=("10.9.0.0/20", "192.0.2.70")), "older": told_of(a=("10.1.0.0/20", "192.0.2.7"))}.items()
+    ):
+        (tmp_path / name).write_text(text)
+        os.utime(tmp_path / name, (99 - age, 99 - age))
+    assert robots.described(directory=str(tmp_path)) == [
+        other("a", "10.9.0.0/20", "192.0.2.70"),
+        other("a", "10.1.0.0/20", "192.0.2.70"),
+    ]
+
+
 def test_of_two_files_the_newer_one_is_right(tmp_path: pathlib.Path) -> None:
     files = {
         "older": told_of(a=("10.1.0.0/20", "192.0.2.7"), b=("10.2.0.0/20", "192.0.2.8"), c=("10.3.0.0/20", "192.0.2.9")),
@@ -94,11 +107,11 @@ NETWORKS = st.builds(lambda base, length: (base >> 32 - length << 32 - length, l
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), NETWORKS, st.just((1,)))))
-def test_of_two_robots_the_first_with_a_name_or_an_address_has_it(others: list[t.Any]) -> None:
+def test_of_two_robots_the_first_with_an_address_has_it(others: list[t.Any]) -> None:
     wanted: list[t.Any] = []
-    for each in others:
-        if not any(each[0] == had[0] or family.FOUR.overlap(each[1], had[1]) for had in wanted):
-            wanted.append(each)
+    for name, whole, addresses in others:
+        if not any(family.FOUR.overlap(whole, had[1]) for had in wanted):
+            wanted.append((name, whole, next((had[2] for had in wanted if had[0] == name), addresses)))
     found: list[t.Any] = []
     robots.add(found, others[: len(others) // 2])
     robots.add(found, others[len(others) // 2 :])

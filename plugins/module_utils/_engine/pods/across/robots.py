@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 def described(of: Family = FOUR, directory: str = plan.ROUTES) -> list[Other]:
-    """Every robot that any of the files has, as one family of addresses sees them. Groups are deployed at different times: where two of
-    the files differ, the newer one is right.
+    """Every network of pods that any of the files has, as one family of addresses sees them. Groups are deployed at different times: where
+    two of the files differ, the newer one is right. But a robot whose range has changed has pods in both, until all jobs are deployed.
     """
     try:
         with os.scandir(directory) as entries:
@@ -41,16 +41,17 @@ def described(of: Family = FOUR, directory: str = plan.ROUTES) -> list[Other]:
 
 
 def add(found: list[Other], more: t.Iterable[Other], of: Family = FOUR) -> None:
-    """Those that are not there yet, by their names and by the addresses of their pods. Of those that are, no two have any in common."""
-    names = {name for name, _range, _addresses in found}
+    """Those networks that have nothing in common with any that is there. Where a robot is, is known from its first one."""
+    at: dict[str, tuple[int, ...]] = {}
+    for name, _whole, addresses in found:
+        at.setdefault(name, addresses)
     taken = sorted(of.bounds(whole) for _name, whole, _addresses in found)
-    for other in more:
-        first, last = of.bounds(other[1])
+    for name, whole, addresses in more:
+        first, last = of.bounds(whole)
         place = bisect.bisect_right(taken, (last, last))
-        if other[0] not in names and not (place and taken[place - 1][1] >= first):
-            names.add(other[0])
+        if not (place and taken[place - 1][1] >= first):
             taken.insert(place, (first, last))
-            found.append(other)
+            found.append((name, whole, at.setdefault(name, addresses)))
 
 
 def parsed(text: str, of: Family = FOUR) -> list[Other]:
