@@ -119,9 +119,21 @@ class Situation:
         """Whether it runs, or may at any moment: what waits for its next try comes up by itself."""
         return self.units.get(unit, {}).get("ActiveState", "inactive") not in systemd.DOWN
 
-    def mark_down(self, units: t.Iterable[str]) -> None:
-        """These will have been stopped before anything else."""
-        self.units = {**self.units, **{name: {**self.units[name], "ActiveState": "inactive"} for name in units}}
+    def without(self, units: t.Iterable[str]) -> Situation:
+        """The situation once these are down."""
+        down = {name: {**self.units[name], "ActiveState": "inactive"} for name in units}
+        return Situation(
+            self.wanted,
+            self.old,
+            self.seen,
+            {**self.units, **down},
+            self.finished,
+            self.started,
+            self.silent,
+            self.dead,
+            self.held,
+            self.contained,
+        )
 
     def is_there(self, resource: Resource) -> bool:
         """Whether anything is left of a resource; of a unit, it may be a process alone."""
@@ -174,6 +186,8 @@ def between(
     """
     wanted, old = situation.wanted, situation.old
     steps = _halts(situation, halted)
+    # They are down before anything else.
+    situation = situation.without(name for step in steps for name in step["units"])
     makes = [resource for resource in wanted if situation.now(resource) != kinds.expected(resource)]
     gone, kept = split(wanted, old, keep_data, spared)
     gone = [resource for resource in gone if situation.is_there(resource)]
@@ -233,7 +247,6 @@ def _halts(situation: Situation, halted: t.Container[str]) -> list[Step]:
     # As for what goes: each may be down before the next is named.
     units = reversed(kinds.units([*situation.wanted, *situation.old]))
     names = list(dict.fromkeys(name for name in units if name in halted and situation.may_run(name)))
-    situation.mark_down(names)
     return [{"do": "halt", "text": f"stop {', '.join(names)} while ports change hands", "units": names}] if names else []
 
 
