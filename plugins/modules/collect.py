@@ -97,7 +97,7 @@ followers:
         service: default/shop/api/http
         after: [robot2]
 lost:
-  description: Robots of the play that could not be reached.
+  description: Robots of the play that could not be reached, or that have failed.
   returned: always
   type: list
   elements: str

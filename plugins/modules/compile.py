@@ -123,6 +123,9 @@ robots:
       description: The groups of other jobs there that are to hear where a service of the run is now.
       type: list
       elements: str
+    downloads:
+      description: Who downloads the artifacts of its plan, V(robot) or V(controller).
+      type: str
 unprobed:
   description: Robots of the run whose capabilities are not known yet, or may be out of date. M(k8s4r.robot.prepare) asks them.
   returned: always

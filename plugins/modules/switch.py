@@ -119,7 +119,9 @@ diff:
   type: list
   elements: dict
 stays:
-  description: The names of groups of which something stays on the robot for now, because it moves to another one.
+  description:
+    - The names of groups of which something stays on the robot for now, because what replaces it elsewhere is not ready, or because
+      callers of it are not yet told of others.
   returned: on success, when there was something to switch
   type: list
   elements: str
@@ -134,7 +136,7 @@ endpoints:
   description:
     - Where the proxies of the robot's groups listen, or would listen in check mode, and the ports of their tasks.
     - C(called) is the instance and label of a task's port, C(protocol) is V(udp) for one of UDP.
-  returned: success
+  returned: on success, unless C(status) is V(unchanged) or O(turn=follow)
   type: list
   elements: dict
   sample: [{group: default/shop/web, address: 127.0.0.1, port: 8080, where: "shop.yml: taskGroups[0].network.upstreams[0].localPort"}]

@@ -1,7 +1,10 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the jobs of a run, place them on the fleet and compile every robot; once per run, without a connection."""
+"""Read the jobs of a run, place them on the fleet and compile every robot, without a connection.
+
+Once, and again where a robot is not as it was assumed to be.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The groups of a release that go together: all to the new release, or all back to their last good ones.
 
-Nothing is written down, and nothing removed, before all of them run.
+Nothing is noted as the robot's, and no data are removed, before all of them run.
 """
 
 from __future__ import annotations

@@ -60,37 +60,50 @@ def run(
     with Lock(robot.runtime, manifest["who"], f"switch to release {release}", own.worker("switch", release), PATIENCE):
         journal = robot.journal()
         if journal is None or journal["release"] != release:
-            _refuse_if_overtaken(robot, manifest)
-            begun = [f"start {unit}" for unit in survey.idle_here(robot, manifest)]
-            # An older engine could not roll back at boot what this one records.
-            boot_unit.ensure(robot)
-            if journal:
-                begun += summary.mends(journal)
-                recovery.roll_back(robot, progress)
-            stuck = robot.journal()
-            behind, overtaken = recovery.left_over(stuck, manifest)
-            # After that, which takes along what nobody needs then.
-            _ensure_units(robot, manifest)
-            journal = {"release": release, "began": time.time(), "groups": {}, "changes": begun, "spare": list(spare), "hold": list(hold)}
-            if behind:
-                journal["behind"] = behind
-            if overtaken:
-                journal["overtaken"] = overtaken
-            stays = handover.staying(manifest, robot.ledger, spare)
-            for job, group in manifests.groups(manifest):
-                if group["id"] in stays:
-                    journal["groups"][group["id"]] = {"phase": "stays", "errors": []}
-                    record = robot.ledger.group(job, group["id"])
-                    begun += keep_up(robot, record) if record else []
-            robot.write_journal(journal)
-            for over in set(referred_to(stuck)) - set(referred_to(journal)):
-                robot.forget_manifest(over)
+            journal = _begin(robot, manifest, journal, spare, hold, progress)
         # From here on, whatever happens, the end of the switch has what is committed registered.
         agent.withdraw(_registrations_gone(robot, manifest, journal))
         switch = Switch(robot, manifest, journal, progress, performer)
         for members in handover.bundles(manifest, robot.ledger, journal["spare"], staying(journal)):
             switch.apply(members)
         conclusion.conclude(robot, manifest, journal)
+
+
+def _begin(
+    robot: Robot, manifest: Manifest, interrupted: Journal | None, spare: t.Sequence[str], hold: t.Sequence[str], progress: Progress
+) -> Journal:
+    """The journal of a switch that begins, after all that comes before its first touch."""
+    _refuse_if_overtaken(robot, manifest)
+    changes = [f"start {unit}" for unit in survey.idle_here(robot, manifest)]
+    # An older engine could not roll back at boot what this one records.
+    boot_unit.ensure(robot)
+    if interrupted:
+        changes += summary.mends(interrupted)
+        recovery.roll_back(robot, progress)
+    stuck = robot.journal()
+    # After that, which takes along what nobody needs then.
+    _ensure_units(robot, manifest)
+    stays = handover.staying(manifest, robot.ledger, spare)
+    members = [(job, group) for job, group in manifests.groups(manifest) if group["id"] in stays]
+    for record in [robot.ledger.group(job, group["id"]) for job, group in members]:
+        changes += keep_up(robot, record) if record else []
+    journal: Journal = {
+        "release": manifest["release"],
+        "began": time.time(),
+        "groups": {group["id"]: {"phase": "stays", "errors": []} for _job, group in members},
+        "changes": changes,
+        "spare": list(spare),
+        "hold": list(hold),
+    }
+    behind, overtaken = recovery.left_over(stuck, manifest)
+    if behind:
+        journal["behind"] = behind
+    if overtaken:
+        journal["overtaken"] = overtaken
+    robot.write_journal(journal)
+    for over in set(referred_to(stuck)) - set(referred_to(journal)):
+        robot.forget_manifest(over)
+    return journal
 
 
 def _ensure_units(robot: Robot, manifest: Manifest) -> None:

@@ -69,7 +69,7 @@ def known(
     said: told.Said = told.NOTHING,
     unheard: t.Container[str] = (),
 ) -> Across:
-    """Computed once per run. `named` tells which addresses a robot has named."""
+    """Computed once for all robots. `named` tells which addresses a robot has named."""
     if not any(group.are_pods for job in jobs for group in job.task_groups):
         return Across()
     alone, robots = _routed(fleet)
