@@ -146,8 +146,10 @@ def _group(group: Data, detailed: bool) -> t.Iterator[Cells]:
 
 
 def _state(units: t.Mapping[str, Data]) -> str:
-    down, failing = (sum(_is_failing(values) is wanted for values in units.values() if not _does_well(values)) for wanted in (False, True))
-    if down or failing:
+    unwell = [values for values in units.values() if not _does_well(values)]
+    if unwell:
+        failing = sum(map(_is_failing, unwell))
+        down = len(unwell) - failing
         parts = [f"{down} OF {len(units)} DOWN" if down else "", f"{failing} OF {len(units)} FAILING" if failing else ""]
         return ", ".join(filter(None, parts))
     # What starts the tasks of a schedule is none of them.
@@ -205,14 +207,24 @@ def at(port: Data) -> str:
     return f"{host}:{port['port']}{'/udp' if port.get('protocol') == 'udp' else ''}"
 
 
-def _unit(unit: str, values: Data, addresses: t.Mapping[str, str], detailed: bool) -> Cells:
+def _word(values: Data) -> str:
+    """What a unit does, in a word or two."""
+    if _is_restless(values):
+        return "failing"
+    if _is_waiting(values):
+        return "waits"
+    if _is_done(values):
+        return "done"
     state = values["state"]
-    word = "done" if _is_done(values) else _WORDS.get((state, values["sub"])) or _OF_STATES.get(state, state) or "not loaded"
+    word = _WORDS.get((state, values["sub"])) or _OF_STATES.get(state, state) or "not loaded"
     # Of a schedule, what waits for its tasks is at work as long as it starts.
-    word = "up" if (word, values["called"]) == ("starting", "run") else word
-    word = "waits" if _is_waiting(values) else word
+    if (word, values["called"]) == ("starting", "run"):
+        word = "up"
+    return "failing" if word == "up" and _is_failing(values) else word
+
+
+def _unit(unit: str, values: Data, addresses: t.Mapping[str, str], detailed: bool) -> Cells:
     after = "" if values["seconds"] is None else duration(values["seconds"])
-    word = "failing" if _is_restless(values) or (word == "up" and _is_failing(values)) else word
     checks = [
         f"{check['name']} is {check['status']}: {check['said'] or 'not run yet'}"
         for check in values.get("checks", ())
@@ -221,10 +233,10 @@ def _unit(unit: str, values: Data, addresses: t.Mapping[str, str], detailed: boo
     again, how = _again(values) if _is_restless(values) else ("", values["how"])
     killed = (values["usage"] or {}).get("memory", {}).get("oom_kills")
     memory = f"memory ran out {killed} time{'s' * (killed > 1)}" if killed and values["well"] else ""
-    address = next((addresses[word] for word in str(values["called"]).split(" ") if word in addresses), "")
+    address = next((addresses[part] for part in str(values["called"]).split(" ") if part in addresses), "")
     leaving = LEAVING if values.get("leaving") else ""
     notes = [text for text in (leaving, *checks, again, how, memory, address, unit.removesuffix(".service")) if text]
-    return "", *_line(f"  {values['called'] or 'target'}", word, after, values["usage"], values["restarts"] or 0, "; ".join(notes))
+    return "", *_line(f"  {values['called'] or 'target'}", _word(values), after, values["usage"], values["restarts"] or 0, "; ".join(notes))
 
 
 def _again(values: Data) -> tuple[str, str]:
