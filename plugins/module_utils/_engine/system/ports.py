@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     Holder = tuple[int, str, t.Optional[str]]
 
 
-# States of sockets in the kernel's table (include/net/tcp_states.h): one that listens, and one that its program has closed.
+# Columns of the kernel's tables: the socket's own end, the other one, its state, whose it is, and by what a process refers to it.
+_LOCAL, _REMOTE, _STATE, _USER, _INODE = 1, 2, 3, 7, 9
+# States of sockets in these tables (include/net/tcp_states.h): one that listens, and one that its program has closed.
 LISTEN, TIME_WAIT = "0A", "06"
 TABLES = {"tcp": ("/proc/net/tcp", "/proc/net/tcp6"), "udp": ("/proc/net/udp", "/proc/net/udp6")}
 PROTOCOLS = tuple(TABLES)
@@ -52,16 +54,16 @@ def listeners(wanted: t.Iterable[Port], tables: t.Mapping[str, t.Sequence[str]] 
     for port in wanted:
         numbers.setdefault(protocol(port), set()).add(port["port"])
     return [
-        (_address(row[1]), _port(row[1]), row[9], int(row[7]), name)
+        (_address(row[_LOCAL]), _port(row[_LOCAL]), row[_INODE], int(row[_USER]), name)
         for name, known in numbers.items()
         for row in _rows(known, (tables or TABLES)[name])
         if _listens(row, name)
     ]
 
 
-def _listens(row: list[str], protocol: str) -> bool:
-    """Whether a row of the kernel's is a socket for whoever comes."""
-    return protocol == "udp" or row[3] == LISTEN
+def _listens(row: list[str], of: str) -> bool:
+    """Whether a row of the kernel's table of a protocol is a socket for whoever comes."""
+    return of == "udp" or row[_STATE] == LISTEN
 
 
 def tables(pid: str) -> dict[str, tuple[str, str]]:
@@ -79,7 +81,7 @@ def _rows(numbers: t.Collection[int], tables: t.Sequence[str]) -> t.Iterator[lis
         except FileNotFoundError:
             continue
         for row in rows:
-            if _port(row[1]) in numbers:
+            if _port(row[_LOCAL]) in numbers:
                 yield row
 
 
@@ -116,10 +118,10 @@ def taken(
     what lingers there was theirs. ``own_ends``: whether the group's units may also have it as the end of a connection, as they may
     before they start again. ``remedy``: what each of the texts ends with.
     """
-    clashes, held = _held(wanted)
+    clashes, held = _clashes_and_holders(wanted)
     if any(inode not in held for _port, _address, inode in clashes):
         # It was closed while we looked for who has it, as a proxy does that takes in another listener.
-        clashes, held = _held(wanted)
+        clashes, held = _clashes_and_holders(wanted)
     # A program that listens on both 0.0.0.0 and :: is one answer.
     found: dict[tuple[str, int], str] = {}
     for port, address, inode in clashes:
@@ -134,7 +136,7 @@ def taken(
     return list(found.values()) + _end_of_connections(silent, own_units, own_units if own_ends else (), kept, remedy)
 
 
-def _held(wanted: t.Sequence[Port]) -> tuple[list[Clash], dict[str, Holder]]:
+def _clashes_and_holders(wanted: t.Sequence[Port]) -> tuple[list[Clash], dict[str, Holder]]:
     """What `_clashes` and `holders` say of them."""
     clashes = _clashes(wanted)
     return clashes, holders({inode for _port, _address, inode in clashes}) if clashes else {}
@@ -169,19 +171,19 @@ def _end_of_connections(
     for port in wanted:
         if _is_free(port):
             continue
-        rows = [row for row in _rows({port["port"]}, TABLES[protocol(port)]) if clash(_address(row[1]), port["address"])]
-        held = holders({row[9] for row in rows})
+        rows = [row for row in _rows({port["port"]}, TABLES[protocol(port)]) if clash(_address(row[_LOCAL]), port["address"])]
+        held = holders({row[_INODE] for row in rows})
         # A program may begin to listen after it was looked for.
-        listening = {row[9] for row in rows if _listens(row, protocol(port))}
+        listening = {row[_INODE] for row in rows if _listens(row, protocol(port))}
         if any(inode in listening and holder[2] in own_units for inode, holder in held.items()):
             continue
-        others = [(row, held[row[9]]) for row in rows if row[9] in held and held[row[9]][2] not in ends_of]
+        others = [(row, held[row[_INODE]]) for row in rows if row[_INODE] in held and held[row[_INODE]][2] not in ends_of]
         front = f"{port['where']}: {shown(port)} on {port['address']} is"
         if others:
             row, holder = others[0]
-            end = "" if row[9] in listening else f", as its end of a connection to {_address(row[2])}:{_port(row[2])}"
+            end = "" if row[_INODE] in listening else f", as its end of a connection to {_address(row[_REMOTE])}:{_port(row[_REMOTE])}"
             found.append(f"{front} taken by {_who(*holder)}{end}{remedy}")
-        elif port not in kept and any(row[3] == TIME_WAIT for row in rows):
+        elif port not in kept and any(row[_STATE] == TIME_WAIT for row in rows):
             found.append(f"{front} still held by a connection that has just closed; run again in a minute")
     return found
 
