@@ -94,7 +94,7 @@ summary:
     - C(does) is V(new), V(restart), V(start) for what should run and does not, V(run again) for what had come to its
       end, V(stop) for what no longer runs by itself, or V(in place) for what restarts nothing; or what a unit is told
       that goes on with changed files, such as V(signal SIGHUP). V(is told) is of a group of another job, which calls a service of this run.
-    - Where C(group) is empty, C(does) tells all: of a switch that was interrupted, of a unit that serves all groups, of a download.
+    - Where C(group) is empty, C(does) tells all, of a switch that was interrupted, of a unit that serves all groups, or of a download.
     - M(k8s4r.robot.collect) prints this for all robots together.
   returned: when the robot was given the plan
   type: list
