@@ -68,7 +68,7 @@ RETURN = r"""
 status:
   description:
     - V(committed), or V(planned) in check mode. V(unchanged) if there was nothing to switch. V(stays) if O(turn=give_up) and nothing that
-      moves can be given up yet, or if O(turn=follow) and callers go on with the endpoints that they have.
+      moves can be given up yet, or if O(turn=follow) and some callers go on with the endpoints that they have.
     - When the task fails, V(rolled-back) for a robot that runs the previous release again, V(failed) for one that does not, and
       V(refused) for one that was not touched. The output then says why, with the unit, its exit status and its last log lines.
   returned: when the robot has answered

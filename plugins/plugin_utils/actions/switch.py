@@ -15,9 +15,9 @@ from ..home import key
 from ..home.capabilities import OddCapabilities
 from ..home.mesh import Mesh
 from ..run.action import ActionProblem, Result, RobotAction, Variables, registered
-from ..run.followers import unready
+from ..run.followers import keeps, unready
 from ..run.moves import LOST, SILENT, waiting
-from ..run.outcome import READY, TELLS, failure, notices, success
+from ..run.outcome import READY, SETTLED, STAYS, TELLS, failure, notices, success
 
 if t.TYPE_CHECKING:
     from ..run.followers import Follower
@@ -67,8 +67,10 @@ class ActionModule(RobotAction):
         tells = [file for file in turn.prepared["tell"]["files"] if file["path"] not in late] if others else []
         if tells:
             done.append(self._tell({**turn.prepared["tell"], "files": tells}, turn))
-        if release and late.keys() <= others and not _failed(done):
-            request = {"op": "switch", "release": release, "spare": sorted(turn.moving)}
+        mine = turn.followers.keys() - others
+        if release and not mine <= late.keys() and not _failed(done):
+            # Each of the others waits for its own robots alone, and one of them may be off for days.
+            request = {"op": "switch", "release": release, "spare": sorted(turn.moving), "hold": sorted(mine & late.keys())}
             done.append(self._done(self.call(request, turn.variables), turn))
         if _failed(done):
             return done[-1]
@@ -76,14 +78,14 @@ class ActionModule(RobotAction):
         if not late:
             return result
         reasons = turn.warnings(dict.fromkeys(late.values()))
-        return {**result, "status": "stays", "untold": sorted(late.keys() - others), "warnings": [*result["warnings"], *reasons]}
+        return {**result, "status": STAYS, "untold": sorted(late), "warnings": [*result["warnings"], *reasons]}
 
     def _give_up(self, turn: _Turn) -> Result:
         """The last turn: what other robots run now goes. What callers were not told in their turn, they are not told in this one either."""
-        stays = waiting(turn.moving, turn.ended, turn.ended_following, turn.lost)
+        stays = waiting(turn.moving, turn.ended, turn.told, turn.lost)
         reasons = turn.warnings(why for why in stays.values() if why)
         if turn.moving.keys() == stays.keys():
-            return {"changed": False, "status": "stays", "stays": turn.groups(stays), "warnings": reasons}
+            return {"changed": False, "status": STAYS, "stays": turn.groups(stays), "warnings": reasons}
         answer = self._switch(turn, spare=stays, hold=turn.registered("followed").get("untold", []))
         return answer if answer.get("failed") else {**answer, "warnings": [*answer["warnings"], *reasons]}
 
@@ -151,13 +153,17 @@ class _Turn:
         """The status with which the run ended on another robot, empty where it has none."""
         return self._ended(other, "switched")
 
-    def ended_following(self, other: str) -> str:
-        """The same of the turn in which callers are told of new endpoints."""
-        return self._ended(other, "followed")
+    def told(self, other: str, group: str) -> str:
+        """The same of the turn in which callers of a group are told of new endpoints. That callers of others are not is nothing to it."""
+        status = self._ended(other, "followed")
+        if status != STAYS:
+            return status
+        files, untold = self._collected("followers", other), self._of(other)[self.arguments["followed"]]["untold"]
+        return status if keeps(files, untold, group) else SETTLED[0]
 
     def lost(self, other: str, group: str) -> str:
         """Why a robot that was asked again may no longer have a group: it would have to start it anew, or another run is at work there."""
-        answer: Variables = self.variables["hostvars"].raw_get(other).get(self.arguments["prepared"]) or {}
+        answer: Variables = self._of(other).get(self.arguments["prepared"]) or {}
         if answer.get("status") not in (*READY, "unchanged"):
             return SILENT
         return LOST if any(change["does"] == "new" and change["group"] == group for change in answer.get("summary", ())) else ""
@@ -170,15 +176,20 @@ class _Turn:
         """Why something is not done yet, for a person."""
         return [f"{self.robot}: {why}" for why in reasons]
 
-    def _collected(self, what: str) -> dict[str, t.Any]:
-        found: dict[str, t.Any] = self.registered("collected").get(what, {}).get(self.robot, {})
+    def _collected(self, what: str, robot: str = "") -> dict[str, t.Any]:
+        found: dict[str, t.Any] = self.registered("collected").get(what, {}).get(robot or self.robot, {})
+        return found
+
+    def _of(self, other: str) -> Variables:
+        """The results that another robot has."""
+        found: Variables = self.variables["hostvars"].raw_get(other)
         return found
 
     def _ended(self, other: str, turn: str) -> str:
         if other not in self.variables["ansible_play_hosts"]:
             # This play has lost the robot, which may still have the results of an earlier one.
             return ""
-        known = self.variables["hostvars"].raw_get(other)
+        known = self._of(other)
         answer: Variables = known.get(self.arguments[turn]) or known.get(self.arguments["prepared"]) or {}
         return str(answer.get("status", ""))
 

@@ -92,6 +92,11 @@ def unready(files: t.Mapping[str, Follower], ended: t.Callable[[str], str]) -> d
     return found
 
 
+def keeps(files: t.Mapping[str, Follower], untold: t.Container[str], group: str) -> bool:
+    """Whether one of a robot's files that stay as they are has endpoints of a group."""
+    return any(path in untold and _follows(file, group) for path, file in files.items())
+
+
 def instances(units: t.Iterable[str]) -> list[int]:
     """The instances to which units belong, by what people call them: `r0 server`."""
     return sorted({int(match[1]) for name in units if (match := INSTANCE.match(name))})

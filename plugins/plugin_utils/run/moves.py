@@ -97,13 +97,14 @@ def _job(group: str) -> str:
 def waiting(
     moving: t.Mapping[str, Move],
     ended: t.Callable[[str], str],
-    told: t.Callable[[str], str] = lambda _robot: SETTLED[0],
+    told: t.Callable[[str, str], str] = lambda _robot, _group: SETTLED[0],
     lost: t.Callable[[str, str], str] = lambda _robot, _group: "",
 ) -> dict[str, str]:
     """By the group's id, why what moves away from a robot must stay for now; groups that can go are left out.
 
-    `ended(robot)` is the status with which the run ended on a robot, empty where it has none, and `told(robot)` the one with which its
-    callers were told of new endpoints. `lost(robot, group)`: why a robot on which it ended well may no longer have the group, or nothing.
+    `ended(robot)` is the status with which the run ended on a robot, empty where it has none, and `told(robot, group)` the one with which
+    its callers of a group were told of new endpoints. `lost(robot, group)`: why a robot on which it ended well may no longer have the
+    group, or nothing.
     """
     found = {}
     for id, move in moving.items():
@@ -112,7 +113,7 @@ def waiting(
         gone = {name: reason for name, _what, group in homes if ended(name) in SETTLED and (reason := lost(name, group))}
         late = [(name, what) for name, what, _group in homes if name in gone or ended(name) not in SETTLED]
         why = {**move["absent"], **gone}
-        untold = [name for name in move["callers"] if told(name) not in SETTLED]
+        untold = [name for name in move["callers"] if told(name, move["group"]) not in SETTLED]
         if late or untold:
             found[id] = f"{move['group']} is kept here because {_why(late, untold, why)}"
     return found

@@ -21,6 +21,8 @@ TELLS = "tells"
 READY = ("staged", "recorded", "planned", TELLS)
 # What a run is done with on a robot.
 SETTLED = ("committed", "unchanged", "recorded")
+# What it comes to where something waits for other robots.
+STAYS = "stays"
 NO_SERVER = f"the jobs need identities, but the inventory group `{SERVER}` is empty: add the machine that is to run the SPIRE server"
 
 

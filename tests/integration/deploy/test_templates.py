@@ -14,7 +14,7 @@ import yaml
 
 from tests.integration.deploy.test_secrets import CANARY, password, places, vaulted
 from tests.integration.engine.harness import Machine
-from tests.integration.provision.harness import CHECKOUT
+from tests.integration.provision.harness import CHECKOUT, Run
 
 pytestmark = pytest.mark.robots
 __all__ = ["password"]
@@ -166,12 +166,13 @@ for line in open(path):
 """
 
 
+def on(robots: str) -> list[dict[str, str]]:
+    """The constraints of a group that is to be there alone."""
+    return [{"lTarget": "${node.unique.name}", "operand": "regexp", "rTarget": f"^({robots})$"}]
+
+
 def shop(robots: str, count: int, name: str = "api", program: str = SERVER) -> str:
     """A service whose port is chosen, and a task on robot1 that has a list of its instances."""
-
-    def on(which: str) -> list[dict[str, str]]:
-        return [{"lTarget": "${node.unique.name}", "operand": "regexp", "rTarget": f"^({which})$"}]
-
     serves = {
         "name": "app",
         "config": {"execConfig": {"command": "/usr/bin/python3", "args": ["-c", program]}},
@@ -231,6 +232,38 @@ def test_a_template_has_the_instances_of_a_service_and_hears_of_it_when_they_mov
         "tasks[0].templates[0].embeddedTmpl",
     )
     assert deployment.footprint("robot1") == footprint
+
+
+def test_a_list_changes_although_another_one_waits_for_a_robot_that_is_not_reached(deployment):
+    """Both are of one task, on a robot from which nothing moves away."""
+
+    def deploy(late: str, ready: str, *arguments: str) -> Run:
+        groups: list[dict[str, t.Any]] = []
+        for port, (name, robots) in enumerate({"late": late, "ready": ready}.items(), 7001):
+            serves = {"name": "app", "config": SLEEPS, "services": [{"name": name, "portLabel": "http"}]}
+            network = {"ports": [{"label": "http", "static": port}]}
+            groups.append({"name": name, "constraints": on(robots), "network": network, "tasks": [serves]})
+        lists = [{"destPath": f"local/{name}", "embeddedTmpl": SERVERS.replace("api", name)} for name in ("late", "ready")]
+        templates = [{**each, "changeMode": "noop"} for each in lists]
+        groups.append({"name": "watch", "constraints": on("robot1"), "tasks": [{"name": "t", "config": SLEEPS, "templates": templates}]})
+        return deployment.deploy(yaml.safe_dump({"name": "shop", "type": "system", "taskGroups": groups}), *arguments).well()
+
+    def lengths() -> list[int]:
+        """How many instances each list has."""
+        return [
+            int(deployment.sh("robot1", f"wc -l < $(echo /var/lib/k8s4r/tasks/shop-watch-*/local/{name})")) for name in ("late", "ready")
+        ]
+
+    deploy("robot1", "robot1|robot2")
+    assert lengths() == [1, 2]
+    aside = deploy("robot1|robot2", "robot1", "--limit", "robot1")
+    assert lengths() == [1, 1]
+    said = " ".join(aside.output.split())
+    assert "keeps its endpoints of default/shop/late/late, because this run did not succeed on robot2" in said
+    assert "keeps its endpoints of default/shop/ready" not in said
+    deploy("robot1|robot2", "robot1")
+    assert lengths() == [2, 1]
+    assert set(deploy("robot1|robot2", "robot1").changed.values()) == {0}
 
 
 def test_a_template_of_another_job_with_a_service_as_it_was_is_told_of(deployment):

@@ -13,6 +13,8 @@ from ansible_collections.k8s4r.robot.plugins.plugin_utils.actions import switch
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run import moves
 
 LATE, READY = "/proxy/endpoints-late.json", "/proxy/endpoints-ready.json"
+# Of a group of this run, beside those of others.
+OWN = "/proxy/endpoints-own.json"
 FOLLOWERS = {
     LATE: {"group": "default/shop/front", "services": ["default/shop/late/http"], "after": ["b"]},
     READY: {"group": "default/shop/front", "services": ["default/shop/ready/http"], "after": ["c"]},
@@ -50,16 +52,21 @@ class Switch(switch.ActionModule):
         return {"status": "committed", "changes": [], "units": {}, "rest": f"{request['release']}-rest" if request.get("hold") else ""}
 
 
+def of_robot_a(**more):
+    """The variables of a robot that has prepared a release."""
+    return {
+        "inventory_hostname": "a",
+        "ansible_play_hosts": ["a", "b", "c"],
+        "k8s4r_prepared": {"status": "staged", "release": "one", "endpoints": [], "steps": [], "diff": []},
+        **more,
+    }
+
+
 @pytest.mark.parametrize(("late", "held"), [("rolled-back", [LATE]), ("committed", [])])
 def test_what_callers_were_not_told_in_their_turn_they_are_not_told_when_something_else_goes(late, held):
     """On the same robot, a group is given up that has moved well."""
     action = Switch()
-    of_a = {
-        "inventory_hostname": "a",
-        "ansible_play_hosts": ["a", "b", "c"],
-        "k8s4r_prepared": {"status": "staged", "release": "one", "endpoints": [], "steps": [], "diff": []},
-        "k8s4r_collected": {"moves": {"a": {"old": MOVE}}, "followers": {"a": FOLLOWERS}},
-    }
+    of_a = of_robot_a(k8s4r_collected={"moves": {"a": {"old": MOVE}}, "followers": {"a": FOLLOWERS}})
     asked_again = {"k8s4r_prepared": {"status": "unchanged"}}
     others = {"b": {"k8s4r_switched": {"status": late}, **asked_again}, "c": {"k8s4r_switched": {"status": "committed"}, **asked_again}}
     variables = {**of_a, "hostvars": Vars(a=of_a, **others)}
@@ -71,11 +78,36 @@ def test_what_callers_were_not_told_in_their_turn_they_are_not_told_when_somethi
 
     turn("k8s4r_switched")
     assert action.asked.pop()["hold"] == [LATE, READY]
-    assert turn("k8s4r_followed", turn="follow")["status"] == ("stays" if held else "committed")
+    followed = turn("k8s4r_followed", turn="follow")
+    assert (followed["status"], followed.get("untold", [])) == ("stays" if held else "committed", held)
+    assert action.asked == [{"op": "switch", "release": "one-rest", "spare": ["old"], "hold": held}]
     action.asked.clear()
     turn("k8s4r_switched", turn="give_up")
     (last,) = action.asked
     assert (last["hold"], last["spare"]) == (held, [])
+
+
+@pytest.mark.parametrize(("late", "asked"), [(READY, 1), (LATE, 0)])
+def test_callers_are_told_unless_all_that_they_have_waits_for_others(late, asked):
+    """Nothing moves away from their robot, so there is no later turn in which they would be."""
+    action = Switch()
+    files = {path: FOLLOWERS[path] for path in (LATE, late)}
+    of_a = of_robot_a(k8s4r_collected={"followers": {"a": files}}, k8s4r_switched={"status": "committed", "rest": "one-rest"})
+    others = {"b": {"k8s4r_switched": {"status": ""}}, "c": {"k8s4r_switched": {"status": "committed"}}}
+    options = {name: option["default"] for name, option in action.ARGUMENTS.items()}
+    told = action.act({**options, "turn": "follow"}, {**of_a, "hostvars": Vars(a=of_a, **others)})
+    assert [request["hold"] for request in action.asked] == [[LATE]] * asked
+    assert (told["status"], told["untold"], len(told["warnings"])) == ("stays", [LATE], 1)
+
+
+@pytest.mark.parametrize(("group", "status"), [("default/shop/ready", "committed"), ("default/shop/late", "stays")])
+def test_what_is_called_goes_although_callers_of_something_else_keep_what_they_have(group, status):
+    action = Switch()
+    move = {"group": group, "to": {}, "after": {}, "callers": ["c"], "absent": {}}
+    of_a = of_robot_a(k8s4r_collected={"moves": {"a": {"old": move}}, "followers": {"c": FOLLOWERS}})
+    others = Vars(a=of_a, b={}, c={"k8s4r_followed": {"status": "stays", "untold": [LATE]}})
+    options = {name: option["default"] for name, option in action.ARGUMENTS.items()}
+    assert action.act({**options, "turn": "give_up"}, {**of_a, "hostvars": others})["status"] == status
 
 
 @pytest.mark.parametrize(
@@ -93,12 +125,7 @@ def test_what_callers_were_not_told_in_their_turn_they_are_not_told_when_somethi
 )
 def test_nothing_goes_before_the_robot_that_took_it_over_has_said_that_it_still_has_it(again, why):
     action = Switch()
-    of_a = {
-        "inventory_hostname": "a",
-        "ansible_play_hosts": ["a", "c"],
-        "k8s4r_prepared": {"status": "staged", "release": "one", "endpoints": [], "steps": [], "diff": []},
-        "k8s4r_collected": {"moves": {"a": {"old": MOVE}}},
-    }
+    of_a = of_robot_a(k8s4r_collected={"moves": {"a": {"old": MOVE}}})
     other = {"k8s4r_switched": {"status": "unchanged"}, "k8s4r_prepared": again}
     options = {name: option["default"] for name, option in action.ARGUMENTS.items()}
     result = action.act({**options, "turn": "give_up"}, {**of_a, "hostvars": Vars(a=of_a, c=other)})
@@ -116,13 +143,9 @@ def followed(status, late, tells="ok", own=False):
     action = Switch()
     action.tells = tells
     rest = {"k8s4r_switched": {"status": "committed", "rest": "one-rest"}} if own else {}
-    of_a = {
-        "inventory_hostname": "a",
-        "ansible_play_hosts": ["a", "b", "c"],
-        "k8s4r_prepared": {"status": status, "release": "one", "endpoints": [], "steps": ["x"], "diff": [], "tell": TELL},
-        "k8s4r_collected": {"followers": {"a": FOLLOWERS}},
-        **rest,
-    }
+    prepared = {"status": status, "release": "one", "endpoints": [], "steps": ["x"], "diff": [], "tell": TELL}
+    files = {**FOLLOWERS, **({OWN: {**FOLLOWERS[READY], "after": ["c"]}} if own else {})}
+    of_a = of_robot_a(k8s4r_prepared=prepared, k8s4r_collected={"followers": {"a": files}}, **rest)
     others = {"b": {"k8s4r_switched": {"status": late}}, "c": {"k8s4r_switched": {"status": "committed"}}}
     options = {name: option["default"] for name, option in action.ARGUMENTS.items()}
     variables = {**of_a, "hostvars": Vars(a=of_a, **others)}
@@ -145,16 +168,16 @@ def test_groups_of_other_jobs_are_told_in_the_turn_of_those_that_follow(status, 
 def test_groups_of_other_jobs_are_not_told_of_what_is_not_ready():
     _first, _before, told, asked = followed("tells", "rolled-back")
     assert [file["path"] for file in asked[0]["files"]] == [READY]
-    assert (told["status"], told["changed"], told["untold"]) == ("stays", True, [])
+    assert (told["status"], told["changed"], told["untold"]) == ("stays", True, [LATE])
     assert "a: default/shop/front keeps its endpoints of default/shop/late/http" in told["warnings"][0]
 
 
 @pytest.mark.usefixtures("away")
 def test_what_the_robot_holds_back_of_this_run_goes_on_beside_them():
     _first, (switch,), told, asked = followed("staged", "rolled-back", own=True)
-    assert switch["hold"] == []
+    assert switch["hold"] == [OWN]
     assert [request["op"] for request in asked] == ["tell", "switch"]
-    assert (told["status"], told["untold"]) == ("stays", [])
+    assert (asked[1]["hold"], told["status"], told["untold"]) == ([], "stays", [LATE])
 
 
 @pytest.mark.usefixtures("away")

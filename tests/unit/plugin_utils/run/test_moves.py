@@ -104,7 +104,7 @@ def test_what_is_called_goes_when_its_callers_have_other_endpoints(told, stays):
     following = {"c": {"/path": {"group": "default/shop/front", "services": [f"{WEB}/http"], "after": []}}}
     found = moves("a", {"a": {"goes": goes("r7 server")}}, PLACED, following)
     assert found == {"id": {"group": WEB, "to": {}, "after": {}, "callers": ["c"], "absent": {}}}
-    reasons = waiting(found, lambda _robot: "committed", lambda _robot: told)
+    reasons = waiting(found, lambda _robot: "committed", lambda _robot, _group: told)
     why = f"{WEB} is kept here because c, which calls it, does not have its new endpoints yet; run again"
     assert list(reasons.values()) == [why] * stays
 
