@@ -92,6 +92,11 @@ unheard:
   description: For each robot that has not yet reported its services, its addresses; empty unless the jobs call services of other jobs.
   returned: with O(state=present), when every robot is known
   type: dict
+outdated:
+  description: For each robot that last reported services of the jobs at another port or address than they are to have, these services.
+  returned: with O(state=present), when every robot is known
+  type: dict
+  sample: {robot2: [default/shop/api/http]}
 reasons:
   description: By group (C(namespace/job/group)), why each robot was or was not chosen for it.
   returned: with C(-v) and O(state=present), when every robot is known

@@ -54,6 +54,9 @@ class _Heard(t.NamedTuple):
         """Those that are not as they were assumed to be."""
         return sorted(name for name, answer in self.answers.items() if answer["status"] == "stale")
 
+    def off(self) -> set[str]:
+        return set(self.lost).difference(self.failed)
+
     def absent(self) -> dict[str, str]:
         """Those that the run does not come to, each with the reason."""
         return {**dict.fromkeys(self.lost, OFF), **dict.fromkeys(self.failed, FAILED), **dict.fromkeys(self.aside, ASIDE)}
@@ -89,7 +92,14 @@ class ActionModule(Action):
         self._refuse_to_provision(arguments, variables, heard)
         run = registered(variables, arguments["compiled"], "compile")
         self._tell_of_nothing_to_remove(run, heard)
-        told = followers(heard.answers, run.get("placement", {}), run.get("addresses", {}), run.get("unheard", {}))
+        told = followers(
+            heard.answers,
+            run.get("placement", {}),
+            run.get("addresses", {}),
+            run.get("unheard", {}),
+            run.get("outdated", {}),
+            heard.off(),
+        )
         at = (heard.answers, run.get("placement", {}), told, run.get("everywhere", ()), heard.absent())
         moving = {name: found for name in heard.answers if (found := moves(name, *at))}
         following = what_next(

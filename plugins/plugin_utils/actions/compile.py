@@ -131,6 +131,7 @@ class ActionModule(Action):
             "everywhere": ["/".join(group) for group in placement.instances if group[:2] in systems],
             "addresses": {name: _addresses(fleet.robot(name)) for name in placing.serving(jobs, placement)},
             "unheard": _unheard(jobs, fleet, remembered.said),
+            "outdated": outside.outdated(jobs, remembered.said),
             "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
             "warnings": warnings + doubts + more + names_of_one_machine(fleet),
         }

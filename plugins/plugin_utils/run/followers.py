@@ -38,15 +38,20 @@ def followers(
     placed: Placed,
     addresses: t.Mapping[str, t.Sequence[str]],
     unheard: t.Mapping[str, t.Sequence[str]] | None = None,
+    outdated: t.Mapping[str, t.Sequence[str]] | None = None,
+    off: t.Collection[str] = (),
 ) -> dict[str, dict[str, Follower]]:
     """By robot and path, the files that wait for others. `answers` are those of all robots to `prepare`; `addresses` are those at which
-    each robot is reached. `unheard` are the addresses of those of which it is not known what they serve.
+    each robot is reached. `unheard` are the addresses of those of which it is not known what they serve. `outdated` are the services that
+    a robot has at another port or address until it switches; `off` are robots that are not there.
 
     A robot that the run does not reach is waited for, in vain, only if the file does not have it yet; or if the file has it, and nobody
-    knows whether a service of a job that is not in the run is still there.
+    knows whether a service of a job that is not in the run is still there; or if it has the service where the file will not lead any more,
+    as most have.
     """
     found: dict[str, dict[str, Follower]] = {}
     silent = {name: at for name, at in (unheard or {}).items() if name not in answers}
+    behind = {name: services for name, services in (outdated or {}).items() if name not in answers}
     for robot, answer in answers.items():
         for path, file in answer.get("follows", {}).items():
             services, before = file["follows"].split(), hosts(file["before"])
@@ -57,12 +62,14 @@ def followers(
                     # Its own instances have other ports: they are the same ones, and no one else has to be ready.
                     continue
                 held = placed.get(file["group"], {})
-                after = [name for name, here in held.items() if name == robot or not gone.isdisjoint(here)]
+                after = {name for name, here in held.items() if name == robot or not gone.isdisjoint(here)}
             else:
                 robots = {name for group in serving for name in placed.get(group, {})}
-                after = [name for name in robots if name in answers or before.isdisjoint(addresses.get(name, ()))]
+                after = {name for name in robots if name in answers or before.isdisjoint(addresses.get(name, ()))}
                 if not all(group in placed for group in serving):
-                    after += [name for name, at in silent.items() if not before.isdisjoint(at)]
+                    after |= {name for name, at in silent.items() if not before.isdisjoint(at)}
+                for service in services if behind else ():
+                    after |= _where_it_was(service, placed.get(_group(service), {}), behind, off)
             found.setdefault(robot, {})[path] = {"group": file["group"], "services": services, "after": sorted(after)}
     return found
 
@@ -125,6 +132,18 @@ def hosts(text: str) -> set[str]:
         # The file was edited by hand.
         return set()
     return found
+
+
+def _where_it_was(
+    service: str, held: t.Mapping[str, t.Sequence[int]], behind: t.Mapping[str, t.Sequence[str]], off: t.Collection[str]
+) -> set[str]:
+    """Of the robots that are to have a service, those that have it at another port or address after the run, if it is best to wait for
+    them. A file leads to one port on all robots: with the new one, a caller would lose these. With the old one, it loses the others. One
+    that is off answers at neither.
+    """
+    old = {name for name in held if service in behind.get(name, ())}
+    new = held.keys() - old - set(off)
+    return old if not new or len(old.difference(off)) > len(new) else set()
 
 
 def _coming_and_going(answer: Data, group: str) -> tuple[set[int], set[int]]:

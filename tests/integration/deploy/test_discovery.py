@@ -206,15 +206,16 @@ def test_an_instance_that_moves_nowhere_goes_although_the_other_robot_is_not_rea
 def test_the_service_and_its_caller_are_deployed_by_runs_of_their_own(shop, controller_home):
     """Each run has one job, and what it must know of the other one, robots have told: the controller may have forgotten it.
 
-    It takes 30 s of a processor: eleven runs, of which each shows what the others cannot.
+    It takes 30 s of a processor: a dozen runs, of which each shows what the others cannot.
     """
     split = job("robot2", 1, allowed="front, job: front").partition("  - name: front")
     dns = {"k8s4r_dns": True, "k8s4r_dns_loopback": True}
     name = LOOPBACK.format("http.api.shop.svc.k8s4r.internal")
     front = f"name: front\ntaskGroups:\n{split[1]}{split[2]}"
 
-    def serve(robots: str, count: int = 1, *arguments: str) -> Run:
-        return shop.deploy(job(robots, count, allowed="front, job: front").partition("  - name: front")[0], *arguments, **dns)
+    def serve(robots: str, count: int = 1, *arguments: str, port: int = 7000) -> Run:
+        text = job(robots, count, allowed="front, job: front").partition("  - name: front")[0]
+        return shop.deploy(text.replace("port: 7000", f"port: {port}"), *arguments, **dns)
 
     def looked_at(run: Run) -> int:
         return run.well().output.count("TASK [Prepare the robots]")
@@ -244,6 +245,10 @@ def test_the_service_and_its_caller_are_deployed_by_runs_of_their_own(shop, cont
     shop.is_answered_by("robot1", "robot2")
     serve("robot2").well()
     shop.is_answered_by("robot2 0")
+    # The robot that serves does not hear of another port, so its callers do not either.
+    aside = serve("robot2", 1, "--limit", "robot1", port=7001).well()
+    assert "keeps its endpoints of default/shop/api/http, because this run did not succeed on robot2" in " ".join(aside.output.split())
+    shop.is_answered_by("robot2 0", within=0)
     answers, failed = shop.end_load()
     assert failed == []
     assert {"robot1 0", "robot2 0"} <= answers.keys()

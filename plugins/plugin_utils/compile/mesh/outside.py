@@ -144,6 +144,24 @@ def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, sai
     return Callers(tells, warned.problems())
 
 
+def outdated(jobs: t.Sequence[Job], said: Said) -> dict[str, list[str]]:
+    """By robot, the services of a run that it said it has at another port or address than they are to have: until it has switched."""
+    wanted = {
+        f"{job.namespace}/{job.name}/{group.name}/{service.name}": (service.port, service.address, group.are_pods)
+        for job in jobs
+        for group in job.task_groups
+        if group.network and group.network.enabled
+        for service in group.network.services
+    }
+    found: dict[str, list[str]] = {}
+    for robot, known in said.items() if wanted else ():
+        for served in known["serves"]:
+            name, terms = served["name"], served["terms"]
+            if name in wanted and "offers" not in terms and (served["port"], terms["address"], terms["pods"]) != wanted[name]:
+                found.setdefault(robot, []).append(name)
+    return found
+
+
 def orphans(removed: t.Collection[str], fleet: Fleet, said: Said, reached: t.Container[str]) -> list[Problem]:
     """Warnings of those that call or have in a template services of jobs (`namespace/job`) that go from all robots that serve them. A job
     that no robot has any more does not go. Of one that stays on a robot that is not `reached`, the groups there may be such callers.

@@ -232,6 +232,35 @@ def test_robots_that_have_a_service_at_several_ports_are_named(fleet):
     assert "is at :: port 7000 (http) on r2 and :: port 7000 (grpc) on r3; deploy its job to all" in refusal(fleet, front())
 
 
+@pytest.mark.parametrize(
+    ("changed", "elsewhere"),
+    [
+        (("port: 7000", "port: 7001"), True),
+        (("port: 7000", "port: 7000, address: 0.0.0.0"), True),
+        (("network: {", "network: {mode: group, "), True),
+        (("127.0.0.1:80", "127.0.0.1:81"), False),
+        (("allow: [", "allow: [{job: more, group: web}, "), False),
+    ],
+    ids=["another port", "another address", "in pods", "another program", "more callers"],
+)
+def test_robots_that_have_a_service_where_it_will_not_be_any_more_are_known(fleet, changed, elsewhere):
+    fleet.deploy(shop("r2|r3"), front())
+    found = ["default/shop/api/http"]
+    jobs = read(shop("r2|r3").replace(*changed), front())
+    assert outside.outdated(jobs, fleet.said()) == ({"r2": found, "r3": found} if elsewhere else {})
+    fleet.deploy(shop("r2|r3").replace(*changed), reached=("r2",))
+    assert outside.outdated(jobs, fleet.said()) == ({"r3": found} if elsewhere else {})
+
+
+def test_what_a_task_offers_is_no_such_service(fleet):
+    """Even if it has the same name."""
+    network = "network: {ports: [{label: http}], services: [{name: http, port: 7000, to: http, protocol: http}]"
+    text = offers("r2").replace("network: {ports: [{label: http}]", network)
+    fleet.deploy(text)
+    assert len(fleet.said()["r2"]["serves"]) == 2
+    assert outside.outdated(read(text), fleet.said()) == {}
+
+
 def test_whom_one_robot_does_not_let_in_yet_is_not_let_in(fleet):
     fleet.deploy(shop("r2", allowed="{job: edge, group: web}"))
     fleet.deploy(shop("r3"), reached=("r3",))

@@ -40,6 +40,34 @@ def test_a_robot_that_is_not_reached_is_waited_for_only_if_the_caller_does_not_k
     assert after({"a": follows(*known), "c": {}}) == {"a": waits}
 
 
+@pytest.mark.parametrize(
+    ("outdated", "reached", "off", "waits"),
+    [
+        ("bcd", "", "", "bcd"),
+        ("bcd", "b", "", "bcd"),
+        ("bcd", "bc", "", "bc"),
+        # Robots that are off have it at neither port. The others are lost at one, or at the other.
+        ("bcd", "b", "d", "b"),
+        ("bcd", "b", "cd", "b"),
+        ("bcd", "", "bcd", "bcd"),
+        # The others have switched in an earlier run.
+        ("bd", "", "", "bd"),
+        ("b", "", "", ""),
+    ],
+)
+def test_a_caller_keeps_the_port_that_most_robots_have_after_the_run(outdated, reached, off, waits):
+    addresses = {name: (f"192.0.2.{number}",) for number, name in enumerate("bcd")}
+    answers = {"a": follows(*(at for (at,) in addresses.values())), **{name: {} for name in reached}}
+    at_old_port = {name: [HTTP] for name in outdated}
+    found = followers(answers, {API: {name: [0] for name in "bcd"}}, addresses, {}, at_old_port, off)
+    assert found["a"][PATH]["after"] == list(waits)
+
+
+def test_a_robot_that_has_another_service_elsewhere_is_not_waited_for():
+    found = followers({"a": follows("192.0.2.2")}, PLACED, {**ADDRESSES, "c": ADDRESSES["b"]}, {}, {"b": ["default/shop/api/other"]})
+    assert found["a"][PATH]["after"] == []
+
+
 def test_a_file_with_several_services_waits_for_the_robots_of_all():
     answer = follows("192.0.2.2")
     answer["follows"][PATH]["follows"] = f"{HTTP} default/lamp/light/on"
