@@ -51,12 +51,22 @@ def found(site: Site, written: str, path: str, known: peers.KnownServices) -> Fo
         return Found(None, errors=(site.problem(path, what, f"deploy its job to all of them first, or {_together(name)}"),))
     own = identity.spiffe_id(site)
     if own not in served.allowed:
-        what = f"{quoted(name)} lets in only the groups in its `allow`, and {own} is not among them"
-        remedy = f"add {names.as_allowed(site.names, name)} to the `allow` of that service"
-        return Found(None, errors=(site.problem(path, what, remedy),))
+        return Found(None, errors=(site.problem(path, *_not_let_in(site, own, name, served)),))
     endpoints, unreached = endpoints_of(site, served)
     errors = tuple(site.problem(path, f"{quoted(name)} {why}", remedy) for why, remedy in unreached.items())
     return Found(served, name, names.service_host(name), endpoints, errors)
+
+
+def _not_let_in(site: Site, own: str, name: str, served: peers.Served) -> tuple[str, str]:
+    """Why a group, by its SPIFFE ID, may not call a service, and what to do."""
+    shut = [robot for robot, allowed in served.by_robot if own not in allowed]
+    if len(shut) < len(served.by_robot):
+        # The file of that job may well have it by now: such a robot may have been off when it was deployed.
+        there = few(shut, NAMED)
+        what = f"{quoted(name)} does not let in {own} on {there}, where its job was deployed with another `allow` than elsewhere"
+        return what, f"deploy its job to {there} first, or {_together(name)}"
+    what = f"{quoted(name)} lets in only the groups in its `allow`, and {own} is not among them"
+    return what, f"add {names.as_allowed(site.names, name)} to the `allow` of that service"
 
 
 def _nobody_serves(site: Site, name: str, path: str, known: peers.KnownServices) -> Problem:

@@ -253,13 +253,15 @@ def _served(name: str, robots: t.Mapping[str, Data], fleet: Fleet) -> peers.Serv
         other = f"{each['terms']['address']} port {each['port']}" + (" of pods" if each["terms"]["pods"] else "")
         other += f" ({each['terms']['protocol']})" if len(protocols) > 1 else ""
         ports.setdefault(other, []).append(robot)
+    by_robot = tuple((robot, frozenset(each["terms"]["allow"])) for robot, each in robots.items())
     return peers.Served(
         service,
         names.spiffe_id(fleet.trust_domain, *name.split("/")[:3]),
-        frozenset.intersection(*(frozenset(each["terms"]["allow"]) for each in robots.values())),
+        frozenset.intersection(*(allowed for _robot, allowed in by_robot)),
         tuple(sorted(robots)),
         bool(terms["pods"]),
         unlike=tuple(f"{at} on {few(on, NAMED)}" for at, on in ports.items()) if len(ports) > 1 else (),
+        by_robot=by_robot,
     )
 
 

@@ -35,7 +35,8 @@ class KnownServices(t.NamedTuple):
 
 class Served(t.NamedTuple):
     """An inbound service: the group that answers, the groups that it lets in (SPIFFE IDs), the robots that it is on, and whether it is
-    in pods there. `unlike` are the places where it is, if robots do not agree on that.
+    in pods there. `unlike` are the places where it is, if robots do not agree on that. Of a job that is not in the run, `by_robot` are the
+    groups that each robot lets in, and `allowed` those that all do.
     """
 
     service: InboundService
@@ -44,6 +45,7 @@ class Served(t.NamedTuple):
     robots: tuple[str, ...]
     in_pods: bool = False
     unlike: tuple[str, ...] = ()
+    by_robot: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 def callers(fleet: Fleet, job: Job, service: InboundService) -> list[str]:
