@@ -9,6 +9,7 @@ Both are known from what robots said of themselves. It is an assumption, as thei
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import typing as t
 
 from ....module_utils._engine import plan
@@ -129,12 +130,15 @@ def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, sai
         if served is None:
             warned.add(call, file, *_gone(call))
             continue
-        for why, remedy in _cut_off(place, call, served):
+        for why, remedy in (*_cut_off(place, call, served), *_otherwise(call, served, said)):
             warned.add(call, file, f"calls {quoted(call.service)}, {why}", remedy)
         content = _content(place, call, served)
         if hashlib.sha256(content.encode("utf-8")).hexdigest() == call.sha256:
             continue
-        if call.robot.name in reached:
+        if call.robot.name in served.robots and _in_former_range(call, said):
+            what = f"calls {quoted(call.service)}, and keeps the endpoints that it has: its pods have addresses of another k8s4r_pod_cidr"
+            warned.add(call, file, what, f"deploy the job {quoted(call.job)}, too")
+        elif call.robot.name in reached:
             namespace, job, _name = call.group.split("/")
             tell = Tell(namespace, job, call.group, call.id, call.path, call.service, content)
             tells.setdefault(call.robot.name, []).append(tell)
@@ -280,6 +284,27 @@ def _cut_off(place: discovery.Place, call: _Call, served: peers.Served) -> t.Ite
         yield "which does not let it in: it is not in its `allow`", f"{add}, or {_without(call)}"
     for why, remedy in discovery.endpoints_of(place, served)[1].items():
         yield f"which {why}", remedy
+
+
+def _otherwise(call: _Call, served: peers.Served, said: Said) -> t.Iterator[tuple[str, str]]:
+    """Where a route of an ingress leads to what speaks another protocol than it did: only the ingress's own job can change how it calls."""
+    if names.endpoints_of(call.path) != names.INGRESS:
+        return
+    wanted = served.service.protocol
+    had = {each["terms"]["protocol"] for known in said.values() for each in known["serves"] if each["name"] == call.service}
+    if wanted is Protocol.TCP:
+        yield "which is a tcp service now, and no route may lead to one", _without(call)
+    elif had - {wanted.value}:
+        yield f"whose protocol becomes {wanted.value}, and goes on as before", f"deploy the job {quoted(call.job)}, too"
+
+
+def _in_former_range(call: _Call, said: Said) -> bool:
+    """Whether a caller is in pods that its robot has not given addresses of its present range: that reaches a job with its next run, and
+    until then the robot is found where it was.
+    """
+    own = ipaddress.ip_network(call.robot.pods)
+    had = [each["address"] for each in said[call.robot.name]["pods"] if each["group"] == call.group]
+    return call.in_pods and bool(had) and not any(ipaddress.ip_address(each) in own for each in had)
 
 
 def _gone(call: _Call) -> tuple[str, str]:

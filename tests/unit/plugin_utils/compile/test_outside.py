@@ -119,6 +119,40 @@ def test_who_can_no_longer_call_is_named(fleet, changed, why):
     assert f'shop.yml: default/front/web on r1 calls "default/shop/api/http", {why}' in warning
 
 
+@pytest.mark.parametrize(
+    ("protocol", "why", "again"),
+    [
+        ("grpc", 'whose protocol becomes grpc, and goes on as before; deploy the job "default/edge", too', 0),
+        (
+            "tcp",
+            'which is a tcp service now, and no route may lead to one; deploy the job "default/edge" without that upstream or route',
+            1,
+        ),
+    ],
+)
+def test_an_ingress_before_a_service_that_gets_another_protocol_is_named(fleet, protocol, why, again):
+    fleet.deploy(shop(), EDGE.replace("ROUTE", ROUTE), front())
+    _plans, (warning,) = fleet.deploy(shop().replace("protocol: http", f"protocol: {protocol}"))
+    assert f'shop.yml: default/edge/web on r1 calls "default/shop/api/http", {why}' in warning
+    assert len(fleet.deploy(shop().replace("protocol: http", f"protocol: {protocol}"))[1]) == again
+
+
+def test_pods_with_addresses_of_a_former_range_are_not_told_of_their_robot_in_the_new_one(fleet):
+    fleet.deploy(shop("r1|r2"), front("group"))
+    robots = tuple(robot._replace(pods="10.213.64.0/20") if robot.name == "r1" else robot for robot in FLEET.robots)
+    fleet.fleet = FLEET._replace(robots=robots)
+    told, warnings = fleet.deploy(shop("r1|r2|r3"))
+    assert told["r1"]["tells"] == []
+    (warning,) = warnings
+    assert warning == (
+        'shop.yml: default/front/web on r1 calls "default/shop/api/http", and keeps the endpoints that it has: its pods have addresses of '
+        'another k8s4r_pod_cidr; deploy the job "default/front", too'
+    )
+    assert fleet.deploy(front("group"))[1] == []
+    told, warnings = fleet.deploy(shop("r1|r2"))
+    assert (warnings, ["10.213.64.1" in each["content"] for each in told["r1"]["tells"]]) == ([], [True, True])
+
+
 def test_who_calls_a_job_that_is_removed_is_named(fleet):
     fleet.deploy(shop(), front())
     assert outside.deployed(fleet.said()) == {("default", "shop"), ("default", "front")}
