@@ -47,6 +47,11 @@ class Artifacts(t.NamedTuple):
         return [resource["path"] for resource in self.resources]
 
 
+def place(task: PlacedTask[Task]) -> str:
+    """What a task's artifacts are called among the resources."""
+    return f"{task.directory}/artifacts"
+
+
 def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str]) -> Artifacts:
     """The artifacts of a task; `variables` are those of its environment."""
     if not task.spec.artifacts:
@@ -62,7 +67,7 @@ def compiled(site: Site, task: PlacedTask[Task], variables: t.Mapping[str, str])
         if source:
             found.append(source)
     content, where = json.dumps(found, sort_keys=True), site.where(f"{task.path}.artifacts")
-    resource = plan.artifacts(f"{task.directory}/artifacts", task.called, content, task.user, site.user, where, secret=True)
+    resource = plan.artifacts(place(task), task.called, content, task.user, site.user, where, secret=True)
     return Artifacts((resource,), frozenset(secret for secret in secrets if secret), tuple(errors))
 
 

@@ -10,6 +10,7 @@ import signal
 
 import pytest
 
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.units import devices, signals
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.task import Device
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import SIGNALS
@@ -228,3 +229,29 @@ def test_shared_memory_holds_what_those_who_see_it_may_have():
     assert memories(limit(32), group={"memory": "64Mi"}) == [32]
     # Who sees the robot's own counts for nothing.
     assert memories(limit(32), {"isolation": {"ipc": "host"}}) == [32]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "artifacts: [{getterSource: 'https://files.example/a-1.tar.gz'}]",
+            "artifacts: [{getterSource: 'https://files.example/a-2.tar.gz'}]",
+        ),
+        ("driver: docker, config: {dockerConfig: {image: 'app:1'}}", "driver: docker, config: {dockerConfig: {image: 'app:2'}}"),
+    ],
+)
+def test_an_instance_with_hooks_is_one_whole_also_in_what_its_tasks_bring_along(before, after):
+    """A hook that had run to its end would not run before the main task does again."""
+
+    def taken_in(brings):
+        main = brings if "config" in brings else f"config: {{execConfig: {{command: app}}}}, {brings}"
+        hook = "{name: login, lifecycle: {hook: prestart}, config: {execConfig: {command: login}}}"
+        found = compiled(f"{{name: job, type: batch, taskGroups: [{{name: g, tasks: [{{name: main, {main}}}, {hook}]}}]}}")
+        (group,) = found.plan["jobs"][0]["groups"]
+        texts = {kinds.place(each): each["content"] for each in group["resources"] if "content" in each}
+        runs = [unit for unit in kinds.that_run(group["resources"]) if unit.get("called")]
+        return {unit["called"]: [(path, texts.get(path)) for path in kinds.of(unit).reads(unit)] for unit in runs}
+
+    old, new = taken_in(before), taken_in(after)
+    assert {called for called in old if old[called] != new[called]} == {"r0 main", "r0 login"}
