@@ -21,6 +21,7 @@ from .mesh.proxy import compile_proxy
 from .network import across, pods, ports
 from .site.site import Site
 from .units import init, limits, schedule, task
+from .units.service import Unit
 
 if t.TYPE_CHECKING:
     from ...module_utils._engine.plan import Expected, GroupPlan, Port, Program, Resource
@@ -64,7 +65,7 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
         *holder.resources(site),
         *_with_each_image_once(resource for unit in units for resource in unit.resources),
         *quotas.resources(site),
-        plan.unit(site.target, _target(site, [unit.name for unit in begun + (timed[-1:] or tasks)]), run="always"),
+        plan.unit(site.target, _target(site, _wanted(begun, tasks, timed)), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
     ]
     expects = [
@@ -98,6 +99,15 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
             *(warning for proxy in proxies for warning in proxy.warnings),
         ),
     )
+
+
+def _wanted(begun: t.Sequence[Unit], tasks: t.Sequence[Unit], timed: t.Sequence[Unit]) -> list[str]:
+    """The units that the group's target starts. Of a schedule: the timer, and what has to be up between its runs, to render templates."""
+    first = [unit.name for unit in begun]
+    if not timed:
+        return first + [unit.name for unit in tasks]
+    always = [each["name"] for unit in tasks for each in unit.resources if each["kind"] == "unit" and each["run"] == "always"]
+    return [*first, timed[-1].name, *always]
 
 
 def _once(found: t.Iterable[tuple[tuple[str, str], Expecting]]) -> list[Expecting]:

@@ -54,7 +54,8 @@ def test_systemd_takes_the_times_as_cron_means_them(machine, schedule, times):
 
 
 def test_the_tasks_run_at_their_times_and_not_when_they_are_deployed(machine, rarely):
-    tasks = [stays("app", until="end"), stays("shipper", "prestart"), says("prepare", "prestart"), says("cleanup", "poststop")]
+    hooks = [stays("shipper", "prestart"), says("prepare", "prestart"), says("report", "poststart"), says("cleanup", "poststop")]
+    tasks = [stays("app", until="end"), *hooks]
     plan = job(machine, "timed", *tasks, type="batch", schedule={"cron": rarely})
     assert machine.deploy(plan)["status"] == "committed"
     timer, run = named(plan, ".timer"), named(plan, ".service")
@@ -71,12 +72,12 @@ def test_the_tasks_run_at_their_times_and_not_when_they_are_deployed(machine, ra
     assert noted.lines().count("app up") == 1
     noted.put("end")
     machine.down(run, *(unit(plan, task["name"]) for task in tasks))
-    assert sorted(noted.lines()) == sorted(["shipper up", "prepare", "app up", "app ended", "shipper down", "cleanup"])
+    assert sorted(noted.lines()) == sorted(["shipper up", "prepare", "app up", "report", "app ended", "shipper down", "cleanup"])
     assert noted.lines()[-3:] == ["app ended", "shipper down", "cleanup"]
     # And the next time.
     machine.sh(f"systemctl start {run}")
     lines = noted.lines()
-    assert [lines.count(line) for line in ("prepare", "app ended", "cleanup")] == [2, 2, 2]
+    assert [lines.count(line) for line in ("prepare", "report", "app ended", "cleanup")] == [2, 2, 2, 2]
     assert machine.ask(plan)["status"] == "unchanged"
     assert machine.deploy(without_groups(plan))["status"] == "committed"
     machine.absent("ls /var/lib/systemd/timers | grep k8s4r")
@@ -127,6 +128,31 @@ def test_what_was_missed_is_made_up_for_once(machine, rarely):
     machine.sh(f"systemctl restart {timer}")
     assert machine.state(timer) == "active"
     assert noted.lines() == ["app"]
+
+
+def test_other_times_start_nothing_that_was_due_by_them_before(machine, rarely):
+    plan, other = (job(machine, "moved", says("app"), type="batch", schedule={"cron": cron}) for cron in (rarely, "0 0 1 * *"))
+    assert machine.deploy(plan)["status"] == "committed"
+    timer = named(plan, ".timer")
+    # By the new times it was due since then, and by the old ones it was not.
+    machine.sh(f"systemctl stop {timer}; touch -d '40 days ago' /var/lib/systemd/timers/stamp-{timer}; systemctl start {timer}")
+    assert machine.deploy(other)["status"] == "committed"
+    assert machine.state(timer) == "active"
+    assert machine.ask(other) == {"status": "unchanged"}
+    assert machine.sh(f"systemctl show --property=ActiveEnterTimestampMonotonic --value {unit(plan, 'app')}").strip() == "0"
+    assert machine.state(named(plan, ".service")) == "inactive"
+
+
+def test_a_time_that_comes_during_a_run_is_passed_over(machine, rarely):
+    """The timer counts from the end of the run. By itself, it would count from the time for which it began it."""
+    plan = job(machine, "during", says("app"), type="batch", schedule={"cron": rarely})
+    assert machine.deploy(plan)["status"] == "committed"
+    timer = named(plan, ".timer")
+    began = f"systemctl show --property=ActiveEnterTimestampMonotonic --value {timer}"
+    before = machine.sh(f"touch -d '3 years ago' /var/lib/systemd/timers/stamp-{timer}; {began}")
+    machine.sh(f"systemctl start {named(plan, '.service')}")
+    machine.until(f'test "$({began})" != {before.strip()}; systemctl is-active --quiet {timer}')
+    machine.sh(f'test -n "$(find /var/lib/systemd/timers/stamp-{timer} -mmin -10)"')
 
 
 def test_a_run_that_failed_says_so_and_the_next_one_has_all_its_attempts(machine, rarely):

@@ -252,8 +252,8 @@ def _halts(situation: Situation, halted: t.Container[str]) -> list[Step]:
 
 def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
     """What must not run while things change hands: it would go on making files as their old owner. What held a place that it is to
-    hold no longer: it would be killed with what made that place. And what becomes a container, or is one no longer: the new unit would
-    not know how to stop it.
+    hold no longer: it would be killed with what made that place. What becomes a container, or is one no longer: the new unit would
+    not know how to stop it. And timers.
     """
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
     units = [
@@ -264,6 +264,7 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
             any(is_held(unit, place) for place in places)
             or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
             or not situation.contained.get(unit["name"], set()).issubset({bool(unit.get("container"))})
+            or (kinds.of(unit).rests_while_changed(unit) and unit in makes)
         )
     ]
     names = [name for name in reversed(units) if situation.may_run(name)]

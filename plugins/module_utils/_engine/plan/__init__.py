@@ -113,6 +113,8 @@ BESIDE = "beside"
 IMAGES, CALLED = "k8s4r.local", STATE + "/images"
 UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
+# Where systemd keeps when a timer that makes up for what it missed was last due; systemd.timer(5), Persistent=.
+TIMER_STAMPS = "/var/lib/systemd/timers"
 # The parent of the groups' slices.
 ROOT_SLICE = "k8s4r.slice"
 

@@ -140,6 +140,12 @@ class Kind:
         """Whether its fix takes away what programs of an old owner use; ``_now``: what is there."""
         return False
 
+    def rests_while_changed(self, _resource: Resource) -> bool:
+        """Whether it is a unit that must be down while its own file changes: as a timer that is up, it would begin at once what was due by
+        its new times since it last began anything.
+        """
+        return False
+
     def unit(self, _resource: Resource) -> str | None:
         """The name of the systemd unit that it is."""
         return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from ..plan import CHECKS, UNIT_DIRECTORY
+from ..plan import CHECKS, TIMER_STAMPS, UNIT_DIRECTORY
 from ..system import files, own
 from . import shape
 from .kind import Kind
@@ -30,8 +30,6 @@ RUNS = ("none", "always", "init", "hook", "once")
 NEVER_RESTARTED = (".target", ".slice")
 # Where systemd looks for additions to one unit, and where its own commands write them; systemd.unit(5).
 ADDITIONS = (UNIT_DIRECTORY, "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
-# Where systemd keeps when a timer that makes up for what it missed was last due; systemd.timer(5), Persistent=.
-TIMES = "/var/lib/systemd/timers"
 # The types of the keys that a unit need not have, and what they are called.
 _STRING, _NUMBER, _MAPPING = (str, "a string"), ((int, float), "a number"), (dict, "a mapping")
 _OPTIONAL: t.Mapping[str, tuple[type | tuple[type, ...], str]] = {
@@ -98,13 +96,15 @@ class Unit(Kind):
     def fix(self, resource: Resource, robot: Robot) -> None:
         files.write(self.place(resource), robot.store.read(resource["digest"]), 0, 0, 0o644)
         _remove_additions(resource)
+        _forget_times(resource)
 
     def remove(self, resource: Resource, robot: Robot) -> None:
         super().remove(resource, robot)
         _remove_additions(resource)
-        if resource["name"].endswith(".timer"):
-            # If it ever comes back, it has missed nothing.
-            files.remove(f"{TIMES}/stamp-{resource['name']}")
+        _forget_times(resource)
+
+    def rests_while_changed(self, resource: Resource) -> bool:
+        return _is_timer(resource)
 
     def reads(self, resource: Resource) -> t.Sequence[str]:
         return resource["reads"]
@@ -173,6 +173,16 @@ def _directories(resource: Resource) -> list[str]:
 
 def _additions(resource: Resource) -> list[str]:
     return [f"{path}/{name}" for path in _directories(resource) for name in sorted(os.listdir(path)) if name.endswith(".conf")]
+
+
+def _is_timer(resource: Resource) -> bool:
+    return str(resource["name"]).endswith(".timer")
+
+
+def _forget_times(resource: Resource) -> None:
+    """A timer with other times, or one that comes back, has missed nothing: systemd would start at once what was due by them since."""
+    if _is_timer(resource):
+        files.remove(f"{TIMER_STAMPS}/stamp-{resource['name']}")
 
 
 def _remove_additions(resource: Resource) -> None:

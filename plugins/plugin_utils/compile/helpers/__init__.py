@@ -18,7 +18,7 @@ from ....module_utils._engine import plan
 from .. import paths
 
 # Marks in the programs, and the paths that replace them: each path on a robot is written once.
-PLACES = {"@PROGRAMS@": paths.PROGRAMS, "@RESTARTS@": f"{plan.RUNTIME}/{plan.RESTART_COUNTS}"}
+PLACES = {"@PROGRAMS@": paths.PROGRAMS, "@RESTARTS@": f"{plan.RUNTIME}/{plan.RESTART_COUNTS}", "@STAMPS@": plan.TIMER_STAMPS}
 
 _SHELL = ("/bin/sh",)
 # Where Python is found must not depend on the PATH of a job. -I and -S keep packages of the task and of the robot out, and

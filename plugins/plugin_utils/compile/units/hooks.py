@@ -122,7 +122,8 @@ def step(site: Site, task: PlacedTask[Task], process: systemd.Directives) -> sys
     """Of [Service], for a hook that runs to its end: what comes after it waits for that. In a batch job it does so once."""
     return [
         ("Type", "oneshot"),
-        *([] if task.done else [("RemainAfterExit", "yes")]),
+        # Nothing requires what runs after the start, and a run of a schedule ends with it.
+        *([] if task.done or (site.job.schedule and task.hook is Hook.POSTSTART) else [("RemainAfterExit", "yes")]),
         ("TimeoutStartSec", systemd.seconds(task.spec.timeout) if task.spec.timeout else "infinity"),
         *of_step(task, process),
         *restarts.at_end(site, restarts.calls(site, task)),

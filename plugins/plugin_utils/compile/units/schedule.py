@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The units of a job's schedule: a timer for each group, and the service that it starts, which is up as long as a run of the tasks.
 
-systemd starts no unit that is up. So no run overlaps the one before, and times that come meanwhile are passed over.
+systemd starts no unit that is up. So no run overlaps the one before. Times that come meanwhile are passed over (helpers/run_once.sh).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _run(site: Site) -> Unit:
     tasks = [task for instance in hooks.instances(site) for task in instance.tasks]
     waited = [task.unit for task in tasks if task.hook is None or (task.step and task.hook is Hook.POSTSTART)]
     others = [task.unit for task in reversed(tasks) if task.unit not in waited]
-    call = Call(helpers.RUN_ONCE, (*waited, "--", *others))
+    call = Call(helpers.RUN_ONCE, (site.timer, *waited, "--", *others))
     sections: dict[str, systemd.Directives] = {
         "Unit": [("Description", systemd.text(site.title("run"))), ("PartOf", site.target)],
         "Service": [

@@ -26,11 +26,11 @@ class _Nobody:
         return False
 
 
-def resources(*templates, upstreams=(), mode="host", **task):
+def resources(*templates, upstreams=(), mode="host", job=(), **task):
     command = {"execConfig": {"command": "app"}}
     written = {"name": "app", "config": command, "templates": list(templates), **task}
     network = {"network": {"mode": mode, "upstreams": list(upstreams)}} if upstreams else {}
-    document = json.dumps({"name": "shop", "taskGroups": [{"name": "api", "tasks": [written], **network}]})
+    document = json.dumps({"name": "shop", **dict(job), "taskGroups": [{"name": "api", "tasks": [written], **network}]})
     jobs, _warnings = reader.load([reader.Source("job.yml", document)])
     fleet = Fleet((ROBOT,), "fleet.example")
     placement = place(jobs, fleet)
@@ -146,3 +146,13 @@ def test_variables_from_consul_come_after_the_tasks_own(driver):
     (listing,) = (json.loads(each["content"]) for each in found.values() if each.get("label") == "templates")
     assert first.endswith(".env")
     assert second == f"EnvironmentFile=-{listing['variables']}"
+
+
+@pytest.mark.parametrize("job", [{}, {"type": "batch", "schedule": {"cron": "@daily"}}])
+def test_what_renders_is_started_with_the_group_or_its_tasks(job):
+    """What should run is waited for, also between the runs of a schedule."""
+    found, group = resources(KEY, job=job)
+    (target,) = (each for each in group["resources"] if each.get("name", "").endswith(".target"))
+    (app,) = (each for name, each in found.items() if name.startswith("k8s4r-task-") and name.endswith(".service"))
+    wanted = (target if job else app)["content"]
+    assert any(line.startswith("Wants=") and watch(found)[0]["name"] in line for line in wanted.splitlines())
