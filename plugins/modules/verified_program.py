@@ -17,7 +17,8 @@ description:
     all.
   - The machine itself downloads, so each machine gets and verifies the file for its own architecture.
   - A record beside the program (C(.NAME.json)) contains the digests. While the source is the same and the program has the digest
-    of the record, nothing is downloaded. A program that was damaged or replaced is installed again.
+    of the record, nothing is downloaded. With O(sha256) a source is the same if its file has the same name and that digest. A program that
+    was damaged or replaced is installed again.
 options:
   path:
     description: Absolute path of the program. Its directory must exist and have room for the download.
@@ -144,6 +145,17 @@ def tried(module: AnsibleModule, program: str, name: str, arguments: t.Sequence[
     raise release.ReleaseError(f"it does not run on this machine: {reason}; nothing was replaced")
 
 
+def is_source(known: t.Mapping[str, str], parameters: t.Mapping[str, t.Any]) -> bool:
+    """Return whether the program that is recorded came from the source that is wanted."""
+    url, pinned = parameters["url"], parameters["sha256"]
+    if not pinned:
+        return bool(known.get("source") == (url or parameters["src"]))
+    if known.get("download") != pinned.lower():
+        return False
+    # Another host is a mirror. Another name is another release, for which the pin of the former one was not meant.
+    return not url or os.path.basename(known["source"]) == os.path.basename(url)
+
+
 def install(module: AnsibleModule, record: release.Record) -> str:
     """Download, verify, extract and place the program. Return the verified digest of the release's file."""
     parameters: t.Mapping[str, t.Any] = module.params
@@ -202,8 +214,7 @@ def main() -> None:
         module.fail_json(msg=f"sha256 is {pin!r}, but must be 64 hexadecimal digits")
     record = release.Record(path)
     known = record.read()
-    same = known.get("download") == pin if pin else known.get("source") == (module.params["url"] or module.params["src"])
-    if same:
+    if is_source(known, module.params):
         changed = module.set_mode_if_different(path, module.params["mode"], False)
         module.exit_json(changed=changed, sha256=known["download"])
     if module.check_mode:

@@ -89,6 +89,22 @@ def test_a_pin_that_is_the_installed_one_changes_nothing(call, wanted):
     assert not call(main, **{**wanted, "sha256": digest.upper()})["changed"]
 
 
+def test_a_pin_of_the_former_release_is_no_pin_of_another(call, wanted, releases, tmp_path):
+    digest = call(main, **wanted)["sha256"]
+    (releases / "tool-2.tar.gz").write_bytes(b"another release")
+    another = {**wanted, "url": (releases / "tool-2.tar.gz").as_uri(), "sha256": digest}
+    assert call(main, check=True, **another)["changed"]
+    result = call(main, **another)
+    assert "tool-2.tar.gz has SHA-256" in result["msg"]
+    assert f"but {digest} is pinned; nothing was installed" in result["msg"]
+    assert (tmp_path / "bin" / "tool").read_bytes() == PROGRAM
+
+
+def test_a_mirror_needs_no_other_pin(call, wanted):
+    digest = call(main, **wanted)["sha256"]
+    assert not call(main, **{**wanted, "url": "http://127.0.0.1:9/tool-1.tar.gz", "sha256": digest})["changed"]
+
+
 @pytest.fixture
 def link(releases):
     """A second archive, in which a name leads to a file."""
