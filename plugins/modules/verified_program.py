@@ -17,8 +17,8 @@ description:
     all.
   - The machine itself downloads, so each machine gets and verifies the file for its own architecture.
   - A record beside the program (C(.NAME.json)) contains the digests. While the source is the same and the program has the digest
-    of the record, nothing is downloaded. With O(sha256) a source is the same if its file has the same name and that digest. A program that
-    was damaged or replaced is installed again.
+    of the record, nothing is downloaded. With O(sha256) a source is the same if its file has the same name and that digest. Where another
+    source publishes the digest of what is installed, only the record changes. A program that was damaged or replaced is installed again.
 options:
   path:
     description: Absolute path of the program. Its directory must exist and have room for the download.
@@ -62,7 +62,9 @@ options:
     default: 30
 attributes:
   check_mode:
-    description: Reports whether the program would be installed. Downloads nothing, and runs no program.
+    description:
+      - Reports whether the program would be installed, also where another source may publish the same file. Downloads nothing, and
+        runs no program.
     support: full
   diff_mode:
     description: Programs are not text.
@@ -156,11 +158,17 @@ def is_source(known: t.Mapping[str, str], parameters: t.Mapping[str, t.Any]) -> 
     return not url or os.path.basename(known["source"]) == os.path.basename(url)
 
 
-def install(module: AnsibleModule, record: release.Record) -> str:
-    """Download, verify, extract and place the program. Return the verified digest of the release's file."""
+def install(module: AnsibleModule, record: release.Record, known: t.Mapping[str, str]) -> t.Tuple[bool, str]:
+    """Download, verify, extract and place the program, unless it is there already. Return whether it was not, and the verified digest
+    of the release's file.
+    """
     parameters: t.Mapping[str, t.Any] = module.params
     path, source = parameters["path"], parameters["url"] or parameters["src"]
     wanted = wanted_digest(parameters)
+    # Published at this source. A pin says nothing of what is there.
+    if not parameters["sha256"] and known.get("download") == wanted:
+        record.write(module, source, wanted, known["program"])
+        return False, wanted
     with tempfile.TemporaryDirectory(dir=os.path.dirname(path), prefix=".install-") as directory:
         download = parameters["src"] or os.path.join(directory, "download")
         if parameters["url"]:
@@ -187,7 +195,7 @@ def install(module: AnsibleModule, record: release.Record) -> str:
             tried(module, program, os.path.basename(path), parameters["trial"])
         place(module, program, path, parameters["mode"])
     record.write(module, source, found, digest)
-    return found
+    return True, found
 
 
 def main() -> None:
@@ -214,16 +222,15 @@ def main() -> None:
         module.fail_json(msg=f"sha256 is {pin!r}, but must be 64 hexadecimal digits")
     record = release.Record(path)
     known = record.read()
-    if is_source(known, module.params):
-        changed = module.set_mode_if_different(path, module.params["mode"], False)
-        module.exit_json(changed=changed, sha256=known["download"])
-    if module.check_mode:
-        module.exit_json(changed=True)
-    try:
-        digest = install(module, record)
-    except (release.ReleaseError, OSError) as error:
-        module.fail_json(msg=f"{path} was not installed: {error}")
-    module.exit_json(changed=True, sha256=digest)
+    changed, digest = False, known.get("download")
+    if not is_source(known, module.params):
+        if module.check_mode:
+            module.exit_json(changed=True)
+        try:
+            changed, digest = install(module, record, known)
+        except (release.ReleaseError, OSError) as error:
+            module.fail_json(msg=f"{path} was not installed: {error}")
+    module.exit_json(changed=module.set_mode_if_different(path, module.params["mode"], changed), sha256=digest)
 
 
 if __name__ == "__main__":

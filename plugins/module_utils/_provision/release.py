@@ -88,6 +88,9 @@ class Record:
 
     def read(self) -> t.Dict[str, str]:
         """Return the record, or {} when the program is missing, is not the one that was installed, or was never recorded."""
+        # The machine's own program, whose bytes may be the same today.
+        if os.path.islink(self._program_path):
+            return {}
         try:
             with open(self.path, encoding="utf-8") as file:
                 record = json.load(file)

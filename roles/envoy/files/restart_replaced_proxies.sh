@@ -6,13 +6,21 @@
 # One that cannot be restarted does not keep the others from it. If any did not start again, the status is 3.
 
 set -eu
-/opt/k8s4r/bin/envoy --version >/dev/null
+envoy=/opt/k8s4r/bin/envoy
+"$envoy" --version >/dev/null
 status=0
 for unit in $(systemctl show --property=Id --value 'k8s4r-proxy-*.service'); do
   pid=$(systemctl show --property=MainPID --value "$unit")
+  # One that is down, or has just ended, takes the new program when it starts.
+  [ -e "/proc/$pid/exe" ] || continue
+  # The same bytes under another name are no other program.
+  if [ "/proc/$pid/exe" -ef "$envoy" ] || cmp -s "/proc/$pid/exe" "$envoy"; then
+    continue
+  fi
   case $(readlink "/proc/$pid/exe") in
     *' (deleted)') ;;
-    *) continue ;;
+    # envoy_program may be a script. What that would run, it does not say.
+    *) [ "$(head -c 2 "$envoy")" != '#!' ] || continue ;;
   esac
   if [ "$(systemctl show --property=LoadState --value "$unit")" = not-found ]; then
     # It runs on, and nothing could start it again.

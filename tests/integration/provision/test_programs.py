@@ -56,18 +56,22 @@ def test_an_exchanged_program_is_put_right_and_its_service_restarted(ansible, pr
 RUNNING = """\
 cat > /run/systemd/system/k8s4r-proxy-{name}.service <<END
 [Service]
-ExecStart={envoy} --config-yaml {{}} --disable-hot-restart
+ExecStart=/opt/k8s4r/bin/envoy --config-yaml {{}} --disable-hot-restart
 END
 systemctl start k8s4r-proxy-{name}
-until readlink /proc/$(systemctl show --property=MainPID --value k8s4r-proxy-{name})/exe | grep -qx {envoy}; do sleep 0.1; done
+until readlink /proc/$(systemctl show --property=MainPID --value k8s4r-proxy-{name})/exe | grep -q 'bin/envoy$'; do sleep 0.1; done
 """
+# Another program, which runs in the same way, until the right one is back.
+ANOTHER = f"cp {ENVOY} /tmp/right; cp {ENVOY} /tmp/e; echo >> /tmp/e; mv /tmp/e {ENVOY}; "
+RIGHT = f"mv /tmp/right {ENVOY}; "
 
 
 def test_proxies_that_run_a_replaced_program_are_restarted_and_no_others(ansible, provisioned, envoy_digest):
     units = ("k8s4r-proxy-old", "k8s4r-proxy-new")
     try:
-        provisioned.ssh("robot2", RUNNING.format(name="old", envoy=ENVOY) + f"cp {ENVOY} /tmp/e; mv /tmp/e {ENVOY}")
-        provisioned.ssh("robot2", RUNNING.format(name="new", envoy=ENVOY))
+        provisioned.ssh("robot2", ANOTHER + RUNNING.format(name="old") + RIGHT)
+        # The same bytes in another file are the same program.
+        provisioned.ssh("robot2", RUNNING.format(name="new") + f"cp {ENVOY} /tmp/e; mv /tmp/e {ENVOY}")
         before = [harness.main_pid(provisioned, "robot2", unit) for unit in units]
         run = ansible.envoy("robot2").well()
         after = [harness.main_pid(provisioned, "robot2", unit) for unit in units]
@@ -82,9 +86,10 @@ def test_a_proxy_that_cannot_be_restarted_keeps_no_other_from_it(ansible, provis
     """systemd goes through units by their names, so the two that cannot come first."""
     gone, broken, old = (f"k8s4r-proxy-{name}.service" for name in ("a-gone", "b-broken", "c-old"))
     try:
+        provisioned.ssh("robot2", ANOTHER)
         for name in ("a-gone", "b-broken", "c-old"):
-            provisioned.ssh("robot2", RUNNING.format(name=name, envoy=ENVOY))
-        provisioned.ssh("robot2", f"cp {ENVOY} /tmp/e; mv /tmp/e {ENVOY}; rm /run/systemd/system/{gone}; systemctl daemon-reload")
+            provisioned.ssh("robot2", RUNNING.format(name=name))
+        provisioned.ssh("robot2", f"{RIGHT}rm /run/systemd/system/{gone}; systemctl daemon-reload")
         before = [harness.main_pid(provisioned, "robot2", unit) for unit in (gone, old)]
         said = " ".join(ansible.envoy("robot2").well().output.split())
         assert f"robot2: {gone}: still runs the replaced program, because its unit file is missing" in said
@@ -92,11 +97,12 @@ def test_a_proxy_that_cannot_be_restarted_keeps_no_other_from_it(ansible, provis
         after = [harness.main_pid(provisioned, "robot2", unit) for unit in (gone, old)]
         assert (after[0] == before[0], after[1] == before[1]) == (True, False)
 
-        provisioned.ssh("robot2", f"cp {ENVOY} /tmp/e; mv /tmp/e {ENVOY}; sed -i /ExecStart/d /run/systemd/system/{broken}")
+        provisioned.ssh("robot2", f"{ANOTHER}systemctl restart {broken} {old}; {RIGHT}sed -i /ExecStart/d /run/systemd/system/{broken}")
         provisioned.ssh("robot2", "systemctl daemon-reload")
+        process = harness.main_pid(provisioned, "robot2", old)
         run = ansible.envoy("robot2")
         run.refused(f"{broken}: its program was replaced, and it does not start again:", f"{old}: restarted, because")
-        assert harness.main_pid(provisioned, "robot2", old) != after[1]
+        assert harness.main_pid(provisioned, "robot2", old) != process
         assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
     finally:
         provisioned.ssh("robot2", f"systemctl stop {gone} {broken} {old}; rm /run/systemd/system/k8s4r-proxy-*; systemctl daemon-reload")
@@ -145,16 +151,29 @@ def test_a_program_that_does_not_run_there_replaces_none(ansible, provisioned, e
 
 
 def test_a_program_that_is_already_there(ansible, provisioned, envoy_digest):
-    there = {"envoy_program": "/usr/local/bin/envoy"}
+    """Also of a proxy that runs it: it stays on the disk where it was, but the proxy is to run what is in its place."""
+    there, script = {"envoy_program": "/usr/local/bin/envoy"}, {"envoy_program": "/usr/local/bin/script"}
     ansible.envoy("robot2", **there).refused("/usr/local/bin/envoy does not exist, but the inventory names it as the program envoy")
     # It takes the place of the one that came from the release.
-    provisioned.ssh("robot2", f"cp {ENVOY} /usr/local/bin/envoy")
+    provisioned.ssh("robot2", f"cp {ENVOY} /usr/local/bin/envoy; echo >> /usr/local/bin/envoy")
     assert ansible.envoy("robot2", **there).well().changed["robot2"] == 1
-    assert ansible.envoy("robot2", **there).well().changed["robot2"] == 0
-    assert provisioned.ssh("robot2", f"readlink {ENVOY}").strip() == "/usr/local/bin/envoy"
+    try:
+        provisioned.ssh("robot2", RUNNING.format(name="there"))
+        assert ansible.envoy("robot2", **there).well().changed["robot2"] == 0
+        assert provisioned.ssh("robot2", f"readlink {ENVOY}").strip() == "/usr/local/bin/envoy"
+        before = harness.main_pid(provisioned, "robot2", "k8s4r-proxy-there")
+        ansible.envoy("robot2").well()
+        assert harness.main_pid(provisioned, "robot2", "k8s4r-proxy-there") != before
+        assert provisioned.ssh("robot2", f"stat -c %F {ENVOY}").strip() == "regular file"
+        assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
+
+        # What it executes is not what it is: no reason to start the proxy again each time.
+        provisioned.ssh("robot2", "cd /usr/local/bin; printf '#!/bin/sh\\nexec /usr/local/bin/envoy \"$@\"\\n' > script; chmod 755 script")
+        assert ansible.envoy("robot2", **script).well().changed["robot2"] == 2
+        assert ansible.envoy("robot2", **script).well().changed["robot2"] == 0
+    finally:
+        provisioned.ssh("robot2", "systemctl stop k8s4r-proxy-there; rm /run/systemd/system/k8s4r-proxy-*; systemctl daemon-reload")
     ansible.envoy("robot2").well()
-    assert provisioned.ssh("robot2", f"stat -c %F {ENVOY}").strip() == "regular file"
-    assert harness.digest(provisioned, "robot2", ENVOY) == envoy_digest
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(ansible, provisioned):

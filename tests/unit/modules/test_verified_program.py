@@ -105,6 +105,27 @@ def test_a_mirror_needs_no_other_pin(call, wanted):
     assert not call(main, **{**wanted, "url": "http://127.0.0.1:9/tool-1.tar.gz", "sha256": digest})["changed"]
 
 
+def test_what_a_mirror_publishes_and_is_there_is_not_downloaded_again(call, wanted, tmp_path):
+    first = call(main, **wanted)
+    before = (tmp_path / "bin" / "tool").stat().st_ino
+    mirror = {**wanted, "url": "http://127.0.0.1:9/tool-1.tar.gz"}
+    moved = call(main, **mirror)
+    assert (moved["changed"], moved["sha256"]) == (False, first["sha256"])
+    assert (tmp_path / "bin" / "tool").stat().st_ino == before
+    # From now on without the checksum file, too.
+    assert not call(main, **{**mirror, "sha256_url": "http://127.0.0.1:9/sums.txt"})["changed"]
+
+
+def test_a_link_to_the_same_bytes_makes_way(call, wanted, tmp_path):
+    call(main, **wanted)
+    program = tmp_path / "bin" / "tool"
+    program.rename(tmp_path / "machines-own")
+    program.symlink_to(tmp_path / "machines-own")
+    assert call(main, **wanted)["changed"]
+    assert not program.is_symlink()
+    assert program.read_bytes() == PROGRAM
+
+
 @pytest.fixture
 def link(releases):
     """A second archive, in which a name leads to a file."""
