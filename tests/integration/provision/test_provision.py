@@ -14,6 +14,7 @@ from tests.integration.provision import harness
 pytestmark = pytest.mark.robots
 
 ROBOTS = ("robot1", "robot2")
+ONLY_SERVER = {"k8s4r_provision_spire_agent": [], "k8s4r_provision_envoy": [], "k8s4r_provision_textfile": []}
 
 
 def named_agents(fleet):
@@ -150,14 +151,28 @@ def test_an_old_node_certificate_is_renewed_and_the_agent_stays_itself(ansible, 
     assert provisioned.ssh("robot2", "openssl x509 -in /etc/spire/agent/node.pem -noout -checkend 60000000")
     assert harness.main_pid(provisioned, "robot2", "spire-agent") == before
 
-    provisioned.ssh("robot2", "systemctl stop spire-agent; rm /var/lib/spire/agent/*; systemctl start spire-agent")
-    healthy = f"{harness.AGENT} healthcheck -socketPath {harness.AGENT_SOCKET}"
-    provisioned.ssh("robot2", f"until {healthy}; do sleep 0.5; done 2>&1", timeout=200)
+    attest_again(provisioned)
     assert named_agents(provisioned) == {f"/spire/agent/x509pop/{robot}" for robot in ROBOTS}
 
 
+def attest_again(fleet):
+    """Have robot2's agent attest with the node certificate that it has."""
+    fleet.ssh("robot2", "systemctl stop spire-agent; rm /var/lib/spire/agent/*; systemctl start spire-agent")
+    healthy = f"{harness.AGENT} healthcheck -socketPath {harness.AGENT_SOCKET}"
+    fleet.ssh("robot2", f"until {healthy}; do sleep 0.5; done 2>&1", timeout=200)
+
+
+def test_robots_attest_to_the_running_server_with_certificates_of_a_new_authority(ansible, provisioned):
+    """A check of the server, and a run that provisions all."""
+    before = harness.main_pid(provisioned, "robot1", "spire-server")
+    provisioned.ssh("robot1", "mkdir /root/former; mv /etc/spire/server/node-ca.* /root/former")
+    assert ansible.provision("--check", **ONLY_SERVER).well().changed["robot1"] == 2
+    ansible.provision().well()
+    assert harness.main_pid(provisioned, "robot1", "spire-server") != before
+    attest_again(provisioned)
+
+
 def test_a_port_that_another_program_has_is_found_before_anything_is_installed(ansible, provisioned):
-    nothing_else = {"k8s4r_provision_spire_agent": [], "k8s4r_provision_envoy": [], "k8s4r_provision_textfile": []}
-    run = ansible.provision("--check", spire_server_port=22, **nothing_else)
+    run = ansible.provision("--check", spire_server_port=22, **ONLY_SERVER)
     run.refused("robot1: the SPIRE server's port 22 is taken by sshd, process ")
     assert provisioned.ssh("robot1", "systemctl is-active spire-server").strip() == "active"
