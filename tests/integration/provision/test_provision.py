@@ -172,6 +172,15 @@ def test_robots_attest_to_the_running_server_with_certificates_of_a_new_authorit
     attest_again(provisioned)
 
 
+def test_another_trust_domain_is_refused_before_anything_is_written(ansible, provisioned):
+    configuration = "/etc/spire/server/server.conf"
+    before = harness.digest(provisioned, "robot1", configuration), harness.main_pid(provisioned, "robot1", "spire-server")
+    for mode in (["--check"], []):
+        run = ansible.provision(*mode, k8s4r_trust_domain="other.example", **ONLY_SERVER)
+        run.refused("robot1: its SPIRE server is of the trust domain fleet.example, but k8s4r_trust_domain is other.example")
+    assert before == (harness.digest(provisioned, "robot1", configuration), harness.main_pid(provisioned, "robot1", "spire-server"))
+
+
 def test_a_port_that_another_program_has_is_found_before_anything_is_installed(ansible, provisioned):
     run = ansible.provision("--check", spire_server_port=22, **ONLY_SERVER)
     run.refused("robot1: the SPIRE server's port 22 is taken by sshd, process ")
