@@ -71,7 +71,7 @@ machines:
   sample: [robot1]
 without:
   description: For C(install_missing.yml), the machines that lack what each of the roles C(spire_server), C(spire_agent), C(envoy),
-    C(nftables) and C(dnsmasq) installs.
+    C(nftables) and C(dnsmasq) installs. Of C(spire_server), those that may lack it.
   returned: always
   type: dict
 moves:
