@@ -32,6 +32,8 @@ Result = dict[str, t.Any]
 
 # Seconds. For so long a robot works without a word, and afterwards it says at most once in this time what it is doing.
 SILENT = 5
+# Seconds, for work that a robot says it is getting on with.
+LONGEST = 24 * 3600
 # Seconds. The first call of a task opens the connection; any other is short, for the engine answers within 4. A lost link is noticed
 # within the time of two short calls. A robot that once took longer is busy or slow: it may take as much longer again, and more. So may one
 # that never answered at once: what it took at least comes before those 4 seconds, and after them.
@@ -221,7 +223,8 @@ class RobotAction(Action):
     ) -> Result:
         """Wait at most `seconds` while the robot works on its own; if that takes long, `show` is called now and then with its progress.
 
-        `patient`: wait for so long again whenever it has got on. A download may take hours.
+        `patient`: wait for so long again whenever it has got on, since a download may take hours; but no longer than a day, so that one
+        robot does not keep the others for ever.
         """
         began = moved = time.monotonic()
         told, shown, last = began, "", ""
@@ -232,7 +235,7 @@ class RobotAction(Action):
                     f"the robot has not finished after {seconds:g} seconds; it continues on its own; run again later to see the result"
                 )
             progress = str(answer.get("progress") or "")
-            if patient and progress != last:
+            if patient and progress != last and now < began + LONGEST:
                 moved, last = now, progress
             if progress not in ("", shown) and now > told + SILENT:
                 show(f"{progress} ({now - began:.0f} s)")

@@ -128,6 +128,21 @@ def test_a_crash_runs_no_hook_and_a_change_runs_them_all(machine, driver):
     assert machine.ask(plan("fast"))["status"] == "unchanged"
 
 
+def test_a_poststop_hook_that_goes_runs_when_its_instance_has_stopped(machine):
+    """By the new units, it would not follow the others any more. So too where another one takes its place, or has to leave it again."""
+    park, dock = says("park", "poststop"), says("dock", "poststop")
+    first, renamed, without = (job(machine, "parks", stays("app"), *hooks) for hooks in ([park], [dock], []))
+    assert machine.deploy(first)["status"] == "committed"
+    noted = Noted(machine, "parks")
+    for plan, went in ((renamed, "park"), (without, "dock")):
+        noted.wait("app up")
+        machine.sh(f": >{noted.alloc}/log")
+        assert machine.deploy(plan)["status"] == "committed"
+        noted.wait("app up")
+        assert noted.lines() == ["app down", went, "app up"]
+        assert machine.ask(plan) == {"status": "unchanged"}
+
+
 def test_a_prestart_that_fails_brings_the_group_back(machine):
     good = job(machine, "back", stays("app"), says("prepare", "prestart"))
     assert machine.deploy(good)["status"] == "committed"

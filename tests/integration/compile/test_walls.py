@@ -44,7 +44,7 @@ def seen(place):
     return sorted(os.listdir(place))
 
 PLACES = sys.argv[1:] + ["/", "/run", "/run/k8s4r", "/run/systemd/system", "/run/user", "/dev", "/dev/mqueue", "/root", "/etc",
-    "/etc/systemd/system", "/usr", "/boot", "/sys/kernel", "/var/lib/k8s4r"]
+    "/etc/systemd/system", "/usr", "/boot", "/sys/kernel", "/var/lib/k8s4r", os.path.dirname(os.environ["NOMAD_TASK_DIR"])]
 FILES = ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/kernel/mm/transparent_hugepage/enabled"]
 HIDDEN = ["/root", "/run/spire", "/run/k8s4r", "/run/systemd/units", "/dev/mqueue", "/etc/k8s4r", "/etc/spire"]
 SOCKETS = ["/run/dbus/system_bus_socket", "/run/systemd/private", "/run/systemd/notify"]

@@ -253,7 +253,7 @@ def _halts(situation: Situation, halted: t.Container[str]) -> list[Step]:
 def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
     """What must not run while things change hands: it would go on making files as their old owner. What held a place that it is to
     hold no longer: it would be killed with what made that place. What becomes a container, or is one no longer: the new unit would
-    not know how to stop it. And timers.
+    not know how to stop it. Timers. And instances that lose a hook: by their new units, it would not be the last one to stop.
     """
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
     units = [
@@ -267,8 +267,21 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
             or (kinds.of(unit).rests_while_changed(unit) and unit in makes)
         )
     ]
-    names = [name for name in reversed(units) if situation.may_run(name)]
-    return [{"do": "halt", "text": "", "units": names}] if names else []
+    names = dict.fromkeys(name for name in (*_around_hooks_that_go(situation), *reversed(units)) if situation.may_run(name))
+    return [{"do": "halt", "text": "", "units": list(names)}] if names else []
+
+
+def _around_hooks_that_go(situation: Situation) -> list[str]:
+    """The units of instances of which a hook goes, in the order in which they stop. A hook after the end is run by its stop."""
+    wanted = set(kinds.units(situation.wanted))
+    there = [unit for unit in situation.old if kinds.units([unit]) and unit.get("called")]
+    gone = {_instance(unit) for unit in there if wanted and kinds.of(unit).is_hook(unit) and unit["name"] not in wanted}
+    return [unit["name"] for unit in reversed(there) if _instance(unit) in gone]
+
+
+def _instance(unit: Resource) -> str:
+    """By what people call it: `r0 server`."""
+    return str(unit["called"]).partition(" ")[0]
 
 
 def _makes(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def fetch(source: Source, partial: str, _before: Pin, room: Room, _tell: Tell) -> Pin:
     """Copy it. Raises `Unfetched`."""
-    with os.fdopen(_opened(source["url"]), "rb", buffering=0) as found, open(partial, "wb", buffering=0) as stream:
+    with os.fdopen(opened(source["url"]), "rb", buffering=0) as found, open(partial, "wb", buffering=0) as stream:
         room(os.fstat(found.fileno()).st_size)
         digest = hashlib.sha256()
         buffer = memoryview(bytearray(CHUNK))
@@ -36,8 +36,11 @@ def fetch(source: Source, partial: str, _before: Pin, room: Room, _tell: Tell) -
             write(stream, buffer[:count])
 
 
-def _opened(path: str) -> int:
-    """A task that could put a link somewhere on the way would get to read what only root may."""
+def opened(path: str) -> int:
+    """A file of the robot's own, opened: one that root alone may have put there. Raises `Unfetched`.
+
+    A task that could put a link somewhere on the way would get to read what only root may.
+    """
     at, fd = "", os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in path.strip("/").split("/"):

@@ -75,9 +75,14 @@ def write(id: str, pod: Pod, directory: str = plan.POD_STATES) -> None:
 def locked(directory: str = plan.POD_STATES) -> t.Iterator[None]:
     """Whoever changes what there is of pods does so alone."""
     os.makedirs(directory, mode=0o755, exist_ok=True)
-    with open(f"{directory}/.lock", "w", encoding="ascii") as lock:
+    lock = os.open(f"{directory}/.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        # An older engine has made it so that anybody could hold it.
+        os.fchmod(lock, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def refresh(directory: str = plan.POD_STATES) -> None:

@@ -146,6 +146,10 @@ class Kind:
         """
         return False
 
+    def is_hook(self, _resource: Resource) -> bool:
+        """Whether it is a unit of a program that runs once its instance has started, or has ended."""
+        return False
+
     def unit(self, _resource: Resource) -> str | None:
         """The name of the systemd unit that it is."""
         return None

@@ -103,6 +103,9 @@ class Unit(Kind):
         _remove_additions(resource)
         _forget_times(resource)
 
+    def is_hook(self, resource: Resource) -> bool:
+        return bool(resource["run"] == "hook")
+
     def rests_while_changed(self, resource: Resource) -> bool:
         return _is_timer(resource)
 

@@ -47,7 +47,8 @@ class Robot:
             os.makedirs(f"{self.state}/{name}", mode=0o700, exist_ok=True)
         for name in ("requests", "results"):
             os.makedirs(f"{self.runtime}/{name}", mode=0o700, exist_ok=True)
-        alone = os.open(self.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # One that only root can open: whoever could hold its lock would keep every run from this robot.
+        alone = os.open(f"{self.state}/ledger", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             # Two first runs at once would take each other's half-written key away.
             fcntl.flock(alone, fcntl.LOCK_EX)

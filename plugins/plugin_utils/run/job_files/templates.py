@@ -19,8 +19,12 @@ OVERRIDES = "#jinja2:"
 _UNKNOWN_NAME = re.compile(r"'([^']+)' is undefined|has no attribute '([^']+)'")
 
 
-def uses_lookups(text: str, directory: pathlib.Path) -> bool:
-    """Whether a template, or a file that it includes from the directory, names a lookup; also true where that cannot be told."""
+def may_use_lookups(text: str, directory: pathlib.Path) -> bool:
+    """Whether a template, or a file that it includes from the directory, names a lookup; also true where that cannot be told.
+
+    A text with a mistake is one that cannot be told, though it would not render: Ansible reads backslashes in another way than Jinja, so
+    what is a mistake here may be none there.
+    """
     waiting, seen = [text], {""}
     while waiting:
         text = waiting.pop()
@@ -28,18 +32,25 @@ def uses_lookups(text: str, directory: pathlib.Path) -> bool:
             # Ansible takes other delimiters from such a line, and this parser does not.
             return True
         tree = _parsed(text)
-        if tree is None:
-            continue
-        if any(node.name in LOOKUPS for node in tree.find_all(nodes.Name)):
+        if tree is None or any(node.name in LOOKUPS for node in tree.find_all(nodes.Name)):
             return True
         for name in meta.find_referenced_templates(tree):
-            if name is None:
+            # Jinja finds a name below the directory, also one that begins with a slash.
+            if name is None or not (directory / name.lstrip("/")).is_file():
                 return True
-            included = directory / name
-            if name not in seen and included.is_file():
-                waiting.append(included.read_text(encoding="utf-8", errors="replace"))
+            if name not in seen:
+                waiting.append((directory / name.lstrip("/")).read_text(encoding="utf-8", errors="replace"))
             seen.add(name)
     return False
+
+
+def mistake(text: str) -> jinja2.TemplateSyntaxError | None:
+    """The mistake in a template's syntax, as Jinja has it; None where there is none."""
+    try:
+        _environment().parse(text)
+    except jinja2.TemplateSyntaxError as error:
+        return error
+    return None
 
 
 def line_of(text: str, error: BaseException) -> int:
@@ -65,6 +76,10 @@ def _named(tree: nodes.Template, name: str) -> t.Iterator[nodes.Node]:
 def _parsed(text: str) -> nodes.Template | None:
     """The template's syntax; None where it has a mistake, which rendering reports."""
     try:
-        return jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"], autoescape=True).parse(text)
+        return _environment().parse(text)
     except jinja2.TemplateSyntaxError:
         return None
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"], autoescape=True)

@@ -138,6 +138,9 @@ PROGRAMS = [
     "name: {{ q('pipe', 'touch ran') }}",
     "{% import 'other' as other %}name: {{ other.name() }}",
     "{% set name = 'other' %}{% include name %}",
+    # Jinja finds it all the same.
+    "{% include '/other' %}",
+    "{% import '/other' as other %}name: {{ other.name() }}",
     "#jinja2: variable_start_string:'[[', variable_end_string:']]'\nname: [[ lookup('pipe', 'touch ran') ]]",
 ]
 
@@ -150,6 +153,23 @@ def test_a_file_that_is_only_checked_runs_no_program(job_files, text):
     assert not pathlib.Path("ran").exists()
     job_files.sources("a.yml.j2")
     assert pathlib.Path("ran").exists()
+
+
+def test_what_is_a_mistake_to_jinja_alone_is_one_in_a_file_that_is_only_checked(job_files):
+    """Ansible reads the backslash as a character, so that the text is a template to it, and runs the program."""
+    pathlib.Path("a.yml.j2").write_text("name: {{ '\\x' }}{{ lookup('pipe', 'touch ran') }}", encoding="utf-8")
+    (told,) = errors(job_files._replace(lookups=False), "a.yml.j2")
+    assert told.startswith("a.yml.j2:1: cannot be rendered: Syntax error in template: truncated ")
+    assert not pathlib.Path("ran").exists()
+    job_files.sources("a.yml.j2")
+    assert pathlib.Path("ran").exists()
+
+
+@pytest.mark.parametrize(("text", "words"), [TEMPLATES[2], TEMPLATES[4]])
+def test_a_mistake_is_told_in_the_same_words_in_a_file_that_is_only_checked(job_files, text, words):
+    pathlib.Path("a.yml.j2").write_text(text, encoding="utf-8")
+    (told,) = errors(job_files._replace(lookups=False), "a.yml.j2")
+    assert told.casefold() == words.casefold()
 
 
 @pytest.mark.parametrize("text", ["name: {{ 'x' * 2000000000 }}", "a: 1\nname: {{ 'x' | center(2000000000) }}"])

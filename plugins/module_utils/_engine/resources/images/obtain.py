@@ -42,8 +42,8 @@ def obtain(resource: Resource, asking: Asking, tell: t.Callable[[str], None]) ->
             wanted = wanted or _mark(brought, found) not in (found.get("RepoTags") or ())
         if resource["pull"] == "never":
             wanted = False
-        elif wanted and resource["load"] and brought is None and not os.path.isfile(resource["load"]):
-            raise Refused(f"this robot has no file {resource['load']}")
+        elif wanted and resource["load"] and brought is None:
+            _must_be_roots(resource["load"])
         if wanted and asking.online:
             found = _fetch(resource, found, asking, tell, brought)
         elif wanted:
@@ -96,6 +96,19 @@ def _brought(resource: Resource, asking: Asking, tell: t.Callable[[str], None]) 
         return asking.fetcher.find(source, tell) or ""
     except Unfetched as error:
         raise Refusal([f"{resource['where']}: {resource['load']} cannot be obtained: {error}"]) from None
+
+
+def _must_be_roots(path: str) -> None:
+    """A file of the robot's own may become an image only if nobody but root can change it. Raises `Refused`."""
+    from ...fetch import local
+    from ...fetch.cache import Unfetched
+
+    if not os.path.isfile(path):
+        raise Refused(f"this robot has no file {path}")
+    try:
+        os.close(local.opened(path))
+    except Unfetched as error:
+        raise Refused(str(error)) from None
 
 
 def _fetch(resource: Resource, before: t.Any, asking: Asking, tell: t.Callable[[str], None], brought: str | None) -> t.Any:

@@ -50,7 +50,9 @@ REMOUNT = (
 
 def directives(launch: Launch) -> Directives:
     root, chroot = launch.user == ROOT, launch.files is Files.CHROOT
-    binds = [*map(item, (launch.directory, launch.alloc)), *(f"{item(launch.tmp)}:{place}" for place in ("/tmp", "/var/tmp"))]
+    # To root without privileges belongs what root's programs trust: lists of what was placed, and files with variables.
+    own = f"{launch.directory}/local" if root else launch.directory
+    binds = [*map(item, (own, launch.alloc)), *(f"{item(launch.tmp)}:{place}" for place in ("/tmp", "/var/tmp"))]
     hidden = [plan.CONFIGURATION, *paths.SPIRE, "/root"]
     if launch.memory:
         binds.append(f"{item(launch.memory)}:/dev/shm")
@@ -65,7 +67,7 @@ def directives(launch: Launch) -> Directives:
         binds.append(f"-{item(launch.filled)}:{item(launch.secrets)}")
     else:
         empty.append(item(f"{launch.secrets}:{SECRETS_OPTIONS}"))
-    shown: list[str] = []
+    shown = [item(launch.directory)] if root else []
     if root or chroot:
         empty.append("/run:ro,mode=0755")
         shown += [f"-{path}" for path in _RUN]
