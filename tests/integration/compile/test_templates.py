@@ -206,19 +206,25 @@ def test_a_program_that_dies_of_the_signal_is_told_and_one_that_stays_down_of_it
 
 
 def test_when_a_deployment_goes_back_the_former_file_is_put_back_and_signalled(machine):
-    def tasks(text: str, other: str) -> list[dict[str, t.Any]]:
+    def tasks(text: str, other: str, *names: str) -> list[dict[str, t.Any]]:
+        state = template("local/state", "new", changeMode="signal", changeSignal="SIGUSR1")
+        included = [template(f"local/conf.d/{name}", "x") for name in names]
         return [
-            watcher("exec", template("local/watched", text, changeMode="signal", changeSignal="SIGHUP")),
-            shell("other", other, restartPolicy=NO_MORE),
+            watcher("exec", template("local/watched", text, changeMode="signal", changeSignal="SIGHUP"), state),
+            shell("other", other, restartPolicy=NO_MORE, templates=[template("local/other", "x"), *included]),
         ]
 
-    up = "touch $NOMAD_ALLOC_DIR/other.up; exec sleep 1000"
-    deployed(machine, *tasks("one", up))
+    up = "[ ! -e conf.d/50-bad ] || exit 1; touch $NOMAD_ALLOC_DIR/other.up; exec sleep 1000"
+    deployed(machine, *tasks("one", up, "10-a"))
     before = pid(machine, unit(machine, "exec"))
+    # While it runs, it writes to a file of which nothing changes.
+    machine.sh(f"echo run >{directory(machine, 'exec')}/local/state")
     # Of two signals that come before the program looks, there is one.
     heard = "until grep -qs two $NOMAD_ALLOC_DIR/exec.signals; do sleep 0.1; done; exit 1"
-    failed = machine.deploy(job(machine, "web", *tasks("two", heard)))
-    assert failed["status"] == "rolled-back"
+    failed = machine.deploy(job(machine, "web", *tasks("two", heard, "20-a", "50-bad")))
+    assert failed["status"] == "rolled-back", failed
+    # What only that release had has not stopped the last good one.
+    assert machine.sh(f"ls {directory(machine, 'other')}/local/conf.d; cat {directory(machine, 'exec')}/local/state") == "10-a\nrun\n"
     machine.until(f"[ $(cat {alloc(machine)}/exec.signals | wc -l) = 2 ]")
     assert machine.sh(f"cat {alloc(machine)}/exec.signals") == "SIGHUP two\nSIGHUP one\n"
     assert seen(machine, "exec", "local/watched") == "one"
@@ -243,7 +249,8 @@ def test_what_a_task_puts_in_the_way_is_said_and_leads_nowhere(machine):
         failed = machine.deploy(job(machine, "web", *tasks("two", mode), update=SOON))
         assert failed["status"] in ("rolled-back", "failed"), failed
         assert "local/conf is a link or a file, not a directory; remove it" in str(failed["errors"]), failed
-        assert ("not all files of the last good release are back" in str(failed["errors"])) is (mode == "signal")
+        # The former file was not touched.
+        assert "not all files of the last good release are back" not in str(failed["errors"])
         assert machine.sh("cat /root/elsewhere/watched; ls /root/elsewhere") == "mine\nwatched\n"
         # In the place of the file itself, a directory is in the way, and a link is not.
         machine.sh(f"rm {home}/local/conf; mkdir -p {home}/local/conf/watched")

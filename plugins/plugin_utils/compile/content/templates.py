@@ -179,6 +179,11 @@ def result_of(site: Site, task: PlacedTask[Task], each: Rendered) -> str:
     return f"{watched_in(task)}/{names.template(each.template.dest_path)}" if each.watched else source_of(site, task, each.template)
 
 
+def placed_of(task: PlacedTask[Task]) -> str:
+    """Where is noted what templates have brought. The directory is root's, and goes with the files."""
+    return f"{task.directory}/templates"
+
+
 def watched_in(task: PlacedTask[Task]) -> str:
     """The directory of what is rendered on the robot. Root alone can read it."""
     return f"{task.directory}/consul"

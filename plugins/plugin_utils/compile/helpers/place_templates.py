@@ -4,8 +4,9 @@
 """place-templates LIST [inside|main|container DIRECTORY SLICE]
 
 Puts the rendered files of the list into a task's directories: all before the task starts (ExecStartPre), and while it runs
-(ExecReload) those that differ from what is there; then their signals go to the task's program. That is the main process of the unit,
-or, `inside`, the one that this has started in a PID namespace, or the first process of a container, which is alone in its slice.
+(ExecReload) those whose texts differ from what was last put there; then their signals go to the task's program. That is the main
+process of the unit, or, `inside`, the one that this has started in a PID namespace, or the first process of a container, which is alone
+in its slice. At a start, files that the list no longer has go first.
 
 The directories belong to the task, which may put a link anywhere at any time: each is opened below the one before it, and no link is
 followed.
@@ -29,14 +30,80 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+    # What a file was when it was put there: its inode, its size, and when it was last written to. Each is another one after a change.
+    Mark = t.List[int]
+
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # As the engine calls what is about to replace a file.
 TEMPORARY = ".k8s4r~"
 ROBOT = "/proc/1/ns/pid"
+# Bytes. A note of more is none of ours.
+LONGEST_NOTE = 1 << 20
 
 
 class Problem(Exception):
     """Why a file cannot be put in its place."""
+
+
+class Placed:
+    """What a task's templates have brought, by the names that people know the files by: of each, the digest of its text, which is empty
+    while it may be another one, and the marks that the file may have.
+
+    It is noted in a directory of root's. No task has to wait for it: where it is missing or damaged, nothing is known.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.files: dict[str, list[t.Any]] = {}
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
+            with open(path, "rb", opener=_without_waiting) as stream:
+                found = json.loads(stream.read(LONGEST_NOTE))
+            self.files = {called: [str(digest), list(marks)] for called, (digest, marks) in found.items()}
+        self._noted = json.dumps(self.files)
+
+    def note(self, durable: bool = False) -> None:
+        text = json.dumps(self.files)
+        if not self._path or text == self._noted:
+            return
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path + TEMPORARY)
+            with open(self._path + TEMPORARY, "x", encoding="ascii", opener=_for_root) as stream:
+                stream.write(text)
+                stream.flush()
+                if durable:
+                    os.fsync(stream.fileno())
+            os.rename(self._path + TEMPORARY, self._path)
+            self._noted = text
+        except OSError as error:
+            if durable:
+                print(f"what templates have brought cannot be noted: {error.strerror}", file=sys.stderr)
+            # What it says may not be there any more, and would be taken for it.
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+    def take_out(self, listed: t.Container[str], rooms: t.Mapping[str, str]) -> None:
+        """Removes files that are not listed any more and that nobody has changed since."""
+        gone = [called for called in self.files if called not in listed]
+        others = places_of_others() if gone else []
+        for called in gone:
+            (room, *path), (_digest, marks) = called.split("/"), self.files.pop(called)
+            # What is not among the rooms is made anew for each start.
+            if room not in rooms or not path or {"", ".", ".."}.intersection(path) or [rooms[room], *path] in others:
+                continue
+            # Without it, or where it cannot be reached any more, there is nothing to remove.
+            with contextlib.suppress(OSError, ValueError):
+                # Several tasks may have brought the same file to a directory that they share.
+                if not take(rooms[room], path, marks) and room == "local":
+                    print(f"template {called}: is not listed any more; its file was changed on the robot, and stays", file=sys.stderr)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _for_root(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def main() -> None:
@@ -44,14 +111,18 @@ def main() -> None:
     with open(path, encoding="utf-8") as stream:
         listed = json.load(stream)
     signals, problems = [], []
+    placed = Placed(listed.get("placed", ""))
+    if not whom:
+        placed.take_out({template["called"] for template in listed["templates"]}, listed.get("rooms", {}))
     for template in listed["templates"]:
         try:
-            if place(template, listed["user"], listed["group"], bool(whom)) and template["signal"]:
+            if place(template, listed["user"], listed["group"], bool(whom), placed) and template["signal"]:
                 signals.append(template["signal"])
         except Problem as problem:
             problems.append(problem)
             if not whom:
                 break
+    placed.note(durable=True)
     if "variables" in listed and not whom and not problems:
         try:
             keep_variables(listed)
@@ -68,9 +139,15 @@ def main() -> None:
         sys.exit("\n".join(f"template {problem}" for problem in problems))
 
 
-def place(template: dict[str, t.Any], user: str, group: str, compare: bool) -> bool:
-    """Whether there is another file now than before."""
+def place(template: dict[str, t.Any], user: str, group: str, compare: bool, placed: Placed) -> bool:
+    """Whether there is another file now than before. To `compare` is to leave what was put there with this very text: the task may have
+    written to it since.
+    """
     name, called, content = template["path"][-1], template["called"], text_of(template)
+    digest = hashlib.sha256(content).hexdigest()
+    before, marks = placed.files.get(called, ("", []))
+    if compare and before == digest:
+        return False
     account, gid = pwd.getpwnam(user), grp.getgrnam(group).gr_gid
     try:
         uid = pwd.getpwnam(template["owner"]).pw_uid
@@ -85,14 +162,53 @@ def place(template: dict[str, t.Any], user: str, group: str, compare: bool) -> b
             raise Problem(f"{called}: a directory is in its place; remove it, or name another destPath")
         if there and stat.S_ISLNK(there.st_mode):
             print(f"template {called}: replaces a link", file=sys.stderr)
-        elif compare and there and is_same(directory, name, content):
+        elif compare and there and not before and is_same(directory, name, content):
+            placed.files[called] = [digest, [mark_of(there)]]
             return False
-        replace(directory, name, content, (uid, gid, int(template["mode"], 8)))
+
+        def note(mark: Mark) -> None:
+            # Whoever ends this program now leaves the former file or this one.
+            placed.files[called] = ["", [*marks, mark]]
+            placed.note()
+
+        placed.files[called] = [digest, [replace(directory, name, content, (uid, gid, int(template["mode"], 8)), note)]]
     except OSError as error:
         raise Problem(f"{called}: {error.strerror}") from None
     finally:
         os.close(directory)
     return True
+
+
+def take(base: str, path: list[str], marks: list[Mark]) -> bool:
+    """Removes a file if it is still what it was when it was put there; otherwise it stays."""
+    opened = [os.open(base, DIRECTORY)]
+    try:
+        for component in path[:-1]:
+            opened.append(os.open(component, DIRECTORY, dir_fd=opened[-1]))
+        cleared(opened[-1], path[-1])
+        if mark_of(os.stat(path[-1], dir_fd=opened[-1], follow_symlinks=False)) not in marks:
+            return False
+        os.unlink(path[-1], dir_fd=opened[-1])
+    finally:
+        for directory in opened:
+            os.close(directory)
+    return True
+
+
+def places_of_others() -> list[list[str]]:
+    """Where the lists of the group's other tasks have something, who share a directory with this one."""
+    found: list[list[str]] = []
+    directory, mine = os.path.split(sys.argv[1])
+    for name in os.listdir(directory):
+        if name.endswith(".json") and name != mine:
+            # There are other files, too.
+            with contextlib.suppress(OSError, ValueError, LookupError), open(f"{directory}/{name}", encoding="utf-8") as stream:
+                found += [[template["base"], *template["path"]] for template in json.load(stream)["templates"]]
+    return found
+
+
+def mark_of(found: os.stat_result) -> Mark:
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
 def text_of(template: dict[str, t.Any]) -> bytes:
@@ -177,16 +293,10 @@ def is_same(directory: int, name: str, content: bytes) -> bool:
         return stat.S_ISREG(os.fstat(file).st_mode) and stream.read(len(content) + 1) == content
 
 
-def replace(directory: int, name: str, content: bytes, owned: tuple[int, int, int]) -> None:
-    """As a whole: whoever reads it finds the former file or this one."""
-    # In a directory that tasks share, others may be at work: what is left behind of this very file goes, and nothing else.
-    mine = f".{hashlib.sha256(f'{sys.argv[1]}/{name}'.encode()).hexdigest()[:16]}-"
-    for left in os.listdir(directory):
-        if left.startswith(mine) and left.endswith(TEMPORARY):
-            with contextlib.suppress(OSError):
-                os.unlink(left, dir_fd=directory)
+def replace(directory: int, name: str, content: bytes, owned: tuple[int, int, int], note: t.Callable[[Mark], None] | None = None) -> Mark:
+    """As a whole: whoever reads it finds the former file or this one. The mark of this one is noted before it is there."""
     # The directory is the task's: nothing can be in the place of a name that nobody foresees.
-    temporary = f"{mine}{os.urandom(8).hex()}{TEMPORARY}"
+    temporary = f"{cleared(directory, name)}{os.urandom(8).hex()}{TEMPORARY}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
     try:
         with open(file, "wb") as stream:
@@ -195,11 +305,26 @@ def replace(directory: int, name: str, content: bytes, owned: tuple[int, int, in
             os.fchown(file, owned[0], owned[1])
             os.fchmod(file, owned[2])
             os.fsync(file)
+            mark = mark_of(os.fstat(file))
+        if note:
+            note(mark)
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=directory)
         raise
+    return mark
+
+
+def cleared(directory: int, name: str) -> str:
+    """How the names begin of what is about to replace a file. Whatever is left behind of them is gone."""
+    # In a directory that tasks share, others may be at work: what is of this very file goes, and nothing else.
+    mine = f".{hashlib.sha256(f'{sys.argv[1]}/{name}'.encode()).hexdigest()[:16]}-"
+    for left in os.listdir(directory):
+        if left.startswith(mine) and left.endswith(TEMPORARY):
+            with contextlib.suppress(OSError):
+                os.unlink(left, dir_fd=directory)
+    return mine
 
 
 def program(main_process: int, whom: str, *container: str) -> int | None:

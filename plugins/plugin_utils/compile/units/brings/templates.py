@@ -33,6 +33,8 @@ def resources(site: Site, task: PlacedTask[Task], found: t.Sequence[Rendered]) -
     if not task.spec.templates:
         return ()
     listing: dict[str, t.Any] = {"user": task.user, "group": task.group}
+    # A template of a former release may have been in a directory that no other one is in.
+    listing |= {"placed": templates.placed_of(task), "rooms": {"local": f"{task.directory}/local", "alloc": site.alloc}}
     listing["templates"] = [_listed(site, task, each) for each in found if each.place]
     variables = templates.watched_variables(task, found)
     if variables:
