@@ -64,6 +64,8 @@ def tar(files: dict[str, str], mode: int = 0o644) -> bytes:
         for name, text in files.items():
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(text), mode
+            if name.endswith("/"):
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(member, io.BytesIO(text.encode()))
     return made.getvalue()
 
@@ -177,8 +179,8 @@ def test_what_cannot_be_had_is_refused_and_what_runs_runs_on(machine, server):
 
 def test_a_changed_artifact_takes_the_place_of_the_old_one_and_comes_back_with_it(machine, server):
     """What the task wrote itself stays. The second release does not start."""
-    old = server.put("app-1.tar.gz", tar({"app/old": "1", "app/both": "1", "app/mine": "1"}))
-    new = server.put("app-2.tar.gz", tar({"app/new": "2", "app/both": "2"}))
+    old = server.put("app-1.tar.gz", tar({"a-spool/": "", "app/old": "1", "app/both": "1", "app/mine": "1"}))
+    new = server.put("app-2.tar.gz", tar({"a-spool/": "", "app/new": "2", "app/both": "2"}))
     script = "test -e local/own || echo own >local/own; test -e app/new || echo mine >app/mine; echo up >up; exec sleep 1000"
     up(machine, brings(machine, {"getterSource": old}, script=f"ln -sf . local; {script}"))
     machine.until(f"[ -s {TASK}/local/up ]")
@@ -193,7 +195,8 @@ def test_a_changed_artifact_takes_the_place_of_the_old_one_and_comes_back_with_i
     up(machine, brings(machine, {"getterSource": new}))
     assert pid(machine) != before
     assert machine.sh(listing).split("\n")[:3] == ["app/both 2", "app/mine mine", "app/new 2"]
-    machine.sh(f"cat {TASK}/local/own")
+    machine.sh(f"cat {TASK}/local/own; test -d {TASK}/local/a-spool")
+    assert machine.ask(brings(machine, {"getterSource": new}))["status"] == "unchanged"
     up(machine, brings(machine))
     assert machine.sh(f"ls {TASK}/local/app") == "mine\n"
 

@@ -56,6 +56,16 @@ def test_what_came_goes_and_what_somebody_changed_stays(task):
     assert sorted(os.listdir(task.local)) == ["a"]
 
 
+def test_an_empty_directory_stays_as_long_as_an_artifact_has_one(task, tmp_path):
+    for tree in ({"a/x": "1"}, {"a/x": "2"}):
+        (tmp_path / "unpacked/0/a/logs").mkdir(parents=True)
+        (tmp_path / "unpacked/1/data").mkdir(parents=True)
+        there = task(tree, {})
+        assert all(map(os.path.isdir, (task.local / "a/logs", task.local / "data", *there)))
+    task({"a/x": "3"})
+    assert sorted(path.name for path in task.local.rglob("*")) == ["a", "x"]
+
+
 def test_a_run_that_died_is_repeated(task, monkeypatch):
     task({"a/x": "1", "old": "1"})
     real = os.rename

@@ -267,7 +267,7 @@ def _copied(source: int, target: int, name: str, found: os.stat_result, owner: t
 
 
 def _take_out(before: t.Iterable[Brought], keep: t.Iterable[Brought]) -> None:
-    kept = {f"{each['to']}/{name}" for each in keep for name in each["files"]}
+    kept = {f"{each['to']}/{name}" for each in keep for name in (*each["files"], *each["directories"])}
     for each in before:
         for name, mark in each["files"].items():
             if f"{each['to']}/{name}" not in kept:
@@ -276,7 +276,8 @@ def _take_out(before: t.Iterable[Brought], keep: t.Iterable[Brought]) -> None:
             for name in ("", *each["directories"]):
                 _take(os.path.join(each["to"], name, TEMPORARY))
         for name in sorted(each["directories"], reverse=True):
-            _take_empty(f"{each['to']}/{name}")
+            if f"{each['to']}/{name}" not in kept:
+                _take_empty(f"{each['to']}/{name}")
 
 
 def _take(path: str, mark: Mark | None = None) -> None:
