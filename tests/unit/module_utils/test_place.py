@@ -169,8 +169,56 @@ def test_a_directory_of_the_tasks_is_in_the_way_of_a_file_and_the_other_way_roun
     ]
 
 
-def test_what_earlier_artifacts_brought_is_in_nobodys_way(task, tmp_path):
-    task({"data/x": "1"})
-    (tmp_path / "unpacked/0").mkdir(parents=True)
-    (tmp_path / "unpacked/0/data").write_text("2")
-    assert place.obstacles([{"mode": "dir", "to": str(task.local), "name": "a"}], str(tmp_path / "unpacked"), task.marker) == []
+def in_the_way(task, tmp_path, name, mode="dir", to=""):
+    """What of the task's is in the way of an artifact that is this file."""
+    path = tmp_path / "unpacked/0" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("2")
+    said = place.obstacles([{"mode": mode, "to": f"{task.local}{to}", "name": "a"}], str(tmp_path / "unpacked"), task.marker)
+    return [text.rpartition("; ")[0].replace(str(task.local), "") for text in said]
+
+
+@pytest.mark.parametrize("name", ["data", "data/x/y"])
+def test_what_earlier_artifacts_brought_is_in_nobodys_way(task, tmp_path, name):
+    task({"data/x": "1", "data/deep/y": "1"})
+    assert in_the_way(task, tmp_path, name) == []
+
+
+@pytest.mark.parametrize("of_the_task", ["data/precious", "data/deep/precious", "data/deep/y", "data/empty/"])
+def test_a_directory_of_an_artifact_is_in_the_way_if_the_task_wrote_there(task, tmp_path, of_the_task):
+    task({"data/x": "1", "data/deep/y": "1"})
+    if of_the_task.endswith("/"):
+        (task.local / of_the_task).mkdir()
+    else:
+        (task.local / of_the_task).write_text("mine, and longer")
+    assert in_the_way(task, tmp_path, "data") == ["a: a directory of the task's is in the place of /data"]
+
+
+def test_a_file_of_an_artifact_is_in_the_way_if_the_task_changed_it(task, tmp_path):
+    task({"data": "1"})
+    (task.local / "data").write_text("mine, and longer")
+    assert in_the_way(task, tmp_path, "data/x") == ["a: a file of the task's is in the place of /data"]
+
+
+@pytest.mark.parametrize("to", ["/map", "/map/deep"])
+def test_a_file_of_the_tasks_is_in_the_way_of_the_directory_that_an_artifact_is_put_in(task, tmp_path, to):
+    (task.local / "map").write_text("mine")
+    assert in_the_way(task, tmp_path, "x", to=to) == ["a: a file of the task's is in the place of /map"]
+
+
+def test_the_directory_in_which_an_artifact_was_put_goes_with_it(task, tmp_path):
+    for _again in range(2):
+        task({"x": "1"}, to="/etc/config")
+    # It can become a file at once, and come back.
+    assert in_the_way(task, tmp_path, "config", mode="file", to="/etc/config") == []
+    task({"config": "2"}, mode="file", to="/etc/config")
+    assert files(task.local) == {"etc/config": "2"}
+    task({"x": "1"}, to="/etc/config")
+    assert files(task.local) == {"etc/config/x": "1"}
+    place.take_out(task.marker)
+    assert os.listdir(task.local) == []
+    # One that was the task's stays.
+    (task.local / "etc").mkdir()
+    task({"x": "1"}, to="/etc/config")
+    place.take_out(task.marker)
+    assert [path.name for path in task.local.rglob("*")] == ["etc"]

@@ -65,7 +65,8 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
             brought.append(_listed(root, base(item), owner))
         finally:
             os.close(root)
-    _write(path + LIST, before + brought)
+    made = [each for each in (_made(found["to"], before) for found in brought) if each["directories"]]
+    _write(path + LIST, before + brought + made)
     # From here on it is no longer complete.
     files.remove(f"{place}/complete")
     loose: list[Brought] = []
@@ -73,7 +74,7 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
     def copies() -> None:
         if not loose:
             loose.extend({**each, "files": {name: [COPIED, *mark[1:]] for name, mark in each["files"].items()}} for each in brought)
-            _write(path + LIST, before + loose)
+            _write(path + LIST, before + loose + made)
 
     for number, found in enumerate(brought):
         root = os.open(f"{place}/{number}", _DIRECTORY)
@@ -89,8 +90,8 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
     if loose:
         # Copies, unlike what was moved, have not been on the disk since all was unpacked; and soon it is said that they are there.
         os.sync()
-    _take_out(before, keep=brought)
-    _write(path + LIST, brought)
+    _take_out(before, keep=brought + made)
+    _write(path + LIST, brought + made)
     files.remove(place)
     return witnesses
 
@@ -99,15 +100,21 @@ def obstacles(items: t.Sequence[Item], place: str, path: str) -> list[str]:
     """Where the task has a directory in the place of a file that is unpacked at ``place``, or a file in that of a directory.
 
     Neither is replaced, since nothing would bring it back. Links are replaced; what they lead to stays. What earlier artifacts brought,
-    which ``path`` tells, does not count: it goes.
+    which ``path`` tells, does not count: it goes. But it must be as they brought it, and a directory must have nothing else in it.
     """
-    earlier = {f"{each['to']}/{name}" for each in _read(path + LIST) for name in (*each["files"], *each["directories"])}
+    earlier: dict[str, list[Mark]] = {}
+    for each in _read(path + LIST):
+        for name in each["directories"]:
+            earlier.setdefault(f"{each['to']}/{name}", [])
+        for name, mark in each["files"].items():
+            earlier.setdefault(f"{each['to']}/{name}", []).append(mark)
     found = []
     for number, item in enumerate(items):
-        for name, is_directory in _entries(f"{place}/{number}"):
-            target = f"{base(item)}/{name}"
-            there = None if target in earlier else _at(target)
-            if there is None or stat.S_ISLNK(there.st_mode) or stat.S_ISDIR(there.st_mode) is is_directory:
+        to = base(item)
+        inside = [(f"{to}/{name}", is_directory) for name, is_directory in _entries(f"{place}/{number}")]
+        for target, is_directory in [*((above, True) for above in _way(to)), *inside]:
+            there = _at(target)
+            if there is None or stat.S_ISLNK(there.st_mode) or stat.S_ISDIR(there.st_mode) is is_directory or _is_brought(target, earlier):
                 continue
             what = "file" if is_directory else "directory"
             found.append(f"{item['name']}: a {what} of the task's is in the place of {target}; move it away")
@@ -129,6 +136,29 @@ def _at(path: str) -> os.stat_result | None:
             return os.lstat(name, dir_fd=directory)
     except OSError:
         return None
+
+
+def _is_brought(path: str, earlier: t.Mapping[str, t.Sequence[Mark]]) -> bool:
+    """Whether what is at a path is as earlier artifacts brought it, with all that is below it."""
+    try:
+        with files.Parent(path) as (directory, name):
+            return _is_all_brought(directory, name, path, earlier)
+    except OSError:
+        # The task is at work there.
+        return False
+
+
+def _is_all_brought(fd: int, name: str, path: str, earlier: t.Mapping[str, t.Sequence[Mark]]) -> bool:
+    if path not in earlier:
+        return False
+    found = os.lstat(name, dir_fd=fd)
+    if not stat.S_ISDIR(found.st_mode):
+        return any(_is_unchanged(found, mark) for mark in earlier[path])
+    below = os.open(name, _DIRECTORY, dir_fd=fd)
+    try:
+        return all(_is_all_brought(below, each, f"{path}/{each}", earlier) for each in os.listdir(below))
+    finally:
+        os.close(below)
 
 
 def take_out(path: str) -> None:
@@ -168,6 +198,29 @@ def _listed(root: int, to: str, owner: t.Tuple[int, int]) -> Brought:
 
 def _mark(found: os.stat_result) -> Mark:
     return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _is_unchanged(found: os.stat_result, mark: Mark) -> bool:
+    now = _mark(found)
+    return now == mark or (mark[0] == COPIED and now[1:] == mark[1:])
+
+
+def _way(path: str) -> list[str]:
+    """The directories down to this one, without those that are sure to be there."""
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(OWN + 1, len(parts) + 1)]
+
+
+def _made(to: str, before: t.Iterable[Brought]) -> Brought:
+    """The directories that are made so that something can be put below one, or were made for what was there before."""
+    own = "/".join(to.split("/")[:OWN])
+    known = {f"{each['to']}/{name}" for each in before for name in each["directories"]}
+    made = []
+    for path in _way(to):
+        there = _at(path)
+        if path in known or there is None or not stat.S_ISDIR(there.st_mode):
+            made.append(path[len(own) + 1 :])
+    return {"to": own, "files": {}, "directories": made}
 
 
 def _opened(path: str, owner: t.Tuple[int, int]) -> int:
@@ -266,7 +319,7 @@ def _copied(source: int, target: int, name: str, found: os.stat_result, owner: t
     return _mark(os.lstat(name, dir_fd=target))
 
 
-def _take_out(before: t.Iterable[Brought], keep: t.Iterable[Brought]) -> None:
+def _take_out(before: t.Sequence[Brought], keep: t.Iterable[Brought]) -> None:
     kept = {f"{each['to']}/{name}" for each in keep for name in (*each["files"], *each["directories"])}
     for each in before:
         for name, mark in each["files"].items():
@@ -275,17 +328,17 @@ def _take_out(before: t.Iterable[Brought], keep: t.Iterable[Brought]) -> None:
         if any(mark[0] == COPIED for mark in each["files"].values()):
             for name in ("", *each["directories"]):
                 _take(os.path.join(each["to"], name, TEMPORARY))
-        for name in sorted(each["directories"], reverse=True):
-            if f"{each['to']}/{name}" not in kept:
-                _take_empty(f"{each['to']}/{name}")
+    # What one artifact brought may be in a directory of another one.
+    for path in sorted({f"{each['to']}/{name}" for each in before for name in each["directories"]} - kept, reverse=True):
+        _take_empty(path)
 
 
 def _take(path: str, mark: Mark | None = None) -> None:
     """Remove a file that is as it was put there; without a mark, whatever it is."""
     try:
         with files.Parent(path) as (directory, name):
-            found = _mark(os.lstat(name, dir_fd=directory))
-            if mark is None or found == mark or (mark[0] == COPIED and found[1:] == mark[1:]):
+            found = os.lstat(name, dir_fd=directory)
+            if mark is None or _is_unchanged(found, mark):
                 os.unlink(name, dir_fd=directory)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return
