@@ -149,7 +149,7 @@ def test_copies_of_a_run_that_died_are_taken_out(task, tmp_path, monkeypatch, at
     assert os.listdir(task.local) == ["mine"]
     # What of the task's has such a name is in nobody's way.
     (task.local / "a" / place.TEMPORARY).mkdir(parents=True)
-    place._take_out([{"to": str(task.local), "files": {"y": [place.COPIED, 1, 1]}, "directories": ["a"]}], keep=())
+    place._take_out(task.marker, [{"to": str(task.local), "files": {"y": [place.COPIED, 1, 1]}, "directories": ["a"]}], keep=())
     assert (task.local / "a" / place.TEMPORARY).is_dir()
 
 
@@ -222,3 +222,65 @@ def test_the_directory_in_which_an_artifact_was_put_goes_with_it(task, tmp_path)
     task({"x": "1"}, to="/etc/config")
     place.take_out(task.marker)
     assert [path.name for path in task.local.rglob("*")] == ["etc"]
+
+
+@pytest.fixture
+def group(tmp_path, monkeypatch):
+    """Puts a tree ({name: text}) as an artifact of a task into the directory `alloc` of its group."""
+    alloc = tmp_path / "groups/g/alloc"
+    monkeypatch.setattr(place, "OWN", len(str(alloc).split("/")))
+    alloc.mkdir(parents=True)
+    item = {"mode": "dir", "to": f"{alloc}/maps", "name": "a"}
+
+    def unpack(tree):
+        for name, text in tree.items():
+            path = tmp_path / "unpacked/0" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def marker(task):
+        return f"{tmp_path}/tasks/{task}/artifacts"
+
+    def obstacles(task, tree):
+        unpack(tree)
+        return place.obstacles([item], str(tmp_path / "unpacked"), marker(task))
+
+    def put(task, tree):
+        (tmp_path / "tasks" / task / "local").mkdir(parents=True, exist_ok=True)
+        unpack(tree)
+        place.put([item], str(tmp_path / "unpacked"), marker(task), (os.geteuid(), os.getegid()))
+
+    put.alloc, put.marker, put.obstacles = alloc, marker, obstacles
+    return put
+
+
+@pytest.mark.parametrize("last", ["r0", "r1"])
+def test_what_another_task_of_the_group_has_too_stays_until_it_goes_itself(group, last):
+    first = "r1" if last == "r0" else "r0"
+    for task in (first, last):
+        group(task, {"a/x": "1", f"a/of {task}": "1"})
+    place.take_out(group.marker(last))
+    assert files(group.alloc) == {"maps/a/x": "1", f"maps/a/of {first}": "1"}
+    # It is as well known to that one as if it had put it there.
+    group(first, {"b": "2"})
+    assert files(group.alloc) == {"maps/b": "2"}
+    place.take_out(group.marker(first))
+    assert os.listdir(group.alloc) == []
+
+
+def test_another_version_takes_the_place_of_what_tasks_share(group):
+    for task in ("r0", "r1"):
+        group(task, {"a/x": "1", "b": "1"})
+    for task in ("r0", "r1"):
+        assert group.obstacles(task, {"a": "2"}) == []
+        group(task, {"a": "2"})
+    assert files(group.alloc) == {"maps/a": "2"}
+
+
+def test_what_a_task_changed_is_handed_over_to_no_other_one(group):
+    for task in ("r0", "r1"):
+        group(task, {"x": "1"})
+    (group.alloc / "maps/x").write_text("mine, and longer")
+    for task in ("r1", "r0"):
+        place.take_out(group.marker(task))
+    assert files(group.alloc) == {"maps/x": "mine, and longer"}

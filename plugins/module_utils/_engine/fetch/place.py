@@ -10,6 +10,7 @@ root's, and no link is followed. A file is taken out only if nobody has changed 
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -65,7 +66,8 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
             brought.append(_listed(root, base(item), owner))
         finally:
             os.close(root)
-    made = [each for each in (_made(found["to"], before) for found in brought) if each["directories"]]
+    known = _marks([*before, *itertools.chain(*_others(path, brought).values())])
+    made = [each for each in (_made(found["to"], known) for found in brought) if each["directories"]]
     _write(path + LIST, before + brought + made)
     # From here on it is no longer complete.
     files.remove(f"{place}/complete")
@@ -90,7 +92,7 @@ def put(items: t.Sequence[Item], place: str, path: str, owner: t.Tuple[int, int]
     if loose:
         # Copies, unlike what was moved, have not been on the disk since all was unpacked; and soon it is said that they are there.
         os.sync()
-    _take_out(before, keep=brought + made)
+    _take_out(path, before, keep=brought + made)
     _write(path + LIST, brought + made)
     files.remove(place)
     return witnesses
@@ -102,12 +104,12 @@ def obstacles(items: t.Sequence[Item], place: str, path: str) -> list[str]:
     Neither is replaced, since nothing would bring it back. Links are replaced; what they lead to stays. What earlier artifacts brought,
     which ``path`` tells, does not count: it goes. But it must be as they brought it, and a directory must have nothing else in it.
     """
-    earlier: dict[str, list[Mark]] = {}
-    for each in _read(path + LIST):
-        for name in each["directories"]:
-            earlier.setdefault(f"{each['to']}/{name}", [])
-        for name, mark in each["files"].items():
-            earlier.setdefault(f"{each['to']}/{name}", []).append(mark)
+    ours = _read(path + LIST)
+    earlier = _marks(ours)
+    # Where tasks share a directory, the files are there as the last one of them put them there.
+    for target, marks in _marks(itertools.chain(*_others(path, ours).values())).items():
+        if target in earlier:
+            earlier[target] += marks
     found = []
     for number, item in enumerate(items):
         to = base(item)
@@ -163,7 +165,7 @@ def _is_all_brought(fd: int, name: str, path: str, earlier: t.Mapping[str, t.Seq
 
 def take_out(path: str) -> None:
     """Remove what artifacts brought, as far as it is what they brought."""
-    _take_out(_read(path + LIST), keep=())
+    _take_out(path, _read(path + LIST), keep=())
     files.remove(path + LIST)
     files.remove(path)
 
@@ -205,16 +207,41 @@ def _is_unchanged(found: os.stat_result, mark: Mark) -> bool:
     return now == mark or (mark[0] == COPIED and now[1:] == mark[1:])
 
 
+def _marks(brought: t.Iterable[Brought]) -> dict[str, list[Mark]]:
+    """The paths of all that was brought, and how each may have been put there; that of a directory has no mark."""
+    found: dict[str, list[Mark]] = {}
+    for each in brought:
+        for name in each["directories"]:
+            found.setdefault(f"{each['to']}/{name}", [])
+        for name, mark in each["files"].items():
+            found.setdefault(f"{each['to']}/{name}", []).append(mark)
+    return found
+
+
+def _others(path: str, ours: t.Iterable[Brought]) -> dict[str, list[Brought]]:
+    """The lists of other tasks that brought something to a directory which they share with the task of this one, by their paths."""
+    task, name = os.path.split(path)
+    tasks, own = os.path.split(task)
+    shared = {_own(each["to"]) for each in ours if not each["to"].startswith(task + "/")}
+    others = [each for each in files.names(tasks) if each != own] if shared else []
+    found = {f"{tasks}/{other}/{name}{LIST}": _read(f"{tasks}/{other}/{name}{LIST}") for other in others}
+    return {each: theirs for each, theirs in found.items() if not shared.isdisjoint(_own(one["to"]) for one in theirs)}
+
+
+def _own(path: str) -> str:
+    """The directory above a path that is sure to be there."""
+    return "/".join(path.split("/")[:OWN])
+
+
 def _way(path: str) -> list[str]:
     """The directories down to this one, without those that are sure to be there."""
     parts = path.split("/")
     return ["/".join(parts[:end]) for end in range(OWN + 1, len(parts) + 1)]
 
 
-def _made(to: str, before: t.Iterable[Brought]) -> Brought:
-    """The directories that are made so that something can be put below one, or were made for what was there before."""
-    own = "/".join(to.split("/")[:OWN])
-    known = {f"{each['to']}/{name}" for each in before for name in each["directories"]}
+def _made(to: str, known: t.Container[str]) -> Brought:
+    """The directories that are made so that something can be put below one, or that artifacts are known to have brought there before."""
+    own = _own(to)
     made = []
     for path in _way(to):
         there = _at(path)
@@ -225,7 +252,7 @@ def _made(to: str, before: t.Iterable[Brought]) -> Brought:
 
 def _opened(path: str, owner: t.Tuple[int, int]) -> int:
     """A directory of the task's, which is made if it is missing. Anything else in its place is removed."""
-    own = "/".join(path.split("/")[:OWN])
+    own = _own(path)
     fd = files.Parent(f"{own}/-").fd
     for name in filter(None, path[len(own) :].split("/")):
         try:
@@ -319,8 +346,11 @@ def _copied(source: int, target: int, name: str, found: os.stat_result, owner: t
     return _mark(os.lstat(name, dir_fd=target))
 
 
-def _take_out(before: t.Sequence[Brought], keep: t.Iterable[Brought]) -> None:
-    kept = {f"{each['to']}/{name}" for each in keep for name in (*each["files"], *each["directories"])}
+def _take_out(path: str, before: t.Sequence[Brought], keep: t.Iterable[Brought]) -> None:
+    kept = set(_marks(keep))
+    others = _others(path, before)
+    _hand_over(others, before, kept)
+    kept.update(_marks(itertools.chain(*others.values())))
     for each in before:
         for name, mark in each["files"].items():
             if f"{each['to']}/{name}" not in kept:
@@ -329,8 +359,23 @@ def _take_out(before: t.Sequence[Brought], keep: t.Iterable[Brought]) -> None:
             for name in ("", *each["directories"]):
                 _take(os.path.join(each["to"], name, TEMPORARY))
     # What one artifact brought may be in a directory of another one.
-    for path in sorted({f"{each['to']}/{name}" for each in before for name in each["directories"]} - kept, reverse=True):
-        _take_empty(path)
+    for directory in sorted({f"{each['to']}/{name}" for each in before for name in each["directories"]} - kept, reverse=True):
+        _take_empty(directory)
+
+
+def _hand_over(others: t.Mapping[str, list[Brought]], before: t.Iterable[Brought], kept: t.Container[str]) -> None:
+    """Write down that other tasks brought what this one put there and has no use for any more: who is the last of them takes it out."""
+    going = {path: marks for path, marks in _marks(before).items() if path not in kept}
+    for path, theirs in others.items():
+        changed = False
+        for each in theirs:
+            for name in each["files"]:
+                there = _at(f"{each['to']}/{name}") if f"{each['to']}/{name}" in going else None
+                if there is not None and any(_is_unchanged(there, mark) for mark in going[f"{each['to']}/{name}"]):
+                    each["files"][name] = _mark(there)
+                    changed = True
+        if changed:
+            _write(path, theirs)
 
 
 def _take(path: str, mark: Mark | None = None) -> None:
