@@ -197,8 +197,18 @@ def test_a_changed_artifact_takes_the_place_of_the_old_one_and_comes_back_with_i
     assert machine.sh(listing).split("\n")[:3] == ["app/both 2", "app/mine mine", "app/new 2"]
     machine.sh(f"cat {TASK}/local/own; test -d {TASK}/local/a-spool")
     assert machine.ask(brings(machine, {"getterSource": new}))["status"] == "unchanged"
+    # A release without them starts without them, and is judged by that.
+    failed = machine.deploy(brings(machine, script="test -e app/new && exec sleep 1000", restartPolicy={"attempts": 0, "mode": "fail"}))
+    assert failed["status"] == "rolled-back", failed
+    assert machine.sh(listing).split("\n")[:3] == ["app/both 2", "app/mine mine", "app/new 2"]
     up(machine, brings(machine))
     assert machine.sh(f"ls {TASK}/local/app") == "mine\n"
+    assert machine.ask(brings(machine))["status"] == "unchanged"
+    before = pid(machine)
+    # That there are none is not remembered for ever, and nothing stops for that.
+    assert machine.deploy(brings(machine), refresh=True)["status"] == "committed"
+    machine.absent("grep -r /artifacts /var/lib/k8s4r/ledger")
+    assert pid(machine) == before
 
 
 def test_a_task_that_puts_links_in_the_way_leads_nobody_astray(machine, server):

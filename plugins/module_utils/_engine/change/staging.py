@@ -155,6 +155,10 @@ class Staging:
         self.interrupted = under_way(robot.journal())
         begun = [manifest for manifest in map(robot.manifest, self.interrupted) if manifest]
         self.manifest = manifests.build(request, release, robot.ledger, self._content, begun)
+        for job, group in manifests.groups(self.manifest):
+            record = robot.ledger.group(job, group["id"])
+            left = steps.emptied(group["resources"], record["resources"] if record else ())
+            group["resources"] += [manifests.staged(resource, self._content) for resource in left]
         self.scrub = of_release(robot, self.manifest, [secret for group in self.groups for secret in group.get("secrets", [])])
         self.changes: list[summary.Change] = []
         self.planned = self._plan()

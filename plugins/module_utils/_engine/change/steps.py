@@ -9,6 +9,8 @@ that the next one does not see.
 
 from __future__ import annotations
 
+import os
+
 from ..plan import UNIT_DIRECTORY
 from ..pods.units import has_pods
 from ..resources import kinds
@@ -231,6 +233,14 @@ def split(
     data = [resource["path"] for resource in unwanted if resource.get("data")] if keep_data else []
     kept = [resource for resource in unwanted if kinds.place(resource) in stay or kinds.of(resource).outlives(resource, data)]
     return [resource for resource in unwanted if resource not in kept], kept
+
+
+def emptied(wanted: t.Iterable[Resource], old: t.Iterable[Resource]) -> list[Resource]:
+    """What is wanted, too, since programs must not start with what is there of the old resources that are not wanted any more."""
+    places = {kinds.place(resource) for resource in wanted}
+    unwanted = [resource for resource in old if kinds.place(resource) not in places]
+    left = [kinds.of(resource).emptied(resource) for resource in unwanted if os.path.dirname(kinds.place(resource)) in places]
+    return [resource for resource in left if resource is not None]
 
 
 def _data_and_around(gone: t.Sequence[Resource]) -> list[Resource]:

@@ -85,6 +85,13 @@ class Artifacts(Kind):
         found = {"content": resource["digest"], "items": items, "there": there}
         files.write(path, jsontext.dumps(found).encode("ascii"), 0, 0, int(resource["mode"], 8))
 
+    def emptied(self, resource: Resource) -> Resource | None:
+        # Once it is in the ledger that there are none, that can go like everything else.
+        if not resource.get("blobs"):
+            return None
+        # Its user may be gone by then, and is given nothing.
+        return {**resource, "content": _text([]), "blobs": [], "owner": "root", "group": "root"}
+
     def comes_from_elsewhere(self, resource: Resource) -> bool:
         return bool(jsontext.loads(resource["content"]))
 

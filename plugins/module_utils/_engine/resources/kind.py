@@ -65,6 +65,12 @@ class Kind:
         """Why it cannot be made so, as far as can be told before anything changes."""
         return ()
 
+    def emptied(self, _resource: Resource) -> Resource | None:
+        """What takes its place where it is wanted no longer, and what it is in still is; with a content, as in a plan. None for what can go
+        after the commit: programs may start as long as it is there.
+        """
+        return None
+
     def comes_from_elsewhere(self, _resource: Resource) -> bool:
         """Whether it, or a part of it, is to be had from others than the controller."""
         return False

@@ -129,19 +129,20 @@ def _group(group: GroupPlan, keep: Keep) -> ManifestGroup:
     return {
         "id": group["id"],
         "name": group["name"],
-        "resources": [_resource(resource, keep) for resource in group["resources"]],
+        "resources": [staged(resource, keep) for resource in group["resources"]],
         "needs": group["needs"],
         "ports": group["ports"],
         "secrets": keep(jsontext.dumps(group["secrets"]).encode("utf-8")) if group.get("secrets") else None,
     }
 
 
-def _resource(resource: Resource, keep: Keep) -> Resource:
+def staged(resource: Resource, keep: Keep) -> Resource:
+    """A resource with the digest of its content, if it has one, in place of the content."""
     if "content" not in resource:
         return resource
-    staged: Resource = {**resource, "digest": keep(resource["content"].encode("utf-8"))}
-    del staged["content"]
-    return staged
+    found: Resource = {**resource, "digest": keep(resource["content"].encode("utf-8"))}
+    del found["content"]
+    return found
 
 
 def groups(manifest: Manifest) -> list[tuple[ManifestJob, ManifestGroup]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pathlib
 
 import pytest
@@ -134,3 +135,16 @@ def test_steps_hold_whole_resources():
     assert [step["resource"] for step in removal if step["do"] == "remove"] == resources(["target", "task", "env", "directory"])
     assert [step["resource"] for step in removal if step["do"] == "discard"] == resources(["data", "user"])
     assert next(step for step in removal if step["do"] == "commit")["leftovers"] == everything[::-1]
+
+
+def test_a_task_that_has_lost_its_artifacts_is_without_them_before_it_starts():
+    def artifacts(task, *blobs):
+        return {**plan.artifacts(f"{plan.TASKS}/{task}/artifacts", task, "", task, "g", "w"), "digest": "d", "blobs": [*blobs]}
+
+    wanted = [*(plan.directory(f"{plan.TASKS}/{task}") for task in ("lost", "never", "changed")), artifacts("changed", "new")]
+    old = [artifacts("lost", "b"), artifacts("never"), artifacts("changed", "b"), artifacts("gone", "b"), *wanted[:3]]
+    (left,) = steps.emptied(wanted, old)
+    assert json.loads(left["content"]) == {"artifacts": []}
+    # Its user may be gone.
+    assert left == {**artifacts("lost"), "content": left["content"], "owner": "root", "group": "root"}
+    assert steps.emptied(wanted, [left, *wanted]) == []
