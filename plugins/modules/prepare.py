@@ -92,9 +92,11 @@ summary:
   description:
     - What the switch does to each unit, and why. If C(unit) is empty, it is about the rest of the C(group).
     - C(does) is V(new), V(restart), V(start) for what should run and does not, V(run again) for what had come to its
-      end, V(stop) for what no longer runs by itself, or V(in place) for what restarts nothing; or what a unit is told
-      that goes on with changed files, such as V(signal SIGHUP). V(is told) is of a group of another job, which calls a service of this run.
-    - Where C(group) is empty, C(does) tells all, of a switch that was interrupted, of a unit that serves all groups, or of a download.
+      end, V(stop) for what no longer runs by itself, or V(in place) for what restarts nothing; or, of a unit that goes on
+      with changed files, what it is told, such as V(signal SIGHUP). V(is told) is of a group of another job, which calls a
+      service of this run.
+    - Where C(group) is empty, C(does) is the whole sentence, about a switch that was interrupted, a unit that serves all
+      groups, or a download.
     - M(k8s4r.robot.collect) prints this for all robots together.
   returned: when the robot was given the plan
   type: list

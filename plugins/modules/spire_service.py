@@ -14,7 +14,7 @@ author: k8s4r.robot contributors (@k8s4r)
 description:
   - Writes the files, each in one step, and none of them before the program itself found a new configuration valid together with the
     others. Enables the unit, and starts it, or restarts it if it runs with another configuration, unit or program than what is
-    installed, or another of the files in O(started). Then waits until the component says that it is healthy.
+    installed, or if another file that O(started) names has changed. Then waits until the component says that it is healthy.
   - What a run that was cut off left undone, the next one does, because what a unit runs with is not remembered but compared.
 options:
   unit:

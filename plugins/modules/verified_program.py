@@ -159,8 +159,8 @@ def is_source(known: t.Mapping[str, str], parameters: t.Mapping[str, t.Any]) -> 
 
 
 def install(module: AnsibleModule, record: release.Record, known: t.Mapping[str, str]) -> t.Tuple[bool, str]:
-    """Download, verify, extract and place the program, unless it is there already. Return whether it was not, and the verified digest
-    of the release's file.
+    """Download, verify, extract and place the program, unless it is there already. Return whether it was installed, and the verified
+    digest of the release's file.
     """
     parameters: t.Mapping[str, t.Any] = module.params
     path, source = parameters["path"], parameters["url"] or parameters["src"]

@@ -154,7 +154,7 @@ class _Turn:
         return self._ended(other, "switched")
 
     def told(self, other: str, group: str) -> str:
-        """The same of the turn in which callers of a group are told of new endpoints. That callers of others are not is nothing to it."""
+        """The same of the turn in which callers of a group are told of new endpoints, whether or not those of other groups were."""
         status = self._ended(other, "followed")
         if status != STAYS:
             return status

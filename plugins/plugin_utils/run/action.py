@@ -232,7 +232,7 @@ class RobotAction(Action):
             now = time.monotonic()
             if now > moved + seconds:
                 raise ActionProblem(
-                    f"the robot has not finished after {seconds:g} seconds; it continues on its own; run again later to see the result"
+                    f"the robot has not finished after {now - began:.0f} s; it continues on its own; run again later to see the result"
                 )
             progress = str(answer.get("progress") or "")
             if patient and progress != last and now < began + LONGEST:

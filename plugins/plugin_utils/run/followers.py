@@ -137,7 +137,7 @@ def hosts(text: str) -> set[str]:
 def _where_it_was(
     service: str, held: t.Mapping[str, t.Sequence[int]], behind: t.Mapping[str, t.Sequence[str]], off: t.Collection[str]
 ) -> set[str]:
-    """Of the robots that are to have a service, those that have it at another port or address after the run, if it is best to wait for
+    """Of the robots that are to have a service, those that will still have it at the old port or address, if it is best to wait for
     them. A file leads to one port on all robots: with the new one, a caller would lose these. With the old one, it loses the others. One
     that is off answers at neither.
     """

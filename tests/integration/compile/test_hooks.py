@@ -129,7 +129,7 @@ def test_a_crash_runs_no_hook_and_a_change_runs_them_all(machine, driver):
 
 
 def test_a_poststop_hook_that_goes_runs_when_its_instance_has_stopped(machine):
-    """By the new units, it would not follow the others any more. So too where another one takes its place, or has to leave it again."""
+    """By the new units, it would not follow the others any more. So too where another one takes its place."""
     park, dock = says("park", "poststop"), says("dock", "poststop")
     first, renamed, without = (job(machine, "parks", stays("app"), *hooks) for hooks in ([park], [dock], []))
     assert machine.deploy(first)["status"] == "committed"

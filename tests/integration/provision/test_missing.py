@@ -31,7 +31,7 @@ def server(fleet):
 
 
 def test_a_server_that_is_up_is_left_alone_where_an_agent_is_missing(provisioned, tmp_path, monkeypatch):
-    """A deployment that sets up an agent, and a removal."""
+    """A deployment that sets up an agent."""
     monkeypatch.setenv("K8S4R_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     deployment = Deployment(provisioned, tmp_path)
@@ -43,4 +43,5 @@ def test_a_server_that_is_up_is_left_alone_where_an_agent_is_missing(provisioned
         assert server(provisioned) == before
         assert harness.main_pid(provisioned, "robot2", "spire-agent") != "0"
     finally:
+        provisioned.ssh("robot2", "systemctl start spire-agent")
         deployment.remove(job="job.yml").well()

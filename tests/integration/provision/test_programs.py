@@ -56,6 +56,7 @@ def test_an_exchanged_program_is_put_right_and_its_service_restarted(ansible, pr
 RUNNING = """\
 cat > /run/systemd/system/k8s4r-proxy-{name}.service <<END
 [Service]
+Type=exec
 ExecStart=/opt/k8s4r/bin/envoy --config-yaml {{}} --disable-hot-restart
 END
 systemctl start k8s4r-proxy-{name}

@@ -47,7 +47,7 @@ def told(monkeypatch, days):
 
 
 def test_its_end_is_told_when_a_quarter_of_its_time_is_left(certificate, monkeypatch):
-    end = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 100 * DAY))
+    end = time.strftime("%Y-%m-%d", time.gmtime(node._lifetime()[1]))
     text = f"the certificate of this robot's SPIRE agent, {certificate}, {{}} on {end}; k8s4r.robot.provision renews it"
     assert [told(monkeypatch, days) for days in (0, 74, 76, 101)] == [[], [], [text.format("expires")], [text.format("expired")]]
 

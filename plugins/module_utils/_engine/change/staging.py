@@ -157,7 +157,7 @@ class Staging:
         self.manifest = manifests.build(request, release, robot.ledger, self._content, begun)
         for job, group in manifests.groups(self.manifest):
             record = robot.ledger.group(job, group["id"])
-            left = steps.emptied(group["resources"], record["resources"] if record else ())
+            left = steps.emptied(group["resources"], ledger.known(record))
             group["resources"] += [manifests.staged(resource, self._content) for resource in left]
         self.scrub = of_release(robot, self.manifest, [secret for group in self.groups for secret in group.get("secrets", [])])
         self.changes: list[summary.Change] = []

@@ -193,7 +193,8 @@ def between(
     makes = [resource for resource in wanted if situation.now(resource) != kinds.expected(resource)]
     gone, kept = split(wanted, old, keep_data, spared)
     gone = [resource for resource in gone if situation.is_there(resource)]
-    steps += _interruptions(situation, makes) + _makes(situation, makes)
+    interruptions = _interruptions(situation, makes)
+    steps += interruptions + _makes(situation, makes)
     stale = any(values.get("NeedDaemonReload") == "yes" for values in situation.units.values())
     if stale or any(_is_systemd(resource) for resource in makes):
         steps.append({"do": "reload", "text": "reload systemd's units"})
@@ -202,7 +203,7 @@ def between(
     pods_follow = has_pods(resource for resource in wanted if not _is_leaving(resource))
     closed = [resource for resource in gone if wanted and not pods_follow and has_pods([resource])]
     steps += [_removal("close", situation, resource) for resource in closed]
-    begun = _starts(situation, makes, digest)
+    begun = _starts(situation, makes, digest, {name for step in interruptions for name in step["units"]})
     steps += begun + _refreshes(situation, makes, [name for step in begun for name in step["units"]])
     if steps:
         # What only stays for now is not waited for: it may be why it is to run on another robot.
@@ -285,8 +286,11 @@ def _around_hooks_that_go(situation: Situation) -> list[str]:
     """The units of instances of which a hook goes, in the order in which they stop. A hook after the end is run by its stop."""
     wanted = set(kinds.units(situation.wanted))
     there = [unit for unit in situation.old if kinds.units([unit]) and unit.get("called")]
-    gone = {_instance(unit) for unit in there if wanted and kinds.of(unit).is_hook(unit) and unit["name"] not in wanted}
-    return [unit["name"] for unit in reversed(there) if _instance(unit) in gone]
+    going = [unit for unit in there if wanted and kinds.of(unit).is_hook(unit) and unit["name"] not in wanted]
+    instances = {_instance(unit) for unit in going if situation.may_run(unit["name"])}
+    # What only a release has that failed comes behind the others.
+    around = [*(unit for unit in reversed(there) if unit not in going), *reversed(going)]
+    return [unit["name"] for unit in around if _instance(unit) in instances]
 
 
 def _instance(unit: Resource) -> str:
@@ -337,8 +341,8 @@ def no_longer_running(situation: Situation) -> list[str]:
     return [name for name in ran if name in wanted and name not in run and situation.may_run(name)]
 
 
-def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> list[Step]:
-    restart, start, anew = _to_begin(situation, makes, digest)
+def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest, interrupted: t.Container[str]) -> list[Step]:
+    restart, start, anew = _to_begin(situation, makes, digest, interrupted)
     both = restart + start
     if not both:
         return []
@@ -356,9 +360,11 @@ def _starts(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -
     return steps
 
 
-def _to_begin(situation: Situation, makes: t.Sequence[Resource], digest: Digest) -> tuple[list[Resource], list[Resource], set[str]]:
+def _to_begin(
+    situation: Situation, makes: t.Sequence[Resource], digest: Digest, interrupted: t.Container[str]
+) -> tuple[list[Resource], list[Resource], set[str]]:
     """The units that are to be down first, and those that only have to be up; and the names of all that take in something new. What is
-    leaving is only kept up.
+    leaving is only kept up. What was `interrupted` has to come up again, whether it takes in something new or not.
     """
     changed = {
         kinds.place(resource)
@@ -376,12 +382,13 @@ def _to_begin(situation: Situation, makes: t.Sequence[Resource], digest: Digest)
             or any(is_held(unit, place) for place in changed)
             or name in situation.silent
         )
+        is_up = situation.is_up(name) and name not in interrupted
         if differs:
             anew.add(name)
         if kinds.of(unit).restarts(unit):
-            if differs or not (situation.is_up(name) or name in situation.finished):
+            if differs or not (is_up or name in situation.finished):
                 restart.append(unit)
-        elif differs or not situation.is_up(name):
+        elif differs or not is_up:
             start.append(unit)
     return restart, start, anew
 

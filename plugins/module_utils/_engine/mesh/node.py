@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The certificate by which the robot's SPIRE agent attests, as the role spire_agent leaves it. The agent attests at every renewal of its
-own identity, so it is lost within hours of this certificate's end, and all proxies an hour later.
+own identity, so it is lost within a day of this certificate's end, and all proxies an hour later.
 """
 
 from __future__ import annotations

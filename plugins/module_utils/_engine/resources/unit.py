@@ -94,14 +94,20 @@ class Unit(Kind):
         return b"".join(parts)
 
     def fix(self, resource: Resource, robot: Robot) -> None:
+        if _is_timer(resource):
+            # By other times it has missed nothing. Before its file: whoever is killed in between does both again. (Without any stamp, newer
+            # versions of systemd count from when the timer was last started.)
+            os.makedirs(TIMER_STAMPS, mode=0o755, exist_ok=True)
+            files.write(_stamp(resource), b"", 0, 0, 0o644)
         files.write(self.place(resource), robot.store.read(resource["digest"]), 0, 0, 0o644)
         _remove_additions(resource)
-        _forget_times(resource)
 
     def remove(self, resource: Resource, robot: Robot) -> None:
         super().remove(resource, robot)
         _remove_additions(resource)
-        _forget_times(resource)
+        if _is_timer(resource):
+            # If it ever comes back, it has missed nothing.
+            files.remove(_stamp(resource))
 
     def is_hook(self, resource: Resource) -> bool:
         return bool(resource["run"] == "hook")
@@ -182,10 +188,9 @@ def _is_timer(resource: Resource) -> bool:
     return str(resource["name"]).endswith(".timer")
 
 
-def _forget_times(resource: Resource) -> None:
-    """A timer with other times, or one that comes back, has missed nothing: systemd would start at once what was due by them since."""
-    if _is_timer(resource):
-        files.remove(f"{TIMER_STAMPS}/stamp-{resource['name']}")
+def _stamp(resource: Resource) -> str:
+    """The file by whose time systemd knows when a timer was last due."""
+    return f"{TIMER_STAMPS}/stamp-{resource['name']}"
 
 
 def _remove_additions(resource: Resource) -> None:

@@ -48,5 +48,5 @@ shift
 # A time that came meanwhile is passed over. By itself, the timer would begin the next run for it as soon as this one has ended, for it
 # counts from the time for which it began this one. (Not where somebody stops it at this moment.)
 touch "@STAMPS@/stamp-$timer"
-systemctl --job-mode=fail try-restart "$timer"
+ask --job-mode=fail try-restart "$timer"
 [ -z "$failed" ]

@@ -136,7 +136,8 @@ def callers(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, sai
         if hashlib.sha256(content.encode("utf-8")).hexdigest() == call.sha256:
             continue
         if call.robot.name in served.robots and _in_former_range(call, said):
-            what = f"calls {quoted(call.service)}, and keeps the endpoints that it has: its pods have addresses of another k8s4r_pod_cidr"
+            kept = "keeps the endpoints that it has: its pods have addresses of the former k8s4r_pod_cidr"
+            what = f"calls {quoted(call.service)}, and {kept}"
             warned.add(call, file, what, f"deploy the job {quoted(call.job)}, too")
         elif call.robot.name in reached:
             namespace, job, _name = call.group.split("/")
@@ -295,7 +296,7 @@ def _otherwise(call: _Call, served: peers.Served, said: Said) -> t.Iterator[tupl
     if wanted is Protocol.TCP:
         yield "which is a tcp service now, and no route may lead to one", _without(call)
     elif had - {wanted.value}:
-        yield f"whose protocol becomes {wanted.value}, and goes on as before", f"deploy the job {quoted(call.job)}, too"
+        yield f"whose protocol becomes {wanted.value}, and still speaks the former one", f"deploy the job {quoted(call.job)}, too"
 
 
 def _in_former_range(call: _Call, said: Said) -> bool:

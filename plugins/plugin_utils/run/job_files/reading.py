@@ -100,7 +100,7 @@ class JobFiles(t.NamedTuple):
             wrong = templates.mistake(text)
             if wrong:
                 remedy = COMMENT if "comment tag" in str(wrong.message) else ""
-                raise Unreadable(f"cannot be rendered: Syntax error in template: {wrong.message}", remedy, wrong.lineno)
+                raise Unreadable(f"is not a template that can be checked: {wrong.message}", remedy, wrong.lineno)
             raise Unreadable("uses lookups, which may run programs on this machine", "add -e lookups=true if you trust the file")
         everywhere = self.variables["hostvars"].raw_get("localhost").get("k8s4r_vars", {})
         if not isinstance(everywhere, t.Mapping):

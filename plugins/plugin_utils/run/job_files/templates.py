@@ -36,16 +36,20 @@ def may_use_lookups(text: str, directory: pathlib.Path) -> bool:
             return True
         for name in meta.find_referenced_templates(tree):
             # Jinja finds a name below the directory, also one that begins with a slash.
-            if name is None or not (directory / name.lstrip("/")).is_file():
+            if name is None:
                 return True
-            if name not in seen:
-                waiting.append((directory / name.lstrip("/")).read_text(encoding="utf-8", errors="replace"))
+            included = directory / name.lstrip("/")
+            # What is no file here is none to Jinja either.
+            if name not in seen and included.is_file():
+                waiting.append(included.read_text(encoding="utf-8", errors="replace"))
             seen.add(name)
     return False
 
 
 def mistake(text: str) -> jinja2.TemplateSyntaxError | None:
-    """The mistake in a template's syntax, as Jinja has it; None where there is none."""
+    """The mistake in a template's syntax, as Jinja has it; None where there is none, or where Jinja is to be told of other delimiters."""
+    if text.startswith(OVERRIDES):
+        return None
     try:
         _environment().parse(text)
     except jinja2.TemplateSyntaxError as error:

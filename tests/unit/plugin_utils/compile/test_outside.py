@@ -122,7 +122,7 @@ def test_who_can_no_longer_call_is_named(fleet, changed, why):
 @pytest.mark.parametrize(
     ("protocol", "why", "again"),
     [
-        ("grpc", 'whose protocol becomes grpc, and goes on as before; deploy the job "default/edge", too', 0),
+        ("grpc", 'whose protocol becomes grpc, and still speaks the former one; deploy the job "default/edge", too', 0),
         (
             "tcp",
             'which is a tcp service now, and no route may lead to one; deploy the job "default/edge" without that upstream or route',
@@ -146,7 +146,7 @@ def test_pods_with_addresses_of_a_former_range_are_not_told_of_their_robot_in_th
     (warning,) = warnings
     assert warning == (
         'shop.yml: default/front/web on r1 calls "default/shop/api/http", and keeps the endpoints that it has: its pods have addresses of '
-        'another k8s4r_pod_cidr; deploy the job "default/front", too'
+        'the former k8s4r_pod_cidr; deploy the job "default/front", too'
     )
     assert fleet.deploy(front("group"))[1] == []
     told, warnings = fleet.deploy(shop("r1|r2"))
