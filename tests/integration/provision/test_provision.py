@@ -179,6 +179,12 @@ def test_another_trust_domain_is_refused_before_anything_is_written(ansible, pro
         run = ansible.provision(*mode, k8s4r_trust_domain="other.example", **ONLY_SERVER)
         run.refused("robot1: its SPIRE server is of the trust domain fleet.example, but k8s4r_trust_domain is other.example")
     assert before == (harness.digest(provisioned, "robot1", configuration), harness.main_pid(provisioned, "robot1", "spire-server"))
+    # Where the server is not in the run.
+    before = harness.digest(provisioned, "robot2", "/etc/spire/agent/agent.conf"), harness.main_pid(provisioned, "robot2", "spire-agent")
+    run = ansible.agent("robot2", k8s4r_trust_domain="other.example")
+    run.refused("robot2: its SPIRE agent is spiffe://fleet.example/spire/agent/x509pop/robot2, but k8s4r_trust_domain is other.example")
+    now = harness.digest(provisioned, "robot2", "/etc/spire/agent/agent.conf"), harness.main_pid(provisioned, "robot2", "spire-agent")
+    assert now == before
 
 
 def test_a_port_that_another_program_has_is_found_before_anything_is_installed(ansible, provisioned):
