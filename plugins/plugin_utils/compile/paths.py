@@ -16,6 +16,3 @@ SPIRE_RUNTIME = "/run/spire"
 
 # Where systemd itself looks for a program, unless a unit sets another path.
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-# Where provisioning notes, as a file of that name, which robot the agent takes itself for.
-AGENT_NAMES = "/etc/spire/agent/names"

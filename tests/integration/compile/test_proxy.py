@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile import paths
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import proxy_unit
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.proxy_unit import AWAIT_IDENTITY_SECONDS, AWAIT_READY_SECONDS
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import DEFAULT_AGENT_SOCKET
@@ -93,7 +93,7 @@ def test_a_ready_proxy_lets_the_tasks_go(envoy, monkeypatch):
 
 
 def test_a_proxy_that_gets_no_identity_holds_the_tasks_back_for_a_while(envoy):
-    note = f"{paths.AGENT_NAMES}/{envoy.name}"
+    note = f"{plan.AGENT_NAMES}/{envoy.name}"
     envoy.sh(
         f"mkdir -p $(dirname {DEFAULT_AGENT_SOCKET} {note}) && touch {note} && rm -f {DEFAULT_AGENT_SOCKET}"
         f" && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{DEFAULT_AGENT_SOCKET}\")'"

@@ -35,7 +35,7 @@ def certificate(tmp_path, monkeypatch):
     names.mkdir()
     (names / "robot1").touch()
     monkeypatch.setattr(node, "CERTIFICATE", str(path))
-    monkeypatch.setattr(node, "NAMES", str(names))
+    monkeypatch.setattr(node, "AGENT_NAMES", str(names))
     return path
 
 

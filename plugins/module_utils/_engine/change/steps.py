@@ -9,6 +9,7 @@ that the next one does not see.
 
 from __future__ import annotations
 
+import copy
 import os
 
 from ..plan import UNIT_DIRECTORY
@@ -123,19 +124,9 @@ class Situation:
 
     def without(self, units: t.Iterable[str]) -> Situation:
         """The situation once these are down."""
-        down = {name: {**self.units[name], "ActiveState": "inactive"} for name in units}
-        return Situation(
-            self.wanted,
-            self.old,
-            self.seen,
-            {**self.units, **down},
-            self.finished,
-            self.started,
-            self.silent,
-            self.dead,
-            self.held,
-            self.contained,
-        )
+        other = copy.copy(self)
+        other.units = {**self.units, **{name: {**self.units[name], "ActiveState": "inactive"} for name in units}}
+        return other
 
     def is_there(self, resource: Resource) -> bool:
         """Whether anything is left of a resource; of a unit, it may be a process alone."""

@@ -11,11 +11,10 @@ import calendar
 import os
 import time
 
+from ..plan import AGENT_NAMES
 from ..system import command
 
 CERTIFICATE = "/etc/spire/agent/node.pem"
-# Files whose names say as whom the agent has attested: one with an @ has done so in another way, without a certificate.
-NAMES = "/etc/spire/agent/names"
 # What is left of its lifetime when it is told. Provisioning renews it from a third on.
 LAST = 0.25
 
@@ -23,7 +22,8 @@ LAST = 0.25
 def expiring() -> list[str]:
     """When it ends and what renews it, in a text for a person, if that is soon. Not so where the agent has no such certificate."""
     try:
-        if any("@" in name for name in os.listdir(NAMES)):
+        if any("@" in name for name in os.listdir(AGENT_NAMES)):
+            # It has none, or one that it needs no longer.
             return []
         begin, end = _lifetime()
     except (OSError, ValueError):

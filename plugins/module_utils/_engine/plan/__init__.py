@@ -115,6 +115,9 @@ UNIT_DIRECTORY = "/etc/systemd/system"
 STARTED_AT_BOOT = UNIT_DIRECTORY + "/multi-user.target.wants"
 # Where systemd keeps when a timer that makes up for what it missed was last due; systemd.timer(5), Persistent=.
 TIMER_STAMPS = "/var/lib/systemd/timers"
+# Where the role spire_agent notes as whom the robot's agent has attested: one file, whose name says it, with an @ before the way in which
+# it has, if that is not by a node certificate.
+AGENT_NAMES = "/etc/spire/agent/names"
 # The parent of the groups' slices.
 ROOT_SLICE = "k8s4r.slice"
 

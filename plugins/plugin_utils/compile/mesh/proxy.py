@@ -107,7 +107,7 @@ def _agent(site: Site, socket: str | None) -> t.Iterator[Need]:
     if socket:
         yield plan.need(socket, "spire_agent")
     if socket == DEFAULT_AGENT_SOCKET:
-        yield plan.need(f"{paths.AGENT_NAMES}/{names.agent_note(site.robot.name, site.robot.attestor)}", "spire_agent")
+        yield plan.need(f"{plan.AGENT_NAMES}/{names.agent_note(site.robot.name, site.robot.attestor)}", "spire_agent")
 
 
 def _resources(
