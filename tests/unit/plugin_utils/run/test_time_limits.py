@@ -103,3 +103,24 @@ def test_whoever_tells_ssh_to_be_patient_is_not_cut_short(options, seconds):
     asked = Slow()
     asked._connection = Connection(**options)
     assert asked.on_this_link(8) == seconds
+
+
+class Endless(Slow):
+    """An action whose robot always says that it has got on. An hour passes between two answers."""
+
+    hours = 0
+
+    def ask_again(self, request, _variables):
+        """The robot's answer, another one each time."""
+        assert request == {"op": "poll", "release": "r"}
+        self.hours += 1
+        return {"status": "pending", "release": "r", "progress": f"{self.hours} MiB"}
+
+
+def test_a_robot_that_gets_on_for_ever_holds_nobody_up_for_longer_than_a_day(monkeypatch):
+    robot = Endless()
+    monkeypatch.setattr(action.time, "monotonic", lambda: robot.hours * 3600.0)
+    monkeypatch.setattr(action.time, "sleep", lambda _seconds: None)
+    with pytest.raises(action.ActionProblem, match="the robot has not finished after 90000 s; it continues on its own"):
+        robot.until_done({"status": "pending", "release": "r"}, {}, 3600.0, patient=True)
+    assert robot.hours == 25
