@@ -63,8 +63,7 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
         *consul.resources,
         *memory.resources(site),
         *holder.resources(site),
-        *_with_each_image_once(resource for unit in units for resource in unit.resources),
-        *quotas.resources(site),
+        *quotas.among(site, _with_each_image_once(resource for unit in units for resource in unit.resources)),
         plan.unit(site.target, _target(site, _wanted(begun, tasks, timed)), run="always"),
         plan.link(f"{plan.STARTED_AT_BOOT}/{site.target}", f"../{site.target}"),
     ]

@@ -68,9 +68,14 @@ def task(name: str, signal: str, way: str = "exec", **keys: t.Any) -> dict[str, 
     return {"name": name, "config": {"execConfig": program}, "killSignal": signal, "killTimeout": "20s", **WAYS[way], **keys}
 
 
+def planned(machine: Machine, *tasks: dict[str, t.Any]) -> dict[str, t.Any]:
+    (plan,) = plans(machine, {"name": "stop", "taskGroups": [{"name": "g", "tasks": tasks}]})
+    return plan
+
+
 def up(machine: Machine, *tasks: dict[str, t.Any]) -> tuple[dict[str, t.Any], str]:
     """Deploy a job of these tasks and wait until all are up; the plan, and the directory of their notes."""
-    (plan,) = plans(machine, {"name": "stop", "taskGroups": [{"name": "g", "tasks": tasks}]})
+    plan = planned(machine, *tasks)
     assert machine.deploy(plan)["status"] == "committed"
     alloc = machine.sh("echo /var/lib/k8s4r/groups/stop-g-*/alloc").strip()
     names = " ".join(f"{alloc}/{each['name']}.up" for each in tasks)
@@ -109,6 +114,18 @@ def test_a_program_among_the_robots_processes_is_asked_once_too(machine):
     assert machine.sh(f"cat {alloc}/one.launcher").split() == ["SIGQUIT"]
     machine.sh(f"test -e {alloc}/one.drained")
     assert states(machine, plan) == {"success inactive"}
+
+
+def test_a_task_that_gets_namespaces_and_has_them_no_longer_is_asked_in_its_own_way(machine):
+    """By the unit that started it: the new one would kill it at once, or ask whom it does not reach."""
+    _plan, alloc = up(machine, task("turns", "SIGUSR1", "rawexec"))
+    for way in ("exec", "rawexec", "group"):
+        machine.sh(f"rm {alloc}/turns.*")
+        result = machine.deploy(planned(machine, task("turns", "SIGUSR1", way)))
+        assert (result["status"], result["notices"]) == ("committed", []), result
+        assert machine.sh(f"cat {alloc}/turns.launcher").split() == ["SIGUSR1"], way
+        machine.sh(f"test -e {alloc}/turns.drained")
+        machine.until(f"ls {alloc}/turns.up >/dev/null 2>&1")
 
 
 def test_a_program_without_a_handler_ends_when_it_is_asked_and_a_shell_can_have_one(machine):

@@ -90,7 +90,7 @@ def said(old, new, units=None, seen=None, dead=(), silent=(), finished=(), now=(
         dict(silent),
         dict(dead),
         steps.holdings(before),
-        steps.contained(before),
+        steps.reached(before),
     )
     todo = steps.between(situation, digest)
     changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents, whole)

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
         "discard",
         "pruned",
     ]
+    # Whether the program is in a container, and whether it is in a PID namespace.
+    Reach = t.Tuple[bool, bool]
     Turns = t.Tuple[t.Tuple[Verb, ...], ...]
 
     class _Step(t.TypedDict):
@@ -83,8 +85,8 @@ class Situation:
     ``seen``: {place: what is there}, for each of them. ``units``: what systemd reported of those among them. ``finished``:
     the units that shall run once and have. ``started``: {unit: run digest with which it last started well}. ``silent``: {unit that
     runs and does not listen where it should: why}. ``dead``: {unit that should run and does not: since when and of what}.
-    ``held``: {unit that may run: directories that it has open}, of each release that it may be of. ``contained``: {the same:
-    whether it is a container}.
+    ``held``: {unit that may run: directories that it has open}, of each release that it may be of. ``reached``: {the same:
+    how it is reached, of each}.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class Situation:
         silent: t.Mapping[str, str],
         dead: t.Mapping[str, str],
         held: t.Mapping[str, t.Collection[str]],
-        contained: t.Mapping[str, set[bool]],
+        reached: t.Mapping[str, set[Reach]],
     ) -> None:
         self.wanted = wanted
         self.old = old
@@ -109,7 +111,7 @@ class Situation:
         self.silent = silent
         self.dead = dead
         self.held = held
-        self.contained = contained
+        self.reached = reached
 
     def now(self, resource: Resource) -> State | None:
         """What is at a resource's place."""
@@ -146,12 +148,16 @@ def holdings(resources: t.Iterable[Resource]) -> dict[str, set[str]]:
     return found
 
 
-def contained(resources: t.Iterable[Resource]) -> dict[str, set[bool]]:
-    """Whether each unit that should run is a container, by its name; of one that is there twice, both."""
-    found: dict[str, set[bool]] = {}
+def reached(resources: t.Iterable[Resource]) -> dict[str, set[Reach]]:
+    """How whoever stops it reaches the program of each unit that should run, by the unit's name; of one that is there twice, both."""
+    found: dict[str, set[Reach]] = {}
     for unit in kinds.that_run(resources):
-        found.setdefault(unit["name"], set()).add(bool(unit.get("container")))
+        found.setdefault(unit["name"], set()).add(_reach(unit))
     return found
+
+
+def _reach(unit: Resource) -> Reach:
+    return bool(unit.get("container")), bool(unit.get("apart"))
 
 
 def run_digest(unit: Resource, resources: t.Iterable[Resource], digest: Digest) -> str:
@@ -254,7 +260,7 @@ def _halts(situation: Situation, halted: t.Container[str]) -> list[Step]:
 
 def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
     """What must not run while things change hands: it would go on making files as their old owner. What held a place that it is to
-    hold no longer: it would be killed with what made that place. What becomes a container, or is one no longer: the new unit would
+    hold no longer: it would be killed with what made that place. What gets, or loses, a container or a PID namespace: the new unit would
     not know how to stop it. Timers. And instances that lose a hook: by their new units, it would not be the last one to stop.
     """
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
@@ -265,8 +271,8 @@ def _interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[St
         and (
             any(is_held(unit, place) for place in places)
             or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
-            or not situation.contained.get(unit["name"], set()).issubset({bool(unit.get("container"))})
-            or (kinds.of(unit).rests_while_changed(unit) and unit in makes)
+            or (unit in makes and not situation.reached.get(unit["name"], set()).issubset({_reach(unit)}))
+            or (unit in makes and kinds.of(unit).rests_while_changed(unit))
         )
     ]
     names = dict.fromkeys(name for name in (*_around_hooks_that_go(situation), *reversed(units)) if situation.may_run(name))

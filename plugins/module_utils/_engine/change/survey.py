@@ -79,7 +79,7 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
         dead=dead(record, shown, robot.runtime) if record else {},
         # On the way back, a unit may be of the release that did not get through.
         held=steps.holdings([*known(record), *others]),
-        contained=steps.contained([*known(record), *others]),
+        reached=steps.reached([*known(record), *others]),
     )
 
 

@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         gpus: bool
         engine: str
         container: str
+        apart: bool
         listens: list[Port]
 
 
@@ -250,6 +251,7 @@ def unit(
     refreshes: t.Mapping[str, str] | None = None,
     told: Told | None = None,
     container: str = "",
+    apart: bool = False,
     listens: t.Iterable[Port] = (),
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
@@ -269,6 +271,7 @@ def unit(
     for so many seconds systemd waits before it starts the unit again. ``refreshes``: files of the same plan that the unit takes in
     without a restart, by ExecReload=, each with what people call that, such as ``signal SIGHUP``; empty where nobody is told.
     ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the slice beside it that has its container.
+    ``apart``: systemd's signals do not reach its program, which is in a PID namespace; a command of the unit asks it to end.
     ``listens``: ports of the pod in which the unit runs, and not of the robot, where its program must listen.
     """
     made: Resource = {
@@ -298,6 +301,8 @@ def unit(
         made["told"] = told
     if container:
         made["container"] = container
+    if apart:
+        made["apart"] = True
     ports = list(listens)
     if ports:
         made["listens"] = ports

@@ -36,6 +36,7 @@ _OPTIONAL: t.Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "logs": _STRING,
     "checks": _STRING,
     "container": _STRING,
+    "apart": (bool, "true or false"),
     "done": ((str, type(None)), "a string"),
     "settles": _NUMBER,
     "deadline": _NUMBER,

@@ -34,6 +34,17 @@ def resources(site: Site) -> t.Iterator[Resource]:
             yield plan.quota(task.id, names.project(task.id), int(task.spec.resources.disk), [_local(task)], where)
 
 
+def among(site: Site, others: t.Iterable[Resource]) -> t.Iterator[Resource]:
+    """What is made for a group's units, with the quotas as soon as all is there that they count, and before it is filled: what comes with
+    a larger size may need it.
+    """
+    made = list(resources(site))
+    counted, filling = [], []
+    for each in others:
+        (counted if made and each["kind"] == "directory" else filling).append(each)
+    yield from (*counted, *made, *filling)
+
+
 def expected(site: Site) -> t.Iterator[Expected]:
     """The room that must be there on any robot."""
     if site.disk:

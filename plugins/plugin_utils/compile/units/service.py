@@ -12,7 +12,7 @@ from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
-from ...job.model.vocabulary import KillMode
+from ...job.model.vocabulary import KillMode, Sharing
 from .. import helpers, lines, systemd
 from ..content import artifacts, checks
 from ..content import templates as texts
@@ -188,6 +188,7 @@ def unit(
                 logs=logs.directory(task),
                 checks=checked.path,
                 container=process.brought.slice,
+                apart=sharing.shares(task.spec).pid is not Sharing.HOST,
                 **_health(site),
             ),
         ),

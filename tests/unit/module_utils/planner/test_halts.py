@@ -36,7 +36,7 @@ def names(verb, wanted, old, seen=None, down=()):
     units = {each["name"]: DOWN if each in down else UP for each in old}
     seen = {**dict.fromkeys(map(kinds.place, [*wanted, *old])), **there, **(seen or {})}
     started = steps.run_digests(old, digest)
-    situation = steps.Situation(wanted, old, seen, units, [], started, {}, {}, steps.holdings(old), steps.contained(old))
+    situation = steps.Situation(wanted, old, seen, units, [], started, {}, {}, steps.holdings(old), steps.reached(old))
     return [
         name.removeprefix("k8s4r-task-").partition(".")[0]
         for step in steps.between(situation, digest)
@@ -66,3 +66,16 @@ def test_a_timer_is_down_while_its_file_changes_and_up_again_afterwards(differs)
     seen = {place: {**kinds.expected(timer), differs: "other"}}
     assert (names("halt", [timer], [timer], seen), names("start", [timer], [timer], seen)) == (["run"], ["run"])
     assert names("halt", [timer], [timer]) == []
+
+
+@pytest.mark.parametrize(("before", "after"), [({}, {"apart": True}), ({"apart": True}, {}), ({"container": "k8s4r-a.slice"}, {})])
+def test_what_is_reached_in_another_way_is_stopped_by_the_unit_that_started_it(before, after):
+    old, new = unit("app.service", **before), unit("app.service", digest="new", **after)
+    assert names("halt", [new], [old]) == ["app"]
+    # As an older engine has noted it: only what starts again anyway is stopped for that.
+    assert names("halt", [unit("app.service", **after)], [old]) == []
+
+
+def test_what_is_reached_as_before_stops_by_its_new_unit():
+    old, new = unit("app.service", apart=True), unit("app.service", apart=True, digest="new")
+    assert (names("halt", [new], [old]), names("down", [new], [old])) == ([], ["app"])

@@ -68,9 +68,7 @@ def between(case):
     if "halted" in case:
         options["halted"] = [TABLE["resources"][name]["name"] for name in case["halted"]]
     return steps.between(
-        steps.Situation(
-            wanted, old, seen, units, finished, started, silent, case.get("dead", {}), steps.holdings(old), steps.contained(old)
-        ),
+        steps.Situation(wanted, old, seen, units, finished, started, silent, case.get("dead", {}), steps.holdings(old), steps.reached(old)),
         digest,
         **options,
     )

@@ -188,6 +188,16 @@ def test_a_size_is_a_limit_where_the_robot_can_and_the_robot_that_was_never_aske
     assert quotas(sized()) == {}
 
 
+def test_limits_of_the_disk_are_in_force_before_artifacts_come_and_after_all_directories_that_they_count():
+    artifact = ", artifacts: [{getterSource: https://files.example/a.tar.gz}]}"
+    (group,) = sized("ext4", "name: job" + SIZES.replace("{command: a}}}", "{command: a}}" + artifact)).plan["jobs"][0]["groups"]
+    order = [(each["kind"], each.get("path")) for each in group["resources"]]
+    limits = [place for place, (kind, _path) in enumerate(order) if kind == "quota"]
+    (brought,) = (place for place, (kind, _path) in enumerate(order) if kind == "artifacts")
+    for directories in (each["directories"] for each in group["resources"] if each["kind"] == "quota"):
+        assert max(order.index(("directory", path)) for path in directories) < min(limits) <= max(limits) < brought
+
+
 GROUPS_OWN = """
 name: job
 taskGroups:
