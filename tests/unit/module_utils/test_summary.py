@@ -13,7 +13,9 @@ import re
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import steps, summary
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import summary
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.between import between
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.situation import Situation, holdings, reached, run_digests
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import compare
 
@@ -80,19 +82,19 @@ def said(old, new, units=None, seen=None, dead=(), silent=(), finished=(), now=(
     found.update({kinds.place(each): kinds.expected(each) for each in before})
     found.update(seen or {})
     shown = {**dict.fromkeys(kinds.units(before), RUNNING), **(units or {})}
-    situation = steps.Situation(
+    situation = Situation(
         after,
         before,
         found,
         shown,
         finished,
-        steps.run_digests(before, digest),
+        run_digests(before, digest),
         dict(silent),
         dict(dead),
-        steps.holdings(before),
-        steps.reached(before),
+        holdings(before),
+        reached(before),
     )
-    todo = steps.between(situation, digest)
+    todo = between(situation, digest)
     changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents, whole)
     assert all(change["group"] == "default/shop/web" for change in changes)
     return [(change["unit"], change["does"], change["why"]) for change in changes]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..plan import Resource
     from ..system.observe import State
-    from .steps import Step
+    from .steps.step import Step
 
     class Difference(t.TypedDict, total=False):
         """In the form in which Ansible shows it: lines, or a text before and after with the place of the file as headers."""

@@ -20,9 +20,10 @@ from ..state import manifest as manifests
 from ..state.journal import FINAL
 from ..state.scrub import of_release
 from ..system import files, systemd
-from . import steps, survey
+from . import survey
 from .health.wait import Unhealthy
 from .perform import Performer
+from .steps.step import FROM_COMMIT, RESUMED, UNTIL_COMMIT, in_turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
     from .perform import Progress
-    from .steps import Step
+    from .steps.step import Step, Turns
 
     # The performer of each group, and the steps of all of them in turn, each with its group's number.
     Work = t.Tuple[t.Sequence[Performer], t.Sequence[t.Tuple[int, Step]]]
@@ -63,12 +64,12 @@ class Switch:
     def apply(self, members: Members) -> None:
         """Bring groups that go together to the new release, or all of them back. Continues from where the journal has them."""
         if self._under_way(members, "commit"):
-            self._finish(members, steps.RESUMED)
+            self._finish(members, RESUMED)
         elif self._under_way(members, "forward", None):
             self._enter(members, "forward")
             self._forward(members)
             if self._under_way(members, "commit"):
-                self._finish(members, steps.FROM_COMMIT)
+                self._finish(members, FROM_COMMIT)
         if self._under_way(members, "back"):
             self._roll_back(members)
 
@@ -78,7 +79,7 @@ class Switch:
         committed = [member for member in members if self._is_committed(member)]
         begun = [member for member in members if member not in committed and self._phase(member) in ("forward", "back", "stuck")]
         if committed:
-            self._finish(committed, steps.RESUMED)
+            self._finish(committed, RESUMED)
         if begun:
             # Those that it had not come to go back with the others, which changes nothing about them.
             self._roll_back([member for member in members if member not in committed and self._phase(member) not in FINAL], boot)
@@ -89,7 +90,7 @@ class Switch:
     def _forward(self, members: Members) -> None:
         at = members[0][1]
         try:
-            performers, todo = self._work(members, steps.UNTIL_COMMIT)
+            performers, todo = self._work(members, UNTIL_COMMIT)
             for number, step in todo:
                 at = members[number][1]
                 self._perform(performers[number], step)
@@ -101,7 +102,7 @@ class Switch:
             # From here on there is no way back.
             self._enter(members, "commit")
 
-    def _finish(self, members: Members, turns: steps.Turns) -> None:
+    def _finish(self, members: Members, turns: Turns) -> None:
         """Write down what runs now; then remove what nothing needs any more. What cannot be written down now, is later."""
         errors: dict[str, list[str]] = {}
         phases: dict[str, Phase] = {group["id"]: "committed" for _job, group in members}
@@ -153,9 +154,9 @@ class Switch:
                 errors[group["id"]] += [text for text in texts if text not in errors[group["id"]]]
         self._end(phases, errors)
 
-    def _work(self, members: Members, turns: steps.Turns) -> Work:
+    def _work(self, members: Members, turns: Turns) -> Work:
         """The steps of some turns to the new release."""
-        halted = handover.listening(members, self.robot.ledger) if turns is steps.UNTIL_COMMIT else []
+        halted = handover.listening(members, self.robot.ledger) if turns is UNTIL_COMMIT else []
         performers, found = [], []
         for job, group in members:
             record = self.robot.ledger.group(job, group["id"])
@@ -163,12 +164,12 @@ class Switch:
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress))
             spared = self._spared(group, record)
             keep_data, others = self.manifest["keep_data"], self.overtaken.get(group["id"], [])
-            down = [*halted, *self._ousted(group, record)] if turns is steps.UNTIL_COMMIT else []
+            down = [*halted, *self._ousted(group, record)] if turns is UNTIL_COMMIT else []
             todo = survey.plan_steps(self.robot, target["resources"], record, others, keep_data, down, spared)
-            if turns is steps.RESUMED:
+            if turns is RESUMED:
                 todo = [*self._stopped_again(group, record), *todo]
             found.append(todo)
-        return performers, steps.in_turn(found, turns)
+        return performers, in_turn(found, turns)
 
     def _work_back(self, members: Members) -> Work:
         """All steps back to the last good releases."""
@@ -182,7 +183,7 @@ class Switch:
             spared = record["leftovers"] if record else ()
             tried = [*self._target(group, record)["resources"], *self.overtaken.get(group["id"], [])]
             found.append(survey.plan_steps(self.robot, target["resources"], record, others=tried, halted=halted, spared=spared))
-        return performers, steps.in_turn(found, steps.UNTIL_COMMIT + steps.FROM_COMMIT)
+        return performers, in_turn(found, UNTIL_COMMIT + FROM_COMMIT)
 
     def _forget_half_written(self, members: Members) -> None:
         """What was to be replaced may be as it should be, so that no step comes by what was to replace it."""

@@ -14,9 +14,9 @@ from ..plan import RESTART_COUNTS
 from ..pods import units as wall_units
 from ..resources import kinds
 from ..system import endings, files, ports, systemd
-from . import steps
 from .health.report import last_lines
 from .health.wait import Unhealthy, wait
+from .steps.situation import run_digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..state.ledger import GroupRecord, JobName
     from ..state.manifest import ManifestGroup
     from ..state.robot import Robot
-    from .steps import Step
+    from .steps.step import Step
 
     # Called with each step as it begins.
     Progress = t.Callable[[str], None]
@@ -252,7 +252,7 @@ class Performer:
                 "committed": self.record["committed"] if self.record else time.time(),
                 "resources": resources,
                 "leftovers": step["leftovers"],
-                "started": {**steps.run_digests(resources, self.robot.digest), **leaving},
+                "started": {**run_digests(resources, self.robot.digest), **leaving},
                 "needs": self.group["needs"],
                 "ports": self.group["ports"],
                 "secrets": self.group["secrets"],

@@ -22,9 +22,11 @@ from ..state.lock import Lock
 from ..state.scrub import Scrubber, of_release
 from ..system import capabilities, own
 from ..system.observe import read
-from . import boot_unit, difference, steps, summary, survey
+from . import boot_unit, difference, summary, survey
 from .difference import Contents
 from .perform import Performer, silence
+from .steps.between import between, emptied
+from .steps.step import FROM_COMMIT, UNTIL_COMMIT, in_turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from ..state.manifest import PrepareRequest
     from ..state.robot import Robot
     from .perform import Progress
+    from .steps.step import Step
 
     class Following(t.TypedDict):
         """A file that follows what other robots have: of which group, what it follows, and its content now; of one that is secret, the
@@ -157,7 +160,7 @@ class Staging:
         self.manifest = manifests.build(request, release, robot.ledger, self._content, begun)
         for job, group in manifests.groups(self.manifest):
             record = robot.ledger.group(job, group["id"])
-            left = steps.emptied(group["resources"], ledger.known(record))
+            left = emptied(group["resources"], ledger.known(record))
             group["resources"] += [manifests.staged(resource, self._content) for resource in left]
         self.scrub = of_release(robot, self.manifest, [secret for group in self.groups for secret in group.get("secrets", [])])
         self.changes: list[summary.Change] = []
@@ -215,7 +218,7 @@ class Staging:
         self.contents[digest] = content
         return digest
 
-    def _refuse_what_is_wrong(self, todo: t.Sequence[steps.Step]) -> None:
+    def _refuse_what_is_wrong(self, todo: t.Sequence[Step]) -> None:
         changes = [(step["do"], step["resource"], step["now"]) for step in todo if step["do"] in ("make", "remove", "discard")]
         problems = conflicts.errors(self.robot, self.manifest)
         problems += addresses.errors(self.manifest, self.contents.__getitem__)
@@ -226,20 +229,20 @@ class Staging:
         if problems:
             raise Refusal(self.scrub(problems))
 
-    def _plan(self) -> list[tuple[Performer, steps.Step]]:
+    def _plan(self) -> list[tuple[Performer, Step]]:
         """All steps in their order, as the switch will take them, each with what would carry it out; `changes` says what they do."""
         planned = []
         for members in handover.bundles(self.manifest, self.robot.ledger):
             halted = handover.listening(members, self.robot.ledger)
             found = [self._steps(member, halted) for member in members]
             performers = [Performer(self.robot, self.release, job, group, silence) for job, group in members]
-            planned += [(performers[number], step) for number, step in steps.in_turn(found, steps.UNTIL_COMMIT + steps.FROM_COMMIT)]
+            planned += [(performers[number], step) for number, step in in_turn(found, UNTIL_COMMIT + FROM_COMMIT)]
         return planned
 
-    def _steps(self, member: handover.Member, halted: t.Sequence[str]) -> list[steps.Step]:
+    def _steps(self, member: handover.Member, halted: t.Sequence[str]) -> list[Step]:
         job, group = member
         situation = survey.look(self.robot, group["resources"], self.robot.ledger.group(job, group["id"]))
-        found = steps.between(situation, self.robot.digest, self.manifest["keep_data"], halted)
+        found = between(situation, self.robot.digest, self.manifest["keep_data"], halted)
         self.changes += summary.of_group(group["id"], group["name"], situation, found, Contents(self.contents), whole=not self.interrupted)
         return found
 
@@ -284,13 +287,13 @@ class Staging:
         for content in self.contents.values():
             self.robot.store.put(content)
 
-    def _difference(self, todo: t.Iterable[steps.Step]) -> list[difference.Difference]:
+    def _difference(self, todo: t.Iterable[Step]) -> list[difference.Difference]:
         groups = self.robot.ledger.groups(self.manifest["jobs"])
         known = {kinds.place(resource): resource for group in groups for resource in ledger.known(group)}
         return difference.of_steps(todo, Contents(self.contents), known)
 
 
-def _texts(todo: t.Iterable[steps.Step], interrupted: Journal | None, idle: t.Iterable[str]) -> list[str]:
+def _texts(todo: t.Iterable[Step], interrupted: Journal | None, idle: t.Iterable[str]) -> list[str]:
     """The steps for a person. First what serves all groups and is ``idle`` is started, and an interrupted switch ended."""
     texts = [f"start {unit}" for unit in idle]
     texts += summary.mends(interrupted)

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a switch does to each unit of a group and why, for a person who knows the job and not its files: pure, as steps.py is.
+"""What a switch does to each unit of a group and why, for a person who knows the job and not its files: pure, as steps/ is.
 
 No value of a variable is in it. What goes is told by survey.py, with its data.
 """
@@ -16,7 +16,8 @@ from ..resources import kinds
 from ..say import compare
 from ..say.units import of_unit
 from ..state.journal import FINAL, all_of
-from .steps import is_held, no_longer_running
+from .steps.between import no_longer_running
+from .steps.situation import is_held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from ..plan import Resource
     from ..state.journal import Journal
-    from .steps import Situation, Step
+    from .steps.situation import Situation
+    from .steps.step import Step
 
     class Change(t.TypedDict):
         """What happens to a unit, or where ``unit`` is empty, to the rest of the group.

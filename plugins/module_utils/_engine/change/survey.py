@@ -14,8 +14,9 @@ from ..state import manifest as manifests
 from ..state.ledger import known
 from ..system import endings, files, ports, systemd
 from ..system.observe import Observer
-from . import steps
 from .health import report
+from .steps.between import between
+from .steps.situation import Situation, holdings, reached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..state.ledger import GroupRecord
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
+    from .steps.step import Step
 
     class Going(t.TypedDict):
         """Of a group's units, those that go from this robot. ``whole``: all of the group goes."""
@@ -48,12 +50,12 @@ def plan_steps(
     keep_data: bool = False,
     halted: t.Sequence[str] = (),
     spared: t.Sequence[Resource] = (),
-) -> list[steps.Step]:
-    """The steps from what is to what is wanted: `look` with what `steps.between` makes of it."""
-    return steps.between(look(robot, wanted, record, others), robot.digest, keep_data, halted, spared)
+) -> list[Step]:
+    """The steps from what is to what is wanted: `look` with what `between` makes of it."""
+    return between(look(robot, wanted, record, others), robot.digest, keep_data, halted, spared)
 
 
-def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None, others: t.Iterable[Resource] = ()) -> steps.Situation:
+def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None, others: t.Iterable[Resource] = ()) -> Situation:
     """What there is of what a group shall have, and of what it had.
 
     ``record``: the group's record in the ledger. ``others``: further resources that may be there, those of a release
@@ -68,7 +70,7 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
     there = systemd.known(absent)
     names = [name for name in kinds.units(everything) if name not in absent or name in there]
     shown = _shown(names, {unit["name"] for unit in kinds.that_run(everything) if unit.get("done")})
-    return steps.Situation(
+    return Situation(
         wanted,
         old,
         seen=seen,
@@ -78,8 +80,8 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
         silent=_unheard(record, shown) if record else {},
         dead=dead(record, shown, robot.runtime) if record else {},
         # On the way back, a unit may be of the release that did not get through.
-        held=steps.holdings([*known(record), *others]),
-        reached=steps.reached([*known(record), *others]),
+        held=holdings([*known(record), *others]),
+        reached=reached([*known(record), *others]),
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..state.robot import Robot
     from ..system.observe import State
 
-    # Of a step (change/steps.py) that makes or removes something: its verb, its resource, and what is there before it.
+    # Of a step (change/steps) that makes or removes something: its verb, its resource, and what is there before it.
     Change = t.Tuple[str, Resource, t.Optional[State]]
     Written = t.Tuple[str, int, bool]  # a directory, the bytes of a file that is written there, and whether it is a new place for data
 

@@ -1,7 +1,7 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A systemd unit file, and whether its unit shall run. When it restarts is decided in steps.py: that depends on other files too.
+"""A systemd unit file, and whether its unit shall run. When it restarts is decided in change/steps: that depends on other files too.
 
 What others have added to the unit (X.service.d/*.conf, `systemctl edit`, `systemctl set-property`) counts as its content, and goes
 when the unit file is put right. Settings for units of many names, such as service.d/*.conf, are the robot's own.

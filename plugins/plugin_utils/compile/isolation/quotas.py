@@ -39,7 +39,8 @@ def among(site: Site, others: t.Iterable[Resource]) -> t.Iterator[Resource]:
     a larger size may need it.
     """
     made = list(resources(site))
-    counted, filling = [], []
+    counted: list[Resource] = []
+    filling: list[Resource] = []
     for each in others:
         (counted if made and each["kind"] == "directory" else filling).append(each)
     yield from (*counted, *made, *filling)

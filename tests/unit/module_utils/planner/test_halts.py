@@ -10,7 +10,8 @@ import hashlib
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import steps
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.between import between
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.situation import Situation, holdings, reached, run_digests
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 
 UP = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no"}
@@ -35,11 +36,11 @@ def names(verb, wanted, old, seen=None, down=()):
     there = {kinds.place(each): kinds.expected(each) for each in old}
     units = {each["name"]: DOWN if each in down else UP for each in old}
     seen = {**dict.fromkeys(map(kinds.place, [*wanted, *old])), **there, **(seen or {})}
-    started = steps.run_digests(old, digest)
-    situation = steps.Situation(wanted, old, seen, units, [], started, {}, {}, steps.holdings(old), steps.reached(old))
+    started = run_digests(old, digest)
+    situation = Situation(wanted, old, seen, units, [], started, {}, {}, holdings(old), reached(old))
     return [
         name.removeprefix("k8s4r-task-").partition(".")[0]
-        for step in steps.between(situation, digest)
+        for step in between(situation, digest)
         if step["do"] == verb
         for name in step["units"]
     ]

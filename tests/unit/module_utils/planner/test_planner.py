@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import steps
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps import between as steps
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.situation import Situation, holdings, reached, run_digests
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 
 TABLE, LEAVING = (
@@ -52,7 +53,7 @@ def resources(words):
     return found
 
 
-def between(case):
+def decided(case):
     old, wanted = resources(case.get("old", [])), resources(case.get("wanted", []))
     there = resources(case["there"]) if "there" in case else old
     seen = dict.fromkeys(map(kinds.place, [*wanted, *old]))
@@ -60,7 +61,7 @@ def between(case):
     units = dict.fromkeys((each["name"] for each in there if each["kind"] == "unit"), RUNNING)
     units.update({TABLE["resources"][name]["name"]: STATES[state] for name, state in case.get("units", {}).items()})
     finished = [TABLE["resources"][name]["name"] for name, state in case.get("units", {}).items() if state == "finished"]
-    started = steps.run_digests(old, digest) if case.get("started", True) else {}
+    started = run_digests(old, digest) if case.get("started", True) else {}
     silent = {TABLE["resources"][name]["name"]: why for name, why in case.get("silent", {}).items()}
     options = {name: case[name] for name in OPTIONS if name in case}
     if "spared" in options:
@@ -68,7 +69,7 @@ def between(case):
     if "halted" in case:
         options["halted"] = [TABLE["resources"][name]["name"] for name in case["halted"]]
     return steps.between(
-        steps.Situation(wanted, old, seen, units, finished, started, silent, case.get("dead", {}), steps.holdings(old), steps.reached(old)),
+        Situation(wanted, old, seen, units, finished, started, silent, case.get("dead", {}), holdings(old), reached(old)),
         digest,
         **options,
     )
@@ -96,7 +97,7 @@ def words(step):
 
 @pytest.mark.parametrize("case", [*TABLE["cases"], *LEAVING["cases"]], ids=lambda case: case["case"])
 def test_steps(case):
-    found = between(case)
+    found = decided(case)
     assert [text for step in found for text in words(step)] == case["steps"]
 
 
@@ -110,26 +111,26 @@ def test_steps(case):
 def test_what_waits_for_its_next_try_stands_still_like_what_runs(name, unit):
     """It would come up in the middle of it."""
     (case,) = (case for case in TABLE["cases"] if case["case"] == name)
-    assert words(between({**case, "units": {unit: "crashing"}})[0]) == [case["steps"][0]] == ["halt k8s4r-task-a.service"]
+    assert words(decided({**case, "units": {unit: "crashing"}})[0]) == [case["steps"][0]] == ["halt k8s4r-task-a.service"]
 
 
 @pytest.mark.parametrize("state", ["crashing", "starting"])
 def test_what_is_to_run_by_itself_no_longer_does_not_come_up_once_more(state):
-    found = between({"old": ["other"], "wanted": [{"other": {"run": "none"}}], "units": {"other": state}})
+    found = decided({"old": ["other"], "wanted": [{"other": {"run": "none"}}], "units": {"other": state}})
     assert "stop k8s4r-task-b.service" in [text for step in found for text in words(step)]
 
 
 @pytest.mark.parametrize(("changed", "forgets"), [({}, []), ({"digest": "new"}, ["/var/lib/k8s4r/done"])])
 def test_what_came_to_its_end_meanwhile_does_not_run_again_unless_it_has_changed(changed, forgets):
-    found = between({"old": ["env", "once"], "wanted": [{"env": changed}, "once"], "units": {"once": "dead"}})
+    found = decided({"old": ["env", "once"], "wanted": [{"env": changed}, "once"], "units": {"once": "dead"}})
     assert [step["done"] for step in found if step["do"] in ("clear", "down")] == [forgets] * 2
 
 
 def test_steps_hold_whole_resources():
     """The table's words name them."""
     everything = resources(["all"])
-    assert [step["resource"] for step in between({"wanted": ["all"]}) if step["do"] == "make"] == everything
-    removal = between({"old": ["all"]})
+    assert [step["resource"] for step in decided({"wanted": ["all"]}) if step["do"] == "make"] == everything
+    removal = decided({"old": ["all"]})
     assert [step["resource"] for step in removal if step["do"] == "remove"] == resources(["target", "task", "env", "directory"])
     assert [step["resource"] for step in removal if step["do"] == "discard"] == resources(["data", "user"])
     assert next(step for step in removal if step["do"] == "commit")["leftovers"] == everything[::-1]

@@ -1,0 +1,61 @@
+# Copyright (c) k8s4r.robot contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is down before anything else of its group changes, and in which order."""
+
+from __future__ import annotations
+
+from ...resources import kinds
+from .situation import is_held, is_leaving, reach
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+    from ...plan import Resource
+    from .situation import Situation
+    from .step import Step
+
+
+def while_ports_change(situation: Situation, halted: t.Container[str]) -> list[Step]:
+    # As for what goes: each may be down before the next is named.
+    units = reversed(kinds.units([*situation.wanted, *situation.old]))
+    names = list(dict.fromkeys(name for name in units if name in halted and situation.may_run(name)))
+    return [{"do": "halt", "text": f"stop {', '.join(names)} while ports change hands", "units": names}] if names else []
+
+
+def interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
+    """What must not run while things change hands: it would go on making files as their old owner. What held a place that it is to
+    hold no longer: it would be killed with what made that place. What gets, or loses, a container or a PID namespace: the new unit would
+    not know how to stop it. Timers. And instances that lose a hook: by their new units, it would not be the last one to stop.
+    """
+    places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
+    units = [
+        unit["name"]
+        for unit in kinds.that_run(situation.wanted)
+        if not is_leaving(unit)
+        and (
+            any(is_held(unit, place) for place in places)
+            or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
+            or (unit in makes and not situation.reached.get(unit["name"], set()).issubset({reach(unit)}))
+            or (unit in makes and kinds.of(unit).rests_while_changed(unit))
+        )
+    ]
+    names = dict.fromkeys(name for name in (*_around_hooks_that_go(situation), *reversed(units)) if situation.may_run(name))
+    return [{"do": "halt", "text": "", "units": list(names)}] if names else []
+
+
+def _around_hooks_that_go(situation: Situation) -> list[str]:
+    """The units of instances of which a hook goes, in the order in which they stop. A hook after the end is run by its stop."""
+    wanted = set(kinds.units(situation.wanted))
+    there = [unit for unit in situation.old if kinds.units([unit]) and unit.get("called")]
+    going = [unit for unit in there if wanted and kinds.of(unit).is_hook(unit) and unit["name"] not in wanted]
+    instances = {_instance(unit) for unit in going if situation.may_run(unit["name"])}
+    # What only a release has that failed comes behind the others.
+    around = [*(unit for unit in reversed(there) if unit not in going), *reversed(going)]
+    return [unit["name"] for unit in around if _instance(unit) in instances]
+
+
+def _instance(unit: Resource) -> str:
+    """By what people call it: `r0 server`."""
+    return str(unit["called"]).partition(" ")[0]
