@@ -51,10 +51,10 @@ def of_requests(name: str, log: AccessLog) -> list[Data]:
 
 
 def failures(name: str, log: AccessLog, *more: str) -> list[Data]:
-    """No connection (UF), no healthy address (UH), a name without an answer (DF), and the flags in `more`. The reason is logged
-    with them, above all that the peer has another identity.
+    """No connection (UF), none beyond a limit (UO), no healthy address (UH), a name without an answer (DF), and the flags in `more`. The
+    reason is logged with them, above all that the peer has another identity.
     """
-    filtered = {"filter": {"response_flag_filter": {"flags": ["UF", "UH", "DF", *more]}}}
+    filtered = {"filter": {"response_flag_filter": {"flags": ["UF", "UO", "UH", "DF", *more]}}}
     return [] if log is AccessLog.NONE else [{**_logger(name, "failed", _FAILURE), **filtered}]
 
 

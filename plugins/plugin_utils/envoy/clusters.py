@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..job.model.vocabulary import Protocol
+from . import alive
 from .address import Address, socket_address
 from .tls import Data, http2, typed
 
@@ -39,6 +40,11 @@ _DNS = {
 }
 
 
+# Envoy's own limits are 1,024 connections, and three requests at a time that may go to another endpoint: of those that wait for one that
+# is off, the others would fail. What bounds a proxy is its memory, and the number of its open files.
+_UNBOUNDED = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), 65536)
+
+
 def cluster(name: str, addresses: t.Sequence[Address], protocol: Protocol, transport_socket: Data | None = None) -> Data:
     """A cluster whose addresses are used in turns. A name is the only one; Envoy resolves it again and again for as long as it runs."""
     where = {
@@ -53,9 +59,15 @@ def cluster(name: str, addresses: t.Sequence[Address], protocol: Protocol, trans
 
 def leading_to(where: Data, name: str, protocol: Protocol, transport_socket: Data | None = None) -> Data:
     """A cluster by where its endpoints are."""
-    data: Data = {"name": name, "connect_timeout": "5s", **where}
+    data: Data = {
+        "name": name,
+        "connect_timeout": "5s",
+        **where,
+        **alive.of_cluster(protocol),
+        "circuit_breakers": {"thresholds": [_UNBOUNDED]},
+    }
     if protocol is Protocol.GRPC:
-        data["typed_extension_protocol_options"] = http2()
+        data["typed_extension_protocol_options"] = http2(**(alive.of_http2() if transport_socket else {}))
     if transport_socket:
         data["transport_socket"] = transport_socket
     return data

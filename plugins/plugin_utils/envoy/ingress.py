@@ -9,7 +9,7 @@ The limits are those that Envoy's documentation has for a proxy at the edge ("Co
 from __future__ import annotations
 
 from ..job.model.vocabulary import AccessLog
-from . import access_log
+from . import access_log, alive
 from .address import Address
 from .listeners import listening
 from .routes import NAME
@@ -89,7 +89,7 @@ def ingress_listener(address: Address, routes: Data, certificate: Data | None, l
     """`routes` are `watched` or `inline`. Without a certificate it speaks plaintext."""
     filters = [_limit(), _http(routes, log)]
     made = listening(NAME, address, filters)
-    made["access_log"] = access_log.closed(NAME, log)
+    made.update(alive.of_listener(), access_log=access_log.closed(NAME, log))
     made["per_connection_buffer_limit_bytes"] = BUFFER
     if certificate:
         made["filter_chains"][0]["transport_socket"] = _tls(certificate)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..job.addresses import ALWAYS_THERE, LOOPBACK
 from ..job.model.vocabulary import AccessLog, Protocol
-from . import access_log, endpoints
+from . import access_log, alive, endpoints
 from .address import Address, socket_address
 from .tls import Data, typed
 
@@ -20,8 +20,13 @@ def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, ho
         forward = _tcp(name, cluster, access_log.failures(name, log), endpoints.TCP_TRIES if several else {})
     else:
         route = {"host_rewrite_literal": host, **(endpoints.HTTP_TRIES if several else {})}
-        forward = _http(name, cluster, access_log.of_requests(name, log), route)
+        forward = _http(name, cluster, access_log.of_requests(name, log), route, _older(host))
     return listening(name, Address(LOOPBACK, port), [forward])
+
+
+def _older(host: str) -> Data:
+    """Some programs speak HTTP/1.0, as nginx does to what it forwards to, and need not say which host they ask."""
+    return {"http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": host}}
 
 
 def inbound_listener(
@@ -43,7 +48,7 @@ def inbound_listener(
     listener = listening(name, address, [authorization, forward])
     listener["filter_chains"][0]["transport_socket"] = transport_socket
     listener["access_log"] = access_log.closed(name, log)
-    return listener
+    return {**listener, **alive.of_listener()}
 
 
 _INBOUND_TCP: Data = {

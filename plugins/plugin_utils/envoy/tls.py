@@ -81,6 +81,6 @@ def _endpoint(address: Data) -> Data:
     return {"endpoint": {"address": address}}
 
 
-def http2() -> Data:
-    options = typed("extensions.upstreams.http.v3.HttpProtocolOptions", explicit_http_config={"http2_protocol_options": {}})
+def http2(**more: t.Any) -> Data:
+    options = typed("extensions.upstreams.http.v3.HttpProtocolOptions", explicit_http_config={"http2_protocol_options": more})
     return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}

@@ -252,6 +252,66 @@ def test_requests_are_logged_where_the_job_wants_them_and_never_without_bound(en
     assert most or any('"event":"failed"' in line for line in lines)
 
 
+# As nginx asks whom it forwards to, if nobody has told it to do otherwise.
+OLD = """
+import socket
+with socket.create_connection(("127.0.0.1", 19000)) as asked:
+    asked.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+    print(asked.makefile("rb").read().decode())
+"""
+# The host that a program is asked as.
+HOST = """
+import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"asked as " + self.headers["Host"].encode())
+http.server.HTTPServer(("127.0.0.1", 19001), Answer).serve_forever()
+"""
+
+
+def test_a_program_that_speaks_http_1_0_is_answered(envoy):
+    start(envoy, "older", protocol="http")
+    envoy.sh(f"systemd-run --quiet --unit older-host python3 -c {shlex.quote(HOST)}")
+    envoy.listens(19001)
+    said = envoy.sh(f"python3 -c {shlex.quote(OLD)}; systemctl stop older-host")
+    assert said.startswith("HTTP/1.0 200 OK")
+    assert "asked as 127.0.0.1:19001" in said
+
+
+# Many connections at once, all of which stay open; and at the other end, whether the kernel asks if they are still there (proc(5): 02 is a
+# timer of keepalive).
+MANY = """
+import socket, time
+held = [socket.create_connection(("127.0.0.1", 19000)) for _ in range(1500)]
+for each in held:
+    each.sendall(b"up")
+for each in held:
+    assert each.recv(2) == b"up", "closed"
+mine = [line.split() for line in open("/proc/net/tcp")]
+asks = [line for line in mine if line[2].endswith(":4A39") and line[3] == "01" and line[5].startswith("02:")]
+print(len(asks))
+"""
+ECHO = """
+import asyncio
+async def echo(reader, writer):
+    writer.write(await reader.read(2))
+    await reader.read()
+async def serve():
+    async with await asyncio.start_server(echo, "127.0.0.1", 19001, backlog=4096) as server:
+        await server.serve_forever()
+asyncio.run(serve())
+"""
+
+
+def test_many_connections_stand_and_each_is_asked_whether_the_other_side_is_there(envoy):
+    start(envoy, "many")
+    envoy.sh(f"systemd-run --quiet --unit many-echo -p LimitNOFILE=65536 python3 -c {shlex.quote(ECHO)}")
+    envoy.listens(19001)
+    assert int(envoy.sh(f"ulimit -n 4096; python3 -c {shlex.quote(MANY)}; systemctl stop many-echo")) >= 1500
+
+
 # A name server that gives every name one address, and the host at that address, which says who it is.
 NETWORK = """
 import http.server, socket, sys, threading
