@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..job.addresses import ALWAYS_THERE, LOOPBACK
 from ..job.model.vocabulary import AccessLog, Protocol
 from . import access_log, alive, endpoints
@@ -36,15 +38,18 @@ def inbound_listener(
     cluster: str,
     transport_socket: Data,
     authorization: Data,
+    of_requests: list[Data],
     log: AccessLog,
     several: bool = False,
 ) -> Data:
-    """mTLS on an address of the robot, then authorization, then the service. `several`: the robot may have several instances."""
+    """mTLS on an address of the robot, then authorization, of HTTP that `of_requests` too, then the service. `several`: the robot may
+    have several instances.
+    """
     if protocol is Protocol.TCP:
         forward = _tcp(name, cluster, access_log.opened(name, log), {**_INBOUND_TCP, **(endpoints.TCP_TRIES if several else {})})
     else:
         tries = endpoints.HTTP_TRIES if several else {}
-        forward = _http(name, cluster, access_log.of_requests(name, log), tries, _INBOUND_HTTP)
+        forward = _http(name, cluster, access_log.of_requests(name, log), tries, _INBOUND_HTTP, of_requests)
     listener = listening(name, address, [authorization, forward])
     listener["filter_chains"][0]["transport_socket"] = transport_socket
     listener["access_log"] = access_log.closed(name, log)
@@ -87,7 +92,7 @@ def _tcp(name: str, cluster: str, logs: list[Data], more: Data | None = None) ->
     return {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}
 
 
-def _http(name: str, cluster: str, logs: list[Data], route: Data, more: Data | None = None) -> Data:
+def _http(name: str, cluster: str, logs: list[Data], route: Data, more: Data, filters: t.Sequence[Data] = ()) -> Data:
     # No time limits: how long a poll or a stream may take is up to the programs.
     route = {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s", **route}
     manager = typed(
@@ -99,16 +104,17 @@ def _http(name: str, cluster: str, logs: list[Data], route: Data, more: Data | N
         server_header_transformation="PASS_THROUGH",
         upgrade_configs=[{"upgrade_type": "websocket"}],
         http_filters=[
+            *filters,
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": typed("extensions.filters.http.router.v3.Router", suppress_envoy_headers=True),
-            }
+            },
         ],
         route_config={
             "name": name,
             "virtual_hosts": [{"name": name, "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": route}]}],
         },
         access_log=logs,
-        **(more or {}),
+        **more,
     )
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}

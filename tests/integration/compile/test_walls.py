@@ -19,6 +19,11 @@ OPEN = ("/run/open", "/run/lock", "/home", "/srv/open", "/var/log/open", "/mnt")
 PREPARE = (
     f"for place in {' '.join(OPEN)}; do mkdir -p $place; chmod 1777 $place; done;"
     " mountpoint -q /mnt || mount -t tmpfs -o mode=1777 none /mnt;"
+    # As a user's manager has it who is logged in.
+    " systemctl is-active --quiet k8s4r-test-bus || systemd-run --quiet --unit k8s4r-test-bus python3 -c"
+    ' \'import os, socket, time; os.makedirs("/run/user/4000", exist_ok=True); held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);'
+    ' held.bind("/run/user/4000/bus"); os.chmod("/run/user/4000/bus", 0o666); time.sleep(1e6)\';'
+    " until [ -S /run/user/4000/bus ]; do sleep 0.1; done;"
     " rm -rf /run/spire; rm -f /dev/shm/robot; touch /dev/shm/robot; mountpoint -q /dev/mqueue"
 )
 
@@ -47,7 +52,7 @@ PLACES = sys.argv[1:] + ["/", "/run", "/run/k8s4r", "/run/systemd/system", "/run
     "/etc/systemd/system", "/usr", "/boot", "/sys/kernel", "/var/lib/k8s4r", os.path.dirname(os.environ["NOMAD_TASK_DIR"])]
 FILES = ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/kernel/mm/transparent_hugepage/enabled"]
 HIDDEN = ["/root", "/run/spire", "/run/k8s4r", "/run/systemd/units", "/dev/mqueue", "/etc/k8s4r", "/etc/spire"]
-SOCKETS = ["/run/dbus/system_bus_socket", "/run/systemd/private", "/run/systemd/notify"]
+SOCKETS = ["/run/dbus/system_bus_socket", "/run/systemd/private", "/run/systemd/notify", "/run/user/4000/bus"]
 found = {
     "written": [place for place in PLACES if may(write, place)],
     "own": [place for place in OWN if not may(write, place)],
@@ -173,6 +178,11 @@ def test_what_others_own_is_hidden_from_exec(found):
 def test_root_under_exec_reaches_nothing_that_does_what_root_asks_for(found):
     assert of(found, AS_ROOT, "connected") == {}
     assert of(found, AS_ROOT, "opened") == {}
+
+
+def test_no_manager_of_a_user_is_reached_that_would_start_programs_outside(found):
+    reached = {name for name in (*EXEC, *RAW) if "/run/user/4000/bus" in found[name]["connected"]}
+    assert reached == set(RAW)
 
 
 def test_terminals_the_log_and_name_resolution_work_all_the_same(found):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shlex
 import shutil
 import textwrap
 
@@ -90,6 +91,14 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asks:
     asks.settimeout(10)
     asks.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + labels + struct.pack("!2H", 1, 1), ("127.0.0.153", 53))
     print(socket.inet_ntoa(asks.recv(4096)[-4:]))
+"""
+# Fails while the service answers.
+REFUSED = """
+import http.client
+
+connection = http.client.HTTPConnection("127.0.0.1", 9000, timeout=10)
+connection.request("GET", "/")
+assert connection.getresponse().status == 403
 """
 REQUESTS = """
 import urllib.request
@@ -213,8 +222,8 @@ def test_the_service_and_its_caller_are_deployed_by_runs_of_their_own(shop, cont
     name = LOOPBACK.format("http.api.shop.svc.k8s4r.internal")
     front = f"name: front\ntaskGroups:\n{split[1]}{split[2]}"
 
-    def serve(robots: str, count: int = 1, *arguments: str, port: int = 7000) -> Run:
-        text = job(robots, count, allowed="front, job: front").partition("  - name: front")[0]
+    def serve(robots: str, count: int = 1, *arguments: str, port: int = 7000, allowed: str = "front") -> Run:
+        text = job(robots, count, allowed=f"{allowed}, job: front").partition("  - name: front")[0]
         return shop.deploy(text.replace("port: 7000", f"port: {port}"), *arguments, **dns)
 
     def looked_at(run: Run) -> int:
@@ -261,6 +270,11 @@ def test_the_service_and_its_caller_are_deployed_by_runs_of_their_own(shop, cont
     shutil.rmtree(controller_home / "mesh")
     assert set((forgetful := shop.deploy(front, **dns)).changed.values()) == {0}
     assert looked_at(forgetful) == 2
+    shop.is_answered_by("robot2 0")
+    # Who is let in no longer is refused with the next request, although proxies keep their connections.
+    serve("robot2", allowed="other").well()
+    shop.caller.until(f"python3 -c {shlex.quote(REFUSED)}")
+    serve("robot2").well()
     shop.is_answered_by("robot2 0")
     # Neither its memory nor the robot itself tells what that serves: its endpoints stay as they are.
     serve("robot1|robot2", 2).well()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pathlib
 import socket
+import types
 import typing as t
 
 import pytest
@@ -54,7 +55,7 @@ def test_pods_and_services_have_names_and_services_ports(tmp_path: pathlib.Path)
         "172.26.64.7 fleet-web-0a1b2c3d-r0.pod.k8s4r.internal",
         *(f"{address} {full}" for address in ("192.0.2.2", "2001:db8::2", "192.0.2.3")),
     ]
-    lines = records.configuration(known).splitlines()
+    lines = records.configuration(known, records.listens(known)).splitlines()
     assert [line for line in lines if line.startswith("srv-host")] == [f"srv-host={full},{full},7000"]
     assert [line for line in lines if line.startswith("listen")] == ["listen-address=172.26.64.1"]
     assert {"local=/pod.k8s4r.internal/", "local=/svc.k8s4r.internal/", "no-hosts", "bind-dynamic"} < set(lines)
@@ -63,7 +64,7 @@ def test_pods_and_services_have_names_and_services_ports(tmp_path: pathlib.Path)
 def test_nobody_else_is_asked_for_a_pod_or_a_service_whatever_there_is_of_either(tmp_path: pathlib.Path) -> None:
     own = ["local=/pod.k8s4r.internal/", "local=/svc.k8s4r.internal/"]
     for place, (pods, services) in enumerate([({"a": POD}, {}), ({}, {"s": {**SERVICE, "loopback": True}})]):
-        lines = records.configuration(described(tmp_path / str(place), pods, services)).splitlines()
+        lines = records.configuration(described(tmp_path / str(place), pods, services), []).splitlines()
         assert [line for line in lines if line.startswith("local=")] == own
 
 
@@ -161,7 +162,7 @@ def test_a_server_is_told_once_what_it_must_read_also_by_the_next_switch_after_o
     def have(*endpoints: str, port: int = 7000, by: t.Any = ask) -> None:
         service: t.Any = {**SERVICE, "port": port, "endpoints": [{"address": each} for each in endpoints]}
         monkeypatch.setattr(units.systemd, "ask", by)
-        assert units._have({"pods": {}, "services": {"s": service}}) == ""
+        assert units._have({"pods": {}, "services": {"s": service}}, []) == ""
 
     have("192.0.2.2")
     have("192.0.2.2")
@@ -176,6 +177,19 @@ def test_a_server_is_told_once_what_it_must_read_also_by_the_next_switch_after_o
     have("192.0.2.4", port=7002)
     have("192.0.2.4", port=7002)
     assert asked[4:] == ["reload-or-restart", "restart", "start"]
+
+
+def test_pods_that_get_another_range_are_answered_there_before_they_start(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And those that run are, where they are now."""
+    now = described(tmp_path, {"a": POD}, {})
+    coming: t.Any = {"pods": {"a": {**POD, "address": "10.9.0.7", "range": "10.9.0.0/20"}}, "services": {}}
+    had = []
+    monkeypatch.setattr(records, "described", lambda: now)
+    monkeypatch.setattr(records, "coming", lambda _resources, _read: coming)
+    monkeypatch.setattr(units, "_have", lambda known, listens: had.append((records.hosts(known), listens)) or "")
+    robot: t.Any = types.SimpleNamespace(store=types.SimpleNamespace(read=None))
+    units.ensure(robot, [])
+    assert had == [(records.hosts(now), ["10.9.0.1", "172.26.64.1"])]
 
 
 def test_a_pod_asks_its_robot_unless_its_job_says_otherwise() -> None:

@@ -67,6 +67,15 @@ def unpacked(tmp_path):
     return unpack_it
 
 
+def test_nothing_is_complete_before_it_is_on_the_disk(unpacked, monkeypatch):
+    """Or a power cut would leave empty files that count as whole."""
+    room, seen = unpacked(tar(member("a", b"x"))).parent.parent, []
+    monkeypatch.setattr(unpack.os, "sync", lambda: seen.append([path.name for path in room.glob("*/complete")]))
+    unpacked(tar(member("b", b"x")))
+    assert seen == [["complete"]]
+    assert len(list(room.glob("*/complete"))) == 2
+
+
 FORMS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
 

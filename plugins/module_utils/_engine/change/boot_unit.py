@@ -27,6 +27,8 @@ def content(python: str, engine: str, journal: str) -> str:
             "Description=k8s4r: go back to the last good release after an interrupted switch",
             # The journal or its copy.
             f"ConditionPathExistsGlob={journal}*",
+            # Mounts that may fail, or come from the network, are not there at that time by themselves.
+            f"RequiresMountsFor={os.path.dirname(journal)}",
             f"Before={ROOT_SLICE}",
             "",
             "[Service]",

@@ -118,8 +118,8 @@ def _of_other_robots(known: Known) -> list[tuple[str, str]]:
     ]
 
 
-def configuration(known: Known) -> str:
-    """All but the addresses. Names that end like ours are asked of nobody else."""
+def configuration(known: Known, listens: t.Iterable[str]) -> str:
+    """All but the addresses of names. Names that end like ours are asked of nobody else. ``listens``: where the server answers."""
     domains = {pod["dns"]["domain"] for pod in known["pods"].values()} | {service["domain"] for service in known["services"].values()}
     named = [(_full(service), service["port"]) for service in _sorted(known)]
     lines = [
@@ -127,7 +127,7 @@ def configuration(known: Known) -> str:
         # The robot's own /etc/hosts calls its loopback names that pods take for theirs.
         *("no-hosts", f"addn-hosts={HOSTS}"),
         # The bridge comes with the first pod.
-        *("bind-dynamic", *(f"listen-address={address}" for address in listens(known))),
+        *("bind-dynamic", *(f"listen-address={address}" for address in listens)),
         *(f"local=/{kind}.{domain}/" for domain in sorted(domains) for kind in ("pod", "svc")),
         *(f"srv-host={name},{name},{port}" for name, port in dict.fromkeys(named)),
     ]

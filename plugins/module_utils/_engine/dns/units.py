@@ -60,9 +60,11 @@ def ensure(robot: Robot, resources: t.Iterable[Resource]) -> None:
     wanted = records.coming(resources, robot.store.read)
     if not own.text(own.DNS) and not records.listens(wanted):
         return
-    known = records.together(records.described(), wanted)
-    if records.listens(known):
-        why = _have(known)
+    now = records.described()
+    # The pods that begin anew may have another range, and ask there.
+    listens = sorted({*records.listens(now), *records.listens(wanted)})
+    if listens:
+        why = _have(records.together(now, wanted), listens)
         if why:
             raise Refusal([f"k8s4r_dns: {own.DNS} does not start: {why}; see journalctl -u {own.DNS}, or remove k8s4r_dns from this robot"])
 
@@ -82,8 +84,9 @@ def settle() -> list[str]:
 
 def _settle(known: Known) -> str:
     why = ""
-    if records.listens(known):
-        why = _have(known)
+    listens = records.listens(known)
+    if listens:
+        why = _have(known, listens)
     elif own.text(own.DNS):
         systemd.stop([own.DNS])
         own.remove(own.DNS)
@@ -93,10 +96,10 @@ def _settle(known: Known) -> str:
     return why
 
 
-def _have(known: Known) -> str:
-    """Have the server answer so; why it does not, empty if it does."""
+def _have(known: Known, listens: t.Sequence[str]) -> str:
+    """Have the server answer so, at these addresses; why it does not, empty if it does."""
     os.makedirs(records.DIRECTORY, mode=0o755, exist_ok=True)
-    texts = {records.HOSTS: records.hosts(known), records.CONFIGURATION: records.configuration(known)}
+    texts = {records.HOSTS: records.hosts(known), records.CONFIGURATION: records.configuration(known, listens)}
     read = _read()
     new = {path for path, text in texts.items() if _put(path, text) or read.get(path, text) != text}
     # What it reads once, at its start, or reads again when it is asked to.

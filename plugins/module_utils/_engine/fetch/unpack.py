@@ -49,8 +49,9 @@ def prepare(cache: Cache, items: t.Sequence[Item], place: str, tell: t.Callable[
     except BaseException:
         files.remove(place)
         raise
-    with open(f"{place}/{COMPLETE}", "w", encoding="ascii"):
-        os.sync()
+    # What it vouches for is on the disk before it is.
+    os.sync()
+    files.replace(f"{place}/{COMPLETE}", b"")
 
 
 def _put(blob: str, item: Item, directory: str) -> None:

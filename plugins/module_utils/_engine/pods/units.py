@@ -31,6 +31,7 @@ def service(engine: str) -> str:
         [
             "[Unit]",
             "Description=k8s4r: keep the walls between pods, and their published ports, in force",
+            f"RequiresMountsFor={plan.STATE}",
             f"Before={plan.ROOT_SLICE}",
             "After=nftables.service netfilter-persistent.service firewalld.service",
             "StartLimitIntervalSec=0",

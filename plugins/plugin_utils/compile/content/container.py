@@ -242,8 +242,10 @@ def _host(site: Site, task: PlacedTask[Task], config: DockerConfig, entered: Ent
         "Ulimits": [{"Name": name, "Soft": int(most), "Hard": int(most)} for name, most in limits.items() if most is not None],
     }
     if task.spec.driver.value == DEFAULT:
-        # A device that root of a container makes in a directory of the group's is one for its other tasks, too. Podman's have none.
-        found["CapDrop"] = ["MKNOD"]
+        # A device that root of a container makes in a directory of the group's is one for its other tasks, too. And in the robot's network
+        # it could read, and forge, what all groups send to their proxies. Podman's have neither.
+        in_robots = config.network_mode is DockerNetwork.HOST and not entered
+        found["CapDrop"] = ["MKNOD", *(["NET_RAW"] if in_robots else [])]
     # The slice has them too, but programs that adapt to their limits look for these.
     if resources.memory:
         found |= {"Memory": int(resources.memory), "MemorySwap": int(resources.memory)}

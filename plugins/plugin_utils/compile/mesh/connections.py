@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 from ...envoy import authorization, clusters, endpoints, listeners, tls
 from ...envoy.address import Address
+from ...envoy.authorization import Of
 from ...envoy.clusters import ALPN
 from ...envoy.tls import Data
 from ...job.declare.keys import Secret
-from ...job.errors import Problem
+from ...job.errors import Problem, quoted
 from ...job.model.network import InboundService, Upstream
-from ...job.model.vocabulary import AccessLog, TlsMode
+from ...job.model.vocabulary import AccessLog, Protocol, TlsMode
 from .. import names
 from ..content.environment import Environment
 from ..content.substitution import substituted
@@ -26,16 +28,16 @@ from . import consul, discovery, identity, peers
 class Connection(t.NamedTuple):
     """One upstream or inbound service.
 
-    An inbound service has `rules`, which say who may call. An upstream that is a service of ours has `endpoints`, in a file at
-    `endpoints_path`, and so has a service whose instances have ports of their own. `inlined` are the listener and the cluster with all
-    of this in them, for validation.
+    An inbound service has `rules`, which say who may call: files, by their paths. An upstream that is a service of ours has `endpoints`,
+    in a file at `endpoints_path`, and so has a service whose instances have ports of their own. `inlined` are the listener and the cluster
+    with all of this in them, for validation.
     """
 
     name: str
     listener: Data
     cluster: Data
     inlined: tuple[Data, Data]
-    rules: Data | None = None
+    rules: t.Mapping[str, Data] = types.MappingProxyType({})
     endpoints: Data | None = None
     endpoints_path: str = ""
 
@@ -48,9 +50,8 @@ class Found(t.NamedTuple):
     warnings: tuple[Problem, ...] = ()
 
 
-def rules_path(site: Site, name: str) -> str:
-    """The file with the rules of an inbound service, by the name of its connection."""
-    return f"{site.proxy_home}/allow-{name}.json"
+def _rules_path(site: Site, name: str, of: Of) -> str:
+    return f"{site.proxy_home}/allow-{name}{'' if of is Of.CONNECTIONS else '-requests'}.json"
 
 
 def connections(site: Site, group: Environment, known: peers.KnownServices) -> list[Found]:
@@ -113,7 +114,15 @@ def _service_of_ours(site: Site, upstream: Upstream, path: str, written: str, kn
             endpoints_path=file,
         ),
         found.errors,
+        tuple(_other_protocol(site, path, protocol, found.name, found.service.service.protocol)),
     )
+
+
+def _other_protocol(site: Site, path: str, own: Protocol, service: str, its: Protocol) -> t.Iterator[Problem]:
+    """A warning if calls of gRPC are to pass a hop of HTTP/1.1, which loses how they ended. As tcp, whatever the programs speak passes."""
+    if own is not its and Protocol.GRPC in (own, its) and Protocol.TCP not in (own, its):
+        found = f"found {own.value}, and {quoted(service)} is a service of {its.value}: calls of gRPC do not pass"
+        yield site.problem(f"{path}.protocol", found, f"write protocol: {its.value}, or change that of the service")
 
 
 def _service_in_consul(site: Site, upstream: Upstream, path: str, service: str, log: AccessLog) -> Found:
@@ -179,8 +188,13 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
     allowed = peers.callers(site.fleet, site.job, service)
     transport = tls.downstream_tls(identity.spiffe_id(site), ALPN[service.protocol])
 
-    def listener(rules: Data) -> Data:
-        return listeners.inbound_listener(name, address, service.protocol, name, transport, rules, log, several=labelled)
+    looked_at = (Of.CONNECTIONS,) if service.protocol is Protocol.TCP else tuple(Of)
+    rules = {_rules_path(site, name, of): authorization.resource(name, allowed, of) for of in looked_at}
+
+    def listener(connections: Data, *requests: Data) -> Data:
+        return listeners.inbound_listener(
+            name, address, service.protocol, name, transport, connections, list(requests), log, several=labelled
+        )
 
     cluster = static = clusters.cluster(name, targets, service.protocol)
     found, file = None, discovery.endpoints_path(site, names.OWN, service.name)
@@ -192,10 +206,10 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
     return Found(
         Connection(
             name,
-            listener(authorization.discovered(name, rules_path(site, name))),
+            listener(*(authorization.discovered(name, _rules_path(site, name, of), of) for of in looked_at)),
             cluster,
-            (listener(authorization.inline(name, allowed)), static),
-            authorization.resource(name, allowed),
+            (listener(*(authorization.inline(name, allowed, of) for of in looked_at)), static),
+            rules,
             found,
             file,
         )

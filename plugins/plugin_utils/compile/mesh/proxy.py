@@ -25,7 +25,7 @@ from ..site.site import Site
 from ..units.brings.watch import Watch
 from ..units.service import Unit
 from . import consul, identity, ingress, peers, proxy_unit
-from .connections import Connection, connections, rules_path
+from .connections import Connection, connections
 
 if t.TYPE_CHECKING:
     from ....module_utils._engine.plan import Check, Need, Port, Resource
@@ -119,7 +119,7 @@ def _resources(
     def file(path: str, data: Data, union: str | None = None, secret: bool = False, follows: str = "") -> Resource:
         return plan.file(path, dump(data), group=site.proxy_user, mode="0640", union=union, secret=secret, follows=follows)
 
-    rules = {each.name: each.rules for each in carried if each.rules}
+    rules = {path: data for each in carried for path, data in each.rules.items()}
     found = {each.endpoints_path: each.endpoints for each in carried if each.endpoints}
     found.update({target.path: target.endpoints for target in outside.targets})
     targets = [*(each.cluster for each in carried), *(target.cluster for target in outside.targets)]
@@ -127,7 +127,7 @@ def _resources(
     return (
         plan.directory(home, "root", site.proxy_user, "0750"),
         *watched.resources,
-        *(file(rules_path(site, rule), {"resources": [data]}) for rule, data in sorted(rules.items())),
+        *(file(path, {"resources": [data]}) for path, data in sorted(rules.items())),
         # Before the clusters that refer to them: Envoy takes in no cluster whose file is not there.
         *(file(path, {"resources": [data]}, follows=data["cluster_name"]) for path, data in sorted(found.items())),
         file(f"{home}/clusters.json", clusters.resources("config.cluster.v3.Cluster", targets), "resources"),

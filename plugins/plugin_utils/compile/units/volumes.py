@@ -25,8 +25,10 @@ _SYSTEM = ("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/roo
 def errors(site: Site, volumes: t.Sequence[Volume], path: str, container: bool = False) -> t.Iterator[Problem]:
     """A volume that contains, or is part of, what is ours would open it to the task; one put over the system's files, or into another
     volume, would have root use what the task put there. What is at its own place, and cannot be changed, is nothing new to root: under
-    files: chroot, a task may need more of /etc. In a `container`, whose files are the image's, no target matters to the robot.
+    files: chroot, a task may need more of /etc. In a `container`, whose files are the image's, no target matters to the robot. And whoever
+    may write to a volume can put a link in the place of one within it, which root would follow at the next start.
     """
+    writable = [other.source for other in _of_group(site) if not other.read_only]
     for number, volume in enumerate(volumes):
         others = [other for other in volumes if other is not volume]
         system = () if volume.read_only and volume.source == volume.target else _SYSTEM
@@ -43,6 +45,15 @@ def errors(site: Site, volumes: t.Sequence[Volume], path: str, container: bool =
                 why = f"the volume {other} is not apart from it"
             if why:
                 yield site.problem(f"{path}[{number}].{key}", f"found {quoted(place)}: {why}", "name another place")
+            elif key == "source" and (outer := _below(posixpath.dirname(place), writable)):
+                found = f"found {quoted(place)}: tasks of this group may write to {outer}, and could put a link in its place"
+                yield site.problem(f"{path}[{number}].{key}", found, f"give all of {outer} to this task, too, or make that volume readOnly")
+
+
+def _of_group(site: Site) -> t.Iterator[Volume]:
+    for spec in (*site.group.init_tasks, *site.group.tasks):
+        config = spec.config.docker_config
+        yield from (*spec.volumes, *(config.volumes if config else ()))
 
 
 def _wrong(place: str) -> str:

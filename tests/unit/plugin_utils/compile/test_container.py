@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
@@ -60,3 +62,14 @@ def test_a_secret_is_no_part_of_an_image_and_not_shown(secret):
 def test_what_is_no_robot_has_no_image():
     jobs, _warnings = reader.load([reader.Source("j.yml", JOB % ("", "r.example:${meta.port}/app:1"))])
     assert anywhere.check(jobs) == []
+
+
+@pytest.mark.parametrize(("network", "dropped"), [("host", ["MKNOD", "NET_RAW"]), ("bridge", ["MKNOD"])])
+def test_root_of_a_container_cannot_read_what_passes_through_the_robot(network, dropped):
+    (group,) = compiled((JOB % ("", "team/app")).replace("}}", f", networkMode: {network}}}}}")).plan["jobs"][0]["groups"]
+    (content,) = (
+        each["content"]
+        for each in group["resources"]
+        if "CapDrop" in each.get("content", "") and each["kind"] == "file" and each["path"].endswith(".json")
+    )
+    assert json.loads(content)["body"]["HostConfig"]["CapDrop"] == dropped

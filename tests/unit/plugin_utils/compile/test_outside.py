@@ -110,6 +110,10 @@ def test_what_a_robot_that_is_not_reached_serves_is_known(fleet):
             shop(allowed="{job: edge, group: web}"),
             "which does not let it in: it is not in its `allow`; add {namespace: default, job: front, group: web} to its `allow`",
         ),
+        (
+            shop().replace("protocol: http", "protocol: grpc"),
+            'whose protocol becomes grpc; its upstream must have that, too, or tcp; deploy the job "default/front" with that',
+        ),
         (shop(more=", address: 127.0.0.1"), "which listens at 127.0.0.1 of r2, which robot r1 does not reach; remove its `address`"),
     ],
 )
@@ -131,10 +135,25 @@ def test_who_can_no_longer_call_is_named(fleet, changed, why):
     ],
 )
 def test_an_ingress_before_a_service_that_gets_another_protocol_is_named(fleet, protocol, why, again):
-    fleet.deploy(shop(), EDGE.replace("ROUTE", ROUTE), front())
+    fleet.deploy(shop(), EDGE.replace("ROUTE", ROUTE))
     _plans, (warning,) = fleet.deploy(shop().replace("protocol: http", f"protocol: {protocol}"))
     assert f'shop.yml: default/edge/web on r1 calls "default/shop/api/http", {why}' in warning
     assert len(fleet.deploy(shop().replace("protocol: http", f"protocol: {protocol}"))[1]) == again
+
+
+def test_a_caller_that_carries_whatever_is_spoken_is_not_bothered(fleet):
+    fleet.deploy(shop(), front(upstream=UPSTREAM.replace("}", ", protocol: http}")))
+    assert fleet.deploy(shop().replace("protocol: http", "protocol: tcp"))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("own", "its", "passes"), [("http", "grpc", False), ("grpc", "http", False), ("tcp", "grpc", True), ("grpc", "tcp", True)]
+)
+def test_an_upstream_of_http_does_not_lead_to_a_service_of_grpc_in_silence(fleet, own, its, passes):
+    upstream = UPSTREAM.replace("}", f", protocol: {own}}}")
+    _plans, warnings = fleet.deploy(shop().replace("protocol: http", f"protocol: {its}"), front(upstream=upstream))
+    said = f'found {own}, and "default/shop/api/http" is a service of {its}: calls of gRPC do not pass; write protocol: {its}, or change'
+    assert [said in warning for warning in warnings] == [True] * (not passes)
 
 
 def test_pods_with_addresses_of_a_former_range_are_not_told_of_their_robot_in_the_new_one(fleet):

@@ -90,6 +90,33 @@ def test_a_volume_opens_nothing_of_ours_and_hides_nothing(volumes, said):
     assert f"tasks[0].{said}" in refusal("{name: job, taskGroups: [{name: g, tasks: [" + task + "]}]}")
 
 
+BESIDE = """
+name: job
+taskGroups:
+  - name: g
+    tasks:
+      - {{name: app, volumes: [{app}], config: {{execConfig: {{command: app}}}}}}
+      - {{name: box, driver: docker, config: {{dockerConfig: {{image: box, volumes: [{box}]}}}}, volumes: [{own}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("app", "box", "own", "where"),
+    [
+        ("{source: /srv/data/maps, target: /srv/maps}", "{source: /srv/data, target: /data}", "", "tasks[0].volumes[0]"),
+        ("", "{source: /srv/data/maps, target: /maps}", "{source: /srv/data, target: /data}", "tasks[1].config.dockerConfig.volumes[0]"),
+    ],
+)
+def test_nobody_is_given_what_another_task_of_the_group_can_replace(app, box, own, where):
+    """A link to anywhere, put by root of a container in the place of a directory, is followed by root of the robot."""
+    refused = refusal(BESIDE.format(app=app, box=box, own=own))
+    assert (
+        f'{where}.source: found "/srv/data/maps": tasks of this group may write to /srv/data, and could put a link in its place' in refused
+    )
+    compiled(BESIDE.format(app=app, box=box, own=own).replace("source: /srv/data,", "source: /srv/data, readOnly: true,"))
+    compiled(BESIDE.format(app=app, box=box, own=own).replace("source: /srv/data/maps", "source: /srv/data"))
+
+
 def job_with(volume: str, command: str = "app") -> str:
     task = f"{{name: app, volumes: [{{{volume}}}], config: {{execConfig: {{command: {command}}}}}}}"
     return f"{{name: job, taskGroups: [{{name: g, tasks: [{task}]}}]}}"

@@ -37,7 +37,8 @@ _RUN = (
     "/run/udev/data",
 )
 # Those of files.PRIVATE that ProtectHome= empties.
-_HOMES = ("/home", "/root", "/run/user")
+_SESSIONS = "/run/user"
+_HOMES = ("/home", "/root", _SESSIONS)
 # Runs a command after it has made the namespace's own /proc, and /dev, read-only: without any privilege, root could still write
 # to /proc/sys/kernel/core_pattern, and so have the kernel start a program outside. The task's variables must not reach `mount`.
 REMOUNT = (
@@ -72,7 +73,8 @@ def directives(launch: Launch) -> Directives:
         empty.append("/run:ro,mode=0755")
         shown += [f"-{path}" for path in _RUN]
     else:
-        hidden.append(plan.RUNTIME)
+        # Whoever can open a socket of a user's manager has it start programs outside of all this.
+        hidden += [plan.RUNTIME, _SESSIONS]
     if chroot:
         empty.append("/:ro,mode=0755")
         # A place cannot be shown twice.
