@@ -11,11 +11,12 @@ import pathlib
 import socket
 import subprocess
 import sys
+import types
 
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import silent
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge import live, silent
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import ports
 
 
@@ -234,3 +235,19 @@ def test_docker_has_a_containers_port_and_no_task_has_it_by_that_name(monkeypatc
         assert len(ports.taken([port], (), [port])) == taken
         # Before it has been the group's, it is somebody else's container.
         assert len(ports.taken([port], (), [])) == 1
+
+
+@pytest.mark.parametrize(("keeps", "taken"), [(False, 0), (True, 1)])
+def test_a_containers_port_goes_to_the_group_to_which_another_one_gives_it_up(monkeypatch, keeps, taken):
+    """No unit of the one that has it listens there: Docker does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = plan.port("127.0.0.1", server.getsockname()[1], "x", called="r0 web")
+        giver = {"id": "a", "resources": [], "ports": [port] if keeps else []}
+        taker = {"id": "b", "resources": [], "ports": [port]}
+        records = {"a": {"resources": [], "ports": [port]}}
+        robot = types.SimpleNamespace(
+            ledger=types.SimpleNamespace(group=lambda _job, id: records.get(id)), journal=lambda: None, manifest=lambda _release: None
+        )
+        monkeypatch.setattr(ports, "holders", lambda inodes: dict.fromkeys(inodes, (7, "docker-proxy", "docker.service")))
+        found = live.Live(robot, {"jobs": [{"namespace": "n", "name": "j", "groups": [giver, taker]}]})
+        assert len(found.taken(taker, [port])) == taken

@@ -41,8 +41,17 @@ class Live:
         ]
 
     def _kept(self, group: ManifestGroup, wanted: t.Iterable[Port]) -> list[Port]:
-        held = [port for other, record in self._records if other is group for port in record["ports"]]
-        return [port for port in wanted if port.get("called") and any(ports.meet(port, each) for each in held)]
+        """Those of tasks that the group has already, or another one gives up. Docker listens at the ports of its containers, so no unit of
+        theirs need do so.
+        """
+
+        def is_ours(port: Port) -> bool:
+            return any(
+                gives_up(other, record, port) or (other is group and any(ports.meet(port, each) for each in record["ports"]))
+                for other, record in self._records
+            )
+
+        return [port for port in wanted if port.get("called") and is_ours(port)]
 
 
 def _interrupted(robot: Robot) -> list[ManifestGroup]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ...job.model.task import Task
 from ...job.model.vocabulary import Hook
 from .. import paths, systemd
@@ -20,16 +22,35 @@ from .drivers import DRIVERS
 _HIDDEN = ("TemporaryFileSystem", f"{paths.SPIRE_RUNTIME}:ro,mode=0000")
 
 
+class _Begun(t.NamedTuple):
+    """A task with what its driver makes of it, and what asks it to end."""
+
+    task: PlacedTask[Task]
+    variables: environment.Environment
+    process: service.Process
+    stop: list[Call]
+
+
 def units(site: Site, group: environment.Environment) -> list[service.Unit]:
     """The units of all tasks at this site. `group` is the part of the environment that they share."""
-    return [_unit(site, task, instance, group) for instance in hooks.instances(site) for task in instance.tasks]
+    found = []
+    for instance in hooks.instances(site):
+        begun = [_begun(site, task, group) for task in instance.tasks]
+        # Of an instance that is one whole, all begin anew with the image of one.
+        images = [path for each in begun for path in each.process.brought.reads] if instance.reads else []
+        found += [_unit(site, each, instance, [*instance.reads, *images]) for each in begun]
+    return found
 
 
-def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: environment.Environment) -> service.Unit:
-    variables, way = environment.of_task(site, task, group), DRIVERS[task.spec.driver]
-    stop, retry = service.stops(site, task), hooks.retry(site, task)
+def _begun(site: Site, task: PlacedTask[Task], group: environment.Environment) -> _Begun:
+    variables, stop, retry = environment.of_task(site, task, group), service.stops(site, task), hooks.retry(site, task)
     wrapper = retry.inline if retry else ()
-    process = service.process(site, task, variables, way.directives, wrapper, stop=stop)
+    return _Begun(task, variables, service.process(site, task, variables, DRIVERS[task.spec.driver].directives, wrapper, stop=stop), stop)
+
+
+def _unit(site: Site, begun: _Begun, instance: hooks.Instance, reads: t.Sequence[str]) -> service.Unit:
+    task, variables, process, stop = begun
+    way, own = DRIVERS[task.spec.driver], process.brought.reads
     directives, run, calls = _life(site, task, instance, process.directives, stop)
     if site.job.schedule:
         # Its timer runs it, and no deployment does.
@@ -47,7 +68,8 @@ def _unit(site: Site, task: PlacedTask[Task], instance: hooks.Instance, group: e
     }
     limit = restarts.policy(site, task.spec)
     endless, pause = run == "once" and limit is None, float(limit.delay) if limit and not task.step else 0.0
-    return service.unit(site, task, variables, process, sections, run=run, calls=calls, reads=instance.reads, endless=endless, pause=pause)
+    others = [path for path in reads if path not in own]
+    return service.unit(site, task, variables, process, sections, run=run, calls=calls, reads=others, endless=endless, pause=pause)
 
 
 def _life(

@@ -282,3 +282,15 @@ def test_an_instance_with_hooks_is_one_whole_also_in_what_its_tasks_bring_along(
 
     old, new = taken_in(before), taken_in(after)
     assert {called for called in old if old[called] != new[called]} == {"r0 main", "r0 login"}
+
+
+def test_all_of_such_an_instance_begin_anew_with_the_image_of_one():
+    """Whose name may stay what it is, when its tag has moved."""
+    hook = "{name: migrate, lifecycle: {hook: prestart}, config: {execConfig: {command: migrate}}}"
+    main = "{name: main, driver: docker, config: {dockerConfig: {image: 'app:latest', pull: always}}}"
+    (group,) = compiled(f"{{name: job, taskGroups: [{{name: g, tasks: [{main}, {hook}]}}]}}").plan["jobs"][0]["groups"]
+    (image,) = (kinds.place(each) for each in group["resources"] if each["kind"] == "image")
+    read = {
+        unit["called"]: list(kinds.of(unit).reads(unit)).count(image) for unit in kinds.that_run(group["resources"]) if unit.get("called")
+    }
+    assert (read["r0 main"], read["r0 migrate"]) == (1, 1)
