@@ -246,7 +246,7 @@ def test_a_containers_port_goes_to_the_group_to_which_another_one_gives_it_up(mo
         taker = {"id": "b", "resources": [], "ports": [port]}
         records = {"a": {"resources": [], "ports": [port]}}
         robot = types.SimpleNamespace(
-            ledger=types.SimpleNamespace(group=lambda _job, id: records.get(id)), journal=lambda: None, manifest=lambda _release: None
+            ledger=types.SimpleNamespace(group=lambda _job, known: records.get(known)), journal=lambda: None, manifest=lambda _release: None
         )
         monkeypatch.setattr(ports, "holders", lambda inodes: dict.fromkeys(inodes, (7, "docker-proxy", "docker.service")))
         found = live.Live(robot, {"jobs": [{"namespace": "n", "name": "j", "groups": [giver, taker]}]})

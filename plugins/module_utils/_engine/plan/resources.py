@@ -251,6 +251,7 @@ def unit(
     refreshes: t.Mapping[str, str] | None = None,
     told: Told | None = None,
     container: str = "",
+    engine: str = "",
     apart: bool = False,
     listens: t.Iterable[Port] = (),
 ) -> Resource:
@@ -270,7 +271,8 @@ def unit(
     up, and its checks passing, until it is healthy; ``deadline``: so many they have for it, from the start of the switch. ``pause``:
     for so many seconds systemd waits before it starts the unit again. ``refreshes``: files of the same plan that the unit takes in
     without a restart, by ExecReload=, each with what people call that, such as ``signal SIGHUP``; empty where nobody is told.
-    ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the slice beside it that has its container.
+    ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the slice beside it that has its container,
+    and ``engine`` what made that, as of an image.
     ``apart``: systemd's signals do not reach its program, which is in a PID namespace; a command of the unit asks it to end.
     ``listens``: ports of the pod in which the unit runs, and not of the robot, where its program must listen.
     """
@@ -301,6 +303,8 @@ def unit(
         made["told"] = told
     if container:
         made["container"] = container
+        if engine != "docker":
+            made["engine"] = engine
     if apart:
         made["apart"] = True
     ports = list(listens)

@@ -118,6 +118,10 @@ class Kind:
         """Directories that it has open as long as it runs, with what is below them."""
         return ()
 
+    def reached(self, _resource: Resource) -> str:
+        """By what whoever stops it reaches its program; empty where the signals of systemd do."""
+        return ""
+
     def logs(self, _resource: Resource) -> str:
         """The directory of its log files; empty for what has none."""
         return ""

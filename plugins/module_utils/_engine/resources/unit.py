@@ -36,6 +36,7 @@ _OPTIONAL: t.Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "logs": _STRING,
     "checks": _STRING,
     "container": _STRING,
+    "engine": _STRING,
     "apart": (bool, "true or false"),
     "done": ((str, type(None)), "a string"),
     "settles": _NUMBER,
@@ -129,6 +130,11 @@ class Unit(Kind):
     def holds(self, resource: Resource) -> t.Sequence[str]:
         # Older engines knew nothing of them.
         return resource.get("holds", ())
+
+    def reached(self, resource: Resource) -> str:
+        if resource.get("container"):
+            return resource.get("engine", "docker")
+        return "namespace" if resource.get("apart") else ""
 
     def logs(self, resource: Resource) -> str:
         return resource.get("logs", "")

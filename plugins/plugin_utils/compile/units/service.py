@@ -188,6 +188,7 @@ def unit(
                 logs=logs.directory(task),
                 checks=checked.path,
                 container=process.brought.slice,
+                engine=task.spec.driver.value,
                 apart=sharing.shares(task.spec).pid is not Sharing.HOST,
                 **_health(site),
             ),

@@ -69,7 +69,10 @@ def test_a_timer_is_down_while_its_file_changes_and_up_again_afterwards(differs)
     assert names("halt", [timer], [timer]) == []
 
 
-@pytest.mark.parametrize(("before", "after"), [({}, {"apart": True}), ({"apart": True}, {}), ({"container": "k8s4r-a.slice"}, {})])
+PODMAN = ({"container": "k8s4r-a.slice", "engine": "podman"}, {"container": "k8s4r-a.slice"})
+
+
+@pytest.mark.parametrize(("before", "after"), [({}, {"apart": True}), ({"apart": True}, {}), ({"container": "k8s4r-a.slice"}, {}), PODMAN])
 def test_what_is_reached_in_another_way_is_stopped_by_the_unit_that_started_it(before, after):
     old, new = unit("app.service", **before), unit("app.service", digest="new", **after)
     assert names("halt", [new], [old]) == ["app"]

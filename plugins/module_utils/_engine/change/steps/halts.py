@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ...resources import kinds
-from .situation import is_held, is_leaving, reach
+from .situation import is_held, is_leaving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ def while_ports_change(situation: Situation, halted: t.Container[str]) -> list[S
 
 def interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
     """What must not run while things change hands: it would go on making files as their old owner. What held a place that it is to
-    hold no longer: it would be killed with what made that place. What gets, or loses, a container or a PID namespace: the new unit would
-    not know how to stop it. Timers. And instances that lose a hook: by their new units, it would not be the last one to stop.
+    hold no longer: it would be killed with what made that place. What its new unit would not know how to stop: where it is no longer in
+    a container, in one of another engine, or in a PID namespace, or the reverse. Timers. And instances that lose a hook: by their new
+    units, it would not be the last one to stop.
     """
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
     units = [
@@ -37,7 +38,7 @@ def interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Ste
         and (
             any(is_held(unit, place) for place in places)
             or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
-            or (unit in makes and not situation.reached.get(unit["name"], set()).issubset({reach(unit)}))
+            or (unit in makes and not situation.reached.get(unit["name"], set()).issubset({kinds.of(unit).reached(unit)}))
             or (unit in makes and kinds.of(unit).rests_while_changed(unit))
         )
     ]

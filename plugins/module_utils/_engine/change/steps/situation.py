@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from ...plan import Resource
     from ...system.observe import Digest, State
 
-    # Whether the program is in a container, and whether it is in a PID namespace.
-    Reach = t.Tuple[bool, bool]
-
 
 class Situation:
     """All that the steps of one group are decided from.
@@ -29,7 +26,7 @@ class Situation:
     the units that shall run once and have. ``started``: {unit: run digest with which it last started well}. ``silent``: {unit that
     runs and does not listen where it should: why}. ``dead``: {unit that should run and does not: since when and of what}.
     ``held``: {unit that may run: directories that it has open}, of each release that it may be of. ``reached``: {the same:
-    how it is reached, of each}.
+    by what its program is reached}.
     """
 
     def __init__(
@@ -43,7 +40,7 @@ class Situation:
         silent: t.Mapping[str, str],
         dead: t.Mapping[str, str],
         held: t.Mapping[str, t.Collection[str]],
-        reached: t.Mapping[str, set[Reach]],
+        reached: t.Mapping[str, set[str]],
     ) -> None:
         self.wanted = wanted
         self.old = old
@@ -91,16 +88,12 @@ def holdings(resources: t.Iterable[Resource]) -> dict[str, set[str]]:
     return found
 
 
-def reached(resources: t.Iterable[Resource]) -> dict[str, set[Reach]]:
-    """How whoever stops it reaches the program of each unit that should run, by the unit's name; of one that is there twice, both."""
-    found: dict[str, set[Reach]] = {}
+def reached(resources: t.Iterable[Resource]) -> dict[str, set[str]]:
+    """By what the program of each unit that should run is reached, by the unit's name; of one that is there twice, both."""
+    found: dict[str, set[str]] = {}
     for unit in kinds.that_run(resources):
-        found.setdefault(unit["name"], set()).add(reach(unit))
+        found.setdefault(unit["name"], set()).add(kinds.of(unit).reached(unit))
     return found
-
-
-def reach(unit: Resource) -> Reach:
-    return bool(unit.get("container")), bool(unit.get("apart"))
 
 
 def run_digest(unit: Resource, resources: t.Iterable[Resource], digest: Digest) -> str:
