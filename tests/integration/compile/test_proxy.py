@@ -15,9 +15,12 @@ import typing as t
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import proxy_unit
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh import proxy, proxy_unit
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.compile.mesh.proxy_unit import AWAIT_IDENTITY_SECONDS, AWAIT_READY_SECONDS
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.envoy import clusters, endpoints, listeners
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.envoy.address import Address
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.robots import DEFAULT_AGENT_SOCKET
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.model.vocabulary import AccessLog, Protocol
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.read import reader
 from tests.integration.compile.conftest import ENDS, each_of
 from tests.integration.engine.harness import Machine, plans_for
@@ -310,6 +313,50 @@ def test_many_connections_stand_and_each_is_asked_whether_the_other_side_is_ther
     envoy.sh(f"systemd-run --quiet --unit many-echo -p LimitNOFILE=65536 python3 -c {shlex.quote(ECHO)}")
     envoy.listens(19001)
     assert int(envoy.sh(f"ulimit -n 4096; python3 -c {shlex.quote(MANY)}; systemctl stop many-echo")) >= 1500
+
+
+# One endpoint answers; the other one takes no connection, and refuses none, as a robot that has vanished.
+ENDPOINTS = """
+import collections, http.client, http.server, json, socket, threading
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_arguments):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 19001), Answer)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+full = socket.create_server(("127.0.0.1", 19003), backlog=0)
+held = [socket.socket() for _ in range(4)]
+for each in held:
+    each.setblocking(False)
+    each.connect_ex(("127.0.0.1", 19003))
+found = collections.Counter()
+def ask():
+    connection = http.client.HTTPConnection("127.0.0.1", 19000, timeout=60)
+    connection.request("GET", "/")
+    found[connection.getresponse().status] += 1
+threads = [threading.Thread(target=ask) for _ in range(40)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("machine", ["bookworm"], indirect=True)
+def test_all_requests_that_wait_for_an_endpoint_that_is_off_go_on_to_another(envoy):
+    places = [[Address.parse(f"127.0.0.1:{port}")] for port in (19001, 19003)]
+    cluster = clusters.leading_to(endpoints.inline("s", places), "up", Protocol.HTTP)
+    listener = listeners.upstream_listener("up", 19000, Protocol.HTTP, "up", "s", AccessLog.NONE, several=True)
+    text = proxy.dump({"static_resources": {"listeners": [listener], "clusters": [cluster]}})
+    envoy.execute("cat >/root/waits.json", text.encode())
+    envoy.sh(f"systemd-run --quiet --unit waits {proxy.ENVOY} -c /root/waits.json --concurrency 1 --disable-hot-restart -l error")
+    envoy.listens(19000)
+    found = envoy.sh(f"python3 -c {shlex.quote(ENDPOINTS)}; systemctl stop waits; rm /root/waits.json")
+    assert json.loads(found) == {"204": 40}
 
 
 # A name server that gives every name one address, and the host at that address, which says who it is.
