@@ -24,8 +24,8 @@ LOST, SILENT = "no longer has it, because another run took it away", "could not 
 
 class Move(t.TypedDict):
     """What of a group goes from a robot only when other robots are ready: the group's name; by instance, the robot that is to run it;
-    by robot, the group of the same job that is new there, where the robot's own group ends; the robots that call it at endpoints
-    which they have to forget first; and of those that are to run it, which this run does not come to and why: then it stays.
+    by robot, the group of the same job that is new there, where the robot's own group ends, or has no tasks; the robots that call it at
+    endpoints which they have to forget first; and of those that are to run it, which this run does not come to and why: then it stays.
     """
 
     group: str
@@ -65,10 +65,17 @@ def moves(
         to = {index: homes[index][0] for index in instances(going["units"]) if len(homes.get(index, ())) == 1}
         if name in everywhere:
             to = {index: other for index, other in to.items() if _may_gain(other, name, answers)}
-        after = {} if to or not going["whole"] or name in placed else _new_elsewhere(robot, _job(name), answers)
+        after: dict[str, str] = {}
+        if going["whole"] and name not in placed:
+            after = _new_elsewhere(robot, _job(name), answers)
+        elif going["whole"] and going["units"] and not instances(going["units"]):
+            # It has no tasks, but perhaps an ingress: nothing tells which of its instances was here.
+            others = [other for other in placed[name] if other != robot]
+            alike = name in everywhere and len(others) > 1
+            after = {other: name for other in others if not alike and _may_gain(other, name, answers)}
         callers = callers_of(robot, going, following or {})
         if to or after or callers:
-            without = {other: why for other, why in (absent or {}).items() if other in to.values()}
+            without = {other: why for other, why in (absent or {}).items() if other in to.values() or other in after}
             found[id] = {"group": name, "to": to, "after": after, "callers": callers, "absent": without}
     return found
 
@@ -109,7 +116,7 @@ def waiting(
     found = {}
     for id, move in moving.items():
         homes = [(name, f"is to take over r{index}", move["group"]) for index, name in sorted(move["to"].items())]
-        homes += [(name, f"is to take over with {group}", group) for name, group in sorted(move["after"].items())]
+        homes += [(name, f"is to take over{_by(group, move)}", group) for name, group in sorted(move["after"].items())]
         gone = {name: reason for name, _what, group in homes if ended(name) in SETTLED and (reason := lost(name, group))}
         late = [(name, what) for name, what, _group in homes if name in gone or ended(name) not in SETTLED]
         why = {**move["absent"], **gone}
@@ -117,6 +124,11 @@ def waiting(
         if late or untold:
             found[id] = f"{move['group']} is kept here because {_why(late, untold, why)}"
     return found
+
+
+def _by(group: str, move: Move) -> str:
+    """By which group a robot takes over, where that is another one."""
+    return "" if group == move["group"] else f" with {group}"
 
 
 def _why(late: t.Sequence[tuple[str, str]], untold: t.Sequence[str], known: t.Mapping[str, str]) -> str:

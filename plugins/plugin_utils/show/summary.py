@@ -113,14 +113,17 @@ def _that_goes(robot: str, going: Data, move: Move | None, group: str) -> t.Iter
         because = ", ".join(f"{other} {why}" for other, why in sorted(move["absent"].items()))
         yield f"{group} {few(names, MOST)}".rstrip() + f": {'stay' if len(names) > 1 else 'stays'} on {robot}, because {because}"
         return
-    for index, other in sorted(to.items()):
-        whole = going["whole"] and len(to) == 1
+    # Where no instances are named, all of the group moves.
+    onto = sorted(other for other, new in move["after"].items() if new == move["group"]) if move else []
+    moves = [(group, few(onto, MOST))] if onto else [(f"{group} r{index}", other) for index, other in sorted(to.items())]
+    for called, other in moves:
+        whole = going["whole"] and len(moves) == 1
         lost = f"; its {size(going['data'])} of data on {robot} are deleted" if data else kept
-        yield f"{group if whole else f'{group} r{index}'}: moves away from {robot} to {other}{lost}"
+        yield f"{group if whole else called}: moves away from {robot} to {other}{lost}"
         data = kept = ""
     if not going["units"]:
         yield f"{group}: {size(going['data'])} of kept data is deleted"
-    elif going["whole"] and not to:
+    elif going["whole"] and not moves:
         yield f"{group}: goes{data}{kept}"
     elif left and not going["whole"]:
         yield f"{group} {few(left, MOST)}: {'goes' if len(left) == 1 else 'go'}{data}{kept}"

@@ -84,6 +84,27 @@ def test_a_run_that_does_not_reach_the_other_robot_gives_nothing_up(camera):
     assert (has_camera(camera, "robot1"), has_camera(camera, "robot2")) == (False, True)
 
 
+def test_what_a_schedule_runs_stays_with_its_data_where_the_other_robot_is_not_reached(deployment):
+    def report(robot):
+        yearly = {"type": "batch", "schedule": {"cron": "0 0 1 1 *"}}
+        on = {"constraints": [{"lTarget": "${node.unique.name}", "rTarget": robot}]}
+        return json.dumps({**yearly, "name": "hello", "taskGroups": [{"name": "report", **on, "tasks": listener("report")["tasks"]}]})
+
+    def is_due(robot):
+        return "k8s4r-" in deployment.sh(robot, "systemctl list-units --plain --no-legend --state=active 'k8s4r-*report*.timer'")
+
+    deployment.deploy(report("robot1")).well()
+    deployment.sh("robot1", "touch $(ls -d /var/lib/k8s4r/tasks/*report*)/local/precious")
+    run = deployment.deploy(report("robot2"), "--limit", "robot1").well()
+    assert "robot1: report: stays on robot1, because robot2 is not in this run" in run.output
+    assert is_due("robot1")
+    assert deployment.sh("robot1", DATA)
+    run = deployment.deploy(report("robot2")).well()
+    assert "robot1: report: moves away from robot1 to robot2" in run.output
+    assert [is_due(robot) for robot in ("robot1", "robot2")] == [False, True]
+    assert not deployment.sh("robot1", DATA)
+
+
 def test_it_stays_if_another_run_takes_it_away_from_the_other_robot_meanwhile(camera):
     """Of two runs with opposite wishes, each may find on one robot what it wants there, and give up what the other one counts on."""
     first = Machine(camera.fleet, "robot1")

@@ -176,7 +176,7 @@ def with_what_stays(group: ManifestGroup, record: GroupRecord, taken: t.Sequence
 def ousted(group: ManifestGroup, record: GroupRecord, taken: t.Sequence[Port]) -> list[str]:
     """The units that would have to stay here for now, and cannot: their port is ``taken``."""
     unwanted, lost, _kept = _not_wanted(group, record, taken)
-    return [unit["name"] for unit in kinds.that_run(unwanted) if any(_is_of(port, [unit]) for port in lost)]
+    return [unit["name"] for unit in kinds.to_tell_of(unwanted) if any(_is_of(port, [unit]) for port in lost)]
 
 
 def _not_wanted(group: ManifestGroup, record: GroupRecord, taken: t.Sequence[Port]) -> tuple[list[Resource], list[Port], list[Port]]:
@@ -193,7 +193,7 @@ def _not_wanted(group: ManifestGroup, record: GroupRecord, taken: t.Sequence[Por
 def _is_of(port: Port, resources: t.Iterable[Resource]) -> bool:
     """Whether a port is one of these units', or of the instance to which one of them belongs."""
     instance = port.get("called", "").partition(" ")[0]
-    units = kinds.that_run(resources)
+    units = kinds.to_tell_of(resources)
     return any(port.get("unit") == unit["name"] or (instance and instance == unit.get("called", "").partition(" ")[0]) for unit in units)
 
 
@@ -205,10 +205,10 @@ def with_what_is_held(group: ManifestGroup, record: GroupRecord, held: t.Contain
 
 
 def going(group: ManifestGroup, record: GroupRecord | None, keep_data: bool) -> Going | None:
-    """What of a group goes from this robot; None where nothing does that runs or was written by its tasks."""
+    """What of a group goes from this robot; None where nothing does that runs, is run by a schedule, or was written by its tasks."""
     wanted = {kinds.place(resource) for resource in group["resources"]}
     unwanted = [resource for resource in known(record) if kinds.place(resource) not in wanted]
-    units = kinds.that_run(unwanted)
+    units = kinds.to_tell_of(unwanted)
     data = [resource["path"] for resource in unwanted if resource.get("data")]
     outermost = [path for path in data if not any(path.startswith(other + "/") for other in data)]
     size = sum(files.size(path) for path in outermost)

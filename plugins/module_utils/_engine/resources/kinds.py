@@ -40,6 +40,9 @@ KINDS: t.Mapping[str, Kind] = {
 # By the directory of the configuration that they work from.
 _SERVED = ((plan.LOGS, own.ROTATOR), (plan.CHECKS, own.CHECKS_TIMER), (plan.PODS, own.WALLS_TIMER))
 
+# What people call the unit that a schedule starts, and that waits for the tasks of the group.
+_WAITS = "run"
+
 
 def of(resource: Resource) -> Kind:
     """The kind of a resource."""
@@ -82,6 +85,13 @@ def that_run(resources: t.Iterable[Resource]) -> list[Resource]:
 def with_a_name(resources: t.Iterable[Resource]) -> list[Resource]:
     """The units among resources that run, or that people have a name for: tasks of a job with a schedule are run by its timer."""
     return [resource for resource in resources if of(resource).runs(resource) or resource.get("called")]
+
+
+def to_tell_of(resources: t.Iterable[Resource]) -> list[Resource]:
+    """The units among resources of which people are told when they come, change or go. What a schedule starts to wait for its tasks changes
+    only with these.
+    """
+    return [resource for resource in with_a_name(resources) if resource.get("called") != _WAITS]
 
 
 def served_by(resources: t.Iterable[Resource]) -> list[str]:

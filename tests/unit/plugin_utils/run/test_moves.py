@@ -24,10 +24,11 @@ def goes(*units, group=WEB):
         (goes("r0 server", "r2 server"), {0: "b", 2: "c"}),
         (goes("r7 server"), None),
         (goes("r1 server", group="default/shop/old"), None),
-        (goes("proxy"), None),
+        (goes("r1 server", "schedule"), {1: "b"}),
+        (goes(), None),
         ({}, None),
     ],
-    ids=["to one robot", "to two", "none runs it any more", "the group ends", "no instance", "nothing goes"],
+    ids=["to one robot", "to two", "none runs it any more", "the group ends", "of a schedule", "kept data", "nothing goes"],
 )
 def test_what_moves_away(answer, to):
     assert moves("a", {"a": {"goes": answer}}, PLACED) == (
@@ -50,6 +51,36 @@ def test_what_a_robot_runs_itself_does_not_move_away_from_it():
 
 def new(group, unit=""):
     return {"summary": [{"group": group, "unit": unit, "does": "new", "why": []}]}
+
+
+GATEWAY = {"a": {"goes": goes("proxy")}}
+
+
+@pytest.mark.parametrize(
+    ("others", "after"),
+    [
+        ({"b": new(WEB), "c": new(WEB)}, ["b", "c"]),
+        ({"b": new(WEB), "c": {}}, ["b"]),
+        ({"b": {}}, ["c"]),
+        ({"b": {}, "c": new("default/shop/other")}, []),
+    ],
+    ids=["new on both", "one had it before", "one is off", "both had it before"],
+)
+def test_a_group_without_tasks_goes_when_those_have_it_on_which_it_is_new(others, after):
+    """Its proxy is of no instance."""
+    found = moves("a", {**GATEWAY, **others}, PLACED, absent={"c": OFF} if "c" not in others else {})
+    absent = {"c": OFF} if "c" not in others else {}
+    assert found == ({"id": {"group": WEB, "to": {}, "after": dict.fromkeys(after, WEB), "callers": [], "absent": absent}} if after else {})
+    assert waiting(found, lambda _robot: "committed") == {}
+
+
+def test_a_group_without_tasks_stays_where_those_that_are_to_have_it_are_off_or_fail():
+    found = moves("a", {**GATEWAY, "b": new(WEB)}, PLACED, absent={"c": OFF})
+    why = "the run failed on b, which is to take over, and c, which is to take over, is off; fix b and run again when c is on"
+    assert waiting(found, lambda _robot: "") == {"id": f"{WEB} is kept here because {why}"}
+    # Of a system job, another robot that is off has had it, as far as anybody knows.
+    assert moves("a", {**GATEWAY, "b": {}}, {WEB: {"b": [0], "c": [0]}}, everywhere=[WEB]) == {}
+    assert moves("a", GATEWAY, {WEB: {"c": [0]}}, everywhere=[WEB])["id"]["after"] == {"c": WEB}
 
 
 OLD = goes("r0 server", group="default/shop/old")

@@ -78,6 +78,18 @@ def test_what_moves_away_is_said_with_the_robot_that_it_moves_to():
     ]
 
 
+def test_a_group_without_tasks_moves_and_stays_as_a_whole():
+    """Its proxy is of no instance."""
+    gateway = {"goes": goes(units=["proxy"])}
+    new = {"summary": [{"group": "default/shop/old", "unit": "", "does": "new", "why": ["proxy"]}]}
+    placed = {"default/shop/old": {"b": [0], "c": [1]}}
+    moves_away = "a: old: moves away from a to {}; its 11.4 MiB of data on a are deleted"
+    assert lines({"a": gateway, "b": new}, {"default/shop/old": {"b": [0]}})[0] == moves_away.format("b")
+    assert lines({"a": gateway, "b": new, "c": new}, placed)[0] == moves_away.format("b, c")
+    assert lines({"a": gateway, "b": new}, placed, absent={"c": OFF})[0] == "a: old: stays on a, because c is off"
+    assert lines({"a": gateway, "b": {}, "c": {}}, placed) == ["a: old: goes, with 11.4 MiB of data"]
+
+
 @pytest.mark.parametrize("why", [ASIDE, OFF, FAILED])
 def test_what_cannot_move_now_is_said_to_stay(why):
     absent = {"b": why}
