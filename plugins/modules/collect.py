@@ -77,8 +77,9 @@ without:
 moves:
   description:
     - What must not go from each robot yet, by the group's id. C(to) has the robot that is to run each instance. C(after) has, if
-      the group ends, the other robots on which something of its job is new. C(callers) are the robots that call it, and have to hear of
-      other endpoints first. C(absent) are those of the robots in C(to) that the run does not come to, each with the reason.
+      the group ends, the other robots on which something of its job is new, and, if the group has no tasks, those on which it is new.
+      C(callers) are the robots that call it, and have to hear of other endpoints first. C(absent) are those of the robots in C(to)
+      and C(after) that the run does not come to, each with the reason.
     - M(k8s4r.robot.switch) lets a robot keep it until then.
   returned: always
   type: dict

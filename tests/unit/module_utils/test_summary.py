@@ -22,6 +22,8 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import com
 RUNNING = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no"}
 UNITS = plan.UNIT_DIRECTORY
 HOME = "/etc/k8s4r/groups/g-1"
+STOPPED = {**RUNNING, "ActiveState": "inactive", "ExecMainCode": "0"}
+BY_HAND = "changed on the robot by hand"
 
 
 def digest(text):
@@ -174,6 +176,94 @@ def test_of_checks_only_what_is_theirs_is_said():
     assert said(group("a", 1), group("a", 2)) == [("", "in place", ["health checks of r0 store"])]
 
 
+def watched(id="a", name="r0 store", **with_):
+    """A task in its directory, and what of it is checked, found and bounded."""
+    checks, home = f"{plan.CHECKS}/{id}", f"{plan.TASKS}/{id}"
+    there = {
+        "checks": plan.file(checks, "{}"),
+        "found": plan.file(f"{plan.REGISTERED}/{id}-0a1b2c3d.json", "{}", label=f"registration of {name[:2]} api"),
+        "disk": plan.quota(id, ord(id), 4096, [home], "here", label=f"disk limit of {name}"),
+    }
+    unit = plan.unit(f"{id}.service", "[Service]\n", run="always", called=name, checks=checks if with_.get("checks") else "")
+    return [plan.directory(home), unit, *(each for what, each in there.items() if with_.get(what))]
+
+
+def test_what_goes_and_is_no_unit_is_said_where_its_task_stays():
+    gone = ["without disk limit of r0 store", "without health checks of r0 store", "without registration of r0 api"]
+    both = watched(checks=True, found=True, disk=True)
+    assert said(both, watched()) == [("", "in place", gone)]
+    assert said([*both, *BEFORE], [*watched(), *BEFORE[:1], env("NEW="), BEFORE[-1]])[-1] == ("", "in place", gone)
+    assert said(watched(checks=True, disk=True), watched(checks=True)) == [("", "in place", gone[:1])]
+    # Of a task that goes, it is told that it does.
+    other = watched("b", "r1 store", checks=True, found=True, disk=True)
+    assert said([*both, *other], both) == []
+    assert said(both, []) == []
+
+
+def test_what_helps_tasks_is_told_by_its_label_and_not_by_what_is_in_its_unit():
+    def memory(size, label="shared memory"):
+        return [*BEFORE, plan.unit("k8s4r-memory.service", f"[Service]\nExecStart={size}\nRestart=no\n", label=label)]
+
+    assert said(memory(1), memory(2)) == [("", "in place", ["shared memory"])]
+    assert said(memory(1, ""), memory(2, "")) == [("", "in place", ["unit k8s4r-memory.service"])]
+
+
+def test_a_task_that_moves_into_a_pod_has_not_lost_the_unit_of_that():
+    pod = plan.unit("k8s4r-pod.service", "[Service]\n")
+    moved = {**task(NetworkNamespacePath="/run/a")[0], "reads": [BEFORE[1]["path"], f"{UNITS}/{pod['name']}"]}
+    assert said(BEFORE, [moved, *BEFORE[1:], pod]) == [("r0 store", "restart", ["network mode"])]
+    # Where it was there, somebody has removed it.
+    assert said([moved, *BEFORE[1:], pod], [moved, *BEFORE[1:], pod], seen={kinds.place(pod): None}) == [
+        ("r0 store", "restart", ["its unit was missing"])
+    ]
+
+
+def test_a_task_that_takes_in_one_file_less_says_so():
+    leader = {**BEFORE[0], "reads": [*BEFORE[0]["reads"], f"{HOME}/leader"]}
+    assert said([leader, *BEFORE[1:]], BEFORE) == [("r0 store", "restart", ["what it starts with"])]
+    assert said(BEFORE, [leader, *BEFORE[1:]]) == [("r0 store", "restart", ["what it starts with"])]
+
+
+def scheduled(*names, command="a", speed=1):
+    """A group of which a schedule runs these tasks."""
+    made = []
+    for name in names:
+        path, id = f"{HOME}/env/{name[3:]}.env", name.replace(" ", "-")
+        text = f"[Service]\nEnvironmentFile={path}\nExecStart={command}\n"
+        made += [plan.directory(f"{plan.TASKS}/{id}"), plan.unit(f"{id}.service", text, reads=[path], called=name)]
+        made += [plan.file(path, f'SPEED="{speed}"\n', secret=True)]
+    run = plan.unit("run.service", f"[Service]\nExecStart=wait {' '.join(names)}\n", called="run")
+    return [*made, run, plan.unit("a.timer", "[Timer]\n", run="always", called="schedule")]
+
+
+IDLE = {f"r{number}-{name}.service": STOPPED for number in (0, 1) for name in ("report", "side")} | {"run.service": STOPPED}
+
+
+def test_what_a_schedule_runs_is_told_by_the_names_of_its_tasks():
+    old = scheduled("r0 report")
+    assert said([], old) == [("", "new", ["r0 report", "schedule"])]
+    assert said(old, scheduled("r0 report", command="b", speed=2), units=IDLE) == [("r0 report", "in place", ["command", "env SPEED"])]
+    assert said(old, scheduled("r0 report", "r0 side"), units=IDLE) == [("r0 side", "new", [])]
+    assert said(old, scheduled("r0 report", "r1 report"), units=IDLE) == [("r1 report", "new", [])]
+    # What goes is told elsewhere, and what waits for the tasks changes with them.
+    assert said(scheduled("r0 report", "r0 side"), old, units=IDLE) == []
+
+
+def test_what_waits_for_the_tasks_of_a_schedule_is_told_where_somebody_has_been_at_it():
+    old = scheduled("r0 report")
+    edited, place = [plan.unit("run.service", "[Service]\nExecStart=b\n", called="run")], kinds.place(old[-2])
+    assert said(old, old, units=IDLE, now=edited) == [("", "in place", [f"{BY_HAND}: command"])]
+    assert said(old, old, units=IDLE, seen={place: None}) == [("", "in place", ["missing: unit run.service"])]
+
+
+def test_a_task_that_a_schedule_runs_from_now_on_stops_and_is_told_once():
+    service = [{**each, "run": "always"} if each.get("called") == "r0 report" else each for each in scheduled("r0 report")[:3]]
+    assert said(service, scheduled("r0 report", command="b", speed=2)) == [
+        ("r0 report", "stop", ["a schedule starts it"]),
+        ("schedule", "new", []),
+    ]
+
+
 def test_a_new_group_is_one_line_with_its_units():
     assert said([], [*BEFORE, *task("r1 store")]) == [("", "new", ["r0 store", "r1 store"])]
 
@@ -187,9 +277,6 @@ def test_limits_of_the_group_and_files_that_a_proxy_watches_change_in_place():
     old = [*BEFORE, plan.file(f"{HOME}/proxy/listeners.json", "{}")]
     new = [*BEFORE[:-1], plan.unit("k8s4r-g_1.slice", "[Slice]\nMemoryMax=2\n"), plan.file(f"{HOME}/proxy/listeners.json", "[]")]
     assert said(old, new) == [("", "in place", ["limits", "proxy/listeners"])]
-
-
-STOPPED = {**RUNNING, "ActiveState": "inactive", "ExecMainCode": "0"}
 
 
 @pytest.mark.parametrize("why", ["down since 2026-11-26T04:01:02Z: its program ended with status 3", None])
@@ -284,9 +371,6 @@ def test_what_was_changed_by_hand_is_said():
     assert said([*BEFORE, directory], [*BEFORE, directory], seen={directory["path"]: wrong}) == [
         ("", "in place", ["directory /var/lib/k8s4r/tasks/a"])
     ]
-
-
-BY_HAND = "changed on the robot by hand"
 
 
 def test_a_unit_that_was_changed_by_hand_is_not_told_as_a_change_of_the_job():

@@ -58,6 +58,8 @@ def test_a_sound_plan():
         plan.unit("k8s4r-a.service", "", run="sometimes"),
         plan.unit("k8s4r-a.service", "", reads=["/etc/k8s4r/groups/nowhere"]),
         plan.unit("k8s4r-a.service", "", done="/etc/passwd"),
+        plan.unit("k8s4r-a.service", "", label=3),
+        plan.quota("a", 70000, 2**20, ["/var/lib/k8s4r/tasks/a"], "here", label=3),
         plan.quota("a", 0, 2**20, ["/var/lib/k8s4r/tasks/a"], "here"),
         plan.quota("a", 2**31, 2**20, ["/var/lib/k8s4r/tasks/a"], "here"),
         plan.quota("a", 70000, 0, ["/var/lib/k8s4r/tasks/a"], "here"),

@@ -112,9 +112,10 @@ class _Summary:
         self.situation = situation
         self.contents = contents
         self.made = [step["resource"] for step in todo if step["do"] == "make"]
+        self.removed = [step["resource"] for step in todo if step["do"] in ("remove", "discard")]
         self.stopped = no_longer_running(situation)
         self.begun = {unit for step in todo if step["do"] == "start" for unit in step["units"]}
-        self.called = [unit for unit in kinds.that_run(situation.wanted) if unit.get("called")]
+        self.called = [unit for unit in kinds.to_tell_of(situation.wanted) if unit.get("called")]
         # Those that a step tells of are down because of their ports, the others because of their files.
         self.halted = {unit: step["text"] for step in todo if step["do"] == "halt" for unit in step["units"]}
         # What people call the unit that each place belongs to: a task of an instance with hooks takes in what its siblings have, too.
@@ -131,12 +132,15 @@ class _Summary:
         found: list[Told] = []
         for unit in self.called:
             name = unit["name"]
+            if name in self.stopped:
+                found.append((unit["called"], "stop", ["a schedule starts it"]))
+                continue
             up = self._is_up(name)
             is_missing = self.situation.now(unit) is None
             if is_missing and not up and name not in self.former:
                 found.append((unit["called"], "new", []))
             elif name in self.begun and up:
-                found.append((unit["called"], "restart", self._causes(unit) or [self._without_cause(name)]))
+                found.append((unit["called"], "restart", self._causes(unit) or [self._without_cause(unit)]))
             elif name in self.begun and name in self.situation.finished:
                 found.append((unit["called"], "run again", self._causes(unit)))
             elif name in self.begun and is_missing:
@@ -144,20 +148,28 @@ class _Summary:
                 found.append((unit["called"], "start", self._causes(unit)))
             elif name in self.begun:
                 found.append((unit["called"], "start", _and_changed(self.situation.dead.get(name, NOT_RUNNING), self._causes(unit))))
-            elif name in pulled and up:
+            elif name in pulled and up and kinds.of(unit).runs(unit):
                 found.append((unit["called"], "restart", [f"{pulled[name]} runs again"]))
             else:
-                refreshes = kinds.of(unit).refreshes(unit)
-                refreshed = [(refreshes.get(kinds.place(resource), ""), resource) for resource in self.own[name]]
-                for does in sorted({does for does, _resource in refreshed} if up else {""}):
-                    why = [text for of, resource in refreshed if of == does or not up for text in self._in_place(resource)]
-                    found += [(unit["called"], does or "in place", why)] if why else []
-                if self._scripts(unit) != self._scripts(self.former.get(name)):
-                    found.append((unit["called"], "in place", ["changeScript"]))
-                if name in self.former and self.former[name].get("leaving"):
-                    found.append((unit["called"], "in place", [NOT_LEAVING]))
-        stopped = [self.former[name].get("called", "") for name in self.stopped]
-        return found + [(called, "stop", ["a schedule starts it"]) for called in stopped if called]
+                found += self._that_goes_on(unit, up)
+        return found
+
+    def _that_goes_on(self, unit: Resource, up: bool) -> t.Iterator[Told]:
+        """What is told of a unit that runs on, or that a schedule runs: its next run takes in what has changed."""
+        called, name = unit["called"], unit["name"]
+        if kinds.of(unit).runs(unit):
+            refreshes = kinds.of(unit).refreshes(unit)
+            refreshed = [(refreshes.get(kinds.place(resource), ""), resource) for resource in self.own[name]]
+            for does in sorted({does for does, _resource in refreshed} if up else {""}):
+                why = [text for of, resource in refreshed if of == does or not up for text in self._in_place(resource)]
+                if why:
+                    yield called, does or "in place", why
+        elif self._causes_of_its_own(unit):
+            yield called, "in place", self._causes_of_its_own(unit)
+        if self._scripts(unit) != self._scripts(self.former.get(name)):
+            yield called, "in place", ["changeScript"]
+        if name in self.former and self.former[name].get("leaving"):
+            yield called, "in place", [NOT_LEAVING]
 
     def starts_anything(self) -> bool:
         """Whether anything begins that does not run. A target whose file has changed is started although it is up: its units stay as
@@ -167,13 +179,14 @@ class _Summary:
         return any(kinds.of(unit).restarts(unit) or not self._is_up(unit["name"]) for unit in begun)
 
     def rest(self, anything_new: bool) -> list[str]:
-        """What else of the group changes, and restarts nothing. What comes with a new unit is not worth a word."""
+        """What else of the group changes, or goes, and restarts nothing. What comes or goes with a unit is not worth a word."""
         rest = [resource for resource in self.made if not any(resource in own for own in self.own.values()) and not self._follows(resource)]
-        # Of a unit that stops, that is told.
-        rest = [resource for resource in rest if kinds.of(resource).unit(resource) not in self.stopped]
         if anything_new:
             rest = [resource for resource in rest if self.situation.now(resource) is not None]
-        return sorted({text for resource in rest for text in self._in_place(resource)})
+        stay = {kinds.place(resource) for resource in self.situation.wanted}
+        gone = [resource for resource in self.removed if not stay.isdisjoint(kinds.of(resource).missed_in(resource))]
+        texts = {text for resource in rest for text in self._in_place(resource)}
+        return [*sorted(texts), *sorted(f"without {self._label(resource)}" for resource in gone)]
 
     def _scripts(self, unit: Resource | None) -> t.Mapping[str, t.Any]:
         """What runs beside a unit when it takes in changed files. No file has it."""
@@ -199,22 +212,36 @@ class _Summary:
     def _is_up(self, unit: str) -> bool:
         return self.situation.is_up(unit) or unit in self.halted
 
-    def _without_cause(self, unit: str) -> str:
-        """Why a unit restarts that takes in what it took in before."""
-        otherwise = "it may still run with its former files"
-        if unit in self.halted:
-            otherwise = "while ports change hands" if self.halted[unit] else "while its files change hands"
-        return self.situation.silent.get(unit, otherwise)
+    def _without_cause(self, unit: Resource) -> str:
+        """Why a unit restarts that takes in nothing that has changed."""
+        name, former = unit["name"], self.former.get(unit["name"])
+        if name in self.situation.silent:
+            return self.situation.silent[name]
+        if self.halted.get(name):
+            return "while ports change hands"
+        if former and set(kinds.of(former).reads(former)) != set(kinds.of(unit).reads(unit)):
+            return "what it starts with"
+        return "while its files change hands" if name in self.halted else "it may still run with its former files"
 
     def _causes(self, unit: Resource) -> list[str]:
-        """What differs in what a unit takes in: of its own, how it runs before its variables; or else which of its siblings change."""
-        replaced = [resource for resource in self.own[unit["name"]] if self.situation.is_replaced(resource)]
-        replaced.sort(key=lambda resource: kinds.of(resource).unit(resource) is None)
-        owners = {kinds.place(resource): self.owner.get(kinds.place(resource), unit["called"]) for resource in replaced}
-        mine = [resource for resource in replaced if owners[kinds.place(resource)] == unit["called"]]
-        found = [text for resource in mine for text in self._of_content(resource)] or [f"{called} changes" for called in owners.values()]
-        # There may be many of them, and only some are shown.
+        """What differs in what a unit takes in of its own; or else which of its siblings change."""
+        owners = [self._owner_of(resource, unit) for resource in self._replaced(unit)]
+        return self._causes_of_its_own(unit) or list(dict.fromkeys(f"{called} changes" for called in owners))
+
+    def _causes_of_its_own(self, unit: Resource) -> list[str]:
+        """How it runs is before its variables: there may be many of them, and only some are shown."""
+        mine = [resource for resource in self._replaced(unit) if self._owner_of(resource, unit) == unit["called"]]
+        found = [text for resource in mine for text in self._of_content(resource)]
         return sorted(dict.fromkeys(found), key=lambda text: text.startswith("env "))
+
+    def _replaced(self, unit: Resource) -> list[Resource]:
+        """What a unit takes in and has changed, first units."""
+        replaced = [resource for resource in self.own[unit["name"]] if self.situation.is_replaced(resource)]
+        return sorted(replaced, key=lambda resource: kinds.of(resource).unit(resource) is None)
+
+    def _owner_of(self, resource: Resource, unit: Resource) -> str:
+        """What people call the unit to which it belongs, of what a unit takes in."""
+        return self.owner.get(kinds.place(resource), unit["called"])
 
     def _places(self, unit: Resource) -> list[str]:
         """What is this unit's alone: its file, what it has its variables from, and what is put into its directories."""
@@ -264,7 +291,8 @@ class _Summary:
             return [resource["label"]]
         if kinds.of(resource).unit(resource):
             if self.situation.now(resource) is None:
-                return [MISSING]
+                # Of one beside it that is new, what wants it says enough.
+                return [MISSING] if resource.get("called") else []
             return of_unit(before, after) or ["what it starts after"]
         differences = kinds.of(resource).differences(before, after)
         if differences:
@@ -296,9 +324,18 @@ class _Summary:
         if self._was_lost(resource):
             return [f"missing: {self._label(resource)}"]
         found = [self._label(resource)]
-        if kinds.of(resource).unit(resource) and self.situation.now(resource) is not None:
+        kind, by_hand = kinds.of(resource), self._is_by_hand(resource)
+        if self._only_waits(resource) and not by_hand:
+            return []
+        # Of others, nobody has written in the job what is in them.
+        its_words = resource.get("called") or not kind.restarts(resource)
+        if kind.unit(resource) and its_words and self.situation.now(resource) is not None:
             found = of_unit(self.contents.before(resource), self.contents.after(resource))
-        return [f"{BY_HAND}: {', '.join(found)}"] if found and self._is_by_hand(resource) else found
+        return [f"{BY_HAND}: {', '.join(found)}"] if found and by_hand else found
+
+    def _only_waits(self, resource: Resource) -> bool:
+        """Whether it waits for the tasks of a schedule, and so changes with them."""
+        return bool(resource.get("called")) and not kinds.to_tell_of([resource])
 
     def _label(self, resource: Resource) -> str:
         """A file by its path in the group's configuration, without the ending that tells its form."""
@@ -308,7 +345,8 @@ class _Summary:
         if place.startswith(self.home):
             place = place[len(self.home) :]
             return place[: -len(".json")] if place.endswith(".json") else place
-        called = next((unit["called"] for unit in self.called if kinds.of(unit).checks(unit) == place), None)
+        units = (*self.called, *self.former.values())
+        called = next((unit.get("called") for unit in units if kinds.of(unit).checks(unit) == place), None)
         return f"health checks of {called}" if called else kinds.label(resource)
 
 

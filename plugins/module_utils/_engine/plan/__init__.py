@@ -101,7 +101,7 @@ NETWORKS, ROUTES = "/run/netns/k8s4r-", CONFIGURATION + "/routes"
 FASTEST = 3_000_000
 # NAMES has a file for each service whose name the robot's own DNS server knows; that answers at LOOPBACK_DNS, too, where it is asked to.
 NAMES, LOOPBACK_DNS = CONFIGURATION + "/names", "127.0.0.153"
-# REGISTERED has a file for each service of an instance that Consul is to know.
+# REGISTERED has a file for each service of an instance that Consul is to know: its name is the task's id, a dash, a word and `.json`.
 REGISTERED = CONFIGURATION + "/consul"
 # What the engine is called as a package on the robot.
 PACKAGE = "k8s4r_engine"

@@ -172,11 +172,12 @@ def link(path: str, target: str) -> Resource:
     return {"kind": "link", "path": path, "target": target}
 
 
-def quota(name: str, project: int, size: int, directories: t.Iterable[str], where: str) -> Resource:
+def quota(name: str, project: int, size: int, directories: t.Iterable[str], where: str, label: str = "") -> Resource:
     """So many bytes, and no more, for all that is in some directories of the plan, whoever wrote it. The file system counts it for the
-    ``project`` of this number. ``where`` is the job file's path of the size.
+    ``project`` of this number. ``where`` is the job file's path of the size. ``label``: what people call it within its group.
     """
-    return {"kind": "quota", "name": name, "project": project, "size": size, "directories": list(directories), "where": where}
+    made: Resource = {"kind": "quota", "name": name, "project": project, "size": size, "directories": list(directories), "where": where}
+    return {**made, "label": label} if label else made
 
 
 def artifacts(path: str, name: str, content: str, owner: str, group: str, where: str, secret: bool = False) -> Resource:
@@ -254,6 +255,7 @@ def unit(
     engine: str = "",
     apart: bool = False,
     listens: t.Iterable[Port] = (),
+    label: str = "",
 ) -> Resource:
     """A systemd unit file in /etc/systemd/system, and whether it shall run.
 
@@ -274,7 +276,8 @@ def unit(
     ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the slice beside it that has its container,
     and ``engine`` what made that, as of an image.
     ``apart``: systemd's signals do not reach its program, which is in a PID namespace; a command of the unit asks it to end.
-    ``listens``: ports of the pod in which the unit runs, and not of the robot, where its program must listen.
+    ``listens``: ports of the pod in which the unit runs, and not of the robot, where its program must listen. ``label``: what people call
+    what a unit does for others of its group, where it has no name of its own.
     """
     made: Resource = {
         "kind": "unit",
@@ -307,6 +310,8 @@ def unit(
             made["engine"] = engine
     if apart:
         made["apart"] = True
+    if label:
+        made["label"] = label
     ports = list(listens)
     if ports:
         made["listens"] = ports

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..plan import UNIT_DIRECTORY
+from ..plan import CHECKS, REGISTERED, TASKS, UNIT_DIRECTORY
 from ..system import files
 from ..system.accounts import group_id, user_id
 from ..system.observe import read
@@ -67,6 +67,12 @@ class File(Kind):
         if members and os.path.isfile(resource["path"]) and _lacking(read(resource["path"]), content, members):
             time.sleep(TAKEN_IN)
         _put(resource, content)
+
+    def missed_in(self, resource: Resource) -> t.Sequence[str]:
+        """Of health checks, and of what Consul knows, the task's."""
+        room, _slash, name = resource["path"].rpartition("/")
+        task = {CHECKS: name, REGISTERED: name.rpartition("-")[0]}.get(room)
+        return [f"{TASKS}/{task}"] if task else []
 
     def extends(self, resource: Resource, now: State | None) -> bool:
         """What refers to an old member, or already to a new one, must find it until all files are in place."""

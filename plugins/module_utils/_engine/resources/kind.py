@@ -90,6 +90,10 @@ class Kind:
         """Make it absent."""
         files.remove(self.place(resource))
 
+    def missed_in(self, _resource: Resource) -> t.Sequence[str]:
+        """Directories of a plan that are checked, found or bounded no longer when it goes: if they stay, a person is told."""
+        return ()
+
     def outlives(self, _resource: Resource, _data: t.Sequence[str]) -> bool:
         """Whether it stays when its group goes, because of these directories of data that are kept."""
         return False

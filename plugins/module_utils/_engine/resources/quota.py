@@ -40,6 +40,8 @@ class Quota(Kind):
             yield f"{where}.project: {resource['project']} is not one of 1 to {2**31 - 1}"
         if not 0 < resource["size"] <= 2**60:
             yield f"{where}.size: {resource['size']} is not one of 1 to {2**60}"
+        if not isinstance(resource.get("label", ""), str):
+            yield f"{where}.label: must be a string"
         if not resource["directories"]:
             yield f"{where}.directories: must not be empty"
         for number, path in enumerate(resource["directories"]):
@@ -109,6 +111,9 @@ class Quota(Kind):
                 projects.assign(path, number)
         projects.bound(device, number, resource["size"])
         claims.write(place, wanted)
+
+    def missed_in(self, resource: Resource) -> t.Sequence[str]:
+        return resource["directories"]
 
     def remove(self, resource: Resource, _robot: Robot) -> None:
         from .quotas import claims, projects

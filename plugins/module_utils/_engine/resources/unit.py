@@ -37,6 +37,7 @@ _OPTIONAL: t.Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "checks": _STRING,
     "container": _STRING,
     "engine": _STRING,
+    "label": _STRING,
     "apart": (bool, "true or false"),
     "done": ((str, type(None)), "a string"),
     "settles": _NUMBER,

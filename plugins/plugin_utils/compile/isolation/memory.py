@@ -67,7 +67,9 @@ def _mounted(site: Site, instance: int | None) -> list[Resource]:
             ("ExecStart", systemd.command(mount.command(site.bin))),
         ],
     }
-    return [plan.directory(at, "root", site.user, "1770", volatile=True), plan.unit(unit(site, instance), systemd.unit(sections))]
+    label = " of ".join(("shared memory", *more))
+    made = plan.unit(unit(site, instance), systemd.unit(sections), label=label)
+    return [plan.directory(at, "root", site.user, "1770", volatile=True), made]
 
 
 def bound(site: Site, instance: int | None) -> int | None:

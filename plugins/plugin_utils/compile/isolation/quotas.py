@@ -27,11 +27,12 @@ def resources(site: Site) -> t.Iterator[Resource]:
         return
     if site.disk:
         size, path = site.disk
-        yield plan.quota(site.id, names.project(site.id), size, _directories(site), site.where(path))
+        yield plan.quota(site.id, names.project(site.id), size, _directories(site), site.where(path), "disk limit")
     for task in _all(site):
         if task.spec.resources.disk:
             where = site.where(f"{task.path}.resources.disk")
-            yield plan.quota(task.id, names.project(task.id), int(task.spec.resources.disk), [_local(task)], where)
+            size, label = int(task.spec.resources.disk), f"disk limit of {task.called}"
+            yield plan.quota(task.id, names.project(task.id), size, [_local(task)], where, label)
 
 
 def among(site: Site, others: t.Iterable[Resource]) -> t.Iterator[Resource]:
