@@ -21,6 +21,7 @@ COLLECTION = "ansible_collections.k8s4r.robot.plugins."
 ENGINE = "module_utils._engine"
 PLAN = f"{ENGINE}.plan"
 BYTECODE = "plugin_utils.bytecode"
+VOCABULARY = "plugin_utils.job.model.vocabulary"
 # They import nothing of ours but themselves.
 ALONE = (PLAN, f"{ENGINE}.say")
 # A package, and what of ours it may import beside itself.
@@ -30,9 +31,9 @@ PACKAGES = {
     "plugin_utils.envoy": ("plugin_utils.job",),
     "plugin_utils.consul_template": ("plugin_utils.job",),
     "plugin_utils.compile": ("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.envoy", PLAN),
-    "plugin_utils.home": (),
+    "plugin_utils.home": (VOCABULARY,),
     "plugin_utils.supply": ("plugin_utils.home", PLAN, f"{ENGINE}.fetch", f"{ENGINE}.say.forms"),
-    "plugin_utils.transport": (PLAN,),
+    "plugin_utils.transport": (VOCABULARY, PLAN),
     "plugin_utils.run": (
         *("plugin_utils.job", "plugin_utils.fleet", "plugin_utils.consul_template", "plugin_utils.compile"),
         *("plugin_utils.home", "plugin_utils.transport"),

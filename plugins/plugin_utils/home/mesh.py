@@ -13,6 +13,7 @@ import pathlib
 import re
 import typing as t
 
+from ..job.model.vocabulary import FULL_GROUP, FULL_SERVICE, NAME
 from . import files
 from .capabilities import OddCapabilities
 
@@ -26,11 +27,13 @@ _OFFERS: t.Mapping[str, type] = {"instance": int, "label": str, "host": str, "po
 _OFFER: t.Mapping[str, type] = {"name": str, "task": str, "tags": list}
 _POD: t.Mapping[str, type] = {"group": str, "name": str, "address": str, "address6": str, "reach": list}
 _PROTOCOLS = ("tcp", "http", "grpc")
-# What templates of other robots may have in them is no more than a job file could say, so that no robot writes lines into them.
-_NAME, _HOST = r"[A-Za-z0-9._-]+", r"[0-9A-Fa-f.:]*"
+# What other robots' templates and a run's warnings may have in them is no more than a job file could say, so that no robot writes lines
+# into them.
+_HOST = r"[0-9A-Fa-f.:]*"
+# What `names.group_id` makes.
+_ID = r"[a-z0-9-]+"
 # An address as a job file may have it, and SPIFFE IDs.
 _ADDRESS, _ALLOWED = r"[A-Za-z0-9.:_-]*", r"[\x21-\x7e]+"
-_GROUP, _FULL_NAME = rf"{_NAME}(/{_NAME}){{2}}", rf"{_NAME}(/{_NAME}){{3}}"
 _TAG = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
 
@@ -61,15 +64,19 @@ def sound(said: t.Any) -> bool:
     """Whether it is of the form that a robot gives it."""
     if not _has(said, {"digest": str, "serves": list, "calls": list, "pods": list}):
         return False
-    if not (all(map(_is_service, said["serves"])) and all(map(_is_pod, said["pods"]))):
+    return all(map(_is_service, said["serves"])) and all(map(_is_call, said["calls"])) and all(map(_is_pod, said["pods"]))
+
+
+def _is_call(call: t.Any) -> bool:
+    if not (_has(call, _CALLED) and re.fullmatch(FULL_GROUP, call["group"]) and re.fullmatch(FULL_SERVICE, call["follows"])):
         return False
-    return all(_has(each, _CALLED) and each["follows"].count("/") == 3 and each["group"].count("/") == 2 for each in said["calls"])
+    return bool(re.fullmatch(_ID, call["id"])) and all(re.fullmatch(NAME, call[key]) for key in ("namespace", "job"))
 
 
 def _is_pod(pod: t.Any) -> bool:
-    if not (_has(pod, _POD) and re.fullmatch(_NAME, pod["name"]) and re.fullmatch(_GROUP, pod["group"])):
+    if not (_has(pod, _POD) and re.fullmatch(NAME, pod["name"]) and re.fullmatch(FULL_GROUP, pod["group"])):
         return False
-    if not all(isinstance(each, str) and re.fullmatch(_GROUP, each) for each in pod["reach"]):
+    if not all(isinstance(each, str) and re.fullmatch(FULL_GROUP, each) for each in pod["reach"]):
         return False
     try:
         ipaddress.IPv4Address(pod["address"])
@@ -80,7 +87,7 @@ def _is_pod(pod: t.Any) -> bool:
 
 
 def _is_service(served: t.Any) -> bool:
-    if not (_has(served, _SERVED) and re.fullmatch(_FULL_NAME, served["name"]) and _is_port(served["port"])):
+    if not (_has(served, _SERVED) and re.fullmatch(FULL_SERVICE, served["name"]) and _is_port(served["port"])):
         return False
     terms = served["terms"]
     if "offers" in terms:
@@ -95,12 +102,12 @@ def _is_port(value: int) -> bool:
 
 
 def _are_offers(terms: t.Any) -> bool:
-    if not (_has(terms, _OFFERS) and re.fullmatch(_NAME, terms["label"]) and re.fullmatch(_HOST, terms["host"])):
+    if not (_has(terms, _OFFERS) and re.fullmatch(NAME, terms["label"]) and re.fullmatch(_HOST, terms["host"])):
         return False
     return all(
         _has(each, _OFFER)
-        and re.fullmatch(_FULL_NAME, each["name"])
-        and re.fullmatch(_NAME, each["task"])
+        and re.fullmatch(FULL_SERVICE, each["name"])
+        and re.fullmatch(NAME, each["task"])
         and all(isinstance(tag, str) and re.fullmatch(_TAG, tag) for tag in each["tags"])
         for each in terms["offers"]
     )

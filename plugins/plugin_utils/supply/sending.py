@@ -16,7 +16,7 @@ FIRST, SMALLEST, LARGEST = 256 << 10, 16 << 10, 16 << 20
 SHORT, LONG = 1.0, 4.0
 # How much slower than before a link may become until it counts as dead.
 SLOWER = 16
-# Parts in a row that the robot has no use for.
+# Parts in a row that bring nothing new. It is what a robot may lose of a file that it has, whose cache was emptied meanwhile.
 ODD = 20
 
 # The robot's answer to a request with a part, which has to come as fast as so many bytes a second are sent; None: as usual.
@@ -31,15 +31,17 @@ def send(found: Found, call: Call, say: t.Callable[[int], None]) -> None:
     """Send what the robot has not got of a file; `say` is told how much it has. Raises `Unsent`."""
     request = {"op": "take", "sha256": found.sha256, "size": found.size}
     here = call({**request, "at": 0}, b"", None)
-    length, speed, odd = FIRST, None, 0
+    length, speed, odd, furthest = FIRST, None, 0, here
     while here < found.size:
         part = os.pread(found.descriptor, length, here)
         began = time.monotonic()
         now = call({**request, "at": here}, part, speed)
         took = max(time.monotonic() - began, 0.001)
-        odd = 0 if now == here + len(part) else odd + 1
+        # One that takes parts and loses them again would keep the run for ever.
+        odd = 0 if now == here + len(part) > furthest else odd + 1
+        furthest = max(furthest, now)
         if odd > ODD or not part:
-            raise Unsent(f"the robot takes no part of sha256:{found.sha256}; run again")
+            raise Unsent(f"the robot takes no further part of sha256:{found.sha256}; run again")
         if took < SHORT:
             length = min(2 * length, LARGEST)
         elif took > LONG:

@@ -9,9 +9,11 @@ Ansible takes `add_host` or `ansible_facts` for orders.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...module_utils._engine.plan import CHOSEN
+from ..job.model.vocabulary import FULL_GROUP, FULL_SERVICE
 
 Shape = t.Callable[[t.Any], bool]
 
@@ -54,9 +56,17 @@ def _before(value: t.Any) -> bool:
 
 
 def _follows(value: t.Any) -> bool:
-    """The files that follow what other robots have, by path: change/staging.py."""
+    """The files that follow what other robots have, by path: change/staging.py. One that was rendered may follow several services.
+
+    The names are printed as they are, in lines about other robots too.
+    """
     shape = {"group": str, "follows": str, "before": str}
-    return isinstance(value, dict) and all(_has(file, shape) for file in value.values())
+    return isinstance(value, dict) and all(_has(file, shape) and _names(file) for file in value.values())
+
+
+def _names(file: t.Mapping[str, str]) -> bool:
+    services = file["follows"].split(" ")
+    return bool(re.fullmatch(FULL_GROUP, file["group"])) and all(re.fullmatch(FULL_SERVICE, service) for service in services)
 
 
 def _has(value: t.Any, shape: t.Mapping[str, type]) -> bool:

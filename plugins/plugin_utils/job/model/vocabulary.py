@@ -15,6 +15,8 @@ HOST_PORT = rf"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?
 NAME_IN_CONSUL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # Of an inbound service: its namespace, which may be left out, its job, its group and its own name.
 SERVICE = rf"({NAME}/)?{NAME}/{NAME}/{NAME}"
+# As robots name groups and services: with all that a group is in, and a service.
+FULL_GROUP, FULL_SERVICE = rf"{NAME}(/{NAME}){{2}}", rf"{NAME}(/{NAME}){{3}}"
 TRUST_DOMAIN = r"[a-z0-9._-]{1,255}"
 SPIFFE_ID = r"spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+"
 # A number, or the name of a port.

@@ -31,6 +31,7 @@ POD: dict[str, t.Any] = {
     "address6": "fd00::7",
     "reach": ["default/front/web"],
 }
+RECAP = "\n\nPLAY RECAP ***\nrobot2 : ok=9 changed=1 unreachable=0 failed=0"
 SAID: dict[str, t.Any] = {"digest": "x", "serves": [SERVED, OFFERED], "calls": [CALLED], "pods": [POD]}
 
 
@@ -79,6 +80,14 @@ def test_what_a_robot_said_last_is_known(tmp_path):
             )
         ),
         *({**SAID, "calls": [{**CALLED, **more}]} for more in ({"follows": "api"}, {"group": "web"}, {"path": None}, {"pods": "no"})),
+        *(
+            {**SAID, "calls": [{**CALLED, **more}]}
+            for more in (
+                *({"group": f"default/front/web{RECAP}"}, {"follows": f"default/shop/api/http{RECAP}"}),
+                *({"follows": "default/shop/api/http default/shop/api/grpc"}, {"namespace": f"a{RECAP}"}, {"job": f"a{RECAP}"}),
+                *({"id": f"a{RECAP}"}, {"id": ""}),
+            )
+        ),
     ],
 )
 def test_what_no_robot_says_is_not_remembered(tmp_path, odd):

@@ -38,7 +38,7 @@ _PREPARED = {
     "goes": {"id": {"name": "web", "whole": True, "units": ["r0 web"], "data": 0, "kept": 0}},
     "before": [{"state": "absent", "plan": ""}],
     "summary": [{"group": "web", "unit": "r0 web", "does": "restart", "why": ["env SPEED"]}],
-    "follows": {"/etc/k8s4r/endpoints.json": {"group": "id", "follows": "default/shop/web/http", "before": ""}},
+    "follows": {"/etc/k8s4r/endpoints.json": {"group": "default/front/web", "follows": "default/shop/web/http", "before": ""}},
     "ports": {"id": {"r0 http": 20000}},
     "mesh": {"digest": "d", "serves": [], "calls": [], "pods": []},
 }
@@ -92,6 +92,18 @@ def test_what_a_unit_is_called_is_told():
 def test_what_no_engine_says_is_dropped_since_ansible_takes_some_of_it_for_orders(operation):
     orders = {"add_host": {"host_name": "other"}, "ansible_facts": {"k8s4r_labels": {}}, "_ansible_no_log": True, "failed": True}
     assert answers.checked(operation, {**SANE[operation], **orders}) == SANE[operation]
+
+
+@pytest.mark.parametrize("name", ["group", "follows"])
+@pytest.mark.parametrize("forged", ["web", "", "default/shop/web/http\n\nPLAY RECAP ***", "default/shop/web\nrobot2: all is well"])
+def test_what_names_a_group_or_a_service_in_warnings_is_a_name(name, forged):
+    with pytest.raises(answers.Strange, match="follows is missing or malformed"):
+        answers.checked("prepare", _with(_PREPARED, ("follows", "/etc/k8s4r/endpoints.json", name), forged))
+
+
+def test_what_was_rendered_may_follow_several_services():
+    several = _with(_PREPARED, ("follows", "/etc/k8s4r/endpoints.json", "follows"), "default/shop/web/http other/shop/web/grpc")
+    assert answers.checked("prepare", several) == several
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**400), 2**64, float("inf"), float("nan")])
