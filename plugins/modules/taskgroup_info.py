@@ -81,7 +81,9 @@ taskgroups:
       type: str
       sample: "2026-11-26T12:34:56Z"
     well:
-      description: Whether all of its units do what they should, and what it needs is there.
+      description:
+        - Whether all of its units do what they should, what it needs is there, nobody has removed what its release has put there, and its
+          proxies have the identity that they need.
       type: bool
     ports:
       description: Where its proxy (inbound services, ingress, upstreams) and its tasks listen.
@@ -127,7 +129,7 @@ taskgroups:
           description: The address of its pod; null for a task that is in none.
           type: str
         well:
-          description: Whether it does what it should.
+          description: Whether it does what it should. A proxy without a valid identity is up, and does not.
           type: bool
         done:
           description: Whether it has run to its end and need not run again.

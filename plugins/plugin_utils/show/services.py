@@ -86,6 +86,7 @@ def _at(name: str, robot: str, group: Data, port: Data, address: str) -> Found:
     down = [each for each, values in sorted(units.items()) if not values["well"] and _concerns(each, instances)]
     wrong = [f"{each} IS NOT WELL" for each in down]
     wrong += ["NOT LISTENING" for each in group["silent"] if (each["address"], each["port"]) == (port["address"], port["port"])]
+    wrong += ["NO IDENTITY"] * (_proxy(port) in group.get("unidentified", ()))
     listening = plain(port["address"])
     return Found(
         service=name,
@@ -97,6 +98,12 @@ def _at(name: str, robot: str, group: Data, port: Data, address: str) -> Found:
         callers=[],
         wrong=wrong,
     )
+
+
+def _proxy(port: Data) -> str:
+    """What the group calls the proxy that listens at a port, `proxy`, or of a pod `proxy r0`; empty for a port of a task."""
+    # In a pod, the ports of both are called in the same way.
+    return "" if "offers" in port.get("terms", {}) else f"proxy {port.get('called', '').partition(' ')[0]}".rstrip()
 
 
 def _concerns(unit: str, instances: t.Sequence[int]) -> bool:

@@ -113,10 +113,14 @@ def _group(value: t.Any) -> bool:
         and _usage(value.get("usage"))
         and all(_has(pod, {"instance": int, "address": str}) for pod in pods)
         and all(_has(port, {"address": str, "port": int}) for port in (*value["silent"], *ports))
-        and all(_texts(port.get("serves", [])) and _text(port.get("called", "")) for port in ports)
+        and all(map(_serving, ports))
         and all(_has(need, {"path": str, "what": str}) for need in value["lacks"])
         and all(map(_unit, value["units"].values()))
     )
+
+
+def _serving(port: t.Mapping[str, t.Any]) -> bool:
+    return _texts(port.get("serves", [])) and _text(port.get("called", "")) and isinstance(port.get("terms", {}), dict)
 
 
 def _unit(value: t.Any) -> bool:

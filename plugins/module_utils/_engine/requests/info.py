@@ -36,7 +36,9 @@ def answer(robot: Robot, sample: float = status.SAMPLE, **only: str) -> Info:
 def _group(job: status.JobStatus, id: str, group: status.GroupStatus) -> Data:
     # What runs the tasks of a schedule is none of them.
     addresses = {pod["instance"]: pod["address"] for pod in group["pods"]}
-    units = [_unit(name, unit, addresses) for name, unit in sorted(group["units"].items()) if unit["usage"] and unit["called"] != "run"]
+    running = [(name, unit) for name, unit in sorted(group["units"].items()) if unit["usage"] and unit["called"] != "run"]
+    units = [_unit(name, unit, addresses, group["unidentified"]) for name, unit in running]
+    is_whole = not (group["lacks"] or group["silent"] or group["gone"] or group["unidentified"])
     return {
         "namespace": job["namespace"],
         "job": job["name"],
@@ -44,7 +46,7 @@ def _group(job: status.JobStatus, id: str, group: status.GroupStatus) -> Data:
         "id": id,
         "release": group["release"],
         "committed": group["committed"],
-        "well": not (group["lacks"] or group["silent"]) and all(unit["well"] for unit in group["units"].values()),
+        "well": is_whole and all(unit["well"] for unit in group["units"].values()),
         "tasks": [unit for unit in units if unit["task"] is not None],
         "proxy": next((unit for unit in units if unit["task"] is None and unit["instance"] is None), None),
         "pods": [
@@ -62,8 +64,10 @@ def _port(port: Port, silent: t.Sequence[Port]) -> Data:
     return {**told, "where": port["where"], "silent": port in silent}
 
 
-def _unit(name: str, unit: status.UnitStatus, addresses: t.Mapping[int, str]) -> Data:
-    """A task, an init task, which is of no instance, or a proxy, which is no task and has an instance only in a pod."""
+def _unit(name: str, unit: status.UnitStatus, addresses: t.Mapping[int, str], unidentified: t.Container[str]) -> Data:
+    """A task, an init task, which is of no instance, or a proxy, which is no task and has an instance only in a pod. A proxy that is
+    ``unidentified`` is up, and lets nobody through.
+    """
     instance, _space, task = unit["called"].partition(" ")
     if status.is_proxy(unit["called"]):
         instance, task = task, ""
@@ -74,8 +78,9 @@ def _unit(name: str, unit: status.UnitStatus, addresses: t.Mapping[int, str]) ->
         "instance": index,
         "address": None if index is None else addresses.get(index),
         **{key: value for key, value in unit.items() if key in _OF_A_UNIT},
+        "well": unit["well"] and unit["called"] not in unidentified,
         **(unit["usage"] or {}),
     }
 
 
-_OF_A_UNIT = ("well", "done", "leaving", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how", "checks")
+_OF_A_UNIT = ("done", "leaving", "state", "sub", "result", "exit_status", "restarts", "pid", "since", "ended", "how", "checks")

@@ -18,9 +18,10 @@ def port(instance: int, number: int, **more):
     return {"address": "0.0.0.0", "port": number, "called": f"r{instance} http", "serves": [API], **more}
 
 
-def group(name="default/shop/api", ports=(), calls=(), silent=(), down=(), units=()):
+def group(name="default/shop/api", ports=(), calls=(), silent=(), down=(), units=(), unidentified=()):
     states = {f"{called}.service": {"called": called, "well": called not in down} for called in ("", "proxy", *units)}
-    return {"name": name, "ports": list(ports), "silent": list(silent), "calls": list(calls), "units": states}
+    wrong = {"silent": list(silent), "unidentified": list(unidentified)}
+    return {"name": name, "ports": list(ports), "calls": list(calls), "units": states, **wrong}
 
 
 def robot(*groups):
@@ -64,6 +65,22 @@ def test_the_same_as_data():
 def test_a_port_at_one_address_and_one_of_udp():
     answers = {"work1": robot(group(ports=[port(0, 5000, address="127.0.0.1", protocol="udp")], units=["r0 app"]))}
     assert shown(answers)[1] == "shop/api/api  work1  r0         127.0.0.1:5000/udp"
+
+
+def wrong(group):
+    return {(each["service"], *each["instances"]): each["wrong"] for each in services.services({"work1": robot(group)}, ADDRESSES)}
+
+
+def test_behind_a_proxy_that_lets_nobody_through_no_service_is_well():
+    beside = group(ports=[INBOUND, port(0, 24117), port(1, 24118)], units=["r0 app", "r1 app"], unidentified=["proxy"])
+    assert wrong(beside) == {(HTTP, 0, 1): ["NO IDENTITY"], (API, 0): [], (API, 1): []}
+
+
+def test_of_pods_only_the_one_whose_proxy_lets_nobody_through_is_not_well():
+    inbound = [{**INBOUND, "port": 7000 + number, "called": f"r{number} http", "terms": {"protocol": "http"}} for number in (0, 1)]
+    offered = port(0, 24117, terms={"offers": []})
+    pods = group(ports=[*inbound, offered], units=["r0 app", "r1 app", "proxy r0", "proxy r1"], unidentified=["proxy r0"])
+    assert wrong(pods) == {(HTTP, 0): ["NO IDENTITY"], (HTTP, 1): [], (API, 0): []}
 
 
 @pytest.mark.parametrize(

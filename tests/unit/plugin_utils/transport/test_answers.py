@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.show import table
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.show import services, table
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.transport import answers
 
 _USAGE = {"cpu": {"percent": 7.4, "limit": None}, "memory": {"current": 3, "limit": None, "oom_kills": 0}}
@@ -23,7 +23,7 @@ _GROUP = {
     "name": "default/shop/web",
     "kept": ["a directory"],
     "calls": ["default/shop/api/http"],
-    "ports": [{"address": "127.0.0.1", "port": 5432, "serves": ["default/shop/web/http"], "called": "r0 http"}],
+    "ports": [{"address": "127.0.0.1", "port": 5432, "serves": ["default/shop/web/http"], "called": "r0 http", "terms": {}}],
     "silent": [{"address": "127.0.0.1", "port": 80}],
     "lacks": [{"path": "/dev/video0", "what": "device"}],
     "pods": [{"instance": 0, "address": "10.0.0.2"}],
@@ -80,6 +80,7 @@ def test_an_answer_with_anything_anywhere_is_sane_or_strange(operation):
             if operation == "status":
                 # What passes can be shown.
                 table.overview({"robot": sane})
+                services.services({"robot": sane}, {})
 
 
 def test_what_a_unit_is_called_is_told():
