@@ -74,6 +74,13 @@ without:
     C(nftables) and C(dnsmasq) installs. Of C(spire_server), those that may lack it.
   returned: always
   type: dict
+identities:
+  description:
+    - Whether the SPIRE server is asked on the way. It is not where no robot that changes needs other registration entries than it was
+      committed with, unless the run compares them with the server or removes jobs.
+    - C(switch_with_followers.yml) and C(switch_with_moves.yml) leave the server alone without it.
+  returned: always
+  type: bool
 moves:
   description:
     - What must not go from each robot yet, by the group's id. C(to) has the robot that is to run each instance. C(after) has, if

@@ -122,6 +122,7 @@ class ActionModule(Action):
             "next": str(TASKS / f"{following.file}.yml"),
             "machines": following.machines,
             "without": following.without,
+            "identities": following.identities,
             "moves": moving,
             "followers": told,
             "lost": heard.lost,

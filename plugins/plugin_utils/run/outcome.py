@@ -48,12 +48,14 @@ def still_missing(answers: Answers) -> str:
 class Next(t.NamedTuple):
     """What comes next: a file of playbooks/tasks, and the machines for which it is included; for nothing, no machine.
 
-    `without` are, for provisioning, the machines that lack what a role installs.
+    `without` are, for provisioning, the machines that lack what a role installs. `identities`: whether the SPIRE server is
+    asked on the way.
     """
 
     file: str
     machines: list[str]
     without: dict[str, list[str]]
+    identities: bool = False
 
 
 def what_next(
@@ -85,14 +87,15 @@ def what_next(
     changed = [name for name in ready if answers[name]["steps"] or answers[name]["entries_differ"]]
     # What is to have no identity any more is asked before that is deleted, and with `verify` that may be any robot.
     machines = [name for name in answers if name not in lacking] if verify else changed
+    # The same with turns and without: a run that moves nothing and tells nobody, as a check does, ends as one that does.
+    asks = verify or any(answers[name]["entries_differ"] for name in changed)
     if changed and moving and not check:
-        return Next(SWITCH_WITH_MOVES, [name for name in answers if name in machines or name in destinations], {})
+        return Next(SWITCH_WITH_MOVES, [name for name in answers if name in machines or name in destinations], {}, asks)
     if changed and following and not check:
-        return Next(SWITCH_WITH_FOLLOWERS, machines, {})
+        return Next(SWITCH_WITH_FOLLOWERS, machines, {}, asks)
     if changed:
-        others = verify or any(answers[name]["entries_differ"] for name in changed)
-        return Next(SWITCH_WITH_IDENTITIES if others else SWITCH, machines, {})
-    return Next(IDENTITIES, machines if verify and not lacking else [], {})
+        return Next(SWITCH_WITH_IDENTITIES if asks else SWITCH, machines, {}, asks)
+    return Next(IDENTITIES, machines if verify and not lacking else [], {}, asks)
 
 
 def taken_over(answers: Answers, files: t.Mapping[str, str], placed: t.Iterable[str]) -> list[str]:

@@ -10,6 +10,7 @@ import os
 import pathlib
 
 import pytest
+import yaml
 
 from tests import loaded
 from tests.lint.tools import CHECKOUT
@@ -23,6 +24,12 @@ HERE = {"ansible_connection": "local"}
 
 def run(tmp_path: pathlib.Path, action: str, options: dict, *, hub: dict, prepared: dict, **compiled: object) -> tuple[int, str]:
     """Exit status and output of an action on a robot that is this machine, after `compile` and `prepare` answered so."""
+    delegated = {"delegate_to": "hub", "run_once": True} if action != "collect" else {"run_once": True}
+    return after_prepare(tmp_path, {f"k8s4r.robot.{action}": options, **delegated}, hub, prepared, compiled)
+
+
+def after_prepare(tmp_path: pathlib.Path, task: dict, hub: dict, prepared: dict, compiled: dict, *argv: str) -> tuple[int, str]:
+    """The same of any task."""
     robots = {"robot1": {"jobs": [{"namespace": "default", "name": "web", "empty": True}], "agent": AGENT}}
     facts = {
         "k8s4r_compiled": {"robots": robots, "state": "present", "identities": False, "verify_entries": False, **compiled},
@@ -30,12 +37,11 @@ def run(tmp_path: pathlib.Path, action: str, options: dict, *, hub: dict, prepar
     }
     inventory = {"all": {"children": {"robots": {"hosts": {"robot1": HERE}}, "spire_server": {"hosts": {"hub": hub}}}}}
     (tmp_path / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
-    delegated = {"delegate_to": "hub", "run_once": True} if action != "collect" else {"run_once": True}
-    tasks = [{"ansible.builtin.set_fact": facts}, {f"k8s4r.robot.{action}": options, **delegated}]
+    tasks = [{"ansible.builtin.set_fact": facts}, task]
     play = tmp_path / "play.yml"
     play.write_text(json.dumps([{"hosts": "robots", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build"), "ANSIBLE_NOCOLOR": "1", "K8S4R_HOME": str(tmp_path)}
-    done = loaded.run("-i", tmp_path / "inventory.json", play, environment=environment, directory=tmp_path)
+    done = loaded.run(*argv, "-i", tmp_path / "inventory.json", play, environment=environment, directory=tmp_path)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -86,3 +92,24 @@ def test_a_robot_that_deploys_to_itself_is_not_taken_for_the_servers_machine(tmp
 
 def test_a_robot_that_deploys_to_itself_needs_no_server_for_jobs_without_identities(tmp_path):
     assert run(tmp_path, "collect", {}, hub=HERE, prepared={"status": "staged", "entries": []})[0] == 0
+
+
+TASKS = CHECKOUT / "playbooks" / "tasks"
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_run_whose_callers_are_told_asks_the_server_only_where_an_identity_may_change(tmp_path, asks):
+    included = {"ansible.builtin.include_tasks": str(TASKS / "switch_with_followers.yml")}
+    task = {**included, "vars": {"k8s4r_collected": {"identities": asks, "moves": {}, "followers": {}}}}
+    prepared = {"status": "staged", "entries": [ENTRY], "diff": [], "endpoints": []}
+    # In check mode, no robot is asked to switch.
+    status, said = after_prepare(tmp_path, task, AWAY, prepared, {}, "--check")
+    assert (status, "cannot be reached" in said) == ((2, True) if asks else (0, False)), said
+
+
+@pytest.mark.parametrize("name", ["switch_with_followers", "moved"])
+def test_no_turn_asks_the_server_about_identities_that_stay(name):
+    tasks = yaml.safe_load((TASKS / f"{name}.yml").read_text(encoding="utf-8"))
+    asking = [task for task in tasks if "identities" in task.get("ansible.builtin.import_tasks", "")]
+    assert [task.get("when") for task in asking] == ["k8s4r_collected.identities"] * len(asking)
+    assert asking

@@ -14,8 +14,8 @@ PREPARED = {"status": "staged", "steps": ["start x"], "missing": [], "entries_di
 BARE = {"status": "lacking", "steps": ["start x"], "missing": ["envoy", "spire_agent"], "entries_differ": True}
 
 
-def what_next(answers, servers=(), check=False, verify=False, moving=False, destinations=()):
-    return outcome.what_next(answers, servers, check, verify, moving, destinations=destinations)
+def what_next(answers, servers=(), check=False, verify=False, moving=False, destinations=(), following=False):
+    return outcome.what_next(answers, servers, check, verify, moving, following, destinations)
 
 
 def test_nothing_is_left_to_do_where_nothing_changed():
@@ -23,21 +23,33 @@ def test_nothing_is_left_to_do_where_nothing_changed():
 
 
 def test_only_robots_with_something_to_switch_are_switched():
-    assert what_next({"a": UNCHANGED, "b": PREPARED}) == ("switch", ["b"], {})
+    assert what_next({"a": UNCHANGED, "b": PREPARED}) == ("switch", ["b"], {}, False)
 
 
 def test_the_machine_of_the_server_goes_on_with_the_robots_that_are_asked_again():
     """What is included later on is only for machines for which this was."""
-    assert what_next({"a": {"status": "waiting"}, "b": {"status": "stale"}}, servers=["hub"]) == ("again", ["a", "b", "hub"], {})
+    assert what_next({"a": {"status": "waiting"}, "b": {"status": "stale"}}, servers=["hub"]) == ("again", ["a", "b", "hub"], {}, False)
 
 
 def test_the_server_is_asked_only_where_an_identity_may_change():
-    assert what_next({"a": PREPARED, "b": {**PREPARED, "steps": [], "entries_differ": True}}) == ("switch_with_identities", ["a", "b"], {})
+    found = what_next({"a": PREPARED, "b": {**PREPARED, "steps": [], "entries_differ": True}})
+    assert found == ("switch_with_identities", ["a", "b"], {}, True)
 
 
 def test_the_server_is_asked_where_that_is_wanted():
-    assert what_next({"a": UNCHANGED}, verify=True) == ("identities", ["a"], {})
-    assert what_next({"a": UNCHANGED, "b": PREPARED}, verify=True) == ("switch_with_identities", ["a", "b"], {})
+    assert what_next({"a": UNCHANGED}, verify=True) == ("identities", ["a"], {}, True)
+    assert what_next({"a": UNCHANGED, "b": PREPARED}, verify=True) == ("switch_with_identities", ["a", "b"], {}, True)
+
+
+@pytest.mark.parametrize(("verify", "differ"), [(False, False), (False, True), (True, False)])
+@pytest.mark.parametrize("turns", [{"following": True}, {"moving": True}, {"moving": True, "following": True}])
+def test_turns_are_no_reason_to_ask_the_server(turns, verify, differ):
+    answers = {"a": PREPARED, "b": {**PREPARED, "entries_differ": differ}, "c": UNCHANGED}
+    asks = verify or differ
+    assert what_next(answers, verify=verify, **turns).identities is asks
+    # A check has no turns. It asks where the run would, so that both end alike.
+    checked = what_next(answers, verify=verify, check=True, **turns)
+    assert (checked.file, checked.identities) == ("switch_with_identities" if asks else "switch", asks)
 
 
 def test_what_moves_is_given_up_after_the_others_have_it_and_a_check_moves_nothing():
@@ -56,26 +68,29 @@ def test_what_is_missing_is_provided_first_with_the_server_of_the_agents():
         "install_missing",
         ["a", "b", "s"],
         {"spire_server": ["s"], "spire_agent": ["b"], "envoy": ["b"], "nftables": [], "dnsmasq": []},
+        False,
     )
 
 
 def test_the_server_is_left_alone_where_only_envoy_is_missing():
     found = what_next({"b": {**BARE, "missing": ["envoy"]}}, servers=["s"])
-    assert found == ("install_missing", ["b"], {"spire_server": [], "spire_agent": [], "envoy": ["b"], "nftables": [], "dnsmasq": []})
+    without = {"spire_server": [], "spire_agent": [], "envoy": ["b"], "nftables": [], "dnsmasq": []}
+    assert (found.file, found.machines, found.without) == ("install_missing", ["b"], without)
 
 
 def test_programs_of_walls_are_provided_where_they_are_missing():
     found = what_next({"a": PREPARED, "b": {**BARE, "missing": ["nftables"]}}, servers=["s"])
-    assert found == ("install_missing", ["a", "b"], {"spire_server": [], "spire_agent": [], "envoy": [], "nftables": ["b"], "dnsmasq": []})
+    without = {"spire_server": [], "spire_agent": [], "envoy": [], "nftables": ["b"], "dnsmasq": []}
+    assert (found.file, found.machines, found.without) == ("install_missing", ["a", "b"], without)
 
 
 def test_check_mode_provides_nothing_and_switches_only_what_is_provided():
-    assert what_next({"a": PREPARED, "b": BARE}, servers=["s"], check=True) == ("switch", ["a"], {})
+    assert what_next({"a": PREPARED, "b": BARE}, servers=["s"], check=True) == ("switch", ["a"], {}, False)
 
 
 def test_one_robot_that_is_not_as_assumed_sends_all_through_again():
-    assert what_next({"a": PREPARED, "b": {"status": "stale"}, "c": BARE}) == ("again", ["a", "b", "c"], {})
-    assert what_next({"a": {"status": "waiting"}}) == ("again", ["a"], {})
+    assert what_next({"a": PREPARED, "b": {"status": "stale"}, "c": BARE}) == ("again", ["a", "b", "c"], {}, False)
+    assert what_next({"a": {"status": "waiting"}}) == ("again", ["a"], {}, False)
 
 
 def test_refusals_of_all_robots_are_one_text_and_the_same_is_said_once():
