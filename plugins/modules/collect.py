@@ -44,7 +44,9 @@ EXAMPLES = r"""
 RETURN = r"""
 summary:
   description:
-    - What changes, one entry for each thing, in plain words. Each is also printed, as a line.
+    - What changes, one entry for each thing, in plain words. Each is also printed, as a line, unless it was printed before machines were
+      provisioned. With C(again.yml) as RV(next), that is not known yet, and only what was printed before is here.
+    - What robots have fetched is printed in any case, and also where this action fails.
     - C(text) names the group, the unit if it is one, what happens to it, and why. No value of a variable is in it.
     - C(robots) are the robots that it applies to.
   returned: always

@@ -97,6 +97,7 @@ summary:
       service of this run.
     - Where C(group) is empty, C(does) is the whole sentence, about a switch that was interrupted, a unit that serves all
       groups, or a download.
+    - With C(fetched), the robot has it from elsewhere; without, as for most, it has nothing to do with that.
     - M(k8s4r.robot.collect) prints this for all robots together.
   returned: when the robot was given the plan
   type: list

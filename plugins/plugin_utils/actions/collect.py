@@ -19,6 +19,7 @@ from ..run.outcome import (
     NO_SERVER,
     SERVER,
     Answers,
+    fetched,
     missing,
     refusals,
     still_missing,
@@ -86,6 +87,14 @@ class ActionModule(Action):
 
     def act(self, arguments: Variables, variables: Variables) -> Result:
         heard = _heard(arguments, variables)
+        try:
+            return self._collected(arguments, variables, heard)
+        except ActionProblem:
+            run = variables.get(arguments["compiled"])
+            self._tell_of_what_was_fetched(run if isinstance(run, t.Mapping) else {}, heard)
+            raise
+
+    def _collected(self, arguments: Variables, variables: Variables, heard: _Heard) -> Result:
         refused = refusals(heard.answers)
         if refused:
             raise ActionProblem(refused)
@@ -115,9 +124,11 @@ class ActionModule(Action):
         rounds = self._rounds(again, heard, arguments, variables)
         agents = heard.servers if any(AGENT in missing(answer) for answer in heard.answers.values()) else ()
         changes = summary(heard.answers, moving, heard.lost, agents, heard.aside, _jobs(run), heard.failed)
+        # Where machines have been provisioned, it was said before that.
+        before = variables.get("k8s4r_collected", {}).get("summary", []) if arguments["provisioned"] else []
         return {
-            "warnings": self._tell(again, arguments["provisioned"], run, heard, changes),
-            "summary": changes,
+            "warnings": self._tell(again, before, run, heard, changes),
+            "summary": before if again else changes,
             # A user's file of the same name is beside a user's playbook, and Ansible looks for a relative path there first.
             "next": str(TASKS / f"{following.file}.yml"),
             "machines": following.machines,
@@ -143,15 +154,22 @@ class ActionModule(Action):
             raise ActionProblem(f"{odd}: reported different capabilities, or ports, each time it was asked; run again")
         return before + 1
 
-    def _tell(self, again: bool, provisioned: bool, run: Variables, heard: _Heard, changes: t.Sequence[Said]) -> list[str]:
-        """Say what will change, as soon as that is known and once; the warnings that belong to it."""
+    def _tell_of_what_was_fetched(self, run: Variables, heard: _Heard) -> None:
+        """It is in no later answer, and people write such a digest into their job."""
+        for said in summary(fetched(heard.answers), {}, [], jobs=_jobs(run)):
+            self._display.display(line(said))
+
+    def _tell(self, again: bool, before: t.Sequence[Said], run: Variables, heard: _Heard, changes: t.Sequence[Said]) -> list[str]:
+        """Say what will change, as soon as that is known and once; the warnings that belong to it. `before`: what was said earlier."""
         if again:
             asked = ASKED.format(few(heard.stale(), MOST)) if heard.stale() else UNKNOWN.format(few(heard.lost, MOST))
             self._display.display(asked)
+            self._tell_of_what_was_fetched(run, heard)
             return []
-        if provisioned:
-            # Where machines have been provisioned, it was said before that.
-            self._display.display(SAID)
+        if before:
+            # Not all could be known then: a robot fetches nothing before it has all programs.
+            for text in (SAID, *map(line, _unsaid(changes, before))):
+                self._display.display(text)
             return []
         for said in changes:
             self._display.display(line(said))
@@ -170,6 +188,15 @@ class ActionModule(Action):
         refuse_mistaken(self, servers[0] if servers else "", identified, variables)
         if without_agent and not servers and not variables.get("spire_agent_server"):
             raise ActionProblem(NO_SERVER)
+
+
+def _unsaid(changes: t.Sequence[Said], before: t.Sequence[Said]) -> t.Iterator[Said]:
+    """What was not said of the same robots before."""
+    known = {(robot, said["text"]) for said in before for robot in said["robots"]}
+    for said in changes:
+        robots = [robot for robot in said["robots"] if (robot, said["text"]) not in known]
+        if robots:
+            yield {**said, "robots": robots}
 
 
 def _jobs(run: Variables) -> set[str]:

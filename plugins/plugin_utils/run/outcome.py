@@ -19,6 +19,8 @@ ROLES = (SERVER, AGENT, "envoy", "nftables", "dnsmasq")
 # The answers of a robot that accepts a plan: see the module prepare. Of one that is unchanged, groups of other jobs may be told.
 TELLS = "tells"
 READY = ("staged", "recorded", "planned", TELLS)
+# Those of a robot that has by then what it was to fetch.
+FETCHED = ("staged", "recorded")
 # What a run is done with on a robot.
 SETTLED = ("committed", "unchanged", "recorded")
 # What it comes to where something waits for other robots.
@@ -37,6 +39,12 @@ def refusals(answers: Answers) -> str:
         return ""
     lines = [f"{', '.join(names)}: {error}" for error, names in robots.items()]
     return "nothing was changed, because these robots refused the plan or could not check it:\n" + "\n".join(lines)
+
+
+def fetched(answers: Answers) -> dict[str, t.Mapping[str, t.Any]]:
+    """Of the answers, what robots have fetched and will not say again: of an address without a checksum, those bytes are fixed now."""
+    of_robots = {name: answer.get("summary", ()) for name, answer in answers.items() if answer.get("status") in FETCHED}
+    return {name: {"summary": [change for change in changes if change.get("fetched")]} for name, changes in of_robots.items()}
 
 
 def still_missing(answers: Answers) -> str:

@@ -47,7 +47,9 @@ def _going(value: t.Any) -> bool:
 def _summary(value: t.Any) -> bool:
     """What changes, one member for each line: change/summary.py."""
     shape = {"group": str, "unit": str, "does": str, "why": list}
-    return isinstance(value, list) and all(_has(change, shape) and _texts(change["why"]) for change in value)
+    return isinstance(value, list) and all(
+        _has(change, shape) and _texts(change["why"]) and isinstance(change.get("fetched", False), bool) for change in value
+    )
 
 
 def _before(value: t.Any) -> bool:

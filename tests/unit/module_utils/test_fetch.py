@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.server
+import json
 import os
 import pathlib
 import socket
@@ -21,6 +22,7 @@ from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch import c
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch import s3, web
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch.cache import Cache, Unfetched
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.fetch.sources import Fetcher
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.judge.fetching import Fetching
 
 CONTENT = os.urandom(1 << 20)
 PASSWORD = "canary-7731"
@@ -196,6 +198,20 @@ def test_a_check_says_what_a_run_would_ask_again(cache, server):
     assert find(cache, source(server), online=False, refresh=True) == (SHA256, [f"{shown} will be asked again"])
     assert find(cache, wanted, online=False, refresh=True) == (SHA256, [])
     assert find(cache, source(server, user="other"), online=False, refresh=True) == (None, [])
+
+
+def test_which_bytes_an_address_had_is_marked_in_what_a_run_says(robot, server):
+    """Whoever refuses the release of another robot has to say it, too: it is in no later answer."""
+    artifacts = {"kind": "artifacts", "name": "r0 app", "where": "job.yml", "content": json.dumps([source(server)])}
+    group = {"id": "g", "name": "default/shop/web", "resources": [artifacts], "secrets": []}
+    request = {"plan": {"format": 1, "jobs": [{"namespace": "default", "name": "shop", "groups": [group]}]}}
+    fetching = Fetching(robot, request)
+    fetching.fetch(lambda _text: None)
+    url = source(server)["shown"]
+    said = {"group": "default/shop/web", "unit": "r0 app", "does": f"artifact {url} is sha256:{SHA256}", "why": [], "fetched": True}
+    assert fetching.said == [said]
+    fetching.settle()
+    assert Fetching(robot, request).said == []
 
 
 def test_an_address_is_asked_once_for_all_tasks(cache, server):

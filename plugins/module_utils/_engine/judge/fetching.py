@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         unit: str
         does: str
         why: list[str]
+        fetched: bool  # told once, and true whatever becomes of the release: who refuses others has to say it, too
 
     Tell = t.Callable[[str], None]
 
@@ -99,7 +100,7 @@ def needed(robot: Robot) -> set[str]:
 
 
 def _line(group: GroupPlan, unit: str, text: str) -> Said:
-    return {"group": group["name"], "unit": unit, "does": text, "why": []}
+    return {"group": group["name"], "unit": unit, "does": text, "why": [], "fetched": True}
 
 
 def _nothing() -> None:

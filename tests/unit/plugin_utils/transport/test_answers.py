@@ -37,7 +37,7 @@ _PREPARED = {
     "diff": [{"before": "", "after": ""}],
     "goes": {"id": {"name": "web", "whole": True, "units": ["r0 web"], "data": 0, "kept": 0}},
     "before": [{"state": "absent", "plan": ""}],
-    "summary": [{"group": "web", "unit": "r0 web", "does": "restart", "why": ["env SPEED"]}],
+    "summary": [{"group": "web", "unit": "r0 web", "does": "restart", "why": ["env SPEED"], "fetched": False}],
     "follows": {"/etc/k8s4r/endpoints.json": {"group": "default/front/web", "follows": "default/shop/web/http", "before": ""}},
     "ports": {"id": {"r0 http": 20000}},
     "mesh": {"digest": "d", "serves": [], "calls": [], "pods": []},
