@@ -13,7 +13,7 @@ description:
   - Reads the job files of a run, places every task group on the robots of the inventory group C(robots), and compiles a plan for
     every robot. Every error of every file is found before any robot is asked.
   - Always looks at the complete group C(robots), whatever the run is limited to.
-  - Opens no connection. Run it once, with C(run_once).
+  - Opens no connection. Run it once, with C(run_once), in a play without C(serial).
   - Register its result as C(k8s4r_compiled), or give its name to M(k8s4r.robot.prepare) and M(k8s4r.robot.entries). It is safe
     to print, because the plans in it are encrypted with the controller's key.
 extends_documentation_fragment:

@@ -38,6 +38,7 @@ UNKNOWN = "{}: not reached, so what jobs can use there is unknown; the jobs are 
 NOTHING_CHANGES = "nothing changes; the robots only note what their jobs are now"
 ASKED = "{}: asked what jobs can use there; the jobs are compiled again, and the changes follow"
 SAID = "as said above"
+ONLY_DATA = "Of {}, robots have only kept data left, which a removal without keep_data=true deletes"
 
 
 class _Heard(t.NamedTuple):
@@ -144,7 +145,12 @@ class ActionModule(Action):
         if run["state"] == "absent" and {answer["status"] for answer in heard.answers.values()} == {"unchanged"}:
             robots = "that answered" if heard.lost else "of this run"
             there = {job for answer in heard.answers.values() for job in answer.get("has", ())}
-            self._display.display(nothing_to_remove(robots, sorted(_jobs(run)), sorted(there)))
+            jobs = _jobs(run)
+            if jobs - there:
+                self._display.display(nothing_to_remove(robots, sorted(jobs - there), sorted(there - jobs)))
+            if jobs & there:
+                # Where more of it were left, this robot would not be unchanged.
+                self._display.display(ONLY_DATA.format(few(sorted(jobs & there), MOST)))
 
     def _rounds(self, again: bool, heard: _Heard, arguments: Variables, variables: Variables) -> int:
         """How often the jobs have been compiled with this time. Raises `ActionProblem` if once more would not help, either."""

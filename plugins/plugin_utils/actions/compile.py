@@ -38,6 +38,11 @@ ASK_ALL = (
     "to ask all robots: ansible-playbook -i <inventory> k8s4r.robot.capabilities"
 )
 NO_ROBOTS = f"the inventory has no robots: put the machines that may run task groups into the group `{GROUP}`"
+# What one robot is to have depends on what others have: they answer first, and switch in turns.
+IN_PARTS = (
+    "the play has the keyword `serial`, and a run deploys to all robots of its play at once: remove the keyword; to deploy to some robots "
+    "before others, run again with another --limit"
+)
 
 
 class ActionModule(Action):
@@ -61,6 +66,8 @@ class ActionModule(Action):
         robots = set(variables["groups"].get(GROUP, ()))
         if not robots:
             raise ActionProblem(NO_ROBOTS)
+        if len(variables["ansible_play_batch"]) < len(variables["ansible_play_hosts"]):
+            raise ActionProblem(IN_PARTS)
         reached = [name for name in variables["ansible_play_hosts"] if name in robots]
         compile_plans = self._removal if arguments["state"] == "absent" else self._deployment
         return {

@@ -113,9 +113,8 @@ class ActionModule(ServerAction):
         again = [entry["spiffe_id"] for entry in unchanged if entry["entry_id"] in written]
         if again:
             entries = "1 registration entry" if len(again) == 1 else f"{len(again)} registration entries"
-            self._display.display(
-                f"{host}: {entries} missing or changed on the SPIRE server, now corrected: {', '.join(sorted(set(again)))}"
-            )
+            corrected = "would be corrected" if self._task.check_mode else "now corrected"
+            self._display.display(f"{host}: {entries} missing or changed on the SPIRE server, {corrected}: {', '.join(sorted(set(again)))}")
 
     def _without_server(self, entries: t.Sequence[Variables], host: str) -> Result:
         """Without a server there are no entries. That is fine where none is wanted, and in check mode, where a run would

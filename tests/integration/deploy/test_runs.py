@@ -90,6 +90,8 @@ def test_data_can_be_kept(deployment):
     deployment.sh("robot1", "cd /var/lib/k8s4r/groups/*/alloc && echo 1 > written")
     deployment.remove(job="job.yml", keep_data=True).well()
     assert deployment.sh("robot1", "cat /var/lib/k8s4r/groups/*/alloc/written").strip() == "1"
+    again = deployment.remove(job="job.yml", keep_data=True).well()
+    assert "Of default/hello, robots have only kept data left" in again.output
     deployment.remove(job="job.yml").well()
     assert deployment.sh("robot1", "ls -A /var/lib/k8s4r/groups") == ""
 

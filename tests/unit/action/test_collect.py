@@ -50,7 +50,9 @@ class Collect(collect.ActionModule):
         """Its result where robots have answered so; of one that is not there, None."""
         known = {name: {"k8s4r_prepared": answer} for name, answer in answers.items() if answer}
         job = {"namespace": "default", "name": "shop", "digest": "", "empty": False}
-        run = {"robots": {name: {"jobs": [job]} for name in answers}, "state": "present", "verify_entries": False, "identities": False}
+        jobs = [{**job, "name": name} for name in more.pop("jobs", ["shop"])]
+        robots = {name: {"jobs": jobs} for name in answers}
+        run = {"robots": robots, "state": more.pop("state", "present"), "verify_entries": False, "identities": False}
         variables = {
             "groups": {"robots": list(answers)},
             "ansible_play_hosts_all": list(answers),
@@ -114,3 +116,26 @@ def test_what_a_robot_has_fetched_is_said_although_another_one_lacks_something_f
     with pytest.raises(ActionProblem, match="still missing after provisioning"):
         collect.collects({"a": FETCHED, "c": LACKING}, arguments={"provisioned": True}, k8s4r_collected={"summary": []})
     assert collect.said == [f"a: {IS}"]
+
+
+ONLY_DATA = "robots have only kept data left, which a removal without keep_data=true deletes"
+NONE_HAS = "No robot of this run has any of these jobs:"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "there", "said"),
+    [
+        (["shop"], ["default/shop"], [f"Of default/shop, {ONLY_DATA}"]),
+        (["shop", "web"], ["default/shop", "default/web"], [f"Of default/shop, default/web, {ONLY_DATA}"]),
+        (
+            ["shop", "wbe"],
+            ["default/shop", "default/web"],
+            [f"{NONE_HAS} default/wbe; did you mean default/web?", f"Of default/shop, {ONLY_DATA}"],
+        ),
+        (["shop"], ["default/web"], [f"{NONE_HAS} default/shop; there are: default/web"]),
+    ],
+)
+def test_a_removal_that_finds_only_kept_data_says_so(jobs, there, said):
+    collect = Collect()
+    collect.collects({"a": {"status": "unchanged", "has": there}, "b": {"status": "unchanged"}}, state="absent", jobs=jobs)
+    assert collect.said == said

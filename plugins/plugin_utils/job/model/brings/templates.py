@@ -86,7 +86,7 @@ class Template:
         ours=True,
         minimum=0,
         support=Support.NO_EFFECT,
-        never="has no effect: Ansible's `forks` and `serial` say how many robots change at the same time",
+        never="has no effect: Ansible's `forks` and `--limit` say how many robots change at the same time",
     )
 
 
