@@ -13,7 +13,7 @@ import typing as t
 import pytest
 
 from tests.integration.compile.boxes import SOON, box, containers, deployed, job, nothing_runs, said, unit
-from tests.integration.compile.jobs import plans, without_groups
+from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.engine.harness import Machine
 
 # An image of another machine, which Docker itself would not make here.
@@ -253,6 +253,23 @@ def test_an_image_that_was_here_for_long_comes_back_although_no_container_used_i
     assert result["status"] == "rolled-back", result
     machine.until("pgrep -x sleep >/dev/null")
     assert len(containers(machine)) == 1
+
+
+def test_where_docker_is_down_on_the_way_back_all_else_of_the_group_comes_back(machine):
+    """And the container's image with the next run, when Docker answers: until then nobody knows which one its name is of."""
+    once = {"group": {"restartPolicy": {"attempts": 0, "interval": "1h", "mode": "fail"}}}
+    deployed(machine, box(), {**shell("u", "exec sleep 777"), "driver": "raw_exec"}, **once)
+    before = machine.sh("docker inspect -f '{{.Image}}' $(docker ps -q)")
+    machine.sh("tar -C /root/image -c --exclude=bin/nc . | docker import - look:1")
+    stops = {**shell("u", "systemctl stop docker.socket docker; exit 1"), "driver": "raw_exec", "user": "root"}
+    result = machine.deploy(job(machine, box(), stops, **once))
+    (text,) = [text for text in result["errors"] if "rolling back failed" in text]
+    assert (result["status"], "image look:1: Docker is not running on this robot" in text) == ("failed", True), result
+    machine.until("pgrep -f '^sleep 777' >/dev/null")
+    machine.sh("systemctl start docker")
+    assert machine.deploy(job(machine, shell("v", "exec sleep 1000"), name="other"))["status"] == "committed"
+    assert machine.sh("docker inspect -f '{{.Image}}' $(docker ps -q)") == before
+    machine.sh("pgrep -f '^sleep 777' >/dev/null; ! test -e /var/lib/k8s4r/pending")
 
 
 def test_a_tag_that_moves_changes_no_task(machine):

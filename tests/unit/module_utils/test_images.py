@@ -1,12 +1,13 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Docker's engine says while an image comes, and which images go. The rest is tried with a real one, on robots."""
+"""What Docker's engine says while an image comes, or does not say, and which images go. The rest is tried with a real one, on robots."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import os
 import pathlib
 import socket
 import threading
@@ -15,17 +16,30 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import api, docker, failures, ours
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import NotHad
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import ledger
 
+WELL = b"HTTP/1.0 200 OK\r\nServer: Docker\r\n\r\n"
 
-def pulled(monkeypatch, tmp_path, *news, head=b"HTTP/1.0 200 OK\r\nServer: Docker\r\n\r\n"):
+
+@pytest.fixture(autouse=True)
+def _no_boot(monkeypatch):
+    monkeypatch.setattr(api, "_HURRY", {})
+
+
+def pulled(monkeypatch, tmp_path, *news, head=WELL):
     """What is told of a pull of which the engine says this."""
+    return told_of(lambda tell: docker.pull("a:1", None, tell), monkeypatch, tmp_path, *news, head=head)[0]
+
+
+def told_of(ask, monkeypatch, tmp_path, *news, head=WELL):
+    """What is told while the engine is asked and says this, and the line by which it was asked."""
     path = str(tmp_path / "docker.sock")
     monkeypatch.setattr(api, "SOCKET", path)
     # Each look at the clock is a second later.
     seconds = itertools.count()
     monkeypatch.setattr(api.time, "monotonic", lambda: float(next(seconds)))
-    told = []
+    told, asked = [], []
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
@@ -33,16 +47,16 @@ def pulled(monkeypatch, tmp_path, *news, head=b"HTTP/1.0 200 OK\r\nServer: Docke
         def answer():
             connection, _address = listening.accept()
             with connection:
-                connection.recv(65536)
+                asked.append(connection.recv(65536).split(b"\r\n")[0].decode())
                 connection.sendall(head + b"".join(json.dumps(each).encode() + b"\r\n" for each in news))
 
         engine = threading.Thread(target=answer)
         engine.start()
         try:
-            docker.pull("a:1", None, told.append)
+            ask(told.append)
         finally:
             engine.join()
-    return told
+    return told, asked[0]
 
 
 def layer(name, current, status="Downloading"):
@@ -74,6 +88,57 @@ def test_an_error_is_one_however_the_answer_began(monkeypatch, tmp_path, head, n
 def test_an_engine_that_says_nothing_is_not_there(monkeypatch, tmp_path):
     with pytest.raises(failures.Unavailable):
         pulled(monkeypatch, tmp_path, head=b"")
+
+
+def test_of_a_file_each_layer_that_is_taken_in_is_told(monkeypatch, tmp_path):
+    """An engine that said nothing before the end would be given up, although it works."""
+    file = tmp_path / "image.tar"
+    file.write_bytes(b"layers")
+    news = [layer("a", 1 << 20, "Loading layer"), layer("a", 3 << 20, "Loading layer"), layer("b", 1 << 20, "Loading layer")]
+    told, asked = told_of(lambda tell: docker.load(str(file), tell), monkeypatch, tmp_path, *news)
+    assert told == ["1.0 MiB", "3.0 MiB", "4.0 MiB"]
+    assert "quiet=0" in asked
+
+
+@pytest.fixture
+def mute(monkeypatch, tmp_path):
+    """An engine that says nothing; so is its socket while systemd waits for something before it starts it."""
+    monkeypatch.setattr(api, "SOCKET", str(tmp_path / "docker.sock"))
+    monkeypatch.setattr(api, "ANSWER", 0.3)
+    monkeypatch.setattr(api, "SILENCE", 0.4)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(api.SOCKET)
+        listening.listen()
+        yield
+
+
+@pytest.mark.usefixtures("mute")
+def test_an_engine_that_gives_no_answer_is_not_said_to_be_stopped(tmp_path):
+    file = tmp_path / "image.tar"
+    file.write_bytes(b"layers")
+    with pytest.raises(failures.Unavailable) as silent:
+        docker.load(str(file), lambda _text: None)
+    assert docker.explain(silent.value) == (
+        "Docker gives no answer on this robot (none within 0.4 s); look at its journal (journalctl -u docker)"
+    )
+
+
+@pytest.mark.usefixtures("mute")
+def test_a_large_image_has_more_time_to_be_deleted():
+    with pytest.raises(failures.Unavailable, match=r"0\.4 s"):
+        docker.remove("large:1")
+
+
+@pytest.mark.usefixtures("mute")
+def test_at_boot_it_is_waited_for_once(monkeypatch):
+    monkeypatch.setattr(api, "AT_BOOT", 0.2)
+    kinds.hurry()
+    said = []
+    for _each in range(3):
+        with pytest.raises(failures.Unavailable) as silent:
+            docker.identity(NAME)
+        said.append(str(silent.value))
+    assert said == ["none within 0.2 s", "none within 0.1 s", "none within 0.1 s"]
 
 
 class Engine:
@@ -154,3 +219,21 @@ def test_where_a_record_cannot_be_read_every_image_stays(robot, engine):
         path.write_text("{")
     kinds.of(new).fix(new, robot)
     assert set(engine.tags) == {"sha256:old", "sha256:new", "sha256:stray"}
+
+
+def test_without_the_engine_an_image_is_not_had_and_that_is_no_error_of_ours(robot, monkeypatch):
+    monkeypatch.setattr(api, "SOCKET", "/nonexistent/docker.sock")
+    monkeypatch.setattr(docker, "DIRECTORIES", (os.devnull,))
+    with pytest.raises(NotHad, match=r"^image a:1: this robot has no Docker; install it") as missing:
+        kinds.of({"kind": "image"}).fix(called(robot, "new"), robot)
+    assert not missing.value.answered
+
+
+def test_what_the_engine_refuses_is_not_had_either(robot, engine, monkeypatch):
+    def refuses(_image, _name):
+        raise failures.Refused("No such image: sha256:new")
+
+    monkeypatch.setattr(engine, "tag", refuses)
+    with pytest.raises(NotHad, match=r"^image a:1: No such image: sha256:new$") as missing:
+        kinds.of({"kind": "image"}).fix(called(robot, "new"), robot)
+    assert missing.value.answered

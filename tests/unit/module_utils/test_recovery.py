@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import perform, recovery
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.requests import main
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import api
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import formats, ledger, results
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system import files
 
@@ -105,6 +106,13 @@ def test_a_boot_that_cannot_roll_back_fails_and_says_why(robot, boot, name, cont
     assert "othing was changed" not in text
     assert "controller" not in text
     assert Path(robot.journal_path).exists()
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_a_boot_waits_for_nobody_who_gives_no_answer(boot, monkeypatch):
+    hurried = []
+    monkeypatch.setattr(api, "hurry", lambda: hurried.append("docker"))
+    assert (boot()[0], hurried) == (0, ["docker"])
 
 
 def test_a_boot_at_which_rolling_back_gets_stuck_fails(robot, boot, interrupted):

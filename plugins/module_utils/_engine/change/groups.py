@@ -13,7 +13,7 @@ from ..plan import REGISTERED, RESTART_COUNTS, STARTED_AT_BOOT
 from ..pods import units as wall_units
 from ..resources import kinds
 from ..say.answers import failed
-from ..say.errors import CommandFailed
+from ..say.errors import CommandFailed, NotHad
 from ..say.texts import harmless
 from ..state import ledger
 from ..state import manifest as manifests
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..judge.handover import Member, Members
     from ..plan import Port, Resource
     from ..state.journal import Journal, Phase
-    from ..state.ledger import GroupRecord
+    from ..state.ledger import GroupRecord, JobName
     from ..state.manifest import Manifest, ManifestGroup
     from ..state.robot import Robot
     from .perform import Progress
@@ -132,22 +132,32 @@ class Switch:
         """Make each group what the ledger has of it: its last good release, or nothing."""
         errors = {group["id"]: list(self._errors(group)) for _job, group in members}
         phases: dict[str, Phase] = {group["id"]: "rolled-back" for _job, group in members}
+        over: set[str] = set()
         self._enter(members, "back", errors)
         performers, todo = self._work_back(members)
         for number, step in todo:
-            group = members[number][1]
-            if phases[group["id"]] == "stuck" or (boot and step["do"] == "healthy"):
+            job, group = members[number]
+            if group["id"] in over or (boot and step["do"] == "healthy"):
                 # At boot, units wait for the boot to come to them, and the boot waits for us.
                 continue
             try:
                 performers[number].perform(step)
             except Unhealthy as unhealthy:
-                phases[group["id"]] = "failed"
+                if phases[group["id"]] != "stuck":
+                    phases[group["id"]] = "failed"
                 either = f"{group['name']}: the last good release does not start either"
                 if step["do"] == "refresh":
                     either = f"{group['name']}: not all files of the last good release are back"
                 errors[group["id"]] += [f"{either}: {text}" for text in self._shown(unhealthy.errors)]
             except Exception as error:
+                if isinstance(error, NotHad):
+                    if not error.answered and not self._touches(job, group, step["resource"]):
+                        # Nobody answers, and nobody has to: the switch has left it as it was.
+                        continue
+                    # What does not need it comes back all the same. What does starts anew when it is tried again.
+                    performers[number].lacks.add(kinds.place(step["resource"]))
+                else:
+                    over.add(group["id"])
                 phases[group["id"]] = "stuck"
                 texts = [f"{group['name']}: rolling back failed: {text}" for text in self._shown(failed(error)["errors"])]
                 # It may have failed so before.
@@ -181,9 +191,15 @@ class Switch:
             performers.append(self.performer(self.robot, self.manifest["release"], job, target, self.progress, record))
             # What was left over before stays so.
             spared = record["leftovers"] if record else ()
-            tried = [*self._target(group, record)["resources"], *self.overtaken.get(group["id"], [])]
+            tried = self._tried(group, record)
             found.append(survey.plan_steps(self.robot, target["resources"], record, others=tried, halted=halted, spared=spared))
         return performers, in_turn(found, UNTIL_COMMIT + FROM_COMMIT)
+
+    def _touches(self, job: JobName, group: ManifestGroup, resource: Resource) -> bool:
+        """Whether the release that is tried, or one before it that was stuck, has something else at the place of this one."""
+        tried = self._tried(group, self.robot.ledger.group(job, group["id"]))
+        here = [other for other in tried if kinds.place(other) == kinds.place(resource)]
+        return any(kinds.expected(other) != kinds.expected(resource) for other in here)
 
     def _forget_half_written(self, members: Members) -> None:
         """What was to be replaced may be as it should be, so that no step comes by what was to replace it."""
@@ -195,6 +211,10 @@ class Switch:
                 except (OSError, CommandFailed):
                     # To go back matters more than to tidy up.
                     continue
+
+    def _tried(self, group: ManifestGroup, record: GroupRecord | None) -> list[Resource]:
+        """What may be there of the group from this switch, and from others that were stuck on their way back."""
+        return [*self._target(group, record)["resources"], *self.overtaken.get(group["id"], [])]
 
     def _target(self, group: ManifestGroup, record: GroupRecord | None) -> ManifestGroup:
         """The group as this switch makes it, with what stays for now."""

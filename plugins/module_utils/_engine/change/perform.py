@@ -66,6 +66,8 @@ class Performer:
         self.began = time.monotonic()
         # What a person should know of units that do well now.
         self.notices: list[str] = []
+        # Places of what could not be had on the way back.
+        self.lacks: set[str] = set()
         # Units that were told of changed files: what each was told, its process then, and when, of the monotonic clock.
         self._told: dict[str, tuple[str, int | None, float]] = {}
         self.words = LastWords()
@@ -202,7 +204,8 @@ class Performer:
             self.robot.ledger.save(record)
 
     def _healthy(self, step: Step) -> None:
-        units = [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in step["units"]]
+        awaited = set(step["units"]) - self._lacking()
+        units = [unit for unit in kinds.that_run(self.group["resources"]) if unit["name"] in awaited]
         waits = f"wait until {self.group['name']} is healthy"
         if units:
             self.progress(waits)
@@ -230,6 +233,10 @@ class Performer:
         if wrong:
             raise Unhealthy(wrong)
 
+    def _lacking(self) -> set[str]:
+        """The units that need what could not be had."""
+        return {unit["name"] for unit in kinds.that_run(self.group["resources"]) if not self.lacks.isdisjoint(kinds.of(unit).reads(unit))}
+
     def _ended_by_it(self, shown: systemd.Shown) -> list[str]:
         """Of the programs that were told of changed files, those that ended by it."""
         text = "{}: its program ended when it was told of changed files ({}){}"
@@ -243,6 +250,8 @@ class Performer:
         resources = self.group["resources"]
         record = self.robot.ledger.group(self.job, self.group["id"])
         before = record["started"] if record else {}
+        # What lacks something has not started well with it.
+        begun = {name: text for name, text in run_digests(resources, self.robot.digest).items() if name not in self._lacking()}
         # With other files than these, where they have changed: so it did not begin anew.
         leaving = {unit["name"]: before[unit["name"]] for unit in resources if unit.get("leaving") and unit.get("name") in before}
         self._write_down(
@@ -252,7 +261,7 @@ class Performer:
                 "committed": self.record["committed"] if self.record else time.time(),
                 "resources": resources,
                 "leftovers": step["leftovers"],
-                "started": {**run_digests(resources, self.robot.digest), **leaving},
+                "started": {**begun, **leaving},
                 "needs": self.group["needs"],
                 "ports": self.group["ports"],
                 "secrets": self.group["secrets"],

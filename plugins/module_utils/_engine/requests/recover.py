@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..change import recovery
 from ..change.perform import silence
+from ..resources import kinds
 from ..state import formats, results
 from ..state.lock import Lock
 
@@ -27,6 +28,7 @@ def at_boot(robot: Robot) -> Answer:
     in the way. The answer's ``did`` is what was done, one text per group. ``failed`` where a group could not be rolled back.
     """
     robot.make()
+    kinds.hurry()
     with Lock(robot.runtime, "the robot itself", "rolling back an interrupted switch", patience=PATIENCE):
         try:
             releases = recovery.roll_back(robot, progress=silence, boot=True)

@@ -104,9 +104,21 @@ class Image(Kind):
         return f"{ours.identity(resource)}\n".encode("ascii")
 
     def fix(self, resource: Resource, robot: Robot) -> None:
-        from .images import ours
+        from ..say.errors import NotHad
+        from .images import engines, failures, ours
 
-        ours.give(resource, ours.id_of(resource, robot), robot)
+        called = f"image {resource['reference']}"
+        try:
+            ours.give(resource, ours.id_of(resource, robot), robot)
+        except failures.Unavailable as error:
+            raise NotHad(f"{called}: {engines.of(resource).explain(error)}", answered=False) from error
+        except failures.Refused as error:
+            raise NotHad(f"{called}: {error}", answered=True) from error
+
+    def hurry(self) -> None:
+        from .images import api
+
+        api.hurry()
 
     def remove(self, resource: Resource, robot: Robot) -> None:
         from .images import failures, ours

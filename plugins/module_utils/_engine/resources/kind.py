@@ -61,6 +61,9 @@ class Kind:
         """Make it so."""
         raise NotImplementedError
 
+    def hurry(self) -> None:
+        """From now on, who gives no answer is not waited for: the boot waits for us."""
+
     def obstacles(self, _resource: Resource, _robot: Robot) -> t.Iterable[str]:
         """Why it cannot be made so, as far as can be told before anything changes."""
         return ()

@@ -72,6 +72,12 @@ def actual(resource: Resource, observer: Observer) -> State | None:
     return of(resource).actual(resource, observer)
 
 
+def hurry() -> None:
+    """From now on, no kind waits for who gives no answer."""
+    for kind in KINDS.values():
+        kind.hurry()
+
+
 def units(resources: t.Iterable[Resource]) -> list[str]:
     """The names of the units among resources."""
     return [name for name in (of(resource).unit(resource) for resource in resources) if name is not None]

@@ -20,3 +20,14 @@ class Refusal(Exception):
 
 class CommandFailed(Exception):
     """A program of the robot that had to work did not."""
+
+
+class NotHad(CommandFailed):
+    """Who has things for us, as an engine of containers has images, did not do as it had to. Only what needs the thing cannot go on.
+
+    ``answered``: False where it gave no answer, so that nobody knows how the thing is.
+    """
+
+    def __init__(self, text: str, answered: bool) -> None:
+        self.answered = answered
+        super().__init__(text)

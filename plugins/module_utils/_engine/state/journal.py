@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     # rolled-back  yes    the last good release runs again, or nothing where there was none
     # failed       yes    all files are of one release, but a unit of it does not run, or leftovers are not removed yet
     # stays        yes    it shall go, and runs on until another robot has what it runs
-    # stuck        no     rolling back failed; the journal stays, and the next run tries again
+    # stuck        no     rolling back failed, if only for what somebody else has for us; the journal stays, and the next run tries again
     Phase = t.Literal["forward", "commit", "back", "committed", "rolled-back", "failed", "stays", "stuck"]
 
     class Entry(t.TypedDict):

@@ -11,6 +11,7 @@ import time
 import urllib.parse
 
 from . import api, names
+from .failures import Silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def identity(name: str) -> str | None:
 
 def explain(error: Unavailable) -> str:
     """Why it gives no answer, and what helps."""
+    if isinstance(error, Silent):
+        return f"Docker gives no answer on this robot ({error}); look at its journal (journalctl -u docker)"
     if any(os.path.exists(f"{directory}/dockerd") for directory in DIRECTORIES):
         return f"Docker is not running on this robot ({error}); start it (systemctl start docker)"
     return "this robot has no Docker; install it (Debian's docker.io)"
@@ -53,8 +56,8 @@ def pull(reference: str, auth: t.Mapping[str, str] | None, tell: t.Callable[[str
     api.pull(f"/images/create?fromImage={_quoted(names.full(reference))}", {**auth, **server} if auth else None, tell)
 
 
-def load(file: str) -> None:
-    api.load(file)
+def load(file: str, tell: t.Callable[[str], None]) -> None:
+    api.load(file, tell)
 
 
 def tag(image: str, name: str) -> None:

@@ -10,5 +10,9 @@ class Unavailable(Exception):
     """It gives no answer."""
 
 
+class Silent(Unavailable):
+    """It was reached, and gives no answer."""
+
+
 class Refused(Exception):
     """Its answer is an error; its words."""

@@ -118,7 +118,7 @@ def _fetch(resource: Resource, before: t.Any, asking: Asking, tell: t.Callable[[
     try:
         if resource["load"]:
             with _names_kept(engine):
-                engine.load(resource["load"] if brought is None else asking.fetcher.cache.path(brought))
+                engine.load(resource["load"] if brought is None else asking.fetcher.cache.path(brought), tell)
         else:
             engine.pull(reference, resource.get("auth"), tell)
     except Refused as error:

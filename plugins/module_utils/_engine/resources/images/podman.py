@@ -81,7 +81,7 @@ def pull(reference: str, auth: t.Mapping[str, str] | None, _tell: t.Callable[[st
         os.close(login)
 
 
-def load(file: str) -> None:
+def load(file: str, _tell: t.Callable[[str], None]) -> None:
     _need("load", "--quiet", "--input", file, timeout=PULL)
 
 
