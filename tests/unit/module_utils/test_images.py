@@ -15,9 +15,10 @@ import threading
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import api, docker, failures, ours
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import api, docker, failures, keeping, podman
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import NotHad
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import ledger
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system.observe import Observer
 
 WELL = b"HTTP/1.0 200 OK\r\nServer: Docker\r\n\r\n"
 
@@ -146,6 +147,8 @@ class Engine:
 
     def __init__(self, **images):
         self.tags = {f"sha256:{id}": list(names) for id, names in images.items()}
+        # Those whose time began a moment ago.
+        self.young = set()
 
     def identity(self, name):
         return next((id for id, names in self.tags.items() if name in names), None)
@@ -153,8 +156,11 @@ class Engine:
     def images(self):
         return [{"Id": id, "RepoTags": list(names)} for id, names in self.tags.items()]
 
-    def age(self, _image):
-        return 10 * ours.KEPT
+    def age(self, image):
+        return 0.0 if image["Id"] in self.young else 10 * keeping.KEPT
+
+    def mark_again(self, image, _name):
+        self.young.add(image)
 
     def tag(self, image, name):
         self.remove(name)
@@ -188,7 +194,7 @@ def recorded(robot, resource):
 @pytest.fixture
 def engine(monkeypatch):
     engine = Engine(old=[NAME, f"{MARK}old"], new=[f"{MARK}new"], stray=[f"{MARK}stray"])
-    monkeypatch.setattr(ours.engines, "of", lambda _resource: engine)
+    monkeypatch.setattr(keeping.engines, "of", lambda _resource: engine)
     return engine
 
 
@@ -209,6 +215,10 @@ def test_the_image_of_the_last_good_release_stays_until_the_new_one_is_committed
     kinds.of(new).fix(new, robot)
     recorded(robot, new)
     kinds.of(gone).remove(gone, robot)
+    assert set(engine.tags) == {"sha256:old", "sha256:new"}
+    # A day later.
+    engine.young.clear()
+    kinds.of(gone).remove(gone, robot)
     assert set(engine.tags) == {"sha256:new"}
 
 
@@ -219,6 +229,99 @@ def test_where_a_record_cannot_be_read_every_image_stays(robot, engine):
         path.write_text("{")
     kinds.of(new).fix(new, robot)
     assert set(engine.tags) == {"sha256:old", "sha256:new", "sha256:stray"}
+
+
+OTHER = "k8s4r.local/g:ba9876543210"
+
+
+def staged(robot, *resources, phase="forward"):
+    """A release whose switch is under way has these."""
+    group = {"id": "i", "name": "g", "resources": list(resources), "needs": [], "ports": [], "secrets": None}
+    job = {"namespace": "n", "name": "j", "digest": "d", "before": ledger.whole("d"), "base": {}, "groups": [group]}
+    robot.keep_manifest({"release": "r2", "who": "me", "robot": "", "keep_data": False, "jobs": [job]})
+    entries = {"i": {"phase": phase, "errors": []}}
+    robot.write_journal({"release": "r2", "began": 1.0, "groups": entries, "changes": [], "spare": []})
+
+
+def test_a_switch_does_not_delete_what_it_has_not_come_to_yet(robot, engine):
+    """Its second image was pulled more than a day ago, when the release was tried before."""
+    first, second = called(robot, "new"), {**called(robot, "stray"), "name": OTHER}
+    staged(robot, first, second)
+    kinds.of(first).fix(first, robot)
+    kinds.of(second).fix(second, robot)
+    assert (engine.identity(NAME), engine.identity(OTHER)) == ("sha256:new", "sha256:stray")
+
+
+def test_of_a_release_that_goes_back_nothing_stays_that_no_group_has(robot, engine):
+    new = {**called(robot, "new"), "name": OTHER}
+    engine.tags["sha256:new"].append(OTHER)
+    staged(robot, new, phase="back")
+    kinds.of(new).remove(new, robot)
+    assert "sha256:new" not in engine.tags
+
+
+@pytest.mark.parametrize("error", [failures.Unavailable("none within 120 s"), failures.Refused("conflict")])
+def test_an_image_that_cannot_be_deleted_is_no_reason_to_go_back(robot, engine, monkeypatch, error):
+    def fails(_name):
+        raise error
+
+    new = called(robot, "new")
+    engine.tags["sha256:old"].remove(NAME)
+    monkeypatch.setattr(engine, "remove", fails)
+    monkeypatch.setattr(engine, "tag", lambda image, name: engine.tags[image].append(name))
+    kinds.of(new).fix(new, robot)
+    assert engine.identity(NAME) == "sha256:new"
+
+
+@pytest.mark.parametrize("name", [NAME, OTHER])
+def test_an_image_that_was_replaced_stays_for_a_day(robot, engine, name):
+    """However long it was here, and whether the new one has another name."""
+    old, new = called(robot, "old"), {**called(robot, "new"), "name": name}
+    del engine.tags["sha256:stray"]
+    recorded(robot, old)
+    kinds.of(new).fix(new, robot)
+    recorded(robot, new)
+    if name != NAME:
+        kinds.of(old).remove(old, robot)
+    more = {**called(robot, "more"), "name": "k8s4r.local/other:0123456789ab"}
+    kinds.of(more).remove(more, robot)
+    assert engine.tags["sha256:old"] == [f"{MARK}old"]
+    engine.young.clear()
+    kinds.of(more).remove(more, robot)
+    assert "sha256:old" not in engine.tags
+
+
+def test_with_the_last_image_of_its_group_it_goes_at_once(robot, engine):
+    engine.young.add("sha256:old")
+    kinds.of(called(robot, "old")).remove(called(robot, "old"), robot)
+    assert "sha256:old" not in engine.tags
+
+
+def test_what_was_given_up_while_the_engine_was_down_goes_later(robot, engine, monkeypatch):
+    """Nobody knew then that it was there. What somebody else has by a name of his own stays."""
+    engine.tags["sha256:his"] = ["mine:1", "k8s4r.local/gone:0123456789ab"]
+    more = {**called(robot, "more"), "name": OTHER}
+    recorded(robot, more)
+    monkeypatch.setattr(keeping.engines, "of", lambda _resource: docker)
+    monkeypatch.setattr(api, "SOCKET", "/nonexistent/docker.sock")
+    old = called(robot, "old")
+    assert kinds.of(old).actual(old, Observer(robot.digest)) is None
+    kinds.of(old).remove(old, robot)
+    monkeypatch.setattr(keeping.engines, "of", lambda _resource: engine)
+    engine.tags["sha256:more"] = [f"{MARK}more"]
+    kinds.of(more).fix(more, robot)
+    assert engine.tags == {"sha256:more": [f"{MARK}more", OTHER], "sha256:his": ["mine:1"]}
+
+
+def test_what_still_has_to_be_removed_is_not_swept_away_with_something_else(robot, engine):
+    old, more = called(robot, "old"), {**called(robot, "more"), "name": OTHER}
+    engine.tags["sha256:more"] = [OTHER]
+    recorded(robot, more)
+    record = robot.ledger.of({"namespace": "n", "name": "j"})
+    record["groups"]["g"].update(resources=[], leftovers=[more, old])
+    robot.ledger.save(record)
+    kinds.of(more).remove(more, robot)
+    assert engine.identity(NAME) == "sha256:old"
 
 
 def test_without_the_engine_an_image_is_not_had_and_that_is_no_error_of_ours(robot, monkeypatch):
@@ -237,3 +340,12 @@ def test_what_the_engine_refuses_is_not_had_either(robot, engine, monkeypatch):
     with pytest.raises(NotHad, match=r"^image a:1: No such image: sha256:new$") as missing:
         kinds.of({"kind": "image"}).fix(called(robot, "new"), robot)
     assert missing.value.answered
+
+
+@pytest.mark.parametrize(("mark", "now"), [(f"{MARK}abc-1000", f"{MARK}abc-5000"), (f"{MARK}abc-loaded", None), (f"{MARK}abc-5000", None)])
+def test_the_moment_in_a_mark_of_podmans_becomes_another_one(monkeypatch, mark, now):
+    monkeypatch.setattr(podman.time, "time", lambda: 5000.0)
+    ran = []
+    monkeypatch.setattr(podman, "_run", lambda *words, **_more: ran.append(words) or (0, ""))
+    podman.mark_again("sha256:abc", mark)
+    assert ran == ([("tag", "sha256:abc", now), ("rmi", mark)] if now else [])

@@ -105,11 +105,11 @@ class Image(Kind):
 
     def fix(self, resource: Resource, robot: Robot) -> None:
         from ..say.errors import NotHad
-        from .images import engines, failures, ours
+        from .images import engines, failures, keeping, ours
 
         called = f"image {resource['reference']}"
         try:
-            ours.give(resource, ours.id_of(resource, robot), robot)
+            keeping.give(resource, ours.id_of(resource, robot), robot)
         except failures.Unavailable as error:
             raise NotHad(f"{called}: {engines.of(resource).explain(error)}", answered=False) from error
         except failures.Refused as error:
@@ -121,10 +121,10 @@ class Image(Kind):
         api.hurry()
 
     def remove(self, resource: Resource, robot: Robot) -> None:
-        from .images import failures, ours
+        from .images import failures, keeping
 
         try:
-            ours.take(resource, robot)
+            keeping.take(resource, robot)
         except (failures.Unavailable, failures.Refused):
-            # What Docker has is found by the next run that has to do with images.
+            # Its name is in no record then: the next run that has to do with images finds and removes it.
             return

@@ -70,6 +70,11 @@ def mark(image: str, reference: str) -> None:
     tag(image, f"{names.mark(reference)}{image[len('sha256:') :][:12]}")
 
 
+def mark_again(image: str, name: str) -> None:
+    """Docker notes when it was asked for a name, also for one that the image has."""
+    tag(image, name)
+
+
 def remove(name: str) -> bool:
     """The name, and the image with its last one; whether it is gone. One that others use stays."""
     return api.delete(f"/images/{_quoted(name)}")

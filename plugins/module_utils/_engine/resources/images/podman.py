@@ -94,6 +94,15 @@ def mark(image: str, reference: str) -> None:
     tag(image, f"{names.mark(reference)}{_id(image)[len('sha256:') :][:12]}-{time.time():.0f}")
 
 
+def mark_again(image: str, name: str) -> None:
+    """The moment in its mark is another one. Where an artifact's mark has none, it stays."""
+    stem, _dash, end = name.rpartition("-")
+    now = f"{stem}-{time.time():.0f}"
+    if end.isdecimal() and now != name:
+        tag(image, now)
+        remove(name)
+
+
 def remove(name: str) -> bool:
     """The name, and the image with its last one; whether it is gone. One that others use stays."""
     return _run("rmi", name)[0] in (0, 1)
