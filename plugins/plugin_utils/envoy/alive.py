@@ -9,44 +9,23 @@ For what is under way nothing is said here (TCP_USER_TIMEOUT), since that would 
 
 from __future__ import annotations
 
-import typing as t
-
-from ..job.model.vocabulary import Protocol
 from .tls import Data
 
-
-class Asking(t.NamedTuple):
-    """Seconds without traffic until the kernel asks, seconds between two questions, and how many without an answer are the end."""
-
-    idle: int
-    interval: int
-    tries: int
-
-
-# Five minutes: a program that only listens outlives a gap of its link, as it would without a proxy.
-_PATIENT = Asking(60, 30, 8)
-# One minute: connections that nobody uses at the moment are kept for the next request, which would wait on one that is lost.
-_POOLED = Asking(30, 10, 3)
-# All calls to an endpoint share one connection, on which something is nearly always under way.
-_SHARED = {"interval": "30s", "timeout": "20s"}
-
+# Seconds without traffic until the kernel asks, seconds between two questions, and how many without an answer are the end: five minutes.
+# What waits outlives a gap of its link, as it would without a proxy.
+IDLE, INTERVAL, TRIES = 60, 30, 8
+# A connection that no request uses is kept for so long, for the next one: that would wait on one that is lost.
+UNUSED_SECONDS = 60
 # By their numbers on Linux: SOL_SOCKET and SO_KEEPALIVE; IPPROTO_TCP and TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT.
-_KEEPALIVE, _TIMES = (1, 9), ((6, 4), (6, 5), (6, 6))
+_OPTIONS = ((1, 9, 1), (6, 4, IDLE), (6, 5, INTERVAL), (6, 6, TRIES))
 
 
-def of_cluster(protocol: Protocol) -> Data:
+def of_cluster() -> Data:
     """What a cluster has for its connections."""
-    idle, interval, tries = _PATIENT if protocol is Protocol.TCP else _POOLED
-    asks = {"keepalive_time": idle, "keepalive_interval": interval, "keepalive_probes": tries}
+    asks = {"keepalive_time": IDLE, "keepalive_interval": INTERVAL, "keepalive_probes": TRIES}
     return {"upstream_connection_options": {"tcp_keepalive": asks}}
 
 
 def of_listener() -> Data:
     """What a listener has for the connections that it accepts: they take over the options of its socket."""
-    options = [(_KEEPALIVE, 1), *zip(_TIMES, _PATIENT)]
-    return {"socket_options": [{"level": level, "name": name, "int_value": value} for (level, name), value in options]}
-
-
-def of_http2() -> Data:
-    """What HTTP/2 to another proxy has besides. A program could take it for an attack: many allow a ping every five minutes."""
-    return {"connection_keepalive": _SHARED}
+    return {"socket_options": [{"level": level, "name": name, "int_value": value} for level, name, value in _OPTIONS]}

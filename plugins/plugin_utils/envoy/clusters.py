@@ -8,9 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ..job.model.vocabulary import Protocol
-from . import alive
+from . import alive, endpoints, http2
 from .address import Address, socket_address
-from .tls import Data, http2, typed
+from .tls import Data, spoken, typed
 
 ALPN: t.Mapping[Protocol, tuple[str, ...]] = {Protocol.TCP: (), Protocol.HTTP: ("http/1.1",), Protocol.GRPC: ("h2",)}
 
@@ -41,33 +41,38 @@ _DNS = {
 
 
 # Envoy's own limits are 1,024 connections, and three requests at a time that may go to another endpoint: of those that wait for one that
-# is off, the others would fail. What bounds a proxy is its memory, and the number of its open files.
+# is off, the others would fail. What bounds a proxy is its memory (bootstrap.py), and the number of its open files.
 _UNBOUNDED = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), 65536)
 
 
 def cluster(name: str, addresses: t.Sequence[Address], protocol: Protocol, transport_socket: Data | None = None) -> Data:
-    """A cluster whose addresses are used in turns. A name is the only one; Envoy resolves it again and again for as long as it runs."""
+    """A cluster whose addresses are used in turns. A name is the only one; Envoy resolves it again and again for as long as it runs, and it
+    may have several addresses.
+    """
     where = {
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(address)}} for address in addresses]}],
         },
-        **({"type": "STATIC"} if all(address.numeric for address in addresses) else {"cluster_type": _DNS}),
+        **({"type": "STATIC"} if all(address.numeric for address in addresses) else {"cluster_type": _DNS, **endpoints.LEFT_ALONE}),
     }
     return leading_to(where, name, protocol, transport_socket)
 
 
-def leading_to(where: Data, name: str, protocol: Protocol, transport_socket: Data | None = None) -> Data:
-    """A cluster by where its endpoints are."""
+def leading_to(where: Data, name: str, protocol: Protocol, transport_socket: Data | None = None, to_ours: bool = False) -> Data:
+    """A cluster by where its endpoints are. `to_ours`: they are proxies of ours."""
     data: Data = {
         "name": name,
         "connect_timeout": "5s",
         **where,
-        **alive.of_cluster(protocol),
+        **alive.of_cluster(),
         "circuit_breakers": {"thresholds": [_UNBOUNDED]},
     }
-    if protocol is Protocol.GRPC:
-        data["typed_extension_protocol_options"] = http2(**(alive.of_http2() if transport_socket else {}))
+    if protocol is not Protocol.TCP:
+        grpc = protocol is Protocol.GRPC
+        how: Data = {"http2_protocol_options": http2.options(to_ours)} if grpc else {"http_protocol_options": {}}
+        unused = {"idle_timeout": f"{alive.UNUSED_SECONDS}s"}
+        data["typed_extension_protocol_options"] = spoken(how, common_http_protocol_options=unused)
     if transport_socket:
         data["transport_socket"] = transport_socket
     return data

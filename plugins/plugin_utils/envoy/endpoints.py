@@ -17,28 +17,14 @@ from .tls import Data, from_file, typed
 # One endpoint: its address, and others at which it can be reached, which are tried if the first does not answer (RFC 8305).
 Endpoint = t.Sequence[Address]
 
-# A connection that cannot be opened goes to another endpoint. Nothing has been sent by then, so nothing is done twice. That is all that
-# is tried again: a request that an endpoint may have seen is not.
-_TRIES = 4
-TCP_TRIES: Data = {"max_connect_attempts": _TRIES}
-HTTP_TRIES: Data = {
-    "retry_policy": {
-        "retry_on": "connect-failure,refused-stream",
-        "num_retries": _TRIES - 1,
-        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
-        "retry_host_predicate": [
-            {
-                "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": typed("extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
-            }
-        ],
-        "host_selection_retry_max_attempts": 5,
-    }
-}
+# A connection that cannot be opened goes to another endpoint, so often in all: of a service, and of a name, which may have several
+# addresses. Nothing has been sent by then, so nothing is done twice. That is all that is tried again: a request that an endpoint may have
+# seen is not.
+TRIES, TRIES_OF_NAME = 4, 2
 
 # An endpoint to which two connections in a row could not be opened is left alone for a while; answers of programs do not count. Where
 # that would leave less than half of the endpoints, all are used.
-_LEFT_ALONE: Data = {
+_UNREACHED: Data = {
     "split_external_local_origin_errors": True,
     "consecutive_local_origin_failure": 2,
     "enforcing_consecutive_local_origin_failure": 100,
@@ -51,6 +37,28 @@ _LEFT_ALONE: Data = {
     "max_ejection_time": "30s",
     "max_ejection_percent": 100,
 }
+LEFT_ALONE: Data = {"outlier_detection": _UNREACHED}
+
+
+def of_tcp(tries: int) -> Data:
+    """Of a TCP proxy: so many tries in all."""
+    return {"max_connect_attempts": tries} if tries > 1 else {}
+
+
+def of_http(tries: int) -> Data:
+    """Of a route: so many tries in all."""
+    if tries == 1:
+        return {}
+    predicate = typed("extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate")
+    return {
+        "retry_policy": {
+            "retry_on": "connect-failure,refused-stream",
+            "num_retries": tries - 1,
+            "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+            "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": predicate}],
+            "host_selection_retry_max_attempts": 5,
+        }
+    }
 
 
 def discovered(service: str, path: str) -> Data:
@@ -70,7 +78,7 @@ def resource(service: str, endpoints: t.Sequence[Endpoint]) -> Data:
 
 def _common() -> Data:
     # Shorter than for one address: there may be another endpoint to go on to.
-    return {"connect_timeout": "3s", "outlier_detection": _LEFT_ALONE}
+    return {"connect_timeout": "3s", **LEFT_ALONE}
 
 
 def _assignment(service: str, endpoints: t.Sequence[Endpoint]) -> Data:

@@ -25,9 +25,6 @@ MAX_HEADERS_KIB, MAX_HEADERS = 60, 100
 # Of a body, on its way through: who sends faster than the service reads has to wait.
 BUFFER = 32 * 1024
 
-# Of memory that Envoy itself has taken, 15 MiB when nobody is there; the unit may have 256 MiB, with Envoy's program in it.
-HEAP = 160 * 2**20
-
 NO_ROUTE = "Nothing is served here: no route has this host name and path.\n"
 NO_SERVICE = "The service does not answer at the moment.\n"
 NO_REQUEST = "This request cannot be understood, or its path has an escaped slash.\n"
@@ -95,23 +92,6 @@ def ingress_listener(address: Address, routes: Data, certificate: Data | None, l
         made["filter_chains"][0]["transport_socket"] = _tls(certificate)
         made["filter_chains"][0]["transport_socket_connect_timeout"] = f"{HEADERS_SECONDS}s"
     return made
-
-
-def overload() -> Data:
-    """A part of the bootstrap: before the kernel would end the proxy, and with it every connection, new requests are refused."""
-    monitor = typed("extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=HEAP)
-    name = "envoy.resource_monitors.fixed_heap"
-
-    def act(action: str, above: float) -> Data:
-        return {"name": f"envoy.overload_actions.{action}", "triggers": [{"name": name, "threshold": {"value": above}}]}
-
-    return {
-        "overload_manager": {
-            "refresh_interval": "0.25s",
-            "resource_monitors": [{"name": name, "typed_config": monitor}],
-            "actions": [act("shrink_heap", 0.8), act("stop_accepting_requests", 0.9), act("stop_accepting_connections", 0.95)],
-        }
-    }
 
 
 def _tls(certificate: Data) -> Data:

@@ -9,26 +9,27 @@ import typing as t
 
 from ..job.addresses import ALWAYS_THERE, LOOPBACK
 from ..job.model.vocabulary import AccessLog, Protocol
-from . import access_log, alive, endpoints
+from . import access_log, alive, endpoints, http2
 from .address import Address, socket_address
 from .tls import Data, typed
 
 
-def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, host: str, log: AccessLog, several: bool = False) -> Data:
-    """Plaintext on 127.0.0.1, so that clients work unmodified. `host` is what an HTTP upstream gets as the Host header. `several`: the
-    cluster may have more endpoints than one.
+def upstream_listener(name: str, port: int, protocol: Protocol, cluster: str, host: str, log: AccessLog, tries: int = 1) -> Data:
+    """Plaintext on 127.0.0.1, so that clients work unmodified. `host` is what an HTTP upstream gets as the Host header. `tries`: so many
+    endpoints of the cluster are tried.
     """
     if protocol is Protocol.TCP:
-        forward = _tcp(name, cluster, access_log.failures(name, log), endpoints.TCP_TRIES if several else {})
+        forward = _tcp(name, cluster, access_log.failures(name, log), endpoints.of_tcp(tries))
     else:
-        route = {"host_rewrite_literal": host, **(endpoints.HTTP_TRIES if several else {})}
-        forward = _http(name, cluster, access_log.of_requests(name, log), route, _older(host))
+        route = {"host_rewrite_literal": host, **endpoints.of_http(tries)}
+        forward = _http(name, cluster, access_log.of_requests(name, log), route, _of_programs(host))
     return listening(name, Address(LOOPBACK, port), [forward])
 
 
-def _older(host: str) -> Data:
+def _of_programs(host: str) -> Data:
     """Some programs speak HTTP/1.0, as nginx does to what it forwards to, and need not say which host they ask."""
-    return {"http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": host}}
+    of_http1 = {"accept_http_10": True, "default_host_for_http_10": host}
+    return {"http_protocol_options": of_http1, "http2_protocol_options": http2.options(between_ours=False)}
 
 
 def inbound_listener(
@@ -40,22 +41,24 @@ def inbound_listener(
     authorization: Data,
     of_requests: list[Data],
     log: AccessLog,
-    several: bool = False,
+    tries: int = 1,
 ) -> Data:
-    """mTLS on an address of the robot, then authorization, of HTTP that `of_requests` too, then the service. `several`: the robot may
-    have several instances.
+    """mTLS on an address of the robot, then authorization, of HTTP that `of_requests` too, then the service, of which the robot may have
+    several instances: so many are tried.
     """
     if protocol is Protocol.TCP:
-        forward = _tcp(name, cluster, access_log.opened(name, log), {**_INBOUND_TCP, **(endpoints.TCP_TRIES if several else {})})
+        forward = _tcp(name, cluster, access_log.opened(name, log), {**_INBOUND_TCP, **endpoints.of_tcp(tries)})
     else:
-        tries = endpoints.HTTP_TRIES if several else {}
-        forward = _http(name, cluster, access_log.of_requests(name, log), tries, _INBOUND_HTTP, of_requests)
+        forward = _http(name, cluster, access_log.of_requests(name, log), endpoints.of_http(tries), _INBOUND_HTTP, of_requests)
     listener = listening(name, address, [authorization, forward])
-    listener["filter_chains"][0]["transport_socket"] = transport_socket
+    # Whoever never says who it is keeps no connection.
+    listener["filter_chains"][0].update(transport_socket=transport_socket, transport_socket_connect_timeout=f"{HANDSHAKE_SECONDS}s")
     listener["access_log"] = access_log.closed(name, log)
     return {**listener, **alive.of_listener()}
 
 
+# For the handshake of a caller, as at the ingress.
+HANDSHAKE_SECONDS = 10
 _INBOUND_TCP: Data = {
     # By default Envoy connects to the service before the caller has shown a certificate.
     "upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE",
@@ -66,6 +69,7 @@ _INBOUND_HTTP: Data = {
     # x-forwarded-client-cert names the caller to the service. What a caller itself writes there is removed.
     "forward_client_cert_details": "SANITIZE_SET",
     "set_current_client_cert_details": {"uri": True},
+    "http2_protocol_options": http2.options(between_ours=True),
 }
 
 

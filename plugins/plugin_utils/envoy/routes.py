@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .endpoints import HTTP_TRIES
+from .endpoints import TRIES, of_http
 from .tls import Data
 
 # The name of the listener, of its routes and of its certificate.
@@ -44,7 +44,7 @@ def configuration(routes: t.Iterable[Route]) -> Data:
             {
                 "name": host,
                 "domains": [host],
-                **HTTP_TRIES,
+                **of_http(TRIES),
                 "routes": [
                     *([_SEVERAL_HOSTS] if "*" in host else []),
                     *(_route(route) for route in sorted(hosts[host], key=lambda each: (-len(each.path), each.path))),

@@ -72,7 +72,7 @@ def agent_cluster(socket: str) -> Data:
         "name": AGENT_CLUSTER,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "typed_extension_protocol_options": http2(),
+        "typed_extension_protocol_options": spoken({"http2_protocol_options": {}}),
         "load_assignment": {"cluster_name": AGENT_CLUSTER, "endpoints": [{"lb_endpoints": [_endpoint({"pipe": {"path": socket}})]}]},
     }
 
@@ -81,6 +81,7 @@ def _endpoint(address: Data) -> Data:
     return {"endpoint": {"address": address}}
 
 
-def http2(**more: t.Any) -> Data:
-    options = typed("extensions.upstreams.http.v3.HttpProtocolOptions", explicit_http_config={"http2_protocol_options": more})
+def spoken(how: Data, **more: t.Any) -> Data:
+    """What a cluster speaks: `how` has the options of one version of HTTP, `more` those of all."""
+    options = typed("extensions.upstreams.http.v3.HttpProtocolOptions", explicit_http_config=how, **more)
     return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}

@@ -350,7 +350,7 @@ print(json.dumps(found))
 def test_all_requests_that_wait_for_an_endpoint_that_is_off_go_on_to_another(envoy):
     places = [[Address.parse(f"127.0.0.1:{port}")] for port in (19001, 19003)]
     cluster = clusters.leading_to(endpoints.inline("s", places), "up", Protocol.HTTP)
-    listener = listeners.upstream_listener("up", 19000, Protocol.HTTP, "up", "s", AccessLog.NONE, several=True)
+    listener = listeners.upstream_listener("up", 19000, Protocol.HTTP, "up", "s", AccessLog.NONE, endpoints.TRIES)
     text = proxy.dump({"static_resources": {"listeners": [listener], "clusters": [cluster]}})
     envoy.execute("cat >/root/waits.json", text.encode())
     envoy.sh(f"systemd-run --quiet --unit waits {proxy.ENVOY} -c /root/waits.json --concurrency 1 --disable-hot-restart -l error")

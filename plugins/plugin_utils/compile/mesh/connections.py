@@ -89,7 +89,8 @@ def _upstream(site: Site, upstream: Upstream, path: str, group: Environment, kno
         own = identity.spiffe_id(site)
         transport = tls.upstream_tls(own, expected, None if address.numeric else address.host, ALPN[upstream.protocol])
         warnings += (*_contradictions(site, f"{path}.upstream", address, expected, known), *_foreign(site, f"{path}.tls", expected))
-    listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address), log)
+    tries = 1 if address.numeric else endpoints.TRIES_OF_NAME
+    listener = listeners.upstream_listener(name, upstream.local_port, upstream.protocol, name, str(address), log, tries)
     cluster = clusters.cluster(name, [address], upstream.protocol, transport)
     return Found(Connection(name, listener, cluster, (listener, cluster)), errors, warnings)
 
@@ -103,13 +104,13 @@ def _service_of_ours(site: Site, upstream: Upstream, path: str, written: str, kn
     # By the service: an upstream that is pointed at another one needs a file that the first turn of a switch does not hold.
     file = discovery.endpoints_path(site, names.UPSTREAM, names.service(found.name))
     transport = tls.upstream_tls(identity.spiffe_id(site), found.service.identity, None, ALPN[protocol])
-    listener = listeners.upstream_listener(name, upstream.local_port, protocol, name, found.host, log, several=True)
+    listener = listeners.upstream_listener(name, upstream.local_port, protocol, name, found.host, log, endpoints.TRIES)
     return Found(
         Connection(
             name,
             listener,
-            clusters.leading_to(endpoints.discovered(found.name, file), name, protocol, transport),
-            (listener, clusters.leading_to(endpoints.inline(found.name, found.endpoints), name, protocol, transport)),
+            clusters.leading_to(endpoints.discovered(found.name, file), name, protocol, transport, to_ours=True),
+            (listener, clusters.leading_to(endpoints.inline(found.name, found.endpoints), name, protocol, transport, to_ours=True)),
             endpoints=endpoints.resource(found.name, found.endpoints),
             endpoints_path=file,
         ),
@@ -129,7 +130,7 @@ def _service_in_consul(site: Site, upstream: Upstream, path: str, service: str, 
     """An upstream at the instances that Consul has of a service: a file with them is rendered on the robot."""
     name, protocol, expected = f"upstream-{upstream.name}", upstream.protocol, upstream.tls.spiffe_id
     transport = tls.upstream_tls(identity.spiffe_id(site), expected, None, ALPN[protocol]) if expected else None
-    listener = listeners.upstream_listener(name, upstream.local_port, protocol, name, f"{service}.service.consul", log, several=True)
+    listener = listeners.upstream_listener(name, upstream.local_port, protocol, name, f"{service}.service.consul", log, endpoints.TRIES)
     static = clusters.leading_to(endpoints.inline(service, ()), name, protocol, transport)
     cluster = clusters.leading_to(endpoints.discovered(service, consul.file(site, service)), name, protocol, transport)
     warnings = tuple(_foreign(site, f"{path}.tls", expected)) if expected else ()
@@ -191,10 +192,10 @@ def _service(site: Site, service: InboundService, path: str, log: AccessLog) -> 
     looked_at = (Of.CONNECTIONS,) if service.protocol is Protocol.TCP else tuple(Of)
     rules = {_rules_path(site, name, of): authorization.resource(name, allowed, of) for of in looked_at}
 
+    tries = endpoints.TRIES if labelled else 1
+
     def listener(connections: Data, *requests: Data) -> Data:
-        return listeners.inbound_listener(
-            name, address, service.protocol, name, transport, connections, list(requests), log, several=labelled
-        )
+        return listeners.inbound_listener(name, address, service.protocol, name, transport, connections, list(requests), log, tries)
 
     cluster = static = clusters.cluster(name, targets, service.protocol)
     found, file = None, discovery.endpoints_path(site, names.OWN, service.name)

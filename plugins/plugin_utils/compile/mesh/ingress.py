@@ -101,8 +101,8 @@ def _target(site: Site, name: str, found: discovery.Found, served: peers.Served,
     path = discovery.endpoints_path(site, names.INGRESS, names.service(found.name))
     transport = tls.upstream_tls(identity.spiffe_id(site), served.identity, None, ALPN[protocol])
     return Target(
-        clusters.leading_to(endpoints.discovered(found.name, path), name, protocol, transport),
-        clusters.leading_to(endpoints.inline(found.name, found.endpoints), name, protocol, transport),
+        clusters.leading_to(endpoints.discovered(found.name, path), name, protocol, transport, to_ours=True),
+        clusters.leading_to(endpoints.inline(found.name, found.endpoints), name, protocol, transport, to_ours=True),
         path,
         endpoints.resource(found.name, found.endpoints),
     )

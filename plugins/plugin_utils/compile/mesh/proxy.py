@@ -14,7 +14,6 @@ import typing as t
 
 from ....module_utils._engine import plan
 from ...envoy import bootstrap, clusters
-from ...envoy.ingress import overload
 from ...envoy.tls import Data
 from ...fleet.robots import DEFAULT_AGENT_SOCKET
 from ...job.errors import Problem
@@ -152,8 +151,7 @@ def _resources(
 
 def _bootstrap(site: Site, socket: str | None, dynamic: Data, static: Data) -> Data:
     of = site.pod.id if site.pod else site.id
-    more = overload() if site.network and site.network.ingress else None
-    return bootstrap.bootstrap(f"{of}@{site.robot.name}", site.id, proxy_unit.admin_socket(site), socket, dynamic, static, more)
+    return bootstrap.bootstrap(f"{of}@{site.robot.name}", site.id, proxy_unit.admin_socket(site), socket, dynamic, static)
 
 
 def dump(data: Data) -> str:

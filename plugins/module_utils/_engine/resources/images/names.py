@@ -32,6 +32,11 @@ def with_registry(reference: str) -> str:
     return f"{DOCKER_HUB}/{'' if '/' in reference else 'library/'}{full(reference)}"
 
 
+def every(reference: str) -> set[str]:
+    """All names by which an engine may call what it knows by this one. Podman takes what was made on the robot for one of `localhost`."""
+    return {full(reference), with_registry(reference), *([] if registry(reference) else [f"localhost/{full(reference)}"])}
+
+
 def mark(name: str) -> str:
     """How the name begins of what was pulled as that; its end is by the image."""
     return f"{PULLED}:{hashlib.sha256(full(name).encode('utf-8')).hexdigest()[:32]}-"

@@ -117,7 +117,7 @@ def _fetch(resource: Resource, before: t.Any, asking: Asking, tell: t.Callable[[
     tell("loading it" if resource["load"] else "pulling it")
     try:
         if resource["load"]:
-            with _names_kept(engine):
+            with _names_kept(engine, reference):
                 engine.load(resource["load"] if brought is None else asking.fetcher.cache.path(brought), tell)
         else:
             engine.pull(reference, resource.get("auth"), tell)
@@ -137,24 +137,27 @@ def _fetch(resource: Resource, before: t.Any, asking: Asking, tell: t.Callable[[
 
 
 @contextlib.contextmanager
-def _names_kept(engine: t.Any) -> t.Iterator[None]:
-    """Of what a file brings, no image takes a name of ours from another one: by these, tasks know their images."""
-    before = _ours(engine)
+def _names_kept(engine: t.Any, reference: str) -> t.Iterator[None]:
+    """Of what a file brings, no image takes a name from another one, but for the one that is asked for: other tasks know their images by
+    theirs. Nor has it a name of ours.
+    """
+    asked = names.every(reference)
+    before = _names(engine)
     try:
         yield
     finally:
-        after = _ours(engine)
+        after = _names(engine)
         for name, image in before.items():
-            if after.get(name) != image:
+            if name not in asked and after.get(name) != image:
                 engine.tag(image, name)
         for name in set(after) - set(before):
-            engine.remove(name)
+            if name.startswith(f"{IMAGES}/"):
+                engine.remove(name)
 
 
-def _ours(engine: t.Any) -> dict[str, str]:
-    """The image of each name of ours."""
-    tagged = [(name, image["Id"]) for image in engine.images() for name in image.get("RepoTags") or ()]
-    return {name: image for name, image in tagged if name.startswith(f"{IMAGES}/")}
+def _names(engine: t.Any) -> dict[str, str]:
+    """The image of each name."""
+    return {name: image["Id"] for image in engine.images() for name in image.get("RepoTags") or ()}
 
 
 def _mark(sha256: str, image: t.Any) -> str:
