@@ -15,6 +15,7 @@ import pytest
 from tests.integration.compile.boxes import SOON, box, containers, deployed, job, nothing_runs, said, unit
 from tests.integration.compile.jobs import plans, shell, without_groups
 from tests.integration.engine.harness import Machine
+from tests.integration.engine.interrupted import drive
 
 # An image of another machine, which Docker itself would not make here.
 OTHER = """
@@ -270,6 +271,31 @@ def test_where_docker_is_down_on_the_way_back_all_else_of_the_group_comes_back(m
     assert machine.deploy(job(machine, shell("v", "exec sleep 1000"), name="other"))["status"] == "committed"
     assert machine.sh("docker inspect -f '{{.Image}}' $(docker ps -q)") == before
     machine.sh("pgrep -f '^sleep 777' >/dev/null; ! test -e /var/lib/k8s4r/pending")
+
+
+# As systemd's socket for Docker is until Docker starts.
+MUTE = "import socket, time; s = socket.socket(socket.AF_UNIX); s.bind('/run/docker.sock'); s.listen(); time.sleep(1000)"
+
+
+def test_a_boot_goes_back_before_docker_answers(machine):
+    plan = deployed(machine, box(), {**shell("u", "exec sleep 777"), "driver": "raw_exec"})
+    changed = machine.prepare(job(machine, box(env={"NEW": "1"}), {**shell("u", "exec sleep 778"), "driver": "raw_exec"}))
+    assert drive(machine, changed["release"], kill_before="healthy") is None
+    # Nothing of ours runs at a boot.
+    units = "docker.service docker.socket"
+    machine.sh(f"systemctl stop 'k8s4r-task-box-*' {units}; systemctl mask --runtime {units}; rm -f /run/docker.sock")
+    machine.sh(f'systemd-run --unit=mute python3 -c "{MUTE}"')
+    machine.until("test -S /run/docker.sock")
+    began = time.monotonic()
+    assert drive(machine, changed["release"], recover=True) is not None
+    # Docker's answer is waited for, but not for each question.
+    assert time.monotonic() - began < 15
+    machine.until("pgrep -f '^sleep 777' >/dev/null")
+    machine.sh("! test -e /var/lib/k8s4r/pending")
+    machine.sh(f"systemctl stop mute; rm -f /run/docker.sock; systemctl unmask --runtime {units}; systemctl start docker")
+    machine.until("docker ps -q 2>/dev/null | grep -q .")
+    machine.sh("! docker exec $(docker ps -q) sh -c 'env | grep NEW='")
+    assert machine.ask(plan)["status"] == "unchanged"
 
 
 def test_a_tag_that_moves_changes_no_task(machine):
