@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import typing as t
@@ -60,6 +61,13 @@ class Deployment(Ansible):
 
     def remove(self, *arguments: str, **variables: t.Any) -> Run:
         return self.run("k8s4r.robot.remove_taskgroup", *arguments, **variables)
+
+    def lose_spire_server(self) -> None:
+        """From now on, the inventory has a machine of the SPIRE server that is off."""
+        inventory = json.loads(self.fleet.inventory.read_text())
+        inventory["all"]["children"]["spire_server"]["hosts"] = {"hub": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
+        self.inventory = self.directory / "away.json"
+        self.inventory.write_text(json.dumps(inventory))
 
     def sh(self, robot: str, command: str) -> str:
         return Machine(self.fleet, robot).sh(command)

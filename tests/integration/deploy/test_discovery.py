@@ -176,6 +176,19 @@ def test_a_service_is_found_wherever_it_moves_and_no_request_fails(shop):
     assert set(shop.deploy(job("robot2", 1)).well().changed.values()) == {0}
 
 
+def test_callers_hear_of_another_port_while_the_spire_server_is_off(shop):
+    """No identity changes, and neither the run nor its check asks who gives them out."""
+    shop.deploy(job("robot2", 1)).well()
+    shop.is_answered_by("robot2 0")
+    shop.lose_spire_server()
+    other = job("robot2", 1).replace("port: 7000", "port: 7001")
+    for arguments in (("--check",), ()):
+        run = shop.deploy(other, *arguments).well()
+        assert "cannot be reached" not in run.output
+    assert "TASK [Tell those that call a service where it is now]" in run.output
+    shop.is_answered_by("robot2 0")
+
+
 def test_callers_go_on_with_what_they_have_where_a_move_fails(shop):
     """And before that, an endpoint that cannot be reached is left out."""
     shop.deploy(job("robot1|robot2", 2)).well()

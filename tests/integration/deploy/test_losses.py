@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 
@@ -38,11 +37,8 @@ def test_a_robot_that_is_not_there_does_not_keep_the_others(deployment, fleet):
     assert deployment.value("robot2") == "two"
 
 
-def test_jobs_without_identities_are_deployed_and_removed_while_the_machine_of_the_spire_server_is_off(deployment, fleet, tmp_path):
-    inventory = json.loads(fleet.inventory.read_text())
-    inventory["all"]["children"]["spire_server"]["hosts"] = {"hub": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
-    deployment.inventory = tmp_path / "away.json"
-    deployment.inventory.write_text(json.dumps(inventory))
+def test_jobs_without_identities_are_deployed_and_removed_while_the_machine_of_the_spire_server_is_off(deployment):
+    deployment.lose_spire_server()
     for run in (deployment.deploy(sleeper()), deployment.remove(job="job.yml"), deployment.remove(job="job.yml")):
         assert "cannot be reached" not in run.well().output
     connected = "name: api\ntaskGroups: [{name: back, network: {services: [{name: api, port: 18080, to: '127.0.0.1:1'}]}}]\n"
