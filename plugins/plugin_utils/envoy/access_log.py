@@ -50,6 +50,17 @@ def of_requests(name: str, log: AccessLog) -> list[Data]:
     return every + failures(name, log, "UC")
 
 
+def refused(name: str, log: AccessLog) -> list[Data]:
+    """For HTTP at a service: requests of callers that its `allow` does not name, or does no longer. Of these no flag says anything."""
+    denied = {
+        "filter": "envoy.filters.http.rbac",
+        "path": [{"key": "enforced_engine_result"}],
+        "value": {"string_match": {"exact": "denied"}},
+    }
+    filtered = {"filter": {"metadata_filter": {"matcher": denied, "match_if_key_not_found": False}}}
+    return [] if log is AccessLog.NONE else [{**_logger(name, "refused", {**_CONNECTION, **_REQUEST}), **filtered}]
+
+
 def failures(name: str, log: AccessLog, *more: str) -> list[Data]:
     """No connection (UF), none beyond a limit (UO), no healthy address (UH), a name without an answer (DF), and the flags in `more`. The
     reason is logged with them, above all that the peer has another identity.

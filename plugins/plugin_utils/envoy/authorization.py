@@ -50,5 +50,5 @@ def _rules(name: str, peers: t.Sequence[str], of: Of) -> Data:
     """Exactly these SPIFFE IDs are allowed. Without any, there is no policy, and Envoy refuses everyone."""
     principals = [{"authenticated": {"principal_name": {"exact": peer}}} for peer in sorted(peers)]
     policies = {"allowed": {"permissions": [{"any": True}], "principals": principals}} if principals else {}
-    prefix = "stat_prefix" if of is Of.CONNECTIONS else "rules_stat_prefix"
-    return typed(of.type, rules={"action": "ALLOW", "policies": policies}, **{prefix: f"{name}."})
+    prefix = {"stat_prefix": f"{name}."} if of is Of.CONNECTIONS else {}
+    return typed(of.type, rules={"action": "ALLOW", "policies": policies}, **prefix)

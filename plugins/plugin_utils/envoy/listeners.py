@@ -49,7 +49,8 @@ def inbound_listener(
     if protocol is Protocol.TCP:
         forward = _tcp(name, cluster, access_log.opened(name, log), {**_INBOUND_TCP, **endpoints.of_tcp(tries)})
     else:
-        forward = _http(name, cluster, access_log.of_requests(name, log), endpoints.of_http(tries), _INBOUND_HTTP, of_requests)
+        logs = [*access_log.of_requests(name, log), *access_log.refused(name, log)]
+        forward = _http(name, cluster, logs, endpoints.of_http(tries), _INBOUND_HTTP, of_requests)
     listener = listening(name, address, [authorization, forward])
     # Whoever never says who it is keeps no connection.
     listener["filter_chains"][0].update(transport_socket=transport_socket, transport_socket_connect_timeout=f"{HANDSHAKE_SECONDS}s")

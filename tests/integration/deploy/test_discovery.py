@@ -287,6 +287,11 @@ def test_the_service_and_its_caller_are_deployed_by_runs_of_their_own(shop, cont
     # Who is let in no longer is refused with the next request, although proxies keep their connections.
     serve("robot2", allowed="other").well()
     shop.caller.until(f"python3 -c {shlex.quote(REFUSED)}")
+    # The log of the service says who it was.
+    refused = (
+        """journalctl --sync; journalctl -o cat -u 'k8s4r-proxy-shop-api-*' | grep '"event":"refused"' | grep -q job/front/group/front"""
+    )
+    Machine(shop.fleet, "robot2").until(refused)
     serve("robot2").well()
     shop.is_answered_by("robot2 0")
     # Neither its memory nor the robot itself tells what that serves: its endpoints stay as they are.

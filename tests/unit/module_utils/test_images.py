@@ -15,7 +15,8 @@ import threading
 import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import api, docker, failures, keeping, podman
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import api, docker, failures, keeping, obtain, podman
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources.images import names as image_names
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say.errors import NotHad
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.state import ledger
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.system.observe import Observer
@@ -300,6 +301,8 @@ def test_with_the_last_image_of_its_group_it_goes_at_once(robot, engine):
 def test_what_was_given_up_while_the_engine_was_down_goes_later(robot, engine, monkeypatch):
     """Nobody knew then that it was there. What somebody else has by a name of his own stays."""
     engine.tags["sha256:his"] = ["mine:1", "k8s4r.local/gone:0123456789ab"]
+    # By such an image a container enters its pod, just now.
+    engine.tags["sha256:pod"] = ["k8s4r.local/pod:box-g-r0-t"]
     more = {**called(robot, "more"), "name": OTHER}
     recorded(robot, more)
     monkeypatch.setattr(keeping.engines, "of", lambda _resource: docker)
@@ -310,7 +313,9 @@ def test_what_was_given_up_while_the_engine_was_down_goes_later(robot, engine, m
     monkeypatch.setattr(keeping.engines, "of", lambda _resource: engine)
     engine.tags["sha256:more"] = [f"{MARK}more"]
     kinds.of(more).fix(more, robot)
+    pod = engine.tags.pop("sha256:pod")
     assert engine.tags == {"sha256:more": [f"{MARK}more", OTHER], "sha256:his": ["mine:1"]}
+    assert pod == ["k8s4r.local/pod:box-g-r0-t"]
 
 
 def test_what_still_has_to_be_removed_is_not_swept_away_with_something_else(robot, engine):
@@ -349,3 +354,29 @@ def test_the_moment_in_a_mark_of_podmans_becomes_another_one(monkeypatch, mark, 
     monkeypatch.setattr(podman, "_run", lambda *words, **_more: ran.append(words) or (0, ""))
     podman.mark_again("sha256:abc", mark)
     assert ran == ([("tag", "sha256:abc", now), ("rmi", mark)] if now else [])
+
+
+def test_a_file_takes_a_name_from_no_image_but_for_the_one_that_is_asked_for():
+    """Another group's next change would start what a vendor's file has called so."""
+    held = {"k8s4r.local/g:1": "sha256:old", "team/vision:2.1": "sha256:old", "planner:1.2": "sha256:before"}
+
+    class Known:
+        def images(self):
+            return [{"Id": image, "RepoTags": [name]} for name, image in held.items()]
+
+        def tag(self, image, name):
+            held[name] = image
+
+        def remove(self, name):
+            del held[name]
+
+    with obtain._names_kept(Known(), "planner:1.2"):
+        held.update(dict.fromkeys((*held, "k8s4r.local/h:1"), "sha256:new"))
+    assert held == {"k8s4r.local/g:1": "sha256:old", "team/vision:2.1": "sha256:old", "planner:1.2": "sha256:new"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "called"), [("planner", "localhost/planner:latest"), ("a/b:1", "docker.io/a/b:1"), ("r.example/a:1", "r.example/a:1")]
+)
+def test_engines_call_an_image_by_one_of_its_names(reference, called):
+    assert called in image_names.every(reference)

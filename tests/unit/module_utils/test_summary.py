@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change import summary
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.between import between
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.situation import Situation, holdings, reached, run_digests
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.situation import Situation, holdings, run_digests, stops
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.say import compare
 
@@ -94,7 +94,7 @@ def said(old, new, units=None, seen=None, dead=(), silent=(), finished=(), now=(
         dict(silent),
         dict(dead),
         holdings(before),
-        reached(before),
+        stops(before),
     )
     todo = between(situation, digest)
     changes = summary.of_group("g-1", "default/shop/web", situation, todo, contents, whole)

@@ -16,7 +16,7 @@ from ..system import endings, files, ports, systemd
 from ..system.observe import Observer
 from .health import report
 from .steps.between import between
-from .steps.situation import Situation, holdings, reached
+from .steps.situation import Situation, holdings, stops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def look(robot: Robot, wanted: t.Sequence[Resource], record: GroupRecord | None,
         dead=dead(record, shown, robot.runtime) if record else {},
         # On the way back, a unit may be of the release that did not get through.
         held=holdings([*known(record), *others]),
-        reached=reached([*known(record), *others]),
+        stops=stops([*known(record), *others]),
     )
 
 

@@ -90,7 +90,7 @@ if TYPE_CHECKING:
         gpus: bool
         engine: str
         container: str
-        apart: bool
+        stops: str
         listens: list[Port]
 
 
@@ -252,8 +252,7 @@ def unit(
     refreshes: t.Mapping[str, str] | None = None,
     told: Told | None = None,
     container: str = "",
-    engine: str = "",
-    apart: bool = False,
+    stops: str = "",
     listens: t.Iterable[Port] = (),
     label: str = "",
 ) -> Resource:
@@ -263,9 +262,9 @@ def unit(
     well (active, exited), and may bring programs of others; ``hook`` is the same, and brings none; ``once`` runs to its end.
     Whatever it is, it is finished when the file ``done`` exists: then it need not run.
     ``reads``: paths of files of the same plan whose content the process takes in at its start; the unit restarts when
-    its own content or one of theirs differs from what it last started with. A unit file among them is of a unit that it requires
-    and that starts again with it. ``logs``: the directory with its log files. ``called``: what people call it within its
-    group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``. A target that runs wants every other unit of its
+    its own content or one of theirs differs from what it last started with. A unit file among them is of a unit after which it starts;
+    one that does not run by itself starts again with it. ``logs``: the directory with its log files. ``called``: what people call it
+    within its group: ``r0 server`` (task of an instance), ``init fetch``, ``proxy``. A target that runs wants every other unit of its
     group that runs: its start starts all of them that are down, in the order that they want.
     ``holds``: directories that the process has open as long as it runs; the unit restarts when one of the plan's directories
     there had to be made again, and stops before anything else when it is to hold one no longer. ``endless``: systemd starts it again
@@ -273,9 +272,8 @@ def unit(
     up, and its checks passing, until it is healthy; ``deadline``: so many they have for it, from the start of the switch. ``pause``:
     for so many seconds systemd waits before it starts the unit again. ``refreshes``: files of the same plan that the unit takes in
     without a restart, by ExecReload=, each with what people call that, such as ``signal SIGHUP``; empty where nobody is told.
-    ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the slice beside it that has its container,
-    and ``engine`` what made that, as of an image.
-    ``apart``: systemd's signals do not reach its program, which is in a PID namespace; a command of the unit asks it to end.
+    ``told``: what runs then, as if one of the unit's programs had started it. ``container``: the slice beside it that has its container.
+    ``stops``: how its program is asked to end, in a form that is only compared.
     ``listens``: ports of the pod in which the unit runs, and not of the robot, where its program must listen. ``label``: what people call
     what a unit does for others of its group, where it has no name of its own.
     """
@@ -306,10 +304,8 @@ def unit(
         made["told"] = told
     if container:
         made["container"] = container
-        if engine != "docker":
-            made["engine"] = engine
-    if apart:
-        made["apart"] = True
+    if stops:
+        made["stops"] = stops
     if label:
         made["label"] = label
     ports = list(listens)

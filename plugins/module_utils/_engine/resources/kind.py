@@ -125,8 +125,8 @@ class Kind:
         """Directories that it has open as long as it runs, with what is below them."""
         return ()
 
-    def reached(self, _resource: Resource) -> str:
-        """By what whoever stops it reaches its program; empty where the signals of systemd do."""
+    def stops(self, _resource: Resource) -> str:
+        """How its program is asked to end, as it is only compared; empty for what has no program, or where that is not known."""
         return ""
 
     def logs(self, _resource: Resource) -> str:

@@ -112,6 +112,15 @@ class Quota(Kind):
         projects.bound(device, number, resource["size"])
         claims.write(place, wanted)
 
+    def extends(self, resource: Resource, now: State | None) -> bool:
+        """A smaller limit comes when what has filled the larger one has gone, also on the way back: on some file systems it holds for
+        root, who takes that away.
+        """
+        return now is not None and not 0 < int(str(now["limit"]).split()[0]) <= _kib(resource["size"])
+
+    def extend(self, _resource: Resource, _robot: Robot) -> None:
+        """The limit stays what it is."""
+
     def missed_in(self, resource: Resource) -> t.Sequence[str]:
         return resource["directories"]
 
@@ -132,7 +141,11 @@ class Quota(Kind):
 
 def _state(size: int, directories: t.Iterable[str]) -> State:
     """In KiB, as file systems count: whatever differs is seen, and shown."""
-    return {"type": "quota", "limit": f"{(size + 1023) // 1024} KiB", "directories": " ".join(sorted(directories))}
+    return {"type": "quota", "limit": f"{_kib(size)} KiB", "directories": " ".join(sorted(directories))}
+
+
+def _kib(size: int) -> int:
+    return (size + 1023) // 1024
 
 
 def _marked(resource: Resource) -> list[str]:

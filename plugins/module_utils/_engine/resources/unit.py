@@ -36,9 +36,8 @@ _OPTIONAL: t.Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "logs": _STRING,
     "checks": _STRING,
     "container": _STRING,
-    "engine": _STRING,
     "label": _STRING,
-    "apart": (bool, "true or false"),
+    "stops": _STRING,
     "done": ((str, type(None)), "a string"),
     "settles": _NUMBER,
     "deadline": _NUMBER,
@@ -132,10 +131,8 @@ class Unit(Kind):
         # Older engines knew nothing of them.
         return resource.get("holds", ())
 
-    def reached(self, resource: Resource) -> str:
-        if resource.get("container"):
-            return resource.get("engine", "docker")
-        return "namespace" if resource.get("apart") else ""
+    def stops(self, resource: Resource) -> str:
+        return resource.get("stops", "")
 
     def logs(self, resource: Resource) -> str:
         return resource.get("logs", "")

@@ -12,11 +12,9 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ....module_utils._engine import plan
 from ...job.model.task import Task
 from ...job.model.vocabulary import Hook
 from .. import helpers, systemd
-from ..content import artifacts, container, templates
 from ..helpers import Call
 from ..isolation import sharing
 from ..site.placed import PlacedTask
@@ -58,17 +56,7 @@ class Instance:
         """An instance with hooks or a leader is one whole: when one of its tasks changes, all start again, in their order."""
         if self.leader is None and len(self.mains) == len(self.tasks):
             return []
-        return [path for task in self.tasks for path in self._taken_in(task)]
-
-    def _taken_in(self, task: PlacedTask[Task]) -> list[str]:
-        """What a task begins with, and where each is."""
-        return [
-            task.environment_file,
-            f"{plan.UNIT_DIRECTORY}/{task.unit}",
-            *templates.reads(self.site, task),
-            *([artifacts.place(task)] if task.spec.artifacts else []),
-            *([container.description(task)] if task.spec.contained else []),
-        ]
+        return [path for task in self.tasks for path in service.taken_in(self.site, task)]
 
     def order(self, task: PlacedTask[Task]) -> systemd.Directives:
         """Of [Unit]: what the task starts after, and what must not have failed."""

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ....module_utils._engine import plan
 from ...job.model.task import InitTask, Readiness
 from .. import helpers, paths, systemd
@@ -23,17 +25,32 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
     """The units of the init tasks at this site, each after the ones before it. `group` is the part of the environment that they share."""
     required: list[str] = []
     earlier: list[str] = []
+    daemons: list[str] = []
     built: list[service.Unit] = []
     for task in site.init_tasks:
-        built.append(_unit(site, task, group, service.after(site, task, required, earlier)))
+        built.append(_unit(site, task, group, service.after(site, task, required, earlier), daemons))
         earlier.append(task.unit)
+        daemons += _of_daemon(site, task)
         # Others want a daemon but do not require it: if they did, a crash of it would restart the proxy and every task.
         if not task.spec.daemon:
             required.append(task.unit)
     return built
 
 
-def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment, order: systemd.Directives) -> service.Unit:
+def daemons(site: Site) -> list[str]:
+    """What the daemons begin with. One that starts anew has lost what later ones, and tasks, have told it: they begin anew, too. (After a
+    crash it is alone.)
+    """
+    return [path for task in site.init_tasks for path in _of_daemon(site, task)]
+
+
+def _of_daemon(site: Site, task: PlacedTask[InitTask]) -> list[str]:
+    return service.taken_in(site, task) if task.spec.daemon else []
+
+
+def _unit(
+    site: Site, task: PlacedTask[InitTask], group: environment.Environment, order: systemd.Directives, daemons: t.Sequence[str]
+) -> service.Unit:
     variables = environment.of_task(site, task, group)
     retry, ready = _retry(site, task.spec), _await(task.spec.readiness)
     wrapper = retry.command(site.bin) if retry else ()
@@ -53,7 +70,8 @@ def _unit(site: Site, task: PlacedTask[InitTask], group: environment.Environment
         "Service": [*_start(site, task, ready), *_ended(task, process.directives), *kept],
     }
     calls = [*(call for call in (retry, ready) if call), *stop, *(restarts.calls(site, task) if task.spec.daemon else ())]
-    return service.unit(site, task, variables, process, sections, run="always" if task.spec.daemon else "init", calls=calls)
+    run = "always" if task.spec.daemon else "init"
+    return service.unit(site, task, variables, process, sections, run=run, calls=calls, daemons=list(daemons))
 
 
 def _retry(site: Site, spec: InitTask) -> Call | None:

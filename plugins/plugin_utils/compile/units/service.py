@@ -12,9 +12,9 @@ from ....module_utils._engine import plan
 from ...job.declare.keys import Secret
 from ...job.errors import Problem
 from ...job.model.task import Task
-from ...job.model.vocabulary import KillMode, Sharing
+from ...job.model.vocabulary import Hook, KillMode
 from .. import helpers, lines, systemd
-from ..content import artifacts, checks
+from ..content import artifacts, checks, container
 from ..content import templates as texts
 from ..content.environment import Environment
 from ..helpers import Call, Helper
@@ -132,6 +132,17 @@ def process(
     )
 
 
+def taken_in(site: Site, task: PlacedTask[Task]) -> list[str]:
+    """What a task begins with, and where each is: what starts anew with the task takes it in, too."""
+    return [
+        task.environment_file,
+        f"{plan.UNIT_DIRECTORY}/{task.unit}",
+        *texts.reads(site, task),
+        *([artifacts.place(task)] if task.spec.artifacts else []),
+        *([container.description(task)] if task.spec.contained else []),
+    ]
+
+
 def unit(
     site: Site,
     task: PlacedTask[Task],
@@ -142,11 +153,12 @@ def unit(
     run: str,
     calls: t.Sequence[Call],
     reads: t.Sequence[str] = (),
+    daemons: t.Sequence[str] = (),
     endless: bool = False,
     pause: float = 0.0,
 ) -> Unit:
     """A task's unit from its parts. `run`, `endless` and `pause` are as in `plan.unit`, and so are `reads`, if there are more than its
-    own; `calls` are the calls of helpers in `sections`.
+    own; `daemons` is what the daemons begin with that it starts after, and `calls` are the calls of helpers in `sections`.
     """
     # Only root can read it: systemd does, and passes the variables on. Of a job whose values all count as secret, none is shown.
     held = sharing.held_for(site, task)
@@ -173,6 +185,7 @@ def unit(
                 run=run,
                 reads=[
                     *(reads or [task.environment_file, *texts.reads(site, task)]),
+                    *daemons,
                     *brought.reads,
                     *process.brought.reads,
                     f"{plan.UNIT_DIRECTORY}/{logs.socket(task)}",
@@ -188,8 +201,7 @@ def unit(
                 logs=logs.directory(task),
                 checks=checked.path,
                 container=process.brought.slice,
-                engine=task.spec.driver.value,
-                apart=sharing.shares(task.spec).pid is not Sharing.HOST,
+                stops=_asked(task, run),
                 **_health(site),
             ),
         ),
@@ -205,6 +217,19 @@ def _health(site: Site) -> dict[str, t.Any]:
     """When a deployment takes the unit for healthy, where the job says so."""
     update = site.job.update
     return {"settles": float(update.min_healthy_time), "deadline": float(update.healthy_deadline)} if update else {}
+
+
+def _asked(task: PlacedTask[Task], run: str) -> str:
+    """How the task is asked to end, as it is only compared: by the unit that started it, it must be. A step has no program by then; what
+    runs after all others is the end of its unit.
+    """
+    spec = task.spec
+    if task.hook is Hook.POSTSTOP:
+        return str(task.hook.value)
+    if run not in ("always", "once"):
+        return ""
+    how = (spec.driver.value if spec.contained else sharing.shares(spec).pid.value, spec.kill_signal, spec.kill_mode.value)
+    return " ".join((*how, f"{stop_seconds(spec):g}", f"{spec.shutdown_delay:g}"))
 
 
 def _stop(site: Site, task: PlacedTask[Task]) -> dict[str, t.Any]:

@@ -14,7 +14,7 @@ from ..content import environment
 from ..helpers import Call
 from ..site.placed import PlacedTask
 from ..site.site import Site
-from . import hooks, restarts, service
+from . import hooks, init, restarts, service
 from .drivers import DRIVERS
 
 # Whatever its driver: a task that held thousands of connections to the SPIRE agent would keep proxies from their identities. The agent may
@@ -23,12 +23,13 @@ _HIDDEN = ("TemporaryFileSystem", f"{paths.SPIRE_RUNTIME}:ro,mode=0000")
 
 
 class _Begun(t.NamedTuple):
-    """A task with what its driver makes of it, and what asks it to end."""
+    """A task with what its driver makes of it, and what asks it to end; and what the daemons begin with that it starts after."""
 
     task: PlacedTask[Task]
     variables: environment.Environment
     process: service.Process
     stop: list[Call]
+    daemons: list[str]
 
 
 def units(site: Site, group: environment.Environment) -> list[service.Unit]:
@@ -45,11 +46,12 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
 def _begun(site: Site, task: PlacedTask[Task], group: environment.Environment) -> _Begun:
     variables, stop, retry = environment.of_task(site, task, group), service.stops(site, task), hooks.retry(site, task)
     wrapper = retry.inline if retry else ()
-    return _Begun(task, variables, service.process(site, task, variables, DRIVERS[task.spec.driver].directives, wrapper, stop=stop), stop)
+    process = service.process(site, task, variables, DRIVERS[task.spec.driver].directives, wrapper, stop=stop)
+    return _Begun(task, variables, process, stop, init.daemons(site))
 
 
 def _unit(site: Site, begun: _Begun, instance: hooks.Instance, reads: t.Sequence[str]) -> service.Unit:
-    task, variables, process, stop = begun
+    task, variables, process, stop, daemons = begun
     way, own = DRIVERS[task.spec.driver], process.brought.reads
     directives, run, calls = _life(site, task, instance, process.directives, stop)
     if site.job.schedule:
@@ -69,7 +71,19 @@ def _unit(site: Site, begun: _Begun, instance: hooks.Instance, reads: t.Sequence
     limit = restarts.policy(site, task.spec)
     endless, pause = run == "once" and limit is None, float(limit.delay) if limit and not task.step else 0.0
     others = [path for path in reads if path not in own]
-    return service.unit(site, task, variables, process, sections, run=run, calls=calls, reads=others, endless=endless, pause=pause)
+    return service.unit(
+        site,
+        task,
+        variables,
+        process,
+        sections,
+        run=run,
+        calls=calls,
+        reads=others,
+        daemons=daemons,
+        endless=endless,
+        pause=pause,
+    )
 
 
 def _life(

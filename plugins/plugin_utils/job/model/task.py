@@ -93,7 +93,12 @@ class Task:
     volumes: tuple[Volume, ...] = key(
         "Directories and files of the robot that the task may use, besides its own directories.", factory=tuple, ours=True
     )
-    timeout: Seconds | None = key("How long the task may run before it is stopped. Default: no limit.", default=None, minimum=0.1)
+    timeout: Seconds | None = key(
+        "How long the task may run before it is stopped. That counts as a failure: the restartPolicy says whether it starts again. "
+        "Default: no limit.",
+        default=None,
+        minimum=0.1,
+    )
     kill_timeout: Seconds = key(
         "How long the task may take to end after `killSignal`; then it gets SIGKILL.", default=Seconds(5), minimum=0, maximum=86400
     )
@@ -164,7 +169,11 @@ class InitTask(Task):
     podman they are containers, which see of the robot what `volumes` name, and run as the image's user.
     """
 
-    daemon: bool = key("The step keeps running, and the next one starts when it is ready.", default=False)
+    daemon: bool = key(
+        "The step keeps running, and the next one starts when it is ready. If it changes, later steps run again and the tasks restart; "
+        "after a crash, it alone starts again.",
+        default=False,
+    )
     readiness: Readiness | None = key("When the daemon counts as ready. Default: as soon as it has started.", default=None, ours=True)
 
     @property

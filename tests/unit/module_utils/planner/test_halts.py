@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.between import between
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.situation import Situation, holdings, reached, run_digests
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.situation import Situation, holdings, run_digests, stops
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 
 UP = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no"}
@@ -37,7 +37,7 @@ def names(verb, wanted, old, seen=None, down=()):
     units = {each["name"]: DOWN if each in down else UP for each in old}
     seen = {**dict.fromkeys(map(kinds.place, [*wanted, *old])), **there, **(seen or {})}
     started = run_digests(old, digest)
-    situation = Situation(wanted, old, seen, units, [], started, {}, {}, holdings(old), reached(old))
+    situation = Situation(wanted, old, seen, units, [], started, {}, {}, holdings(old), stops(old))
     return [
         name.removeprefix("k8s4r-task-").partition(".")[0]
         for step in between(situation, digest)
@@ -69,17 +69,31 @@ def test_a_timer_is_down_while_its_file_changes_and_up_again_afterwards(differs)
     assert names("halt", [timer], [timer]) == []
 
 
-PODMAN = ({"container": "k8s4r-a.slice", "engine": "podman"}, {"container": "k8s4r-a.slice"})
-
-
-@pytest.mark.parametrize(("before", "after"), [({}, {"apart": True}), ({"apart": True}, {}), ({"container": "k8s4r-a.slice"}, {}), PODMAN])
-def test_what_is_reached_in_another_way_is_stopped_by_the_unit_that_started_it(before, after):
-    old, new = unit("app.service", **before), unit("app.service", digest="new", **after)
+@pytest.mark.parametrize(("before", "after"), [("own SIGINT main 60 10", "own SIGTERM main 5 0"), ("own SIGTERM main 5 0", "poststop")])
+def test_what_is_to_be_asked_to_end_otherwise_is_stopped_by_the_unit_that_started_it(before, after):
+    old, new = unit("app.service", stops=before), unit("app.service", digest="new", stops=after)
     assert names("halt", [new], [old]) == ["app"]
     # As an older engine has noted it: only what starts again anyway is stopped for that.
-    assert names("halt", [unit("app.service", **after)], [old]) == []
+    assert names("halt", [unit("app.service", stops=after)], [old]) == []
 
 
-def test_what_is_reached_as_before_stops_by_its_new_unit():
-    old, new = unit("app.service", apart=True), unit("app.service", apart=True, digest="new")
+def test_what_is_asked_as_before_stops_by_its_new_unit():
+    old, new = unit("app.service", stops="own"), unit("app.service", stops="own", digest="new")
     assert (names("halt", [new], [old]), names("down", [new], [old])) == ([], ["app"])
+
+
+def test_an_instance_that_is_one_whole_stops_in_its_order_also_where_only_its_last_hook_has_to():
+    """The hook would park a robot that its main task drives on."""
+    places = [kinds.place(PARK), kinds.place(APP)]
+    park, app = ({**each, "reads": places} for each in (PARK, APP))
+    changed = {**park, "digest": "new", "stops": "other"}
+    assert names("halt", [changed, app, OTHER], [park, app, OTHER]) == ["app", "park"]
+    assert set(names("start", [changed, app, OTHER], [park, app, OTHER])) == {"park", "app"}
+
+
+def test_what_starts_anew_with_a_daemon_leaves_it_alone_otherwise():
+    daemon = unit("dae.service", called="init dae")
+    app = unit("app.service", reads=[kinds.place(daemon)])
+    changed = {**daemon, "digest": "new"}
+    assert names("down", [changed, app], [daemon, app]) == ["app", "dae"]
+    assert names("down", [daemon, {**app, "digest": "new"}], [daemon, app]) == ["app"]

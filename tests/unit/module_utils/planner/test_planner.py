@@ -14,7 +14,7 @@ import yaml
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine import plan
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps import between as steps
-from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.situation import Situation, holdings, reached, run_digests
+from ansible_collections.k8s4r.robot.plugins.module_utils._engine.change.steps.situation import Situation, holdings, run_digests, stops
 from ansible_collections.k8s4r.robot.plugins.module_utils._engine.resources import kinds
 
 TABLE, LEAVING = (
@@ -69,7 +69,7 @@ def decided(case):
     if "halted" in case:
         options["halted"] = [TABLE["resources"][name]["name"] for name in case["halted"]]
     return steps.between(
-        Situation(wanted, old, seen, units, finished, started, silent, case.get("dead", {}), holdings(old), reached(old)),
+        Situation(wanted, old, seen, units, finished, started, silent, case.get("dead", {}), holdings(old), stops(old)),
         digest,
         **options,
     )

@@ -294,3 +294,15 @@ def test_all_of_such_an_instance_begin_anew_with_the_image_of_one():
         unit["called"]: list(kinds.of(unit).reads(unit)).count(image) for unit in kinds.that_run(group["resources"]) if unit.get("called")
     }
     assert (read["r0 main"], read["r0 migrate"]) == (1, 1)
+
+
+def test_what_comes_after_a_daemon_begins_anew_with_it_and_not_it_with_them():
+    inits = (
+        "{name: before, config: {execConfig: {command: a}}}, {name: dae, daemon: true, config: {execConfig: {command: b}}},"
+        " {name: later, config: {execConfig: {command: c}}}"
+    )
+    task = "{name: app, config: {execConfig: {command: d}}}"
+    (group,) = compiled(f"{{name: job, taskGroups: [{{name: g, initTasks: [{inits}], tasks: [{task}]}}]}}").plan["jobs"][0]["groups"]
+    runs = {unit["called"]: unit for unit in kinds.that_run(group["resources"]) if unit.get("called")}
+    dae = kinds.place(runs["init dae"])
+    assert [called for called, unit in runs.items() if dae in kinds.of(unit).reads(unit)] == ["init later", "r0 app"]

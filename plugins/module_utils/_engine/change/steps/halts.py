@@ -26,24 +26,33 @@ def while_ports_change(situation: Situation, halted: t.Container[str]) -> list[S
 
 def interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Step]:
     """What must not run while things change hands: it would go on making files as their old owner. What held a place that it is to
-    hold no longer: it would be killed with what made that place. What its new unit would not know how to stop: where it is no longer in
-    a container, in one of another engine, or in a PID namespace, or the reverse. Timers. And instances that lose a hook: by their new
-    units, it would not be the last one to stop.
+    hold no longer: it would be killed with what made that place. What is to be asked to end in another way: by its new unit, it would
+    be asked as the new program is, or not at all. Timers. And instances that lose a hook: by their new units, it would not be the last
+    one to stop.
     """
     places = [kinds.place(resource) for resource in makes if kinds.of(resource).changes_hands(resource, situation.now(resource))]
-    units = [
-        unit["name"]
-        for unit in kinds.that_run(situation.wanted)
-        if not is_leaving(unit)
-        and (
+
+    def rests(unit: Resource) -> bool:
+        kind = kinds.of(unit)
+        return (
             any(is_held(unit, place) for place in places)
-            or not set(kinds.of(unit).holds(unit)).issuperset(situation.held.get(unit["name"], ()))
-            or (unit in makes and not situation.reached.get(unit["name"], set()).issubset({kinds.of(unit).reached(unit)}))
-            or (unit in makes and kinds.of(unit).rests_while_changed(unit))
+            or not set(kind.holds(unit)).issuperset(situation.held.get(unit["name"], ()))
+            or (unit in makes and not situation.stops.get(unit["name"], set()).issubset({kind.stops(unit)}))
+            or (unit in makes and kind.rests_while_changed(unit))
         )
-    ]
+
+    units = _as_wholes([unit for unit in kinds.that_run(situation.wanted) if not is_leaving(unit)], rests)
     names = dict.fromkeys(name for name in (*_around_hooks_that_go(situation), *reversed(units)) if situation.may_run(name))
     return [{"do": "halt", "text": "", "units": list(names)}] if names else []
+
+
+def _as_wholes(units: t.Sequence[Resource], rests: t.Callable[[Resource], bool]) -> list[str]:
+    """The units that rest, each with its instance if that is one whole: all of that begin anew, and stop in their order. A hook after
+    the end would run beside what it has to follow.
+    """
+    found = [unit for unit in units if rests(unit)]
+    wholes = {_instance(unit) for unit in found if kinds.place(unit) in kinds.of(unit).reads(unit)}
+    return [unit["name"] for unit in units if unit in found or (unit.get("called") and _instance(unit) in wholes)]
 
 
 def _around_hooks_that_go(situation: Situation) -> list[str]:

@@ -25,8 +25,8 @@ class Situation:
     ``seen``: {place: what is there}, for each of them. ``units``: what systemd reported of those among them. ``finished``:
     the units that shall run once and have. ``started``: {unit: run digest with which it last started well}. ``silent``: {unit that
     runs and does not listen where it should: why}. ``dead``: {unit that should run and does not: since when and of what}.
-    ``held``: {unit that may run: directories that it has open}, of each release that it may be of. ``reached``: {the same:
-    by what its program is reached}.
+    ``held``: {unit that may run: directories that it has open}, of each release that it may be of. ``stops``: {the same:
+    how its program is asked to end}.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Situation:
         silent: t.Mapping[str, str],
         dead: t.Mapping[str, str],
         held: t.Mapping[str, t.Collection[str]],
-        reached: t.Mapping[str, set[str]],
+        stops: t.Mapping[str, set[str]],
     ) -> None:
         self.wanted = wanted
         self.old = old
@@ -51,7 +51,7 @@ class Situation:
         self.silent = silent
         self.dead = dead
         self.held = held
-        self.reached = reached
+        self.stops = stops
 
     def now(self, resource: Resource) -> State | None:
         """What is at a resource's place."""
@@ -88,11 +88,11 @@ def holdings(resources: t.Iterable[Resource]) -> dict[str, set[str]]:
     return found
 
 
-def reached(resources: t.Iterable[Resource]) -> dict[str, set[str]]:
-    """By what the program of each unit that should run is reached, by the unit's name; of one that is there twice, both."""
+def stops(resources: t.Iterable[Resource]) -> dict[str, set[str]]:
+    """How the program of each unit that should run is asked to end, by the unit's name; of one that is there twice, both."""
     found: dict[str, set[str]] = {}
     for unit in kinds.that_run(resources):
-        found.setdefault(unit["name"], set()).add(kinds.of(unit).reached(unit))
+        found.setdefault(unit["name"], set()).add(kinds.of(unit).stops(unit))
     return found
 
 

@@ -79,11 +79,12 @@ def _with_a_start_limit(situation: Situation, begun: t.Sequence[str]) -> list[st
 
 
 def _to_stop(situation: Situation, restart: t.Sequence[Resource]) -> list[str]:
-    """What must be down before these begin anew: they themselves, and what they require. As for what goes, systemctl names one unit after
-    the other, and each may be down before the next is named.
+    """What must be down before these begin anew: they themselves, and what they require that does not run by itself. As for what goes,
+    systemctl names one unit after the other, and each may be down before the next is named.
     """
     taken_along = {path for unit in restart for path in kinds.of(unit).reads(unit)}
-    required = [name for other in situation.wanted if kinds.place(other) in taken_along for name in kinds.units([other])]
+    others = [other for other in situation.wanted if kinds.place(other) in taken_along and not kinds.of(other).runs(other)]
+    required = kinds.units(others)
     return [name for name in (*(unit["name"] for unit in reversed(restart)), *required) if systemd.loaded(situation.units, name)]
 
 

@@ -14,7 +14,7 @@ from ...state.formats import Unread
 from ...state.journal import all_of
 from . import engines, ours
 from .failures import Refused, Unavailable
-from .names import PULLED, mark
+from .names import PODS, PULLED, mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _sweep(engine: t.Any, stays: Needed | None, now: str | None = None) -> None:
     for image in engine.images():
         called: list[str] = image.get("RepoTags") or []
         marks = [name for name in called if name.startswith(f"{PULLED}:")]
-        names = [name for name in called if name.startswith(f"{IMAGES}/") and name not in marks]
+        names = [name for name in called if name.startswith(f"{IMAGES}/") and not name.startswith((f"{PULLED}:", f"{PODS}:"))]
         if not (marks or names) or not stays.names.isdisjoint(names) or image["Id"] in stays.ids:
             continue
         if marks and image["Id"] != now and engine.age(image) <= KEPT:

@@ -11,6 +11,8 @@ from ...plan import IMAGES
 
 # The repository of marks: what is called so was pulled by us.
 PULLED = f"{IMAGES}/pulled"
+# And of images by which containers enter pods: who starts such a container removes its image (helpers/run_container).
+PODS = f"{IMAGES}/pod"
 DOCKER_HUB = "docker.io"
 
 
