@@ -127,6 +127,9 @@ class ActionModule(RobotAction):
         answer = self.call({**request, "check": True, "diff": self._task.diff}, variables)
         if answer["status"] != "ok":
             return {"status": "refused", "errors": answer["errors"]}
+        unsaid = [file["path"] for file in request["files"] if file["path"] not in answer["follows"]]
+        if unsaid:
+            return {"status": "refused", "errors": [f"the robot does not say what it has at {', '.join(unsaid)}; run again"]}
         files = [{**file, "was": answer["follows"][file["path"]]["before"]} for file in request["files"]]
         return {**answer, "tell": {**request, "files": files}}
 

@@ -30,3 +30,9 @@ def test_whoever_is_told_later_is_told_only_if_nobody_else_has_told_him_meanwhil
     found = action._told(request, {})
     assert action.asked == [{**request, "check": True, "diff": False}]
     assert found["tell"] == {**request, "files": [{"path": PATH, "content": "new", "was": "old"}]}
+
+
+def test_a_robot_that_does_not_say_what_it_has_is_told_nothing():
+    files = [{"path": path, "content": "new"} for path in (PATH, "/proxy/other.json")]
+    found = Prepare()._told({"op": "tell", "files": files, "who": "tester"}, {})
+    assert found == {"status": "refused", "errors": ["the robot does not say what it has at /proxy/other.json; run again"]}
