@@ -42,7 +42,8 @@ class Placement(t.NamedTuple):
             return "; ".join(map(str, self.refused[key][robot]))
         held = self.on(robot, key)
         if not held:
-            return "could run this group, but all its instances are on other robots"
+            others = "all its instances are on other robots" if self.instances[key] else "its count is 0"
+            return f"could run this group, but {others}"
         robots = len(self.instances[key])
         return f"runs {', '.join(f'r{index}' for index in held)}; {robots} {'robot runs' if robots == 1 else 'robots run'} this group"
 
@@ -62,7 +63,7 @@ def place(jobs: t.Sequence[Job], fleet: Fleet) -> Placement:
             if not matching and group.count:
                 errors.append(_nowhere(job, path, refused[key]))
             elif job.type is JobType.SYSTEM:
-                instances[key] = {name: [0] for name in matching}
+                instances[key] = {name: [0] for name in matching} if group.count else {}
             else:
                 instances[key] = spread("\0".join(key), group.count, matching)
     if errors:

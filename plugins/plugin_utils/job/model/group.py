@@ -37,7 +37,11 @@ class TaskGroup:
 
     name: str = key("Name, unique in its job.", pattern=NAME)
     count: int = key(
-        "Number of instances over all robots. A system job runs one on every robot and has no count.", default=1, minimum=0, maximum=10000
+        "Number of instances over all robots; with 0 the group runs nowhere. A system job runs one on every robot, and has no other count "
+        "than 0.",
+        default=1,
+        minimum=0,
+        maximum=10000,
     )
     init_tasks: tuple[InitTask, ...] = key("Steps that prepare the robot, before the tasks.", factory=tuple)
     tasks: tuple[Task, ...] = key("The programs. At least one, unless the group has an inbound service or an ingress.", factory=tuple)

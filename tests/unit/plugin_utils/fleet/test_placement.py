@@ -109,6 +109,13 @@ def test_a_system_job_is_on_every_matching_robot_once():
 
 
 @pytest.mark.parametrize("kind", JobType)
+def test_a_group_with_count_0_runs_nowhere(kind):
+    placed = place([job(TaskGroup(name="g", count=0, tasks=(TASK,)), type=kind)], fleet(Robot("a", "a"), Robot("b", "b")))
+    assert placed.instances == {KEY: {}}
+    assert placed.reason(KEY, "a") == "could run this group, but its count is 0"
+
+
+@pytest.mark.parametrize("kind", JobType)
 def test_an_impossible_placement_names_what_removed_which_robots(kind):
     constraint = Constraint("${meta.arm}", Operand.EQUAL, "left")
     robots = fleet(Robot("a", "a", labels={"arm": "right"}), Robot("b", "b", datacenter="attic"))
