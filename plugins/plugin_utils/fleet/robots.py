@@ -63,6 +63,11 @@ class Robot(t.NamedTuple):
         return self.addresses or (self.address,)
 
     @property
+    def node(self) -> dict[str, str]:
+        """What `${node.<name>}` stands for, by name."""
+        return {"unique.name": self.name, "datacenter": self.datacenter, "class": self.node_class}
+
+    @property
     def systemd(self) -> int:
         """The major version of systemd; 0 if it is unknown."""
         return _major(self.capabilities.get("systemd", ASSUMED_CAPABILITIES["systemd"]))

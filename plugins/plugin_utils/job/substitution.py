@@ -51,6 +51,11 @@ def substitute(
     return Secret(replaced) if secret else replaced, list(unresolved)
 
 
+def names_in(text: str) -> list[str]:
+    """The names in a text that may be replaced, each once, in order: `meta.site`, `NOMAD_DC`."""
+    return list(dict.fromkeys(match[1] for match in _NAME.finditer(text)))
+
+
 def has_names(text: str) -> bool:
     """Whether a text may have something that is replaced."""
     return _NAME.search(text) is not None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ....module_utils._engine import plan
 from ...envoy.address import Address
 from ...job.addresses import LOOPBACK, WILDCARDS, plain
 from ...job.declare.keys import Secret
@@ -17,6 +16,7 @@ from ...job.model.network import Upstream
 from ...job.model.ports import Port
 from ...job.model.task import Task
 from ...job.model.vocabulary import Driver, Protocol
+from ...job.substitution import has_names, names_in
 from ...job.variables import is_database, label, variable, variable_too_long
 from .. import names, systemd
 from ..site.placed import PlacedTask
@@ -65,24 +65,28 @@ class Environment(t.NamedTuple):
 
 def of_group(site: Site) -> Environment:
     """What every task of a group gets, under Nomad's names. These names may also be used in `meta` and `upstream`."""
-    job, group = site.job, site.group
-    variables = {
-        "NOMAD_GROUP_NAME": group.name,
-        "NOMAD_JOB_ID": job.name,
-        "NOMAD_JOB_NAME": job.name,
-        "NOMAD_NAMESPACE": job.namespace,
-        "NOMAD_DC": site.robot.datacenter,
-        "NOMAD_REGION": "global",
-        "NOMAD_ALLOC_DIR": site.alloc,
-        "NOMAD_PARENT_CGROUP": f"{plan.ROOT_SLICE}/{site.slice}",
-    }
     meta: dict[str, str] = {}
     errors: list[Problem] = []
-    for owner, values in (("meta", job.meta), (f"{site.path}.meta", group.meta)):
+    for owner, values in (("meta", site.job.meta), (f"{site.path}.meta", site.group.meta)):
         for name, value in values.items():
-            meta[f"NOMAD_META_{variable(name)}"], unresolved = substituted(site, value, f"{owner}.{name}", variables)
-            errors += unresolved
-    return Environment({**variables, **meta}, tuple(errors))
+            path = child(owner, name)
+            meta[f"NOMAD_META_{variable(name)}"], unresolved = substituted(site, value, path, site.variables)
+            errors += (*unresolved, *_nested(site, value, path))
+    return Environment({**site.variables, **meta}, tuple(errors))
+
+
+def _nested(site: Site, value: str, path: str) -> t.Iterator[Problem]:
+    """Errors for the keys of `meta` that a value of `meta` names and that have names themselves. Nothing says in which order they would be
+    replaced, and two may name each other.
+    """
+    written = {**site.job.meta, **site.group.meta}
+    for name in names_in(value):
+        key = name.removeprefix("meta.")
+        if key != name and key not in site.robot.labels and has_names(written.get(key, "")):
+            # What looks like a name may be a part of a password.
+            shown = "a name in this secret" if isinstance(value, Secret) else f"${{{name}}}"
+            remedy = "write its value here, or give it a value without names"
+            yield site.problem_here(path, f"{shown} has names in its own value, which cannot be replaced here", remedy)
 
 
 def of_task(site: Site, task: PlacedTask[Task], group: Environment) -> Environment:

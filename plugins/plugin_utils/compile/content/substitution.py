@@ -71,8 +71,8 @@ def _rooms(site: Site) -> dict[str, t.Mapping[str, str]]:
     robot = site.robot
     return {
         "attr": robot.capabilities,
-        "meta": _Layers((robot.labels, site.group.meta, site.job.meta)),
-        "node": {"unique.name": robot.name, "datacenter": robot.datacenter, "class": robot.node_class},
+        "meta": _Layers((robot.labels, site.meta)),
+        "node": robot.node,
     }
 
 

@@ -20,6 +20,7 @@ from ...job.model.network import Network
 from ...job.model.ports import Port
 from ...job.model.task import InitTask, Task
 from ...job.model.vocabulary import JobType, NetworkType
+from ...job.substitution import substitute
 from .. import names
 from .placed import PlacedPort, PlacedTask, Pod
 from .rendering import LookedUp, Unfound
@@ -114,6 +115,28 @@ class Site:
     @functools.cached_property
     def names(self) -> tuple[str, str, str]:
         return (self.job.namespace, self.job.name, self.group.name)
+
+    @functools.cached_property
+    def variables(self) -> dict[str, str]:
+        """What every task gets, under Nomad's names, but for the variables of `meta`."""
+        namespace, job, group = self.names
+        return {
+            "NOMAD_GROUP_NAME": group,
+            "NOMAD_JOB_ID": job,
+            "NOMAD_JOB_NAME": job,
+            "NOMAD_NAMESPACE": namespace,
+            "NOMAD_DC": self.robot.datacenter,
+            "NOMAD_REGION": "global",
+            "NOMAD_ALLOC_DIR": self.alloc,
+            "NOMAD_PARENT_CGROUP": f"{plan.ROOT_SLICE}/{self.slice}",
+        }
+
+    @functools.cached_property
+    def meta(self) -> dict[str, str]:
+        """The `meta` of the job and of the group, which wins, with the names in their values replaced as in the variables of `meta`."""
+        written, robot = {**self.job.meta, **self.group.meta}, self.robot
+        rooms = {"attr": robot.capabilities, "meta": {**written, **robot.labels}, "node": robot.node}
+        return {name: substitute(value, self.variables, **rooms)[0] for name, value in written.items()}
 
     def full_name(self, service: str) -> str:
         """namespace/job/group/service."""

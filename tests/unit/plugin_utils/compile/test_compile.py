@@ -292,6 +292,45 @@ def test_an_unresolved_name_of_ours_is_refused_and_the_programs_own_are_left():
         assert f"args[1]: ${{{name}}} has no value (for r1); {remedy}" in refusal(job % f"${{{name}}}")
 
 
+def test_a_key_of_meta_is_the_same_text_by_each_of_its_names():
+    job = """
+        name: job
+        meta: {site: "${node.datacenter}", zone: x}
+        taskGroups:
+          - name: g
+            meta: {zone: "${NOMAD_JOB_NAME}-${meta.arm}"}
+            tasks:
+              - name: app
+                env: {SITE: "at ${meta.site}"}
+                config: {execConfig: {command: app, args: ["${meta.site} ${NOMAD_META_SITE}", "${meta.zone} ${NOMAD_META_ZONE}"]}}
+    """
+    texts = files(compiled(job))
+    (unit,) = [text for path, text in texts.items() if path.startswith("k8s4r-task-")]
+    assert '"dc1 dc1" "job-left job-left"' in unit
+    (environment,) = [text for path, text in texts.items() if path.endswith(".env")]
+    assert 'SITE="at dc1"' in environment
+
+
+def test_meta_with_names_in_other_meta_is_refused():
+    job = """
+        name: job
+        meta: {site: "${node.datacenter}", arm: "${node.class}", plain: text}
+        taskGroups:
+          - name: g
+            meta: {zone: "x-${meta.%s}"}
+            tasks: [{name: app, config: {execConfig: {command: app}}}]
+    """
+    assert refusal(job % "site").endswith(
+        "taskGroups[0].meta.zone: ${meta.site} has names in its own value, which cannot be replaced here (for r1); "
+        "write its value here, or give it a value without names"
+    )
+    secret = job.replace('"x-${meta.%s}"', '!vault "${meta.site}"')
+    assert "meta.zone: a name in this secret has names in its own value, which cannot be replaced here (for r1);" in refusal(secret)
+    for label, put_in in (("arm", "left"), ("plain", "text")):
+        # The robot's label of this name comes first.
+        assert f'NOMAD_META_ZONE="x-{put_in}"' in "".join(files(compiled(job % label)).values())
+
+
 NAME = st.text("abcXYZ019-_.", min_size=1, max_size=63)
 
 
