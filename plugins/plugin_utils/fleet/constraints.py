@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import re
 import typing as t
 
-from ..job.errors import JobErrors, nearest
+from ..job.errors import JobErrors, Problem, did_you_mean, listed, nearest, quoted
 from ..job.model.group import TaskGroup
 from ..job.model.job import Job
 from ..job.model.policies import Constraint
 from ..job.model.vocabulary import Operand
-from .robots import Robot
+from .robots import NODE, Robot
 
 _NAME = re.compile(r"\$\{(attr|meta|node)\.([^}]+)\}")
+# What was probably meant to be such a name.
+_NEARLY = re.compile(r"\$?\{?((?:attr|meta|node)\.[A-Za-z0-9_.-]+)\}?")
+_VERSION = re.compile("v?[0-9]")
 _CLAUSE = re.compile(r"(=|!=|>=|<=|>|<)?\s*v?([0-9]+(?:\.[0-9]+)*)(?:[-+~].*)?")
 
 
@@ -27,6 +31,14 @@ class Refusal(t.NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.rule}, but the robot {self.robot}"
+
+
+class Fault(t.NamedTuple):
+    """What is wrong with a constraint itself: the key that has it, what it is, and the way out."""
+
+    key: str
+    found: str
+    remedy: str = ""
 
 
 class UnknownAttribute(Exception):
@@ -55,7 +67,7 @@ def resolve(target: str, robot: Robot) -> str | None:
         elif kind == "meta":
             found = robot.labels.get(name)
         else:
-            found = {"unique.name": robot.name, "datacenter": robot.datacenter, "class": robot.node_class}.get(name)
+            found = robot.node.get(name)
         missing = missing or found is None
         return found or ""
 
@@ -92,7 +104,8 @@ def refusals(job: Job, group: TaskGroup, path: str, robot: Robot) -> t.Iterator[
         raise JobErrors(wrong)
     for where, constraint, left, right in resolved:
         if not satisfied(left, constraint.operand, right):
-            yield Refusal(f"{where} requires {constraint.l_target} {constraint.operand.value} {constraint.r_target}", _has(left, "value"))
+            rule = f"{where} requires {constraint.l_target} {constraint.operand.value} {constraint.r_target}"
+            yield Refusal(rule, f"has no value for {constraint.r_target}" if right is None else _has(left, "value"))
 
 
 def _has(value: str | None, what: str, name: str = "", known: t.Iterable[str] = ()) -> str:
@@ -132,9 +145,29 @@ def satisfied(left: str | None, operand: Operand, right: str | None) -> bool:
     return _compare(_ordered(left, right), operand)
 
 
-def check(constraint: Constraint) -> str | None:
-    """What is wrong with the constraint itself, whatever the robot; None where nothing is."""
-    return _fault(constraint.operand, constraint.r_target)
+def problems(job: Job, group: TaskGroup, path: str) -> c.Iterator[Problem]:
+    """What is wrong with the constraints that bind a group, whatever the robot."""
+    for where, constraint in constraints_of(job, group, path):
+        for fault in check(constraint):
+            yield job.problem(f"{where}.{fault.key}", fault.found, fault.remedy)
+
+
+def check(constraint: Constraint) -> c.Iterator[Fault]:
+    """What is wrong with the constraint itself, whatever the robot."""
+    sides = {"lTarget": constraint.l_target, "rTarget": constraint.r_target}
+    names = [(key, *match.groups()) for key, text in sides.items() for match in _NAME.finditer(text)]
+    for key, kind, name in names:
+        if kind == "node" and name not in NODE:
+            remedy = did_you_mean(f"node.{name}", [f"node.{known}" for known in NODE])
+            yield Fault(key, f"there is no ${{node.{name}}}", remedy or f"there are {listed([f'node.{known}' for known in NODE], 'and')}")
+    if not names:
+        # It would be true of every robot, or of none.
+        found = f"found {quoted(constraint.l_target)}: no side of the condition has a value of the robot"
+        meant = [f"${{{nearly[1]}}}" for text in sides.values() if (nearly := _NEARLY.fullmatch(text))]
+        yield Fault("lTarget", found, f"write {meant[0] if meant else '${attr.<name>}, ${meta.<label>} or ${node.<name>}'}")
+    # With a name in it, it is another text on each robot.
+    if not _NAME.search(constraint.r_target) and (wrong := _fault(constraint.operand, constraint.r_target)):
+        yield Fault("rTarget", wrong)
 
 
 def _fault(operand: Operand, right: str) -> str | None:
@@ -160,9 +193,9 @@ def _version(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def _version_holds(left: str, clause: str) -> bool:
-    """Whether a version meets one condition; one that `check` objects to is never met."""
+    """Whether a version meets one condition. One that `check` objects to is never met, and what is no version meets none."""
     parts = _CLAUSE.fullmatch(clause)
-    if parts is None:
+    if parts is None or not _VERSION.match(left):
         return False
     operand, version = parts.groups()
     have, want = _version(left), _version(version)

@@ -72,11 +72,7 @@ def place(jobs: t.Sequence[Job], fleet: Fleet) -> Placement:
 
 
 def _candidates(job: Job, group: TaskGroup, path: str, fleet: Fleet) -> tuple[list[str], dict[str, list[Refusal]], list[Problem]]:
-    problems = [
-        job.problem(f"{where}.rTarget", wrong)
-        for where, constraint in constraints.constraints_of(job, group, path)
-        if (wrong := constraints.check(constraint))
-    ]
+    problems = list(constraints.problems(job, group, path))
     matching: list[str] = []
     refused: dict[str, list[Refusal]] = {}
     unknown: dict[str, list[str]] = {}

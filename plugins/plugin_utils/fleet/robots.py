@@ -20,6 +20,9 @@ DEFAULT_DNS_DOMAIN = "k8s4r.internal"
 # Assumed of a robot that was never probed. The robot checks it: its own answer wins.
 ASSUMED_CAPABILITIES: t.Mapping[str, str] = {"kernel.name": "linux", "systemd": "252", "cgroup": "2"}
 
+# What `${node.<name>}` may name.
+NODE = ("unique.name", "datacenter", "class")
+
 
 class Robot(t.NamedTuple):
     """One machine of the inventory group `robots`.
@@ -65,7 +68,7 @@ class Robot(t.NamedTuple):
     @property
     def node(self) -> dict[str, str]:
         """What `${node.<name>}` stands for, by name."""
-        return {"unique.name": self.name, "datacenter": self.datacenter, "class": self.node_class}
+        return dict(zip(NODE, (self.name, self.datacenter, self.node_class), strict=True))
 
     @property
     def systemd(self) -> int:

@@ -74,11 +74,10 @@ class _Able(_All):
 def check(jobs: c.Sequence[Job], render: Rendering = as_written) -> list[str]:
     """Warnings; raises `JobErrors`. What is only wrong on some robots, or depends on who else is in the inventory, is not found."""
     wrong = [
-        job.problem(f"{where}.rTarget", why)
+        problem
         for job in jobs
         for number, group in enumerate(job.task_groups)
-        for where, constraint in constraints.constraints_of(job, group, f"taskGroups[{number}]")
-        if (why := constraints.check(constraint))
+        for problem in constraints.problems(job, group, f"taskGroups[{number}]")
     ]
     if wrong:
         raise JobErrors(wrong)

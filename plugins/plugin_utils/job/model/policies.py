@@ -14,9 +14,13 @@ from .vocabulary import DelayFunction, JobType, Operand, RestartMode
 class Constraint:
     """A condition on robots. A robot that does not meet it gets no instance of the group."""
 
-    l_target: str = key("What to compare: `${attr.<name>}`, `${meta.<key>}`, `${node.class}` or text.", aliases=("ltarget",))
+    l_target: str = key(
+        "What to compare: `${attr.<name>}`, `${meta.<label>}`, `${node.unique.name}`, `${node.datacenter}`, `${node.class}`, or text. This "
+        "or `rTarget` has one of these names in it.",
+        aliases=("ltarget",),
+    )
     operand: Operand = key("How to compare them.", default=Operand.EQUAL)
-    r_target: str = key("What to compare it with.", default="", aliases=("rtarget",))
+    r_target: str = key("What to compare it with: text, or the same names.", default="", aliases=("rtarget",))
 
 
 class Restarts(t.NamedTuple):

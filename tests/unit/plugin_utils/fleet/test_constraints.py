@@ -35,6 +35,9 @@ ROBOT = Robot("r1", "192.0.2.1", {"arm": "left"}, "dc1", "mobile", {"kernel.vers
         ("1." + "9" * 5000, "version", "> 1." + "8" * 5000, True),
         ("1.2", "version", "< " + "1" * 5000 + ".0", True),
         ("1.3", "version", "> 1." + "0" * 5000 + "2", True),
+        ("v1.3", "version", "> 1.2", True),
+        ("", "version", "< 12", False),
+        ("none", "version", "< 20", False),
     ],
 )
 def test_operands(left, operand, right, expected):
@@ -49,8 +52,57 @@ def test_targets():
         resolve("${attr.gpu}", ROBOT)
 
 
-def test_a_broken_condition_is_wrong_on_any_robot():
-    assert "not a regular expression" in check(Constraint("${meta.x}", Operand.REGEXP, "("))
-    assert "not a version condition" in check(Constraint("${meta.x}", Operand.VERSION, "newest"))
-    assert "not a regular expression" in check(Constraint("${meta.x}", Operand.REGEXP, "a{99999999999999999999}"))
-    assert "not a version condition" in check(Constraint("${meta.x}", Operand.VERSION, "> ٣"))
+def faults(l_target: str, operand: Operand, r_target: str) -> list[tuple[str, str, str]]:
+    return [tuple(fault) for fault in check(Constraint(l_target, operand, r_target))]
+
+
+@pytest.mark.parametrize(
+    ("operand", "r_target", "found"),
+    [
+        (Operand.REGEXP, "(", "not a regular expression"),
+        (Operand.REGEXP, "a{99999999999999999999}", "not a regular expression"),
+        (Operand.VERSION, "newest", "not a version condition"),
+        (Operand.VERSION, "> ٣", "not a version condition"),
+    ],
+)
+def test_a_broken_condition_is_wrong_on_any_robot(operand, r_target, found):
+    ((key, message, _remedy),) = faults("${meta.x}", operand, r_target)
+    assert key == "rTarget"
+    assert found in message
+
+
+@pytest.mark.parametrize(("operand", "r_target"), [(Operand.REGEXP, "(${meta.pat}"), (Operand.VERSION, ">= ${meta.min}")])
+def test_a_condition_with_a_name_in_it_is_judged_on_each_robot(operand, r_target):
+    assert faults("${attr.kernel.version}", operand, r_target) == []
+
+
+NO_VALUE = "found %s: no side of the condition has a value of the robot"
+
+
+@pytest.mark.parametrize(
+    ("l_target", "r_target", "fault"),
+    [
+        ("meta.arm", "left", ("lTarget", NO_VALUE % '"meta.arm"', "write ${meta.arm}")),
+        ("$meta.arm", "left", ("lTarget", NO_VALUE % '"$meta.arm"', "write ${meta.arm}")),
+        ("${meta.arm", "left", ("lTarget", NO_VALUE % '"${meta.arm"', "write ${meta.arm}")),
+        ("left", "node.class", ("lTarget", NO_VALUE % '"left"', "write ${node.class}")),
+        ("${NOMAD_DC}", "dc1", ("lTarget", NO_VALUE % '"${NOMAD_DC}"', "write ${attr.<name>}, ${meta.<label>} or ${node.<name>}")),
+        ("${node.clas}", "left", ("lTarget", "there is no ${node.clas}", "did you mean node.class?")),
+        (
+            "left",
+            "${node.xyz}",
+            ("rTarget", "there is no ${node.xyz}", "there are node.unique.name, node.datacenter and node.class"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("operand", [Operand.EQUAL, Operand.NOT_EQUAL])
+def test_a_condition_that_asks_nothing_of_the_robot_is_wrong(l_target, operand, r_target, fault):
+    assert faults(l_target, operand, r_target) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("l_target", "r_target"),
+    [("${attr.kernel.name}", "linux"), ("left", "${meta.arm}"), ("${node.unique.name}", ""), ("x-${node.datacenter}", "x-dc1")],
+)
+def test_a_condition_on_one_value_of_the_robot_is_right(l_target, r_target):
+    assert faults(l_target, Operand.NOT_EQUAL, r_target) == []

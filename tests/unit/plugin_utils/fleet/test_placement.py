@@ -174,6 +174,31 @@ def test_a_label_that_breaks_a_condition_is_an_error_that_names_the_robot():
     )
 
 
+def test_a_condition_may_take_its_version_from_a_label():
+    constraint = Constraint("${attr.kernel.version}", Operand.VERSION, ">= ${meta.min}")
+    robots = fleet(*(Robot(name, name, labels={"min": least}, capabilities={"kernel.version": "6.1"}) for name, least in ("a5", "b7")))
+    placed = place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,)))], robots)
+    assert placed.instances[KEY] == {"a": [0]}
+
+
+def test_of_two_sides_the_one_without_a_value_is_named():
+    constraint = Constraint("${node.class}", Operand.EQUAL, "${meta.class}")
+    robots = fleet(Robot("a", "a", labels={"class": "arm"}, node_class="arm"), Robot("b", "b", node_class="arm"))
+    placed = place([job(TaskGroup(name="g", tasks=(TASK,), constraints=(constraint,)))], robots)
+    assert placed.reason(KEY, "b").endswith("requires ${node.class} = ${meta.class}, but the robot has no value for ${meta.class}")
+
+
+def test_a_condition_that_asks_nothing_of_the_robot_is_an_error():
+    constraints = (Constraint("meta.arm", Operand.NOT_EQUAL, "left"), Constraint("${node.clas}", Operand.REGEXP, "("))
+    with pytest.raises(JobErrors) as raised:
+        place([job(TaskGroup(name="g", tasks=(TASK,), constraints=constraints))], fleet(Robot("a", "a")))
+    no_value, no_name, no_pattern = map(str, raised.value.errors)
+    found = 'found "meta.arm": no side of the condition has a value of the robot; write ${meta.arm}'
+    assert no_value == f"web.yml: taskGroups[0].constraints[0].lTarget: {found}"
+    assert no_name == "web.yml: taskGroups[0].constraints[1].lTarget: there is no ${node.clas}; did you mean node.class?"
+    assert "taskGroups[0].constraints[1].rTarget: '(' is not a regular expression: missing )" in no_pattern
+
+
 @settings(max_examples=30)
 @given(st.permutations(["a", "b", "c", "d"]))
 def test_the_order_of_the_inventory_does_not_matter(order):
