@@ -17,6 +17,9 @@ from .declare.keys import Secret
 
 _NAME = re.compile(r"\$\{((attr|meta|node)\.([^{}$]+)|[A-Za-z_][A-Za-z0-9_]*)\}")
 
+# In a text that is none of a program's, whatever is named so was meant to be replaced. An ECMA 262 regular expression, too.
+OURS = r"\$\{((attr|meta|node)\.[^{}$]+|NOMAD_[A-Za-z0-9_]+)\}"
+
 
 def substitute(
     text: str,
@@ -54,6 +57,12 @@ def substitute(
 def names_in(text: str) -> list[str]:
     """The names in a text that may be replaced, each once, in order: `meta.site`, `NOMAD_DC`."""
     return list(dict.fromkeys(match[1] for match in _NAME.finditer(text)))
+
+
+def kept(text: str) -> str:
+    """The first name of ours in a text where none is replaced, as it is written; empty where there is none."""
+    found = re.search(OURS, text) if "${" in text else None
+    return found[0] if found else ""
 
 
 def has_names(text: str) -> bool:

@@ -47,7 +47,8 @@ class Key(t.NamedTuple):
 
     ``ours`` marks what k8s4r itself does not have. ``minimum``, ``maximum`` and ``min_items`` are inclusive.
     ``pattern`` is an ECMA 262 regular expression that must match the whole string. ``substituted`` says that
-    ``${...}`` names are replaced per robot and instance. ``support`` is what the key as a whole gets.
+    ``${...}`` names are replaced per robot and instance. Elsewhere one of ours is a mistake, unless ``names_kept``: someone else reads it,
+    such as a shell or a template. ``support`` is what the key as a whole gets.
     ``never`` says why a key without effect will not have one either.
     ``expected`` is ``pattern`` in words, for errors, and ``known`` are texts that match it, suggested where one is mistyped.
     ``key_pattern`` applies to the keys of a mapping of text, and ``names`` is what they name, with a remedy. ``secret``
@@ -72,6 +73,7 @@ class Key(t.NamedTuple):
     key_pattern: str | None = None
     names: tuple[str, str] = ("an environment variable", "use letters, digits and _, and do not begin with a digit")
     substituted: bool = False
+    names_kept: bool = False
     secret: bool = False
     refused_values: tuple[enum.Enum, ...] = ()
     meant_by: tuple[str, ...] = ()

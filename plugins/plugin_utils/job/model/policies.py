@@ -18,9 +18,10 @@ class Constraint:
         "What to compare: `${attr.<name>}`, `${meta.<label>}`, `${node.unique.name}`, `${node.datacenter}`, `${node.class}`, or text. This "
         "or `rTarget` has one of these names in it.",
         aliases=("ltarget",),
+        names_kept=True,
     )
     operand: Operand = key("How to compare them.", default=Operand.EQUAL)
-    r_target: str = key("What to compare it with: text, or the same names.", default="", aliases=("rtarget",))
+    r_target: str = key("What to compare it with: text, or the same names.", default="", aliases=("rtarget",), names_kept=True)
 
 
 class Restarts(t.NamedTuple):

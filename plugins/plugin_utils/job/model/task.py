@@ -24,7 +24,9 @@ from .vocabulary import DEVICE, NAME, PATH, SIGNAL, SIGNALS, USER, VARIABLE, Dri
 class Readiness:
     """When a daemon counts as ready. Exactly one of `command`, `port`, `file` and `notify` is given."""
 
-    command: str | None = key("Shell command that succeeds once the daemon is ready. It is tried five times a second.", default=None)
+    command: str | None = key(
+        "Shell command that succeeds once the daemon is ready. It is tried five times a second.", default=None, names_kept=True
+    )
     port: int | None = key("Ready when this TCP port on 127.0.0.1 accepts a connection.", default=None, minimum=1, maximum=65535)
     file: str | None = key("Ready when this path exists.", default=None, pattern=PATH, expected="an absolute path")
     notify: bool = key("Ready when the daemon itself sends READY=1 (sd_notify).", default=False)

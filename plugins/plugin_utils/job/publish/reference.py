@@ -73,7 +73,10 @@ cannot express: names used twice, conflicting ports, ranges of quantities. It ne
 In values marked *substituted*, these are replaced, per robot and instance: `${{<name>}}` of a variable that is injected into
 the task, `${{attr.<name>}}`, `${{meta.<key>}}` (from the robot's labels, then the group's meta, then the job's; in a
 constraint from the labels only), `${{node.unique.name}}`, `${{node.datacenter}}` and `${{node.class}}`. If one of them has
-no value, that is an error. Every other `${{...}}` and `$NAME` belongs to the program and arrives unchanged.
+no value, that is an error. Every other `${{...}}` and `$NAME` belongs to the program and arrives unchanged. In all other
+texts, where nothing would replace them, `${{NOMAD_...}}`, `${{attr.<name>}}`, `${{meta.<key>}}` and `${{node.<name>}}` are
+errors, except where a constraint, a template or a shell reads the text: in `lTarget`, `rTarget`, `embeddedTmpl` and
+`readiness.command`.
 
 Errors are reported together, for all files, each with file, line, column and path. Errors between keys, and what a robot
 lacks, are only looked for once these are corrected.

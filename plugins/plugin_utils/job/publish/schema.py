@@ -21,6 +21,7 @@ from ..declare.shape import Field, by_name, fields
 from ..model.job import Job
 from ..model.vocabulary import Reserved
 from ..read import document
+from ..substitution import OURS
 
 Schema = dict[str, t.Any]
 TEXT, KEY = r"[^\u0000]*", r"[^\u0000]+"
@@ -108,7 +109,8 @@ def _described(field: Field, definitions: Schema) -> Schema:
 def _value(field: Field, definitions: Schema) -> Schema:
     kind, key = field.type, field.key
     if kind is str:
-        return {"type": "string", "pattern": _whole(key.pattern or TEXT)}
+        verbatim = not (key.substituted or key.names_kept)
+        return {"type": "string", "pattern": _whole(key.pattern or TEXT), **({"not": {"pattern": OURS}} if verbatim else {})}
     if kind is bool:
         return {"type": "boolean"}
     if kind is int:

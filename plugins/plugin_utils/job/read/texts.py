@@ -13,10 +13,12 @@ import yaml
 from ..declare.shape import Field
 from ..errors import Mistake, did_you_mean, quoted
 from ..model.vocabulary import NAME
+from ..substitution import kept
 from ..variables import too_long
 from .nodes import BOOL, FLOAT, INT, JINJA, NULL, STR, TAG, VAULT, kind
 
 _SURPRISES = (INT, FLOAT, BOOL, TAG + "timestamp")
+NOT_REPLACED = "names are not replaced here"
 A_NAME = "a name has 1 to 63 letters, digits and . _ -, and begins and ends with a letter or digit"
 
 
@@ -26,6 +28,8 @@ def text(field: Field, node: yaml.Node) -> str:
         raise Mistake(f"expected {field.key.expected}", value=kind(node), value_remedy=f"the host is missing, as in 127.0.0.1:{node.value}")
     plain = raw_text(node)
     valid_text(plain)
+    if not (field.key.substituted or field.key.names_kept) and (name := kept(plain)):
+        raise Mistake(NOT_REPLACED, "write the value itself", value=quoted(name))
     if field.key.pattern and not re.fullmatch(field.key.pattern, plain):
         if field.key.pattern == NAME:
             raise Mistake(A_NAME, value=not_a_name(plain))

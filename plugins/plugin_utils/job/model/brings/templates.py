@@ -36,9 +36,9 @@ class Template:
     )  # fmt: skip
     source_path: str | None = key(
         "A file on the controller with the text, relative to the job file.",
-        default=None, pattern=r"[^\x00-\x1f]+", expected="a path on one line", meant_by=("source",),
+        default=None, names_kept=True, pattern=r"[^\x00-\x1f]+", expected="a path on one line", meant_by=("source",),
     )  # fmt: skip
-    embedded_tmpl: str | None = key("The text itself.", default=None, secret=True, meant_by=("data",))
+    embedded_tmpl: str | None = key("The text itself.", default=None, names_kept=True, secret=True, meant_by=("data",))
     change_mode: ChangeMode = key(
         "What happens when the text changes: the task restarts (`restart`), it gets a signal (`signal`), a program runs beside it "
         "(`script`), or nothing more (`noop`). The file is replaced in any case.",

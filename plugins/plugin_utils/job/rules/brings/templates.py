@@ -13,6 +13,7 @@ from ...errors import Finding, Mistake, quoted
 from ...model.brings.templates import ROOMS, Template, parts
 from ...model.task import Task
 from ...model.vocabulary import ChangeMode
+from ...substitution import kept
 
 BELOW = f"write a path below {', '.join(f'{room}/' for room in ROOMS[:-1])} or {ROOMS[-1]}/, such as local/app.conf"
 # Bytes. Templates are put in place by a program in Python.
@@ -55,6 +56,8 @@ def _text(template: Template, where: str) -> c.Iterator[Finding]:
         why = "only a file on the controller can be rendered; its path is relative to the job file"
         remedy = "put the template beside the job file, and write its name"
         yield f"{where}.sourcePath", Mistake(why, remedy, value=quoted(source))
+    elif source is not None and (name := kept(source)):
+        yield f"{where}.sourcePath", Mistake("names are not replaced here", "write the value itself", value=quoted(name))
 
 
 def _change(template: Template, where: str, ends: bool, wrong: c.Container[str]) -> c.Iterator[Finding]:
