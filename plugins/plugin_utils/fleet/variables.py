@@ -9,7 +9,7 @@ import ipaddress
 import re
 import typing as t
 
-from ..job.errors import Mistake, Problem, did_you_mean, listed, quoted
+from ..job.errors import EMPTY, Mistake, Problem, child, did_you_mean, listed, quoted
 
 # Of a robot's pods, the length of the prefix.
 LARGEST, SMALLEST = 8, 29
@@ -96,7 +96,7 @@ class Reader:
         return False
 
     def mapping(self, name: str) -> dict[str, str]:
-        """Texts by their names."""
+        """Texts by their names. Whole numbers and truth values do as text, as each is written in one way only."""
         value = self._value(name, None) or {}
         if not isinstance(value, t.Mapping):
             self._wrong(name, Mistake("expected a mapping of names to text", value=_shown(value)))
@@ -108,8 +108,10 @@ class Reader:
                 self._wrong(
                     name, Mistake("a name must be text", "quote it, as yes, no, on and off are not text in YAML", value=_shown(key))
                 )
-            elif not _is_scalar(content):
-                self._wrong(name, Mistake("expected text", value=f"{_shown(content)} at {quoted(str(key))}"))
+            elif content is None or isinstance(content, float) or not _is_scalar(content):
+                # Of 1.10, YAML has left 1.1.
+                remedy = EMPTY if content is None else "quote it" if isinstance(content, float) else ""
+                self._wrong(child(name, str(key)), Mistake("expected text", remedy, value=_shown(content)), name)
             else:
                 found[str(key)] = _plain(content)
         return found
@@ -143,9 +145,10 @@ class Reader:
             self._wrong(name, Mistake(f"cannot be rendered: {reason}"))
             return default
 
-    def _wrong(self, name: str, mistake: Mistake) -> None:
-        hidden = _is_secret(self.variables.get(name))
-        self.errors.append(Problem("inventory", mistake.message(hidden), mistake.way_out(hidden), f"{self.host}.{name}"))
+    def _wrong(self, path: str, mistake: Mistake, name: str = "") -> None:
+        """`path`: the variable, or what is wrong in the variable `name`."""
+        hidden = _is_secret(self.variables.get(name or path))
+        self.errors.append(Problem("inventory", mistake.message(hidden), mistake.way_out(hidden), f"{self.host}.{path}"))
 
 
 def agreed(readers: t.Sequence[Reader], name: str, read: t.Callable[[Reader], Value], remedy: str) -> Value:

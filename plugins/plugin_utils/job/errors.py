@@ -16,6 +16,8 @@ MOST_ROBOTS = 6
 MOST_LINES = 10
 # How much of two words is the same where one may be the other, spelt wrong; and where it very probably is.
 ALIKE, VERY = 0.6, 0.8
+# The way out where a key has no value.
+EMPTY = 'write "" for empty text, or remove the key'
 # Errors that are shown at once. More than this usually come from one mistake.
 MOST = 50
 

@@ -11,7 +11,7 @@ import typing as t
 import yaml
 
 from ..declare.shape import Field
-from ..errors import Mistake, did_you_mean, quoted
+from ..errors import EMPTY, Mistake, did_you_mean, quoted
 from ..model.vocabulary import NAME
 from ..substitution import kept
 from ..variables import too_long
@@ -50,7 +50,7 @@ def raw_text(node: yaml.Node) -> str:
     if node.tag in _SURPRISES:
         raise Mistake("expected text", "quote it", value=kind(node), value_remedy=f'quote it: "{node.value}"')
     if node.tag == NULL:
-        raise Mistake("expected text", 'write "" for empty text, or remove the key', value=kind(node))
+        raise Mistake("expected text", EMPTY, value=kind(node))
     if node.tag == VAULT:
         raise Mistake(
             "a vaulted value cannot be kept secret here",

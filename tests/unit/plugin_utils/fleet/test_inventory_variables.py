@@ -26,7 +26,7 @@ def rendered(_host, value):
         return {key: rendered(_host, item) for key, item in value.items()}
     if value == "{{ nothing }}":
         raise ValueError("'nothing' is undefined")
-    return str(value).replace("{{ site }}", "north")
+    return value.replace("{{ site }}", "north") if isinstance(value, str) else value
 
 
 def fleet(hosts, groups=None, **everywhere):
@@ -59,7 +59,17 @@ WRONG = [
     ),
     ({"k8s4r_labels": [1]}, "inventory: a.k8s4r_labels: found a list: expected a mapping of names to text"),
     ({"k8s4r_labels": {True: "x"}}, "a.k8s4r_labels: found the value true: a name must be text; quote it, as yes, no, on and off are not"),
-    ({"k8s4r_labels": {"a": ["x"]}}, 'inventory: a.k8s4r_labels: found a list at "a": expected text'),
+    ({"k8s4r_labels": {"a": ["x"]}}, "inventory: a.k8s4r_labels.a: found a list: expected text"),
+    (
+        {"k8s4r_labels": {"gripper": None}},
+        'inventory: a.k8s4r_labels.gripper: found nothing: expected text; write "" for empty text, or remove the key',
+    ),
+    ({"k8s4r_labels": {"fw": 1.10}}, "inventory: a.k8s4r_labels.fw: found the value 1.1: expected text; quote it"),
+    (
+        {"k8s4r_attributes": {"fw.version": 2.0}},
+        'inventory: a.k8s4r_attributes["fw.version"]: found the value 2.0: expected text; quote it',
+    ),
+    ({"k8s4r_labels": {"fw": 1.10, "key": Vaulted("x")}}, "inventory: a.k8s4r_labels.fw: expected text; quote it"),
     ({"k8s4r_peers": {"10.0.0.1": "spiffe://x/a"}}, 'inventory: k8s4r_peers: found "10.0.0.1": expected host:port'),
     (
         {"k8s4r_peers": {"a:1": "x"}},
@@ -73,6 +83,11 @@ WRONG = [
     ({"k8s4r_lables": {}}, "inventory: a.k8s4r_lables: unknown variable; did you mean k8s4r_labels?"),
     ({"k8s4r_datacentre": "x"}, "inventory: a.k8s4r_datacentre: unknown variable; did you mean k8s4r_datacenter?"),
 ]
+
+
+def test_of_what_is_no_text_only_what_is_written_in_one_way_is_taken_for_text():
+    (robot,) = fleet({"a": {"k8s4r_labels": {"level": 3, "indoor": True, "gripper": "", "fw": "1.10"}}}).robots
+    assert robot.labels == {"level": "3", "indoor": "true", "gripper": "", "fw": "1.10"}
 
 
 @pytest.mark.parametrize(("variables", "words"), WRONG)
