@@ -17,7 +17,7 @@ from ..compile.mesh import identity, outside
 from ..compile.names import agent_id
 from ..compile.network import across
 from ..compile.site.site import Rendering
-from ..fleet.catalogue import GROUP, names_of_one_machine
+from ..fleet.catalogue import GROUP, addresses_of_several, names_of_one_machine
 from ..fleet.placement import Placement
 from ..fleet.robots import Fleet, Robot
 from ..home import key
@@ -140,7 +140,7 @@ class ActionModule(Action):
             "unheard": _unheard(jobs, fleet, remembered.said),
             "outdated": outside.outdated(jobs, remembered.said),
             "files": {f"{job.namespace}/{job.name}": job.path for job in jobs},
-            "warnings": warnings + doubts + more + names_of_one_machine(fleet),
+            "warnings": warnings + doubts + more + names_of_one_machine(fleet) + addresses_of_several(fleet),
         }
 
     def _files(self, variables: Variables) -> JobFiles:

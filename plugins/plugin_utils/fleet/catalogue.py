@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import typing as t
 
 from ...module_utils._provision import names as agent_names
 from ..job.addresses import plain, plain_port
-from ..job.errors import JobErrors, Problem, few, quoted
-from ..job.model.vocabulary import ADDRESS, HOST_LABEL, HOST_PORT, SPIFFE_ID, TRUST_DOMAIN
-from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, DEFAULT_DNS_DOMAIN, DEFAULT_POD_RANGE, Fleet, Robot
+from ..job.errors import JobErrors, Mistake, Problem, few, quoted
+from ..job.model.vocabulary import HOST_LABEL, HOST_PORT, SPIFFE_ID, TRUST_DOMAIN
+from .robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, DEFAULT_DNS_DOMAIN, DEFAULT_POD_RANGE, Fleet, Robot, is_of_all
 from .variables import Reader, Render, Variables, agreed
 
 GROUP, SERVER = "robots", "spire_server"
@@ -25,6 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,199}")
 DNS_DOMAIN = rf"(?=.{{1,60}}\Z){HOST_LABEL}(\.{HOST_LABEL})*"
 ATTESTORS = ("x509pop", "join_token")
 DOWNLOADS = ("robot", "controller")
+ADDRESSES = "an IP address, or a list of them"
 PREFIX = "k8s4r_"
 # What the inventory may set, without the prefix.
 SETTINGS = (
@@ -98,11 +100,43 @@ def _robot(variables: Reader, probed: t.Mapping[str, str]) -> Robot:
         way=(address, *(str(variables.variables.get(name, "")) for name in WAY)),
         downloads=variables.choice("artifact_download_by", DOWNLOADS),
         pods=variables.network("k8s4r_pod_cidr", DEFAULT_POD_RANGE),
-        addresses=tuple(map(plain, variables.texts("k8s4r_address", ADDRESS, "an IP address, or a list of them"))),
+        addresses=_addresses(variables),
         dns=DEFAULT_DNS_DOMAIN if variables.switch("k8s4r_dns") else "",
         dns_loopback=variables.switch("k8s4r_dns_loopback"),
         pods6=variables.network_six("k8s4r_pod_cidr6"),
     )
+
+
+def _addresses(variables: Reader) -> tuple[str, ...]:
+    """Where other robots reach it. What no robot can be reached at is refused here: a caller would only find that nobody answers, or that
+    it reaches itself.
+    """
+    name = "k8s4r_address"
+    found = variables.texts(name, "(?s:.*)", ADDRESSES)
+    raw = variables.variables.get(name)
+    written = (raw,) if isinstance(raw, str) else raw if isinstance(raw, (list, tuple)) else (None,)
+    # A vaulted text is none before it is decrypted.
+    hidden = not all(isinstance(each, str) for each in written)
+    for number, each in enumerate(found):
+        wrong = _unreachable(each)
+        if wrong:
+            place = name if isinstance(raw, str) else f"{name}[{number}]"
+            mistake = Mistake(wrong, value=quoted(each))
+            variables.errors.append(Problem("inventory", mistake.message(hidden), "", f"{variables.host}.{place}"))
+    return tuple(map(plain, found))
+
+
+def _unreachable(text: str) -> str:
+    """Why this is no address at which other robots reach a robot; empty where it is one."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return f"expected {ADDRESSES}"
+    if is_of_all(text):
+        return "expected an address at which other robots reach this one; there, each of them reaches itself"
+    if ":" in str(address) and (address.is_link_local or "%" in text):
+        return "expected an address at which other robots reach this one; this one is of a single link, and they may have several"
+    return ""
 
 
 def names_of_one_machine(fleet: Fleet) -> list[str]:
@@ -115,6 +149,21 @@ def names_of_one_machine(fleet: Fleet) -> list[str]:
         "if they are one machine, deploying to one name undoes what was deployed to the others; give each machine one name"
         for way, same in names.items()
         if len(same) > 1 and way
+    ]
+
+
+def addresses_of_several(fleet: Fleet) -> list[str]:
+    """A warning for each `k8s4r_address` that several robots have: whoever calls the one may reach the other."""
+    found: dict[str, list[Robot]] = {}
+    for robot in fleet.robots:
+        for address in dict.fromkeys(robot.addresses):
+            found.setdefault(address, []).append(robot)
+    return [
+        f"inventory: {few([robot.name for robot in same], 3)} have the same k8s4r_address, {address}: "
+        "who calls a service of one of them may reach another; give each robot its own"
+        for address, same in found.items()
+        # One machine with several names is told of already.
+        if len({robot.way for robot in same}) > 1
     ]
 
 

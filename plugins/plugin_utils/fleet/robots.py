@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import bisect
 import functools
+import ipaddress
 import typing as t
+
+from ..job.addresses import plain
 
 DEFAULT_AGENT_SOCKET = "/run/spire/sockets/agent.sock"
 
@@ -62,8 +65,10 @@ class Robot(t.NamedTuple):
 
     @property
     def reached_at(self) -> tuple[str, ...]:
-        """Where other robots reach it: `k8s4r_address`, by default the address at which the controller does."""
-        return self.addresses or (self.address,)
+        """Where other robots reach it: `k8s4r_address`, by default the address at which the controller does. That may be the controller's
+        end of a tunnel, at which other robots reach nobody.
+        """
+        return self.addresses or (() if is_of_all(self.address) else (self.address,))
 
     @property
     def node(self) -> dict[str, str]:
@@ -74,6 +79,17 @@ class Robot(t.NamedTuple):
     def systemd(self) -> int:
         """The major version of systemd; 0 if it is unknown."""
         return _major(self.capabilities.get("systemd", ASSUMED_CAPABILITIES["systemd"]))
+
+
+# The robots of a fleet have most hosts in common.
+@functools.lru_cache(maxsize=4096)
+def is_of_all(host: str) -> bool:
+    """Whether every machine has this address, and so reaches itself there: a loopback, or the unspecified one."""
+    try:
+        address = ipaddress.ip_address(plain(host))
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 @functools.lru_cache(maxsize=256)

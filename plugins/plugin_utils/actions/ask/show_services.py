@@ -24,7 +24,8 @@ class ActionModule(Action):
     def act(self, arguments: Variables, variables: Variables) -> Result:
         hosts = variables["hostvars"]
         answers = {name: registered(hosts.raw_get(name), arguments["status"], "status") for name in variables["ansible_play_hosts_all"]}
-        addresses = {robot.name: plain(robot.reached_at[0]) for robot in placing.fleet(variables, {}, self._templar).robots}
+        robots = placing.fleet(variables, {}, self._templar).robots
+        addresses = {robot.name: plain((robot.reached_at or (robot.address,))[0]) for robot in robots}
         found = services.services(answers, addresses, arguments["job_name"])
         lines = services.overview(answers, found, arguments["job_name"])
         self._display.display("\n".join(lines))

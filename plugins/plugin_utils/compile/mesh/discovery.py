@@ -101,14 +101,15 @@ def endpoints_of(site: Site | Place, served: peers.Served) -> tuple[list[Endpoin
     """The endpoints, and why there is none on a robot where there should be, with what to do."""
     endpoints: dict[Endpoint, None] = {}
     nameless, new = [], []
+    at_all = plain(served.service.address) in WILDCARDS
     for name in served.robots:
         hosts = _hosts(site, served, site.fleet.robot(name))
         addresses = tuple(Address(host, served.service.port) for host in hosts)
         if addresses and all(address.numeric for address in addresses):
             endpoints[addresses] = None
-        elif addresses:
+        elif addresses or (at_all and not site.fleet.robot(name).reached_at):
             nameless.append(name)
-        elif plain(served.service.address) in WILDCARDS:
+        elif at_all:
             # All its addresses are IPv6 addresses.
             new.append(name)
     unreached = {}

@@ -203,7 +203,7 @@ _INVENTED: _Instance = {
     "Port": 1,
     "Tags": [],
 }
-NAMELESS = "runs on {}, for which the inventory has a name but no IP address"
+NAMELESS = "runs on {}, for which the inventory has no IP address that other robots reach"
 _LOOPBACK = "listens on the loopback of {}, which cannot be reached from here"
 IPV6 = "can only be reached over IPv4, and the inventory has only IPv6 addresses for {}"
 _REMEDIES = {

@@ -136,7 +136,24 @@ def test_a_service_that_does_not_let_the_caller_in():
 
 def test_a_robot_whose_address_is_a_name_is_not_found_by_envoy():
     found = refusal(caller(), SERVER % ALLOW, robot=HERE, robots=(HERE, NAMED))
-    assert "runs on r4, for which the inventory has a name but no IP address; set k8s4r_address of r4 to its IP address" in found
+    assert "runs on r4, for which the inventory has no IP address that other robots reach; set k8s4r_address of r4 to its IP" in found
+
+
+TUNNELS = (Robot("r1", "127.0.0.1"), Robot("r2", "127.0.0.1"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1", "localhost"])
+def test_a_robot_at_the_end_of_a_tunnel_is_not_sought_at_the_callers_own_loopback(address):
+    robots = (TUNNELS[0], TUNNELS[1]._replace(address=address))
+    found = refusal(caller(), SERVER % ALLOW, robot=robots[0], robots=robots)
+    assert "runs on r2, for which the inventory has no IP address that other robots reach; set k8s4r_address of r2 to its IP" in found
+    assert "IPv6" not in found
+
+
+def test_a_robot_at_the_end_of_a_tunnel_has_what_nobody_calls_from_elsewhere():
+    both = SERVER.replace("name: api,", f"name: api, {ON % 'r1'},", 1) % ALLOW
+    assert compiled(caller(), both, robot=TUNNELS[0], robots=TUNNELS).plan["jobs"]
+    assert compiled(SERVER % ALLOW, robot=TUNNELS[1], robots=TUNNELS).plan["jobs"]
 
 
 NEW = Robot("r5", "192.0.2.5", addresses=("2001:db8::5",))

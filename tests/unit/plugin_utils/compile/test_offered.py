@@ -107,9 +107,15 @@ def test_a_pod_has_ipv4_alone():
 
 def test_a_robot_of_which_only_a_name_is_known_has_no_address_for_others():
     assert places(shop(), robots=(NAMED,)) == ["r3 127.0.0.1 8080"]
-    assert 'the service "api" runs on r3, for which the inventory has a name but no IP address; set k8s4r_address' in refused(
-        shop(), robots=(HERE, NAMED)
-    )
+    said = 'the service "api" runs on r3, for which the inventory has no IP address that other robots reach; set k8s4r_address'
+    for address in (NAMED.address, "127.0.0.1", "::1", "0.0.0.0"):
+        assert said in refused(shop(), robots=(HERE, NAMED._replace(address=address)))
+
+
+def test_a_robot_at_the_end_of_a_tunnel_finds_itself_and_its_pods_do_not_look_in_their_own_loopback():
+    tunnel = Robot("r1", "127.0.0.1")
+    assert places(shop(), robots=(tunnel,)) == ["r1 127.0.0.1 8080"]
+    assert "runs on r1, for which the inventory has no IP address" in refused(shop(), robots=(tunnel,), calls="mode: group")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,11 @@ import pytest
 import yaml
 
 from ansible_collections.k8s4r.robot.plugins.module_utils._provision import names
-from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.catalogue import fleet_from_inventory, names_of_one_machine
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.fleet.catalogue import (
+    addresses_of_several,
+    fleet_from_inventory,
+    names_of_one_machine,
+)
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 
 
@@ -84,6 +88,66 @@ def test_names_of_one_machine_are_told():
 )
 def test_other_machines_are_not(other):
     assert names_of_one_machine(fleet_of({"arm1": {"ansible_host": "192.0.2.10"}, "arm2": other})) == []
+
+
+@pytest.mark.parametrize("value", ["192.0.2.2", ["192.0.2.2", "2001:DB8:0::2"], "169.254.7.1", "::ffff:192.0.2.2"])
+def test_where_other_robots_reach_a_robot(value):
+    expected = {"192.0.2.2": ("192.0.2.2",), "169.254.7.1": ("169.254.7.1",), "::ffff:192.0.2.2": ("192.0.2.2",)}
+    found = fleet_of({"arm1": {"k8s4r_address": value}}).robot("arm1").reached_at
+    assert found == (expected[value] if isinstance(value, str) else ("192.0.2.2", "2001:db8::2"))
+
+
+@pytest.mark.parametrize("value", ["12345::1", "1:2", ":::", "arm1.example", "192.0.2", "192.0.2.300", "", "192.0.2.1/24", "[::1]"])
+def test_what_is_no_address_is_refused(value):
+    (error,) = refusal_of_address(value)
+    assert error == f'inventory: arm1.k8s4r_address: found "{value}": expected an IP address, or a list of them'
+    (error,) = refusal_of_address(["192.0.2.2", value])
+    assert error == f'inventory: arm1.k8s4r_address[1]: found "{value}": expected an IP address, or a list of them'
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        *((each, "there, each of them reaches itself") for each in ("127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1")),
+        *((each, "this one is of a single link, and they may have several") for each in ("fe80::1", "fe80::1%eth0", "2001:db8::1%eth0")),
+    ],
+)
+def test_an_address_at_which_no_other_robot_reaches_it_is_refused(value, why):
+    (error,) = refusal_of_address(value)
+    assert error.startswith(f'inventory: arm1.k8s4r_address: found "{value}": expected an address at which other robots reach this one; ')
+    assert error.endswith(why)
+
+
+def test_every_wrong_address_is_told_and_none_from_a_vault():
+    assert len(refusal_of_address(["::1", "192.0.2.2", "1:2"])) == 2
+    vaulted = object()
+    for raw, value in ((vaulted, "1:2"), (["192.0.2.2", vaulted], ["192.0.2.2", "1:2"])):
+        with pytest.raises(JobErrors) as errors:
+            fleet_from_inventory({"robots": ["arm1"]}, lambda _name, raw=raw: {"k8s4r_address": raw}, {}, lambda _host, _raw, to=value: to)
+        (error,) = map(str, errors.value.errors)
+        assert error.endswith(": expected an IP address, or a list of them")
+        assert "1:2" not in error
+
+
+def refusal_of_address(value):
+    with pytest.raises(JobErrors) as errors:
+        fleet_of({"arm1": {"k8s4r_address": value}})
+    return list(map(str, errors.value.errors))
+
+
+def test_robots_with_one_address_for_others_are_told():
+    robots = {
+        "arm1": {"ansible_host": "192.0.2.1", "k8s4r_address": ["192.0.2.9", "2001:db8:0::9"]},
+        "arm2": {"ansible_host": "192.0.2.2", "k8s4r_address": "2001:db8::9"},
+        "arm3": {"ansible_host": "192.0.2.3", "k8s4r_address": "192.0.2.3"},
+        # One machine, which another warning tells.
+        "arm4": {"ansible_host": "192.0.2.3", "k8s4r_address": "192.0.2.3"},
+    }
+    (warning,) = addresses_of_several(fleet_of(robots))
+    assert warning == (
+        "inventory: arm1, arm2 have the same k8s4r_address, 2001:db8::9: who calls a service of one of them may reach another; give "
+        "each robot its own"
+    )
 
 
 def test_a_robots_pods_have_a_network_of_their_own():
