@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import ipaddress
 import re
 import typing as t
@@ -27,6 +28,8 @@ DNS_DOMAIN = rf"(?=.{{1,60}}\Z){HOST_LABEL}(\.{HOST_LABEL})*"
 ATTESTORS = ("x509pop", "join_token")
 DOWNLOADS = ("robot", "controller")
 ADDRESSES = "an IP address, or a list of them"
+# What job files are rendered with, as the controller has it: that is in no group but `all`.
+VARS, CONTROLLER = "k8s4r_vars", "localhost"
 PREFIX = "k8s4r_"
 # What the inventory may set, without the prefix.
 SETTINGS = (
@@ -55,6 +58,7 @@ def fleet_from_inventory(
     errors += _misspelt(readers)
     errors += _from_facts(readers)
     errors += _without_dns(readers, robots)
+    errors += _not_for_all(readers, raw_variables)
     errors += _servers(groups.get(SERVER, ()))
     built = _fleet(robots, readers, errors) if readers else Fleet(robots)
     errors += _odd_names(names, bool(built.trust_domain))
@@ -206,6 +210,34 @@ def _without_dns(readers: t.Sequence[Reader], robots: t.Sequence[Robot]) -> t.It
         if robot.dns_loopback and not robot.dns:
             found = "there is no DNS server that could answer at 127.0.0.153"
             yield Problem("inventory", found, "set k8s4r_dns: true, too", f"{reader.host}.k8s4r_dns_loopback")
+
+
+def _not_for_all(readers: t.Sequence[Reader], raw_variables: t.Callable[[str], Variables]) -> t.Iterator[Problem]:
+    """`k8s4r_vars` that robots have and no job file sees: those are rendered once for all robots, where only the group `all` counts."""
+    having = [reader for reader in readers if VARS in reader.variables]
+    everywhere = raw_variables(CONTROLLER).get(VARS) if having else None
+    other = [reader.host for reader in having if not _is_same(reader, reader.variables[VARS], everywhere)]
+    if other:
+        found = f"is set for {few(other, 3)}, and not so for the group `all`; job files are rendered once, with what `all` has"
+        yield Problem("inventory", found, "set it for the group `all`; what differs between robots can be one of their k8s4r_labels", VARS)
+
+
+def _is_same(reader: Reader, theirs: t.Any, other: t.Any) -> bool:
+    """Whether two values are the same as they are written, or once they are decrypted; also true where that cannot be told."""
+    if theirs is other:
+        return True
+    if isinstance(theirs, t.Mapping) and isinstance(other, t.Mapping):
+        return theirs.keys() == other.keys() and all(_is_same(reader, value, other[key]) for key, value in theirs.items())
+    if isinstance(theirs, list) and isinstance(other, list):
+        return len(theirs) == len(other) and all(map(functools.partial(_is_same, reader), theirs, other))
+    plain_types = (str, int, float, type(None), t.Mapping, list)
+    if isinstance(theirs, plain_types) and isinstance(other, plain_types):
+        return theirs == other
+    try:
+        return bool(reader.render(reader.host, theirs) == reader.render(reader.host, other))
+    except ValueError:
+        # Who uses it is told.
+        return True
 
 
 def _servers(names: t.Sequence[str]) -> t.Iterator[Problem]:

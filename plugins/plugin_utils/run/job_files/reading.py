@@ -20,6 +20,7 @@ from ansible.template import Templar, trust_as_template
 from ansible.utils.vars import load_extra_vars
 
 from ...compile.site.rendering import Unrendered
+from ...fleet.catalogue import CONTROLLER, VARS
 from ...job.errors import JobErrors, Problem, quoted
 from ...job.model.job import Job
 from ...job.read import reader
@@ -55,7 +56,10 @@ class JobFiles(t.NamedTuple):
 
     def sources(self, job: t.Any) -> list[Source]:
         """The texts of the files that the option `job` names. Raises `JobErrors`."""
-        return read(_paths(job), Readers(self._decrypt_file, self._render), pathlib.Path.cwd())
+        # A value may ask a server, and a directory may have many templates.
+        everywhere = functools.cache(self._everywhere)
+        readers = Readers(self._decrypt_file, lambda text, path: self._render(text, path, everywhere))
+        return read(_paths(job), readers, pathlib.Path.cwd())
 
     def with_certificates(self, jobs: t.Sequence[Job]) -> tuple[list[Job], list[str]]:
         """The jobs with the certificates of their ingresses, and warnings. Raises `JobErrors`."""
@@ -90,8 +94,29 @@ class JobFiles(t.NamedTuple):
         # Ansible has no other way to ask.
         return bool(self.loader._vault.secrets)
 
-    def _render(self, text: str, path: str) -> str:
-        """A template may use what is the same for every robot: extra variables, and `k8s4r_vars` of the inventory's group `all`."""
+    def _everywhere(self) -> dict[str, t.Any]:
+        """Extra variables, and `k8s4r_vars` of the inventory's group `all`. Its templates may use all that `all` has, which a job file may
+        not. Raises `Unreadable`.
+        """
+        raw, extra = self.variables["hostvars"].raw_get(CONTROLLER), load_extra_vars(self.loader)
+        templar = self.templar.copy_with_new_env(available_variables=raw)
+        found = extra.get(VARS, raw.get(VARS, {}))
+        try:
+            found = templar.template(found) if isinstance(found, str) else found
+        except AnsibleError as error:
+            raise Unreadable(f"cannot be rendered: {VARS} of the inventory's group `all`: {reason(error)}") from None
+        if not isinstance(found, t.Mapping):
+            raise Unreadable(f"cannot be rendered: {VARS} of the inventory's group `all` is not a mapping")
+        rendered = {}
+        for key, value in found.items():
+            # What cannot be rendered is left to those who use it, as is what need not be: not each has the password of a vault.
+            rendered[key] = value
+            with contextlib.suppress(AnsibleError):
+                rendered[key] = templar.template(value) if templar.is_template(value) else value
+        return {**extra, VARS: rendered}
+
+    def _render(self, text: str, path: str, everywhere: c.Callable[[], dict[str, t.Any]]) -> str:
+        """A template may use what is the same for every robot, `everywhere`."""
         # Few runs have templates, and reading Jinja's own modules takes a while.
         from . import templates
 
@@ -102,11 +127,7 @@ class JobFiles(t.NamedTuple):
                 remedy = COMMENT if "comment tag" in str(wrong.message) else ""
                 raise Unreadable(f"is not a template that can be checked: {wrong.message}", remedy, wrong.lineno)
             raise Unreadable("uses lookups, which may run programs on this machine", "add -e lookups=true if you trust the file")
-        everywhere = self.variables["hostvars"].raw_get("localhost").get("k8s4r_vars", {})
-        if not isinstance(everywhere, t.Mapping):
-            raise Unreadable("cannot be rendered: k8s4r_vars of the inventory's group `all` is not a mapping")
-        visible = {"k8s4r_vars": everywhere, **load_extra_vars(self.loader)}
-        templar = self.templar.copy_with_new_env(searchpath=[str(directory)], available_variables=visible)
+        templar = self.templar.copy_with_new_env(searchpath=[str(directory)], available_variables=everywhere())
         try:
             # Whoever may have programs run may have them take what they please; and they would have the limit, too.
             with contextlib.nullcontext() if self.lookups else memory.limit():

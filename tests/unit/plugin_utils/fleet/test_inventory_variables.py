@@ -99,7 +99,55 @@ def test_a_wrong_variable_is_named_with_its_host(variables, words):
 
 
 def test_what_a_run_keeps_for_itself_and_what_is_somebody_elses_is_no_error():
-    assert fleet({"a": dict.fromkeys(("k8s4r_compiled", "k8s4r_prepared", "k8s4r_switched", "k8s4r_vars", "k8s4r_become", "labels"), "x")})
+    assert fleet({"a": dict.fromkeys(("k8s4r_compiled", "k8s4r_prepared", "k8s4r_switched", "k8s4r_become", "labels"), "x")})
+
+
+def with_vars(everywhere, **robots):
+    """A fleet whose robots have these `k8s4r_vars`, and the group `all` what is `everywhere`; None: it has none."""
+    raw = {name: {} if found is None else {"k8s4r_vars": found} for name, found in {"localhost": everywhere, **robots}.items()}
+    return fleet_from_inventory({"robots": list(robots)}, raw.__getitem__, {}, rendered)
+
+
+VAULTED = Vaulted("x")
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "one"),
+    [
+        ({"n": 1}, {"n": 1}),
+        ("{{ site }}", "{{ site }}"),
+        # Ansible may have merged it, or read it twice.
+        ({"a": {"b": [VAULTED, 1]}}, {"a": {"b": [VAULTED, 1]}}),
+        ({"a": Vaulted("x")}, {"a": Vaulted("x")}),
+        ({"n": 1}, None),
+    ],
+)
+def test_variables_of_job_files_are_those_of_all(everywhere, one):
+    assert with_vars(everywhere, a=one, b=one)
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "one"),
+    [
+        (None, {"n": 2}),
+        ({"n": 1}, {"n": 2}),
+        ({"n": 1}, {"n": 1, "m": 1}),
+        ({"n": [1]}, {"n": [1, 2]}),
+        ({"n": {"m": [1]}}, {"n": {"m": [2]}}),
+        ({"n": 1}, "{{ site }}"),
+        ({"n": Vaulted("Secret")}, {"n": Vaulted("Other")}),
+        ({"n": Vaulted("Secret")}, {"n": "x"}),
+        (Vaulted("Secret"), {"n": "x"}),
+    ],
+)
+def test_variables_of_job_files_that_are_set_elsewhere_have_no_effect_and_are_an_error(everywhere, one):
+    with pytest.raises(JobErrors) as raised:
+        with_vars(everywhere, a=everywhere, b=one, c=one)
+    (error,) = map(str, raised.value.errors)
+    assert error == (
+        "inventory: k8s4r_vars: is set for b, c, and not so for the group `all`; job files are rendered once, with what `all` has; set it "
+        "for the group `all`; what differs between robots can be one of their k8s4r_labels"
+    )
 
 
 DIFFERENT = [

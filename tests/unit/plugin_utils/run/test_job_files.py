@@ -12,7 +12,7 @@ import textwrap
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files.reading import COMMENT, JobFiles
@@ -23,10 +23,13 @@ SECRETS = [("default", VaultSecret(b"password"))]
 
 
 class HostVars:
+    """What the group `all` has."""
+
     everywhere: dict = {}
+    more: dict = {}
 
     def raw_get(self, _host):
-        return {"k8s4r_vars": self.everywhere}
+        return {"k8s4r_vars": self.everywhere, **self.more}
 
 
 @pytest.fixture
@@ -129,6 +132,59 @@ def test_variables_that_are_no_mapping_are_told(job_files, monkeypatch):
     pathlib.Path("a.yml.j2").write_text("name: {{ k8s4r_vars.x }}", encoding="utf-8")
     monkeypatch.setattr(HostVars, "everywhere", ["x"])
     assert errors(job_files, "a.yml.j2") == ["a.yml.j2: cannot be rendered: k8s4r_vars of the inventory's group `all` is not a mapping"]
+
+
+NESTED = {"deep": [{"er": trust_as_template("{{ base }}")}]}
+VALUES = [
+    ({"speed": trust_as_template("{{ base }}")}, "k8s4r_vars.speed", "3"),
+    ({"speed": trust_as_template("{{ base + 1 }}"), "wrong": trust_as_template("{{ nothing }}")}, "k8s4r_vars.speed", "4"),
+    ({"speed": NESTED}, "k8s4r_vars.speed.deep[0].er", "3"),
+    (trust_as_template("{{ site }}"), "k8s4r_vars.speed", "7"),
+    ({"speed": "{{ base }}"}, "k8s4r_vars.speed", "{{ base }}"),
+    ({"speed": trust_as_template("{{ base }}")}, "base | default('unseen')", "unseen"),
+]
+
+
+@pytest.mark.parametrize(("everywhere", "expression", "value"), VALUES)
+def test_variables_may_be_templates_of_what_all_has(job_files, monkeypatch, everywhere, expression, value):
+    monkeypatch.setattr(HostVars, "everywhere", everywhere)
+    monkeypatch.setattr(HostVars, "more", {"base": 3, "site": {"speed": 7}})
+    for name in ("a.yml.j2", "b.yml.j2"):
+        pathlib.Path(name).write_text(f"name: {{{{ {expression} }}}}", encoding="utf-8")
+    for files in (job_files, job_files._replace(lookups=False)):
+        assert [source.text for source in files.sources("a.yml.j2,b.yml.j2")] == 2 * [f"name: {value}"]
+
+
+def test_a_variable_that_cannot_be_rendered_is_an_error_of_those_who_use_it(job_files, monkeypatch):
+    pathlib.Path("a.yml.j2").write_text("name: {{ k8s4r_vars.speed }}", encoding="utf-8")
+    monkeypatch.setattr(HostVars, "everywhere", {"speed": trust_as_template("{{ nothing }}")})
+    assert errors(job_files, "a.yml.j2") == ["a.yml.j2: cannot be rendered: 'nothing' is undefined"]
+    monkeypatch.setattr(HostVars, "everywhere", trust_as_template("{{ nothing }}"))
+    assert errors(job_files, "a.yml.j2") == [
+        "a.yml.j2: cannot be rendered: k8s4r_vars of the inventory's group `all`: 'nothing' is undefined"
+    ]
+
+
+def test_a_vaulted_variable_needs_its_password_only_where_it_is_used(job_files, monkeypatch):
+    vaulted = DataLoader().load(f"!vault |\n{textwrap.indent(VaultLib(SECRETS).encrypt(b's3cret').decode(), '  ')}")
+    monkeypatch.setattr(HostVars, "everywhere", {"speed": trust_as_template("{{ base }}"), "password": vaulted})
+    monkeypatch.setattr(HostVars, "more", {"base": 3})
+    pathlib.Path("a.yml.j2").write_text("name: {{ k8s4r_vars.speed }}", encoding="utf-8")
+    pathlib.Path("b.yml.j2").write_text("name: {{ k8s4r_vars.password }}", encoding="utf-8")
+    assert [source.text for source in job_files.sources("a.yml.j2")] == ["name: 3"]
+    (told,) = errors(job_files, "b.yml.j2")
+    assert "undecryptable variable" in told
+
+
+def test_extra_variables_go_first_and_may_be_templates(job_files, monkeypatch):
+    monkeypatch.setattr(
+        "ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files.reading.load_extra_vars",
+        lambda _loader: {"k8s4r_vars": {"speed": trust_as_template("{{ base }}")}, "who": "anna"},
+    )
+    monkeypatch.setattr(HostVars, "everywhere", {"speed": 1})
+    monkeypatch.setattr(HostVars, "more", {"base": 3})
+    pathlib.Path("a.yml.j2").write_text("name: {{ who }} {{ k8s4r_vars.speed }}", encoding="utf-8")
+    assert [source.text for source in job_files.sources("a.yml.j2")] == ["name: anna 3"]
 
 
 RUNS = "a.yml.j2: uses lookups, which may run programs on this machine; add -e lookups=true if you trust the file"
