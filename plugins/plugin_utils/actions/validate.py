@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ..compile.site.site import Rendering
 from ..fleet.catalogue import GROUP
 from ..home import key
 from ..home.mesh import Mesh
@@ -35,23 +34,21 @@ class ActionModule(Action):
         warnings += doubts
         lines = [f"{job.path}: {job.namespace}/{job.name} is valid" for job in jobs]
         placement: dict[str, t.Any] = {}
-        # Of a robot that is known, templates are rendered as a deployment would.
-        robots = variables["groups"].get(GROUP) or ()
-        render = files.renderer(robots)
-        if robots:
-            placement, more, found = self._preview(jobs, variables, render)
+        if variables["groups"].get(GROUP):
+            placement, more, found = self._preview(jobs, variables, files)
             lines += more
             warnings += found
         else:
-            warnings += anywhere.check(jobs, render)
+            warnings += anywhere.check(jobs, files.renderer(()))
         for line in lines:
             self._display.display(line)
         names = [f"{job.namespace}/{job.name}" for job in jobs]
         return {"jobs": names, "placement": placement, "msg": "\n".join(lines), "warnings": warnings}
 
-    def _preview(self, jobs: t.Sequence[Job], variables: Variables, render: Rendering) -> tuple[dict[str, t.Any], list[str], list[str]]:
+    def _preview(self, jobs: t.Sequence[Job], variables: Variables, files: JobFiles) -> tuple[dict[str, t.Any], list[str], list[str]]:
         """Where the instances belong; lines that say so; and warnings. Raises `JobErrors` for what a robot cannot do."""
-        probed = placing.probed(variables)
+        # Of a robot that is known, templates are rendered as a deployment would.
+        probed, render = placing.probed(variables), files.renderer(variables["groups"][GROUP])
         fleet = placing.fleet(variables, probed, self._templar)
         unasked = sorted(robot.name for robot in fleet.robots if robot.name not in probed)
         unknown = [UNASKED.format(few(unasked, summary.MOST))] if unasked else []
@@ -63,8 +60,9 @@ class ActionModule(Action):
         except JobErrors as errors:
             if not unasked:
                 raise
-            # What is wrong wherever it runs is an error all the same.
+            # What is wrong wherever it runs is an error all the same, and what the inventory alone decides.
             anywhere.check(jobs, render)
+            anywhere.check_in(fleet, unasked, jobs, files.renderer(()))
             # What the robots say of themselves may make good what is missing.
             return {}, [], [*map(str, errors.errors), *unknown]
         instances = {"/".join(group): dict(held) for group, held in placement.instances.items()}

@@ -1,11 +1,14 @@
 # Copyright (c) k8s4r.robot contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with jobs wherever they run: they are compiled for a robot that has, and can do, all that a job may name."""
+"""What is wrong with jobs wherever they run: they are compiled for a robot that has, and can do, all that a job may name. The same of the
+robots of an inventory, of which only what they can do is not known.
+"""
 
 from __future__ import annotations
 
 import collections.abc as c
+import dataclasses
 
 from ..compile import names
 from ..compile.mesh import outside
@@ -15,10 +18,15 @@ from ..fleet.placement import Placement
 from ..fleet.robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Robot
 from ..job.errors import JobErrors, Problem, together
 from ..job.model.job import Job
-from . import plans
+from ..job.model.policies import Constraint
+from . import placing, plans
 
 # No message names it.
 ROBOT = "any"
+
+
+# Holds on every robot. In place of another, it leaves the paths of those after it as they are.
+_HOLDS = Constraint("")
 
 
 class _Whatever(str):
@@ -96,3 +104,35 @@ def check(jobs: c.Sequence[Job], render: Rendering = as_written) -> list[str]:
     if errors:
         raise JobErrors(together(errors))
     return list(warnings)
+
+
+def check_in(fleet: Fleet, unasked: c.Container[str], jobs: c.Sequence[Job], render: Rendering = as_written) -> None:
+    """Raises `JobErrors` for what is wrong with jobs in this fleet whatever the robots report that are `unasked`: what does not rest on
+    their reports comes from the inventory and the job files alone. `render` need not render for any robot, as which services a template
+    finds is not known.
+    """
+    robots = [robot._replace(capabilities=_Able("x")) if robot.name in unasked else robot for robot in fleet.robots]
+    able = fleet._replace(robots=tuple(robots))
+    whole = [_without_reports(job) for job in jobs]
+    placement = placing.placed(whole, able)
+    if whole == list(jobs):
+        # Where everything is placed is known, too, and with it what every robot gets.
+        plans.check(jobs, able, placement, render, plans.Remembered(said=outside.as_if_there(jobs, able), anyone=True))
+
+
+def _without_reports(job: Job) -> Job:
+    """A job without the constraints that ask what robots report."""
+    groups = [
+        dataclasses.replace(
+            group,
+            constraints=_kept(group.constraints),
+            tasks=tuple(dataclasses.replace(task, constraints=_kept(task.constraints)) for task in group.tasks),
+            init_tasks=tuple(dataclasses.replace(task, constraints=_kept(task.constraints)) for task in group.init_tasks),
+        )
+        for group in job.task_groups
+    ]
+    return dataclasses.replace(job, constraints=_kept(job.constraints), task_groups=tuple(groups))
+
+
+def _kept(found: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+    return tuple(_HOLDS if "${attr." in each.l_target + each.r_target else each for each in found)

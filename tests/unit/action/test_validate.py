@@ -9,6 +9,8 @@ import json
 import os
 import pathlib
 
+import pytest
+
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.home.capabilities import Capabilities
 from tests import loaded
 from tests.lint.tools import CHECKOUT
@@ -111,6 +113,29 @@ def test_what_a_robot_may_make_good_when_it_is_asked_is_no_error(tmp_path):
     status, said = validate(tmp_path, "-i", "robots.json", cpu="3")
     found = "cpu: asks for 3 cores, and the robot has 2 (for work2)" in said
     assert (status, found, "it is not known yet" in said) == (0, True, True), said
+
+
+NOWHERE = "no robot can run this group: "
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("robotSelector: {arn: left}", f"{NOWHERE}robotSelector.arn requires 'left'"),
+        ("datacenters: [nowhere]", f"{NOWHERE}datacenters allows nowhere"),
+        # Of two reasons, one may be made good.
+        ("datacenters: [nowhere]\nconstraints: [{lTarget: '${attr.os.name}', rTarget: debian}]", f"{NOWHERE}datacenters allows nowhere"),
+    ],
+)
+def test_what_the_inventory_alone_decides_is_an_error_though_no_robot_was_asked(tmp_path, more, said):
+    status, told = validate(tmp_path, "-i", "robots.json", job=f"{JOB.format(strict='false', cpu='500m')}\n{more}\n")
+    assert (status, f"job.yml:5:5: taskGroups[0]: {said}" in told) == (2, True), told
+
+
+def test_which_robots_have_what_they_report_is_not_known_before_they_are_asked(tmp_path):
+    more = "constraints: [{lTarget: '${attr.os.name}', rTarget: debian}]"
+    status, said = validate(tmp_path, "-i", "robots.json", job=f"{JOB.format(strict='false', cpu='500m')}\n{more}\n")
+    assert (status, "${attr.os.name} is unknown for work1, work2, work3" in said) == (0, True), said
 
 
 def test_what_is_wrong_on_any_robot_is_an_error_though_none_was_asked(tmp_path):

@@ -89,10 +89,12 @@ def _have_templates(jobs: t.Iterable[Job]) -> bool:
 
 
 def as_if_there(jobs: t.Sequence[Job], fleet: Fleet) -> Said:
-    """What robots would say that had all of those, where nobody can be asked."""
+    """What robots would say that had all of those, where nobody can be asked. At an address that every caller reaches: one of the robots
+    might be known by a name alone, and need not have any of them.
+    """
     groups = [(job.namespace, job.name, group.name) for job in jobs for group in job.task_groups]
     allow = [names.spiffe_id(fleet.trust_domain, *each) for each in groups]
-    terms = {"address": "::", "protocol": Protocol.HTTP.value, "pods": False, "allow": allow}
+    terms = {"address": "192.0.2.1", "protocol": Protocol.HTTP.value, "pods": False, "allow": allow}
     serves = [{"name": name, "port": 1, "terms": terms} for name in sorted(wanted(jobs))]
     return {robot.name: {"digest": "", "serves": serves, "calls": [], "pods": []} for robot in fleet.robots}
 
