@@ -14,6 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.template import Templar, trust_as_template
 
+from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.declare.keys import Secret
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.job.errors import JobErrors
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.job_files.reading import COMMENT, JobFiles
 from ansible_collections.k8s4r.robot.plugins.plugin_utils.run.templating import memory
@@ -132,6 +133,27 @@ def test_variables_that_are_no_mapping_are_told(job_files, monkeypatch):
     pathlib.Path("a.yml.j2").write_text("name: {{ k8s4r_vars.x }}", encoding="utf-8")
     monkeypatch.setattr(HostVars, "everywhere", ["x"])
     assert errors(job_files, "a.yml.j2") == ["a.yml.j2: cannot be rendered: k8s4r_vars of the inventory's group `all` is not a mapping"]
+
+
+def test_what_of_a_template_is_a_secret(job_files, monkeypatch):
+    """As docs/environment.md has it: what is rendered is none, and two ways lead out."""
+
+    def secrets(text: str, name: str) -> set[str]:
+        pathlib.Path(name).write_text(text, encoding="utf-8")
+        ((job,), _warnings) = job_files.read(name)
+        (task,) = job.task_groups[0].tasks
+        return {key for key, value in task.env.items() if isinstance(value, Secret)}
+
+    monkeypatch.setattr(HostVars, "everywhere", {"password": "s3cret"})
+    # Ansible decrypts single values in a run of its own alone.
+    monkeypatch.setattr(JobFiles, "_decrypt", lambda _files, _text: "s3cret")
+    written = textwrap.indent(VaultLib(SECRETS).encrypt(b"s3cret").decode(), 12 * " ")
+    job = (
+        "name: x\ntaskGroups:\n  - name: g\n    tasks:\n      - name: t\n        config: {execConfig: {command: x}}\n        env:\n"
+        f"          RENDERED: '{{{{ k8s4r_vars.password }}}}'\n          WRITTEN: !vault |\n{written}"
+    )
+    assert secrets(job, "a.yml.j2") == {"WRITTEN"}
+    assert secrets(VaultLib(SECRETS).encrypt(job).decode(), "b.yml.j2") == {"RENDERED", "WRITTEN"}
 
 
 NESTED = {"deep": [{"er": trust_as_template("{{ base }}")}]}
