@@ -19,6 +19,7 @@ from ..fleet.robots import ASSUMED_CAPABILITIES, DEFAULT_AGENT_SOCKET, Fleet, Ro
 from ..job.errors import JobErrors, Problem, together
 from ..job.model.job import Job
 from ..job.model.policies import Constraint
+from ..job.model.vocabulary import Operand
 from . import placing, plans
 
 # No message names it.
@@ -26,7 +27,7 @@ ROBOT = "any"
 
 
 # Holds on every robot. In place of another, it leaves the paths of those after it as they are.
-_HOLDS = Constraint("")
+_HOLDS = Constraint("${node.unique.name}", Operand.NOT_EQUAL)
 
 
 class _Whatever(str):
