@@ -47,8 +47,9 @@ def compile_group(site: Site, known: KnownServices, beyond: across.Across) -> Co
     elsewhere, others = across.elsewhere(site, beyond), across.named(site, beyond)
     places = [site.within(pod) for pod in site.pods] if site.are_pods else [site]
     proxies = [proxy for place in places if (proxy := compile_proxy(place, shared, known))]
-    begun = [*(proxy.unit for proxy in proxies), *init.units(site, shared)]
-    tasks, timed = task.units(site, shared), schedule.units(site)
+    inits = init.units(site, shared)
+    begun = [*(proxy.unit for proxy in proxies), *inits]
+    tasks, timed = task.units(site, shared, init.daemons(site, inits)), schedule.units(site)
     units = [*begun, *tasks, *timed]
     named, consul = naming.named(site, known), registered.registered(site)
     called = memory.called(site).union(holder.called(site), *(unit.helpers for unit in units))

@@ -190,6 +190,8 @@ def test_pods_that_get_another_range_are_answered_there_before_they_start(tmp_pa
     robot: t.Any = types.SimpleNamespace(store=types.SimpleNamespace(read=None))
     units.ensure(robot, [])
     assert had == [(records.hosts(now), ["10.9.0.1", "172.26.64.1"])]
+    # In whichever order: each other text restarts the server.
+    assert records.configuration(now, had[0][1]) == records.configuration(now, had[0][1][::-1])
 
 
 def test_a_pod_asks_its_robot_unless_its_job_says_otherwise() -> None:

@@ -376,7 +376,27 @@ def test_a_file_takes_a_name_from_no_image_but_for_the_one_that_is_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("reference", "called"), [("planner", "localhost/planner:latest"), ("a/b:1", "docker.io/a/b:1"), ("r.example/a:1", "r.example/a:1")]
+    ("reference", "called"),
+    [
+        ("planner", "localhost/planner:latest"),
+        ("a/b:1", "docker.io/a/b:1"),
+        ("r.example/a:1", "r.example/a:1"),
+        # As Docker lists them.
+        ("docker.io/a/b", "a/b:latest"),
+        ("index.docker.io/library/b:1", "b:1"),
+        ("library/b:1", "b:1"),
+    ],
 )
 def test_engines_call_an_image_by_one_of_its_names(reference, called):
     assert called in image_names.every(reference)
+
+
+def test_an_image_without_a_name_has_none(monkeypatch):
+    """Older engines say this in place of one, and refuse it as one."""
+    found = [
+        {"Id": "sha256:a", "RepoTags": ["<none>:<none>"]},
+        {"Id": "sha256:b", "RepoTags": None},
+        {"Id": "sha256:c", "RepoTags": ["a:1"]},
+    ]
+    monkeypatch.setattr(api, "get", lambda _path: found)
+    assert [image["RepoTags"] for image in docker.images()] == [[], [], ["a:1"]]

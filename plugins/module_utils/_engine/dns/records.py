@@ -127,7 +127,7 @@ def configuration(known: Known, listens: t.Iterable[str]) -> str:
         # The robot's own /etc/hosts calls its loopback names that pods take for theirs.
         *("no-hosts", f"addn-hosts={HOSTS}"),
         # The bridge comes with the first pod.
-        *("bind-dynamic", *(f"listen-address={address}" for address in listens)),
+        *("bind-dynamic", *(f"listen-address={address}" for address in sorted(listens))),
         *(f"local=/{kind}.{domain}/" for domain in sorted(domains) for kind in ("pod", "svc")),
         *(f"srv-host={name},{name},{port}" for name, port in dict.fromkeys(named)),
     ]

@@ -30,22 +30,18 @@ def units(site: Site, group: environment.Environment) -> list[service.Unit]:
     for task in site.init_tasks:
         built.append(_unit(site, task, group, service.after(site, task, required, earlier), daemons))
         earlier.append(task.unit)
-        daemons += _of_daemon(site, task)
+        daemons += built[-1].begins_with if task.spec.daemon else ()
         # Others want a daemon but do not require it: if they did, a crash of it would restart the proxy and every task.
         if not task.spec.daemon:
             required.append(task.unit)
     return built
 
 
-def daemons(site: Site) -> list[str]:
-    """What the daemons begin with. One that starts anew has lost what later ones, and tasks, have told it: they begin anew, too. (After a
-    crash it is alone.)
+def daemons(site: Site, built: t.Iterable[service.Unit]) -> list[str]:
+    """What the daemons among the `units` begin with. One that starts anew has lost what later ones, and tasks, have told it: they begin
+    anew, too. (After a crash it is alone.)
     """
-    return [path for task in site.init_tasks for path in _of_daemon(site, task)]
-
-
-def _of_daemon(site: Site, task: PlacedTask[InitTask]) -> list[str]:
-    return service.taken_in(site, task) if task.spec.daemon else []
+    return [path for task, unit in zip(site.init_tasks, built, strict=True) if task.spec.daemon for path in unit.begins_with]
 
 
 def _unit(

@@ -43,7 +43,7 @@ class Unit(t.NamedTuple):
 
     `resources` are the files and directories that it needs on the robot, in the order in which they are made, and last the unit
     itself. `helpers` are the helper programs that it calls. `programs` and `expects` must already be on the robot. `secrets` are the
-    secret values in its files.
+    secret values in its files. `begins_with` is what it begins with, and where each is: what starts anew with it takes that in, too.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Unit(t.NamedTuple):
     expects: tuple[Expected, ...] = ()
     secrets: frozenset[str] = frozenset()
     errors: tuple[Problem, ...] = ()
+    begins_with: tuple[str, ...] = ()
 
 
 class Process(t.NamedTuple):
@@ -133,7 +134,7 @@ def process(
 
 
 def taken_in(site: Site, task: PlacedTask[Task]) -> list[str]:
-    """What a task begins with, and where each is: what starts anew with the task takes it in, too."""
+    """What a task begins with, and where each is, but for its image."""
     return [
         task.environment_file,
         f"{plan.UNIT_DIRECTORY}/{task.unit}",
@@ -210,6 +211,7 @@ def unit(
         expects=(*process.expects, *watched.expects),
         secrets=environment.secrets | checked.secrets | brought.secrets,
         errors=(*environment.errors, *process.errors, *checked.errors, *brought.errors, *wrong),
+        begins_with=(*taken_in(site, task), *process.brought.reads),
     )
 
 

@@ -14,7 +14,7 @@ from ..content import environment
 from ..helpers import Call
 from ..site.placed import PlacedTask
 from ..site.site import Site
-from . import hooks, init, restarts, service
+from . import hooks, restarts, service
 from .drivers import DRIVERS
 
 # Whatever its driver: a task that held thousands of connections to the SPIRE agent would keep proxies from their identities. The agent may
@@ -23,23 +23,22 @@ _HIDDEN = ("TemporaryFileSystem", f"{paths.SPIRE_RUNTIME}:ro,mode=0000")
 
 
 class _Begun(t.NamedTuple):
-    """A task with what its driver makes of it, and what asks it to end; and what the daemons begin with that it starts after."""
+    """A task with what its driver makes of it, and what asks it to end."""
 
     task: PlacedTask[Task]
     variables: environment.Environment
     process: service.Process
     stop: list[Call]
-    daemons: list[str]
 
 
-def units(site: Site, group: environment.Environment) -> list[service.Unit]:
-    """The units of all tasks at this site. `group` is the part of the environment that they share."""
+def units(site: Site, group: environment.Environment, daemons: t.Sequence[str]) -> list[service.Unit]:
+    """The units of all tasks at this site. `group` is the environment that they share, and `daemons` is what `init.daemons` gave."""
     found = []
     for instance in hooks.instances(site):
         begun = [_begun(site, task, group) for task in instance.tasks]
         # Of an instance that is one whole, all begin anew with the image of one.
         images = [path for each in begun for path in each.process.brought.reads] if instance.reads else []
-        found += [_unit(site, each, instance, [*instance.reads, *images]) for each in begun]
+        found += [_unit(site, each, instance, [*instance.reads, *images], daemons) for each in begun]
     return found
 
 
@@ -47,11 +46,11 @@ def _begun(site: Site, task: PlacedTask[Task], group: environment.Environment) -
     variables, stop, retry = environment.of_task(site, task, group), service.stops(site, task), hooks.retry(site, task)
     wrapper = retry.inline if retry else ()
     process = service.process(site, task, variables, DRIVERS[task.spec.driver].directives, wrapper, stop=stop)
-    return _Begun(task, variables, process, stop, init.daemons(site))
+    return _Begun(task, variables, process, stop)
 
 
-def _unit(site: Site, begun: _Begun, instance: hooks.Instance, reads: t.Sequence[str]) -> service.Unit:
-    task, variables, process, stop, daemons = begun
+def _unit(site: Site, begun: _Begun, instance: hooks.Instance, reads: t.Sequence[str], daemons: t.Sequence[str]) -> service.Unit:
+    task, variables, process, stop = begun
     way, own = DRIVERS[task.spec.driver], process.brought.reads
     directives, run, calls = _life(site, task, instance, process.directives, stop)
     if site.job.schedule:

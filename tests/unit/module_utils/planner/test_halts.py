@@ -97,3 +97,10 @@ def test_what_starts_anew_with_a_daemon_leaves_it_alone_otherwise():
     changed = {**daemon, "digest": "new"}
     assert names("down", [changed, app], [daemon, app]) == ["app", "dae"]
     assert names("down", [daemon, {**app, "digest": "new"}], [daemon, app]) == ["app"]
+
+
+def test_tasks_stop_before_a_daemon_that_has_to_stop_early():
+    daemon = unit("dae.service", called="init dae", stops="host SIGTERM")
+    app = unit("app.service", reads=[kinds.place(daemon)])
+    changed = {**daemon, "digest": "new", "stops": "host SIGINT"}
+    assert (names("halt", [changed, app], [daemon, app]), names("start", [changed, app], [daemon, app])) == (["app", "dae"], ["dae", "app"])

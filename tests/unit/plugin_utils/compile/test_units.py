@@ -296,13 +296,17 @@ def test_all_of_such_an_instance_begin_anew_with_the_image_of_one():
     assert (read["r0 main"], read["r0 migrate"]) == (1, 1)
 
 
-def test_what_comes_after_a_daemon_begins_anew_with_it_and_not_it_with_them():
+@pytest.mark.parametrize("daemon", ["config: {execConfig: {command: b}}", "driver: docker, config: {dockerConfig: {image: 'b:1'}}"])
+def test_what_comes_after_a_daemon_begins_anew_with_it_and_not_it_with_them(daemon):
     inits = (
-        "{name: before, config: {execConfig: {command: a}}}, {name: dae, daemon: true, config: {execConfig: {command: b}}},"
+        f"{{name: before, config: {{execConfig: {{command: a}}}}}}, {{name: dae, daemon: true, {daemon}}},"
         " {name: later, config: {execConfig: {command: c}}}"
     )
     task = "{name: app, config: {execConfig: {command: d}}}"
     (group,) = compiled(f"{{name: job, taskGroups: [{{name: g, initTasks: [{inits}], tasks: [{task}]}}]}}").plan["jobs"][0]["groups"]
     runs = {unit["called"]: unit for unit in kinds.that_run(group["resources"]) if unit.get("called")}
-    dae = kinds.place(runs["init dae"])
-    assert [called for called, unit in runs.items() if dae in kinds.of(unit).reads(unit)] == ["init later", "r0 app"]
+    dae = {kinds.place(runs["init dae"])}
+    assert [called for called, unit in runs.items() if dae.issubset(kinds.of(unit).reads(unit))] == ["init later", "r0 app"]
+    images = {kinds.place(each) for each in group["resources"] if each["kind"] == "image"}
+    with_it = [called for called, unit in runs.items() if images.issubset(kinds.of(unit).reads(unit))]
+    assert with_it == (["init dae", "init later", "r0 app"] if images else list(runs))

@@ -41,18 +41,18 @@ def interruptions(situation: Situation, makes: t.Sequence[Resource]) -> list[Ste
             or (unit in makes and kind.rests_while_changed(unit))
         )
 
-    units = _as_wholes([unit for unit in kinds.that_run(situation.wanted) if not is_leaving(unit)], rests)
+    units = _with_those_after([unit for unit in kinds.that_run(situation.wanted) if not is_leaving(unit)], rests)
     names = dict.fromkeys(name for name in (*_around_hooks_that_go(situation), *reversed(units)) if situation.may_run(name))
     return [{"do": "halt", "text": "", "units": list(names)}] if names else []
 
 
-def _as_wholes(units: t.Sequence[Resource], rests: t.Callable[[Resource], bool]) -> list[str]:
-    """The units that rest, each with its instance if that is one whole: all of that begin anew, and stop in their order. A hook after
-    the end would run beside what it has to follow.
+def _with_those_after(units: t.Sequence[Resource], rests: t.Callable[[Resource], bool]) -> list[str]:
+    """The units that rest, and those that begin anew with one of them: all of an instance that is one whole, and what comes after a daemon.
+    They stop in their order. A hook after the end would run beside what it has to follow, and tasks without what they talk to.
     """
     found = [unit for unit in units if rests(unit)]
-    wholes = {_instance(unit) for unit in found if kinds.place(unit) in kinds.of(unit).reads(unit)}
-    return [unit["name"] for unit in units if unit in found or (unit.get("called") and _instance(unit) in wholes)]
+    places = {kinds.place(unit) for unit in found}
+    return [unit["name"] for unit in units if unit in found or not places.isdisjoint(kinds.of(unit).reads(unit))]
 
 
 def _around_hooks_that_go(situation: Situation) -> list[str]:

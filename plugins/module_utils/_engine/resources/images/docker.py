@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 DIRECTORIES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 
+# What older ones say in the place of a name.
+UNTAGGED = "<none>:<none>"
+
 
 def fit() -> None:
     """Each version of it has what we ask."""
@@ -81,8 +84,8 @@ def remove(name: str) -> bool:
 
 
 def images() -> t.Sequence[t.Any]:
-    found: t.Sequence[t.Any] = api.get("/images/json") or ()
-    return found
+    found = api.get("/images/json") or ()
+    return [{**each, "RepoTags": [name for name in each.get("RepoTags") or () if name != UNTAGGED]} for each in found]
 
 
 def age(image: t.Any) -> float:

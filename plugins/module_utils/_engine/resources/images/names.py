@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from ...plan import IMAGES
 
@@ -35,8 +36,12 @@ def with_registry(reference: str) -> str:
 
 
 def every(reference: str) -> set[str]:
-    """All names by which an engine may call what it knows by this one. Podman takes what was made on the robot for one of `localhost`."""
-    return {full(reference), with_registry(reference), *([] if registry(reference) else [f"localhost/{full(reference)}"])}
+    """All names by which an engine may call what it knows by this one: Docker leaves its own registry out, and Podman takes what was made
+    on the robot for one of `localhost`.
+    """
+    written = full(reference)
+    short = re.sub(r"^(index\.)?docker\.io/(library/)?|^library/", "", written)
+    return {written, short, with_registry(short), *([] if registry(short) else [f"localhost/{short}"])}
 
 
 def mark(name: str) -> str:
