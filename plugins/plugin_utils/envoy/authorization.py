@@ -43,7 +43,8 @@ def resource(name: str, peers: t.Sequence[str], of: Of) -> Data:
 
 
 def _called(name: str, of: Of) -> str:
-    return name if of is Of.CONNECTIONS else f"{name}-requests"
+    # In front: another service may be called as this one with a word behind it.
+    return name if of is Of.CONNECTIONS else f"requests-{name}"
 
 
 def _rules(name: str, peers: t.Sequence[str], of: Of) -> Data:

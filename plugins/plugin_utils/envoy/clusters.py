@@ -54,7 +54,7 @@ def cluster(name: str, addresses: t.Sequence[Address], protocol: Protocol, trans
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(address)}} for address in addresses]}],
         },
-        **({"type": "STATIC"} if all(address.numeric for address in addresses) else {"cluster_type": _DNS, **endpoints.LEFT_ALONE}),
+        **({"type": "STATIC"} if all(address.numeric for address in addresses) else {"cluster_type": _DNS, **endpoints.SEVERAL}),
     }
     return leading_to(where, name, protocol, transport_socket)
 

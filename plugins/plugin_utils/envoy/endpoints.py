@@ -24,7 +24,7 @@ TRIES, TRIES_OF_NAME = 4, 2
 
 # An endpoint to which two connections in a row could not be opened is left alone for a while; answers of programs do not count. Where
 # that would leave less than half of the endpoints, all are used.
-_UNREACHED: Data = {
+_LEFT_ALONE: Data = {
     "split_external_local_origin_errors": True,
     "consecutive_local_origin_failure": 2,
     "enforcing_consecutive_local_origin_failure": 100,
@@ -37,7 +37,8 @@ _UNREACHED: Data = {
     "max_ejection_time": "30s",
     "max_ejection_percent": 100,
 }
-LEFT_ALONE: Data = {"outlier_detection": _UNREACHED}
+# What a cluster has that may have several endpoints. A connection has less time than to one address: there may be another to go on to.
+SEVERAL: Data = {"connect_timeout": "3s", "outlier_detection": _LEFT_ALONE}
 
 
 def of_tcp(tries: int) -> Data:
@@ -63,22 +64,17 @@ def of_http(tries: int) -> Data:
 
 def discovered(service: str, path: str) -> Data:
     """Where a cluster's endpoints are: in the file `path`, under the name of the service."""
-    return {**_common(), "type": "EDS", "eds_cluster_config": {"service_name": service, "eds_config": from_file(path)}}
+    return {**SEVERAL, "type": "EDS", "eds_cluster_config": {"service_name": service, "eds_config": from_file(path)}}
 
 
 def inline(service: str, endpoints: t.Sequence[Endpoint]) -> Data:
     """The same with the endpoints in it, for validation."""
-    return {**_common(), "type": "STATIC", "load_assignment": _assignment(service, endpoints)}
+    return {**SEVERAL, "type": "STATIC", "load_assignment": _assignment(service, endpoints)}
 
 
 def resource(service: str, endpoints: t.Sequence[Endpoint]) -> Data:
     """A member of the file with the endpoints."""
     return {**typed("config.endpoint.v3.ClusterLoadAssignment"), **_assignment(service, endpoints)}
-
-
-def _common() -> Data:
-    # Shorter than for one address: there may be another endpoint to go on to.
-    return {"connect_timeout": "3s", **LEFT_ALONE}
 
 
 def _assignment(service: str, endpoints: t.Sequence[Endpoint]) -> Data:

@@ -101,7 +101,8 @@ class Reader:
         if not isinstance(value, t.Mapping):
             self._wrong(name, Mistake("expected a mapping of names to text", value=_shown(value)))
             return {}
-        found = {}
+        raw, found = self.variables.get(name), dict[str, str]()
+        written = raw if isinstance(raw, t.Mapping) else {}
         for key, content in value.items():
             if key is None or isinstance(key, bool):
                 # YAML 1.1 reads yes, no, on and off as truth values.
@@ -111,6 +112,7 @@ class Reader:
             elif content is None or isinstance(content, float) or not _is_scalar(content):
                 # Of 1.10, YAML has left 1.1.
                 remedy = EMPTY if content is None else "quote it" if isinstance(content, float) else ""
+                remedy = "end the template with `| string`" if isinstance(written.get(key), str) else remedy
                 self._wrong(child(name, str(key)), Mistake("expected text", remedy, value=_shown(content)), name)
             else:
                 found[str(key)] = _plain(content)

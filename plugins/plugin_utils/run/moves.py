@@ -69,10 +69,12 @@ def moves(
         if going["whole"] and name not in placed:
             after = _new_elsewhere(robot, _job(name), answers)
         elif going["whole"] and going["units"] and not instances(going["units"]):
-            # It has no tasks, but perhaps an ingress: nothing tells which of its instances was here.
+            # It has no tasks, but perhaps an ingress: nothing tells which of its instances was here. Where the run has none that is new, it
+            # may be on a robot that the run does not come to.
             others = [other for other in placed[name] if other != robot]
-            alike = name in everywhere and len(others) > 1
-            after = {other: name for other in others if not alike and _may_gain(other, name, answers)}
+            new = [other for other in others if other in answers and _may_gain(other, name, answers)]
+            homes_of_it = new or [other for other in others if other not in answers]
+            after = {} if name in everywhere and len(others) > 1 else dict.fromkeys(homes_of_it, name)
         callers = callers_of(robot, going, following or {})
         if to or after or callers:
             without = {other: why for other, why in (absent or {}).items() if other in to.values() or other in after}

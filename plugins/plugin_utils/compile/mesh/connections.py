@@ -51,7 +51,7 @@ class Found(t.NamedTuple):
 
 
 def _rules_path(site: Site, name: str, of: Of) -> str:
-    return f"{site.proxy_home}/allow-{name}{'' if of is Of.CONNECTIONS else '-requests'}.json"
+    return f"{site.proxy_home}/{'allow' if of is Of.CONNECTIONS else 'allow-requests'}-{name}.json"
 
 
 def connections(site: Site, group: Environment, known: peers.KnownServices) -> list[Found]:

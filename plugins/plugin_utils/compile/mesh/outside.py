@@ -94,9 +94,18 @@ def as_if_there(jobs: t.Sequence[Job], fleet: Fleet) -> Said:
     """
     groups = [(job.namespace, job.name, group.name) for job in jobs for group in job.task_groups]
     allow = [names.spiffe_id(fleet.trust_domain, *each) for each in groups]
-    terms = {"address": "192.0.2.1", "protocol": Protocol.HTTP.value, "pods": False, "allow": allow}
-    serves = [{"name": name, "port": 1, "terms": terms} for name in sorted(wanted(jobs))]
+    spoken, terms = _spoken(jobs), {"address": "192.0.2.1", "pods": False, "allow": allow}
+    serves = [
+        {"name": name, "port": 1, "terms": {**terms, "protocol": spoken.get(name, Protocol.HTTP).value}} for name in sorted(wanted(jobs))
+    ]
     return {robot.name: {"digest": "", "serves": serves, "calls": [], "pods": []} for robot in fleet.robots}
+
+
+def _spoken(jobs: t.Iterable[Job]) -> dict[str, Protocol]:
+    """What upstreams speak to the services that they name. (To one that routes of an ingress lead to, too, none may speak tcp.)"""
+    networks = [(job.namespace, group.network) for job in jobs for group in job.task_groups if group.network]
+    calls = [(each, space) for space, network in networks for each in network.upstreams if each.service]
+    return {names.full_name(each.service or "", space): each.protocol for each, space in calls if each.protocol is not Protocol.TCP}
 
 
 def with_others(known: peers.KnownServices, jobs: t.Sequence[Job], fleet: Fleet, said: Said, anyone: bool = False) -> peers.KnownServices:

@@ -179,3 +179,16 @@ def test_a_service_at_the_loopback_of_other_robots():
     server = (SERVER % f"address: 127.0.0.1, {ALLOW}").replace("network:", f"{ON % 'r2'}, network:")
     found = refusal(caller(), server, robot=HERE, robots=(HERE, THERE))
     assert "listens at 127.0.0.1 of r2, which robot r1 does not reach; remove its `address`" in found
+
+
+def test_each_service_has_rules_of_its_own_whatever_another_one_is_called():
+    services = ", ".join(
+        f"{{name: {name}, port: {port}, to: '127.0.0.1:80', protocol: http, allow: [{{job: front, group: {name}}}]}}"
+        for name, port in (("grpc", 7000), ("grpc-requests", 7001), ("requests-grpc", 7002))
+    )
+    job = f"{{name: shop, taskGroups: [{{name: api, network: {{services: [{services}]}}}}]}}"
+    (group,) = compiled(job).plan["jobs"][0]["groups"]
+    files = [json.loads(each["content"]) for each in group["resources"] if "/allow-" in each.get("path", "")]
+    found = [resource for file in files for resource in file["resources"]]
+    assert len({resource["name"] for resource in found}) == len(found) == 6
+    assert sorted(json.dumps(resource["typed_config"]["rules"]).count("group/grpc-requests") for resource in found) == [0, 0, 0, 0, 1, 1]

@@ -141,6 +141,13 @@ def test_an_ingress_before_a_service_that_gets_another_protocol_is_named(fleet, 
     assert len(fleet.deploy(shop().replace("protocol: http", f"protocol: {protocol}"))[1]) == again
 
 
+def test_what_is_not_known_to_speak_anything_is_taken_to_speak_what_its_callers_do():
+    upstream = UPSTREAM.replace("}", ", protocol: grpc}")
+    jobs = read(front(upstream=upstream))
+    (served,) = outside.as_if_there(jobs, FLEET)["r1"]["serves"]
+    assert (served["name"], served["terms"]["protocol"]) == ("default/shop/api/http", "grpc")
+
+
 def test_a_caller_that_carries_whatever_is_spoken_is_not_bothered(fleet):
     fleet.deploy(shop(), front(upstream=UPSTREAM.replace("}", ", protocol: http}")))
     assert fleet.deploy(shop().replace("protocol: http", "protocol: tcp"))[1] == []

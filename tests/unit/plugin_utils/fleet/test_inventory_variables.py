@@ -24,6 +24,8 @@ def rendered(_host, value):
         return value.text
     if isinstance(value, dict):
         return {key: rendered(_host, item) for key, item in value.items()}
+    if value == "{{ 1.5 }}":
+        return 1.5
     if value == "{{ nothing }}":
         raise ValueError("'nothing' is undefined")
     return value.replace("{{ site }}", "north") if isinstance(value, str) else value
@@ -65,6 +67,7 @@ WRONG = [
         'inventory: a.k8s4r_labels.gripper: found nothing: expected text; write "" for empty text, or remove the key',
     ),
     ({"k8s4r_labels": {"fw": 1.10}}, "inventory: a.k8s4r_labels.fw: found the value 1.1: expected text; quote it"),
+    ({"k8s4r_labels": {"fw": "{{ 1.5 }}"}}, "a.k8s4r_labels.fw: found the value 1.5: expected text; end the template with `| string`"),
     (
         {"k8s4r_attributes": {"fw.version": 2.0}},
         'inventory: a.k8s4r_attributes["fw.version"]: found the value 2.0: expected text; quote it',

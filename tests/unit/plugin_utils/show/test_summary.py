@@ -86,7 +86,7 @@ def test_a_group_without_tasks_moves_and_stays_as_a_whole():
     moves_away = "a: old: moves away from a to {}; its 11.4 MiB of data on a are deleted"
     assert lines({"a": gateway, "b": new}, {"default/shop/old": {"b": [0]}})[0] == moves_away.format("b")
     assert lines({"a": gateway, "b": new, "c": new}, placed)[0] == moves_away.format("b, c")
-    assert lines({"a": gateway, "b": new}, placed, absent={"c": OFF})[0] == "a: old: stays on a, because c is off"
+    assert lines({"a": gateway, "b": {}}, placed, absent={"c": OFF})[0] == "a: old: stays on a, because c is off"
     assert lines({"a": gateway, "b": {}, "c": {}}, placed) == ["a: old: goes, with 11.4 MiB of data"]
 
 
