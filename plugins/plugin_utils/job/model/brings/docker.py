@@ -42,7 +42,7 @@ class PublishedPort:
 class Auth:
     """A login for the registry. The robot does not keep it."""
 
-    username: str = key("Name of the user.", secret=True, names_kept=True)
+    username: str = key("Name of the user.", secret=True)
     password: str = key("The password, or a token.", secret=True, names_kept=True)
 
 
