@@ -91,7 +91,7 @@ def test_a_service_that_a_schedule_starts_from_now_on_is_stopped_and_comes_back(
     assert machine.state(unit(service, "app")) == "active"
     prepared = machine.prepare(scheduled)
     said = [(change["unit"], change["does"], change["why"]) for change in prepared["summary"]]
-    assert said == [("schedule", "new", []), ("r0 app", "stop", ["a schedule starts it"])]
+    assert said == [("r0 app", "stop", ["a schedule starts it"]), ("schedule", "new", [])]
     assert machine.finish(machine.call(op="switch", release=prepared["release"]))["status"] == "committed"
     assert machine.state(unit(service, "app")) == "inactive"
     assert machine.ask(scheduled) == {"status": "unchanged"}
