@@ -251,7 +251,8 @@ class Performer:
         record = self.robot.ledger.group(self.job, self.group["id"])
         before = record["started"] if record else {}
         # What lacks something has not started well with it.
-        begun = {name: text for name, text in run_digests(resources, self.robot.digest).items() if name not in self._lacking()}
+        lacking = self._lacking()
+        begun = {name: text for name, text in run_digests(resources, self.robot.digest).items() if name not in lacking}
         # With other files than these, where they have changed: so it did not begin anew.
         leaving = {unit["name"]: before[unit["name"]] for unit in resources if unit.get("leaving") and unit.get("name") in before}
         self._write_down(

@@ -300,16 +300,14 @@ def _cut_off(place: discovery.Place, call: _Call, served: peers.Served) -> t.Ite
 
 def _otherwise(call: _Call, served: peers.Served, said: Said) -> t.Iterator[tuple[str, str]]:
     """Where a service speaks another protocol than it did, and its callers do not: only the caller's own job can change how it calls."""
-    kind = names.endpoints_of(call.path)
-    wanted = served.service.protocol
-    others = {each["terms"]["protocol"] for known in said.values() for each in known["serves"] if each["name"] == call.service} - {
-        wanted.value
-    }
+    kind, wanted = names.endpoints_of(call.path), served.service.protocol
+    had = {each["terms"]["protocol"] for known in said.values() for each in known["serves"] if each["name"] == call.service}
+    others = had - {wanted.value}
     if kind == names.INGRESS and wanted is Protocol.TCP:
         yield "which is a tcp service now, and no route may lead to one", _without(call)
     elif kind == names.INGRESS and others:
         yield f"whose protocol becomes {wanted.value}, and still speaks the former one", f"deploy the job {quoted(call.job)}, too"
-    elif kind and wanted is not Protocol.TCP and Protocol.GRPC.value in others | ({wanted.value} if others else set()):
+    elif kind and others and wanted is not Protocol.TCP and Protocol.GRPC.value in (wanted.value, *others):
         why = f"whose protocol becomes {wanted.value}; its upstream must have that, too, or tcp"
         yield why, f"deploy the job {quoted(call.job)} with that"
 

@@ -52,11 +52,9 @@ class Instance:
         return next((task for task in self.mains if task.spec.leader), None)
 
     @functools.cached_property
-    def reads(self) -> list[str]:
-        """An instance with hooks or a leader is one whole: when one of its tasks changes, all start again, in their order."""
-        if self.leader is None and len(self.mains) == len(self.tasks):
-            return []
-        return [path for task in self.tasks for path in service.taken_in(self.site, task)]
+    def whole(self) -> bool:
+        """With hooks or a leader, an instance is one whole: when one of its tasks changes, all start again, in their order."""
+        return self.leader is not None or len(self.mains) < len(self.tasks)
 
     def order(self, task: PlacedTask[Task]) -> systemd.Directives:
         """Of [Unit]: what the task starts after, and what must not have failed."""

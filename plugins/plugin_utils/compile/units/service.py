@@ -43,7 +43,7 @@ class Unit(t.NamedTuple):
 
     `resources` are the files and directories that it needs on the robot, in the order in which they are made, and last the unit
     itself. `helpers` are the helper programs that it calls. `programs` and `expects` must already be on the robot. `secrets` are the
-    secret values in its files. `begins_with` is what it begins with, and where each is: what starts anew with it takes that in, too.
+    secret values in its files. `begins_with` is what the function of that name gave.
     """
 
     name: str
@@ -133,14 +133,15 @@ def process(
     )
 
 
-def taken_in(site: Site, task: PlacedTask[Task]) -> list[str]:
-    """What a task begins with, and where each is, but for its image."""
+def begins_with(site: Site, task: PlacedTask[Task], process: Process) -> list[str]:
+    """What a task begins with, and where each is: what starts anew with it takes that in, too."""
     return [
         task.environment_file,
         f"{plan.UNIT_DIRECTORY}/{task.unit}",
         *texts.reads(site, task),
         *([artifacts.place(task)] if task.spec.artifacts else []),
         *([container.description(task)] if task.spec.contained else []),
+        *process.brought.reads,
     ]
 
 
@@ -211,7 +212,7 @@ def unit(
         expects=(*process.expects, *watched.expects),
         secrets=environment.secrets | checked.secrets | brought.secrets,
         errors=(*environment.errors, *process.errors, *checked.errors, *brought.errors, *wrong),
-        begins_with=(*taken_in(site, task), *process.brought.reads),
+        begins_with=tuple(begins_with(site, task, process)),
     )
 
 

@@ -36,9 +36,8 @@ def units(site: Site, group: environment.Environment, daemons: t.Sequence[str]) 
     found = []
     for instance in hooks.instances(site):
         begun = [_begun(site, task, group) for task in instance.tasks]
-        # Of an instance that is one whole, all begin anew with the image of one.
-        images = [path for each in begun for path in each.process.brought.reads] if instance.reads else []
-        found += [_unit(site, each, instance, [*instance.reads, *images], daemons) for each in begun]
+        shared = [path for each in begun for path in service.begins_with(site, each.task, each.process)] if instance.whole else []
+        found += [_unit(site, each, instance, shared, daemons) for each in begun]
     return found
 
 

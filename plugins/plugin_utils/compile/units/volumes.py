@@ -28,7 +28,7 @@ def errors(site: Site, volumes: t.Sequence[Volume], path: str, container: bool =
     files: chroot, a task may need more of /etc. In a `container`, whose files are the image's, no target matters to the robot. And whoever
     may write to a volume can put a link in the place of one within it, which root would follow at the next start.
     """
-    writable = [other.source for other in _of_group(site) if not other.read_only]
+    writable = [other.source for other in _of_group(site) if not other.read_only] if volumes else []
     for number, volume in enumerate(volumes):
         others = [other for other in volumes if other is not volume]
         system = () if volume.read_only and volume.source == volume.target else _SYSTEM

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def while_ports_change(situation: Situation, halted: t.Container[str]) -> list[Step]:
+    """What is down until all ports have changed hands; ``halted`` may name units of other groups, too."""
     # As for what goes: each may be down before the next is named.
     units = reversed(kinds.units([*situation.wanted, *situation.old]))
     names = list(dict.fromkeys(name for name in units if name in halted and situation.may_run(name)))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def needed(situation: Situation, makes: t.Sequence[Resource], digest: Digest, interrupted: t.Container[str]) -> list[Step]:
+    """The steps by which all comes up that should: ``makes``, what is made; ``interrupted``, what is down for that."""
     restart, start, anew = _to_begin(situation, makes, digest, interrupted)
     both = restart + start
     if not both:
